@@ -1,0 +1,48 @@
+"""hubel: the workbench for image classification.
+
+The verbs and the few types a user meets, loaded on first use: `import hubel` itself is light and loads no torch.
+
+    run = hubel.train("photos/", model="resnet18", epochs=20)
+    run.evaluate()
+    hubel.load("runs/photos-1").predict("cat.jpg")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# name -> the module that defines it. The test of the front door pins this list.
+_DOORS = {
+    "create_model": "hubel.models",
+    "list_models": "hubel.models",
+    "train": "hubel.verbs.train",
+    "Run": "hubel.verbs.runs",
+    "runs": "hubel.verbs.runs",
+    "load": "hubel.verbs.predict",
+    "evaluate": "hubel.verbs.evaluate",
+    "predict": "hubel.verbs.predict",
+    "data": "hubel.verbs.data",
+}
+
+if TYPE_CHECKING:
+    from hubel.models import create_model, list_models
+    from hubel.verbs.data import data
+    from hubel.verbs.evaluate import evaluate
+    from hubel.verbs.predict import load, predict
+    from hubel.verbs.runs import Run, runs
+    from hubel.verbs.train import train
+
+__all__ = ["Run", "create_model", "data", "evaluate", "list_models", "load", "predict", "runs", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DOORS:
+        raise AttributeError(f"module 'hubel' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_DOORS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

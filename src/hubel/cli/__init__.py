@@ -1,0 +1,135 @@
+"""The command line: a table of commands, each in a module of its own that is imported only when it is called.
+
+Exit codes: 0 done, 2 usage, 3 data, 4 artefact, 1 anything else, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from hubel.cli.console import out, print_error
+from hubel.errors import DataError, HubelError, unknown
+
+# (group, [(command, module, one line of help)]): the help page in the order in which a newcomer needs it.
+COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
+    (
+        "From pictures to a classifier",
+        (
+            ("data", "data", "what is in a data set, and what is wrong with it"),
+            ("train", "train", "train a classifier; writes a run folder with weights and a report"),
+            ("evaluate", "evaluate", "measure a trained run on its test split or on another folder"),
+            ("predict", "predict", "classify pictures with a trained run"),
+            ("runs", "runs", "list and compare runs"),
+        ),
+    ),
+    (
+        "Nets and parts",
+        (
+            ("models", "models", "list the architectures"),
+            ("model", "model", "the card of one architecture, or the code of a layer list"),
+            ("components", "components", "list layers, activations, losses, optimisers, schedules, augmentations"),
+            ("import-weights", "import_weights", "read a foreign weights file safely"),
+        ),
+    ),
+)
+
+_ALIASES = {"eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate", "inspect": "summary"}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _print_help()
+        sys.exit(0)
+    if arguments[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        out().print(f"hubel {version('hubel')}")
+        sys.exit(0)
+    sys.exit(_run(arguments[0], arguments[1:]))
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    try:
+        return _dispatch(name, arguments)
+    except HubelError as error:
+        print_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing is wrong, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print_error(_explain(error))
+        return 1
+    except Exception as error:
+        if os.environ.get("HUBEL_DEBUG"):
+            raise
+        fault = HubelError(
+            f"hubel met a fault of its own: {type(error).__name__}: {error}",
+            hint="HUBEL_DEBUG=1 shows where; please report it with the command you gave",
+        )
+        print_error(fault)
+        return 1
+
+
+def _dispatch(name: str, arguments: list[str]) -> int:
+    modules = {command: module for _, group in COMMANDS for command, module, _ in group}
+    name = _ALIASES.get(name, name)
+    if name not in modules:
+        raise unknown("command", name, modules, listing="hubel --help")
+    module = importlib.import_module(f"hubel.cli.{modules[name]}")
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+    app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(module.command)
+    try:
+        app(args=arguments, prog_name=f"hubel {name}")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def _explain(error: OSError) -> HubelError:
+    where = f" {error.filename!r}" if error.filename else ""
+    reasons = {
+        errno.ENOSPC: "free some space, or write elsewhere with --out",
+        errno.EDQUOT: "the quota is used up; free some space, or write elsewhere with --out",
+        errno.EROFS: "the file system is read-only; write elsewhere with --out",
+        errno.EACCES: "check the permissions, or write elsewhere with --out",
+    }
+    if error.errno == errno.ENOENT:
+        return DataError(f"no such file or folder:{where}")
+    return HubelError(f"{error.strerror or error}{where}", hint=reasons.get(error.errno or 0, ""))
+
+
+def _print_help() -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = out()
+    console.print(
+        "[bold]hubel[/bold]: from a folder of pictures to a classifier you understand and can ship\n\n"
+        "usage: [bold]hubel COMMAND[/bold] …        help on one: hubel COMMAND --help\n"
+    )
+    for title, group in COMMANDS:
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+        table.add_column(style="bold cyan", min_width=14, no_wrap=True)
+        table.add_column()
+        for command, _, text in group:
+            table.add_row(command, Text(text))
+        console.print(Text(title, style="bold"))
+        console.print(table)
+        console.print()
+    console.print(
+        "try:   hubel train digits\n"
+        "       hubel train photos/ --model resnet18 --epochs 20 --img-size 128\n"
+        "       hubel predict runs/photos-1 new/*.jpg"
+    )

@@ -1,0 +1,117 @@
+"""Every error a user can meet, in one small tree. This module imports nothing.
+
+    HubelError                 exit 1   anything hubel noticed and can explain
+    ├── UsageError             exit 2   a flag, a name or a recipe that cannot be
+    │   ├── UnknownName                 a name that no registry holds; suggests near ones
+    │   └── MissingExtra                an optional package is not installed; says how to get it
+    ├── DataError              exit 3   pictures, labels, splits: what came is not usable
+    └── ArtefactError          exit 4   a run folder or checkpoint is missing, damaged or foreign
+        └── RunLocked                   another process is training in this folder
+
+A message has two parts: *what* (what must hold and what came) and *hint* (what to do next).
+
+>>> raise UsageError("batch_size must be at least 1, got 0", hint="use --batch-size 64")
+Traceback (most recent call last):
+    ...
+hubel.errors.UsageError: batch_size must be at least 1, got 0
+  use --batch-size 64
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HubelError(Exception):
+    """Base of all errors that carry an explanation: `what` happened, and a `hint` for the way out."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        self.what = what
+        self.hint = hint
+        super().__init__(f"{what}\n  {hint}" if hint else what)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors home; the default would drop the keyword-only hint.
+        return _rebuild, (type(self), self.what, self.hint)
+
+
+class UsageError(HubelError):
+    """The request itself cannot be: a wrong flag, an impossible value, two settings that exclude each other."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that is not in its registry."""
+
+
+class MissingExtra(UsageError):
+    """An optional package is needed and not installed."""
+
+
+class DataError(HubelError):
+    """The data cannot be used as it is."""
+
+    exit_code = 3
+
+
+class ArtefactError(HubelError):
+    """A run, checkpoint or weights file is missing, damaged, or made for something else."""
+
+    exit_code = 4
+
+
+class RunLocked(ArtefactError):
+    """Another live process holds the run folder."""
+
+
+def _rebuild(kind: type[HubelError], what: str, hint: str) -> HubelError:
+    error = kind.__new__(kind)
+    HubelError.__init__(error, what, hint=hint)
+    return error
+
+
+def near(name: str, known: Iterable[str], *, count: int = 3) -> list[str]:
+    """The names most like `name`, best first.
+
+    >>> near("resnet81", ["resnet18", "resnet50", "vgg16"])
+    ['resnet18', 'resnet50']
+    """
+    by_fold = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), by_fold, n=count, cutoff=0.6)
+    return [by_fold[key] for key in close]
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, listing: str = "") -> UnknownName:
+    """The error for a name that `known` does not hold: near names, else all of them, and the `listing` command.
+
+    >>> print(unknown("model", "resnet81", ["resnet18", "vgg16"], listing="hubel models"))
+    unknown model 'resnet81'
+      did you mean 'resnet18'? all of them: hubel models
+    """
+    names = list(known)
+    close = near(name, names)
+    if close:
+        hint = f"did you mean {' or '.join(repr(n) for n in close)}?"
+    elif len(names) <= 12:
+        hint = f"known: {', '.join(names)}" if names else "none are registered"
+    else:
+        hint = f"{len(names)} are known"
+    if listing:
+        hint += f" all of them: {listing}" if hint.endswith("?") else f"; list them: {listing}"
+    return UnknownName(f"unknown {kind} {name!r}", hint=hint)
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
+    """The error for an optional dependency that is absent.
+
+    >>> print(missing_extra("onnx", "export", "exporting to ONNX"))
+    exporting to ONNX needs the package 'onnx', which is not installed
+      pip install 'hubel[export]'
+    """
+    return MissingExtra(
+        f"{purpose} needs the package {package!r}, which is not installed", hint=f"pip install 'hubel[{extra}]'"
+    )

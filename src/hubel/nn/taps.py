@@ -1,0 +1,63 @@
+"""Read what flows through a net: record the outputs of modules by name, for any torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+from hubel.errors import unknown
+
+
+def find(model: nn.Module, name: str) -> nn.Module:
+    """The sub-module called `name` ('layer4.1.conv2'); raises UnknownName with near names.
+
+    >>> find(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), "1")
+    ReLU()
+    """
+    modules = dict(model.named_modules())
+    if name not in modules or name == "":
+        raise unknown("layer", name, [n for n in modules if n])
+    return modules[name]
+
+
+@contextmanager
+def record(model: nn.Module, *names: str, copy: bool = False) -> Iterator[dict[str, torch.Tensor]]:
+    """Inside the block, each forward pass fills the dictionary with the outputs of the named modules.
+
+    With `copy`, the recorded tensor is a clone still in the graph, and an in-place operation that follows (an in-place
+    ReLU, say) cannot overwrite it. A module that is called several times keeps its last output. Hooks are removed on
+    exit, also after an exception.
+
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with record(net, "0") as seen:
+    ...     _ = net(torch.ones(1, 2))
+    >>> seen["0"].shape
+    torch.Size([1, 3])
+    """
+    seen: dict[str, torch.Tensor] = {}
+    with ExitStack() as hooks:
+        for name in names:
+
+            def keep(module: nn.Module, inputs: object, output: object, name: str = name) -> object:
+                if not isinstance(output, torch.Tensor):
+                    return None
+                seen[name] = output
+                # Whoever comes next gets the clone, so that working in place leaves what was recorded intact.
+                return output.clone() if copy else None
+
+            hooks.enter_context(_Removing(find(model, name).register_forward_hook(keep)))
+        yield seen
+
+
+class _Removing:
+    def __init__(self, handle: torch.utils.hooks.RemovableHandle) -> None:
+        self.handle = handle
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        self.handle.remove()

@@ -1,0 +1,137 @@
+"""Device, threads, seeds, determinism: the only room that touches torch's global state."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from contextlib import contextmanager
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from hubel.errors import UsageError
+
+_WORD = (1 << 64) - 1
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device called `name`; "auto" takes CUDA, then MPS, then the CPU.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
+    >>> pick_device("gpu0")
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: device must be auto, cpu, cuda, cuda:N or mps, got 'gpu0'
+      use --device auto to take the best one
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
+        raise UsageError(
+            f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}", hint="use --device auto to take the best one"
+        )
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present[kind]:
+        raise UsageError(f"device {name!r} is not available here", hint="use --device auto to take what is there")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise UsageError(f"device {name!r} does not exist: {torch.cuda.device_count()} CUDA devices are visible")
+    return torch.device(name)
+
+
+def mix(*words: int) -> int:
+    """A 63-bit seed from whole numbers, the same on every machine: randomness as a function, not as a state.
+
+    Each word passes through the finaliser of SplitMix64 (Steele, Lea, Flood 2014), so neighbouring seeds,
+    epochs and steps give unrelated numbers.
+
+    >>> mix(0, 1), mix(0, 2), mix(1, 1)
+    (1534736266818221247, 4702803707325424070, 4858116031665395457)
+    """
+    state = 0
+    for word in words:
+        state = (state + (word & _WORD) + 0x9E3779B97F4A7C15) & _WORD
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _WORD
+        state ^= state >> 31
+    return state >> 1
+
+
+def generator(*words: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A torch generator seeded with `mix(*words)`."""
+    return torch.Generator(device=device).manual_seed(mix(*words))
+
+
+def seed_all(*words: int) -> None:
+    """Seed torch's global generators (initial weights, dropout) with `mix(*words)`."""
+    torch.manual_seed(mix(*words))
+
+
+@contextmanager
+def seeded(*words: int) -> Iterator[None]:
+    """Global generators seeded inside the block and put back afterwards."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        seed_all(*words)
+        yield
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[int]:
+    """Compute with `count` threads inside the block (None leaves the setting alone)."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it: needed around a timing, never in a step."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def environment(device: torch.device | None = None) -> dict[str, object]:
+    """What a number depends on: versions, platform, processor, threads. Plain data for `env.json`."""
+    return {
+        "hubel": _version("hubel"),
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": _version("numpy"),
+        "pillow": _version("pillow"),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": str(device or "cpu"),
+        "device_name": torch.cuda.get_device_name(device) if device and device.type == "cuda" else _processor(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as info:
+            for line in info:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
