@@ -1,0 +1,26 @@
+"""One rule for all families: from which picture size on the stem of the paper is right.
+
+Nets for ImageNet start by throwing away resolution (a 7x7 convolution of stride 2 and a pool reach 1/4 at once). Pictures
+of 28x28 or 32x32 pixels would arrive at the first block as 7x7. Each family therefore has a second stem, the one that its
+authors or the usual CIFAR ports use, and takes it for pictures of up to `SMALL` pixels.
+"""
+
+from __future__ import annotations
+
+from hubel.errors import UsageError
+
+SMALL = 64
+"""Largest short side, in pixels, that gets the stem for small images."""
+
+STEMS = ("auto", "full", "small")
+
+
+def is_small(img_size: tuple[int, int], stem: str = "auto") -> bool:
+    """Whether to build the stem for small images: by the short side of H and W, unless `stem` says which.
+
+    >>> is_small((32, 32)), is_small((224, 224)), is_small((32, 32), stem="full")
+    (True, False, False)
+    """
+    if stem not in STEMS:
+        raise UsageError(f"stem must be auto, full or small, got {stem!r}", hint="auto goes by the size of the images")
+    return min(img_size) <= SMALL if stem == "auto" else stem == "small"
