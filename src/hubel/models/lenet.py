@@ -8,8 +8,8 @@ LeNet 1989. Y. LeCun et al., Backpropagation Applied to Handwritten Zip Code Rec
     H3      30                   all of H2                     5,760 + 30
     output  10                   all of H3                     300 + 10        together 9,760
 
-LeNet-5. Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition, Proceedings
-of the IEEE 86(11), 1998, figure 2 and section II.B:
+LeNet-5. Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-Based Learning Applied to Document Recognition,
+Proceedings of the IEEE 86(11), 1998, figure 2 and section II.B:
 
     layer   maps   size     operation                                                   parameters
     C1      6      28x28    convolution 5x5                                             156
@@ -122,7 +122,7 @@ class Subsampling(nn.Module):
 class EuclideanRbf(nn.Module):
     """Minus the squared distance to a fixed code of -1 and +1 for each class, equation 7. B 84 -> B K.
 
-    Softmax cross-entropy over these logits is the paper's discriminative criterion, equation 9 (without its constant j).
+    Softmax cross-entropy over these logits is the paper's discriminative criterion, equation 9 without the constant j.
     With ten classes the codes are pictures of the digits; with any other number they are drawn at random once.
     """
 
@@ -156,7 +156,7 @@ class LeNet1989(nn.Module):
         size1 = tuple(math.ceil(side / 2) for side in img_size)
         size2 = tuple(math.ceil(side / 2) for side in size1)
         every = tuple((source, target) for target in range(12) for source in range(in_chans))
-        # The paper keeps its choice of 8 maps "by a scheme that will not be described here"; ours: the next 8 in a circle.
+        # The paper chooses 8 maps by a scheme that it does not describe; ours: the next 8 in a circle.
         eight = tuple(((target + step) % 12, target) for target in range(12) for step in range(8))
         # Beyond the edge lies the background, -1; a unit has its own bias.
         self.h1 = nn.Sequential(
@@ -215,14 +215,14 @@ class LeNet5(nn.Module):
 
 
 class LeNet5Modern(nn.Module):
-    """LeNet-5 as it is taught today: all maps see all maps, ReLU, max-pooling, dense output. Images B C H W -> logits B K."""
+    """LeNet-5 as taught today: all maps see all maps, ReLU, max-pooling. Images B C H W -> logits B K."""
 
     stages = ("conv1", "conv2", "fc1", "fc2")
     head = "fc3"
 
     def __init__(self, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float) -> None:
         super().__init__()
-        # 32x32 is the paper's picture with a margin; smaller ones get the margin from the padding (28 -> 28 as 32 -> 28).
+        # The paper's 32x32 has a margin of its own; smaller pictures get it as padding (28 -> 28 as 32 -> 28).
         padding = 2 if min(img_size) < 32 else 0
         height, width = (((side + 2 * padding - 4) // 2 - 4) // 2 for side in img_size)
         self.conv1 = nn.Sequential(nn.Conv2d(in_chans, 6, 5, padding=padding), nn.ReLU(), nn.MaxPool2d(2))
@@ -247,7 +247,7 @@ def _pairs(table: Sequence[str]) -> Table:
 
 
 def _uniform(weight: torch.Tensor, fan_in: int) -> None:
-    """Uniform between ±2.4 / fan_in (1998, appendix A): weighted sums start in the bend-free middle of the squashing."""
+    """Uniform between ±2.4 / fan_in (1998, appendix A): sums start where the squashing is straight."""
     nn.init.uniform_(weight, -2.4 / fan_in, 2.4 / fan_in)
 
 

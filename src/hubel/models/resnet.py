@@ -69,7 +69,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """1x1 down to `width`, 3x3, 1x1 up to 4 maps (figure 5, right). B in_maps H W -> B 4·maps H/stride W/stride.
 
-    The stride sits in the 3x3, as in torchvision (the paper puts it into the first 1x1, which skips three of four inputs).
+    The stride sits in the 3x3, as in torchvision; the paper's is in the first 1x1, which skips three of four inputs.
     `width` is the paper's `maps` unless given; ResNeXt splits the 3x3 into `groups`, Wide ResNet widens it.
     """
 
@@ -96,7 +96,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The nets of table 1. Images B C H W -> logits B K; any size from 1x1 on, since the head averages over positions."""
+    """The nets of table 1. Images B C H W -> logits B K; the head averages, so any size fits."""
 
     stages = ("layer1", "layer2", "layer3", "layer4")
     head = "fc"

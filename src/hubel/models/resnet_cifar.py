@@ -102,5 +102,5 @@ def resnet56(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> C
 
 
 def resnet110(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 18; any size fits (`img_size` is not needed). The paper warms up with a rate of 0.01 until 20 % train error."""
+    """n = 18; any size fits (`img_size` is not needed). The paper trains it first with a rate of 0.01, then 0.1."""
     return CifarResNet(18, num_classes=num_classes, in_chans=in_chans)

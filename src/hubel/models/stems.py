@@ -1,8 +1,8 @@
 """One rule for all families: from which picture size on the stem of the paper is right.
 
-Nets for ImageNet start by throwing away resolution (a 7x7 convolution of stride 2 and a pool reach 1/4 at once). Pictures
-of 28x28 or 32x32 pixels would arrive at the first block as 7x7. Each family therefore has a second stem, the one that its
-authors or the usual CIFAR ports use, and takes it for pictures of up to `SMALL` pixels.
+Nets for ImageNet start by throwing away resolution (a 7x7 convolution of stride 2 and a pool reach 1/4 at once).
+Pictures of 28x28 or 32x32 pixels would arrive at the first block as 7x7. Each family therefore has a second stem,
+the one that its authors or the usual CIFAR ports use, and takes it for pictures of up to `SMALL` pixels.
 """
 
 from __future__ import annotations

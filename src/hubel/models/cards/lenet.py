@@ -13,8 +13,8 @@ CARDS = (
         builder_at="lenet:lenet1989",
         title="LeNet (1989)",
         year=1989,
-        reference="Y. LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, Neural Computation 1(4), "
-        "1989, doi 10.1162/neco.1989.1.4.541",
+        reference="Y. LeCun et al., Backpropagation Applied to Handwritten Zip Code Recognition, "
+        "Neural Computation 1(4), 1989, doi 10.1162/neco.1989.1.4.541",
         novelty="First net with shared weights trained by back-propagation on real pictures: zip codes from envelopes.",
         num_classes=10,
         img_size=16,
@@ -47,7 +47,7 @@ CARDS = (
         macs=415_680,
         accuracy="MNIST test error 0.95 % (0.8 % with distorted copies)",
         notes=(
-            "60,000 is the paper's own tally C1 to F6; the codes of the RBF outputs are fixed. output='dense' adds 850.",
+            "60,000 is the paper's own tally C1 to F6; the RBF codes are fixed. output='dense' adds 850.",
             "28x28 pictures get a margin of 2 zeros, which makes the paper's 32x32.",
             "It is from 1998; 1995 is the year of the demonstration video.",
             "macs counts the dense form that is computed; table I of the paper needs 150,000 of the 240,000 of C3.",
@@ -71,8 +71,9 @@ CARDS = (
         accuracy="MNIST about 99.0 %",
         notes=(
             "400-120-84-10 behind the convolutions; a code that circulates has 120-84-10 there and cannot run.",
-            "Without biases and the last layer 60,630 weights and 415,680 multiply-accumulates; tables that say 0.6M and 4M "
-            "are ten times too high, and AlexNet is 771 times as large and 2,420 times as costly, not 11 and 250 times.",
+            "Without biases and the last layer 60,630 weights and 415,680 multiply-accumulates; tables that "
+            "say 0.6M and 4M are ten times too high: AlexNet is 771 times as large and 2,420 times as costly, "
+            "not 11 and 250 times.",
         ),
         rows=("S24", "S25", "S26"),
         tags=("small",),
