@@ -1,0 +1,382 @@
+"""The recipe: everything a run depends on, in one typed, frozen, validated value.
+
+Every setting has ONE name, the same as command-line flag (`--label-smoothing`), YAML key (`label_smoothing`), Python
+argument and environment variable (`HUBEL_LABEL_SMOOTHING`). Settings stand in sections for reading; because names are
+unique, the section may be left out or written as an address: `lr: 0.05` and `optimizer: {lr: 0.05}` say the same,
+as do `--lr 0.05` and `--set optimizer.lr=0.05`. Layers override each other: default < file < environment < flag.
+
+A setting that is None is chosen by `hubel.training.defaults` from the data; the resolved recipe is saved with the run.
+
+>>> recipe = compose({"data": "digits"}, {"optimizer": {"lr": 0.1}}, {"epochs": 5})
+>>> recipe.optimizer.lr, recipe.train.epochs
+(0.1, 5)
+>>> compose({"data": "digits", "learning_rat": 0.1})
+Traceback (most recent call last):
+    ...
+hubel.errors.UsageError: a recipe has no setting 'learning_rat'
+  did you mean 'lr'? all of them: hubel train --help
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from hubel.errors import UsageError, near
+
+# ---------------------------------------------------------------- kinds of values
+
+
+def seconds(text: object) -> object:
+    """A duration in seconds from "90", "90s", "10m", "1h30m"; other values pass through to the type check.
+
+    >>> seconds("1h30m"), seconds("10m"), seconds(45)
+    (5400.0, 600.0, 45)
+    """
+    if not isinstance(text, str):
+        return text
+    if re.fullmatch(r"\d+(\.\d+)?", text.strip()):
+        return float(text)
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not found or not any(found.groups()):
+        raise ValueError("must be a duration such as 90s, 10m or 1h30m")
+    hours, minutes, rest = (float(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + rest
+
+
+def _words(value: object) -> object:
+    """A comma-separated string as a tuple of words."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _fraction(value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError("must be at least 0 and below 1")
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Fraction = Annotated[float, AfterValidator(_fraction)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
+class Section(BaseModel):
+    """A group of settings: unknown keys are errors, and nothing changes after it is built."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), validate_default=False)
+
+
+# ---------------------------------------------------------------- the settings
+
+
+class DataSection(Section):
+    """Where the pictures come from and how they are brought to one size."""
+
+    data: str = Field("", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file")
+    data_dir: str | None = Field(None, description="where named data sets lie, else the environment's HUBEL_DATA")
+    img_size: int | None = Field(None, ge=1, le=4096, description="side of the square the net sees, in pixels")
+    in_chans: Literal[1, 3] | None = Field(None, description="channels: 1 grey, 3 colour; from the data if not given")
+    fit: Literal["pad", "crop", "squash"] | None = Field(
+        None, description="how a picture is brought to a square: pad, crop or squash"
+    )
+    val_fraction: Fraction = Field(0.1, description="part of the training data kept for validation")
+    test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")
+    split_seed: int = Field(0, ge=0, description="which random split; the same number gives the same split")
+    limit: int | None = Field(None, ge=1, description="train on at most so many samples, for a quick look")
+    workers: int | None = Field(None, ge=0, description="processes that scan and decode; from the cores if not given")
+
+
+class ModelSection(Section):
+    """The net."""
+
+    model: str | None = Field(None, description="architecture by name (hubel models), or a layer list in a .yaml file")
+    model_options: dict[str, Any] = Field(default_factory=dict, description="options of the architecture, key=value")
+    dropout: float | None = Field(None, ge=0, lt=1, description="drop-out rate, for nets that have such an option")
+    pretrained: bool = Field(False, description="start from the published ImageNet weights")
+
+
+class OptimizerSection(Section):
+    """How weights move."""
+
+    optimizer: str | None = Field(None, description="sgd, nesterov, adam, adamw, muon, … (hubel components)")
+    lr: float | None = Field(None, gt=0, description="peak learning rate")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum, for optimisers that have it")
+    weight_decay: float | None = Field(None, ge=0, description="weight decay, not applied to biases and norms")
+    clip_grad: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    ema: float | None = Field(None, ge=0, lt=1, description="decay of an average of the weights, e.g. 0.99; 0 is off")
+
+
+class ScheduleSection(Section):
+    """How the learning rate moves."""
+
+    schedule: str | None = Field(None, description="fixed, cosine, one-cycle, step, exponential, 1/t, …")
+    warmup_epochs: float | None = Field(None, ge=0, description="epochs of linear warm-up")
+    schedule_options: dict[str, Any] = Field(default_factory=dict, description="options of the schedule, key=value")
+
+
+class LossSection(Section):
+    """What is minimised."""
+
+    loss: str | None = Field(None, description="cross-entropy, focal, mse, … (hubel components)")
+    label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the label spread over all classes")
+    class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes weigh more")
+    l1: float = Field(0.0, ge=0, description="L1 penalty on the weights, added to the loss")
+    l2: float = Field(0.0, ge=0, description="L2 penalty on the weights, added to the loss (not weight decay)")
+
+
+class AugmentSection(Section):
+    """How training pictures are varied; all on whole batches, as functions of (seed, epoch, sample)."""
+
+    augment: Words | None = Field(None, description="none, or a list such as flip,translate=2,rotate=10,erase=8")
+    mixup: float = Field(0.0, ge=0, description="mix-up: alpha of the Beta distribution; 0 is off")
+    cutmix: float = Field(0.0, ge=0, description="cut-mix: alpha of the Beta distribution; 0 is off")
+
+
+class TrainSection(Section):
+    """How long, how fast, on what."""
+
+    epochs: int | None = Field(None, ge=1, description="passes over the training data")
+    batch_size: int | Literal["full"] | None = Field(None, description="samples a step; 'full' for all of them")
+    micro_batch: int | None = Field(None, ge=1, description="samples at once; a step sums over several to save memory")
+    time: Duration | None = Field(None, description="time allowed for training: 90s, 10m, 1h30m")
+    target: float | None = Field(None, gt=0, le=1, description="stop when validation accuracy reaches this: 0.97")
+    patience: int | None = Field(None, ge=1, description="stop after so many epochs without improvement")
+    seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and drop-out")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="arithmetic of the forward pass")
+    channels_last: bool = Field(True, description="memory format of pictures and filters (False for C H W)")
+    threads: int | None = Field(None, ge=1, description="threads for computing; all cores if not given")
+    on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
+        "stop", description="what to do when loss or gradient is not finite"
+    )
+    save_every: Duration | None = Field(None, description="also save inside an epoch, at most this often: 5m")
+
+
+class RunSection(Section):
+    """Where the run is written."""
+
+    out: str = Field("runs", description="folder of runs")
+    name: str | None = Field(None, description="name of the run; from the data if not given; a number is added")
+
+
+class Recipe(Section):
+    """All settings, by section. Build it with `compose`."""
+
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    loss: LossSection = LossSection()
+    augment: AugmentSection = AugmentSection()
+    train: TrainSection = TrainSection()
+    run: RunSection = RunSection()
+
+    def change(self, **settings: Any) -> Recipe:
+        """The same recipe with some settings, by their short names, replaced; checked again."""
+        return compose(flatten(self), settings)
+
+
+SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Recipe.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+# short name -> section: the index that lets every setting have one name everywhere
+SECTION_OF: dict[str, str] = {setting: section for section, kind in SECTIONS.items() for setting in kind.model_fields}
+
+_ALIASES = {
+    "learning_rate": "lr",
+    "lr0": "lr",
+    "batch": "batch_size",
+    "imgsz": "img_size",
+    "image_size": "img_size",
+    "wd": "weight_decay",
+    "optimiser": "optimizer",
+    "smoothing": "label_smoothing",
+    "augmentation": "augment",
+    "channels": "in_chans",
+    "source": "data",
+}
+
+
+def setting_name(key: str) -> str:
+    """The short name that `key` means: an alias, a dashed flag or an address such as "optimizer.lr"; else UsageError.
+
+    >>> setting_name("optimizer.lr"), setting_name("imgsz"), setting_name("label-smoothing")
+    ('lr', 'img_size', 'label_smoothing')
+    """
+    section, dot, short = key.rpartition(".")
+    name = short.replace("-", "_")
+    name = _ALIASES.get(name, name)
+    if name in SECTION_OF and (not dot or section == SECTION_OF[name]):
+        return name
+    if name in SECTION_OF:
+        raise UsageError(
+            f"a recipe has no setting {key!r}: {name!r} stands in section {SECTION_OF[name]!r}",
+            hint=f"write {SECTION_OF[name]}.{name}, or {name} alone",
+        )
+    close = [_ALIASES.get(word, word) for word in near(name, [*SECTION_OF, *_ALIASES])]
+    hint = f"did you mean {' or '.join(repr(word) for word in dict.fromkeys(close))}? " if close else ""
+    raise UsageError(f"a recipe has no setting {key!r}", hint=f"{hint}all of them: hubel train --help")
+
+
+def flatten(layer: Mapping[str, Any] | Recipe) -> dict[str, Any]:
+    """Sections, addresses and aliases resolved: {short name: value}. Unknown names raise UsageError.
+
+    >>> flatten({"optimizer": {"lr": 0.1}, "train.epochs": 3, "data": "digits"})
+    {'lr': 0.1, 'epochs': 3, 'data': 'digits'}
+    """
+    if isinstance(layer, Recipe):
+        layer = layer.model_dump()
+    flat: dict[str, Any] = {}
+    for key, value in layer.items():
+        if key in SECTIONS and isinstance(value, Mapping):
+            flat |= {setting_name(f"{key}.{inner}"): deep for inner, deep in value.items()}
+        else:
+            flat[setting_name(key)] = value
+    return flat
+
+
+def compose(*layers: Mapping[str, Any] | Recipe) -> Recipe:
+    """One recipe from layers, each overriding the ones before. Raises UsageError for unknown or impossible settings."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged |= flatten(layer)
+    nested: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for name, value in merged.items():
+        nested[SECTION_OF[name]][name] = value
+    try:
+        recipe = Recipe.model_validate(nested)
+    except ValidationError as error:
+        raise UsageError(*_explain(error)) from None
+    _check_pairs(recipe)
+    return recipe
+
+
+def _check_pairs(recipe: Recipe) -> None:
+    train, data = recipe.train, recipe.data
+    if isinstance(train.batch_size, int) and train.batch_size < 1:
+        raise UsageError(f"train.batch_size must be at least 1, got {train.batch_size}")
+    if isinstance(train.batch_size, int) and train.micro_batch and train.micro_batch > train.batch_size:
+        raise UsageError(
+            f"train.micro_batch ({train.micro_batch}) must not exceed train.batch_size ({train.batch_size})",
+            hint="leave --micro-batch out, or make it smaller",
+        )
+    if data.val_fraction + data.test_fraction >= 1:
+        raise UsageError(
+            f"data.val_fraction + data.test_fraction must be below 1, got {data.val_fraction + data.test_fraction:g}",
+            hint="something must be left to train on",
+        )
+    if recipe.augment.mixup and recipe.augment.cutmix:
+        raise UsageError("mixup and cutmix exclude each other", hint="leave one of --mixup and --cutmix at 0")
+    if recipe.train.target and data.val_fraction == 0:
+        raise UsageError("target needs a validation split", hint="leave --val-fraction at its default")
+
+
+def _explain(error: ValidationError) -> tuple[str]:
+    lines = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"][:2])
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("should ")
+        message = message if message.startswith("must") else f"must {message}"
+        line = f"{place} {message}, got {fault['input']!r}"
+        if line.partition(" ")[0] not in {known.partition(" ")[0] for known in lines}:
+            lines.append(line)
+    return ("\n".join(lines),)
+
+
+# ---------------------------------------------------------------- layers: file, environment, --set
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """The settings of a YAML recipe file. Raises UsageError when it is missing, not YAML, or not a mapping."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the recipe file {str(path)!r} cannot be read: {error}", hint="check --config") from None
+    if len(text) > 1_000_000:
+        raise UsageError(f"the recipe file {str(path)!r} is larger than 1 MB: surely not a recipe")
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise UsageError(f"the recipe file {str(path)!r} is not valid YAML{line}") from None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UsageError(
+            f"the recipe file {str(path)!r} must hold settings 'name: value', got {type(found).__name__}",
+            hint="the config.yaml of any run is an example",
+        )
+    return flatten(found)
+
+
+def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Settings from variables such as HUBEL_LR or HUBEL_BATCH_SIZE. HUBEL_DATA is the place of named data sets.
+
+    >>> read_environment({"HUBEL_LR": "0.05", "HOME": "/root"})
+    {'lr': 0.05}
+    """
+    environment = os.environ if environment is None else environment
+    found: dict[str, Any] = {}
+    for name in SECTION_OF:
+        variable = f"HUBEL_{name.upper()}"
+        if name != "data" and variable in environment:
+            found[name] = parse_value(environment[variable])
+    return found
+
+
+def parse_value(text: str) -> Any:
+    """A value as YAML reads it, with one mend: 1e-3 is a number, as everybody means it.
+
+    >>> parse_value("1e-3"), parse_value("true"), parse_value("adamw"), parse_value("[3, 4]")
+    (0.001, True, 'adamw', [3, 4])
+    """
+    try:
+        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text) else yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return text
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Settings from words such as "optimizer.lr=0.05".
+
+    >>> parse_assignments(["optimizer.lr=0.05", "augment=flip,translate=2"])
+    {'lr': 0.05, 'augment': 'flip,translate=2'}
+    """
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise UsageError(f"a setting is written name=value, got {assignment!r}", hint="e.g. --set optimizer.lr=0.05")
+        found[setting_name(key)] = parse_value(value)
+    return found
+
+
+def to_yaml(recipe: Recipe) -> str:
+    """The recipe as a YAML file that `read_file` reads back to the same recipe.
+
+    >>> import tempfile, pathlib
+    >>> recipe = compose({"data": "digits", "augment": "flip,translate=2", "time": "10m"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "recipe.yaml")
+    ...     _ = path.write_text(to_yaml(recipe))
+    ...     compose(read_file(path)) == recipe
+    True
+    """
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def choices(annotation: Any) -> tuple[str, ...]:
+    """The words a Literal setting takes, else ()."""
+    found: list[str] = []
+    for part in (annotation, *get_args(annotation)):
+        found += [str(word) for word in get_args(part) if isinstance(word, str)]
+    return tuple(dict.fromkeys(found))
