@@ -1,4 +1,4 @@
-"""Pure functions: scores and labels in, numbers out. `METRICS` names those that are one number, for training and selection.
+"""Pure functions: scores and labels in, numbers out. `METRICS` names those that are one number.
 
 >>> logits, labels = np.array([[2.0, 1.0], [0.0, 3.0]]), np.array([0, 0])
 >>> METRICS.get("accuracy")(logits, labels)
@@ -27,7 +27,7 @@ def top1(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
 
 
 def top5(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
-    """Share of samples whose true class is among the five largest logits; NaN for K <= 5, where it would say nothing."""
+    """Share of samples whose true class is among the five largest logits; NaN for K <= 5 (always right)."""
     return top_k(logits_NK, labels_N, 5) if logits_NK.shape[1] > 5 else float("nan")
 
 
@@ -43,6 +43,7 @@ class Metric:
     task: str = "classification"
 
     def __call__(self, scores: np.ndarray, truth: np.ndarray) -> float:
+        """The number."""
         return self.function(scores, truth)
 
 
