@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Component(Generic[T]):
-    """A named part (activation, loss, optimiser, schedule, initialisation, augmentation) with what is known about it."""
+    """A named part (activation, loss, optimiser, schedule, initialisation, augmentation) and what is known of it."""
 
     title: str
     """What people call it: "Leaky ReLU"."""

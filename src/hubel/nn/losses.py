@@ -1,0 +1,467 @@
+"""Loss functions by name, and the L1 and L2 penalties that may be added to any of them.
+
+Letters: B batch, K classes, z logits (B K), p = softmax(z), y labels (B, int64) or soft labels (B K, rows sum to 1),
+F features of an embedding, d a distance, m a margin.
+
+Classification losses are called loss(logits, labels), with hard or soft labels alike. Those that compare pairs or
+triplets of embeddings have arguments of their own; each entry of `LOSSES` says in `takes` what it is called with.
+
+A penalty is part of the loss: λ Σ w² or λ Σ |w|, and its gradient goes through the optimiser like every gradient.
+Weight decay (as AdamW and Muon have it) shrinks weights beside the step, untouched by any scaling. With plain SGD the
+penalty λ/2 Σ w² and a weight decay of λ are the same thing; with Adam they are not. Only L1 drives weights to nought.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hubel.errors import UsageError, near
+from hubel.registry import Component, Registry
+
+__all__ = ["LOSSES", "Loss", "build_loss", "hardest_triplets", "l1_penalty", "l2_penalty", "one_hot"]
+
+Weights = Sequence[float] | torch.Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(Component[Callable[..., nn.Module]]):
+    """A loss; `build(**options)` makes the module."""
+
+    takes: str = "logits, labels"
+    """What the module is called with."""
+
+    @property
+    def classifies(self) -> bool:
+        """Can it train any classifier as it is: called with logits and labels?"""
+        return self.takes == "logits, labels"
+
+
+LOSSES: Registry[Loss] = Registry("loss", listing="hubel components losses")
+
+
+def build_loss(name: str, *, label_smoothing: float = 0.0, class_weights: Weights = None, **options: Any) -> nn.Module:
+    """The loss called `name`, a module that maps a batch to a scalar.
+
+    `label_smoothing` ε gives that share of each label to all classes alike (Szegedy et al., arXiv:1512.00567, section
+    7); `class_weights` (K) make some classes count more. `options` are the loss's own (gamma, margin, delta, beta,
+    reduction); None means its usual value.
+
+    Raises UnknownName, and UsageError for an option the loss does not have.
+
+    >>> loss = build_loss("cross-entropy", label_smoothing=0.1)
+    >>> round(loss(torch.tensor([[2.0, 0.0, -2.0]]), torch.tensor([0])).item(), 4)
+    0.3429
+    >>> build_loss("hinge", temperature=3)
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: loss 'hinge' has no option 'temperature'
+      it takes: margin, power, class_weights, reduction
+    """
+    entry = LOSSES.get(name)
+    given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
+    if label_smoothing:
+        given["label_smoothing"] = label_smoothing
+    if class_weights is not None:
+        given["class_weights"] = class_weights
+    known = list(inspect.signature(entry.build).parameters)
+    for option in given:
+        if option not in known:
+            close = near(option, known)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
+            raise UsageError(f"loss {name!r} has no option {option!r}", hint=hint)
+    return entry.build(**given)
+
+
+def one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Labels (B, int64) as rows with a single 1 (B K, dtype of `like` B K); soft labels (B K) and targets pass through.
+
+    >>> one_hot(torch.tensor([1, 0]), torch.zeros(2, 3))
+    tensor([[0., 1., 0.],
+            [1., 0., 0.]])
+    """
+    if labels.is_floating_point():  # soft labels, or the targets of a regression: B next to an output of B 1
+        return labels.to(like.dtype).reshape(like.shape)
+    return F.one_hot(labels, like.shape[1]).to(like.dtype)
+
+
+class _Loss(nn.Module):
+    """Checks and keeps what several losses share; `class_weights` is a buffer, so that it follows the device."""
+
+    class_weights: torch.Tensor | None
+
+    def __init__(self, reduction: str, class_weights: Weights = None, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            raise UsageError(f"reduction must be mean, sum or none, got {reduction!r}", hint="mean is usual")
+        if not 0 <= label_smoothing < 1:
+            raise UsageError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}", hint="0.1 is usual")
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        if weights is not None and (weights.ndim != 1 or not bool((weights >= 0).all())):
+            raise UsageError("class_weights must be one number for each class, none of them below 0")
+        self.reduction = reduction
+        self.label_smoothing = label_smoothing
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def smoothed(self, labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """B K: the labels as rows, smoothed."""
+        targets = one_hot(labels, logits)
+        if self.label_smoothing:
+            targets = torch.lerp(targets, torch.full_like(targets, 1 / logits.shape[1]), self.label_smoothing)
+        return targets
+
+    def weighted(self, costs: torch.Tensor) -> torch.Tensor:
+        """Costs B K, each class times its weight."""
+        return costs if self.class_weights is None else costs * self.class_weights.to(costs.dtype)
+
+    def reduced(self, each: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+        """Mean (weighted if there is a `weight`), sum, or `each` as it is."""
+        if self.reduction == "none":
+            return each
+        if self.reduction == "sum":
+            return each.sum()
+        return each.mean() if weight is None else each.sum() / weight.sum()
+
+    def extra_repr(self) -> str:
+        return f"reduction={self.reduction}"
+
+
+class CrossEntropy(_Loss):
+    """−Σ_k w_k y_k log p_k. With weights and hard labels, "mean" divides by the sum of the weights used (as in C62)."""
+
+    def __init__(self, label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> None:
+        super().__init__(reduction, class_weights, label_smoothing)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(
+            logits, labels, self.class_weights, reduction=self.reduction, label_smoothing=self.label_smoothing
+        )
+
+
+class NegativeLogLikelihood(_Loss):
+    """−w_y x_y where x are log-probabilities: for nets that end in a log-softmax."""
+
+    def __init__(self, class_weights: Weights = None, reduction: str = "mean", ignore_index: int = -100) -> None:
+        super().__init__(reduction, class_weights)
+        self.ignore_index = ignore_index
+
+    def forward(self, log_probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.nll_loss(
+            log_probabilities, labels, self.class_weights, reduction=self.reduction, ignore_index=self.ignore_index
+        )
+
+
+class Focal(_Loss):
+    """−Σ_k w_k y_k (1 − p_k)^γ log p_k: samples that are right already count little; γ = 0 is the cross-entropy."""
+
+    def __init__(
+        self, gamma: float = 2.0, label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, class_weights, label_smoothing)
+        if gamma < 0:
+            raise UsageError(f"gamma must not be negative, got {gamma}", hint="2 is usual, 0 is the cross-entropy")
+        self.gamma = gamma
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        log_p = F.log_softmax(logits, dim=1)
+        targets = self.smoothed(labels, logits)
+        # 1 − p through expm1: exact where p is close to 1, which is where this loss lives. The floor keeps the slope of
+        # (1 − p)^γ finite for γ < 1.
+        missing = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)
+        costs = -targets * missing**self.gamma * log_p
+        weight = None if self.class_weights is None else self.weighted(targets)
+        return self.reduced(self.weighted(costs).sum(dim=1), weight)
+
+
+class Hinge(_Loss):
+    """Σ_{k≠y} max(0, m − z_y + z_k)^power / K: the hinge for several classes. Hard labels only."""
+
+    def __init__(
+        self, margin: float = 1.0, power: int = 1, class_weights: Weights = None, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction, class_weights)
+        if power not in (1, 2):
+            raise UsageError(f"power must be 1 or 2, got {power}")
+        self.margin, self.power = margin, power
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if labels.ndim > 1:
+            raise UsageError(
+                "the hinge loss needs hard labels, got soft ones",
+                hint="leave out mix-up and cut-mix, or use cross-entropy",
+            )
+        return F.multi_margin_loss(
+            logits, labels, p=self.power, margin=self.margin, weight=self.class_weights, reduction=self.reduction
+        )
+
+
+class BinaryCrossEntropy(_Loss):
+    """−[y log x + (1−y) log(1−x)], a yes or no for every class; x are probabilities, or logits if `logits`.
+
+    With logits nothing overflows; with probabilities a sure mistake costs at most 100 (torch clamps the logarithm).
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        class_weights: Weights = None,
+        reduction: str = "mean",
+        *,
+        logits: bool,
+    ) -> None:
+        super().__init__(reduction, class_weights, label_smoothing)
+        self.logits = logits
+
+    def forward(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        targets = self.smoothed(labels, outputs)
+        function = F.binary_cross_entropy_with_logits if self.logits else F.binary_cross_entropy
+        return self.reduced(self.weighted(function(outputs, targets, reduction="none")))
+
+
+class KullbackLeibler(_Loss):
+    """Σ_k y_k (log y_k − x_k), mean over the batch; x = log_softmax(z), which leaves log-probabilities as they are."""
+
+    def __init__(self, label_smoothing: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction, None, label_smoothing)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        log_p = F.log_softmax(logits, dim=1)
+        costs = F.kl_div(log_p, self.smoothed(labels, logits), reduction="none")
+        return self.reduced(costs.sum(dim=1))
+
+
+class Regression(_Loss):
+    """A function of the difference to the target, mean over all outputs; class labels count as one-hot rows."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], reduction: str = "mean", **settings: float) -> None:
+        super().__init__(reduction)
+        if any(not value > 0 for value in settings.values()):
+            raise UsageError(f"{' and '.join(settings)} must be above 0, got {settings}")
+        self.function, self.settings = function, settings
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self.function(outputs, one_hot(targets, outputs), reduction=self.reduction, **self.settings)
+
+
+class MarginRanking(_Loss):
+    """max(0, −y (x₁ − x₂) + m) for scores x₁, x₂ (B) and y = 1 where x₁ should be the larger, −1 where x₂."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+        return F.margin_ranking_loss(first, second, order, margin=self.margin, reduction=self.reduction)
+
+
+class Contrastive(_Loss):
+    """y d² / 2 + (1 − y) max(0, m − d)² / 2 for embeddings B F and y = 1 for pairs of one class, 0 for others."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+        d = F.pairwise_distance(first, second)
+        y = same.to(d.dtype)
+        return self.reduced(y * d**2 / 2 + (1 - y) * (self.margin - d).clamp_min(0) ** 2 / 2)
+
+
+class Triplet(_Loss):
+    """max(0, m + d(a, p) − d(a, n)) for embeddings B F of an anchor, one of its class, and one of another class."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, anchor: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+        return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin, reduction=self.reduction)
+
+
+class TripletRatio(_Loss):
+    """The squared share of d(a, p) in a softmax with d(a, n): no margin, only their relation counts."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+
+    def forward(self, anchor: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+        near_by, far_off = F.pairwise_distance(anchor, positive), F.pairwise_distance(anchor, negative)
+        return self.reduced(torch.sigmoid(near_by - far_off) ** 2)
+
+
+class BatchHardTriplet(_Loss):
+    """The triplet loss on the hardest triplets of a batch: embeddings B F and labels B, as a training loop has them."""
+
+    def __init__(self, margin: float = 0.2, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        anchor, positive, negative = hardest_triplets(embeddings, labels)
+        if len(anchor) == 0:  # one class only: nothing to tell apart, but the graph must stay
+            return embeddings.sum() * 0
+        triples = (embeddings[anchor], embeddings[positive], embeddings[negative])
+        return F.triplet_margin_loss(*triples, margin=self.margin, reduction=self.reduction)
+
+
+class CosineEmbedding(_Loss):
+    """1 − cos for pairs of embeddings B F with y = 1, max(0, cos − m) with y = −1."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+        return F.cosine_embedding_loss(first, second, same, margin=self.margin, reduction=self.reduction)
+
+
+def hardest_triplets(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Indices (anchor, positive, negative): for each sample the farthest of its class and the nearest of another.
+
+    Samples without a partner of their class, or with nobody of another, are left out. Hermans, Beyer, Leibe,
+    arXiv:1703.07737, equation 5. Embeddings B F, labels B.
+
+    >>> hardest_triplets(torch.tensor([[0.0], [1.0], [5.0], [3.0]]), torch.tensor([0, 0, 0, 1]))
+    (tensor([0, 1, 2]), tensor([2, 2, 0]), tensor([3, 3, 3]))
+    """
+    with torch.no_grad():
+        distances = torch.cdist(embeddings, embeddings)
+    same = labels[:, None] == labels
+    partner = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    positive = distances.masked_fill(~partner, -torch.inf).argmax(dim=1)
+    negative = distances.masked_fill(same, torch.inf).argmin(dim=1)
+    anchor = (partner.any(dim=1) & ~same.all(dim=1)).nonzero().squeeze(1)
+    return anchor, positive[anchor], negative[anchor]
+
+
+def l2_penalty(model: nn.Module, strength: float) -> torch.Tensor:
+    """strength · Σ w² over the weights (parameters of two or more dimensions; biases and scales are spared). A scalar.
+
+    >>> net = nn.Linear(2, 1)
+    >>> _ = nn.init.constant_(net.weight, 3.0)
+    >>> l2_penalty(net, 0.5).item(), l1_penalty(net, 0.5).item()
+    (9.0, 3.0)
+    """
+    return strength * torch.stack([w.square().sum() for w in _weights(model)]).sum()
+
+
+def l1_penalty(model: nn.Module, strength: float) -> torch.Tensor:
+    """strength · Σ |w| over the weights: the same pull on large and small, so that small ones end at nought."""
+    return strength * torch.stack([w.abs().sum() for w in _weights(model)]).sum()
+
+
+def _weights(model: nn.Module) -> list[nn.Parameter]:
+    weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    if not weights:
+        raise UsageError("a penalty needs trainable weights, the model has none", hint="leave the penalty out")
+    return weights
+
+
+def _mse(reduction: str = "mean") -> nn.Module:
+    return Regression(F.mse_loss, reduction)
+
+
+def _l1(reduction: str = "mean") -> nn.Module:
+    return Regression(F.l1_loss, reduction)
+
+
+def _smooth_l1(beta: float = 1.0, reduction: str = "mean") -> nn.Module:
+    return Regression(F.smooth_l1_loss, reduction, beta=beta)
+
+
+def _huber(delta: float = 1.0, reduction: str = "mean") -> nn.Module:
+    return Regression(F.huber_loss, reduction, delta=delta)
+
+
+def _bce(label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
+    return BinaryCrossEntropy(label_smoothing, class_weights, reduction, logits=False)
+
+
+def _bce_with_logits(label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
+    return BinaryCrossEntropy(label_smoothing, class_weights, reduction, logits=True)
+
+
+for name, entry in {
+    "cross-entropy": Loss(
+        title="Cross-entropy", build=CrossEntropy, formula="−Σ w_k y_k log p_k, p = softmax(z)",
+        source="Cox 1958; Bridle 1990", note="The loss for classes; log-softmax and NLL in one, safe for any logits.",
+        rows=("C63", "C71", "C74"),
+    ),
+    "nll": Loss(
+        title="Negative log-likelihood", build=NegativeLogLikelihood, formula="−w_y x_y, x log-probabilities",
+        source="Fisher 1922", note="For nets that end in log-softmax.", rows=("C62",),
+        takes="log-probabilities, labels",
+    ),
+    "focal": Loss(
+        title="Focal loss", build=Focal, formula="−Σ w_k y_k (1 − p_k)^γ log p_k",
+        source="Lin et al., arXiv:1708.02002", note="For rare classes among many easy samples.",
+    ),
+    "hinge": Loss(
+        title="Multi-class hinge", build=Hinge, formula="Σ_{k≠y} max(0, m − z_y + z_k) / K",
+        source="Crammer & Singer, JMLR 2, 2001; Weston & Watkins 1999 for the sum", note="A linear SVM as a layer.",
+    ),
+    "mse": Loss(
+        title="Mean squared error, L2", build=_mse, formula="mean (x − y)²", source="Gauss 1809",
+        note="For regression; outliers weigh heavily. Classes count as one-hot rows.", rows=("C59",),
+    ),
+    "l1": Loss(
+        title="Mean absolute error, L1", build=_l1, formula="mean |x − y|", source="Laplace 1774",
+        note="For regression with outliers.", rows=("C60",),
+    ),
+    "smooth-l1": Loss(
+        title="Smooth L1", build=_smooth_l1, formula="½ d² / β if |d| < β else |d| − ½ β, d = x − y",
+        source="Girshick, arXiv:1504.08083", note="Round at the bottom, straight for outliers.", rows=("C61",),
+    ),
+    "huber": Loss(
+        title="Huber", build=_huber, formula="½ d² if |d| < δ else δ (|d| − ½ δ)",
+        source="Huber, Annals of Mathematical Statistics 35, 1964", note="δ times smooth L1.",
+    ),
+    "bce": Loss(
+        title="Binary cross-entropy", build=_bce, formula="−[y log x + (1 − y) log(1 − x)], x probabilities",
+        source="Good 1952", note="Needs probabilities; prefer the form with logits.", rows=("C64",),
+        takes="probabilities, labels",
+    ),
+    "bce-with-logits": Loss(
+        title="Binary cross-entropy with logits", build=_bce_with_logits, formula="the same with x = sigmoid(z)",
+        source="Good 1952", note="A yes or no for each class; safe for any logits.", rows=("C65",),
+    ),
+    "kl": Loss(
+        title="Kullback–Leibler divergence", build=KullbackLeibler, formula="Σ y_k (log y_k − log p_k)",
+        source="Kullback & Leibler, Annals of Mathematical Statistics 22, 1951",
+        note="For soft labels and distillation; the cross-entropy less the entropy of y.", rows=("C66",),
+    ),
+    "margin-ranking": Loss(
+        title="Margin ranking", build=MarginRanking, formula="max(0, −y (x₁ − x₂) + m)",
+        source="Herbrich, Graepel, Obermayer 1999", rows=("C67",), takes="first, second, order",
+    ),
+    "contrastive": Loss(
+        title="Contrastive", build=Contrastive, formula="½ y d² + ½ (1 − y) max(0, m − d)²",
+        source="Hadsell, Chopra, LeCun, CVPR 2006", note="For siamese nets.", rows=("C67", "C26"),
+        takes="first, second, same",
+    ),
+    "triplet": Loss(
+        title="Triplet margin", build=Triplet, formula="max(0, m + d(a, p) − d(a, n))",
+        source="Schroff, Kalenichenko, Philbin, arXiv:1503.03832", note="Choose hard negatives, else it is soon 0.",
+        rows=("C68",), takes="anchor, positive, negative",
+    ),
+    "triplet-hard": Loss(
+        title="Batch-hard triplet", build=BatchHardTriplet, formula="max(0, m + farthest positive − nearest negative)",
+        source="Hermans, Beyer, Leibe, arXiv:1703.07737", note="Trains an embedding in an ordinary training loop.",
+        rows=("C67", "C68"), takes="embeddings, labels",
+    ),
+    "triplet-ratio": Loss(
+        title="Triplet ratio", build=TripletRatio, formula="(e^d(a,p) / (e^d(a,p) + e^d(a,n)))²",
+        source="Hoffer & Ailon, arXiv:1412.6622", rows=("C69",), takes="anchor, positive, negative",
+    ),
+    "cosine-embedding": Loss(
+        title="Cosine embedding", build=CosineEmbedding, formula="1 − cos if y = 1, max(0, cos − m) if y = −1",
+        source="Weston et al. 2008 (as torch.nn.CosineEmbeddingLoss)", rows=("C70",), takes="first, second, same",
+    ),
+}.items():  # fmt: skip
+    LOSSES.add(name, entry)
