@@ -1,0 +1,115 @@
+"""JSON in a strict subset, and documents that carry their own digest.
+
+A document from outside is small, shallow, without duplicate keys, NaN, infinities or numbers that another reader
+would round. Everything else about it is the business of a schema.
+
+>>> parse_json(b'{"epochs": 5, "epochs": 6}')
+Traceback (most recent call last):
+    ...
+hubel.errors.ArtefactError: the document is not valid: the key 'epochs' comes twice
+>>> document = {"epochs": 5}
+>>> unseal({**document, "digest": seal(document)})
+{'epochs': 5}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from hubel.errors import ArtefactError
+from hubel.store.ops import amount
+from hubel.store.reading import shown
+
+JSON_LIMIT = 1 << 20
+"""Bytes a JSON document of ours may have."""
+JSON_DEPTH = 32
+"""Levels of lists and objects a JSON document may nest."""
+
+
+def parse_json(data: bytes, *, name: str = "the document", limit: int = JSON_LIMIT) -> Any:
+    """Plain data from JSON; raises ArtefactError naming `name` for anything outside the subset."""
+    if len(data) > limit:
+        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}")
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_int=_whole,
+            parse_float=_float,
+        )
+        _measure(value)
+    except RecursionError:
+        raise ArtefactError(f"{name} is not valid: it nests too deeply") from None
+    except UnicodeDecodeError:
+        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text") from None
+    except ValueError as error:
+        raise ArtefactError(f"{name} is not valid: {error}") from None
+    return value
+
+
+def dump_json(value: Any, *, indent: int | None = None) -> bytes:
+    """JSON as UTF-8, as people can read it; raises ValueError for NaN and infinities."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    try:
+        return text.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # a file name that was not UTF-8 left lone surrogates in a class name
+        return json.dumps(value, allow_nan=False, indent=indent).encode("ascii") + b"\n"
+
+
+def seal(document: dict[str, Any]) -> str:
+    """The sha-256 of a document, whatever its spacing and the order of its keys."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def unseal(value: Any, *, name: str = "the document") -> dict[str, Any]:
+    """The document without its digest; raises ArtefactError if it has none or another one."""
+    if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
+        raise ArtefactError(f"{name} carries no digest", hint="it was not written by hubel")
+    document = {key: entry for key, entry in value.items() if key != "digest"}
+    if value["digest"] != seal(document):
+        raise ArtefactError(
+            f"{name} does not match its own digest: it was changed or damaged after it was written",
+            hint="take another copy, or another checkpoint of the run",
+        )
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {shown(key)} comes twice")
+        found[key] = value
+    return found
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text} is not a number of JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > 1 << 53:
+        raise ValueError(f"the whole number {shown(text)} lies beyond 2^53")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {shown(text)} is too large")
+    return number
+
+
+def _measure(value: Any) -> None:
+    level = [value]
+    for _ in range(JSON_DEPTH + 1):
+        inner = [entry for entry in level if isinstance(entry, (dict, list))]
+        if not inner:
+            return
+        level = [child for entry in inner for child in (entry.values() if isinstance(entry, dict) else entry)]
+    raise ValueError(f"it nests more than {JSON_DEPTH} levels deep")

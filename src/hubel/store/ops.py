@@ -1,0 +1,141 @@
+"""What a save does to the disk, one method per operation, and the errors when the disk says no.
+
+>>> writer_errors = (28, 30)  # ENOSPC, EROFS
+>>> [reason(OSError(number, os.strerror(number))) for number in writer_errors]
+['No space left on device', 'Read-only file system']
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+from hubel.errors import ArtefactError
+
+NOFOLLOW = getattr(os, "ONOFOLLOW", 0)
+CLOEXEC = getattr(os, "OCLOEXEC", 0)
+NONBLOCK = getattr(os, "ONONBLOCK", 0)
+
+
+class SaveFailed(ArtefactError):
+    """A file could not be written; whatever stood under its name before is untouched."""
+
+
+class FileOps:
+    """Every operation with which a store changes the disk, one method each.
+
+    Tests hand in a subclass that fails, kills or records at the n-th call, and so visit every point at which a
+    save can be cut. `create` refuses to follow or to reuse anything that is already there.
+    """
+
+    def mkdir(self, path: Path) -> None:
+        """Make one folder; FileExistsError if the name is taken."""
+        os.mkdir(path)
+
+    def create(self, path: Path) -> int:
+        """A descriptor of a new, empty file."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC, 0o644)
+
+    def append(self, path: Path) -> int:
+        """A descriptor that writes at the end of a file, which is made if need be."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NOFOLLOW | NONBLOCK | CLOEXEC, 0o644)
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Write some of `data`; how many bytes were taken."""
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut an open file to `size` bytes."""
+        os.ftruncate(descriptor, size)
+
+    def fsync(self, descriptor: int) -> None:
+        """Wait until the bytes of an open file are on the disk."""
+        os.fsync(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Close a descriptor."""
+        os.close(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file another name, replacing what had that name, atomically."""
+        os.replace(old, new)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a name (of a link: the link, not what it points to)."""
+        os.unlink(path)
+
+    def fsync_folder(self, path: Path) -> None:
+        """Wait until the names in a folder are on the disk."""
+        descriptor = os.open(path, os.O_RDONLY | CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Writer:
+    """A file on its way: takes bytes, counts them, and knows their sha-256 without a second pass."""
+
+    def __init__(self, ops: FileOps, descriptor: int) -> None:
+        self._ops = ops
+        self._descriptor = descriptor
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of everything written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write all of `data`, a contiguous buffer."""
+        view = memoryview(data).cast("B")
+        self._digest.update(view)
+        self.size += len(view)
+        write_all(self._ops, self._descriptor, view)
+
+
+def write_all(ops: FileOps, descriptor: int, data: memoryview) -> None:
+    """Write every byte: the kernel may take fewer than it is given, above all on a disk that is nearly full."""
+    while data:
+        data = data[ops.write(descriptor, data) :]
+
+
+def explain(error: OSError, path: Path) -> NoReturn:
+    """Raise the SaveFailed that says in a user's words what the disk answered."""
+    what = f"cannot write {os.fspath(path)!r}: {reason(error)}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        raise SaveFailed(
+            f"{what} ({amount(free_bytes(path))} free)", hint="free some space and resume the run"
+        ) from error
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        raise SaveFailed(what, hint="choose a folder you may write to") from error
+    raise SaveFailed(what, hint="the disk reports an error; the files saved before are untouched") from error
+
+
+def reason(error: OSError | ValueError) -> str:
+    """What the system said, without the path, which the message names already."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes an ordinary user can still write on the disk that holds, or would hold, `path`."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def amount(size: int) -> str:
+    """A number of bytes as people read it.
+
+    >>> amount(999), amount(102_000_000)
+    ('999 bytes', '102 MB')
+    """
+    if size < 1000:
+        return f"{size} bytes"
+    power = min(3, (len(str(size)) - 1) // 3)
+    return f"{size / 1000**power:.3g} {('kB', 'MB', 'GB')[power - 1]}"
