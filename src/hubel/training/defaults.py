@@ -1,0 +1,151 @@
+"""What a recipe leaves open is chosen here from the data, and each choice says why. No other module guesses.
+
+The numbers were tuned on validation splits only (docs/training.md tells how); a test split was never looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hubel.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the choices depend on."""
+
+    kind: Literal["images", "points"]
+    task: Literal["classification", "regression"]
+    samples: int
+    """Training samples."""
+    classes: int
+    side: int
+    """Typical side of the pictures in pixels: the median of the smaller one."""
+    uniform: bool
+    """Have all pictures the same square size?"""
+    channels: Literal[1, 3]
+    """3 if any picture has colour."""
+    accelerator: bool
+    """Is there a GPU?"""
+
+
+# Samples seen in a whole run at which accuracy flattens out for nets of this size, and the bounds on epochs around it.
+SEEN = 400_000
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
+# Above this side, pictures are scaled down to it: detail beyond it costs more time than it brings accuracy.
+CPU_SIDE, GPU_SIDE = 128, 224
+
+
+def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with every open setting chosen, and the reason for each choice by setting name.
+
+    >>> from hubel.training.recipe import compose
+    >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, uniform=True,
+    ...                channels=1, accelerator=False)
+    >>> full, reasons = complete(compose({"data": "digits", "lr": 0.01}), digits)
+    >>> full.model.model, full.data.img_size, full.optimizer.lr
+    ('quicknet', 8, 0.01)
+    >>> reasons["img_size"]
+    'the size of the pictures'
+    """
+    chosen: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+
+    def choose(setting: str, present: Any, value: Any, reason: str) -> Any:
+        if present is not None:
+            return present
+        chosen[setting], reasons[setting] = value, reason
+        return value
+
+    data, train, n = recipe.data, recipe.train, facts.samples
+    if facts.kind == "images":
+        side = choose("img_size", data.img_size, *_img_size(facts))
+        channels = choose(
+            "in_chans", data.in_chans, facts.channels, "colour pictures" if facts.channels == 3 else "all pictures are grey"
+        )
+        choose("fit", data.fit, *_fit(facts))
+        choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
+    else:
+        side, channels = 0, 1
+        choose("model", recipe.model.model, "mlp", "the data are points, not pictures")
+
+    if facts.kind == "points":
+        choose("optimizer", recipe.optimizer.optimizer, "adamw", "works untuned on small nets")
+        choose("lr", recipe.optimizer.lr, 0.01, "usual for adamw on small nets")
+        choose("batch_size", train.batch_size, min(32, n), "few samples")
+        choose("epochs", train.epochs, 100, "each takes a moment")
+    else:
+        batch = choose("batch_size", train.batch_size, *_batch_size(n))
+        optimizer = choose("optimizer", recipe.optimizer.optimizer, *_optimizer(recipe.model.model))
+        choose("lr", recipe.optimizer.lr, *_rate(optimizer, n if batch == "full" else batch))
+        choose("epochs", train.epochs, *_epochs(n))
+    choose("weight_decay", recipe.optimizer.weight_decay, *_decay(chosen.get("optimizer") or recipe.optimizer.optimizer))
+    choose("schedule", recipe.schedule.schedule, "one-cycle", "warms up, then anneals to nought by the last epoch")
+    choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
+    choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
+    if facts.task == "regression":
+        choose("loss", recipe.loss.loss, "mse", "the target is a number")
+        choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
+    else:
+        choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
+        smooth = 0.1 if facts.kind == "images" and facts.classes > 2 else 0.0
+        choose(
+            "label_smoothing", recipe.loss.label_smoothing, smooth, "guards against over-confidence" if smooth else "few classes"
+        )
+    choose("augment", recipe.augment.augment, *_augment(facts, side, channels))
+    return recipe.change(**chosen), reasons
+
+
+def _img_size(facts: Facts) -> tuple[int, str]:
+    limit = GPU_SIDE if facts.accelerator else CPU_SIDE
+    if facts.uniform and facts.side <= limit:
+        return facts.side, "the size of the pictures"
+    if facts.side >= limit:
+        return limit, f"pictures are larger; {limit} pixels keep training short {'here' if facts.accelerator else 'on a CPU'}"
+    return max(16, 16 * round(facts.side / 16)), "the typical size of the pictures"
+
+
+def _fit(facts: Facts) -> tuple[str, str]:
+    if facts.uniform:
+        return "squash", "pictures are square already: nothing is cut or bent"
+    return "crop", "keeps proportions; the middle of a photograph holds its subject"
+
+
+def _batch_size(n: int) -> tuple[int, str]:
+    for size, enough in ((512, 20_000), (256, 8_000), (128, 2_000), (64, 500), (32, 100)):
+        if n >= enough:
+            return size, f"suits {n:,} training samples"
+    return max(2, min(16, n)), "very few training samples"
+
+
+def _optimizer(model: str | None) -> tuple[str, str]:
+    return "adamw", "robust over nets and data sets"
+
+
+def _rate(optimizer: str, batch: int) -> tuple[float, str]:
+    # Scaled with the square root of the batch for adaptive rules, linearly for SGD (Goyal et al., arXiv 1706.02677).
+    if optimizer in ("sgd", "momentum", "nesterov"):
+        return round(0.1 * batch / 128, 5), "0.1 for a batch of 128, scaled with the batch"
+    base = {"adamw": 0.003, "adam": 0.003, "muon": 0.01}.get(optimizer, 0.003)
+    return round(base * (batch / 128) ** 0.5, 5), f"{base} for a batch of 128, scaled with the root of the batch"
+
+
+def _decay(optimizer: str) -> tuple[float, str]:
+    if optimizer in ("adamw", "muon"):
+        return 0.05, "decoupled decay, usual for this optimiser"
+    return 5e-4, "usual for nets with batch norm"
+
+
+def _epochs(n: int) -> tuple[int, str]:
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SEEN / max(n, 1))))
+    return epochs, f"about {epochs * n:,} samples seen in all"
+
+
+def _augment(facts: Facts, side: int, channels: int) -> tuple[tuple[str, ...], str]:
+    if facts.kind == "points":
+        return ("none",), "points are not pictures"
+    shift = f"translate={max(1, side // 14)}"
+    if channels == 1:
+        return (shift,), "shifts only: a mirrored digit or letter is another one"
+    return ("flip", shift), "mirror images and small shifts do not change what a photograph shows"

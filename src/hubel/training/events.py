@@ -1,0 +1,74 @@
+"""What a training run tells the world, one event after the other. Plain data; nothing here computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """One update of the weights."""
+
+    epoch: int
+    """The epoch it belongs to, from 0."""
+    step: int
+    """Updates done in this epoch so far, this one included."""
+    steps: int
+    """Updates an epoch has."""
+    images: int
+    """Samples in this step, over all processes."""
+    loss: torch.Tensor
+    """Mean loss of the batch, still on the device: reading it waits for the device, so read it rarely."""
+    lr: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """One pass over the training data, and the measurement after it."""
+
+    epoch: int
+    row: dict[str, float]
+    """What goes into metrics.csv: epoch, train/loss, train/accuracy, val/loss, val/accuracy, lr, seconds, …"""
+    best: bool
+    """Is this the best epoch so far?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A step whose loss or gradient was not finite, left out as the recipe asks."""
+
+    epoch: int
+    step: int
+    ids: tuple[int, ...]
+    """Samples of the batch."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatchHalved:
+    """Memory ran out; the step was taken again in smaller parts, with the same result."""
+
+    epoch: int
+    step: int
+    micro_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of the run, and why."""
+
+    reason: str
+    """"epochs", "time", "target" or "patience"."""
+    epochs: int
+    """Epochs done in all."""
+    seconds: float
+    """Time spent training and validating, earlier sittings of a resumed run counted in."""
+    best: dict[str, float] = field(default_factory=dict)
+    """The row of the best epoch."""
+
+
+Event = StepDone | EpochDone | Skipped | MicroBatchHalved | Finished

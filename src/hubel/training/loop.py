@@ -1,0 +1,390 @@
+"""The training loop: `fit` is a generator of events. It touches no file and no screen.
+
+Whoever reads the events decides what happens with them: log, save, draw, stop (by reading no further). All that changes
+lies in one `Training`, whose `state()` is enough to go on later with the same bits: sample order, augmentation and
+drop-out are functions of (seed, epoch, sample) or (seed, step), so there is no random state to keep.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hubel import runtime
+from hubel.errors import HubelError
+from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
+from hubel.training.recipe import Recipe
+from hubel.types import Batch
+
+DROPOUT = 4
+"""The word that tells the drop-out's random numbers from those of order, weights and augmentation."""
+
+
+class NonFinite(HubelError):
+    """A loss or gradient is not finite; the weights have not been touched by it."""
+
+    def __init__(self, what: str, *, epoch: int, step: int, ids: tuple[int, ...]) -> None:
+        shown = ", ".join(map(str, ids[:8])) + (", …" if len(ids) > 8 else "")
+        super().__init__(
+            f"{what} is not finite at epoch {epoch + 1}, step {step} (samples {shown}); the update was not made",
+            hint="lower --lr, add --clip-grad 1, or leave such batches out with --on-nonfinite skip",
+        )
+        self.quantity = what
+        self.epoch = epoch
+        self.step = step
+        self.ids = ids
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_nonfinite, (self.quantity, self.epoch, self.step, self.ids)
+
+
+def _rebuild_nonfinite(what: str, epoch: int, step: int, ids: tuple[int, ...]) -> NonFinite:
+    return NonFinite(what, epoch=epoch, step=step, ids=ids)
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A run under way: the parts it is made of, and everything that changes from step to step."""
+
+    recipe: Recipe
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: Callable[..., float]
+    """(step, history of the monitored value) -> factor of each group's base rate."""
+    loss: nn.Module
+    batches: Callable[[int, int], Iterator[Batch]]
+    """(epoch, first step) -> this process's share of the epoch's batches from that step on."""
+    steps_per_epoch: int
+    measure: Callable[[nn.Module], dict[str, float]]
+    """Model -> validation numbers ("val/loss", "val/accuracy"); {} where nothing is held out."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    task: Literal["classification", "regression"] = "classification"
+
+    epoch: int = 0
+    """Epochs completed."""
+    step: int = 0
+    """Updates in all."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Time spent before this sitting."""
+    skipped: set[int] = field(default_factory=set)
+    """Steps to leave out, found to have no finite gradient."""
+    micro_batch: int | None = None
+    totals: torch.Tensor = field(init=False)
+    """Running sums of the epoch: loss times samples, hits, samples (3, float64 on the device where it has it)."""
+    average: AveragedModel | None = field(init=False, default=None)
+    scaler: torch.amp.GradScaler = field(init=False)
+    """Scales the loss for fp16; does nothing otherwise."""
+
+    def __post_init__(self) -> None:
+        train = self.recipe.train
+        self.micro_batch = self.micro_batch or train.micro_batch
+        self.totals = torch.zeros(3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device)
+        self.precision = forward_precision(train.precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        if self.recipe.optimizer.ema:
+            decay = self.recipe.optimizer.ema
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        self.forward: nn.Module = self.model
+        if dist.is_initialized():
+            index = [self.device] if self.device.type == "cuda" else None
+            self.forward = DistributedDataParallel(self.model, device_ids=index)
+
+    @property
+    def measured_model(self) -> nn.Module:
+        """The model that is measured, saved and shipped: the average of the weights where one is kept."""
+        return self.average.module if self.average is not None else self.model
+
+    @property
+    def total_steps(self) -> int:
+        """Updates of the whole run."""
+        return self.steps_per_epoch * (self.recipe.train.epochs or 1)
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that is needed to go on with the same bits: tensors by name, and plain data."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        packed = self.optimiser.state_dict()
+        numbers: dict[str, dict[str, Any]] = {}
+        for index, values in packed["state"].items():
+            for name, value in values.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimiser.{index}.{name}"] = value
+                else:
+                    numbers.setdefault(str(index), {})[name] = value
+        tensors["totals"] = self.totals
+        meta = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "best": self.best,
+            "seconds": self.seconds,
+            "skipped": sorted(self.skipped),
+            "micro_batch": self.micro_batch,
+            "scaler": self.scaler.state_dict(),
+            "optimiser_numbers": numbers,
+        }
+        return tensors, meta
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+        """Put a state back."""
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(part("model."))
+        if self.average is not None:
+            self.average.load_state_dict(part("average."))
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in part("optimiser.").items():
+            index, _, key = name.partition(".")
+            # a copy, because the optimiser works in place and would write into the caller's tensors
+            state.setdefault(int(index), {})[key] = value.clone()
+        for index, values in meta["optimiser_numbers"].items():
+            state.setdefault(int(index), {}).update(values)
+        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.totals.copy_(tensors["totals"])
+        self.epoch, self.step = meta["epoch"], meta["step"]
+        self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
+        self.seconds, self.skipped = meta["seconds"], set(meta["skipped"])
+        self.micro_batch = meta["micro_batch"]
+        if meta["scaler"]:
+            self.scaler.load_state_dict(dict(meta["scaler"]))
+
+
+def fit(run: Training) -> Iterator[Event]:
+    """Train from where `run` stands to the end of its recipe, and tell every step and epoch on the way.
+
+    Raises NonFinite before an update that would spoil the weights, unless the recipe says to skip such steps.
+    """
+    train = run.recipe.train
+    before = run.seconds
+    started = time.perf_counter()
+
+    def elapsed() -> float:
+        return before + time.perf_counter() - started
+
+    reason = finished(run) if run.epoch else ""
+    while not reason:
+        epoch_started, first = time.perf_counter(), run.step - run.epoch * run.steps_per_epoch
+        images = 0
+        run.forward.train()
+        for index, batch in enumerate(run.batches(run.epoch, first), start=first + 1):
+            runtime.seed_all(train.seed, DROPOUT, run.step, rank())
+            lr = set_rate(run)
+            if run.step in run.skipped:
+                run.step += 1
+                continue
+            loss = yield from gradient(run, batch)
+            fault = not_finite(run, loss)
+            if fault and train.on_nonfinite == "skip":
+                run.optimiser.zero_grad(set_to_none=True)
+                run.skipped.add(run.step)
+                run.step += 1
+                yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), fault)
+                continue
+            if fault:
+                raise NonFinite(fault, epoch=run.epoch, step=index, ids=tuple(batch.ids.tolist()))
+            run.scaler.step(run.optimiser)
+            run.scaler.update()
+            run.optimiser.zero_grad(set_to_none=True)
+            if run.average is not None:
+                run.average.update_parameters(run.model)
+            run.step += 1
+            run.seconds = elapsed()
+            images += len(batch) * world()
+            yield StepDone(run.epoch, index, run.steps_per_epoch, len(batch) * world(), loss, lr)
+            if train.time and world() == 1 and elapsed() >= train.time:
+                reason = "time"  # several processes must stop at the same step: they look at the epoch's end only
+                break
+        trained = time.perf_counter() - epoch_started
+        run.epoch += 1
+        # A step count that follows from the epoch alone keeps schedule and order right after an epoch cut short.
+        run.step = run.epoch * run.steps_per_epoch
+        row = {"epoch": float(run.epoch), **train_numbers(run), **run.measure(run.measured_model), "lr": lr}
+        row |= {"images_per_second": images / trained, "seconds": elapsed()}
+        run.totals.zero_()
+        run.history.append(row)
+        run.seconds = elapsed()
+        better = improves(row, run.best)
+        if better:
+            run.best = row
+        reason = reason or finished(run)
+        yield EpochDone(run.epoch - 1, row, better)
+    yield Finished(reason, run.epoch, elapsed(), run.best)
+
+
+def gradient(run: Training, batch: Batch) -> Iterator[Event]:
+    """Forward and backward over one batch, in parts that fit into memory; returns the mean loss of the batch.
+
+    When memory runs out, the batch is taken again in halves, with batch-norm statistics as they were before.
+    """
+    while True:
+        size = run.micro_batch or len(batch)
+        parts = [slice(start, start + size) for start in range(0, len(batch), size)]
+        statistics = [buffer.clone() for buffer in run.model.buffers()] if len(batch) > 1 else []
+        try:
+            loss = torch.zeros((), device=run.device)
+            for part in parts:
+                loss = loss + backward(run, batch, part, last=part is parts[-1])
+            return loss  # noqa: B901 - a generator that returns: its value is what `yield from` gives
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not out_of_memory(error) or size == 1:
+                raise
+        run.optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, value in zip(run.model.buffers(), statistics, strict=True):
+                buffer.copy_(value)
+        runtime.seed_all(run.recipe.train.seed, DROPOUT, run.step, rank())
+        run.micro_batch = (size + 1) // 2
+        yield MicroBatchHalved(run.epoch, run.step, run.micro_batch)
+
+
+def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.Tensor:
+    """Add the gradient of part of a batch, weighted by its share; returns the same share of the loss."""
+    images, labels = batch.images[part], batch.labels[part]
+    targets = labels if batch.soft_labels is None else batch.soft_labels[part]
+    if run.task == "regression":
+        targets = labels.float().unsqueeze(1)  # B 1, as the logits
+    share = len(labels) / len(batch)
+    wait = isinstance(run.forward, DistributedDataParallel) and not last
+    with run.forward.no_sync() if wait else _nothing():  # type: ignore[operator]
+        with torch.autocast(run.device.type, dtype=run.precision, enabled=run.precision != torch.float32):
+            logits = run.forward(images)  # B K
+            loss = run.loss(logits.float(), targets) * share
+            loss = loss + penalty(run) if last else loss
+        run.scaler.scale(loss).backward()
+    with torch.no_grad():
+        hits = (logits.argmax(1) == labels).sum() if run.task == "classification" else loss.new_zeros(())
+        run.totals += torch.stack([loss.detach() * len(batch), hits.to(loss), loss.new_tensor(len(labels))])
+    return loss.detach()
+
+
+def penalty(run: Training) -> torch.Tensor | float:
+    """λ₁ Σ|w| + λ₂ Σw² over weights (not biases and norms): true penalties, seen by the loss and by its gradient."""
+    l1, l2 = run.recipe.loss.l1, run.recipe.loss.l2
+    if not l1 and not l2:
+        return 0.0
+    weights = [parameter for parameter in run.model.parameters() if parameter.dim() > 1 and parameter.requires_grad]
+    total: torch.Tensor | float = 0.0
+    for weight in weights:
+        total = total + (l1 * weight.abs().sum() if l1 else 0.0) + (l2 * weight.square().sum() if l2 else 0.0)
+    return total
+
+
+def set_rate(run: Training) -> float:
+    """Give every group its rate for this step; returns that of the first group."""
+    watched = [row[monitor(row)] for row in run.history]
+    factor = run.schedule(run.step, watched)
+    for group in run.optimiser.param_groups:
+        group["lr"] = group["base_lr"] * factor
+    return float(run.optimiser.param_groups[0]["lr"])
+
+
+def not_finite(run: Training, loss: torch.Tensor) -> str:
+    """What is not finite, "loss" or "gradient", else ""; clips the gradient on the way if the recipe asks for it.
+
+    One number is read from the device: the norm of the whole gradient, which is not finite if any part is not.
+    """
+    parameters = [parameter for parameter in run.model.parameters() if parameter.grad is not None]
+    run.scaler.unscale_(run.optimiser)
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if run.scaler.is_enabled():
+        return ""  # the scaler leaves out steps with an infinite gradient and lowers its scale: that is its job
+    if not bool(torch.isfinite(norm + loss)):
+        return "gradient" if bool(torch.isfinite(loss)) else "loss"
+    if run.recipe.optimizer.clip_grad:
+        nn.utils.clip_grads_with_norm_(parameters, run.recipe.optimizer.clip_grad, norm)
+    return ""
+
+
+def train_numbers(run: Training) -> dict[str, float]:
+    """Mean loss and accuracy over the epoch's training batches (as augmented, while the weights moved)."""
+    totals = run.totals.clone()
+    if dist.is_initialized():
+        dist.all_reduce(totals)
+    loss, hits, seen = totals.tolist()
+    seen = max(seen, 1)
+    numbers = {"train/loss": loss / seen}
+    return numbers | ({"train/accuracy": hits / seen} if run.task == "classification" else {})
+
+
+def monitor(row: Mapping[str, float]) -> str:
+    """The number by which epochs are compared: validation accuracy, else validation loss, else training loss."""
+    return next(key for key in ("val/accuracy", "val/loss", "train/loss") if key in row)
+
+
+def improves(row: Mapping[str, float], best: Mapping[str, float]) -> bool:
+    """Is `row` better than the best one? A tie in accuracy goes to the lower loss.
+
+    >>> improves({"val/accuracy": 0.9, "val/loss": 0.3}, {"val/accuracy": 0.9, "val/loss": 0.4})
+    True
+    """
+    if not best:
+        return True
+    key = monitor(row)
+    if key == "val/accuracy":
+        return (row[key], -row["val/loss"]) > (best[key], -best["val/loss"])
+    return row[key] < best[key]
+
+
+def finished(run: Training) -> str:
+    """Why the run ends after this epoch, or ""."""
+    train, row = run.recipe.train, run.history[-1]
+    if train.target is not None and row.get("val/accuracy", 0.0) >= train.target:
+        return "target"
+    if run.epoch >= (train.epochs or 1):
+        return "epochs"
+    if train.time and slowest(run.seconds, run.device) >= train.time:
+        return "time"
+    if train.patience and run.epoch - run.best["epoch"] >= train.patience:
+        return "patience"
+    return ""
+
+
+def forward_precision(name: str, device: torch.device) -> torch.dtype:
+    """The arithmetic of the forward pass: "auto" is bf16 where the device gains from it, else fp32."""
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Did the device or the machine run out of memory? (The CPU's allocator raises a plain RuntimeError.)"""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+
+
+def slowest(seconds: float, device: torch.device) -> float:
+    """The longest time of all processes, so that all of them draw the same conclusion."""
+    if not dist.is_initialized():
+        return seconds
+    longest = torch.tensor(seconds, device=device)
+    dist.all_reduce(longest, op=dist.ReduceOp.MAX)
+    return float(longest)
+
+
+def rank() -> int:
+    """This process among those that train together; 0 when it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: object) -> None: ...
