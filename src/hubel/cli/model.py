@@ -1,0 +1,56 @@
+"""`hubel model NAME`: the card of one architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import textwrap
+from typing import Annotated
+
+import typer
+
+from hubel.cli.console import out
+from hubel.cli.models import count
+from hubel.models import Card
+from hubel.verbs.models import card
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="a name from `hubel models`")],
+    as_json: Annotated[bool, typer.Option("--json", help="the card as JSON")] = False,
+) -> None:
+    """Print what is known about an architecture: paper, counts, published accuracy, notes."""
+    entry = card(name)
+    if as_json:
+        out().print(json.dumps(dataclasses.asdict(entry), indent=1), markup=False)
+        return
+    out().print("\n".join(describe(entry)), markup=False)
+
+
+def describe(entry: Card) -> list[str]:
+    """The card as lines of at most 80 columns."""
+    size = entry.img_size
+    height, width = (size, size) if isinstance(size, int) else size or (0, 0)
+    shape = f"{entry.in_chans} x {height} x {width}" if size else f"{entry.in_chans} features"
+    lines = [f"{entry.title} ({entry.year})", f"hubel train DATA --model {entry.name}", ""]
+    facts = {
+        "new": entry.novelty,
+        "paper": entry.reference,
+        "published": entry.accuracy,
+        "input": f"{shape}, at least {entry.min_size} x {entry.min_size}" if size else shape,
+        "classes": f"{entry.num_classes}",
+        "parameters": f"{entry.params:,} ({count(entry.params)})" if entry.params is not None else "",
+        "MACs": f"{entry.macs:,} ({count(entry.macs)})" if entry.macs is not None else "",
+        "tags": ", ".join(entry.tags),
+    }
+    for key, value in facts.items():
+        if value:
+            lines += _wrapped(f"{key:<12}", value)
+    for number, text in enumerate(entry.notes):
+        lines += _wrapped(f"{'notes' if number == 0 else '':<12}", f"- {text}")
+    return lines
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    rest = " " * (len(label) + 2 * text.startswith("- "))
+    return textwrap.wrap(text, 80, initial_indent=label, subsequent_indent=rest, break_on_hyphens=False)

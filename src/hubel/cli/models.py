@@ -1,0 +1,58 @@
+"""`hubel models`: list the architectures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Annotated
+
+import typer
+
+from hubel.cli.console import note, out
+from hubel.errors import unknown
+from hubel.models import Card, list_models
+from hubel.verbs.models import models
+
+
+def command(
+    pattern: Annotated[str, typer.Argument(help="names to list, with * and ?: 'resnet*'")] = "*",
+    match: Annotated[str, typer.Option(help="the same as an option")] = "",
+    sort: Annotated[str, typer.Option(help="name, year, params or macs")] = "name",
+    tag: Annotated[str, typer.Option(help="only nets with this word: residual, mobile, small …")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="all that the cards say, as JSON")] = False,
+) -> None:
+    """List the architectures with parameters, multiply-accumulates and year."""
+    wanted = match or pattern
+    found = models(wanted, sort=sort, tag=tag)
+    if not found and "*" not in wanted and "?" not in wanted:
+        raise unknown("model", wanted, list_models(), listing="hubel models")
+    if as_json:
+        out().print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=1), markup=False)
+        return
+    lines = [_row("name", "year", "params", "MACs", "input", "what"), *(_line(entry) for entry in found)]
+    out().print("\n".join(lines), markup=False, soft_wrap=True)
+    note(f"{len(found)} architectures; the card of one: hubel model NAME")
+
+
+def _line(entry: Card) -> str:
+    size = entry.img_size
+    side = "" if size is None else str(size) if isinstance(size, int) else "x".join(map(str, size))
+    return _row(entry.name, str(entry.year), count(entry.params), count(entry.macs), side, entry.title)
+
+
+def _row(name: str, year: str, params: str, macs: str, size: str, title: str) -> str:
+    return f"{name:<24} {year:<4} {params:>7} {macs:>7} {size:>5}  {title}"[:80].rstrip()
+
+
+def count(number: int | None) -> str:
+    """Four characters for any count.
+
+    >>> count(61_706), count(25_557_032), count(4_089_184_256), count(650), count(None)
+    ('61.7k', '25.6M', '4.09G', '650', '')
+    """
+    if number is None:
+        return ""
+    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= power:
+            return f"{number / power:.3g}{letter}"
+    return str(number)

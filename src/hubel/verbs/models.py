@@ -1,0 +1,36 @@
+"""What can be asked of the catalogue of nets: a list of cards, and one card. Loads no torch.
+
+>>> [entry.name for entry in models("resnet1?", sort="params")]
+['resnet18']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubel.errors import unknown
+from hubel.models import CARDS, Card, card, list_models
+
+__all__ = ["SORTS", "card", "models"]
+
+# A card that does not know its count (a wrapper, say) comes last.
+SORTS: dict[str, Callable[[Card], tuple[object, ...]]] = {
+    "name": lambda entry: (entry.name,),
+    "year": lambda entry: (entry.year, entry.name),
+    "params": lambda entry: (entry.params is None, entry.params or 0, entry.name),
+    "macs": lambda entry: (entry.macs is None, entry.macs or 0, entry.name),
+}
+
+
+def models(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[Card, ...]:
+    """The cards whose name fits the shell pattern `match` and that carry `tag`, sorted by one of `SORTS`.
+
+    Raises UnknownName for another way to sort, or a tag that no card carries.
+    """
+    if sort not in SORTS:
+        raise unknown("order", sort, SORTS)
+    tags = sorted({word for entry in CARDS.values() for word in entry.tags})
+    if tag and tag not in tags:
+        raise unknown("tag", tag, tags)
+    found = [CARDS[name] for name in list_models(match)]
+    return tuple(sorted((entry for entry in found if not tag or tag in entry.tags), key=SORTS[sort]))
