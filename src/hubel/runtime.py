@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -36,7 +36,8 @@ def pick_device(name: str = "auto") -> torch.device:
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (index and not index.isdigit()):
         raise UsageError(
-            f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}", hint="use --device auto to take the best one"
+            f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}",
+            hint="use --device auto to take the best one",
         )
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not present[kind]:

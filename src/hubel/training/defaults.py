@@ -62,7 +62,10 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     if facts.kind == "images":
         side = choose("img_size", data.img_size, *_img_size(facts))
         channels = choose(
-            "in_chans", data.in_chans, facts.channels, "colour pictures" if facts.channels == 3 else "all pictures are grey"
+            "in_chans",
+            data.in_chans,
+            facts.channels,
+            "colour pictures" if facts.channels == 3 else "all pictures are grey",
         )
         choose("fit", data.fit, *_fit(facts))
         choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
@@ -80,7 +83,9 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         optimizer = choose("optimizer", recipe.optimizer.optimizer, *_optimizer(recipe.model.model))
         choose("lr", recipe.optimizer.lr, *_rate(optimizer, n if batch == "full" else batch))
         choose("epochs", train.epochs, *_epochs(n))
-    choose("weight_decay", recipe.optimizer.weight_decay, *_decay(chosen.get("optimizer") or recipe.optimizer.optimizer))
+    choose(
+        "weight_decay", recipe.optimizer.weight_decay, *_decay(chosen.get("optimizer") or recipe.optimizer.optimizer)
+    )
     choose("schedule", recipe.schedule.schedule, "one-cycle", "warms up, then anneals to nought by the last epoch")
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
@@ -91,7 +96,10 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
         smooth = 0.1 if facts.kind == "images" and facts.classes > 2 else 0.0
         choose(
-            "label_smoothing", recipe.loss.label_smoothing, smooth, "guards against over-confidence" if smooth else "few classes"
+            "label_smoothing",
+            recipe.loss.label_smoothing,
+            smooth,
+            "guards against over-confidence" if smooth else "few classes",
         )
     choose("augment", recipe.augment.augment, *_augment(facts, side, channels))
     return recipe.change(**chosen), reasons
@@ -102,7 +110,10 @@ def _img_size(facts: Facts) -> tuple[int, str]:
     if facts.uniform and facts.side <= limit:
         return facts.side, "the size of the pictures"
     if facts.side >= limit:
-        return limit, f"pictures are larger; {limit} pixels keep training short {'here' if facts.accelerator else 'on a CPU'}"
+        return (
+            limit,
+            f"pictures are larger; {limit} pixels keep training short {'here' if facts.accelerator else 'on a CPU'}",
+        )
     return max(16, 16 * round(facts.side / 16)), "the typical size of the pictures"
 
 

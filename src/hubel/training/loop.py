@@ -8,7 +8,7 @@ drop-out are functions of (seed, epoch, sample) or (seed, step), so there is no 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -88,7 +88,9 @@ class Training:
     def __post_init__(self) -> None:
         train = self.recipe.train
         self.micro_batch = self.micro_batch or train.micro_batch
-        self.totals = torch.zeros(3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device)
+        self.totals = torch.zeros(
+            3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device
+        )
         self.precision = forward_precision(train.precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         if self.recipe.optimizer.ema:
@@ -185,10 +187,13 @@ def fit(run: Training) -> Iterator[Event]:
             if run.step in run.skipped:
                 run.step += 1
                 continue
-            loss = yield from gradient(run, batch)
+            before_step = statistics(run)
+            loss = yield from gradient(run, batch, before_step)
             fault = not_finite(run, loss)
-            if fault and train.on_nonfinite == "skip":
+            if fault:
                 run.optimiser.zero_grad(set_to_none=True)
+                put_back(run, before_step)
+            if fault and train.on_nonfinite == "skip":
                 run.skipped.add(run.step)
                 run.step += 1
                 yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), fault)
@@ -208,6 +213,7 @@ def fit(run: Training) -> Iterator[Event]:
                 reason = "time"  # several processes must stop at the same step: they look at the epoch's end only
                 break
         trained = time.perf_counter() - epoch_started
+        lr = base_rate(run) * factor(run, max(run.step - 1, 0))
         run.epoch += 1
         # A step count that follows from the epoch alone keeps schedule and order right after an epoch cut short.
         run.step = run.epoch * run.steps_per_epoch
@@ -224,30 +230,39 @@ def fit(run: Training) -> Iterator[Event]:
     yield Finished(reason, run.epoch, elapsed(), run.best)
 
 
-def gradient(run: Training, batch: Batch) -> Iterator[Event]:
+def gradient(run: Training, batch: Batch, before: list[torch.Tensor]) -> Generator[Event, None, torch.Tensor]:
     """Forward and backward over one batch, in parts that fit into memory; returns the mean loss of the batch.
 
-    When memory runs out, the batch is taken again in halves, with batch-norm statistics as they were before.
+    When memory runs out, the batch is taken again in halves, with the statistics as they were `before`.
     """
     while True:
         size = run.micro_batch or len(batch)
         parts = [slice(start, start + size) for start in range(0, len(batch), size)]
-        statistics = [buffer.clone() for buffer in run.model.buffers()] if len(batch) > 1 else []
         try:
             loss = torch.zeros((), device=run.device)
             for part in parts:
                 loss = loss + backward(run, batch, part, last=part is parts[-1])
-            return loss  # noqa: B901 - a generator that returns: its value is what `yield from` gives
+            return loss
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error) or size == 1:
                 raise
         run.optimiser.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            for buffer, value in zip(run.model.buffers(), statistics, strict=True):
-                buffer.copy_(value)
+        put_back(run, before)
         runtime.seed_all(run.recipe.train.seed, DROPOUT, run.step, rank())
-        run.micro_batch = (size + 1) // 2
+        run.micro_batch = (min(size, len(batch)) + 1) // 2
         yield MicroBatchHalved(run.epoch, run.step, run.micro_batch)
+
+
+def statistics(run: Training) -> list[torch.Tensor]:
+    """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes."""
+    return [value.clone() for value in (*run.model.buffers(), run.totals)]
+
+
+def put_back(run: Training, before: list[torch.Tensor]) -> None:
+    """Undo what a forward pass has changed."""
+    with torch.no_grad():
+        for value, old in zip((*run.model.buffers(), run.totals), before, strict=True):
+            value.copy_(old)
 
 
 def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.Tensor:
@@ -284,11 +299,20 @@ def penalty(run: Training) -> torch.Tensor | float:
 
 def set_rate(run: Training) -> float:
     """Give every group its rate for this step; returns that of the first group."""
-    watched = [row[monitor(row)] for row in run.history]
-    factor = run.schedule(run.step, watched)
+    now = factor(run, run.step)
     for group in run.optimiser.param_groups:
-        group["lr"] = group["base_lr"] * factor
-    return float(run.optimiser.param_groups[0]["lr"])
+        group["lr"] = group["base_lr"] * now
+    return base_rate(run) * now
+
+
+def factor(run: Training, step: int) -> float:
+    """What the schedule says for a step, knowing the epochs so far."""
+    return run.schedule(step, [row[monitor(row)] for row in run.history])
+
+
+def base_rate(run: Training) -> float:
+    """The rate of the first group before any schedule."""
+    return float(run.optimiser.param_groups[0]["base_lr"])
 
 
 def not_finite(run: Training, loss: torch.Tensor) -> str:

@@ -355,7 +355,9 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
     for assignment in assignments:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
-            raise UsageError(f"a setting is written name=value, got {assignment!r}", hint="e.g. --set optimizer.lr=0.05")
+            raise UsageError(
+                f"a setting is written name=value, got {assignment!r}", hint="e.g. --set optimizer.lr=0.05"
+            )
         found[setting_name(key)] = parse_value(value)
     return found
 
