@@ -2,5 +2,14 @@
 
 from hubel.evaluation.classification import Evaluation, Mistake, assess
 from hubel.evaluation.curves import Verdict, diagnose_curves
+from hubel.evaluation.regression import RegressionEvaluation, assess_regression
 
-__all__ = ["Evaluation", "Mistake", "Verdict", "assess", "diagnose_curves"]
+__all__ = [
+    "Evaluation",
+    "Mistake",
+    "RegressionEvaluation",
+    "Verdict",
+    "assess",
+    "assess_regression",
+    "diagnose_curves",
+]

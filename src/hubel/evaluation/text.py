@@ -51,6 +51,22 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(0.5), duration(42), duration(75), duration(3725)
+    ('0.5 s', '42 s', '1 min 15 s', '1 h 2 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def width(text: str) -> int:
     """Columns that `text` takes in a terminal.
 

@@ -1,0 +1,1 @@
+"""Result dataclasses in, one self-contained HTML page or a terminal table out."""

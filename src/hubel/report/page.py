@@ -1,0 +1,63 @@
+"""From a template and values to one safe, self-contained page of HTML."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib import resources
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hubel.evaluation.text import duration
+from hubel.figures.theme import GRID, INK, MUTED, Figure
+
+
+def page(template: str, **values: object) -> str:
+    """Fill in `template`, a file of this package. Every value is escaped; what a template misspells is an error."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True,
+        loader=FunctionLoader(_source),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(figure=drawn, duration=duration)
+    environment.globals["style"] = Markup(_source("page.css"))  # noqa: S704 - our own file
+    environment.globals["script"] = Markup(_source("page.js"))  # noqa: S704 - our own file
+    environment.globals["script_hash"] = script_hash(_source("page.js"))
+    return environment
+
+
+def _source(name: str) -> str:
+    return resources.files("hubel.report").joinpath(name).read_text("utf-8")
+
+
+def script_hash(script: str) -> str:
+    """The source expression of the content security policy that allows exactly this script."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+def drawn(figure: Figure, css_class: str = "") -> Markup:
+    """A figure as markup: SVG inline, in the colours of the page; pixels as a data address."""
+    if figure.kind == "svg":
+        text = figure.data.decode()
+        for colour, variable in ((INK, "--ink"), (MUTED, "--muted"), (GRID, "--line")):
+            text = text.replace(colour, f"var({variable})")
+        # Identifiers must be unique in a page; of matplotlib's, only the definitions that are referred to are needed.
+        used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
+        text = re.sub(r' id="([^"]+)"', lambda m: m.group(0) if m.group(1) in used else "", text)
+        label = f'<svg role="img" aria-label="{escape(figure.alt)}" class="{css_class}"'
+        return Markup(text.replace("<svg", label, 1))  # noqa: S704 - matplotlib escapes the text it draws
+    data = base64.b64encode(figure.data).decode()
+    return Markup('<img src="data:image/{}{}" alt="{}" width="{}" height="{}" class="{}" loading="lazy">').format(
+        figure.kind, f";base64,{data}", figure.alt, figure.width, figure.height, css_class
+    )

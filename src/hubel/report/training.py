@@ -1,0 +1,249 @@
+"""The report of a training run: one page of HTML that needs no network, no other file and no script.
+
+`TrainingReport` is plain data that the verb fills in; `render` turns it into the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
+from hubel.evaluation.text import duration, number, percent, plural, span
+from hubel.figures.bars import reliability
+from hubel.figures.curves import curves
+from hubel.figures.images import picture, sheet
+from hubel.figures.matrix import confusion
+from hubel.figures.scatter import predicted_against_true
+from hubel.figures.theme import Figure
+from hubel.report.page import page
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something the scan found: which file, what is wrong, what was done about it."""
+
+    path: str
+    what: str
+    action: str = "left out"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """A line of the table of layers. `parameters` are this layer's own, not its children's."""
+
+    name: str
+    kind: str
+    output: Sequence[int]
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingReport:
+    """Everything the page shows, as plain data. What is empty is left out of the page."""
+
+    title: str
+    """For example the name of the run."""
+    class_names: Sequence[str] = ()
+    sentence: str = ""
+    """The result in a sentence; the evaluation's own where it is empty."""
+    evaluation: Evaluation | RegressionEvaluation | None = None
+    history: Sequence[Mapping[str, object]] = ()
+    """One row an epoch: epoch, train_loss, val_loss, train_accuracy, val_accuracy, lr, …; missing values are gaps."""
+    best_epoch: int | None = None
+    """Whose weights were kept, counted from 1."""
+    stopped: str = ""
+    """Why training ended, as a sentence."""
+
+    recipe: Mapping[str, object] = field(default_factory=dict)
+    """Settings, either flat or in sections (a mapping of mappings)."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Setting -> why its default was chosen."""
+    command: str = ""
+    environment: Mapping[str, object] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
+    """What -> seconds."""
+
+    data: Mapping[str, object] = field(default_factory=dict)
+    """Facts about the data: source, pictures, sizes, modes, …"""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Split -> number of samples."""
+    class_counts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Split -> K numbers of samples."""
+    problems: Sequence[Problem] = ()
+    problem_count: int | None = None
+    """All that were found, where `problems` holds only the first of them."""
+    contact_sheet: Sequence[np.ndarray] = ()
+    """What the net really sees: uint8 images, H W C or C H W."""
+    contact_caption: str = "What the net really sees: a few training pictures after decoding and resizing."
+    mistake_images: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Sample id -> uint8 image, for the evaluation's worst mistakes."""
+
+    model: str = ""
+    layers: Sequence[LayerRow] = ()
+    parameters: int | None = None
+    """Trainable parameters of the whole net; the sum over the layers where it is not given."""
+
+
+def render(report: TrainingReport) -> str:
+    """The page as text. Names are escaped everywhere, and the page's own policy forbids scripts and addresses.
+
+    >>> text = render(TrainingReport(title="digits-1", class_names=["<b>"], sentence="It works."))
+    >>> text.startswith("<!doctype html>"), "It works." in text
+    (True, True)
+    """
+    verdict = diagnose_curves(report.history, classes=len(report.class_names)) if len(report.history) > 2 else None
+    parameters = report.parameters
+    if parameters is None and report.layers:
+        parameters = sum(layer.parameters for layer in report.layers)
+    return page(
+        "training.html.j2",
+        report=report,
+        evaluation=report.evaluation,
+        sentence=report.sentence or (report.evaluation.sentence if report.evaluation else ""),
+        verdict=verdict,
+        tiles=_tiles(report, parameters),
+        curves=_curves(report),
+        diagnosis=_diagnosis(report),
+        classes=_classes(report),
+        mistakes=_mistakes(report),
+        contact=_contact(report),
+        splits=_splits(report),
+        sections=_sections(report.recipe, report.reasons),
+        parameters=parameters,
+    )
+
+
+def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, str, str]]:
+    """(title, value, note) of the headline numbers."""
+    found: list[tuple[str, str, str]] = []
+    e = report.evaluation
+    if isinstance(e, Evaluation):
+        found.append(("accuracy", percent(e.top1), f"{span(e.intervals['top1'])} with 95 % confidence"))
+        if e.top5 == e.top5:
+            found.append(("top-5 accuracy", percent(e.top5), span(e.intervals["top5"])))
+        found.append(("balanced accuracy", percent(e.balanced_accuracy), "mean over classes"))
+        found.append(("log-loss", number(e.log_loss), "nats, lower is better"))
+        found.append(("calibration error", percent(e.calibration.ece), "0 is honest"))
+    elif e is not None:
+        found += [(title, value, interval) for title, value, interval in e.rows()]
+    if "training" in report.timing:
+        found.append(("training time", duration(report.timing["training"]), plural(len(report.history), "epoch")))
+    if parameters is not None:
+        found.append(("parameters", f"{parameters:,}", report.model))
+    return found
+
+
+def _curves(report: TrainingReport) -> list[Figure]:
+    """Loss, accuracy and learning rate over the epochs, as far as they are known."""
+    found = []
+    for title, lines, share in (
+        ("Loss", {"training": "train_loss", "validation": "val_loss"}, False),
+        ("Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}, True),
+        ("Learning rate", {"learning rate": "lr"}, False),
+    ):
+        series = {name: _column(report.history, key) for name, key in lines.items()}
+        series = {name: values for name, values in series.items() if any(v == v for v in values)}
+        if series and len(report.history) > 1:
+            found.append(curves(series, title=title, share=share, mark=report.best_epoch))
+    return found
+
+
+def _column(history: Sequence[Mapping[str, object]], key: str) -> list[float]:
+    values = [row.get(key) for row in history]
+    return [float(value) if isinstance(value, (int, float)) else float("nan") for value in values]
+
+
+def _diagnosis(report: TrainingReport) -> dict[str, Figure]:
+    e = report.evaluation
+    if isinstance(e, Evaluation):
+        c = e.calibration
+        return {
+            "confusion": confusion(e.confusion, e.class_names),
+            "reliability": reliability(c.edges, c.counts, c.confidence, c.accuracy),
+        }
+    return {"scatter": predicted_against_true(e.predicted, e.targets)} if e is not None else {}
+
+
+def _classes(report: TrainingReport) -> list[dict[str, object]]:
+    """A row for each class: its scores, and how many samples each split has of it."""
+    e = report.evaluation
+    rows: list[dict[str, object]] = []
+    for k, name in enumerate(report.class_names):
+        row: dict[str, object] = {"name": name, "counts": [c[k] for c in report.class_counts.values()], "scores": []}
+        if isinstance(e, Evaluation):
+            t = e.per_class
+            row["scores"] = [(float(v), percent(v, 1)) for v in (t.precision[k], t.recall[k], t.f1[k])]
+            row["support"] = int(t.support[k])
+        rows.append(row)
+    return rows
+
+
+def _mistakes(report: TrainingReport) -> list[dict[str, object]]:
+    e = report.evaluation
+    if not isinstance(e, Evaluation):
+        return []
+    names = e.class_names
+    found = []
+    for m in e.mistakes[:24]:
+        image = report.mistake_images.get(m.id)
+        found.append(
+            {
+                "image": None
+                if image is None
+                else picture(image, alt=f"a {names[m.label]} called {names[m.predicted]}"),
+                "label": names[m.label],
+                "predicted": names[m.predicted],
+                "confidence": percent(m.confidence, 0 if m.confidence < 0.995 else 1),
+                "path": m.path or f"sample {m.id}",
+            }
+        )
+    return found
+
+
+def _contact(report: TrainingReport) -> Figure | None:
+    if not len(report.contact_sheet):
+        return None
+    return sheet(
+        report.contact_sheet, alt=f"{len(report.contact_sheet)} training pictures", caption=report.contact_caption
+    )
+
+
+def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
+    total = sum(report.splits.values()) or 1
+    return [(name, count, count / total) for name, count in report.splits.items()]
+
+
+def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """(section, [(setting, value, why)]) of a flat or a sectioned recipe."""
+    flat = {name: value for name, value in recipe.items() if not isinstance(value, Mapping)}
+    groups = [("", flat)] if flat else []
+    groups += [(name, dict(value)) for name, value in recipe.items() if isinstance(value, Mapping)]
+    return [
+        (
+            name,
+            [
+                (key, _written(value), reasons.get(key, reasons.get(f"{name}.{key}", "")))
+                for key, value in group.items()
+            ],
+        )
+        for name, group in groups
+        if group
+    ]
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+__all__ = ["LayerRow", "Problem", "TrainingReport", "render"]
