@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from hubel.errors import unknown
 
@@ -34,6 +34,10 @@ class Component(Generic[T]):
     """When to use it, or what to mind, in one sentence."""
     rows: tuple[str, ...] = ()
     """Rows of the specification it covers: ("C43",)."""
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """What `build` makes."""
+        return cast("Callable[..., Any]", self.build)(*args, **options)
 
 
 class Registry(Generic[T]):
