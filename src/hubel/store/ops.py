@@ -16,9 +16,9 @@ from typing import NoReturn
 
 from hubel.errors import ArtefactError
 
-NOFOLLOW = getattr(os, "ONOFOLLOW", 0)
-CLOEXEC = getattr(os, "OCLOEXEC", 0)
-NONBLOCK = getattr(os, "ONONBLOCK", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 
 
 class SaveFailed(ArtefactError):

@@ -113,14 +113,17 @@ class RunStore:
         """`write_bytes` of UTF-8 text."""
         self.write_bytes(rel, text.encode("utf-8", errors="surrogateescape"))
 
-    def write_json(self, rel: str, value: Any, *, sealed: bool = False) -> None:
+    def write_json(self, rel: str, value: Any, *, sealed: bool = False, limit: int = JSON_LIMIT) -> None:
         """Write plain data as JSON; `sealed` adds the document's own sha-256, which `read_json` then checks.
 
-        Raises ValueError for NaN and infinities, which JSON does not know.
+        Raises ValueError for NaN and infinities, which JSON does not know, and for more than `limit` bytes.
         """
         if sealed:
             value = {**value, "digest": seal(value)}
-        self.write_bytes(rel, dump_json(value, indent=1))
+        data = dump_json(value, indent=1)
+        if len(data) > limit:
+            raise ValueError(f"{rel} would have {amount(len(data))}, more than the {amount(limit)} its readers take")
+        self.write_bytes(rel, data)
 
     def append_line(self, rel: str, line: str) -> None:
         """Add one line to a log. It reaches the kernel at once, and the disk with the next `mark`."""
@@ -206,10 +209,10 @@ class RunStore:
         """The bytes of a regular file of at most `limit` bytes; raises ArtefactError for anything else."""
         return read_regular(self.path(rel), limit=limit)
 
-    def read_json(self, rel: str, *, sealed: bool = False) -> Any:
+    def read_json(self, rel: str, *, sealed: bool = False, limit: int = JSON_LIMIT) -> Any:
         """A JSON document in our strict subset (see `parse_json`); `sealed` checks and strips its own digest."""
         name = os.fspath(self.path(rel))
-        value = parse_json(self.read_bytes(rel, limit=JSON_LIMIT), name=name)
+        value = parse_json(self.read_bytes(rel, limit=limit), name=name, limit=limit)
         return unseal(value, name=name) if sealed else value
 
     def read_lines(self, rel: str, *, limit: int = 64 << 20) -> list[str]:

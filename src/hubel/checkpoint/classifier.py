@@ -1,0 +1,148 @@
+"""What a checkpoint is about: the architecture as data, and a trained model with all that is needed to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError
+from hubel.models import create_model
+from hubel.store import shown
+
+PROBES = 16
+"""Golden images a checkpoint carries at most."""
+PROBE_BYTES = 300_000
+"""Bytes they may have together; two are kept whatever their size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """An architecture as plain data: a name from the catalogue and the builder's own numbers, never an import path.
+
+    >>> spec = ModelSpec(architecture="mnist_cnn", num_classes=10, in_chans=1, img_size=(28, 28))
+    >>> sum(p.numel() for p in spec.build().parameters())
+    34826
+    """
+
+    architecture: str
+    num_classes: int
+    in_chans: int
+    img_size: tuple[int, int]
+    """H and W in pixels."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The builder's own keywords, plain data."""
+
+    def build(self) -> nn.Module:
+        """The net with fresh random weights; raises what `create_model` raises."""
+        return create_model(
+            self.architecture,
+            num_classes=self.num_classes,
+            in_chans=self.in_chans,
+            img_size=self.img_size,
+            **self.options,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "name": self.architecture,
+            "num_classes": self.num_classes,
+            "in_chans": self.in_chans,
+            "img_size": list(self.img_size),
+            "options": self.options,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a classifier comes from."""
+
+    source: str
+    """The file its weights were read from."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """Everything the training depended on, as plain data."""
+    metrics: dict[str, float | int | str | None] = field(default_factory=dict)
+    """What was measured when it was saved: epoch, val_accuracy, ..."""
+    data_digest: str = ""
+    """Digest of the training data's manifest."""
+    made_with: dict[str, str] = field(default_factory=dict)
+    """Versions of hubel and torch that wrote it."""
+    sha256: str = ""
+    """Digest of the weights file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A trained model with everything that is needed to use it: the currency of every bench."""
+
+    model: nn.Module
+    """In evaluation mode, on the CPU, float32."""
+    preprocessing: Preprocessing | None
+    """None for a model that eats points, not pictures."""
+    class_names: tuple[str, ...]
+    """In the order of the outputs; empty in regression."""
+    spec: ModelSpec
+    provenance: Provenance
+
+
+def golden_images(images: torch.Tensor) -> torch.Tensor:
+    """The first few of `images` (N C H W uint8, or N F float32): few enough to be kept in every checkpoint."""
+    each = max(1, images[:1].numel() * images.element_size())
+    return images[: max(2, min(PROBES, PROBE_BYTES // each))].cpu().contiguous()
+
+
+def golden_logits(model: nn.Module, preprocessing: Preprocessing | None, images: torch.Tensor) -> torch.Tensor:
+    """The model's answer (N K float32, on the CPU) to golden images, in full precision, in evaluation mode.
+
+    Neither autocast nor TF32 takes part: what is stored must be found again on another device within 1e-4.
+    """
+    parameter = next(model.parameters(), None)
+    device = parameter.device if parameter is not None else torch.device("cpu")
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with (
+            torch.no_grad(),
+            torch.autocast(device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, benchmark=False, allow_tf32=False),
+        ):
+            inputs = images.to(device)
+            inputs = preprocessing.normalise(inputs) if preprocessing is not None else inputs.float()
+            return model(inputs).float().cpu()
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def check_classes(trained: Sequence[str], given: Sequence[str], *, what: str = "the data") -> None:
+    """Raise ArtefactError unless both lists are the same names in the same order; labels are never renumbered silently.
+
+    >>> check_classes(["cat", "dog"], ["cat", "dog", "fox"])
+    Traceback (most recent call last):
+        ...
+    hubel.errors.ArtefactError: the data has classes the model was not trained on: 'fox'
+      the model knows 2 classes: 'cat', 'dog'
+    """
+    if tuple(trained) == tuple(given):
+        return
+    strange = [name for name in given if name not in set(trained)]
+    missing = [name for name in trained if name not in set(given)]
+    knows = f"the model knows {len(trained)} classes: {_listed(trained)}"
+    if strange:
+        raise ArtefactError(f"{what} has classes the model was not trained on: {_listed(strange)}", hint=knows)
+    if missing:
+        raise ArtefactError(f"{what} lacks classes the model was trained on: {_listed(missing)}", hint=knows)
+    raise ArtefactError(
+        f"{what} has the model's classes in another order ({_listed(given)}), so its label numbers mean other things",
+        hint=f"{knows}; number the labels in that order",
+    )
+
+
+def _listed(names: Sequence[str], limit: int = 8) -> str:
+    text = ", ".join(shown(name, 40) for name in names[:limit])
+    return f"{text} and {len(names) - limit} more" if len(names) > limit else text

@@ -1,0 +1,122 @@
+"""The state of a training in progress: numbered generations, of which at least two good ones are kept.
+
+    state/000012.safetensors    every tensor: model, optimiser, EMA
+    state/000012.json           the rest as plain data, size and sha-256 of the tensors, its own digest; written last
+
+A number is never used twice, so nothing is ever overwritten. An older generation goes only after the newer one was read
+back from the disk and fitted its digest. Loading takes the newest whole generation and names
+those it passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hubel.checkpoint.tensors import read_header, read_tensors, sha256_of, write_tensors
+from hubel.errors import ArtefactError
+from hubel.store import RunStore, SaveFailed, opened
+
+KEPT = 2
+"""Generations that stay on the disk."""
+STATE_LIMIT = 1 << 40
+"""Bytes of the largest state that is read."""
+META_LIMIT = 64 << 20
+"""Bytes of its plain data: the history of a long run grows."""
+_GENERATION = re.compile(r"([0-9]{6})\.json")
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A training state as it was read."""
+
+    tensors: dict[str, torch.Tensor]
+    meta: dict[str, Any]
+    """Plain data: step, epoch, history, lengths of the logs, ..."""
+    generation: int
+    skipped: tuple[str, ...]
+    """Why newer generations were passed over, newest first; empty when all is well."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: Literal["hubel-state"]
+    version: Literal[1]
+    meta: dict[str, Any]
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def save_state(store: RunStore, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> int:
+    """Write a new generation, read it back, then let the oldest go; its number.
+
+    Raises SaveFailed when the disk does not take it; the generations before are then untouched.
+    """
+    known = generations(store)
+    number = 1 + max((*known, *_numbers(store)), default=0)
+    with store.writing(f"state/{number:06d}.safetensors") as writer:
+        write_tensors(writer, tensors)
+    document = _Document(format="hubel-state", version=1, meta=dict(meta), size=writer.size, sha256=writer.sha256)
+    store.write_json(f"state/{number:06d}.json", document.model_dump(), sealed=True, limit=META_LIMIT)
+    try:
+        _check(store, number)
+    except ArtefactError as error:
+        raise SaveFailed(f"the state just written does not read back: {error.what}", hint="check the disk") from error
+    for old in known[: 1 - KEPT]:
+        discard_state(store, old)
+    return number
+
+
+def load_state(store: RunStore) -> SavedState:
+    """The newest whole generation; raises ArtefactError, naming what is wrong with each, if there is none."""
+    skipped: list[str] = []
+    for number in reversed(generations(store)):
+        try:
+            document = _check(store, number)
+            with opened(store.path(f"state/{number:06d}.safetensors"), limit=STATE_LIMIT) as (descriptor, size):
+                entries = read_header(descriptor, size, name=f"state/{number:06d}.safetensors")
+                tensors = read_tensors(descriptor, entries)
+            return SavedState(tensors, document.meta, number, tuple(skipped))
+        except ArtefactError as error:
+            skipped.append(error.what)
+    name = repr(str(store.folder))
+    if not skipped:
+        raise ArtefactError(f"{name} has no saved state to resume from", hint="start the training anew")
+    raise ArtefactError(f"no saved state in {name} is whole: {'; '.join(skipped)}", hint="start the training anew")
+
+
+def generations(store: RunStore) -> list[int]:
+    """Numbers of the generations that were finished, oldest first."""
+    return sorted(int(match[1]) for name in store.names("state") if (match := _GENERATION.fullmatch(name)))
+
+
+def discard_state(store: RunStore, number: int) -> None:
+    """Remove one generation, its document first, so that it is never half there."""
+    store.remove(f"state/{number:06d}.json")
+    store.remove(f"state/{number:06d}.safetensors")
+
+
+def _numbers(store: RunStore) -> list[int]:
+    return [int(name[:6]) for name in store.names("state") if name[:6].isdecimal()]
+
+
+def _check(store: RunStore, number: int) -> _Document:
+    """The document of a generation whose tensors fit it; raises ArtefactError otherwise."""
+    name = f"state/{number:06d}"
+    content = store.read_json(f"{name}.json", sealed=True, limit=META_LIMIT)
+    try:
+        document = _Document(**content)
+    except (ValidationError, TypeError):
+        raise ArtefactError(f"{name}.json is no training state of this version of hubel") from None
+    with opened(store.path(f"{name}.safetensors"), limit=STATE_LIMIT) as (descriptor, size):
+        if size != document.size or sha256_of(descriptor) != document.sha256:
+            raise ArtefactError(
+                f"{name}.safetensors is damaged: it does not have the size and digest it was saved with"
+            )
+    return document

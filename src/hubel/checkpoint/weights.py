@@ -1,0 +1,414 @@
+"""Trained weights on disk: three files under one name, of which the last written makes the others valid.
+
+    weights/best.safetensors          the model's tensors; any safetensors tool opens it
+    weights/best.probes.safetensors   golden images and the logits the model gave them
+    weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
+
+Replacing a checkpoint: the new tensors are written beside the old ones as `*.next`; the JSON then changes over to their
+digests in one rename; last, the files take their places. Wherever this is cut, exactly one set of files fits the JSON,
+and `load` finds it by its digest.
+
+Loading trusts nothing (the order of `load`): regular file, no link, size, digest, header against the table, the net
+built without memory from its name in the catalogue, names and types and shapes equal, only then values, all finite,
+golden logits met within 1e-4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golden_logits
+from hubel.checkpoint.tensors import (
+    Entry,
+    first_not_finite,
+    read_header,
+    read_tensors,
+    sha256_of,
+    table_in,
+    table_of,
+    write_tensors,
+)
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError, HubelError, UsageError, near
+from hubel.runtime import environment, seeded
+from hubel.store import FILE_LIMIT, RunStore, amount, opened, parse_json, read_regular, shown, unseal
+
+VERSION = 1
+TOLERANCE = 1e-4
+"""Largest deviation of a golden logit, relative to the largest logit: devices and kernels differ by less."""
+MANIFEST_LIMIT = 4 << 20
+"""Bytes of the JSON: twenty thousand class names fit."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _File(_Closed):
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class _Architecture(_Closed):
+    name: str = Field(min_length=1, max_length=200)
+    num_classes: int = Field(ge=1, le=1_000_000)
+    in_chans: int = Field(ge=1, le=4096)
+    img_size: list[int] = Field(min_length=2, max_length=2)
+    options: dict[str, Any]
+
+
+class _Preprocessing(_Closed):
+    height: int = Field(ge=1, le=16384)
+    width: int = Field(ge=1, le=16384)
+    channels: int
+    fit: str
+    mean: list[float]
+    std: list[float]
+    interpolation: str
+
+
+class _Manifest(_Closed):
+    """The closed schema of weights/NAME.json: an unknown key is an error, as is a missing one."""
+
+    format: Literal["hubel-weights"]
+    version: Literal[1]
+    architecture: _Architecture
+    class_names: list[str] = Field(max_length=100_000)
+    preprocessing: _Preprocessing | None
+    recipe: dict[str, Any]
+    metrics: dict[str, float | int | str | None]
+    data_digest: str = Field(max_length=200)
+    made_with: dict[str, str]
+    tensors: dict[str, str]
+    """Each name with its dtype and shape: "F32 64 3 7 7"."""
+    weights: _File
+    probes: _File | None
+
+
+def save_weights(
+    store: RunStore,
+    name: str,
+    model_state: Mapping[str, torch.Tensor],
+    *,
+    spec: ModelSpec,
+    preprocessing: Preprocessing | None,
+    class_names: Sequence[str],
+    recipe: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float | int | str | None] | None = None,
+    data_digest: str = "",
+    probes: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> None:
+    """Write weights/`name`, replacing what had that name only when all of the new is on the disk.
+
+    `model_state` is a state dict; `probes` are golden images (see `golden_images`) and the logits the model gave them.
+    Raises SaveFailed, and leaves the old checkpoint loadable, when the disk does not take it.
+    """
+    files = _names(name)
+    _settle(store, files)
+    weights = _write(store, files.weights, model_state)
+    golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
+    here = environment()
+    manifest = _Manifest(
+        format="hubel-weights",
+        version=VERSION,
+        architecture=_Architecture(**spec.to_dict()),
+        class_names=list(class_names),
+        preprocessing=None if preprocessing is None else _Preprocessing(**preprocessing.to_dict()),
+        recipe=dict(recipe or {}),
+        metrics=dict(metrics or {}),
+        data_digest=data_digest,
+        made_with={"hubel": str(here["hubel"]), "torch": str(here["torch"])},
+        tensors=_described(model_state),
+        weights=weights,
+        probes=golden,
+    )
+    store.write_json(files.manifest, manifest.model_dump(), sealed=True, limit=MANIFEST_LIMIT)
+    for file in (files.weights, files.probes) if golden else (files.weights,):
+        store.rename(f"{file}.next", file)
+    if golden is None:
+        store.remove(files.probes)
+
+
+def load(path: str | Path, which: str = "best") -> Classifier:
+    """The classifier in a run folder (its weights called `which`), or in one weights file (.safetensors or .json).
+
+    Raises ArtefactError, with the reason and the way out, for anything that is not exactly what was saved.
+    """
+    folder, name = _find(Path(path), which)
+    files = _names(name, prefix="")
+    manifest = _read_manifest(folder / files.manifest)
+    spec = ModelSpec(
+        architecture=manifest.architecture.name,
+        num_classes=manifest.architecture.num_classes,
+        in_chans=manifest.architecture.in_chans,
+        img_size=(manifest.architecture.img_size[0], manifest.architecture.img_size[1]),
+        options=manifest.architecture.options,
+    )
+    class_names = tuple(manifest.class_names)
+    if class_names and (len(class_names) != spec.num_classes or len(set(class_names)) != len(class_names)):
+        raise ArtefactError(f"{files.manifest} must name each of its {spec.num_classes} classes once")
+    preprocessing = _preprocessing(manifest)
+    with _chosen(folder / files.weights, manifest.weights) as (descriptor, entries):
+        _compare(manifest.tensors, _texts(entries), "the list of tensors in its JSON", files.weights)
+        _judge_architecture(spec, manifest.tensors, manifest.weights.size)
+        tensors = read_tensors(descriptor, entries, name=files.weights)
+    broken = first_not_finite(tensors)
+    if broken is not None:
+        raise ArtefactError(f"{files.weights}: tensor {broken!r} holds NaN or infinity", hint="take another checkpoint")
+    with seeded(0):
+        model = spec.build()
+    model.load_state_dict(tensors)
+    model.eval()
+    if manifest.probes is not None:
+        with _chosen(folder / files.probes, manifest.probes) as (descriptor, entries):
+            golden = read_tensors(descriptor, entries, name=files.probes)
+        _meet(model, preprocessing, golden, spec, files.probes)
+    return Classifier(
+        model=model,
+        preprocessing=preprocessing,
+        class_names=class_names,
+        spec=spec,
+        provenance=Provenance(
+            source=str(folder / files.weights),
+            recipe=manifest.recipe,
+            metrics=manifest.metrics,
+            data_digest=manifest.data_digest,
+            made_with=manifest.made_with,
+            sha256=manifest.weights.sha256,
+        ),
+    )
+
+
+def weights_in(run: str | Path) -> list[str]:
+    """The names under which a run folder holds weights: ["best", "last"]."""
+    return [name.removesuffix(".json") for name in RunStore(run).names("weights") if name.endswith(".json")]
+
+
+# names and files
+
+
+@dataclass(frozen=True)
+class _Names:
+    manifest: str
+    weights: str
+    probes: str
+
+
+def _names(name: str, prefix: str = "weights/") -> _Names:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"weights must be named with letters, digits, - and _, got {shown(name)}", hint="try 'best'")
+    return _Names(f"{prefix}{name}.json", f"{prefix}{name}.safetensors", f"{prefix}{name}.probes.safetensors")
+
+
+def _find(path: Path, which: str) -> tuple[Path, str]:
+    """The folder that holds the weights, and their name."""
+    if path.suffix in (".safetensors", ".json"):
+        return path.parent, path.name.removesuffix(path.suffix)
+    if not path.is_dir():
+        raise ArtefactError(
+            f"there is no run or weights file {shown(str(path))}", hint="give a run folder, such as runs/digits-1"
+        )
+    folder = path / "weights" if (path / "weights").is_dir() else path
+    known = [entry.removesuffix(".json") for entry in RunStore(folder).names() if entry.endswith(".json")]
+    if which not in known:
+        close = near(which, known)
+        hint = f"it has: {', '.join(close or known)}" if known else "its training has not saved any yet"
+        raise ArtefactError(f"{shown(str(path))} holds no weights called {shown(which)}", hint=hint)
+    return folder, which
+
+
+def _write(store: RunStore, file: str, tensors: Mapping[str, torch.Tensor]) -> _File:
+    with store.writing(f"{file}.next") as writer:
+        write_tensors(writer, tensors)
+    return _File(size=writer.size, sha256=writer.sha256)
+
+
+def _settle(store: RunStore, files: _Names) -> None:
+    """Finish, or forget, what an interrupted save left under this name."""
+    left = [file for file in (files.weights, files.probes) if store.exists(f"{file}.next")]
+    if not left:
+        return
+    try:
+        manifest = _read_manifest(store.path(files.manifest))
+    except ArtefactError:
+        manifest = None
+    for file in left:
+        wanted = manifest and (manifest.weights if file == files.weights else manifest.probes)
+        if wanted and not _fits(store.path(file), wanted) and _fits(store.path(f"{file}.next"), wanted):
+            store.rename(f"{file}.next", file)
+        else:
+            store.remove(f"{file}.next")
+
+
+def _fits(path: Path, wanted: _File) -> bool:
+    try:
+        with opened(path, limit=wanted.size) as (descriptor, size):
+            return size == wanted.size and sha256_of(descriptor) == wanted.sha256
+    except ArtefactError:
+        return False
+
+
+@contextmanager
+def _chosen(path: Path, wanted: _File) -> Iterator[tuple[int, dict[str, Entry]]]:
+    """The file, or its successor that was not renamed any more, that has the size and digest of the manifest."""
+    if wanted.size > FILE_LIMIT:
+        raise ArtefactError(f"{shown(str(path))} would have {amount(wanted.size)}, more than {amount(FILE_LIMIT)}")
+    following = path.with_name(f"{path.name}.next")
+    chosen = following if not _fits(path, wanted) and _fits(following, wanted) else path
+    with opened(chosen) as (descriptor, size):
+        if size != wanted.size or sha256_of(descriptor) != wanted.sha256:
+            raise ArtefactError(
+                f"{shown(str(path))} is not the file its JSON describes (sha-256 or size differ): damaged or exchanged",
+                hint="copy both files of a checkpoint together, or take another one: --which last",
+            )
+        yield descriptor, read_header(descriptor, size, name=shown(str(path)))
+
+
+# the manifest
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    name = shown(str(path))
+    document = unseal(parse_json(read_regular(path, limit=MANIFEST_LIMIT), name=name, limit=MANIFEST_LIMIT), name=name)
+    if document.get("format") == "hubel-weights" and document.get("version") != VERSION:
+        raise ArtefactError(
+            f"{name} has format version {shown(document.get('version'))}, this hubel reads {VERSION}",
+            hint="upgrade hubel: pip install -U hubel",
+        )
+    try:
+        return _Manifest(**document)
+    except (ValidationError, TypeError) as error:
+        raise ArtefactError(f"{name} is no manifest of weights: {_first(error)}") from None
+
+
+def _first(error: Exception) -> str:
+    """The first complaint of a schema in one line, without the value it complains about."""
+    if not isinstance(error, ValidationError):
+        return "a key is not text"
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{shown('.'.join(str(part) for part in first['loc']))}: {first['msg']}"
+
+
+def _preprocessing(manifest: _Manifest) -> Preprocessing | None:
+    if manifest.preprocessing is None:
+        return None
+    try:
+        found = Preprocessing.from_dict(manifest.preprocessing.model_dump())
+    except HubelError as error:
+        raise ArtefactError(f"the preprocessing in the checkpoint cannot be: {error.what}") from error
+    if found.channels != manifest.architecture.in_chans:
+        raise ArtefactError(
+            f"the preprocessing makes {found.channels} channels, the net takes {manifest.architecture.in_chans}"
+        )
+    return found
+
+
+def _described(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    return {name: _text(code, shape) for name, code, shape in table_of(tensors)}
+
+
+def _texts(entries: Mapping[str, Entry]) -> dict[str, str]:
+    return {name: _text(code, shape) for name, code, shape in table_in(entries)}
+
+
+def _text(code: str, shape: tuple[int, ...]) -> str:
+    return " ".join([code, *map(str, shape)])
+
+
+def _compare(wanted: Mapping[str, str], found: Mapping[str, str], of: str, where: str) -> None:
+    """Raise ArtefactError naming the first tensors in which the file differs."""
+    if wanted == found:
+        return
+    missing = [name for name in wanted if name not in found]
+    strange = [name for name in found if name not in wanted]
+    other = [name for name in wanted if name in found and wanted[name] != found[name]]
+    if other:
+        name = other[0]
+        text = f"tensor {shown(name)} is {shown(found[name])}, not {shown(wanted[name])}"
+    elif missing:
+        text = f"{len(missing)} tensors are missing, first {shown(missing[0])}"
+    else:
+        text = f"{len(strange)} tensors are too many, first {shown(strange[0])}"
+    raise ArtefactError(
+        f"{where} does not fit {of}: {text}", hint="it was saved for another architecture or class count"
+    )
+
+
+# the architecture
+
+
+class _Meter(TorchFunctionMode):
+    """Stops a builder that makes far more tensors than the file holds: a depth of 10^9 would not end."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.left = most
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            raise ArtefactError("the architecture in the checkpoint is far larger than its weights")
+        return function(*args, **(kwargs or {}))
+
+
+def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -> None:
+    """Build the net without memory and compare it with the file; raises ArtefactError before any is spent."""
+    try:
+        with _Meter(10_000 + 100 * len(wanted)), torch.device("meta"), seeded(0):
+            model = spec.build()
+    except ArtefactError:
+        raise
+    except HubelError as error:
+        raise ArtefactError(f"the checkpoint's architecture cannot be built: {error.what}", hint=error.hint) from error
+    except Exception as error:  # a builder may fail in any way over options it was never meant to get
+        raise ArtefactError(
+            f"the architecture {shown(spec.architecture)} cannot be built from the checkpoint's options: "
+            f"{shown(str(error))}"
+        ) from error
+    held = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
+    if held > 2 * size + (256 << 20):
+        raise ArtefactError(f"the checkpoint's architecture needs {amount(held)}, its file has {amount(size)}")
+    _compare(_described(model.state_dict()), wanted, f"the architecture {spec.architecture!r}", "the checkpoint")
+
+
+def _meet(
+    model: nn.Module,
+    preprocessing: Preprocessing | None,
+    golden: Mapping[str, torch.Tensor],
+    spec: ModelSpec,
+    where: str,
+) -> None:
+    """Raise ArtefactError unless the model gives the golden images their golden logits."""
+    images, logits = golden.get("images"), golden.get("logits")
+    if images is None or logits is None or len(golden) != 2 or len(images) > 1000:
+        raise ArtefactError(f"{where} must hold images and logits, and nothing else")
+    right_kind = images.dtype == (torch.uint8 if preprocessing else torch.float32)
+    right_shape = preprocessing is None or tuple(images.shape[1:]) == preprocessing.shape
+    if not right_kind or not right_shape or tuple(logits.shape) != (len(images), spec.num_classes):
+        raise ArtefactError(f"{where} does not fit the preprocessing and the classes of the checkpoint")
+    try:
+        found = golden_logits(model, preprocessing, images)
+    except RuntimeError as error:
+        raise ArtefactError(f"the model cannot take the golden images in {where}: {shown(str(error))}") from error
+    apart = float((found - logits.float()).abs().max()) if found.shape == logits.shape and len(images) else 0.0
+    allowed = TOLERANCE * max(1.0, float(logits.abs().max()) if len(images) else 0.0)
+    if found.shape != logits.shape or not apart <= allowed:
+        raise ArtefactError(
+            "the model answers its golden images otherwise than when it was saved: "
+            f"off by {apart:.3g}, allowed {allowed:.3g}",
+            hint="the architecture or the preprocessing changed since; load it with the hubel named under made_with",
+        )
+
+
+__all__ = ["TOLERANCE", "load", "save_weights", "weights_in"]
