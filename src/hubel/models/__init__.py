@@ -9,12 +9,20 @@ Listing and describing load no torch; building imports the one file that is aske
 >>> net = create_model("mnist_cnn", num_classes=10, in_chans=1)
 >>> sum(p.numel() for p in net.parameters())
 34826
+
+A net can also be a list of layers, in Python or in a YAML file (`hubel.models.layerlist` has the words), or one of
+timm's, called timm/NAME:
+
+>>> create_model(["conv 8 3x3", "relu", "flatten", "dense K"], num_classes=2, in_chans=1, img_size=8).stages
+('relu1',)
 """
 
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubel.errors import UsageError, near, unknown
@@ -23,7 +31,10 @@ from hubel.models.cards import CARDS, Card
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CARDS", "Card", "card", "create_model", "list_models"]
+__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "resolve"]
+
+TIMM = "timm/"
+LISTS = (".yaml", ".yml")
 
 
 def list_models(match: str = "*") -> list[str]:
@@ -32,14 +43,44 @@ def list_models(match: str = "*") -> list[str]:
 
 
 def card(name: str) -> Card:
-    """The card of an architecture; raises UnknownName with near names."""
+    """The card of an architecture; raises UnknownName with near names.
+
+    A layer list has the card of "layers"; timm/NAME has a card with what can be said without timm.
+    """
+    if name.startswith(TIMM):
+        net = name.removeprefix(TIMM)
+        return Card(
+            name=name,
+            builder_at=f"foreign_zoo:{net}",
+            title=f"{net} (timm)",
+            year=2019,
+            reference="R. Wightman, PyTorch Image Models, 2019",
+            novelty="A net of timm, built by timm.",
+        )
+    if name.endswith(LISTS):
+        return CARDS["layers"]
     if name not in CARDS:
         raise unknown("model", name, CARDS, listing="hubel models")
     return CARDS[name]
 
 
+def resolve(name: str | Sequence[Any], options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A catalogue name and its options, which say the same as `name`: a layer list, or a file of one, becomes "layers".
+
+    What a checkpoint stores must not depend on a file that may change, so it stores the resolved pair.
+
+    >>> resolve(["flatten", "dense K"], {})
+    ('layers', {'layers': ['flatten', 'dense K']})
+    """
+    if not isinstance(name, str):
+        return "layers", {**options, "layers": list(name)}
+    if name.endswith(LISTS):
+        return "layers", {**options, "layers": importlib.import_module("hubel.models.layerlist").read(name)}
+    return name, dict(options)
+
+
 def create_model(
-    name: str,
+    name: str | Sequence[Any],
     *,
     num_classes: int | None = None,
     in_chans: int = 3,
@@ -49,16 +90,19 @@ def create_model(
     """Build the net called `name` with fresh random weights (from torch's global generator).
 
     `num_classes` K: outputs (None: as published); `in_chans` C: input channels; `img_size`: H and W in pixels, None for
-    the size of the paper. Small sizes get the stem that is right for the family. `options` are the builder's own keywords.
+    the size of the paper. Small sizes get the stem that is right for the family. `options` are the builder's keywords.
     The result maps images B C H W to logits B K and has the attributes `stages` and `head` (names of modules).
 
     Raises UnknownName for a name that is not in the catalogue, UsageError for options or sizes the net cannot take.
     """
+    name, options = resolve(name, options)
     entry = card(name)
+    if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
+        num_classes = entry.num_classes
     builder = entry.builder
-    known = {p for p in inspect.signature(builder).parameters} - {"num_classes", "in_chans", "img_size"}
+    known = set(inspect.signature(builder).parameters) - {"num_classes", "in_chans", "img_size"}
     for option in options:
-        if option not in known:
+        if option not in known and not name.startswith(TIMM):
             close = near(option, known)
             hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(sorted(known)) or 'nothing more'}"
             raise UsageError(f"model {name!r} has no option {option!r}", hint=hint)
@@ -69,7 +113,7 @@ def create_model(
             hint=f"use --img-size {entry.min_size} or more, or another model: hubel models",
         )
     net: nn.Module = builder(
-        num_classes=entry.num_classes if num_classes is None else num_classes,
+        num_classes=num_classes,
         in_chans=in_chans,
         img_size=(height, width),
         **options,

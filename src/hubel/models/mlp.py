@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
+from hubel.nn.activations import ACTIVATIONS
 
-ACTIVATIONS = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh}
 LARGEST = 1_000_000_000
 """Weights beyond which a net is a description only (4 GB in float32): to be built on the meta device."""
 
@@ -54,7 +54,7 @@ class MLP(nn.Module):
         widths = (in_features, *hidden)
         self.flatten = nn.Sequential(nn.Flatten(), nn.Dropout(input_dropout))
         for depth, (before, after) in enumerate(pairwise(widths), start=1):
-            layer = nn.Sequential(nn.Linear(before, after), ACTIVATIONS[activation](), nn.Dropout(dropout))
+            layer = nn.Sequential(nn.Linear(before, after), ACTIVATIONS.get(activation)(), nn.Dropout(dropout))
             self.add_module(f"hidden{depth}", layer)
         self.classify = nn.Linear(widths[-1], num_classes)
         self.hidden = tuple(f"hidden{depth}" for depth in range(1, len(widths)))

@@ -1,4 +1,4 @@
-"""Vision Transformer: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, arXiv 2010.11929; figure 1, table 1.
+"""Vision Transformer: Dosovitskiy et al., An Image is Worth 16x16 Words, ICLR 2021, arXiv 2010.11929, fig. 1, table 1.
 
     name       layers  width D  MLP   heads  patch   parameters (K = 1000, 224x224)
     ViT-Base   12      768      3072  12     16, 32  86,567,656 and 88,224,232
