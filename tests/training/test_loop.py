@@ -88,7 +88,7 @@ def test_events_come_step_by_step_and_end_with_the_reason() -> None:
     events = list(fit(training()))
     assert [type(event) for event in events] == [*[StepDone] * 6, EpochDone, *[StepDone] * 6, EpochDone, Finished]
     assert events[-1].reason == "epochs"
-    assert events[6].row["train/loss"] > 0
+    assert events[6].row["train_loss"] > 0
     assert events[0].images == 16
 
 
@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_can_be_left_out() -> None:
 
 def test_a_run_stops_when_its_target_is_reached() -> None:
     run = training(target=0.9, epochs=2)
-    run.measure = lambda model: {"val/accuracy": 0.95, "val/loss": 0.1}
+    run.measure = lambda model: {"val_accuracy": 0.95, "val_loss": 0.1}
     events = list(fit(run))
     assert (events[-1].reason, events[-1].epochs) == ("target", 1)
 
@@ -190,7 +190,7 @@ def test_a_run_stops_when_its_target_is_reached() -> None:
 def test_a_run_stops_when_patience_is_at_an_end() -> None:
     run = training(patience=2, epochs=9)
     accuracies = iter([0.5, 0.6, 0.6, 0.6, 0.9])
-    run.measure = lambda model: {"val/accuracy": next(accuracies), "val/loss": 1.0}
+    run.measure = lambda model: {"val_accuracy": next(accuracies), "val_loss": 1.0}
     events = list(fit(run))
     assert (events[-1].reason, events[-1].epochs, events[-1].best["epoch"]) == ("patience", 4, 2.0)
 

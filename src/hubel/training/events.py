@@ -32,7 +32,7 @@ class EpochDone:
 
     epoch: int
     row: dict[str, float]
-    """What goes into metrics.csv: epoch, train/loss, train/accuracy, val/loss, val/accuracy, lr, seconds, …"""
+    """What goes into metrics.csv: epoch, train_loss, train_accuracy, val_loss, val_accuracy, lr, seconds, …"""
     best: bool
     """Is this the best epoch so far?"""
 

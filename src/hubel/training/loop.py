@@ -64,7 +64,7 @@ class Training:
     """(epoch, first step) -> this process's share of the epoch's batches from that step on."""
     steps_per_epoch: int
     measure: Callable[[nn.Module], dict[str, float]]
-    """Model -> validation numbers ("val/loss", "val/accuracy"); {} where nothing is held out."""
+    """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Literal["classification", "regression"] = "classification"
 
@@ -339,33 +339,33 @@ def train_numbers(run: Training) -> dict[str, float]:
         dist.all_reduce(totals)
     loss, hits, seen = totals.tolist()
     seen = max(seen, 1)
-    numbers = {"train/loss": loss / seen}
-    return numbers | ({"train/accuracy": hits / seen} if run.task == "classification" else {})
+    numbers = {"train_loss": loss / seen}
+    return numbers | ({"train_accuracy": hits / seen} if run.task == "classification" else {})
 
 
 def monitor(row: Mapping[str, float]) -> str:
     """The number by which epochs are compared: validation accuracy, else validation loss, else training loss."""
-    return next(key for key in ("val/accuracy", "val/loss", "train/loss") if key in row)
+    return next(key for key in ("val_accuracy", "val_loss", "train_loss") if key in row)
 
 
 def improves(row: Mapping[str, float], best: Mapping[str, float]) -> bool:
     """Is `row` better than the best one? A tie in accuracy goes to the lower loss.
 
-    >>> improves({"val/accuracy": 0.9, "val/loss": 0.3}, {"val/accuracy": 0.9, "val/loss": 0.4})
+    >>> improves({"val_accuracy": 0.9, "val_loss": 0.3}, {"val_accuracy": 0.9, "val_loss": 0.4})
     True
     """
     if not best:
         return True
     key = monitor(row)
-    if key == "val/accuracy":
-        return (row[key], -row["val/loss"]) > (best[key], -best["val/loss"])
+    if key == "val_accuracy":
+        return (row[key], -row["val_loss"]) > (best[key], -best["val_loss"])
     return row[key] < best[key]
 
 
 def finished(run: Training) -> str:
     """Why the run ends after this epoch, or ""."""
     train, row = run.recipe.train, run.history[-1]
-    if train.target is not None and row.get("val/accuracy", 0.0) >= train.target:
+    if train.target is not None and row.get("val_accuracy", 0.0) >= train.target:
         return "target"
     if run.epoch >= (train.epochs or 1):
         return "epochs"
