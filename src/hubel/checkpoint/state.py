@@ -91,6 +91,16 @@ def load_state(store: RunStore) -> SavedState:
     raise ArtefactError(f"no saved state in {name} is whole: {'; '.join(skipped)}", hint="start the training anew")
 
 
+def read_meta(store: RunStore) -> dict[str, Any]:
+    """The plain data of the newest generation whose document is whole, without touching its tensors; {} if none is."""
+    for number in reversed(generations(store)):
+        try:
+            return _document(store, number).meta
+        except ArtefactError:
+            continue
+    return {}
+
+
 def generations(store: RunStore) -> list[int]:
     """Numbers of the generations that were finished, oldest first."""
     return sorted(int(match[1]) for name in store.names("state") if (match := _GENERATION.fullmatch(name)))
@@ -106,17 +116,20 @@ def _numbers(store: RunStore) -> list[int]:
     return [int(name[:6]) for name in store.names("state") if name[:6].isdecimal()]
 
 
+def _document(store: RunStore, number: int) -> _Document:
+    name = f"state/{number:06d}.json"
+    content = store.read_json(name, sealed=True, limit=META_LIMIT)
+    try:
+        return _Document(**content)
+    except (ValidationError, TypeError):
+        raise ArtefactError(f"{name} is no training state of this version of hubel") from None
+
+
 def _check(store: RunStore, number: int) -> _Document:
     """The document of a generation whose tensors fit it; raises ArtefactError otherwise."""
-    name = f"state/{number:06d}"
-    content = store.read_json(f"{name}.json", sealed=True, limit=META_LIMIT)
-    try:
-        document = _Document(**content)
-    except (ValidationError, TypeError):
-        raise ArtefactError(f"{name}.json is no training state of this version of hubel") from None
-    with opened(store.path(f"{name}.safetensors"), limit=STATE_LIMIT) as (descriptor, size):
+    document = _document(store, number)
+    name = f"state/{number:06d}.safetensors"
+    with opened(store.path(name), limit=STATE_LIMIT) as (descriptor, size):
         if size != document.size or sha256_of(descriptor) != document.sha256:
-            raise ArtefactError(
-                f"{name}.safetensors is damaged: it does not have the size and digest it was saved with"
-            )
+            raise ArtefactError(f"{name} is damaged: it does not have the size and digest it was saved with")
     return document

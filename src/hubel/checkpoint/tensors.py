@@ -107,7 +107,7 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
     """The bytes of a contiguous tensor on the CPU, not a copy."""
     if tensor.numel() == 0:  # a memory view of nothing cannot be cast
         return memoryview(b"")
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
 
 
 def sha256_of(descriptor: int) -> str:

@@ -43,7 +43,7 @@ from hubel.errors import ArtefactError, HubelError, UsageError, near
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, amount, opened, parse_json, read_regular, shown, unseal
 
-VERSION = 1
+VERSION: Literal[1] = 1
 TOLERANCE = 1e-4
 """Largest deviation of a golden logit, relative to the largest logit: devices and kernels differ by less."""
 MANIFEST_LIMIT = 4 << 20

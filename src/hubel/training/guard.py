@@ -1,0 +1,139 @@
+"""Numerics: nothing that is not finite reaches the weights, and whoever was to blame is named.
+
+`first_fault` is the cheap look before every update: one number comes from the device. `diagnose` is the post-mortem,
+run only after a fault: it replays the batch with a look at every module.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hubel.types import Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """Why a step was refused."""
+
+    what: str
+    """"input", "label", "weight", "buffer", "learning rate", "activation", "loss" or "gradient"."""
+    where: str
+    """The name of the parameter, buffer or module where it shows first; "" where that has no meaning."""
+    ids: tuple[int, ...]
+    """The samples concerned, as far as they can be told apart; else the whole batch."""
+
+    def __str__(self) -> str:
+        place = f" of {self.where!r}" if self.where else ""
+        listed = ", ".join(map(str, self.ids[:8])) + (", …" if len(self.ids) > 8 else "")
+        return f"the {self.what}{place} is not finite (samples {listed})"
+
+
+def first_fault(model: nn.Module, optimiser: torch.optim.Optimizer, loss: torch.Tensor) -> str:
+    """What is not finite among learning rate, loss, gradients, weights and buffers; "" if the update may be made.
+
+    >>> net = nn.Linear(2, 1)
+    >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+    >>> loss = net(torch.tensor([[1.0, math.inf]])).sum()
+    >>> loss.backward()
+    >>> first_fault(net, sgd, loss.detach())
+    'loss'
+    """
+    if not all(math.isfinite(float(group["lr"])) for group in optimiser.param_groups):
+        return "learning rate"
+    parts = {
+        "loss": [loss],
+        "gradient": [p.grad for p in model.parameters() if p.grad is not None],
+        "weight": [p.detach() for p in model.parameters()],
+        "buffer": [b for b in model.buffers() if b.is_floating_point()],
+    }
+    if bool(torch.isfinite(_size(tensor for tensors in parts.values() for tensor in tensors))):
+        return ""
+    # The sum may overflow although every part is finite, so only now each element is looked at.
+    return next((name for name, tensors in parts.items() if not all(_finite(tensor) for tensor in tensors)), "")
+
+
+def _size(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    """One number on the device that is NaN or infinite if any element of any tensor is."""
+    return torch.stack([norm.float() for norm in torch._foreach_norm(list(tensors), 1)]).sum()
+
+
+def _finite(tensor: torch.Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())
+
+
+def diagnose(
+    fault: str,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> Diagnosis:
+    """Name what is behind a `fault` of `first_fault`: the earliest cause in the order data, weights, activations, loss,
+    gradients. Call it while the gradients are still there. Buffers are left as they are.
+
+    Weights as they stand are looked at too, for an infinite weight can hide behind a ReLU and show only in a gradient.
+    """
+    ids = tuple(int(i) for i in batch.ids.tolist())
+    if fault == "learning rate":
+        return Diagnosis(what=fault, where="", ids=ids)
+    rows = ~torch.isfinite(batch.images).flatten(1).all(1)
+    if bool(rows.any()):
+        return Diagnosis(what="input", where="", ids=_picked(ids, rows))
+    targets = batch.labels if batch.soft_labels is None else batch.soft_labels
+    if targets.is_floating_point() and not _finite(targets):
+        return Diagnosis(
+            what="label", where="", ids=_picked(ids, ~torch.isfinite(targets.reshape(len(ids), -1)).all(1))
+        )
+    for what, tensors in (("weight", model.named_parameters()), ("buffer", model.named_buffers())):
+        for name, tensor in tensors:
+            if tensor.is_floating_point() and not _finite(tensor.detach()):
+                return Diagnosis(what=what, where=name, ids=ids)
+    order, bad, logits = _replay(model, batch.images)
+    if bad is not None:
+        rows = ~torch.isfinite(logits).flatten(1).all(1)
+        return Diagnosis(what="activation", where=bad, ids=_picked(ids, rows) if bool(rows.any()) else ids)
+    if fault == "loss":
+        each = torch.stack([loss(logits[i : i + 1], targets[i : i + 1]) for i in range(len(ids))])
+        rows = ~torch.isfinite(each)
+        return Diagnosis(what="loss", where="", ids=_picked(ids, rows) if bool(rows.any()) else ids)
+    # Gradients flow from the end to the beginning: the last module with a bad one is where it began.
+    for name in reversed(order):
+        for parameter, value in model.get_submodule(name).named_parameters(recurse=False):
+            if value.grad is not None and not _finite(value.grad):
+                return Diagnosis(what="gradient", where=f"{name}.{parameter}".lstrip("."), ids=ids)
+    return Diagnosis(what=fault, where="", ids=ids)
+
+
+def _replay(model: nn.Module, images: torch.Tensor) -> tuple[list[str], str | None, torch.Tensor]:
+    """Names of the modules in the order they finished, the first with an output that is not finite, and the logits."""
+    order: list[str] = []
+    bad: list[str] = []
+
+    def watch(name: str) -> Callable[[nn.Module, object, object], None]:
+        def look(module: nn.Module, inputs: object, output: object) -> None:
+            order.append(name)
+            if not bad and isinstance(output, torch.Tensor) and output.is_floating_point() and not _finite(output):
+                bad.append(name)
+
+        return look
+
+    before = [buffer.clone() for buffer in model.buffers()]
+    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()]
+    try:
+        with torch.no_grad():
+            logits = model(images).float()
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for buffer, old in zip(model.buffers(), before, strict=True):
+            buffer.copy_(old)
+    return order, bad[0] if bad else None, logits
+
+
+def _picked(ids: tuple[int, ...], rows: torch.Tensor) -> tuple[int, ...]:
+    return tuple(i for i, row in zip(ids, rows.tolist(), strict=True) if row)
