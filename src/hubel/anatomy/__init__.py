@@ -1,0 +1,1 @@
+"""The anatomy of a net: shapes, parameters, bytes, multiply-accumulates, receptive fields, graphs, arithmetic."""
