@@ -1,0 +1,130 @@
+"""Published ImageNet weights: those of torchvision, whose module names our nets share. Data only, no torch.
+
+Each file name carries the first hexadecimal digits of its SHA-256, so a download can be checked. "v2" are the same nets
+trained again with a longer recipe (torchvision, How to train state-of-the-art models, 2021). Licence: BSD-3-Clause.
+The SWAG weights of ViT and RegNet are left out, because their licence forbids commercial use.
+
+>>> published("resnet50").file, published("resnet50", "v1").accuracy
+('resnet50-11ad3fa6.pth', 76.13)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hubel.errors import unknown
+
+__all__ = ["BASE", "WEIGHTS", "Published", "published"]
+
+BASE = "https://download.pytorch.org/models/"
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+"""Mean and deviation of nets whose first authors scaled pictures to -1 … 1."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """One file of weights."""
+
+    model: str
+    version: str
+    """"v1", "v2"; the last one listed is the default."""
+    file: str
+    accuracy: float
+    """ImageNet top-1 in %, as torchvision measured it."""
+    size: int
+    """Side of the square it was measured on, in pixels."""
+    resize: int
+    """The short side before the square was cut out of the middle, in pixels."""
+    interpolation: str
+    num_classes: int = 1000
+
+    @property
+    def sha256_prefix(self) -> str:
+        """The first hexadecimal digits of the file's digest (8 to 10 of them)."""
+        found = re.search(r"-([0-9a-f]{8,})\.pth$", self.file)
+        assert found, self.file
+        return found[1]
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Of each channel, for values in 0..1."""
+        return HALF if self.model in ("googlenet", "inception_v3") else IMAGENET_MEAN
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Of each channel, for values in 0..1."""
+        return HALF if self.model in ("googlenet", "inception_v3") else IMAGENET_STD
+
+
+# model, version, file, top-1, size, resize, interpolation
+_TABLE: tuple[tuple[str, str, str, float, int, int, str], ...] = (
+    ("alexnet", "v1", "alexnet-owt-7be5be79.pth", 56.52, 224, 256, "bilinear"),
+    ("densenet121", "v1", "densenet121-a639ec97.pth", 74.43, 224, 256, "bilinear"),
+    ("densenet161", "v1", "densenet161-8d451a50.pth", 77.14, 224, 256, "bilinear"),
+    ("densenet169", "v1", "densenet169-b2777c0a.pth", 75.60, 224, 256, "bilinear"),
+    ("densenet201", "v1", "densenet201-c1103571.pth", 76.90, 224, 256, "bilinear"),
+    ("efficientnet_b0", "v1", "efficientnet_b0_rwightman-7f5810bc.pth", 77.69, 224, 256, "bicubic"),
+    ("efficientnet_b1", "v1", "efficientnet_b1_rwightman-bac287d4.pth", 78.64, 240, 256, "bicubic"),
+    ("efficientnet_b1", "v2", "efficientnet_b1-c27df63c.pth", 79.84, 240, 255, "bilinear"),
+    ("efficientnet_b2", "v1", "efficientnet_b2_rwightman-c35c1473.pth", 80.61, 288, 288, "bicubic"),
+    ("efficientnet_b3", "v1", "efficientnet_b3_rwightman-b3899882.pth", 82.01, 300, 320, "bicubic"),
+    ("efficientnet_b4", "v1", "efficientnet_b4_rwightman-23ab8bcd.pth", 83.38, 380, 384, "bicubic"),
+    ("efficientnet_b5", "v1", "efficientnet_b5_lukemelas-1a07897c.pth", 83.44, 456, 456, "bicubic"),
+    ("efficientnet_b6", "v1", "efficientnet_b6_lukemelas-24a108a5.pth", 84.01, 528, 528, "bicubic"),
+    ("efficientnet_b7", "v1", "efficientnet_b7_lukemelas-c5b4e57e.pth", 84.12, 600, 600, "bicubic"),
+    ("googlenet", "v1", "googlenet-1378be20.pth", 69.78, 224, 256, "bilinear"),
+    ("inception_v3", "v1", "inception_v3_google-0cc3c7bd.pth", 77.29, 299, 342, "bilinear"),
+    ("mobilenet_v2", "v1", "mobilenet_v2-b0353104.pth", 71.88, 224, 256, "bilinear"),
+    ("mobilenet_v2", "v2", "mobilenet_v2-7ebf99e0.pth", 72.15, 224, 232, "bilinear"),
+    ("mobilenet_v3_large", "v1", "mobilenet_v3_large-8738ca79.pth", 74.04, 224, 256, "bilinear"),
+    ("mobilenet_v3_large", "v2", "mobilenet_v3_large-5c1a4163.pth", 75.27, 224, 232, "bilinear"),
+    ("mobilenet_v3_small", "v1", "mobilenet_v3_small-047dcff4.pth", 67.67, 224, 256, "bilinear"),
+    ("resnet101", "v1", "resnet101-63fe2227.pth", 77.37, 224, 256, "bilinear"),
+    ("resnet101", "v2", "resnet101-cd907fc2.pth", 81.89, 224, 232, "bilinear"),
+    ("resnet152", "v1", "resnet152-394f9c45.pth", 78.31, 224, 256, "bilinear"),
+    ("resnet152", "v2", "resnet152-f82ba261.pth", 82.28, 224, 232, "bilinear"),
+    ("resnet18", "v1", "resnet18-f37072fd.pth", 69.76, 224, 256, "bilinear"),
+    ("resnet34", "v1", "resnet34-b627a593.pth", 73.31, 224, 256, "bilinear"),
+    ("resnet50", "v1", "resnet50-0676ba61.pth", 76.13, 224, 256, "bilinear"),
+    ("resnet50", "v2", "resnet50-11ad3fa6.pth", 80.86, 224, 232, "bilinear"),
+    ("resnext101_32x8d", "v1", "resnext101_32x8d-8ba56ff5.pth", 79.31, 224, 256, "bilinear"),
+    ("resnext101_32x8d", "v2", "resnext101_32x8d-110c445d.pth", 82.83, 224, 232, "bilinear"),
+    ("resnext101_64x4d", "v1", "resnext101_64x4d-173b62eb.pth", 83.25, 224, 232, "bilinear"),
+    ("resnext50_32x4d", "v1", "resnext50_32x4d-7cdf4587.pth", 77.62, 224, 256, "bilinear"),
+    ("resnext50_32x4d", "v2", "resnext50_32x4d-1a0047aa.pth", 81.20, 224, 232, "bilinear"),
+    ("shufflenet_v2_x0_5", "v1", "shufflenetv2_x0.5-f707e7126e.pth", 60.55, 224, 256, "bilinear"),
+    ("shufflenet_v2_x1_0", "v1", "shufflenetv2_x1-5666bf0f80.pth", 69.36, 224, 256, "bilinear"),
+    ("shufflenet_v2_x1_5", "v1", "shufflenetv2_x1_5-3c479a10.pth", 73.00, 224, 232, "bilinear"),
+    ("shufflenet_v2_x2_0", "v1", "shufflenetv2_x2_0-8be3c8ee.pth", 76.23, 224, 232, "bilinear"),
+    ("squeezenet1_0", "v1", "squeezenet1_0-b66bff10.pth", 58.09, 224, 256, "bilinear"),
+    ("squeezenet1_1", "v1", "squeezenet1_1-b8a52dc0.pth", 58.18, 224, 256, "bilinear"),
+    ("vgg11", "v1", "vgg11-8a719046.pth", 69.02, 224, 256, "bilinear"),
+    ("vgg11_bn", "v1", "vgg11_bn-6002323d.pth", 70.37, 224, 256, "bilinear"),
+    ("vgg13", "v1", "vgg13-19584684.pth", 69.93, 224, 256, "bilinear"),
+    ("vgg13_bn", "v1", "vgg13_bn-abd245e5.pth", 71.59, 224, 256, "bilinear"),
+    ("vgg16", "v1", "vgg16-397923af.pth", 71.59, 224, 256, "bilinear"),
+    ("vgg16_bn", "v1", "vgg16_bn-6c64b313.pth", 73.36, 224, 256, "bilinear"),
+    ("vgg19", "v1", "vgg19-dcbb9e9d.pth", 72.38, 224, 256, "bilinear"),
+    ("vgg19_bn", "v1", "vgg19_bn-c79401a0.pth", 74.22, 224, 256, "bilinear"),
+    ("vit_b_16", "v1", "vit_b_16-c867db91.pth", 81.07, 224, 256, "bilinear"),
+    ("vit_b_32", "v1", "vit_b_32-d86f8d99.pth", 75.91, 224, 256, "bilinear"),
+    ("vit_l_16", "v1", "vit_l_16-852ce7e3.pth", 79.66, 224, 242, "bilinear"),
+    ("vit_l_32", "v1", "vit_l_32-c7638314.pth", 76.97, 224, 256, "bilinear"),
+)
+
+WEIGHTS: tuple[Published, ...] = tuple(Published(*row) for row in _TABLE)
+
+
+def published(model: str, version: str | None = None) -> Published:
+    """The weights of a net: of a `version`, or the newest; raises UnknownName where none were published."""
+    found = {entry.version: entry for entry in WEIGHTS if entry.model == model}
+    if not found:
+        raise unknown("published weights", model, dict.fromkeys(entry.model for entry in WEIGHTS))
+    if version is None:
+        return list(found.values())[-1]
+    if version not in found:
+        raise unknown(f"version of {model}'s weights", version, found)
+    return found[version]
