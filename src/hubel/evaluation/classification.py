@@ -91,8 +91,8 @@ class Evaluation:
         """The result as one sentence."""
         right = self.samples - self.error_count
         return (
-            f"It names {percent(self.top1)} of the {self.split} samples correctly: {right:,} of {self.samples:,}, "
-            f"95 % interval {span(self.intervals['top1'])}."
+            f"It names {percent(self.top1)} of the {self.split} samples correctly: {right:,} of {self.samples:,} "
+            f"(95 % interval {span(self.intervals['top1'])})."
         )
 
     def to_dict(self) -> dict[str, object]:

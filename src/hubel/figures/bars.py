@@ -11,7 +11,7 @@ from hubel.figures.theme import BLUE, GRID, INK, MUTED, Figure, canvas, finish, 
 
 
 def reliability(
-    edges: np.ndarray, counts: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, *, width: int = 460
+    edges: np.ndarray, counts: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, *, width: int = 340
 ) -> Figure:
     """Accuracy against confidence in M bins: dots on the diagonal are honest, below it the model is too sure of itself.
 
@@ -23,7 +23,7 @@ def reliability(
     """
     there = counts > 0
     with style():
-        drawing = canvas(width, 280)
+        drawing = canvas(width, 260)
         axes = drawing.add_subplot()
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(3, 3))
         axes.vlines(confidence[there], confidence[there], accuracy[there], color=BLUE, alpha=0.4, linewidth=2)
@@ -33,7 +33,6 @@ def reliability(
         axes.set_ylim(-0.02, 1.04)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-        axes.set_title("Are its probabilities honest?")
         axes.set_xlabel("confidence of the prediction")
         axes.set_ylabel("right")
         spoken = "; ".join(

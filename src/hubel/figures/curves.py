@@ -18,8 +18,8 @@ def curves(
     x_label: str = "epoch",
     share: bool = False,
     mark: float | None = None,
-    width: int = 460,
-    height: int = 280,
+    width: int = 340,
+    height: int = 240,
 ) -> Figure:
     """Lines with a name each; NaN is a gap. `x`: positions, else 1, 2, 3, …; `share`: values 0..1, shown in per cent.
 

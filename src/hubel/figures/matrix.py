@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from hubel.figures.theme import BLUE, INK, VERMILLION, Figure, canvas, finish, style
+from hubel.figures.theme import BLUE, INK, MUTED, VERMILLION, Figure, canvas, finish, style
 
 
 def confusion(matrix_KK: np.ndarray, class_names: Sequence[str], *, title: str = "Confusion matrix") -> Figure:
@@ -19,46 +19,83 @@ def confusion(matrix_KK: np.ndarray, class_names: Sequence[str], *, title: str =
     >>> figure.alt
     'Confusion matrix of 2 classes: 19 of 20 on the diagonal; most frequent mistake: cat called dog, 1.'
     """
-    K = len(matrix_KK)
+    return _drawn(matrix_KK, class_names, class_names, title, _spoken(matrix_KK, class_names))
+
+
+def hardest(matrix_KK: np.ndarray, class_names: Sequence[str], *, classes: int = 15) -> Figure:
+    """The part of a large confusion matrix that holds the most frequent mistakes; a last column counts the other answers.
+
+    >>> hardest(np.array([[9, 1, 0], [3, 7, 0], [0, 0, 9]]), ["cat", "dog", "owl"], classes=2).caption
+    'The 2 of 3 classes that are confused most.'
+    """
+    chosen = entangled(matrix_KK, classes)
+    part = matrix_KK[np.ix_(chosen, chosen)]
+    others = matrix_KK[chosen].sum(axis=1) - part.sum(axis=1)
+    names = [class_names[k] for k in chosen]
+    title = f"The {len(chosen)} of {len(matrix_KK)} classes that are confused most."
+    alt = f"{title} {_spoken(part, names)}"
+    return _drawn(np.column_stack([part, others]), names, [*names, "others"], title, alt)
+
+
+def entangled(matrix_KK: np.ndarray, count: int) -> np.ndarray:
+    """Sorted indices of `count` classes, collected from the most frequent mistakes downwards.
+
+    >>> entangled(np.array([[9, 0, 0], [0, 9, 4], [0, 0, 9]]), 2).tolist()
+    [1, 2]
+    """
+    wrong = matrix_KK * ~np.eye(len(matrix_KK), dtype=bool)
+    # Pairs in the order of their mistakes; a stable sort takes equal ones in the order of the classes.
+    pairs = np.stack(np.unravel_index(np.argsort(-wrong, axis=None, kind="stable"), wrong.shape), axis=1)
+    in_order = dict.fromkeys(pairs.ravel().tolist())
+    return np.array(sorted(list(in_order)[:count]), dtype=np.int64)
+
+
+def _drawn(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, alt: str) -> Figure:
+    K, across = matrix.shape
     named, counted = K <= 50, K <= 20
-    cell = 34 if K <= 10 else 27 if counted else 15 if named else max(3, round(640 / K))
-    names = [_short(name, 16) for name in class_names]
-    margin = (12 + 7 * max(map(len, names), default=0)) if named else 46
+    cell = 64 if K <= 4 else 36 if K <= 10 else 28 if counted else 15 if named else max(3, round(640 / K))
+    down_names, across_names = ([_short(name, 16) for name in names] for names in (rows, columns))
+    longest = max(map(len, across_names), default=0)
+    margin = (16 + 7 * longest) if named else 46
     with style():
-        drawing = canvas(margin + cell * K + 12, margin + cell * K + 34)
+        drawing = canvas(margin + cell * across + 12, margin + cell * K + 34)
         axes = drawing.add_subplot()
-        axes.imshow(_colours(matrix_KK), aspect="equal")
+        axes.imshow(_colours(matrix), aspect="equal")
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         if named:
-            axes.set_xticks(range(K), names, rotation=0 if max(map(len, names)) <= 3 and K <= 20 else 90, color=INK)
-            axes.set_yticks(range(K), names, color=INK)
+            level = longest * 7 < cell
+            axes.set_xticks(range(across), across_names, rotation=0 if level else 90, color=INK)
+            axes.set_yticks(range(K), down_names, color=INK)
         if counted:
-            share = _share(matrix_KK)
-            size = 8 if matrix_KK.max() < 1000 else 7 if matrix_KK.max() < 10_000 else 6
-            for row, column in zip(*np.nonzero(matrix_KK), strict=True):
-                colour = "white" if share[row, column] > 0.5 else INK
-                text = f"{matrix_KK[row, column]}"
+            shares = _share(matrix)
+            size = 10 if K <= 4 else 8 if matrix.max() < 1000 else 7 if matrix.max() < 10_000 else 6
+            for row, column in zip(*np.nonzero(matrix), strict=True):
+                colour = "white" if shares[row, column] > 0.5 else INK
+                text = f"{matrix[row, column]}"
                 axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
-        return finish(drawing, caption=title, alt=_spoken(matrix_KK, class_names))
+        return finish(drawing, caption=title, alt=alt)
 
 
-def _share(matrix_KK: np.ndarray) -> np.ndarray:
-    support = matrix_KK.sum(axis=1, keepdims=True)
-    return np.divide(matrix_KK, support, out=np.zeros(matrix_KK.shape), where=support > 0)
+def _share(matrix: np.ndarray) -> np.ndarray:
+    support = matrix.sum(axis=1, keepdims=True)
+    return np.divide(matrix, support, out=np.zeros(matrix.shape), where=support > 0)
 
 
-def _colours(matrix_KK: np.ndarray) -> np.ndarray:
-    """K K 4 colours: transparent where nothing is, so that the page shows through in light and dark."""
-    K = len(matrix_KK)
-    colours = np.empty((K, K, 4))
+def _colours(matrix: np.ndarray) -> np.ndarray:
+    """Rows x columns x RGBA, transparent where nothing is, so that the page shows through in light and dark."""
+    K = len(matrix)
+    colours = np.empty((*matrix.shape, 4))
     colours[..., :3] = to_rgb(VERMILLION)
     colours[np.arange(K), np.arange(K), :3] = to_rgb(BLUE)
-    # The square root lets a few mistakes in a hundred be seen at all.
-    colours[..., 3] = np.sqrt(_share(matrix_KK))
+    colours[:, K:, :3] = to_rgb(MUTED)  # what is not shown one by one
+    # The square root lets a few mistakes in a hundred be seen at all; in a large matrix without numbers, one in many.
+    faintest = 0.0 if K <= 20 else 0.2
+    shares = _share(matrix)
+    colours[..., 3] = np.where(shares > 0, faintest + (1 - faintest) * np.sqrt(shares), 0)
     return colours
 
 

@@ -11,8 +11,10 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hubel.evaluation.text import duration
-from hubel.figures.theme import GRID, INK, MUTED, Figure
+from hubel.evaluation.text import duration, percent
+from hubel.figures.theme import BLUE, GRID, INK, MUTED, VERMILLION, Figure
+
+_COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--line", BLUE: "--blue", VERMILLION: "--orange"}
 
 
 def page(template: str, **values: object) -> str:
@@ -29,7 +31,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=drawn, duration=duration)
+    environment.filters.update(figure=drawn, duration=duration, percent=percent)
     environment.globals["style"] = Markup(_source("page.css"))  # noqa: S704 - our own file
     environment.globals["script"] = Markup(_source("page.js"))  # noqa: S704 - our own file
     environment.globals["script_hash"] = script_hash(_source("page.js"))
@@ -50,14 +52,16 @@ def drawn(figure: Figure, css_class: str = "") -> Markup:
     """A figure as markup: SVG inline, in the colours of the page; pixels as a data address."""
     if figure.kind == "svg":
         text = figure.data.decode()
-        for colour, variable in ((INK, "--ink"), (MUTED, "--muted"), (GRID, "--line")):
+        for colour, variable in _COLOURS.items():
             text = text.replace(colour, f"var({variable})")
         # Identifiers must be unique in a page; of matplotlib's, only the definitions that are referred to are needed.
         used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
         text = re.sub(r' id="([^"]+)"', lambda m: m.group(0) if m.group(1) in used else "", text)
-        label = f'<svg role="img" aria-label="{escape(figure.alt)}" class="{css_class}"'
+        # A drawing shrinks with the page until its letters would be too small; then it scrolls.
+        size = f"width:100%;max-width:{figure.width}px;min-width:{0.72 * figure.width:.0f}px"
+        label = f'<svg role="img" aria-label="{escape(figure.alt)}" class="{css_class}" style="{size}"'
         return Markup(text.replace("<svg", label, 1))  # noqa: S704 - matplotlib escapes the text it draws
     data = base64.b64encode(figure.data).decode()
-    return Markup('<img src="data:image/{}{}" alt="{}" width="{}" height="{}" class="{}" loading="lazy">').format(
-        figure.kind, f";base64,{data}", figure.alt, figure.width, figure.height, css_class
-    )
+    return Markup(
+        '<img src="data:image/{};base64,{}" alt="{}" width="{}" height="{}" class="{}" loading="lazy">'
+    ).format(figure.kind, data, figure.alt, figure.width, figure.height, css_class)

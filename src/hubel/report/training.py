@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,8 @@ from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
 from hubel.evaluation.text import duration, number, percent, plural, span
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
-from hubel.figures.images import picture, sheet
-from hubel.figures.matrix import confusion
+from hubel.figures.images import picture
+from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
 from hubel.report.page import page
@@ -77,6 +78,8 @@ class TrainingReport:
     """All that were found, where `problems` holds only the first of them."""
     contact_sheet: Sequence[np.ndarray] = ()
     """What the net really sees: uint8 images, H W C or C H W."""
+    contact_labels: Sequence[int] = ()
+    """Class indices of these images, where known."""
     contact_caption: str = "What the net really sees: a few training pictures after decoding and resizing."
     mistake_images: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Sample id -> uint8 image, for the evaluation's worst mistakes."""
@@ -87,8 +90,10 @@ class TrainingReport:
     """Trainable parameters of the whole net; the sum over the layers where it is not given."""
 
 
-def render(report: TrainingReport) -> str:
+def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None) -> str:
     """The page as text. Names are escaped everywhere, and the page's own policy forbids scripts and addresses.
+
+    `drawings`: what `figures(report)` gave, where the caller has it already.
 
     >>> text = render(TrainingReport(title="digits-1", class_names=["<b>"], sentence="It works."))
     >>> text.startswith("<!doctype html>"), "It works." in text
@@ -105,8 +110,8 @@ def render(report: TrainingReport) -> str:
         sentence=report.sentence or (report.evaluation.sentence if report.evaluation else ""),
         verdict=verdict,
         tiles=_tiles(report, parameters),
-        curves=_curves(report),
-        diagnosis=_diagnosis(report),
+        drawings=figures(report) if drawings is None else drawings,
+        count_titles=[split for split in report.class_counts if not _tested(report, split)],
         classes=_classes(report),
         mistakes=_mistakes(report),
         contact=_contact(report),
@@ -121,10 +126,10 @@ def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, st
     found: list[tuple[str, str, str]] = []
     e = report.evaluation
     if isinstance(e, Evaluation):
-        found.append(("accuracy", percent(e.top1), f"{span(e.intervals['top1'])} with 95 % confidence"))
-        if e.top5 == e.top5:
+        found.append(("accuracy", percent(e.top1), f"95 % interval {span(e.intervals['top1'])}"))
+        if not math.isnan(e.top5):
             found.append(("top-5 accuracy", percent(e.top5), span(e.intervals["top5"])))
-        found.append(("balanced accuracy", percent(e.balanced_accuracy), "mean over classes"))
+        found.append(("balanced", percent(e.balanced_accuracy), "all classes equal"))
         found.append(("log-loss", number(e.log_loss), "nats, lower is better"))
         found.append(("calibration error", percent(e.calibration.ece), "0 is honest"))
     elif e is not None:
@@ -136,49 +141,63 @@ def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, st
     return found
 
 
-def _curves(report: TrainingReport) -> list[Figure]:
-    """Loss, accuracy and learning rate over the epochs, as far as they are known."""
-    found = []
-    for title, lines, share in (
-        ("Loss", {"training": "train_loss", "validation": "val_loss"}, False),
-        ("Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}, True),
-        ("Learning rate", {"learning rate": "lr"}, False),
+def figures(report: TrainingReport) -> dict[str, Figure]:
+    """The drawings of the page by name, for example to save them beside it: loss, accuracy, lr, confusion, …
+
+    >>> list(figures(TrainingReport(title="t", history=[{"train_loss": 2.0}, {"train_loss": 1.0}])))
+    ['loss']
+    """
+    found = {}
+    for name, title, lines in (
+        ("loss", "Loss", {"training": "train_loss", "validation": "val_loss"}),
+        ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
+        ("lr", "Learning rate", {"learning rate": "lr"}),
     ):
-        series = {name: _column(report.history, key) for name, key in lines.items()}
-        series = {name: values for name, values in series.items() if any(v == v for v in values)}
+        series = {line: _column(report.history, key) for line, key in lines.items()}
+        series = {line: values for line, values in series.items() if any(map(math.isfinite, values))}
         if series and len(report.history) > 1:
-            found.append(curves(series, title=title, share=share, mark=report.best_epoch))
+            found[name] = curves(series, title=title, share=name == "accuracy", mark=report.best_epoch)
+    e = report.evaluation
+    if isinstance(e, Evaluation):
+        c = e.calibration
+        found["confusion"] = confusion(e.confusion, e.class_names)
+        if len(e.class_names) > 20 and e.most_confused:
+            found["confusion_hardest"] = hardest(e.confusion, e.class_names)
+        found["reliability"] = reliability(c.edges, c.counts, c.confidence, c.accuracy)
+    elif e is not None:
+        found["scatter"] = predicted_against_true(e.predicted, e.targets)
     return found
 
 
 def _column(history: Sequence[Mapping[str, object]], key: str) -> list[float]:
     values = [row.get(key) for row in history]
-    return [float(value) if isinstance(value, (int, float)) else float("nan") for value in values]
+    return [float(value) if isinstance(value, (int, float)) else math.nan for value in values]
 
 
-def _diagnosis(report: TrainingReport) -> dict[str, Figure]:
-    e = report.evaluation
-    if isinstance(e, Evaluation):
-        c = e.calibration
-        return {
-            "confusion": confusion(e.confusion, e.class_names),
-            "reliability": reliability(c.edges, c.counts, c.confidence, c.accuracy),
-        }
-    return {"scatter": predicted_against_true(e.predicted, e.targets)} if e is not None else {}
+def _tested(report: TrainingReport, split: str) -> bool:
+    """Is this the split of the evaluation, whose counts stand in the table as "tested on"?"""
+    return isinstance(report.evaluation, Evaluation) and report.evaluation.split == split
 
 
 def _classes(report: TrainingReport) -> list[dict[str, object]]:
-    """A row for each class: its scores, and how many samples each split has of it."""
+    """A row for each class: its scores, and how many samples each split has of it. Shares are for the bars."""
     e = report.evaluation
+    tables = [counts for split, counts in report.class_counts.items() if not _tested(report, split)]
     rows: list[dict[str, object]] = []
     for k, name in enumerate(report.class_names):
-        row: dict[str, object] = {"name": name, "counts": [c[k] for c in report.class_counts.values()], "scores": []}
+        counts = [(int(table[k]), table[k] / max(1, *table)) for table in tables]
+        row: dict[str, object] = {"name": name, "counts": counts, "scores": []}
         if isinstance(e, Evaluation):
             t = e.per_class
-            row["scores"] = [(float(v), percent(v, 1)) for v in (t.precision[k], t.recall[k], t.f1[k])]
+            row["scores"] = [(_sortable(v), percent(v, 1)) for v in (t.precision[k], t.recall[k], t.f1[k])]
             row["support"] = int(t.support[k])
         rows.append(row)
     return rows
+
+
+def _sortable(value: float) -> float:
+    """What is not known sorts below zero."""
+    return -1.0 if math.isnan(value) else float(value)
 
 
 def _mistakes(report: TrainingReport) -> list[dict[str, object]]:
@@ -203,12 +222,9 @@ def _mistakes(report: TrainingReport) -> list[dict[str, object]]:
     return found
 
 
-def _contact(report: TrainingReport) -> Figure | None:
-    if not len(report.contact_sheet):
-        return None
-    return sheet(
-        report.contact_sheet, alt=f"{len(report.contact_sheet)} training pictures", caption=report.contact_caption
-    )
+def _contact(report: TrainingReport) -> list[Figure]:
+    names = [report.class_names[k] for k in report.contact_labels] or ["a training picture"] * len(report.contact_sheet)
+    return [picture(image, alt=name) for image, name in zip(report.contact_sheet, names, strict=True)]
 
 
 def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
@@ -246,4 +262,4 @@ def _written(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-__all__ = ["LayerRow", "Problem", "TrainingReport", "render"]
+__all__ = ["LayerRow", "Problem", "TrainingReport", "figures", "render"]
