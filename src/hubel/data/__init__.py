@@ -1,0 +1,1 @@
+"""From a source to batches: manifest, scan, splits, decoded cache, batches, augmentation."""

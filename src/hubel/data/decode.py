@@ -1,0 +1,310 @@
+"""Decode once: pictures as one array of bytes, in memory or mapped from a cache file that any later run finds again.
+
+The cache is keyed by the contents of the pictures and the geometry of the preprocessing, so a folder that was moved or
+renamed finds its pixels again, and a changed picture never meets an old pixel. Nothing is written into the data folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hubel.data.download import cache_home
+from hubel.data.images import BadPicture, read_bytes
+from hubel.data.images import decode as decode_bytes
+from hubel.data.index import Entries, Index
+from hubel.data.manifest import Manifest, Problem
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import Scan, conclude
+from hubel.data.workers import Progress, read_pictures
+from hubel.errors import DataError
+
+CACHE_BYTES = 50 << 30
+"""Decoded pictures kept on disk in all; the least recently used go first. HUBEL_CACHE_GB sets another limit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    """All samples of a manifest, ready to be gathered into batches. Row i is row i of the manifest."""
+
+    images: np.ndarray
+    """N C H W uint8, in memory or mapped from a file; N F float32 for points."""
+    labels: np.ndarray
+    """N, int64 classes or float32 targets."""
+    ids: np.ndarray
+    """N, int64: 0 to N-1."""
+    digest: str
+    """Of the manifest and the preprocessing's geometry."""
+    mapped: bool = False
+    """Whether `images` lies in a file because it does not fit into memory."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def prepare(
+    manifest: Manifest,
+    preprocessing: Preprocessing,
+    *,
+    cache_dir: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Scan, Decoded]:
+    """Scan and decode in one pass over the files; nothing is read when both are known from before.
+
+    The scan's manifest holds the usable samples, and the decoded rows are theirs.
+
+    >>> from hubel.data.sources import open_source
+    >>> found, decoded = prepare(open_source("digits"), Preprocessing(height=8, width=8, channels=1))
+    >>> decoded.images.shape, decoded.images.dtype, len(found.manifest)
+    ((1797, 1, 8, 8), dtype('uint8'), 1797)
+    """
+    if manifest.kind != "files":
+        found = conclude(manifest, None)
+        return found, decode(found.manifest, preprocessing)
+    assert manifest.paths is not None
+    assert manifest.stats is not None
+    folder = _cache_folder(cache_dir)
+    index = Index(folder, manifest.root)
+    entries, _, unknown = index.known(manifest.paths, manifest.stats)
+    if not unknown:
+        found = conclude(manifest, entries)
+        return found, decode(found.manifest, preprocessing, cache_dir=folder, workers=workers, progress=progress)
+    with _PixelFile(folder, len(manifest), preprocessing) as pixels:
+        answers = read_pictures(
+            manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
+            progress=progress,
+        )  # fmt: skip
+        entries = Entries.from_answers(answers)
+        index.save(manifest.paths, entries)
+        found = conclude(manifest, entries)
+        pixels.keep_rows(found.kept)
+        pixels.publish(_key(found.manifest, preprocessing))
+    return found, decode(found.manifest, preprocessing, cache_dir=folder)
+
+
+def decode(
+    manifest: Manifest,
+    preprocessing: Preprocessing,
+    *,
+    cache_dir: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Decoded:
+    """The pixels of a scanned manifest, from the cache where it has them.
+
+    Raises DataError when a file cannot be read any more, or is not what it was when it was scanned.
+    """
+    digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry}".encode()).hexdigest()
+    rest = {"labels": manifest.labels, "ids": np.arange(len(manifest)), "digest": digest}
+    if manifest.arrays is not None:
+        images = manifest.arrays if manifest.kind == "points" else _arrays(manifest.arrays, preprocessing)
+        return Decoded(images=images, **rest)
+    if manifest.digests is None:
+        raise DataError(f"{manifest.source} must be scanned before it is decoded", hint="use prepare or scan first")
+    folder = _cache_folder(cache_dir)
+    key = _key(manifest, preprocessing)
+    shape = (len(manifest), *preprocessing.shape)
+    images = _open_cached(_cache_file(folder, key), shape)
+    if images is None:
+        assert manifest.paths is not None
+        with _PixelFile(folder, len(manifest), preprocessing) as pixels:
+            answers = read_pictures(
+                manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
+                progress=progress,
+            )  # fmt: skip
+            _require_unchanged(manifest, Entries.from_answers(answers))
+            pixels.publish(key)
+        images = _open_cached(_cache_file(folder, key), shape)
+        if images is None:
+            raise DataError(f"the cache folder {folder} lost what was just written to it", hint="is the disk full?")
+    return Decoded(images=images, mapped=isinstance(images, np.memmap), **rest)
+
+
+def read_images(
+    paths: Sequence[str | Path], preprocessing: Preprocessing
+) -> tuple[np.ndarray, np.ndarray, tuple[Problem, ...]]:
+    """A few files, here and now: (M C H W uint8, the M rows of `paths` they are, what is wrong with the others).
+
+    The same reader and the same geometry as in training, so that a file's prediction is the one its evaluation gave.
+    """
+    images, rows, problems = [], [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for row, path in enumerate(paths):
+            try:
+                # A path given by name may well be a link: the user said so.
+                _, pixels = decode_bytes(read_bytes(os.path.realpath(path))[0], preprocessing)
+            except BadPicture as bad:
+                problems.append(Problem(str(path), bad.kind, bad.reason))
+                continue
+            assert pixels is not None
+            images.append(pixels.transpose(2, 0, 1))
+            rows.append(row)
+    stacked = np.stack(images) if images else np.zeros((0, *preprocessing.shape), np.uint8)
+    return stacked, np.array(rows, dtype=np.int64), tuple(problems)
+
+
+def channel_statistics(decoded: Decoded, ids: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, of values in 0..1, over the samples `ids`: those of the training part.
+
+    Exact: bytes are counted, not summed in floats. A constant channel has the deviation 1, so that nothing is divided
+    by 0.
+    """
+    rows = np.sort(np.asarray(ids, dtype=np.int64))
+    channels = decoded.images.shape[1]
+    counts = np.zeros((channels, 256), dtype=np.int64)
+    for start in range(0, len(rows), 1024):
+        block = decoded.images[rows[start : start + 1024]]
+        for channel in range(channels):
+            counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
+    values = np.arange(256) / 255
+    total = counts.sum(axis=1)
+    mean = counts @ values / total
+    std = np.sqrt(np.maximum((counts * (values - mean[:, None]) ** 2).sum(axis=1) / total, 0))
+    return tuple(mean.tolist()), tuple(np.where(std > 1e-6, std, 1.0).tolist())
+
+
+def _arrays(arrays: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """N H W C bytes as N C H W, fitted."""
+    count, height, width, channels = arrays.shape
+    if (channels, height, width) == preprocessing.shape:
+        return np.ascontiguousarray(arrays.transpose(0, 3, 1, 2))
+    images = np.empty((count, *preprocessing.shape), np.uint8)
+    for row in range(count):
+        images[row] = preprocessing.array(arrays[row])
+    return images
+
+
+def _key(manifest: Manifest, preprocessing: Preprocessing) -> str:
+    assert manifest.digests is not None
+    text = f"1 {preprocessing.geometry} " + "".join(manifest.digests)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _cache_folder(cache_dir: str | Path | None) -> Path:
+    return Path(cache_dir).expanduser() if cache_dir else cache_home()
+
+
+def _cache_file(folder: Path, key: str) -> Path:
+    return folder / "decoded" / f"{key}.npy"
+
+
+def _open_cached(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The array in a cache file: read where it fits into memory, else mapped; None when there is none that fits."""
+    try:
+        mapped = np.lib.format.open_memmap(file, mode="r")
+        if mapped.shape != shape or mapped.dtype != np.uint8:
+            return None
+        os.utime(file)  # used just now: the last to be thrown out
+        return np.array(mapped) if mapped.nbytes <= _free_memory() // 2 else mapped
+    except (OSError, ValueError):
+        return None
+
+
+def _free_memory() -> int:
+    try:
+        with open("/proc/meminfo") as info:
+            for line in info:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 4 << 30
+
+
+def _require_unchanged(manifest: Manifest, entries: Entries) -> None:
+    assert manifest.digests is not None
+    for row, digest in enumerate(entries.digests):
+        if digest != manifest.digests[row]:
+            why = f"{entries.bad[row][1]}" if row in entries.bad else "its contents were changed"
+            raise DataError(
+                f"{manifest.name(row)} is not what it was when it was scanned: {why}", hint="start again to scan anew"
+            )
+
+
+class _PixelFile:
+    """A .npy file of N C H W bytes that appears under its name when it is complete, and else not at all."""
+
+    def __init__(self, folder: Path, count: int, preprocessing: Preprocessing) -> None:
+        self.folder = folder
+        self.shape = (count, *preprocessing.shape)
+        self.row_bytes = int(np.prod(preprocessing.shape))
+        self.header = len(_npy_header(self.shape))
+        self.name = ""
+
+    def __enter__(self) -> _PixelFile:
+        need = self.header + self.shape[0] * self.row_bytes
+        try:
+            (self.folder / "decoded").mkdir(parents=True, exist_ok=True)
+            _make_room(self.folder / "decoded", need)
+            descriptor, self.name = tempfile.mkstemp(suffix=".tmp", dir=self.folder / "decoded")
+            os.close(descriptor)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise DataError(
+                f"cannot keep decoded pictures in {self.folder}: {error.strerror or error}",
+                hint="give a folder that can be written: --cache-dir or HUBEL_HOME",
+            ) from None
+        if free < need:
+            os.unlink(self.name)
+            raise DataError(
+                f"decoded pictures need {need / 1e9:.2f} GB, {self.folder} has {free / 1e9:.2f} GB free",
+                hint="free some space, use a smaller --img-size, or give another place: --cache-dir or HUBEL_HOME",
+            )
+        return self
+
+    def keep_rows(self, kept: np.ndarray) -> None:
+        """Close the gaps that bad files left: only the rows `kept` (rising) remain."""
+        if len(kept) == self.shape[0]:
+            return
+        with open(self.name, "r+b") as file:
+            for new, old in enumerate(kept.tolist()):
+                if new != old:
+                    file.seek(self.header + old * self.row_bytes)
+                    row = file.read(self.row_bytes)
+                    file.seek(self.header + new * self.row_bytes)
+                    file.write(row)
+        self.shape = (len(kept), *self.shape[1:])
+
+    def publish(self, key: str) -> None:
+        """Give the file its header, its exact size and its name."""
+        with open(self.name, "r+b") as file:
+            file.write(_npy_header(self.shape))
+            file.truncate(self.header + self.shape[0] * self.row_bytes)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self.name, _cache_file(self.folder, key))
+        self.name = ""
+
+    def __exit__(self, *exception: object) -> None:
+        if self.name:
+            os.unlink(self.name)
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    # NumPy reserves room for a longer first dimension, so the length does not depend on the number of rows.
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _make_room(folder: Path, need: int) -> None:
+    """Throw out the least recently used files until `need` bytes fit under the limit; sweep what was left behind."""
+    limit = int(float(os.environ.get("HUBEL_CACHE_GB", CACHE_BYTES / 2**30)) * 2**30)
+    files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.glob("*.npy")), key=lambda f: f[0])
+    total = sum(size for _, size, _ in files) + need
+    for _, size, file in files:
+        if total <= limit:
+            break
+        file.unlink(missing_ok=True)
+        total -= size

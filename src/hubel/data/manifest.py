@@ -1,0 +1,131 @@
+"""What the data is, before any picture is decoded: names, labels, classes, and what had to be left out.
+
+A manifest is plain data. Everything later (scan, splits, cache, batches) is a function of it, and its digest names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hubel.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the data: which file (or class), of what kind, and the reason in words."""
+
+    path: str
+    """Relative to the root of the data; a class name for problems of a whole class."""
+    kind: str
+    """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, empty class,
+    single-image class, duplicate, conflicting labels, imbalance, bad row"""
+    reason: str
+    left_out: bool = True
+    """False for a warning: the file is used all the same."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Manifest:
+    """The samples of a data set, in an order that is the same on every machine.
+
+    >>> manifest = Manifest(source="two", kind="points", arrays=np.zeros((2, 3), np.float32),
+    ...                     labels=np.array([0, 1]), class_names=("no", "yes"), given_split=np.array(["", ""]))
+    >>> len(manifest), manifest.num_classes, manifest.select([1]).labels.tolist(), manifest.digest[:8]
+    (2, 2, [1], 'b91d5dc9')
+    """
+
+    source: str
+    root: str = ""
+    """Absolute path of the folder that `paths` are relative to; "" for arrays."""
+    kind: str
+    """"files", "arrays" (pictures in memory) or "points" (feature vectors in memory)."""
+    paths: tuple[str, ...] | None = None
+    """Relative, with forward slashes, sorted within a split and class."""
+    arrays: np.ndarray | None = None
+    """N H W C uint8, or N F float32 for points."""
+    labels: np.ndarray
+    """N, int64 class indices, or float32 targets in regression."""
+    class_names: tuple[str, ...]
+    """K names; empty in regression."""
+    given_split: np.ndarray
+    """N strings: "train", "val", "test", or "" where the source does not say."""
+    groups: np.ndarray | None = None
+    """N strings; samples of one group (a patient, a film) never straddle a split."""
+    digests: tuple[str, ...] | None = None
+    """SHA-256 of each sample's bytes, hexadecimal; None until the files were read."""
+    stats: np.ndarray | None = None
+    """N 3, int64: size in bytes, time of modification and of change in nanoseconds. How a change is noticed cheaply."""
+    problems: tuple[Problem, ...] = ()
+    """What was found while the source was listed: files that are in the folder but not among the samples."""
+    _digest: list[str] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        count = len(self.labels)
+        for name in ("paths", "arrays", "given_split", "groups", "digests", "stats"):
+            value = getattr(self, name)
+            if value is not None and len(value) != count:
+                raise ValueError(f"{name} has {len(value)} entries for {count} labels")
+        if self.class_names and count and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
+            raise DataError(
+                f"labels must be 0 to {len(self.class_names) - 1}, got {self.labels.min()} to {self.labels.max()}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """K; 0 in regression."""
+        return len(self.class_names)
+
+    @property
+    def regression(self) -> bool:
+        """Whether the target is a number and not a class."""
+        return not self.class_names
+
+    def name(self, row: int) -> str:
+        """What to call a sample in a message: its path, or its row number.
+
+        Row numbers follow the source's own order, so they mean the same on every machine.
+        """
+        return self.paths[row] if self.paths is not None else f"{self.source}[{row}]"
+
+    def select(self, ids: Sequence[int] | np.ndarray) -> Manifest:
+        """The manifest of some rows only, in the order of `ids`; classes stay as they are."""
+        rows = np.asarray(ids, dtype=np.int64)
+        return replace(
+            self,
+            paths=None if self.paths is None else tuple(self.paths[i] for i in rows),
+            arrays=None if self.arrays is None else self.arrays[rows],
+            labels=self.labels[rows],
+            given_split=self.given_split[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            digests=None if self.digests is None else tuple(self.digests[i] for i in rows),
+            stats=None if self.stats is None else self.stats[rows],
+            _digest=[],
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names, contents (where known), labels, classes, groups and given splits."""
+        if not self._digest:
+            parts = hashlib.sha256()
+            for text in (
+                self.kind,
+                "\0".join(self.class_names),
+                "" if self.paths is None else "\0".join(self.paths),
+                "" if self.digests is None else "".join(self.digests),
+                "\0".join(self.given_split.tolist()),
+                "" if self.groups is None else "\0".join(self.groups.tolist()),
+            ):
+                encoded = text.encode("utf-8", "surrogateescape")
+                parts.update(f"{len(encoded)}:".encode() + encoded)
+            parts.update(np.ascontiguousarray(self.labels).tobytes())
+            if self.arrays is not None and self.digests is None:
+                parts.update(np.ascontiguousarray(self.arrays).tobytes())
+            self._digest.append(parts.hexdigest())
+        return self._digest[0]

@@ -1,0 +1,207 @@
+"""How a picture becomes a tensor: one description, used alike in training, evaluation, prediction and deployment.
+
+This file needs no torch: worker processes that decode pictures import it and stay small.
+Letters: B batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from hubel.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+FITS = ("pad", "crop", "squash")
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """Size, channels and scale of what the net sees.
+
+    `fit` says what happens to a picture whose shape is not height x width: "pad" shrinks it until it fits and fills
+    the rest with middle grey (nothing is lost), "crop" shrinks it until it covers and cuts the
+    middle out (nothing is distorted), "squash" changes its proportions (no border, nothing lost).
+
+    >>> p = Preprocessing(height=2, width=2, channels=1, fit="squash")
+    >>> p.image(Image.new("RGB", (8, 6), "white")).tolist()
+    [[[255, 255], [255, 255]]]
+    >>> p.with_statistics([0.5], [0.25]).normalise(np.full((1, 1, 2, 2), 255, np.uint8)).max()
+    np.float32(2.0)
+    """
+
+    height: int
+    width: int
+    channels: int = 3
+    fit: str = "crop"
+    mean: tuple[float, ...] = ()
+    """Per channel, of values in 0..1; empty for 0."""
+    std: tuple[float, ...] = ()
+    """Per channel, of values in 0..1; empty for 1."""
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width < 1:
+            raise UsageError(f"the image size must be at least 1x1, got {self.height}x{self.width}")
+        if self.channels not in (1, 3):
+            raise UsageError(f"channels must be 1 (grey) or 3 (colour), got {self.channels}")
+        if self.fit not in FITS:
+            raise UsageError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise UsageError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {self.interpolation!r}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values and len(values) != self.channels:
+                raise UsageError(f"{name} must have {self.channels} values, one per channel, got {len(values)}")
+        if any(not value > 0 for value in self.std):
+            raise UsageError(f"std must be above 0 in every channel, got {self.std}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """C H W of a prepared picture."""
+        return self.channels, self.height, self.width
+
+    def image(self, picture: Image.Image) -> np.ndarray:
+        """A picture in any mode and size as C H W uint8: upright, in our channels, fitted."""
+        return np.ascontiguousarray(self.fitted(picture).transpose(2, 0, 1))
+
+    def fitted(self, picture: Image.Image) -> np.ndarray:
+        """The same as `image`, as H W C."""
+        picture = place(to_channels(picture, self.channels), self.width, self.height, self.fit, self.interpolation)
+        return np.asarray(picture).reshape(self.height, self.width, self.channels)
+
+    def array(self, pixels: np.ndarray) -> np.ndarray:
+        """H W C (C 1 or 3) uint8 pixels as C H W uint8, fitted; for pictures that never were a file."""
+        height, width, channels = pixels.shape
+        if (channels, height, width) == self.shape:
+            return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return self.image(Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels))
+
+    def normalise(self, images: Any) -> Any:
+        """B C H W uint8, or floats in 0..1, to float32 with mean 0 and deviation 1 per channel.
+
+        Takes and returns torch tensors (on any device, in their memory format) or numpy arrays; leaves the input alone.
+        """
+        if isinstance(images, np.ndarray):
+            scale, shift = self._scale_and_shift(images.dtype == np.uint8)
+            return images.astype(np.float32) * scale + shift
+        scale, shift = self._scale_and_shift(not images.is_floating_point())
+        return self._normalise_tensor(images, scale, shift)
+
+    def _normalise_tensor(self, images: torch.Tensor, scale: np.ndarray, shift: np.ndarray) -> torch.Tensor:
+        floats = images.float()
+        # A float32 input is returned by .float() as it is, and must not be changed in place.
+        multiply = floats.mul_ if floats is not images else floats.mul
+        if self.channels == 1:
+            return multiply(float(scale.item())).add_(float(shift.item()))
+        return multiply(floats.new_tensor(scale)).add_(floats.new_tensor(shift))
+
+    def _scale_and_shift(self, bytes_: bool) -> tuple[np.ndarray, np.ndarray]:
+        # (x / 255 - mean) / std as one multiplication and one addition, C 1 1 each.
+        mean = np.array(self.mean or (0.0,) * self.channels).reshape(-1, 1, 1)
+        std = np.array(self.std or (1.0,) * self.channels).reshape(-1, 1, 1)
+        scale = (1 / 255 if bytes_ else 1.0) / std
+        return scale.astype(np.float32), (-mean / std).astype(np.float32)
+
+    def denormalise(self, images: Any) -> Any:
+        """The way back: normalised B C H W to floats in 0..1 (not clipped). For figures."""
+        mean = np.array(self.mean or (0.0,) * self.channels, np.float32).reshape(-1, 1, 1)
+        std = np.array(self.std or (1.0,) * self.channels, np.float32).reshape(-1, 1, 1)
+        if isinstance(images, np.ndarray):
+            return images * std + mean
+        return images * images.new_tensor(std) + images.new_tensor(mean)
+
+    def with_statistics(self, mean: Any, std: Any) -> Preprocessing:
+        """The same with mean and standard deviation per channel, in 0..1."""
+        return replace(self, mean=tuple(float(v) for v in mean), std=tuple(float(v) for v in std))
+
+    @property
+    def geometry(self) -> tuple[int, int, int, str, str]:
+        """What decides about the cached pixels; mean and deviation are applied later."""
+        return self.height, self.width, self.channels, self.fit, self.interpolation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, in the order of the fields."""
+        return {
+            "height": self.height, "width": self.width, "channels": self.channels, "fit": self.fit,
+            "mean": list(self.mean), "std": list(self.std), "interpolation": self.interpolation,
+        }  # fmt: skip
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Preprocessing:
+        """The inverse of `to_dict`; unknown or missing keys raise UsageError."""
+        values = dict(values)
+        known = set(Preprocessing.__dataclass_fields__)
+        strange = sorted(set(values) - known)
+        missing = sorted({"height", "width"} - set(values))
+        if strange or missing:
+            what = f"has no {strange[0]!r}" if strange else f"needs {missing[0]!r}"
+            raise UsageError(f"preprocessing {what}", hint=f"its keys: {', '.join(sorted(known))}")
+        for name in ("mean", "std"):
+            values[name] = tuple(float(v) for v in values.get(name, ()))
+        return Preprocessing(**values)
+
+
+def to_channels(picture: Image.Image, channels: int) -> Image.Image:
+    """Any mode Pillow decodes, as L (1 channel) or RGB (3): alpha is laid over white, 16 bits are scaled to 8.
+
+    >>> to_channels(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), 3).getpixel((0, 0))
+    (255, 255, 255)
+    >>> to_channels(Image.new("I;16", (1, 1), 65535), 1).getpixel((0, 0))
+    255
+    """
+    wanted = "L" if channels == 1 else "RGB"
+    mode = picture.mode
+    if mode == wanted:
+        return picture
+    if mode.startswith("I") or mode == "F":
+        picture = _eight_bits(picture)
+    elif mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        picture = Image.alpha_composite(white, layer).convert("RGB")
+    return picture if picture.mode == wanted else picture.convert(wanted)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    # 16-bit greys span 0..65535. Pictures in 32 bits or floats have no agreed range: 0..255 or 0..1 or 0..65535,
+    # told apart by their largest value, so that one rule serves all of them.
+    values = np.asarray(picture, dtype=np.float64)
+    if picture.mode.startswith("I;16"):
+        top = 65535.0
+    else:
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        largest = float(values.max(initial=0.0))
+        top = 1.0 if picture.mode == "F" and largest <= 1 else 255.0 if largest <= 255 else max(65535.0, largest)
+    return Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8))
+
+
+def place(picture: Image.Image, width: int, height: int, fit: str, interpolation: str) -> Image.Image:
+    """An L or RGB picture brought to width x height by the rule `fit`."""
+    if picture.size == (width, height):
+        return picture
+    how = INTERPOLATIONS[interpolation]
+    if fit == "squash":
+        return picture.resize((width, height), how)
+    if fit == "crop":
+        # The middle part with the right proportions, cut and shrunk in one go.
+        scale = min(picture.width / width, picture.height / height)
+        left, top = (picture.width - width * scale) / 2, (picture.height - height * scale) / 2
+        return picture.resize((width, height), how, box=(left, top, left + width * scale, top + height * scale))
+    scale = min(width / picture.width, height / picture.height)
+    inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    grey = 128 if picture.mode == "L" else (128, 128, 128)
+    canvas = Image.new(picture.mode, (width, height), grey)
+    canvas.paste(picture.resize(inner, how), ((width - inner[0]) // 2, (height - inner[1]) // 2))
+    return canvas

@@ -1,0 +1,193 @@
+"""Everything that is wrong with the data, file by file, before any step is taken.
+
+Bad files are left out and counted; oddities (copies, contradicting labels, rare classes) are named and kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hubel.data.download import cache_home
+from hubel.data.images import Look
+from hubel.data.index import Entries, Index
+from hubel.data.manifest import Manifest, Problem
+from hubel.data.splits import array_digests
+from hubel.data.workers import Progress, read_pictures
+from hubel.errors import DataError
+
+IMBALANCE = 10
+"""The largest class this many times the smallest is worth a word."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scan:
+    """What a scan found."""
+
+    manifest: Manifest
+    """The usable samples, with digests."""
+    kept: np.ndarray
+    """Rows of the manifest that was scanned which are usable, rising."""
+    problems: tuple[Problem, ...]
+    """Files left out first, then the rest; by kind, then by path."""
+    listed: int
+    """Samples before the scan."""
+    looks: tuple[Look, ...]
+    """Size, mode and format of each usable picture; empty for points."""
+
+    @property
+    def left_out(self) -> int:
+        """Problems whose file is not used."""
+        return sum(problem.left_out for problem in self.problems)
+
+    def by_kind(self) -> dict[str, list[Problem]]:
+        """Problems grouped by kind, in order."""
+        kinds: dict[str, list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            kinds[problem.kind].append(problem)
+        return dict(kinds)
+
+
+def scan(
+    manifest: Manifest,
+    *,
+    cache_dir: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Scan:
+    """Read and decode every file once (in parallel; files known from before and unchanged are not read again).
+
+    Raises DataError when fewer than two classes, or no sample at all, are usable.
+
+    >>> from hubel.data.sources import open_source
+    >>> found = scan(open_source("digits"))
+    >>> len(found.manifest), found.left_out, [problem.kind for problem in found.problems]
+    (1797, 0, [])
+    """
+    if manifest.kind != "files":
+        return conclude(manifest, None)
+    return conclude(manifest, look_at_files(manifest, cache_dir=cache_dir, workers=workers, progress=progress))
+
+
+def look_at_files(
+    manifest: Manifest,
+    *,
+    cache_dir: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Entries:
+    """What is known about the files of a manifest, row by row; reads those that are new or changed."""
+    assert manifest.paths is not None
+    assert manifest.stats is not None
+    index = Index(Path(cache_dir) if cache_dir else cache_home(), manifest.root)
+    held, rows, unknown = index.known(manifest.paths, manifest.stats)
+    if not unknown:
+        return held
+    answers = read_pictures(manifest.root, [manifest.paths[row] for row in unknown], workers=workers, progress=progress)
+    joined = held.joined(Entries.from_answers(answers))
+    entries = joined.take(np.argsort(np.array(rows + unknown), kind="stable").tolist())
+    index.save(manifest.paths, entries)
+    return entries
+
+
+def conclude(manifest: Manifest, entries: Entries | None) -> Scan:
+    """The scan of a manifest whose files have been looked at (None: it has no files)."""
+    problems = list(manifest.problems)
+    kept = np.arange(len(manifest))
+    looks: tuple[Look, ...] = ()
+    if entries is None:
+        assert manifest.arrays is not None
+        usable = replace(manifest, digests=array_digests(manifest.arrays), _digest=[])
+        if manifest.kind == "arrays":
+            height, width, channels = manifest.arrays.shape[1:]
+            looks = (Look(width, height, "L" if channels == 1 else "RGB", "array"),) * len(manifest)
+    else:
+        assert manifest.paths is not None
+        problems += [Problem(manifest.paths[row], *why) for row, why in entries.bad.items()]
+        kept = np.array([row for row in range(len(manifest)) if row not in entries.bad], dtype=np.int64)
+        listed = replace(manifest, digests=entries.digests, stats=entries.stats, _digest=[])
+        usable = _without_empty_classes(listed.select(kept) if entries.bad else listed, problems)
+        looks = tuple(look for look in entries.looks if look is not None)
+    _require_something(manifest, usable, problems)
+    problems += _same_contents(usable) + _class_sizes(usable)
+    problems.sort(key=lambda problem: (not problem.left_out, problem.kind, problem.path))
+    return Scan(manifest=usable, kept=kept, problems=tuple(problems), listed=len(manifest), looks=looks)
+
+
+def _without_empty_classes(manifest: Manifest, problems: list[Problem]) -> Manifest:
+    """Classes of which no picture is usable go, by name; the others keep theirs."""
+    if manifest.regression:
+        return manifest
+    counts = np.bincount(manifest.labels, minlength=manifest.num_classes)
+    if counts.all():
+        return manifest
+    for name, count in zip(manifest.class_names, counts, strict=True):
+        if not count:
+            problems.append(Problem(name, "empty class", "none of its pictures is usable"))
+    new = np.cumsum(counts > 0) - 1
+    names = tuple(name for name, count in zip(manifest.class_names, counts, strict=True) if count)
+    return replace(manifest, labels=new[manifest.labels], class_names=names, _digest=[])
+
+
+def _require_something(listed: Manifest, usable: Manifest, problems: Sequence[Problem]) -> None:
+    if len(usable) and (usable.regression or usable.num_classes > 1):
+        return
+    worst = Counter(problem.kind for problem in problems if problem.left_out).most_common(3)
+    why = ", ".join(f"{count} {kind}" for kind, count in worst)
+    first = next((f"; first: {p.path}: {p.reason}" for p in problems if p.left_out), "")
+    what = "no usable sample" if not len(usable) else f"usable samples of one class only ({usable.class_names[0]!r})"
+    raise DataError(
+        f"{listed.source} has {what} among {len(listed)} files ({why}{first})"
+        if why
+        else f"{listed.source} has {what}",
+        hint="at least 2 classes with whole JPEG, PNG, WEBP, GIF, BMP or TIFF files are needed; see: hubel data SOURCE",
+    )
+
+
+def _same_contents(manifest: Manifest) -> list[Problem]:
+    assert manifest.digests is not None
+    if len(set(manifest.digests)) == len(manifest):
+        return []
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, digest in enumerate(manifest.digests):
+        rows_of[digest].append(row)
+    found = []
+    for rows in rows_of.values():
+        if len(rows) < 2:
+            continue
+        first = rows[0]
+        for row in rows[1:]:
+            same = manifest.labels[row] == manifest.labels[first]
+            kind = "duplicate" if same else "conflicting labels"
+            reason = f"same contents as {manifest.name(first)}"
+            if not same:
+                reason += f", which is labelled {_label(manifest, first)} and not {_label(manifest, row)}"
+            found.append(Problem(manifest.name(row), kind, reason, left_out=False))
+    return found
+
+
+def _label(manifest: Manifest, row: int) -> str:
+    return str(manifest.labels[row]) if manifest.regression else repr(manifest.class_names[manifest.labels[row]])
+
+
+def _class_sizes(manifest: Manifest) -> list[Problem]:
+    if manifest.regression:
+        return []
+    counts = np.bincount(manifest.labels, minlength=manifest.num_classes)
+    found = [
+        Problem(name, "single-image class", "one picture cannot be learned from and tested on", left_out=False)
+        for name, count in zip(manifest.class_names, counts, strict=True)
+        if count == 1
+    ]
+    few, many = int(counts.argmin()), int(counts.argmax())
+    if counts[many] > IMBALANCE * counts[few]:
+        reason = (
+            f"{counts[few]} samples, {manifest.class_names[many]!r} has {counts[many]}: "
+            "accuracy alone will mislead; look at balanced accuracy, or use class weights"
+        )
+        found.append(Problem(manifest.class_names[few], "imbalance", reason, left_out=False))
+    return found
