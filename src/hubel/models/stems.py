@@ -24,3 +24,20 @@ def is_small(img_size: tuple[int, int], stem: str = "auto") -> bool:
     if stem not in STEMS:
         raise UsageError(f"stem must be auto, full or small, got {stem!r}", hint="auto goes by the size of the images")
     return min(img_size) <= SMALL if stem == "auto" else stem == "small"
+
+
+def require(name: str, img_size: tuple[int, int], smallest: int) -> None:
+    """Refuse images whose short side is below `smallest` pixels, with the way out.
+
+    >>> require("vgg16", (16, 16), 32)
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: vgg16 with this stem needs images of at least 32x32 pixels, got 16x16
+      use larger images, or stem="small"
+    """
+    if min(img_size) < smallest:
+        raise UsageError(
+            f"{name} with this stem needs images of at least {smallest}x{smallest} pixels, "
+            f"got {img_size[0]}x{img_size[1]}",
+            hint='use larger images, or stem="small"',
+        )
