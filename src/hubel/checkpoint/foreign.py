@@ -61,7 +61,7 @@ def read_foreign(
 ) -> Foreign:
     """The named tensors of a .safetensors or .pth file; raises ArtefactError with the reason for every other.
 
-    `legacy` lets a bare pickle through to the child: for published files whose digest was checked, many of which are old.
+    `legacy` lets a bare pickle through to the child: for published files, many of them old, whose digest was checked.
     """
     path = Path(path)
     name = shown(str(path))

@@ -6,7 +6,6 @@ cache/weights/resnet18-f37072fd.pth          what was downloaded, kept only if i
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import tempfile
 from pathlib import Path
@@ -15,7 +14,7 @@ import pooch
 from torch import nn
 
 from hubel.checkpoint.foreign import read_foreign
-from hubel.data.download import cache_home, resume
+from hubel.data.download import cache_home
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.pretrained import BASE, Published, published
@@ -56,16 +55,14 @@ def fetch(entry: Published, *, base: str = BASE) -> Path:
     logger.setLevel("WARNING")  # it would advise to write the digest down; the name holds it
     try:
         with tempfile.TemporaryDirectory(dir=folder) as private:
-            came = Path(pooch.retrieve(base + entry.file, None, fname=entry.file, path=private, downloader=resume))
+            came = Path(pooch.retrieve(base + entry.file, None, fname=entry.file, path=private))
             if not _begins(came, entry.sha256_prefix):
                 raise ArtefactError(
                     f"{entry.file} arrived with a SHA-256 that does not begin with {entry.sha256_prefix}", hint=by_hand
                 )
             os.replace(came, path)
-    except (OSError, http.client.HTTPException) as error:
-        raise ArtefactError(
-            f"cannot download {base}{entry.file}: {getattr(error, 'reason', error)}", hint=by_hand
-        ) from None
+    except OSError as error:
+        raise ArtefactError(f"cannot download {base}{entry.file}: {str(error)[:200]}", hint=by_hand) from None
     finally:
         logger.setLevel(before)
     return path

@@ -18,8 +18,17 @@ from hubel.verbs.models import card
 def command(
     name: Annotated[str, typer.Argument(help="a name from `hubel models`")],
     as_json: Annotated[bool, typer.Option("--json", help="the card as JSON")] = False,
+    code: Annotated[bool, typer.Option("--code", help="a layer list (.yaml) as plain PyTorch")] = False,
+    num_classes: Annotated[int | None, typer.Option(help="classes, for --code")] = None,
+    in_chans: Annotated[int | None, typer.Option(help="input channels, for --code")] = None,
+    img_size: Annotated[int | None, typer.Option(help="side of the pictures in pixels, for --code")] = None,
 ) -> None:
-    """Print what is known about an architecture: paper, counts, published accuracy, notes."""
+    """Print what is known about an architecture (paper, counts, published accuracy), or the code of a layer list."""
+    if code:
+        from hubel.verbs.layers import code as program
+
+        out().print(program(name, num_classes=num_classes, in_chans=in_chans, img_size=img_size), markup=False)
+        return
     entry = card(name)
     if as_json:
         out().print(json.dumps(dataclasses.asdict(entry), indent=1), markup=False)

@@ -1,0 +1,32 @@
+"""What can be asked of a layer list: the program that says the same in plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hubel.models import card, resolve
+from hubel.models.layerlist import parse
+from hubel.models.layers import to_code
+
+
+def code(
+    layers: str | Sequence[Any],
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    img_size: int | tuple[int, int] | None = None,
+) -> str:
+    """The layer list (a .yaml file or a Python list) as a program; sizes not given are those of the MNIST digits.
+
+    Raises UsageError that names the layer that does not fit, and a way out.
+    """
+    name, options = resolve(layers, {})
+    entry = card(name)
+    size = img_size or entry.img_size or 28
+    height, width = (size, size) if isinstance(size, int) else size
+    in_shape = (in_chans or entry.in_chans, height, width)
+    listed = options["layers"]
+    if num_classes is None and "K" in str(listed).replace("'", " ").split():
+        num_classes = entry.num_classes
+    return to_code(parse(listed, in_shape=in_shape, num_classes=num_classes))
