@@ -6,6 +6,7 @@ Letters: N samples, K classes.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -171,8 +172,15 @@ class Evaluation:
         ]
         return [*found, ("calibration error", percent(self.calibration.ece), "")]
 
+    def hardest(self, limit: int) -> list[int]:
+        """Indices of all classes, or of the `limit` with the lowest F1 where there are more, lowest first."""
+        if limit >= len(self.class_names):
+            return list(range(len(self.class_names)))
+        f1 = self.per_class.f1
+        return [int(k) for k in np.argsort(np.where(np.isnan(f1), 2, f1), kind="stable")[:limit]]
+
     def __str__(self) -> str:
-        lines = [self.sentence, ""]
+        lines = [*textwrap.wrap(self.sentence, 80), ""]
         lines += [f"  {title:<20}{value:>10}   {interval}".rstrip() for title, value, interval in self.rows()]
         lines += ["", *_class_table(self)]
         if self.most_confused:
@@ -198,7 +206,7 @@ class Evaluation:
         body = "".join(
             f"<tr><td style='text-align:left'>{escape(self.class_names[k])}</td><td>{percent(t.precision[k], 1)}</td>"
             f"<td>{percent(t.recall[k], 1)}</td><td>{percent(t.f1[k], 1)}</td><td>{t.support[k]}</td></tr>"
-            for k in _shown(self, 20)
+            for k in self.hardest(20)
         )
         return (
             f"<p>{escape(self.sentence)}</p><table><tr><th></th><th></th><th>95 % interval</th></tr>{head}</table>"
@@ -349,18 +357,9 @@ def _interval(name: str, interval: Interval) -> str:
     return f"{number(interval[0])}–{number(interval[1])}"
 
 
-def _shown(evaluation: Evaluation, limit: int) -> list[int]:
-    """All classes, or the `limit` worst by F1 where there are more."""
-    K = len(evaluation.class_names)
-    if limit >= K:
-        return list(range(K))
-    f1 = evaluation.per_class.f1
-    return [int(k) for k in np.argsort(np.where(np.isnan(f1), 2, f1), kind="stable")[:limit]]
-
-
 def _class_table(evaluation: Evaluation) -> list[str]:
-    shown, t = _shown(evaluation, 20), evaluation.per_class
-    title = "class" if len(shown) == len(evaluation.class_names) else f"worst {len(shown)} classes"
+    shown, t = evaluation.hardest(20), evaluation.per_class
+    title = "class" if len(shown) == len(evaluation.class_names) else f"the {len(shown)} hardest classes"
     lines = [f"  {title:<32}{'precision':>11}{'recall':>11}{'F1':>11}{'samples':>10}"]
     lines += [
         f"  {fit(evaluation.class_names[k], 32)}{percent(t.precision[k], 1):>11}{percent(t.recall[k], 1):>11}"

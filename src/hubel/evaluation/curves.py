@@ -34,14 +34,18 @@ def diagnose_curves(history: Sequence[Mapping[str, object]], *, classes: int = 0
     'overfitting'
     """
     train, val = _column(history, "train_loss"), _column(history, "val_loss")
-    losses = [value for value in train + val if value is not None]
-    if any(not math.isfinite(value) for value in losses):
+    # A validation loss that is NaN is one that was not measured; a training loss that is NaN was lost.
+    if any(value is not None and not math.isfinite(value) for value in train) or math.inf in val:
         return Verdict(
             "diverged",
             "The loss became infinite: training diverged.",
             "Lower the learning rate, add warm-up, or clip the gradient.",
         )
-    pairs = [(i, t, v) for i, (t, v) in enumerate(zip(train, val, strict=True)) if t is not None and v is not None]
+    pairs = [
+        (i, t, v)
+        for i, (t, v) in enumerate(zip(train, val, strict=True))
+        if t is not None and v is not None and not math.isnan(v)
+    ]
     if len(pairs) < 3:
         return Verdict("unknown", "Too few epochs with a validation loss to judge the curves.", "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -42,7 +43,7 @@ class RegressionEvaluation:
     @property
     def sentence(self) -> str:
         """The result as one sentence."""
-        explained = "" if math.isnan(self.r2) else f", and explains {100 * max(0.0, self.r2):.1f} % of the variance"
+        explained = "" if math.isnan(self.r2) else f" and explains {100 * max(0.0, self.r2):.1f} % of the variance"
         return (
             f"On {plural(self.samples, self.split + ' sample')} it is off by {self.mae:.4g} on average "
             f"(root mean square {self.rmse:.4g}){explained}."
@@ -78,7 +79,7 @@ class RegressionEvaluation:
 
     def __str__(self) -> str:
         lines = [f"  {title:<20}{value:>12}   {interval}".rstrip() for title, value, interval in self.rows()]
-        return "\n".join([self.sentence, "", *lines])
+        return "\n".join([*textwrap.wrap(self.sentence, 80), "", *lines])
 
     def __repr__(self) -> str:
         return f"RegressionEvaluation({self.split}: rmse={self.rmse:.4g}, r2={self.r2:.4f}, samples={self.samples})"
