@@ -49,8 +49,11 @@ def batches(
     channels_last: bool = False,
     drop_last: bool = False,
     start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
     """Batches of the samples `ids` (rows of `decoded`), from step `start_step` of the epoch on.
+
+    With `shard` (i, n), every n-th row of each batch from its i-th on: n processes then share the batches of one.
 
     Pictures are gathered as bytes, moved to the device as bytes (a quarter of the traffic), augmented there by
     `augment(images, ids, seed=, epoch=)` and normalised to float32 B C H W. Points (B F) pass through as they are.
@@ -61,7 +64,7 @@ def batches(
     target = torch.device(device)
     source = decoded.images
     for step in range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last)):
-        rows = order[step * batch_size : (step + 1) * batch_size]
+        rows = order[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]
         images = torch.from_numpy(np.take(source, rows, axis=0)).to(target, non_blocking=True)
         labels = torch.from_numpy(decoded.labels[rows]).to(target, non_blocking=True)
         names = torch.from_numpy(rows)
