@@ -10,6 +10,7 @@ import numpy as np
 from hubel.data.images import BadPicture, Look, open_picture, orientation, read_bytes
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import FITS, Preprocessing
+from hubel.data.scan import GREY
 from hubel.errors import UsageError
 
 SAMPLE = 256
@@ -48,7 +49,7 @@ def choose_preprocessing(
     else:
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if channels is None:
-        channels = 1 if looks and all(look.mode in ("1", "L", "LA", "I;16", "I", "F") for look in looks) else 3
+        channels = 1 if looks and all(look.mode in GREY for look in looks) else 3
     if fit == "auto":
         wanted = width / height
         off = [max(look.width / look.height / wanted, wanted * look.height / look.width) for look in looks]

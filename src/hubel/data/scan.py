@@ -20,6 +20,8 @@ from hubel.data.splits import array_digests
 from hubel.data.workers import Progress, read_pictures
 from hubel.errors import DataError
 
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's modes without colour."""
 IMBALANCE = 10
 """The largest class this many times the smallest is worth a word."""
 
@@ -38,6 +40,16 @@ class Scan:
     """Samples before the scan."""
     looks: tuple[Look, ...]
     """Size, mode and format of each usable picture; empty for points."""
+
+    @property
+    def sides(self) -> np.ndarray:
+        """N 2: height and width of each usable picture, in pixels."""
+        return np.array([(look.height, look.width) for look in self.looks], dtype=np.int64).reshape(-1, 2)
+
+    @property
+    def colour(self) -> bool:
+        """Whether any usable picture has colour channels."""
+        return not all(look.mode in GREY for look in self.looks)
 
     @property
     def left_out(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hubel.data.folders import open_folder
 from hubel.data.manifest import Manifest
+from hubel.data.tables import SUFFIXES, open_table
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
 
@@ -22,6 +23,11 @@ SOURCES.add("mnist", "hubel.data.formats:open_mnist")
 SOURCES.add("fashion-mnist", "hubel.data.formats:open_fashion_mnist")
 SOURCES.add("cifar10", "hubel.data.formats:open_cifar10")
 SOURCES.add("cifar100", "hubel.data.formats:open_cifar100")
+for _points in ("spirals", "moons", "circles", "xor", "iris"):
+    SOURCES.add(_points, f"hubel.data.points:{_points}")
+
+TABLES_IN_FOLDERS = ("metadata.csv", "metadata.jsonl", "labels.csv", "labels.jsonl")
+"""A folder whose pictures are not in class folders may say their labels in one of these."""
 
 
 def data_folders(data_dir: str | Path | None = None) -> list[Path]:
@@ -54,11 +60,14 @@ def open_source(source: str | Path, *, data_dir: str | Path | None = None) -> Ma
     except (OSError, ValueError) as error:
         raise UsageError(f"{name!r} cannot be a path: {error}") from None
     if is_folder:
-        return open_folder(path)
+        table = next((path / name for name in TABLES_IN_FOLDERS if (path / name).is_file()), None)
+        return open_folder(path) if table is None else open_table(table)
+    if is_file and path.suffix.casefold() in SUFFIXES:
+        return open_table(path)
     if is_file:
         raise DataError(
-            f"{name} is one file; a data source is a folder of class folders",
-            hint="give the folder above it",
+            f"{name} is one file; a data source is a folder of class folders, or a CSV or JSONL table of files",
+            hint="to classify one picture: hubel predict RUN PICTURE",
         )
     raise _nothing_there(name, path)
 
@@ -70,7 +79,7 @@ def _nothing_there(name: str, path: Path) -> UsageError:
         beside = [
             entry
             for entry in path.parent.iterdir()
-            if (entry.is_dir() and entry.name[0] != ".") or entry.suffix in (".csv", ".jsonl")
+            if (entry.is_dir() and entry.name[0] != ".") or entry.suffix in SUFFIXES
         ]
     except OSError:
         beside = []
