@@ -48,6 +48,7 @@ class Schedule:
 
 Builder = Callable[..., Factor]
 SCHEDULES: Registry[Component[Builder]] = Registry("schedule", listing="hubel components schedules")
+ALSO_CALLED = {"1/t": "inverse-time", "none": "fixed", "constant": "fixed", "triangle": "linear"}
 
 
 def build_schedule(
@@ -64,7 +65,7 @@ def build_schedule(
     >>> [round(cosine(step), 2) for step in (0, 1, 2, 7, 11)]
     [0.33, 0.67, 1.0, 0.5, 0.02]
     """
-    entry = SCHEDULES.get(name)
+    entry = SCHEDULES.get(ALSO_CALLED.get(name, name))
     if total_steps < 1 or steps_per_epoch < 1:
         raise UsageError(f"a schedule needs at least one step, got {total_steps} in all, {steps_per_epoch} an epoch")
     if not 0 <= warmup_steps < total_steps:
