@@ -148,7 +148,7 @@ def abstract_input(input: Input, batch: int) -> tuple[torch.Tensor, ...]:  # noq
     if batch < 1:
         raise UsageError(f"batch must be at least 1, got {batch}")
     if isinstance(input, torch.Tensor):
-        return (torch.empty_like(input, device="meta"),)
+        return (torch.empty(input.shape, dtype=input.dtype, device="meta"),)
     if input and all(isinstance(side, int) for side in input):
         if any(side < 1 for side in input):
             raise UsageError(f"every side of the input must be at least 1, got {tuple(input)}")
@@ -171,7 +171,8 @@ def abstract_weights(model: nn.Module) -> dict[str, torch.Tensor]:
                 f"parameter {name!r} has no shape yet (a lazy module)", hint="run the model once on a real input first"
             )
         if id(tensor) not in twins:
-            twin = torch.empty_like(tensor, device="meta")
+            # Not empty_like: on a net that is on the meta device already it would import torch's shape functions.
+            twin = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
             twins[id(tensor)] = twin.requires_grad_() if tensor.requires_grad else twin
         named[name] = twins[id(tensor)]
     return named

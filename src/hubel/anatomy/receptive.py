@@ -156,6 +156,8 @@ class _Axis:
     dim: int | None
     """The dimension of the tensor that runs along this axis; None once it is reduced or merged with others."""
     context: bool = False
+    merged: int = 1
+    """How many positions along this axis lie in dimensions that were merged with others."""
 
 
 _View = tuple[_Axis, ...]
@@ -264,9 +266,15 @@ def _reduced(axis: _Axis, dims: Sequence[int]) -> _Axis:
     if axis.dim in over:
         axis = _hull(axis)
     elif axis.dim is None:
-        # Merged axes (tokens of an image) met: the local path now covers what they cover together.
-        axis = replace(axis, size=max(axis.size, int(high.max()) - int(low.min()) + 1), start=int(low.min()))
+        axis = _met(axis, low, high)
     return replace(axis, low=low, high=high)
+
+
+def _met(axis: _Axis, low: Array, high: Array) -> _Axis:
+    """Merged positions (tokens of an image) were seen together: all of them, or those of a window."""
+    if int(low.max()) == int(axis.low.min()) and int(high.min()) == int(axis.high.max()):
+        return replace(axis, size=axis.size + (axis.merged - 1) * axis.jump, merged=1)
+    return replace(axis, size=axis.size + int((high - low).max() - (axis.high - axis.low).max()))
 
 
 # ---- windows: every output position reads some input positions ------------------------------------------------------
@@ -320,8 +328,7 @@ def _windows(
             if axis.dim == dim:
                 axis = update(axis)
             elif varies and axis.dim is None:
-                # A window over merged axes (tokens in a row): the local path covers what they cover together.
-                axis = replace(axis, size=max(axis.size, int(axis.high.max()) - int(axis.low.min()) + 1))
+                axis = _met(axis, low, high)
             axis = replace(axis, low=low, high=high)
         axes.append(axis)
     return tuple(axes)
@@ -652,7 +659,7 @@ def _reshape(op: Operation, graph: Graph, views: Mapping[int, _View], shape: Sha
 
 def _reshaped(axis: _Axis, before: Shape, after: Shape) -> _Axis:
     """Arrays reshaped group by group: dimensions that are merged or split together, the rest untouched."""
-    low, high, dim = [], [], None
+    dim, merged = None, axis.merged
     i = j = 0
     sides: list[int] = []
     spread = list(axis.low.shape)
@@ -685,9 +692,11 @@ def _reshaped(axis: _Axis, before: Shape, after: Shape) -> _Axis:
             outside = [d for d in range(goal, j) if after[d] != 1]
             if len(inside) <= 1 and len(outside) <= 1:
                 dim = outside[0] if outside else (goal if goal < j else None)
+            else:
+                merged = before[axis.dim]
     low = np.broadcast_to(axis.low, spread).reshape(sides)
     high = np.broadcast_to(axis.high, spread).reshape(sides)
-    return replace(axis, low=low, high=high, dim=dim)
+    return replace(axis, low=low, high=high, dim=dim, merged=merged)
 
 
 def _permute(op: Operation, graph: Graph, views: Mapping[int, _View], shape: Shape) -> _View:
