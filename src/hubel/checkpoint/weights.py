@@ -40,6 +40,7 @@ from hubel.checkpoint.tensors import (
 )
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, HubelError, UsageError, near
+from hubel.models import CARDS
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, amount, opened, parse_json, read_regular, shown, unseal
 
@@ -48,6 +49,9 @@ TOLERANCE = 1e-4
 """Largest deviation of a golden logit, relative to the largest logit: devices and kernels differ by less."""
 MANIFEST_LIMIT = 4 << 20
 """Bytes of the JSON: twenty thousand class names fit."""
+_TIMM = re.compile(r"timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")
+_TIMM_OPTIONS = frozenset({"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"})
+"""Words with which timm would fetch or open files; a checkpoint may not say them."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -213,7 +217,7 @@ def _names(name: str, prefix: str = "weights/") -> _Names:
 
 def _find(path: Path, which: str) -> tuple[Path, str]:
     """The folder that holds the weights, and their name."""
-    if path.suffix in (".safetensors", ".json"):
+    if path.suffix in (".safetensors", ".json") and not path.is_dir():
         return path.parent, path.name.removesuffix(path.suffix)
     if not path.is_dir():
         raise ArtefactError(
@@ -364,6 +368,12 @@ class _Meter(TorchFunctionMode):
 
 def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -> None:
     """Build the net without memory and compare it with the file; raises ArtefactError before any is spent."""
+    known = spec.architecture in CARDS or _TIMM.fullmatch(spec.architecture)
+    if not known or (spec.architecture not in CARDS and not _TIMM_OPTIONS.isdisjoint(spec.options)):
+        raise ArtefactError(
+            f"the checkpoint names the architecture {shown(spec.architecture)}, which is not in the catalogue",
+            hint="it was made by another version of hubel; the nets of this one: hubel models",
+        )
     try:
         with _Meter(10_000 + 100 * len(wanted)), torch.device("meta"), seeded(0):
             model = spec.build()
