@@ -21,11 +21,9 @@ class Facts:
     """Training samples."""
     classes: int
     side: int
-    """Typical side of the pictures in pixels: the median of the smaller one."""
-    uniform: bool
-    """Have all pictures the same square size?"""
-    channels: Literal[1, 3]
-    """3 if any picture has colour."""
+    """The smaller side of what the net sees, in pixels; 0 for points."""
+    channels: int
+    """Channels of what the net sees; features for points."""
     accelerator: bool
     """Is there a GPU?"""
 
@@ -33,21 +31,19 @@ class Facts:
 # Samples seen in a whole run at which accuracy flattens out for nets of this size, and the bounds on epochs around it.
 SEEN = 400_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
-# Above this side, pictures are scaled down to it: detail beyond it costs more time than it brings accuracy.
-CPU_SIDE, GPU_SIDE = 128, 224
 
 
 def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     """The recipe with every open setting chosen, and the reason for each choice by setting name.
 
     >>> from hubel.training.recipe import compose
-    >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, uniform=True,
-    ...                channels=1, accelerator=False)
+    >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, channels=1,
+    ...                accelerator=False)
     >>> full, reasons = complete(compose({"data": "digits", "lr": 0.01}), digits)
-    >>> full.model.model, full.data.img_size, full.optimizer.lr
-    ('quicknet', 8, 0.01)
-    >>> reasons["img_size"]
-    'the size of the pictures'
+    >>> full.model.model, full.train.epochs, full.optimizer.lr
+    ('quicknet', 60, 0.01)
+    >>> reasons["model"]
+    'fast, and accurate from scratch'
     """
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
@@ -58,21 +54,11 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         chosen[setting], reasons[setting] = value, reason
         return value
 
-    data, train, n = recipe.data, recipe.train, facts.samples
+    train, n = recipe.train, facts.samples
     if facts.kind == "images":
-        side = choose("img_size", data.img_size, *_img_size(facts))
-        channels = choose(
-            "in_chans",
-            data.in_chans,
-            facts.channels,
-            "colour pictures" if facts.channels == 3 else "all pictures are grey",
-        )
-        choose("fit", data.fit, *_fit(facts))
         choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
     else:
-        side, channels = 0, 1
         choose("model", recipe.model.model, "mlp", "the data are points, not pictures")
-
     if facts.kind == "points":
         choose("optimizer", recipe.optimizer.optimizer, "adamw", "works untuned on small nets")
         choose("lr", recipe.optimizer.lr, 0.01, "usual for adamw on small nets")
@@ -101,26 +87,8 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
             smooth,
             "guards against over-confidence" if smooth else "few classes",
         )
-    choose("augment", recipe.augment.augment, *_augment(facts, side, channels))
+    choose("augment", recipe.augment.augment, *_augment(facts))
     return recipe.change(**chosen), reasons
-
-
-def _img_size(facts: Facts) -> tuple[int, str]:
-    limit = GPU_SIDE if facts.accelerator else CPU_SIDE
-    if facts.uniform and facts.side <= limit:
-        return facts.side, "the size of the pictures"
-    if facts.side >= limit:
-        return (
-            limit,
-            f"pictures are larger; {limit} pixels keep training short {'here' if facts.accelerator else 'on a CPU'}",
-        )
-    return max(16, 16 * round(facts.side / 16)), "the typical size of the pictures"
-
-
-def _fit(facts: Facts) -> tuple[str, str]:
-    if facts.uniform:
-        return "squash", "pictures are square already: nothing is cut or bent"
-    return "crop", "keeps proportions; the middle of a photograph holds its subject"
 
 
 def _batch_size(n: int) -> tuple[int, str]:
@@ -153,10 +121,10 @@ def _epochs(n: int) -> tuple[int, str]:
     return epochs, f"about {epochs * n:,} samples seen in all"
 
 
-def _augment(facts: Facts, side: int, channels: int) -> tuple[tuple[str, ...], str]:
+def _augment(facts: Facts) -> tuple[tuple[str, ...], str]:
     if facts.kind == "points":
         return ("none",), "points are not pictures"
-    shift = f"translate={max(1, side // 14)}"
-    if channels == 1:
+    shift = f"translate={max(1, facts.side // 14)}"
+    if facts.channels == 1:
         return (shift,), "shifts only: a mirrored digit or letter is another one"
     return ("flip", shift), "mirror images and small shifts do not change what a photograph shows"

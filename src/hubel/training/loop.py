@@ -20,6 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hubel import runtime
 from hubel.errors import HubelError
+from hubel.training import guard
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.recipe import Recipe
 from hubel.types import Batch
@@ -31,23 +32,23 @@ DROPOUT = 4
 class NonFinite(HubelError):
     """A loss or gradient is not finite; the weights have not been touched by it."""
 
-    def __init__(self, what: str, *, epoch: int, step: int, ids: tuple[int, ...]) -> None:
-        shown = ", ".join(map(str, ids[:8])) + (", …" if len(ids) > 8 else "")
+    def __init__(self, diagnosis: guard.Diagnosis, *, epoch: int, step: int, updates: int) -> None:
         super().__init__(
-            f"{what} is not finite at epoch {epoch + 1}, step {step} (samples {shown}); the update was not made",
+            f"at epoch {epoch + 1}, step {step}: {diagnosis}; the update was not made",
             hint="lower --lr, add --clip-grad 1, or leave such batches out with --on-nonfinite skip",
         )
-        self.quantity = what
+        self.diagnosis = diagnosis
         self.epoch = epoch
         self.step = step
-        self.ids = ids
+        self.updates = updates
+        """The step counted from the beginning of the run."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_nonfinite, (self.quantity, self.epoch, self.step, self.ids)
+        return _rebuild_nonfinite, (self.diagnosis, self.epoch, self.step, self.updates)
 
 
-def _rebuild_nonfinite(what: str, epoch: int, step: int, ids: tuple[int, ...]) -> NonFinite:
-    return NonFinite(what, epoch=epoch, step=step, ids=ids)
+def _rebuild_nonfinite(diagnosis: guard.Diagnosis, epoch: int, step: int, updates: int) -> NonFinite:
+    return NonFinite(diagnosis, epoch=epoch, step=step, updates=updates)
 
 
 @dataclass(kw_only=True)
@@ -191,15 +192,15 @@ def fit(run: Training) -> Iterator[Event]:
             loss = yield from gradient(run, batch, before_step)
             fault = not_finite(run, loss)
             if fault:
-                run.optimiser.zero_grad(set_to_none=True)
                 put_back(run, before_step)
-            if fault and train.on_nonfinite == "skip":
+                diagnosis = guard.diagnose(fault, run.model, run.optimiser, batch, run.loss)
+                run.optimiser.zero_grad(set_to_none=True)
+                if train.on_nonfinite != "skip" or diagnosis.what in ("weight", "buffer", "learning rate"):
+                    raise NonFinite(diagnosis, epoch=run.epoch, step=index, updates=run.step)
                 run.skipped.add(run.step)
                 run.step += 1
-                yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), fault)
+                yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), str(diagnosis))
                 continue
-            if fault:
-                raise NonFinite(fault, epoch=run.epoch, step=index, ids=tuple(batch.ids.tolist()))
             run.scaler.step(run.optimiser)
             run.scaler.update()
             run.optimiser.zero_grad(set_to_none=True)
@@ -316,20 +317,14 @@ def base_rate(run: Training) -> float:
 
 
 def not_finite(run: Training, loss: torch.Tensor) -> str:
-    """What is not finite, "loss" or "gradient", else ""; clips the gradient on the way if the recipe asks for it.
-
-    One number is read from the device: the norm of the whole gradient, which is not finite if any part is not.
-    """
-    parameters = [parameter for parameter in run.model.parameters() if parameter.grad is not None]
+    """What is not finite ("loss", "gradient", …), else ""; clips the gradient on the way if the recipe asks for it."""
     run.scaler.unscale_(run.optimiser)
-    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if run.scaler.is_enabled():
         return ""  # the scaler leaves out steps with an infinite gradient and lowers its scale: that is its job
-    if not bool(torch.isfinite(norm + loss)):
-        return "gradient" if bool(torch.isfinite(loss)) else "loss"
-    if run.recipe.optimizer.clip_grad:
-        nn.utils.clip_grads_with_norm_(parameters, run.recipe.optimizer.clip_grad, norm)
-    return ""
+    fault = guard.first_fault(run.model, run.optimiser, loss)
+    if not fault and run.recipe.optimizer.clip_grad:
+        nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.optimizer.clip_grad)
+    return fault
 
 
 def train_numbers(run: Training) -> dict[str, float]:

@@ -63,6 +63,23 @@ def _fraction(value: float) -> float:
     return value
 
 
+def _size(value: object) -> object:
+    """96x128 as (96, 128)."""
+    if isinstance(value, str) and re.fullmatch(r"\d+x\d+", value.strip()):
+        return tuple(int(side) for side in value.split("x"))
+    if isinstance(value, (list, tuple)) and len(value) == 2 and value[0] == value[1]:
+        return value[0]
+    return value
+
+
+def _sides(value: int | tuple[int, int]) -> int | tuple[int, int]:
+    sides = (value,) if isinstance(value, int) else value
+    if not all(1 <= side <= 4096 for side in sides):
+        raise ValueError("must be between 1 and 4096 pixels")
+    return value
+
+
+Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -82,10 +99,10 @@ class DataSection(Section):
 
     data: str = Field("", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file")
     data_dir: str | None = Field(None, description="where named data sets lie, else the environment's HUBEL_DATA")
-    img_size: int | None = Field(None, ge=1, le=4096, description="side of the square the net sees, in pixels")
+    img_size: Size | None = Field(None, description="what the net sees, in pixels: 128, or 96x128 (height x width)")
     in_chans: Literal[1, 3] | None = Field(None, description="channels: 1 grey, 3 colour; from the data if not given")
     fit: Literal["pad", "crop", "squash"] | None = Field(
-        None, description="how a picture is brought to a square: pad, crop or squash"
+        None, description="how a picture is brought to that size: pad, crop or squash"
     )
     val_fraction: Fraction = Field(0.1, description="part of the training data kept for validation")
     test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")

@@ -1,0 +1,250 @@
+"""Evaluate: the best weights of a run on a split, or on other data; and the report that ends every training."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hubel import runtime
+from hubel.checkpoint import Classifier, check_classes
+from hubel.checkpoint import load as load_checkpoint
+from hubel.data.batches import batches
+from hubel.data.decode import Decoded
+from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.scan import Scan
+from hubel.data.sources import open_source
+from hubel.data.splits import NAMES, Splits
+from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
+from hubel.inference import predict
+from hubel.report.training import LayerRow, Problem, TrainingReport, render
+from hubel.store import RunStore
+from hubel.training.recipe import compose, read_file
+from hubel.types import Predictions
+from hubel.verbs.prepare import Prepared, prepare
+from hubel.verbs.runs import Run, find
+from hubel.verbs.watching import SILENT, Watcher
+
+
+def evaluate(
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    split: str = "test",
+    which: str = "best",
+    device: str = "auto",
+    watch: Watcher = SILENT,
+) -> Evaluation | RegressionEvaluation:
+    """Measure a trained run on its own `split`, or on all of other labelled `data` with the same classes.
+
+    Of the run's own data the very split of the training is used, after a check that neither data nor split has changed.
+    Writes nothing. Raises ArtefactError, DataError, UsageError.
+    """
+    folder = find(run)
+    classifier = load_checkpoint(folder, which)
+    if data is not None:
+        return _on_other_data(classifier, str(data), device, watch)
+    if split not in NAMES:
+        raise unknown("split", split, NAMES)
+    store = RunStore.open(folder)
+    recipe = compose(read_file(folder / "config.yaml"))
+    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    prepared = prepare(recipe, watch, splits=splits)
+    check_classes(classifier.class_names, prepared.class_names)
+    rows = prepared.splits.ids(split)
+    if not len(rows):
+        raise DataError(f"the run has no samples in its {split} split", hint="evaluate on a folder: --data PATH")
+    watch.stage(f"measuring on {len(rows):,} {split} samples")
+    return judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
+
+
+def _on_other_data(
+    classifier: Classifier, data: str, device: str, watch: Watcher
+) -> Evaluation | RegressionEvaluation:
+    if classifier.preprocessing is None:
+        raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
+    manifest = open_source(data)
+    scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
+    names = scan.manifest.class_names
+    if set(names) <= set(classifier.class_names):
+        scan, decoded = _renumbered(scan, decoded, classifier.class_names)
+    else:
+        check_classes(classifier.class_names, names, what=data)
+    return judge(classifier, scan, decoded, np.arange(len(scan.manifest)), Path(data).name or data, device)
+
+
+def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
+    """Labels by the model's numbering, matched by class NAME: a folder that lacks some classes is no error, it is measured
+    on those it has."""
+    from dataclasses import replace
+
+    if scan.manifest.regression:
+        return scan, decoded
+    new = np.array([class_names.index(name) for name in scan.manifest.class_names], np.int64)
+    labels = new[scan.manifest.labels]
+    manifest = replace(scan.manifest, labels=labels, class_names=class_names, _digest=[])
+    return replace(scan, manifest=manifest), replace(decoded, labels=labels)
+
+
+def judge(
+    classifier: Classifier, scan: Scan, decoded: Decoded, rows: np.ndarray, split: str, device: str
+) -> Evaluation | RegressionEvaluation:
+    """The forward pass over some rows, and everything that can be said about it."""
+    target = runtime.pick_device(device)
+    classifier.model.to(target)
+    reading = batches(
+        decoded, rows, preprocessing=classifier.preprocessing, batch_size=500, device=target, channels_last=True
+    )
+    return assessed(predict(classifier.model, reading), classifier.class_names, scan, rows, split)
+
+
+def assessed(
+    predictions: Predictions, class_names: tuple[str, ...], scan: Scan, rows: np.ndarray, split: str
+) -> Evaluation | RegressionEvaluation:
+    """Predictions as an evaluation that knows its samples by name."""
+    names = None if scan.manifest.paths is None else [scan.manifest.name(int(row)) for row in rows]
+    if not class_names:
+        return assess_regression(predictions, paths=names, split=split)
+    return assess(predictions, class_names, paths=names, split=split)
+
+
+def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> None:
+    """The end of a training: measure the best weights once on the test split, write results, summary and report."""
+    classifier = load_checkpoint(store.folder, "best")
+    split = "test" if len(prepared.splits.test) else "val" if len(prepared.splits.val) else "train"
+    rows = prepared.splits.ids(split)
+    result = judge(classifier, prepared.scan, prepared.decoded, rows, split, prepared.recipe.train.device)
+    write_results(store, result)
+    headline = {"split": split, "sentence": result.sentence, **numbers(result)}
+    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
+    store.write_text("report.html", render(report(store, prepared, classifier, result, summary)))
+
+
+def numbers(result: Evaluation | RegressionEvaluation) -> dict[str, float]:
+    """The one or two numbers that stand in a list of runs."""
+    if isinstance(result, Evaluation):
+        return {"accuracy": result.top1, "balanced_accuracy": result.balanced_accuracy}
+    return {"rmse": result.rmse, "mae": result.mae}
+
+
+def write_results(store: RunStore, result: Evaluation | RegressionEvaluation) -> None:
+    """evaluation.json and the tables beside it."""
+    store.write_text("evaluation.json", json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    store.write_text("predictions.csv", result.predictions_csv())
+    if isinstance(result, Evaluation):
+        store.write_text("per_class.csv", result.per_class_csv())
+        store.write_text("confusion.csv", result.confusion_csv())
+
+
+def report(
+    store: RunStore,
+    prepared: Prepared,
+    classifier: Classifier,
+    result: Evaluation | RegressionEvaluation,
+    summary: dict[str, Any],
+) -> TrainingReport:
+    """Everything the page shows."""
+    run = Run(store.folder)
+    manifest = prepared.manifest
+    environment = store.read_json("env.json")
+    history = [
+        dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)
+    ]
+    images = prepared.decoded.images
+    pictures = prepared.preprocessing is not None
+    wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
+    return TrainingReport(
+        title=run.name,
+        class_names=manifest.class_names,
+        evaluation=result,
+        history=history,
+        best_epoch=int(summary["best"].get("epoch", 0)) or None,
+        stopped=STOPPED.get(summary["reason"], ""),
+        recipe=prepared.recipe.model_dump(mode="json") | {},
+        reasons=prepared.reasons,
+        command=str(environment.pop("command", "")),
+        environment=environment,
+        timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
+        data={"source": manifest.source, "samples": len(manifest), **looks(prepared.scan)},
+        splits={name: len(prepared.ids(name)) for name in NAMES},
+        class_counts={
+            name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
+            for name in NAMES
+            if not manifest.regression
+        },
+        problems=[
+            Problem(p.path, p.reason, "left out" if p.left_out else "kept") for p in prepared.scan.problems[:200]
+        ],
+        problem_count=len(prepared.scan.problems),
+        contact_sheet=[images[row] for row in sample(prepared)] if pictures else (),
+        mistake_images={row: images[row] for row in wrong} if pictures else {},
+        model=str(prepared.recipe.model.model),
+        layers=layers(classifier),
+        parameters=summary["parameters"],
+    )
+
+
+STOPPED = {
+    "epochs": "all epochs of the recipe were done",
+    "time": "the time allowed was used up",
+    "target": "the target accuracy was reached on the validation split",
+    "patience": "the validation result had not improved for as long as the recipe waits",
+}
+
+
+def sample(prepared: Prepared, count: int = 24) -> np.ndarray:
+    """A few training rows, in turn from every class."""
+    rows = prepared.ids("train")
+    if prepared.manifest.regression:
+        return rows[:count]
+    from hubel.verbs.prepare import limited
+
+    return limited(rows, prepared.manifest.labels[rows], min(count, len(rows)))
+
+
+def looks(scan: Scan) -> dict[str, object]:
+    """Sizes, modes and formats of the pictures, as facts for the report."""
+    if not scan.looks:
+        return {}
+    widths, heights = [look.width for look in scan.looks], [look.height for look in scan.looks]
+    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+    return {
+        "size (width x height)": smallest if smallest == largest else f"{smallest} to {largest}",
+        "modes": ", ".join(sorted({look.mode for look in scan.looks})),
+        "formats": ", ".join(sorted({look.format for look in scan.looks})),
+    }
+
+
+def layers(classifier: Classifier) -> list[LayerRow]:
+    """Name, kind, output shape and own parameters of each leaf module, by one forward pass of one blank sample."""
+    from torch import nn
+
+    from hubel.nn.modes import evaluating
+
+    found: list[LayerRow] = []
+    handles = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            own = sum(p.numel() for p in module.parameters(recurse=False))
+            if isinstance(output, torch.Tensor):
+                found.append(LayerRow(name, type(module).__name__, tuple(output.shape[1:]), own))
+
+        return hook
+
+    device = next(iter(classifier.model.parameters()), torch.zeros(0)).device
+    shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
+    try:
+        for name, module in classifier.model.named_modules():
+            if not list(module.children()):
+                handles.append(module.register_forward_hook(watch(name)))
+        with evaluating(classifier.model), torch.no_grad():
+            classifier.model(torch.zeros(1, *shape, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found

@@ -1,0 +1,192 @@
+"""Predict: a trained run and pictures in, classes with probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hubel import runtime
+from hubel.checkpoint import Classifier
+from hubel.checkpoint import load as load_checkpoint
+from hubel.data.decode import read_images
+from hubel.data.images import SUFFIXES
+from hubel.data.manifest import Problem
+from hubel.errors import ArtefactError, DataError
+from hubel.inference import predict as forward
+from hubel.types import Batch
+from hubel.verbs.runs import find
+from hubel.verbs.watching import SILENT, Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the net says about one picture."""
+
+    name: str
+    """The path, or "picture 3" for pictures that were no file."""
+    label: str
+    """The most probable class; the number itself, as text, in regression."""
+    probability: float
+    """Of that class; NaN in regression."""
+    probabilities: dict[str, float]
+    """Of every class, in the order of the outputs; empty in regression."""
+    value: float
+    """The number in regression, else NaN."""
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """The most probable classes, best first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+    def __str__(self) -> str:
+        if not self.probabilities:
+            return f"{self.name}: {self.label}"
+        rest = ", ".join(f"{label} {share:.1%}" for label, share in self.top(3)[1:])
+        return f"{self.name}: {self.label} {self.probability:.1%}" + (f" ({rest})" if rest else "")
+
+    def _repr_html_(self) -> str:
+        bars = "".join(
+            f"<tr><td>{escape(label)}</td><td style='width:12em'><div style='background:#0072b2;height:.8em;"
+            f"width:{share:.1%}'></div></td><td>{share:.1%}</td></tr>"
+            for label, share in self.top()
+        )
+        return f"<b>{escape(self.name)}: {escape(self.label)}</b><table>{bars}</table>"
+
+
+class Predictions(list[Prediction]):
+    """Predictions, and what could not be read."""
+
+    problems: tuple[Problem, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        return "".join(prediction._repr_html_() for prediction in self)
+
+
+def load(run: str | Path, *, which: str = "best") -> Classifier:
+    """The classifier of a run, or of a weights folder; every file is checked before it is believed.
+
+    Raises ArtefactError for what is missing, damaged or foreign.
+    """
+    return load_checkpoint(find(run), which)
+
+
+def predict(
+    run: str | Path | Classifier,
+    pictures: Any,
+    *,
+    which: str = "best",
+    device: str = "auto",
+    batch_size: int = 64,
+    watch: Watcher = SILENT,
+) -> Predictions:
+    """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W, H W C) or a list of these.
+
+    Unreadable files are named in `.problems` of the result. Raises DataError when none can be read.
+    """
+    classifier = run if isinstance(run, Classifier) else load(run, which=which)
+    if classifier.preprocessing is None:
+        raise ArtefactError("this run was trained on points, not on pictures", hint="use hubel evaluate for points")
+    target = runtime.pick_device(device)
+    classifier.model.to(target)
+    found = Predictions()
+    problems: list[Problem] = []
+    items = list(gather(pictures))
+    if not items:
+        raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
+    for start in range(0, len(items), batch_size):
+        names, images, bad = _read(items[start : start + batch_size], classifier, start)
+        problems += bad
+        if len(images):
+            found += answers(classifier, names, images, target)
+        watch.progress(min(start + batch_size, len(items)), len(items))
+    found.problems = tuple(problems)
+    if not found:
+        first = problems[0]
+        raise DataError(
+            f"none of {len(items)} pictures can be read; first: {first.path}: {first.reason}",
+            hint="JPEG, PNG, WEBP, GIF, BMP and TIFF files are read",
+        )
+    return found
+
+
+def answers(
+    classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device
+) -> list[Prediction]:
+    """Predictions for prepared pictures N C H W uint8."""
+    assert classifier.preprocessing is not None
+    inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
+    ids = torch.arange(len(images))
+    result = forward(classifier.model, [Batch(inputs.contiguous(memory_format=torch.channels_last), ids, ids)])
+    if not classifier.class_names:
+        numbers = result.logits[:, 0].astype(float)
+        return [
+            Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
+            for name, number in zip(names, numbers, strict=True)
+        ]
+    shares = result.probabilities
+    best = result.predicted
+    return [
+        Prediction(
+            name,
+            classifier.class_names[winner],
+            float(row[winner]),
+            dict(zip(classifier.class_names, row.tolist(), strict=True)),
+            float("nan"),
+        )
+        for name, row, winner in zip(names, shares, best, strict=True)
+    ]
+
+
+def gather(pictures: Any) -> Iterable[Any]:
+    """Files below folders, and everything else as it is."""
+    if isinstance(pictures, (str, Path)):
+        path = Path(pictures)
+        if path.is_dir():
+            inside = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+            yield from sorted(inside)
+        else:
+            yield path
+    elif isinstance(pictures, (Image.Image, np.ndarray)):
+        yield pictures
+    else:
+        for item in pictures:
+            yield from gather(item)
+
+
+def _read(items: list[Any], classifier: Classifier, first: int) -> tuple[list[str], np.ndarray, list[Problem]]:
+    assert classifier.preprocessing is not None
+    paths = [item for item in items if isinstance(item, Path)]
+    images, rows, bad = read_images(paths, classifier.preprocessing)
+    by_path = dict(zip(rows.tolist(), images, strict=True))
+    names: list[str] = []
+    found: list[np.ndarray] = []
+    row = 0
+    for offset, item in enumerate(items):
+        if isinstance(item, Path):
+            if row in by_path:
+                names.append(str(item))
+                found.append(by_path[row])
+            row += 1
+            continue
+        names.append(f"picture {first + offset + 1}")
+        found.append(classifier.preprocessing.image(item if isinstance(item, Image.Image) else _as_picture(item)))
+    empty = np.zeros((0, *classifier.preprocessing.shape), np.uint8)
+    return names, np.stack(found) if found else empty, list(bad)
+
+
+def _as_picture(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise DataError(
+            f"an array must be H W or H W C bytes (uint8), got shape {array.shape} of {array.dtype}",
+            hint="scale to 0..255 and convert: (255 * array).astype('uint8')",
+        )
+    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)

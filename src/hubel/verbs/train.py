@@ -1,0 +1,572 @@
+"""Train: recipe in, run folder out. The loop computes; this verb reads, writes and tells."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from hubel import runtime
+from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
+from hubel.data.augment import build_augment
+from hubel.data.batches import batches
+from hubel.data.splits import Splits
+from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.inference import predict
+from hubel.metrics.classification import top_k
+from hubel.metrics.probability import log_loss
+from hubel.nn.losses import build_loss
+from hubel.store import RunStore
+from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
+from hubel.training.loop import NonFinite, Training, fit, rank, world
+from hubel.training.optimisers import build_optimiser
+from hubel.training.recipe import Recipe, compose, read_environment, read_file, to_yaml
+from hubel.training.resume import Signals, differences, latest_unfinished
+from hubel.training.schedules import build_schedule
+from hubel.types import Batch
+from hubel.verbs.evaluate import conclude
+from hubel.verbs.prepare import Prepared, prepare
+from hubel.verbs.runs import Run, find
+from hubel.verbs.watching import SILENT, Watcher
+
+WEIGHTS, AUGMENT = 1, 3
+"""Words that tell the random numbers of initial weights and augmentation from those of order and drop-out."""
+ROLLBACKS = 3
+"""How often a run may go back to its last saved state before it gives up."""
+SAVE_SHARE = 0.01
+"""Share of the time that saving may take; the first and the last epoch are always saved."""
+SAVE_EVERY = 300.0
+"""Seconds after which a state is saved also inside an epoch."""
+
+
+class Stopped(HubelError):
+    """A signal asked the run to stop; it can be resumed."""
+
+    def __init__(self, run: Run, signal: str, code: int) -> None:
+        super().__init__(
+            f"stopped by {signal}; everything so far is saved in {run.folder}",
+            hint=f"go on: hubel train --resume {run.folder}",
+        )
+        self.run = run
+        self.exit_code = code
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    resume: str | Path | None = None,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> Run:
+    """Train a classifier and return its run.
+
+    `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe by
+    their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with an unfinished run, "auto" with the
+    latest one if there is any.
+
+    Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
+    """
+    with processes(), _threads(settings):
+        if resume is not None:
+            found = latest_unfinished(settings.get("out", "runs")) if str(resume) == "auto" else find(resume)
+            if found is not None:
+                return go_on(Path(found), watch)
+            watch.remark("no unfinished run to resume: starting a new one")
+        recipe = compose(
+            read_file(config) if config is not None else {},
+            read_environment(),
+            settings | ({} if data is None else {"data": str(data)}),
+        )
+        if not recipe.data.data:
+            raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
+        return begin(recipe, watch)
+
+
+def begin(recipe: Recipe, watch: Watcher) -> Run:
+    """Start a new run in a folder of its own."""
+    prepared = prepared_together(recipe, watch)
+    watch.stage("building the model")
+    model, spec = build(prepared)
+    recipe = fit_to_time(prepared, model, watch)
+    training = assemble(recipe, prepared, model)
+    folder = [str(_create(recipe, prepared, training).folder)] if rank() == 0 else [""]
+    if world() > 1:
+        dist.broadcast_object_list(folder)
+    return follow(RunStore(folder[0]), training, prepared, spec, watch)
+
+
+def go_on(folder: Path, watch: Watcher) -> Run:
+    """Resume a run where its last saved state stands, to the same bits as if it had never stopped."""
+    store = RunStore.open(folder)
+    recipe = compose(read_file(folder / "config.yaml"))
+    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    if store.exists("summary.json") and store.read_json("summary.json").get("status") == "finished":
+        watch.remark(f"{folder} has finished already: nothing to resume")
+        return Run(folder)
+    state = load_state(store)
+    for reason in state.skipped:
+        watch.remark(f"a damaged state was passed over: {reason}")
+    here = runtime.environment(runtime.pick_device(recipe.train.device))
+    for difference in differences(store.read_json("env.json"), here):
+        watch.remark(f"not the same bits as without the stop: {difference}")
+    prepared = prepared_together(recipe, watch, splits)
+    model, spec = build(prepared)
+    training = assemble(recipe, prepared, model)
+    training.restore(state.tensors, state.meta["training"])
+    watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
+    return follow(store, training, prepared, spec, watch, logs=state.meta["logs"])
+
+
+def prepared_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
+    """Prepare the data; with several processes, the first fills the cache and the others read it."""
+    if world() == 1:
+        return prepare(recipe, watch, splits=splits)
+    if rank() == 0:
+        prepared = prepare(recipe, watch, splits=splits)
+        dist.barrier()
+        return prepared
+    dist.barrier()
+    return prepare(recipe, splits=splits)
+
+
+def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
+    """The net of the recipe with its initial weights, a function of the seed, and its description as data."""
+    recipe, manifest = prepared.recipe, prepared.manifest
+    options = dict(recipe.model.model_options)
+    if recipe.model.dropout is not None:
+        options["dropout"] = recipe.model.dropout
+    assert recipe.model.model is not None
+    if prepared.preprocessing is not None:
+        in_chans = prepared.preprocessing.channels
+        img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
+    else:
+        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1)
+    spec = ModelSpec(
+        architecture=recipe.model.model,
+        num_classes=manifest.num_classes or 1,
+        in_chans=in_chans,
+        img_size=img_size,
+        options=options,
+    )
+    runtime.seed_all(recipe.train.seed, WEIGHTS)
+    model = spec.build()
+    if recipe.model.pretrained:
+        from hubel.models.pretrained import load_pretrained
+
+        load_pretrained(model, recipe.model.model)
+    return model, spec
+
+
+def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
+    """Model, optimiser, schedule, loss and batches, wired together as the recipe says."""
+    device = runtime.pick_device(recipe.train.device)
+    layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else torch.contiguous_format
+    model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    rows = prepared.ids("train")
+    size = batch_size(recipe, len(rows))
+    steps = max(1, len(rows) // size)
+    assert recipe.optimizer.optimizer and recipe.optimizer.lr and recipe.schedule.schedule and recipe.loss.loss
+    optimiser = build_optimiser(
+        recipe.optimizer.optimizer,
+        model,
+        lr=recipe.optimizer.lr,
+        weight_decay=recipe.optimizer.weight_decay or 0.0,
+        **momentum(recipe),
+    )
+    total = steps * (recipe.train.epochs or 1)
+    schedule = build_schedule(
+        recipe.schedule.schedule,
+        total_steps=total,
+        steps_per_epoch=steps,
+        warmup_steps=min(total - 1, round(steps * (recipe.schedule.warmup_epochs or 0.0))),
+        **recipe.schedule.schedule_options,
+    )
+    loss = build_loss(
+        recipe.loss.loss,
+        label_smoothing=recipe.loss.label_smoothing or 0.0,
+        class_weights=class_weights(recipe, prepared, rows),
+    ).to(device)
+    augment = build_augment(augmentations(recipe))
+    seed, classes = recipe.train.seed, prepared.manifest.num_classes
+
+    def training_batches(epoch: int, start: int) -> Iterator[Batch]:
+        found = batches(
+            prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
+            shuffle=True, augment=augment if augment.steps else None, device=device,
+            channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
+        )  # fmt: skip
+        for batch in found:
+            if not augment.mixes:
+                yield batch
+                continue
+            images, soft = augment.mix(batch.images, batch.labels, classes, batch.ids, seed=seed, epoch=epoch)
+            yield Batch(images, batch.labels, batch.ids, soft)
+
+    return Training(
+        recipe=recipe,
+        model=model,
+        optimiser=optimiser,
+        schedule=schedule,
+        loss=loss,
+        batches=training_batches,
+        steps_per_epoch=steps,
+        measure=lambda model: measure(model, prepared, "val", device),
+        device=device,
+        task="regression" if prepared.manifest.regression else "classification",
+    )
+
+
+def batch_size(recipe: Recipe, samples: int) -> int:
+    """Samples a step: as asked, but never more than there are."""
+    wanted = recipe.train.batch_size
+    return samples if wanted == "full" or wanted is None else min(wanted, samples)
+
+
+def augmentations(recipe: Recipe) -> tuple[str, ...]:
+    """The chain of augmentations, mix-up and cut-mix last."""
+    part = recipe.augment
+    mixing = [f"{name}={alpha:g}" for name, alpha in (("mixup", part.mixup), ("cutmix", part.cutmix)) if alpha]
+    chain = [word for word in part.augment or () if word != "none"] + mixing
+    return tuple(chain) or ("none",)
+
+
+def momentum(recipe: Recipe) -> dict[str, float]:
+    """The momentum of the recipe, for optimisers that take one."""
+    takes = recipe.optimizer.optimizer in ("momentum", "nesterov", "muon", "rmsprop")
+    return {"momentum": recipe.optimizer.momentum} if takes and recipe.optimizer.momentum is not None else {}
+
+
+def class_weights(recipe: Recipe, prepared: Prepared, rows: np.ndarray) -> torch.Tensor | None:
+    """Weights that make every class count alike: N / (K n_k), 0 for a class without training samples."""
+    if recipe.loss.class_weights == "none" or prepared.manifest.regression:
+        return None
+    counts = np.bincount(prepared.manifest.labels[rows], minlength=prepared.manifest.num_classes)
+    weights = np.where(counts > 0, len(rows) / (len(counts) * np.maximum(counts, 1)), 0.0)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.device) -> dict[str, float]:
+    """Loss and accuracy (or squared error) on a split, for every epoch. {} if the split is empty."""
+    rows = prepared.splits.ids(name)
+    if not len(rows):
+        return {}
+    mine = rows[rank() :: world()]
+    reading = batches(
+        prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=500, device=device,
+        channels_last=prepared.recipe.train.channels_last,
+    )  # fmt: skip
+    found = predict(model, reading)
+    logits, labels = found.logits, found.labels
+    if prepared.manifest.regression:
+        numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
+    else:
+        numbers = {"loss": log_loss(logits, labels), "accuracy": top_k(logits, labels, 1)}
+    if world() > 1:
+        parts = torch.tensor([*(value * len(mine) for value in numbers.values()), len(mine)], device=device)
+        dist.all_reduce(parts)
+        numbers = dict(zip(numbers, (parts[:-1] / parts[-1]).tolist(), strict=True))
+    return {f"{name}_{key}": value for key, value in numbers.items()}
+
+
+def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Recipe:
+    """With `time` and no `epochs` of the user's, as many epochs as fit, from a few timed steps on a copy."""
+    recipe = prepared.recipe
+    if not recipe.train.time or "epochs" not in prepared.reasons:
+        return recipe
+    import copy
+
+    trial = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
+    started, marks = time.perf_counter(), []
+    for event in fit(trial):
+        if isinstance(event, StepDone):
+            marks.append(time.perf_counter())
+            if len(marks) >= 4 and marks[-1] - started > 0.02 * recipe.train.time:
+                break
+    step = float(np.median(np.diff(marks[1:]))) if len(marks) > 2 else (marks[-1] - started)
+    measured, rows = time.perf_counter(), prepared.splits.val[:500]
+    predict(trial.model, batches(prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=500))
+    reading = (time.perf_counter() - measured) * len(prepared.splits.val) / max(1, len(rows))
+    epoch = step * trial.steps_per_epoch + reading
+    epochs = max(1, min(10 * (recipe.train.epochs or 1), math.floor(0.95 * recipe.train.time / epoch)))
+    if world() > 1:
+        common = torch.tensor(epochs)
+        dist.all_reduce(common, op=dist.ReduceOp.MIN)
+        epochs = int(common)
+    reason = f"fits into {recipe.train.time:g} s: an epoch takes about {epoch:.2g} s here"
+    prepared.reasons["epochs"] = reason
+    watch.remark(f"{epochs} epochs, which {reason}")
+    return recipe.change(epochs=epochs)
+
+
+def _create(recipe: Recipe, prepared: Prepared, training: Training) -> RunStore:
+    name = recipe.run.name or Path(prepared.manifest.source).stem or "run"
+    store = RunStore.create(recipe.run.out, name)
+    tensors, _ = training.state()
+    # Three checkpoints at once at worst: two generations of the state and the weights being replaced.
+    store.preflight(3 * sum(value.numel() * value.element_size() for value in tensors.values()) + (4 << 20))
+    store.write_text("config.yaml", to_yaml(recipe))
+    environment = runtime.environment(training.device)
+    store.write_json("env.json", environment | {"processes": world(), "command": command()})
+    store.write_json("split.json", prepared.splits.to_dict(), limit=1 << 30)
+    store.write_json("data.json", data_facts(prepared), limit=1 << 30)
+    store.write_json("reasons.json", prepared.reasons)
+    return store
+
+
+def data_facts(prepared: Prepared) -> dict[str, Any]:
+    """The data of the run as plain data: what, how much, its digests, and what was left out."""
+    manifest = prepared.manifest
+    return {
+        "source": manifest.source,
+        "root": manifest.root,
+        "kind": manifest.kind,
+        "digest": manifest.digest,
+        "split_digest": prepared.splits.digest,
+        "class_names": list(manifest.class_names),
+        "samples": {name: len(prepared.ids(name)) for name in ("train", "val", "test")},
+        "problems": [plain(problem) for problem in prepared.scan.problems],
+        "samples_by_name": None
+        if manifest.paths is None
+        else {path: digest for path, digest in zip(manifest.paths, manifest.digests or (), strict=False)},
+    }
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as a dictionary."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def command() -> str:
+    """The command that was given, as it can be given again."""
+    import shlex
+
+    program = Path(sys.argv[0]).name
+    return shlex.join(["hubel" if program in ("__main__.py", "hubel") else program, *sys.argv[1:]])
+
+
+class Logbook:
+    """What a run writes while it trains: a row an epoch, a line an event, weights and states as often as is cheap."""
+
+    def __init__(self, store: RunStore, training: Training, prepared: Prepared, spec: ModelSpec) -> None:
+        self.store, self.training, self.prepared, self.spec = store, training, prepared, spec
+        first = prepared.ids("train")[:16]
+        self.golden = golden_images(torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])))
+        self.saved_at = time.perf_counter()
+        self.cost = 0.0
+        self.kept: dict[str, torch.Tensor] | None = None
+        self.every = max(1, training.steps_per_epoch // 20)
+
+    def event(self, event: Event) -> None:
+        """Log an event; save when it is time to."""
+        if isinstance(event, StepDone):
+            if event.step % self.every == 0:
+                self._line({"event": "step", "epoch": event.epoch + 1, "step": event.step, "loss": event.loss.item()})
+            if time.perf_counter() - self.saved_at > (self.training.recipe.train.save_every or SAVE_EVERY):
+                self.save()
+        elif isinstance(event, EpochDone):
+            self._row(event.row)
+            self._line({"event": "epoch", **finite(event.row)})
+            if event.best:
+                self.kept = {k: v.detach().clone() for k, v in self.training.measured_model.state_dict().items()}
+            if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
+                self.save()
+        else:
+            self._line({"event": type(event).__name__.lower(), **finite(plain(event))})
+
+    def save(self, *, finished: bool = False) -> None:
+        """Write weights/best (if a better one came), weights/last, and the state to resume from."""
+        started = time.perf_counter()
+        training = self.training
+        if self.kept is not None:
+            self._weights("best", self.kept, training.best)
+            self.kept = None
+        if training.history:
+            self._weights("last", training.measured_model.state_dict(), training.history[-1])
+        tensors, meta = training.state()
+        logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl") if self.store.exists(name)}
+        save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished})
+        self.cost, self.saved_at = time.perf_counter() - started, time.perf_counter()
+
+    def _weights(self, name: str, state: Mapping[str, torch.Tensor], row: Mapping[str, float]) -> None:
+        model = self.training.measured_model
+        now = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        model.load_state_dict(state)
+        logits = golden_logits(model, self.prepared.preprocessing, self.golden)
+        model.load_state_dict(now)
+        save_weights(
+            self.store,
+            name,
+            state,
+            spec=self.spec,
+            preprocessing=self.prepared.preprocessing,
+            class_names=self.prepared.class_names,
+            recipe=self.training.recipe.model_dump(mode="json"),
+            metrics=finite(row),
+            data_digest=self.prepared.manifest.digest,
+            probes=(self.golden, logits),
+        )
+
+    def _row(self, row: Mapping[str, float]) -> None:
+        if not self.store.exists("metrics.csv"):
+            self.store.append_line("metrics.csv", ",".join(row))
+        self.store.append_line("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
+
+    def _line(self, facts: Mapping[str, Any]) -> None:
+        import json
+
+        self.store.append_line("events.jsonl", json.dumps(finite(facts), allow_nan=False))
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows no NaN and no infinity: None stands for them."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def follow(
+    store: RunStore,
+    training: Training,
+    prepared: Prepared,
+    spec: ModelSpec,
+    watch: Watcher,
+    logs: Mapping[str, int] | None = None,
+) -> Run:
+    """Run the loop to its end, logging and saving; then measure the best weights and write the report."""
+    run = Run(store.folder)
+    if rank() > 0:
+        for _ in fit(training):
+            pass
+        return run
+    watch.training(plan(training, prepared, spec, run))
+    with store.lock(), Signals() as signals:
+        store.sweep()
+        for name, size in (logs or {}).items():
+            store.rewind(name, size)
+        book = Logbook(store, training, prepared, spec)
+        try:
+            finished = pursue(book, watch, signals)
+        except NonFinite as error:
+            store.write_json("summary.json", {"status": "stopped", "reason": error.what, "best": finite(training.best)})
+            raise
+        if finished is None:
+            book.save()
+            summary = {"status": "stopped", "reason": signals.received, "best": finite(training.best)}
+            store.write_json("summary.json", summary)
+            watch.done()
+            raise Stopped(run, signals.received, signals.exit_code)
+        book.save(finished=True)
+        watch.stage("measuring and writing the report")
+        summary = {
+            "status": "finished",
+            "reason": finished.reason,
+            "epochs": finished.epochs,
+            "seconds": finished.seconds,
+            "preparation_seconds": prepared.seconds,
+            "parameters": sum(p.numel() for p in training.model.parameters()),
+            "best": finite(training.best),
+        }
+        conclude(store, prepared, summary)
+    watch.done()
+    return run
+
+
+def pursue(book: Logbook, watch: Watcher, signals: Signals) -> Finished | None:
+    """Read the loop's events until it ends; None if a signal asked to stop. Goes back and skips where the recipe says so."""
+    training = book.training
+    for attempt in range(ROLLBACKS + 1):
+        try:
+            for event in fit(training):
+                book.event(event)
+                watch.event(event)
+                if isinstance(event, (Skipped, MicroBatchHalved)):
+                    watch.remark(said(event))
+                if isinstance(event, Finished):
+                    return event
+                if signals.received:
+                    return None
+        except NonFinite as error:
+            if training.recipe.train.on_nonfinite != "rollback" or attempt == ROLLBACKS:
+                raise
+            roll_back(book, error)
+            watch.remark(f"{error.what}; back to step {training.step}, that step will be left out")
+    return None
+
+
+def roll_back(book: Logbook, error: NonFinite) -> None:
+    """Back to the last saved state, with the offending step marked to be left out: the same on every replay."""
+    training = book.training
+    skipped = training.skipped | {error.updates}
+    try:
+        state = load_state(book.store)
+    except ArtefactError:
+        raise error from None
+    training.restore(state.tensors, state.meta["training"])
+    training.skipped |= skipped
+    for name, size in state.meta["logs"].items():
+        book.store.rewind(name, size)
+    book.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
+
+
+def said(event: Skipped | MicroBatchHalved) -> str:
+    """A remark about an event."""
+    if isinstance(event, Skipped):
+        return f"epoch {event.epoch + 1}, step {event.step} was left out: {event.reason}"
+    return f"memory ran out: the batch is now taken in parts of {event.micro_batch}, with the same result"
+
+
+def plan(training: Training, prepared: Prepared, spec: ModelSpec, run: Run) -> dict[str, Any]:
+    """What a face shows before the first step."""
+    return {
+        "run": str(run.folder),
+        "data": prepared.manifest.source,
+        "train": len(prepared.ids("train")),
+        "val": len(prepared.splits.val),
+        "test": len(prepared.splits.test),
+        "classes": prepared.manifest.num_classes,
+        "size": None if prepared.preprocessing is None else prepared.preprocessing.shape,
+        "model": spec.architecture,
+        "parameters": sum(p.numel() for p in training.model.parameters()),
+        "epochs": training.recipe.train.epochs,
+        "epoch": training.epoch,
+        "steps": training.steps_per_epoch,
+        "optimizer": training.recipe.optimizer.optimizer,
+        "lr": training.recipe.optimizer.lr,
+        "batch_size": batch_size(training.recipe, len(prepared.ids("train"))),
+        "device": str(training.device),
+        "threads": torch.get_num_threads(),
+        "processes": world(),
+        "reasons": prepared.reasons,
+    }
+
+
+@contextmanager
+def processes() -> Iterator[None]:
+    """Join the other processes when torchrun started us; alone otherwise."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _threads(settings: Mapping[str, Any]) -> Iterator[None]:
+    wanted = settings.get("threads")
+    with runtime.threads(int(wanted) if wanted else None):
+        yield
