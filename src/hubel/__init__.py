@@ -21,21 +21,23 @@ _DOORS = {
     "train": "hubel.verbs.train",
     "Run": "hubel.verbs.runs",
     "runs": "hubel.verbs.runs",
+    "summary": "hubel.verbs.summary",
     "load": "hubel.verbs.predict",
     "evaluate": "hubel.verbs.evaluate",
     "predict": "hubel.verbs.predict",
-    "data": "hubel.verbs.data",
+    "scan": "hubel.verbs.data",  # not "data": that is the name of a room, and Python would put the room in its place
 }
 
 if TYPE_CHECKING:
     from hubel.models import create_model, list_models
-    from hubel.verbs.data import data
+    from hubel.verbs.data import scan
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.predict import load, predict
     from hubel.verbs.runs import Run, runs
+    from hubel.verbs.summary import summary
     from hubel.verbs.train import train
 
-__all__ = ["Run", "create_model", "data", "evaluate", "list_models", "load", "predict", "runs", "train"]
+__all__ = ["Run", "create_model", "evaluate", "list_models", "load", "predict", "runs", "scan", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -60,7 +60,7 @@ def choose_preprocessing(
 def _sample(manifest: Manifest) -> Iterator[Look]:
     if manifest.arrays is not None:
         height, width, channels = manifest.arrays.shape[1:]
-        yield Look(width, height, "L" if channels == 1 else "RGB", "array")
+        yield Look(width, height, "L" if channels == 1 else "RGB", "in memory")
         return
     assert manifest.paths is not None
     for row in np.unique(np.linspace(0, len(manifest) - 1, min(SAMPLE, len(manifest))).astype(int)):

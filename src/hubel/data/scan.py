@@ -116,7 +116,7 @@ def conclude(manifest: Manifest, entries: Entries | None) -> Scan:
         usable = replace(manifest, digests=array_digests(manifest.arrays), _digest=[])
         if manifest.kind == "arrays":
             height, width, channels = manifest.arrays.shape[1:]
-            looks = (Look(width, height, "L" if channels == 1 else "RGB", "array"),) * len(manifest)
+            looks = (Look(width, height, "L" if channels == 1 else "RGB", "in memory"),) * len(manifest)
     else:
         assert manifest.paths is not None
         problems += [Problem(manifest.paths[row], *why) for row, why in entries.bad.items()]

@@ -1,0 +1,108 @@
+"""What is in a data source, and what is wrong with it: the question before the first training run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hubel.data.choose import choose_preprocessing
+from hubel.data.decode import read_images
+from hubel.data.manifest import Manifest, Problem
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import scan as scan_manifest
+from hubel.data.sources import SOURCES, open_source
+from hubel.data.splits import split
+from hubel.data.summary import Summary, describe
+from hubel.errors import UsageError
+from hubel.verbs.watching import SILENT, Watcher
+
+if TYPE_CHECKING:
+    from hubel.figures.theme import Figure
+
+__all__ = ["SOURCES", "DataReport", "scan"]
+
+SHEET_ROWS, SHEET_COLUMNS = 20, 12
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DataReport:
+    """The answer: counts, problems file by file, and what a net would see."""
+
+    summary: Summary
+    problems: tuple[Problem, ...]
+    """What is left out first, then what is only odd."""
+    preprocessing: Preprocessing | None
+    """Chosen as training would choose it; None for points."""
+    given_splits: tuple[str, ...]
+    """Splits that the source itself makes; the others are drawn from the training part."""
+    _manifest: Manifest = field(repr=False)
+
+    def sheet(self) -> Figure:
+        """A contact sheet of what the net really sees: up to 12 pictures of up to 20 classes, evenly spread."""
+        from hubel.figures.contact_sheet import contact_sheet
+
+        if self.preprocessing is None:
+            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
+        manifest = self._manifest
+        classes = np.unique(np.linspace(0, max(manifest.num_classes - 1, 0), SHEET_ROWS).astype(int))
+        rows: dict[str, list[np.ndarray]] = {}
+        for label in classes.tolist():
+            of_class = np.flatnonzero(manifest.labels == label) if manifest.num_classes else np.argsort(manifest.labels)
+            spread = np.unique(np.linspace(0, len(of_class) - 1, SHEET_COLUMNS).astype(int))
+            name = manifest.class_names[label] if manifest.num_classes else "smallest to largest"
+            rows[name] = _seen(manifest, of_class[spread], self.preprocessing)
+        p = self.preprocessing
+        size = f"{p.width}x{p.height} pixels, {'grey' if p.channels == 1 else 'colour'}"
+        if {size[:2] for size in self.summary.sizes} != {(p.width, p.height)}:
+            size += f", fit by {p.fit}"
+        some = "" if len(classes) >= manifest.num_classes else f" ({len(classes)} of {manifest.num_classes} classes)"
+        return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as the net sees it: {size}{some}")
+
+
+def scan(
+    source: str | os.PathLike[str],
+    *,
+    data_dir: str | None = None,
+    img_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: str = "auto",
+    val: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    cache_dir: str | None = None,
+    workers: int | None = None,
+    watch: Watcher = SILENT,
+) -> DataReport:
+    """List a source, read every file to its last byte, and say what there is.
+
+    Raises UsageError for a source that does not exist, DataError for one from which nothing can be learned.
+
+    >>> report = scan("digits", val=0.2, test=0.2)
+    >>> report.summary.samples, report.problems, report.preprocessing.shape
+    (1797, (), (1, 8, 8))
+    """
+    watch.stage("reading the data")
+    listed = open_source(source, data_dir=data_dir)
+    found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
+    manifest = found.manifest
+    preprocessing = None
+    if manifest.kind != "points":
+        preprocessing = choose_preprocessing(manifest, img_size=img_size, channels=channels, fit=fit)
+    return DataReport(
+        summary=describe(found, split(manifest, val=val, test=test, seed=seed)),
+        problems=found.problems,
+        preprocessing=preprocessing,
+        given_splits=tuple(name for name in ("train", "val", "test") if (manifest.given_split == name).any()),
+        _manifest=manifest,
+    )
+
+
+def _seen(manifest: Manifest, rows: np.ndarray, preprocessing: Preprocessing) -> list[np.ndarray]:
+    if manifest.arrays is not None:
+        return [preprocessing.array(manifest.arrays[row]) for row in rows]
+    assert manifest.paths is not None
+    images, _, _ = read_images([os.path.join(manifest.root, manifest.paths[row]) for row in rows], preprocessing)
+    return list(images)
