@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hubel.verbs.summary import summary
     from hubel.verbs.train import train
 
-__all__ = ["Run", "create_model", "evaluate", "list_models", "load", "predict", "runs", "scan", "train"]
+__all__ = ["Run", "create_model", "evaluate", "list_models", "load", "predict", "runs", "scan", "summary", "train"]
 
 
 def __getattr__(name: str) -> Any:
