@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -68,7 +68,7 @@ class _Architecture(_Closed):
     name: str = Field(min_length=1, max_length=200)
     num_classes: int = Field(ge=1, le=1_000_000)
     in_chans: int = Field(ge=1, le=4096)
-    img_size: list[int] = Field(min_length=2, max_length=2)
+    img_size: list[Annotated[int, Field(ge=1, le=16384)]] = Field(min_length=2, max_length=2)
     options: dict[str, Any]
 
 
@@ -401,7 +401,7 @@ def _meet(
 ) -> None:
     """Raise ArtefactError unless the model gives the golden images their golden logits."""
     images, logits = golden.get("images"), golden.get("logits")
-    if images is None or logits is None or len(golden) != 2 or len(images) > 1000:
+    if images is None or logits is None or len(golden) != 2 or images.dim() < 2 or len(images) > 1000:
         raise ArtefactError(f"{where} must hold images and logits, and nothing else")
     right_kind = images.dtype == (torch.uint8 if preprocessing else torch.float32)
     right_shape = preprocessing is None or tuple(images.shape[1:]) == preprocessing.shape
