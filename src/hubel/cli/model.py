@@ -18,12 +18,14 @@ from hubel.verbs.models import card
 def command(
     name: Annotated[str, typer.Argument(help="a name from `hubel models`")],
     as_json: Annotated[bool, typer.Option("--json", help="the card as JSON")] = False,
-    code: Annotated[bool, typer.Option("--code", help="a layer list (.yaml) as plain PyTorch")] = False,
+    code: Annotated[
+        bool, typer.Option("--code", help="a layer list (.yaml) as plain PyTorch, or the file of a net")
+    ] = False,
     num_classes: Annotated[int | None, typer.Option(help="classes, for --code")] = None,
     in_chans: Annotated[int | None, typer.Option(help="input channels, for --code")] = None,
     img_size: Annotated[int | None, typer.Option(help="side of the pictures in pixels, for --code")] = None,
 ) -> None:
-    """Print what is known about an architecture (paper, counts, published accuracy), or the code of a layer list."""
+    """Print what is known about an architecture (paper, counts, published accuracy), or its code."""
     if code:
         from hubel.verbs.layers import code as program
 

@@ -1,7 +1,9 @@
-"""What can be asked of a layer list: the program that says the same in plain PyTorch."""
+"""The program of a net: a layer list said in plain PyTorch, or the page on which an architecture is written."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +21,12 @@ def code(
 ) -> str:
     """The layer list (a .yaml file or a Python list) as a program; sizes not given are those of the MNIST digits.
 
-    Raises UsageError that names the layer that does not fit, and a way out.
+    For a name of the catalogue: the source of its file. Raises UsageError that names the layer that does not fit.
     """
     name, options = resolve(layers, {})
     entry = card(name)
+    if "layers" not in options:
+        return inspect.getsource(importlib.import_module(f"hubel.models.{entry.builder_at.partition(':')[0]}"))
     size = img_size or entry.img_size or 28
     height, width = (size, size) if isinstance(size, int) else size
     in_shape = (in_chans or entry.in_chans, height, width)
