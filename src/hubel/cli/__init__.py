@@ -34,6 +34,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("models", "models", "list the architectures"),
             ("model", "model", "the card of one architecture, or the code of a layer list"),
             ("components", "components", "list layers, activations, losses, optimisers, schedules, augmentations"),
+            ("summary", "summary", "shapes, parameters, memory, MACs and receptive fields of any net"),
             ("import-weights", "import_weights", "read a foreign weights file safely"),
         ),
     ),

@@ -1,0 +1,212 @@
+"""`hubel summary NET …`: the table of a net, several nets side by side, and what fits into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from hubel.cli.console import note, out
+from hubel.errors import UsageError
+
+if TYPE_CHECKING:
+    from hubel.anatomy.memory import Fit, Memory
+    from hubel.verbs.summary import Summary
+
+
+def command(
+    net: Annotated[list[str], typer.Argument(help="names, layer lists (.yaml), or folders of runs")],
+    shape: Annotated[str, typer.Option("--input", help="channels x height x width: 3x224x224")] = "",
+    batch: Annotated[int, typer.Option(help="images at once")] = 1,
+    depth: Annotated[int | None, typer.Option(help="add up by module path, so many levels deep")] = None,
+    minor: Annotated[bool, typer.Option("--all", help="show activations and reshaping, too")] = False,
+    flops: Annotated[bool, typer.Option("--flops", help="count FLOPs (2 per MAC) in place of MACs")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="one line a net, side by side")] = False,
+    training: Annotated[bool, typer.Option("--training", help="memory of a training step, layer by layer")] = False,
+    optimiser: Annotated[str, typer.Option("--optimizer", "--optimiser", help="whose state is counted")] = "adam",
+    fits: Annotated[str, typer.Option(help="a memory size, 8GB: does it fit, and the largest batch")] = "",
+    form: Annotated[str, typer.Option("--format", help="table, markdown, csv, html or json")] = "table",
+    picture: Annotated[Path | None, typer.Option(help="write the picture to this SVG file")] = None,
+) -> None:
+    """Shapes, parameters, memory, multiply-accumulates and receptive fields, counted without running the net."""
+    from hubel.verbs import summary as verb
+
+    given = parse_shape(shape)
+    convention = "flop" if flops else "mac"
+    tables = [verb.summary(name, given, batch=batch, convention=convention) for name in net]
+    if compare or len(tables) > 1:
+        print_compared(tables)
+        if picture:
+            _write(picture, verb.compared(tables).data)
+        return
+    if form == "table":
+        print_table(tables[0], minor=minor, depth=depth)
+    else:
+        out().print(rendered(tables[0], form, minor=minor, depth=depth), markup=False, soft_wrap=True, end="")
+    if picture:
+        _write(picture, tables[0].plot().data)
+    if training or fits:
+        limit = parse_bytes(fits) if fits else None
+        measured, answer = verb.memory(net[0], given, batch=batch, optimiser=optimiser, limit=limit, train=training)
+        print_memory(measured, answer)
+
+
+def parse_shape(text: str) -> tuple[int, ...] | None:
+    """ "3x224x224" as numbers; "" as None.
+
+    >>> parse_shape("1x28x28")
+    (1, 28, 28)
+    """
+    if not text:
+        return None
+    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+    if not all(part.strip().isdigit() for part in parts):
+        raise UsageError(
+            f"--input must be channels x height x width, got {text!r}", hint="for example --input 3x224x224"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def parse_bytes(text: str) -> int:
+    """A memory size with a unit, in binary units.
+
+    >>> parse_bytes("8GB"), parse_bytes("512 MiB")
+    (8589934592, 536870912)
+    """
+    units = {"K": 10, "M": 20, "G": 30, "T": 40}
+    bare = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = units.get(bare[-1:], 0)
+    number = bare[:-1] if power else bare
+    try:
+        return int(float(number) * (1 << power))
+    except ValueError:
+        raise UsageError(f"a memory size must be a number with a unit, got {text!r}", hint="for example 8GB") from None
+
+
+def rendered(table: Summary, form: str, *, minor: bool, depth: int | None) -> str:
+    """The table as text in one of the formats."""
+    if form == "markdown":
+        return table.to_markdown(minor=minor, depth=depth)
+    if form == "csv":
+        return table.to_csv()
+    if form == "json":
+        return table.to_json() + "\n"
+    if form == "html":
+        return table._repr_html_() + "\n"
+    raise UsageError(f"--format must be table, markdown, csv, html or json, got {form!r}")
+
+
+def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
+    """The lecture's table: channels and side of input and output apart, so that 80 columns are enough."""
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    cost = table.header()[7]
+    grid.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=18)
+    for title in ("in C", "H/W"):
+        grid.add_column(title, justify="right", no_wrap=True)
+    grid.add_column("setting", no_wrap=True)
+    for title in ("out C", "H/W", "KB", "params", cost, "field"):
+        grid.add_column(title, justify="right", no_wrap=True)
+    from hubel.anatomy.table import short
+
+    factor = 2 if table.convention == "flop" else 1
+    rows = table.rows if depth is None else table.grouped(depth)
+    for row in rows:
+        if row.minor and not minor and depth is None:
+            continue
+        grid.add_row(
+            Text(_name(row.name)),
+            *_channels_and_side(row.input),
+            row.setting or (row.kind if depth is None else row.kind.replace(" layers", "×")),
+            *_channels_and_side(row.output),
+            short(row.bytes / 1024) if row.bytes >= 1024 else f"{row.bytes / 1024:.2f}",
+            short(row.params) if row.params else "",
+            short(row.macs * factor) if row.macs else "",
+            row.field.replace(" + all", "+"),
+        )
+    console = out()
+    console.print(Text(table.title, style="bold"))
+    console.print(grid)
+    for line in table.totals(minor=minor or depth is not None):
+        console.print(Text(line, style="bold yellow" if line.startswith("PARTIAL") else ""))
+    if any("+ all" in row.field for row in table.rows):
+        note("field 11+: 11 pixels by the local path, and the whole image by another (gate, attention, statistics)")
+
+
+def _name(name: str) -> str:
+    """Long paths keep their end, which tells layers apart."""
+    return name if len(name) <= 18 else "…" + name[-17:]
+
+
+def _channels_and_side(shape: tuple[int, ...]) -> tuple[str, str]:
+    if len(shape) < 2:
+        return "x".join(map(str, shape)), ""
+    return str(shape[0]), str(shape[1]) if len(set(shape[1:])) == 1 and len(shape) > 2 else "x".join(
+        map(str, shape[1:])
+    )
+
+
+def print_compared(tables: list[Summary]) -> None:
+    """One line a net."""
+    from hubel.anatomy.table import bytes_of, short
+
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("net")
+    for title in ("input", "params", tables[0].header()[7], "activations", "depth", "field"):
+        grid.add_column(title, justify="right", no_wrap=True)
+    for table in tables:
+        grid.add_row(
+            Text(table.model),
+            ", ".join("x".join(map(str, shape[1:])) for shape in table.input),
+            short(table.params),
+            short(table.cost),
+            bytes_of(table.activation_bytes),
+            str(table.depth),
+            table.field,
+        )
+    out().print(grid)
+    out().print(Text(tables[0].convention_text))
+
+
+def print_memory(memory: Memory, answer: Fit | None) -> None:
+    """What a step needs, which layers keep most, and what fits."""
+    from hubel.anatomy.table import bytes_of
+
+    lines: list[tuple[str, Any]] = [
+        ("weights", memory.weights),
+        ("buffers", memory.buffers),
+        ("gradients", memory.gradients),
+        (f"optimiser state ({memory.optimiser_name})", memory.optimiser),
+        (f"kept for backward, batch {memory.batch}", memory.kept),
+        ("peak of a training step", memory.peak_training),
+        ("peak of inference", memory.peak_inference),
+    ]
+    grid = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    grid.add_column()
+    grid.add_column(justify="right")
+    for title, number in lines:
+        grid.add_row(title, bytes_of(number))
+    console = out()
+    console.print()
+    console.print(grid)
+    heavy = ", ".join(f"{name or 'the model itself'} {bytes_of(size)}" for name, size in memory.kept_by_module[:4])
+    console.print(Text(f"kept most by: {heavy}"))
+    if answer:
+        verdict = "fits" if answer.fits else "does not fit"
+        console.print(
+            Text(
+                f"batch {answer.batch} {verdict} into {bytes_of(answer.limit)} (needs {bytes_of(answer.needed)}); "
+                f"the largest batch is {answer.largest}"
+                + (f" ({bytes_of(answer.needed_at_largest)})" if answer.largest else ""),
+                style="bold",
+            )
+        )
+    note("without the device's own context, kernel workspace and fragmentation; allow some hundred MB for them")
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    note(f"wrote {path}")

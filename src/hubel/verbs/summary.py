@@ -1,0 +1,115 @@
+"""`summary`: count everything about a net, compare nets, and ask what fits into a device's memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from torch import nn
+
+from hubel import checkpoint
+from hubel.anatomy import memory as bytes_bench
+from hubel.anatomy.abstract import skeleton
+from hubel.anatomy.graph import Input
+from hubel.anatomy.memory import Fit, Memory
+from hubel.anatomy.summary import CONVENTIONS, Row, summarise
+from hubel.anatomy.summary import Summary as Table
+from hubel.errors import UsageError
+from hubel.figures import nets
+from hubel.figures.theme import Figure
+from hubel.models import card, create_model
+
+__all__ = ["Row", "Summary", "compared", "memory", "model_of", "summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary(Table):
+    """The table of a net, with a picture."""
+
+    def plot(self) -> Figure:
+        """Memory, parameters and arithmetic layer by layer, as a figure with `.data` in SVG."""
+        rows = [row for row in self.rows if not row.minor]
+        factor = 2 if self.convention == "flop" else 1
+        return nets.profile(
+            [row.name for row in rows],
+            [row.bytes / 1024 for row in rows],
+            [row.params for row in rows],
+            [row.macs * factor for row in rows],
+            cost=CONVENTIONS[self.convention],
+        )
+
+
+def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tuple[nn.Module, Input, str]:  # noqa: A002
+    """A net without weights (or the user's own module), the input it is made for, and what to call it.
+
+    `target`: a module, a name from the catalogue, a layer list (.yaml), or the folder of a run.
+    Raises UnknownName, UsageError, ArtefactError.
+    """
+    if isinstance(target, nn.Module):
+        return target, input or (3, 224, 224), type(target).__name__
+    name = str(target)
+    if Path(name).is_dir():
+        classifier = checkpoint.load(Path(name))
+        spec = classifier.spec
+        return classifier.model, input or (spec.in_chans, *spec.img_size), f"{spec.architecture} ({name})"
+    entry = card(name)
+    shape = input
+    if shape is None:
+        size = entry.img_size or 224
+        shape = (entry.in_chans, *((size, size) if isinstance(size, int) else size))
+    if not (len(shape) == 3 and all(isinstance(side, int) for side in shape)):
+        raise UsageError(f"{name!r} takes one image, got {shape!r}", hint="give channels x height x width: 3x224x224")
+    channels, height, width = (int(side) for side in shape)  # type: ignore[arg-type]
+    with skeleton():
+        net = create_model(name, in_chans=channels, img_size=(height, width))
+    return net, shape, name
+
+
+def summary(
+    target: nn.Module | str | Path,
+    input: Input | None = None,  # noqa: A002
+    *,
+    batch: int = 1,
+    convention: str = "mac",
+) -> Summary:
+    """Shapes, parameters, memory, multiply-accumulates and receptive field of every layer. Nothing is run or allocated.
+
+    `target`: any torch module, a name ("resnet50"), a layer list ("my-net.yaml") or a run ("runs/photos-1"); `input`:
+    C H W without the batch (None: what the net was made for); `convention`: "mac" or "flop".
+
+    >>> table = summary("lenet5", (1, 32, 32))
+    >>> table.params, table.rows[0].output
+    (60000, (6, 28, 28))
+    """
+    net, shape, name = model_of(target, input)
+    table = summarise(net, shape, batch=batch, convention=convention, name=name)
+    return Summary(**{field.name: getattr(table, field.name) for field in fields(Table)})
+
+
+def compared(tables: Sequence[Table]) -> Figure:
+    """Several nets as bubbles: cost against parameters, area by activation memory."""
+    return nets.compared(
+        [table.model for table in tables],
+        [table.cost / table.batch for table in tables],
+        [table.params for table in tables],
+        [table.activation_bytes / table.batch for table in tables],
+        cost=CONVENTIONS[tables[0].convention],
+    )
+
+
+def memory(
+    target: nn.Module | str | Path,
+    input: Input | None = None,  # noqa: A002
+    *,
+    batch: int = 1,
+    optimiser: str = "adam",
+    limit: int | None = None,
+    train: bool = True,
+) -> tuple[Memory, Fit | None]:
+    """Bytes of one training step and of inference; with a `limit` in bytes, whether it fits and the largest batch."""
+    net, shape, _ = model_of(target, input)
+    measured = bytes_bench.measure(net, shape, batch=batch, optimiser=optimiser)
+    if limit is None:
+        return measured, None
+    return measured, bytes_bench.fit(net, shape, limit=limit, batch=batch, optimiser=optimiser, train=train)
