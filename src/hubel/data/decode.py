@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def prepare(
     with _PixelFile(folder, len(manifest), preprocessing) as pixels:
         answers = read_pictures(
             manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
-            progress=progress,
+            progress=progress, sizes=manifest.stats[:, 0],
         )  # fmt: skip
         entries = Entries.from_answers(answers)
         index.save(manifest.paths, entries)
@@ -117,10 +118,11 @@ def decode(
     images = _open_cached(_cache_file(folder, key), shape)
     if images is None:
         assert manifest.paths is not None
+        assert manifest.stats is not None
         with _PixelFile(folder, len(manifest), preprocessing) as pixels:
             answers = read_pictures(
                 manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
-                progress=progress,
+                progress=progress, sizes=manifest.stats[:, 0],
             )  # fmt: skip
             _require_unchanged(manifest, Entries.from_answers(answers))
             pixels.publish(key)
@@ -300,6 +302,9 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 def _make_room(folder: Path, need: int) -> None:
     """Throw out the least recently used files until `need` bytes fit under the limit; sweep what was left behind."""
+    for left in folder.glob("*.tmp"):
+        if left.stat().st_mtime < time.time() - 86_400:
+            left.unlink(missing_ok=True)
     limit = int(float(os.environ.get("HUBEL_CACHE_GB", CACHE_BYTES / 2**30)) * 2**30)
     files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.glob("*.npy")), key=lambda f: f[0])
     total = sum(size for _, size, _ in files) + need

@@ -3,8 +3,8 @@
 Needs no torch; runs in worker processes. The check for cut JPEG files: a complete scan needs no bit beyond its end, so
 the scan is decoded with its end marker replaced by a few one-bits. The decoder reads ahead at most eight bytes; if it
 asks for more, the last row is never written, and the file was cut, whatever marker somebody put behind the cut.
-(Decoding twice, with and without junk before the end marker, finds the same and costs twice; it is used for
-progressive files, whose scans refine each other and have no last row.)
+Small files are decoded a second time with other bits behind the end, which must make no difference; so are progressive
+ones, whose scans refine each other and have no last row.
 """
 
 from __future__ import annotations
@@ -233,7 +233,9 @@ def _gif_is_complete(data: bytes) -> bool:
 
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _ONES = b"\xff\x00" * 8
-_NOISE = hashlib.shake_128(b"a row that no picture has").digest(1 << 16)
+_NO_MARKER = hashlib.shake_128(b"any bytes will do").digest(256).replace(b"\xff", b"\x7f")
+SMALL = 1 << 16
+"""Bytes up to which a JPEG is decoded twice."""
 
 
 def _load_jpeg(picture: Image.Image, data: bytes, preprocessing: Preprocessing | None) -> None:
@@ -241,41 +243,50 @@ def _load_jpeg(picture: Image.Image, data: bytes, preprocessing: Preprocessing |
     sequential, end = _jpeg_layout(data)
     if end < 0:
         raise BadPicture("truncated", "the end marker is missing")
-    if preprocessing is not None:
-        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
-        side = 2 * max(preprocessing.height, preprocessing.width)
-        picture.draft(None, (side, side))
     if sequential and len(picture.tile) == 1 and picture.tile[0].codec_name == "jpeg":
+        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
+        side = 2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0
+        if side and min(picture.size) > side:
+            picture.draft(None, (side, side))
         _load_sequential(picture, data[:end])
     else:
+        # At full size: the last scan of a progressive file is too fine to show at a fraction of it.
         picture.load()
-        junk = Image.open(io.BytesIO(data[:end] + _NOISE[:256].replace(b"\xff", b"\x7f") + data[end:]), formats=FORMATS)
-        junk.draft(None, (side, side)) if preprocessing is not None else None
-        junk.load()
-        if junk.tobytes() != picture.tobytes():
+        again = Image.open(io.BytesIO(data[:end] + _NO_MARKER + data[end:]), formats=FORMATS)
+        again.load()
+        if again.tobytes() != picture.tobytes():
             raise BadPicture("truncated", "the picture data stops before the end of the picture")
 
 
 def _load_sequential(picture: Image.Image, until_end: bytes) -> None:
+    first = _attempt(picture, until_end + _ONES, 0)
+    # Small files are worth a second look, which also finds a cut within the last bytes. And a last row that seems
+    # untouched may be black by right: over another colour, with other bits behind the end, a whole picture is the same.
+    doubtful = len(until_end) < SMALL or not any(_last_row(first))
+    if doubtful and _attempt(picture, until_end + _NO_MARKER, 255).tobytes() != first.tobytes():
+        raise BadPicture("truncated", "the picture data stops before the end of the picture")
+    picture.im = first.im
+    picture.tile = []
+    picture.load_end()
+
+
+def _last_row(picture: Image.Image) -> bytes:
+    return picture.crop((0, picture.height - 1, *picture.size)).tobytes()
+
+
+def _attempt(picture: Image.Image, data: bytes, colour: int) -> Image.Image:
+    """What the decoder makes of `data` on a canvas of one colour; rows it does not reach keep that colour."""
     tile = picture.tile[0]
     decoder = Image._getdecoder(picture.mode, tile.codec_name, tile.args, picture.decoderconfig)
-    width, height = picture.size
-    canvas = Image.new(picture.mode, (width, height))
-    row = width * len(picture.getbands())
-    noise = (_NOISE * (1 + row // len(_NOISE)))[:row]
-    canvas.paste(Image.frombytes(picture.mode, (width, 1), noise), (0, height - 1))
+    canvas = Image.new(picture.mode, picture.size, colour)
     decoder.setimage(canvas.im, tile.extents)
     try:
-        _, code = decoder.decode(until_end + _ONES)
+        _, code = decoder.decode(data)
     finally:
         decoder.cleanup()
     if code < 0:
         raise BadPicture("corrupt", "broken JPEG data")
-    if canvas.crop((0, height - 1, width, height)).tobytes() == noise:
-        raise BadPicture("truncated", "the picture data stops before the end of the picture")
-    picture.im = canvas.im
-    picture.tile = []
-    picture.load_end()
+    return canvas
 
 
 def _jpeg_layout(data: bytes) -> tuple[bool, int]:
@@ -306,7 +317,7 @@ def _jpeg_layout(data: bytes) -> tuple[bool, int]:
             at += 2 + length
             if marker == 0xDA:
                 scans += 1
-                sequential = sequential and at - length < len(data) and data[at - length] == components
+                sequential = sequential and data[at - length + 2 : at - length + 3] == bytes([components])
                 found = _NEXT_MARKER.search(data, at)
                 if found is None:
                     return False, -1

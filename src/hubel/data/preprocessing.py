@@ -79,7 +79,8 @@ class Preprocessing:
     def fitted(self, picture: Image.Image) -> np.ndarray:
         """The same as `image`, as H W C."""
         picture = place(to_channels(picture, self.channels), self.width, self.height, self.fit, self.interpolation)
-        return np.asarray(picture).reshape(self.height, self.width, self.channels)
+        # tobytes is three times as fast as NumPy's array protocol, which counts for small pictures.
+        return np.frombuffer(picture.tobytes(), np.uint8).reshape(self.height, self.width, self.channels)
 
     def array(self, pixels: np.ndarray) -> np.ndarray:
         """H W C (C 1 or 3) uint8 pixels as C H W uint8, fitted; for pictures that never were a file."""

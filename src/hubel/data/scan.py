@@ -99,7 +99,10 @@ def look_at_files(
     held, rows, unknown = index.known(manifest.paths, manifest.stats)
     if not unknown:
         return held
-    answers = read_pictures(manifest.root, [manifest.paths[row] for row in unknown], workers=workers, progress=progress)
+    answers = read_pictures(
+        manifest.root, [manifest.paths[row] for row in unknown], sizes=manifest.stats[unknown, 0], workers=workers,
+        progress=progress,
+    )  # fmt: skip
     joined = held.joined(Entries.from_answers(answers))
     entries = joined.take(np.argsort(np.array(rows + unknown), kind="stable").tolist())
     index.save(manifest.paths, entries)

@@ -7,16 +7,21 @@ halving the task it was in, and reported like any other bad file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import numpy as np
 
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, HubelError
@@ -24,8 +29,10 @@ from hubel.errors import DataError, HubelError
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all) now and then, from the calling thread."""
 
-CHUNK = 256
-SECONDS_PER_FILE = 30.0
+CHUNK_FILES, CHUNK_BYTES = 256, 16 << 20
+"""A task ends at so many files, bytes to read or bytes of pixels: small enough to share out evenly."""
+SECONDS = 60.0
+"""A task that takes longer is halved; a single file that takes longer is refused."""
 
 
 def default_workers() -> int:
@@ -66,12 +73,14 @@ def read_pictures(
     pixels: tuple[str, int] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
+    sizes: np.ndarray | None = None,
     limits: dict[str, int] | None = None,
-    seconds: float = SECONDS_PER_FILE,
+    seconds: float = SECONDS,
 ) -> list[Any]:
     """One entry per path, in order, as `hubel.data.worker` describes them.
 
-    `pixels` (file, offset of row 0) is where row i of N C H W uint8 goes when there is a `preprocessing`.
+    `pixels` (file, offset of row 0) is where row i of N C H W uint8 goes when there is a `preprocessing`; `sizes` are
+    the files' sizes in bytes, by which the work is shared out; `limits` go to `hubel.data.images.decode`.
     Raises DataError when the disk is full or a worker cannot be started.
     """
     count = len(paths)
@@ -82,12 +91,13 @@ def read_pictures(
             "root": root, "preprocessing": preprocessing.to_dict() if preprocessing else None,
             "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0, "limits": limits or {},
         }),
-        tasks=deque((row, list(paths[row : row + CHUNK])) for row in range(0, count, CHUNK)),
+        tasks=deque(_tasks(paths, sizes, preprocessing)),
         answers=[None] * count,
         seconds=seconds,
     )  # fmt: skip
-    # A worker takes about as long to start as it needs for a thousand small pictures.
-    helpers = [_Helper(job) for _ in range(min(workers or default_workers(), 1 + count // 500))]
+    # A worker takes about as long to start as it needs for a thousand small pictures, or some large ones.
+    worth = max(count // 500, len(job.tasks) // 2)
+    helpers = [_Helper(job) for _ in range(min(workers or default_workers(), 1 + worth))]
     for helper in helpers:
         helper.start()
     try:
@@ -97,14 +107,30 @@ def read_pictures(
                 if progress is not None:
                     progress(job.done, count)
     finally:
-        job.tasks.clear()
-        for helper in helpers:
-            helper.stop()
+        if job.done < count:
+            job.tasks.clear()
+            for helper in helpers:
+                helper.stop()
         for helper in helpers:
             helper.join()
     if job.error is not None:
         raise job.error
     return job.answers
+
+
+def _tasks(
+    paths: Sequence[str], sizes: np.ndarray | None, preprocessing: Preprocessing | None
+) -> Iterator[tuple[int, list[str]]]:
+    """(first row, paths) of each task."""
+    pixels = int(np.prod(preprocessing.shape)) if preprocessing else 0
+    # What a task costs before its i-th file, counted in whole tasks; a new one begins at every whole number.
+    cost = np.full(len(paths), max(1 / CHUNK_FILES, pixels / (2 * CHUNK_BYTES)))
+    if sizes is not None:
+        cost = np.maximum(cost, np.asarray(sizes) / CHUNK_BYTES)
+    task = np.floor(np.cumsum(cost) - cost + 1e-9)
+    starts = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(paths)]
+    for start, end in pairwise(starts):
+        yield start, list(paths[start:end])
 
 
 class _Helper(threading.Thread):
@@ -115,6 +141,8 @@ class _Helper(threading.Thread):
         self.job = job
         self.process: subprocess.Popen[str] | None = None
         self.stopping = False
+        # A file and no pipe: libtiff writes remarks there that nobody reads, and a full pipe would hold it up.
+        self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
 
     def run(self) -> None:
         try:
@@ -134,12 +162,32 @@ class _Helper(threading.Thread):
         except Exception as error:  # a fault of ours must reach the caller, not die with this thread
             self.job.fail(DataError(f"reading pictures failed: {type(error).__name__}: {error}"))
         finally:
-            self.stop()
+            self._dismiss()
+            self.words.close()
 
     def stop(self) -> None:
+        """End at once; what the worker is doing is not wanted any more."""
         self.stopping = True
-        if self.process is not None:
-            self.process.kill()
+        process = self.process
+        if process is not None:
+            process.kill()
+
+    def _dismiss(self) -> int:
+        """Let the worker go: its input ends, and so does it. Returns its exit code."""
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        try:
+            code = process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        process.stdout.close()
+        return code
 
     def _work(self, row: int, paths: list[str]) -> None:
         answer, reason = self._ask(row, paths)
@@ -182,12 +230,9 @@ class _Helper(threading.Thread):
             clock.cancel()
         if line.endswith("\n"):
             return json.loads(line), ""
-        code = process.wait()
-        process.stdin.close()
-        process.stdout.close()
-        self.process = None
-        if code == 1:  # a Python error of the worker's own: no file did this
-            raise DataError("a worker process that reads pictures failed", hint=_last_words(process))
+        code = self._dismiss()
+        if code == 1 and not self.stopping:  # a Python error of the worker's own: no file did this
+            raise DataError("a process that reads pictures failed", hint=self._last_words())
         if late.is_set():
             return None, f"took longer than {self.job.seconds:.0f} seconds to decode"
         return None, "crashed the decoder"
@@ -205,15 +250,17 @@ class _Helper(threading.Thread):
             try:
                 self.process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "hubel.data.worker"],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.words, text=True, env=environment,
                 )  # fmt: skip
             except OSError as error:
                 raise DataError(f"cannot start a process to read pictures: {error}") from None
             assert self.process.stdin is not None
             self.process.stdin.write(self.job.header + "\n")
+            if self.stopping:  # asked to stop while it was starting
+                self.process.kill()
         return self.process
 
-
-def _last_words(process: subprocess.Popen[str]) -> str:
-    lines = process.stderr.read().strip().splitlines() if process.stderr else []
-    return lines[-1] if lines else ""
+    def _last_words(self) -> str:
+        self.words.seek(0)
+        lines = self.words.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
