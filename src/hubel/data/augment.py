@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -362,7 +362,7 @@ for name, function, kind, title, example, formula, source, rows in (
     AUGMENTATIONS.add(
         name,
         Augmentation(
-            title=title, build=function, formula=formula, source=source, rows=rows, kind=kind, example=example,
+            title=title, build=function, formula=formula, source=source, rows=rows, kind=cast("Kind", kind), example=example,
             note=(function.__doc__ or "").strip().splitlines()[0],
         ),
     )  # fmt: skip

@@ -205,7 +205,7 @@ class LayerNorm2d(nn.LayerNorm):
     """Layer norm over the channels of each pixel: B C H W -> the same. Liu et al., arXiv:2201.03545."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return cast(torch.Tensor, super().forward(images.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        return super().forward(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class SqueezeExcite(nn.Module):

@@ -1,0 +1,270 @@
+"""What parts there are: layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import load_sample_image
+from torch import nn
+
+from hubel.data.augment import AUGMENTATIONS, build_augment, preview
+from hubel.errors import UsageError, unknown
+from hubel.figures.contact_sheet import contact_sheet
+from hubel.figures.panels import Line, panels
+from hubel.figures.theme import Figure
+from hubel.nn.activations import ACTIVATIONS
+from hubel.nn.blocks import BLOCKS
+from hubel.nn.init import INITIALISERS, initialise
+from hubel.nn.kernels import KERNELS, apply_kernel
+from hubel.nn.layers import LAYERS
+from hubel.nn.losses import LOSSES, build_loss
+from hubel.registry import Component, Registry
+from hubel.runtime import seeded
+from hubel.training.optimisers import OPTIMISERS, Optimiser, build_optimiser
+from hubel.training.schedules import SCHEDULES, build_schedule
+
+__all__ = ["PICTURES", "Part", "component", "components", "picture"]
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    "layers": LAYERS,
+    "blocks": BLOCKS,
+    "activations": ACTIVATIONS,
+    "losses": LOSSES,
+    "optimisers": OPTIMISERS,
+    "schedules": SCHEDULES,
+    "initialisations": INITIALISERS,
+    "augmentations": AUGMENTATIONS,
+}
+_SETTING = {
+    "losses": "--loss {}",
+    "optimisers": "--optimizer {}",
+    "schedules": "--schedule {}",
+    "augmentations": "--augment {}",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part, in words."""
+
+    kind: str
+    """A key of REGISTRIES: "activations"."""
+    name: str
+    title: str
+    formula: str
+    source: str
+    note: str
+    options: str
+    """Its settings with their usual values: "negative_slope=0.01"."""
+    used: str
+    """How a recipe asks for it; "" if it cannot."""
+    rows: tuple[str, ...]
+
+
+def components(pattern: str = "*", *, kind: str = "") -> tuple[Part, ...]:
+    """All parts, or those of a kind, whose name fits a shell pattern, in the order of the registries.
+
+    Raises UnknownName for a kind that is not there.
+
+    >>> [part.name for part in components("*elu", kind="activations")][:3]
+    ['relu', 'leaky-relu', 'prelu']
+    """
+    if kind and kind not in REGISTRIES:
+        raise unknown("kind of component", kind, REGISTRIES, listing="hubel components")
+    return tuple(part for part in _all() if kind in ("", part.kind) and fnmatch.fnmatchcase(part.name, pattern))
+
+
+def component(name: str) -> tuple[Part, ...]:
+    """The parts called `name`: one, or several of different kinds. Raises UnknownName with near names.
+
+    >>> print(component("gelu")[0].formula)
+    x Φ(x)
+    """
+    found = components(name)
+    if not found:
+        raise unknown("component", name, {part.name for part in _all()}, listing="hubel components")
+    return found
+
+
+def _all() -> Iterator[Part]:
+    for kind, registry in REGISTRIES.items():
+        for name in registry:
+            yield _part(kind, name, registry.get(name))
+
+
+def _part(kind: str, name: str, entry: Component[Any]) -> Part:
+    used = getattr(entry, "example", "") or name
+    return Part(
+        kind=kind, name=name, title=entry.title, formula=entry.formula, source=entry.source, note=entry.note,
+        options=_options(kind, entry), used=_SETTING.get(kind, "").format(used), rows=entry.rows,
+    )  # fmt: skip
+
+
+def _options(kind: str, entry: Component[Any]) -> str:
+    if isinstance(entry, Optimiser):
+        return ", ".join([f"lr={entry.lr:g}", *(f"{name}={value}" for name, value in entry.settings.items())])
+    given = {"weight", "first", "steps", "steps_per_epoch", "inplace", "device", "dtype"}
+    if kind == "augmentations":
+        given |= {"images", "draws", "height", "width"}
+    parameters = inspect.signature(entry.build).parameters.values()
+    return ", ".join(
+        p.name if p.default is p.empty else f"{p.name}={p.default:.4g}" if isinstance(p.default,
+        float) else f"{p.name}={p.default}"
+        for p in parameters
+        if p.name not in given and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+def picture(kind: str) -> Figure:
+    """All parts of a kind in one drawing, computed by the parts themselves. Raises UnknownName for other kinds.
+
+    >>> picture("schedules").kind
+    'svg'
+    """
+    if kind not in PICTURES:
+        raise unknown("picture", kind, PICTURES)
+    return PICTURES[kind]()
+
+
+def _activations() -> Figure:
+    x = torch.linspace(-4, 4, 161, dtype=torch.float64)
+    drawings: dict[str, list[Line]] = {}
+    for name in ACTIVATIONS:
+        entry = ACTIVATIONS.get(name)
+        if not entry.pointwise:
+            continue
+        at = x.clone().requires_grad_()
+        module = entry.build(omega=3) if name == "sine" else entry.build()
+        y = module.double()(at)
+        (slope,) = torch.autograd.grad(y.sum(), at)
+        drawings[name] = [(x.numpy(), y.detach().numpy()), (x.numpy(), slope.numpy())]
+    title = "Activations with their derivatives (sine with ω = 3)"
+    return panels(drawings, title=title, names=("function", "derivative"), y_range=(-2, 4))
+
+
+def _schedules() -> Figure:
+    share = np.linspace(0, 1, 101)
+    history = [1.0] * 24  # a loss that never improves
+    drawings = {}
+    for name in SCHEDULES:
+        schedule = build_schedule(name, total_steps=101, steps_per_epoch=10)
+        drawings[name] = [(share, np.array([schedule(t, history[: t // 5]) for t in range(101)]))]
+    peaked = build_schedule("linear", total_steps=101, peak=0.2)
+    drawings["linear peak=0.2"] = [(share, np.array(peaked.curve()))]
+    title = "Schedules: factor of the base rate over the share of the run"
+    return panels(drawings, title=title, columns=5, y_range=(-0.05, 1.05))
+
+
+def _losses() -> Figure:
+    x = torch.linspace(-4, 4, 161, dtype=torch.float64)
+    zero, labels = torch.zeros_like(x), torch.zeros(161, dtype=torch.int64)
+    drawings: dict[str, list[Line]] = {}
+    for name in LOSSES:
+        loss = build_loss(name, reduction="none")
+        if name in ("mse", "l1", "smooth-l1", "huber"):
+            y = loss(x, zero)
+        elif LOSSES.get(name).classifies:  # two classes, the right one's logit ahead by x
+            y = loss(torch.stack((x, zero), dim=1), labels)
+        else:
+            continue
+        drawings[name] = [(x.numpy(), y.reshape(161, -1).mean(dim=1).numpy())]
+    title = "Losses: over the error (mse, l1, smooth-l1, huber), else over the lead of the right class's logit"
+    return panels(drawings, title=title, columns=5, y_range=(-0.2, 5))
+
+
+def _optimisers() -> Figure:
+    """Sixty steps of each down a long valley, (x² + 20 y²) / 2, from (−4, 1)."""
+    drawings: dict[str, list[Line]] = {}
+    for name in OPTIMISERS:
+        place = nn.Parameter(torch.tensor([[-4.0, 1.0]]))
+        holder = nn.ParameterList([place])
+        rates = {"gd": 0.08, "sgd": 0.08, "momentum": 0.02, "nesterov": 0.02, "rmsprop": 0.1, "adam": 0.3, "adamw": 0.3,
+                 "adagrad": 1.0, "adadelta": 100.0, "muon": 0.5}  # fmt: skip
+        optimiser = build_optimiser(name, holder, lr=rates[name])
+        path = [place.detach().clone()]
+        for _ in range(60):
+            loss = (place[0, 0] ** 2 + 20 * place[0, 1] ** 2) / 2
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            path.append(place.detach().clone())
+        points = torch.cat(path).numpy()
+        drawings[name] = [(points[:, 0], points[:, 1])]
+    title = "Optimisers: 60 steps from (−4, 1) down the valley (x² + 20 y²) / 2, whose floor is (0, 0)"
+    return panels(drawings, title=title, columns=5, x_range=(-4.5, 2), y_range=(-1.3, 1.3))
+
+
+def _initialisations() -> Figure:
+    """Standard deviation of the values behind each of thirty dense layers of 128 with ReLU, and with tanh."""
+    depth = np.arange(1, 31)
+    drawings: dict[str, list[Line]] = {}
+    with torch.no_grad(), seeded(0):
+        images = torch.randn(128, 128)
+        for name in INITIALISERS:
+            lines = []
+            for act in (nn.ReLU(), nn.Tanh()):
+                x, spread = images, []
+                layers = nn.ModuleList(nn.Linear(128, 128) for _ in depth)
+                initialise(layers, name)
+                for layer in layers:
+                    x = act(layer(x))
+                    spread.append(max(x.std().item(), 1e-8))
+                lines.append((depth, np.array(spread)))
+            drawings[name] = lines
+    title = "Initialisations: spread of the values after each of 30 dense layers"
+    return panels(drawings, title=title, names=("with ReLU", "with tanh"), columns=5, y_range=(1e-8, 100), log=True)
+
+
+def _augmentations() -> Figure:
+    tile = _tile()
+    rows: dict[str, list[np.ndarray]] = {"as it is": [tile[0].permute(1, 2, 0).numpy()]}
+    for name in AUGMENTATIONS:
+        entry = AUGMENTATIONS.get(name)
+        if entry.kind != "mix":
+            rows[entry.example] = list(preview(tile, build_augment(entry.example), torch.tensor([1]), epochs=8)[0])
+    return contact_sheet(rows, title="Augmentations: one picture in eight epochs")
+
+
+def _kernels() -> Figure:
+    tile = _tile().float() / 255
+    rows: dict[str, list[np.ndarray]] = {}
+    for name in KERNELS:
+        out = apply_kernel(tile, name)
+        signed = bool(KERNELS[name].weights.sum() == 0)
+        shown = ((out / 2 + 0.5) if signed else out / max(1.0, float(KERNELS[name].weights.sum()))).clamp(0, 1)
+        pair = (tile, shown)
+        rows[name] = [(image[0] * 255).round().to(torch.uint8).permute(1, 2, 0).numpy() for image in pair]
+    return contact_sheet(rows, title="Before, after the kernel")
+
+
+def _tile() -> torch.Tensor:
+    """1 3 64 64, uint8: the flower that comes with scikit-learn."""
+    photo = torch.from_numpy(np.ascontiguousarray(load_sample_image("flower.jpg")[::6, ::6]))
+    return photo[4:68, 14:78].permute(2, 0, 1)[None].contiguous()
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "activations": _activations,
+    "losses": _losses,
+    "optimisers": _optimisers,
+    "schedules": _schedules,
+    "initialisations": _initialisations,
+    "augmentations": _augmentations,
+    "kernels": _kernels,
+}
+
+
+def check_picture(kind: str, path: str) -> None:
+    """Raise UsageError if the picture of `kind` cannot be written to a file of this name."""
+    wanted = "png" if kind in ("augmentations", "kernels") else "svg"
+    if not path.endswith(f".{wanted}"):
+        raise UsageError(f"the picture of {kind} is a {wanted} file, got {path!r}", hint=f"--picture {kind}.{wanted}")
