@@ -333,7 +333,7 @@ def test_a_log_goes_back_to_its_mark(tmp_path: Path) -> None:
     store.rewind("log", mark)
     assert store.read_lines("log") == ["one"]
     store.rewind("log", 0)
-    assert store.read_lines("log") == []
+    assert not store.exists("log")
     with pytest.raises(ArtefactError, match="has 0 bytes where the checkpoint was saved after 4"):
         store.rewind("log", 4)
 

@@ -167,7 +167,8 @@ class RunStore:
     def rewind(self, rel: str, size: int) -> None:
         """Cut a log back to the length it had at a `mark`, forgetting what was logged after its checkpoint."""
         path = self.path(rel)
-        if not path.exists() and size == 0:
+        if size == 0:  # there was no log yet
+            self.remove(rel)
             return
         try:
             descriptor = self.ops.append(path)

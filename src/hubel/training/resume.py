@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-from hubel.checkpoint import generations, read_meta
+from hubel.checkpoint import generations
 from hubel.errors import ArtefactError
 from hubel.store import RunStore
 
@@ -90,15 +90,16 @@ def differences(saved: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 def latest_unfinished(runs: str | Path) -> Path | None:
     """The run in the folder `runs` that saved its state last and has not finished; None if there is none.
 
-    A run says that it is done with `finished` in the plain data of its last state.
+    A run is finished when its summary.json, the last file it writes, says so.
     """
     found: list[tuple[float, Path]] = []
     for folder in sorted(Path(runs).glob("*/state")):
         store = RunStore(folder.parent)
         try:
-            if not read_meta(store).get("finished"):
+            summary = store.read_json("summary.json") if store.exists("summary.json") else {}
+            if summary.get("status") != "finished" and generations(store):
                 newest = store.path(f"state/{generations(store)[-1]:06d}.json")
                 found.append((newest.stat().st_mtime, folder.parent))
-        except (ArtefactError, OSError):
+        except (ArtefactError, OSError, AttributeError):
             continue
     return max(found)[1] if found else None

@@ -62,9 +62,7 @@ def evaluate(
     return judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
 
 
-def _on_other_data(
-    classifier: Classifier, data: str, device: str, watch: Watcher
-) -> Evaluation | RegressionEvaluation:
+def _on_other_data(classifier: Classifier, data: str, device: str, watch: Watcher) -> Evaluation | RegressionEvaluation:
     if classifier.preprocessing is None:
         raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
     manifest = open_source(data)
@@ -120,8 +118,9 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> No
     result = judge(classifier, prepared.scan, prepared.decoded, rows, split, prepared.recipe.train.device)
     write_results(store, result)
     headline = {"split": split, "sentence": result.sentence, **numbers(result)}
-    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
     store.write_text("report.html", render(report(store, prepared, classifier, result, summary)))
+    # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
+    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
 
 
 def numbers(result: Evaluation | RegressionEvaluation) -> dict[str, float]:
@@ -151,9 +150,7 @@ def report(
     run = Run(store.folder)
     manifest = prepared.manifest
     environment = store.read_json("env.json")
-    history = [
-        dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)
-    ]
+    history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]
     images = prepared.decoded.images
     pictures = prepared.preprocessing is not None
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []

@@ -392,10 +392,11 @@ class Logbook:
         if self.kept is not None:
             self._weights("best", self.kept, training.best)
             self.kept = None
-        if training.history:
+        if training.history and training.step == training.epoch * training.steps_per_epoch:
+            # inside an epoch the numbers of the last epoch would not be those of these weights
             self._weights("last", training.measured_model.state_dict(), training.history[-1])
         tensors, meta = training.state()
-        logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl") if self.store.exists(name)}
+        logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl")}
         save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished})
         self.cost, self.saved_at = time.perf_counter() - started, time.perf_counter()
 
