@@ -294,7 +294,7 @@ def assess(
     if top5_hits is not None:
         intervals["top5"] = wilson(int(top5_hits.sum()), len(labels))
 
-    names_of = [paths[i] for i in known] if paths is not None else None
+    names_of = [paths[i] for i in known.tolist()] if paths is not None else None
     wrong = np.flatnonzero(~right)
     worst = wrong[np.lexsort((ids[wrong], -confidence[wrong]))][:mistakes]
     return Evaluation(

@@ -15,6 +15,8 @@ from hubel.evaluation.regression import RegressionEvaluation
 from hubel.evaluation.text import fit, number, percent, plain
 from hubel.metrics.intervals import Interval, mcnemar, paired_difference
 
+Result = Evaluation | RegressionEvaluation
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
@@ -73,11 +75,11 @@ class Comparison:
 
     def __str__(self) -> str:
         shown = [name for name in self.numbers if name in _COLUMNS and not all(map(math.isnan, self.numbers[name]))]
-        lines = [f"  {'run':<26}" + "".join(f"{_COLUMNS[name]:>11}" for name in shown[:4]) + f"{'samples':>9}"]
+        lines = [f"  {'run':<25}" + "".join(f"{_COLUMNS[name]:>11}" for name in shown[:4]) + f"{'samples':>9}"]
         for i, name in enumerate(self.names):
             values = (_written(column, self.numbers[column][i]) for column in shown[:4])
             mark = "*" if name == self.best else " "
-            lines.append(f"{mark} {fit(name, 26)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}")
+            lines.append(f"{mark} {fit(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}")
         lines += ["", *(textwrap.fill(test.sentence, 80) for test in self.tests)] if self.tests else []
         lines += ["", f"tested on other samples: {', '.join(self.unpaired)}"] if self.unpaired else []
         return "\n".join(lines)
@@ -100,7 +102,7 @@ def compare(evaluations: Mapping[str, Evaluation] | Mapping[str, RegressionEvalu
     Runs are paired where ids, true answers and (if both know them) paths agree. Raises UsageError for no run, or for
     classification and regression mixed.
     """
-    runs = dict(evaluations)
+    runs: dict[str, Result] = dict(evaluations)
     kinds = {type(run) for run in runs.values()}
     if len(kinds) != 1:
         came = "none" if not kinds else "classification and regression"
@@ -123,12 +125,12 @@ def compare(evaluations: Mapping[str, Evaluation] | Mapping[str, RegressionEvalu
     )
 
 
-def _rank(run: Evaluation | RegressionEvaluation) -> tuple[float, float]:
+def _rank(run: Result) -> tuple[float, float]:
     """Smaller is better; equal accuracies are ranked by the log-loss."""
     return (-run.top1, run.log_loss) if isinstance(run, Evaluation) else (run.rmse, run.mae)
 
 
-def _truth(run: Evaluation | RegressionEvaluation) -> list[object]:
+def _truth(run: Result) -> list[object]:
     """The true answers in the order of the ids, as names, so that a different numbering of classes is no matter."""
     order = np.argsort(run.ids, kind="stable")
     if isinstance(run, Evaluation):
@@ -136,7 +138,7 @@ def _truth(run: Evaluation | RegressionEvaluation) -> list[object]:
     return list(run.targets[order].tolist())
 
 
-def _same_samples(a: Evaluation | RegressionEvaluation, b: Evaluation | RegressionEvaluation) -> bool:
+def _same_samples(a: Result, b: Result) -> bool:
     if not np.array_equal(np.sort(a.ids), np.sort(b.ids)):
         return False
     if a.paths is not None and b.paths is not None and sorted(a.paths) != sorted(b.paths):
@@ -144,9 +146,7 @@ def _same_samples(a: Evaluation | RegressionEvaluation, b: Evaluation | Regressi
     return _truth(a) == _truth(b)
 
 
-def _pair(
-    first: str, second: str, a: Evaluation | RegressionEvaluation, b: Evaluation | RegressionEvaluation
-) -> Paired:
+def _pair(first: str, second: str, a: Result, b: Result) -> Paired:
     x, y = _goodness(a), _goodness(b)
     wins, losses = int((x > y).sum()), int((x < y).sum())
     return Paired(
@@ -161,7 +161,7 @@ def _pair(
     )
 
 
-def _goodness(run: Evaluation | RegressionEvaluation) -> np.ndarray:
+def _goodness(run: Result) -> np.ndarray:
     """N in the order of the ids: right or wrong, or minus the distance to the target."""
     order = np.argsort(run.ids, kind="stable")
     if isinstance(run, Evaluation):

@@ -116,7 +116,7 @@ def assess_regression(
         )
     errors = predicted - targets
     squared = mean_interval(errors**2)
-    names = tuple(paths[i] for i in known) if paths is not None else None
+    names = tuple(paths[i] for i in known.tolist()) if paths is not None else None
     return RegressionEvaluation(
         split=split,
         samples=len(targets),

@@ -76,13 +76,22 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
+def clean(text: str) -> str:
+    """`text` with a dot for every letter that a terminal would obey or cannot show.
+
+    >>> clean("\\x1b[31mred")
+    '·[31mred'
+    """
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
 def fit(text: str, columns: int) -> str:
     """`text` on one line of exactly `columns`, cut with an ellipsis or padded; control characters become dots.
 
     >>> fit("wire-haired fox terrier", 12), fit("cat", 5)
     ('wire-haired…', 'cat  ')
     """
-    text = "".join(letter if letter.isprintable() else "·" for letter in text)
+    text = clean(text)
     if width(text) > columns:
         while width(text) > columns - 1:
             text = text[:-1]
@@ -116,7 +125,8 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([_cell(value) for value in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
-    return out.getvalue()
+    # A file name that is no valid text must not keep the table from being written.
+    return out.getvalue().encode("utf-8", "replace").decode()
 
 
 def _cell(value: object) -> object:

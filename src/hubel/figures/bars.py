@@ -1,4 +1,4 @@
-"""Bars: one number a class, and the reliability diagram."""
+"""One number a name: bars for classes, dots with intervals for runs; and the reliability diagram."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from hubel.figures.theme import BLUE, GRID, INK, MUTED, Figure, canvas, finish, style
+from hubel.figures.theme import BLUE, GRID, INK, MUTED, Figure, canvas, finish, label, style
 
 
 def reliability(
@@ -61,7 +61,7 @@ def bars(values: Sequence[float], names: Sequence[str], *, title: str, share: bo
         if share:
             axes.barh(at, np.ones(len(names)), color=GRID, alpha=0.45, height=0.62)
         axes.barh(at, np.nan_to_num(lengths), color=BLUE, height=0.62)
-        axes.set_yticks(at, [name if len(name) <= 24 else f"{name[:23]}…" for name in names], color=INK)
+        axes.set_yticks(at, [label(name, 24) for name in names], color=INK)
         end = 1.0 if share else float(np.nanmax(lengths, initial=0.0)) or 1.0
         for row, text in enumerate(written):
             axes.text(end * 1.02, row, text, va="center", fontsize=8)
@@ -70,6 +70,46 @@ def bars(values: Sequence[float], names: Sequence[str], *, title: str, share: bo
         axes.set_xticks([])
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
-        axes.set_title(title)
+        axes.set_title(label(title))
         spoken = "; ".join(f"{name} {text}" for name, text in zip(names, written, strict=True))
+        return finish(drawing, caption=title, alt=f"{title}: {spoken}.")
+
+
+def estimates(
+    names: Sequence[str],
+    values: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+    *,
+    title: str,
+    share: bool = False,
+    width: int = 460,
+) -> Figure:
+    """One dot a name with its interval, to compare runs or models: bars that reach far into each other may be luck.
+
+    >>> estimates(["a", "b"], [0.9, 0.95], [(0.88, 0.92), (0.93, 0.97)], title="accuracy", share=True).alt
+    'accuracy: a 90.0 % (88.0 % to 92.0 %); b 95.0 % (93.0 % to 97.0 %).'
+    """
+    lows, highs = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
+    middle = np.asarray(values, dtype=np.float64)
+    with style():
+        drawing = canvas(width, 64 + 24 * len(names))
+        axes = drawing.add_subplot()
+        at = np.arange(len(names))
+        axes.hlines(at, lows, highs, color=BLUE, alpha=0.45, linewidth=5)
+        axes.scatter(middle, at, color=BLUE, s=34, zorder=3)
+        axes.set_yticks(at, [label(name, 24) for name in names], color=INK)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        if share:
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.set_title(label(title))
+
+        def written(value: float) -> str:
+            return "–" if np.isnan(value) else f"{100 * value:.1f} %" if share else f"{value:.4g}"
+
+        spoken = "; ".join(
+            f"{name} {written(v)} ({written(low)} to {written(high)})"
+            for name, v, low, high in zip(names, middle, lows, highs, strict=True)
+        )
         return finish(drawing, caption=title, alt=f"{title}: {spoken}.")

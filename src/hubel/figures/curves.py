@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
-from hubel.figures.theme import CYCLE, MUTED, Figure, canvas, finish, style
+from hubel.figures.theme import CYCLE, MUTED, Figure, canvas, finish, label, style
 
 
 def curves(
@@ -38,17 +38,19 @@ def curves(
             there = np.isfinite(values)
             marker = "o" if there.sum() <= 12 else None
             dashes = (None, None) if index < len(CYCLE) else (4, 2)
-            axes.plot(at[there], values[there], label=name, marker=marker, markersize=3.5, dashes=dashes)
+            axes.plot(at[there], values[there], label=label(name, 24), marker=marker, markersize=3.5, dashes=dashes)
         every = np.concatenate([values[np.isfinite(values)] for values in known.values()] or [np.zeros(0)])
         if share:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
         elif len(every) and every.min() > 0 and every.max() > 100 * every.min():
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
         if mark is not None:
             axes.axvline(mark, color=MUTED, linewidth=0.8, dashes=(3, 3))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-        axes.set_title(title)
-        axes.set_xlabel(x_label)
+        axes.set_title(label(title))
+        axes.set_xlabel(label(x_label))
         axes.grid(visible=False, axis="x")
         if len(known) > 1:
             axes.legend()

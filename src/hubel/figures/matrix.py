@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from hubel.figures.theme import BLUE, INK, MUTED, VERMILLION, Figure, canvas, finish, style
+from hubel.figures.theme import BLUE, INK, MUTED, VERMILLION, Figure, canvas, finish, label, style
 
 
 def confusion(matrix_KK: np.ndarray, class_names: Sequence[str], *, title: str = "Confusion matrix") -> Figure:
@@ -23,7 +23,7 @@ def confusion(matrix_KK: np.ndarray, class_names: Sequence[str], *, title: str =
 
 
 def hardest(matrix_KK: np.ndarray, class_names: Sequence[str], *, classes: int = 15) -> Figure:
-    """The part of a large confusion matrix that holds the most frequent mistakes; a last column counts the other answers.
+    """The part of a large confusion matrix with the most frequent mistakes; a last column counts the other answers.
 
     >>> hardest(np.array([[9, 1, 0], [3, 7, 0], [0, 0, 9]]), ["cat", "dog", "owl"], classes=2).caption
     'The 2 of 3 classes that are confused most.'
@@ -54,7 +54,7 @@ def _drawn(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], titl
     K, across = matrix.shape
     named, counted = K <= 50, K <= 20
     cell = 64 if K <= 4 else 36 if K <= 10 else 28 if counted else 15 if named else max(3, round(640 / K))
-    down_names, across_names = ([_short(name, 16) for name in names] for names in (rows, columns))
+    down_names, across_names = ([label(name, 16) for name in names] for names in (rows, columns))
     longest = max(map(len, across_names), default=0)
     margin = (16 + 7 * longest) if named else 46
     with style():
@@ -99,14 +99,10 @@ def _colours(matrix: np.ndarray) -> np.ndarray:
     return colours
 
 
-def _short(name: str, letters: int) -> str:
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
-
-
 def _spoken(matrix_KK: np.ndarray, class_names: Sequence[str]) -> str:
     wrong = matrix_KK * ~np.eye(len(matrix_KK), dtype=bool)
     text = f"Confusion matrix of {len(matrix_KK)} classes: {np.trace(matrix_KK)} of {matrix_KK.sum()} on the diagonal"
     if wrong.any():
         row, column = np.unravel_index(wrong.argmax(), wrong.shape)
-        text += f"; most frequent mistake: {class_names[row]} called {class_names[column]}, {wrong.max()}"
+        text += f"; most frequent mistake: {class_names[int(row)]} called {class_names[int(column)]}, {wrong.max()}"
     return f"{text}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hubel.figures.theme import BLUE, MUTED, Figure, canvas, finish, style
+from hubel.figures.theme import BLUE, MUTED, Figure, canvas, finish, label, style
 
 MOST = 2000
 
@@ -23,8 +23,8 @@ def predicted_against_true(predicted_N: np.ndarray, targets_N: np.ndarray, *, un
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
         axes.plot([low, high], [low, high], color=MUTED, linewidth=0.8, dashes=(3, 3))
         axes.scatter(x, y, s=10, color=BLUE, alpha=0.5, linewidths=0)
-        axes.set_xlabel(f"true {unit}".strip())
-        axes.set_ylabel(f"predicted {unit}".strip())
+        axes.set_xlabel(label(f"true {unit}".strip()))
+        axes.set_ylabel(label(f"predicted {unit}".strip()))
         span = f"{targets_N.min():.4g} to {targets_N.max():.4g}"
         return finish(
             drawing,

@@ -20,9 +20,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.figure
+from cycler import cycler
 
 # Okabe and Ito 2008, "Color Universal Design": eight colours that all kinds of colour vision can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
@@ -31,7 +33,7 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 # Text and hairlines. The report turns these three into the colours of the page, so that they follow light and dark.
 INK, MUTED, GRID = "#1b1f24", "#69707a", "#d4d9df"
 
-_STYLE: dict[str, object] = {
+_STYLE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -46,7 +48,7 @@ _STYLE: dict[str, object] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE),
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "text.color": INK,
@@ -66,6 +68,8 @@ _STYLE: dict[str, object] = {
     "svg.hashsalt": "hubel",  # the same arrays give the same bytes
     "image.interpolation": "none",
 }
+# What XML cannot hold: control characters and halves of surrogate pairs, which file names may contain.
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 # matplotlib's style is global to the process; only one thread may wear ours at a time.
 _WARDROBE = threading.RLock()
 
@@ -99,6 +103,16 @@ def style() -> Iterator[None]:
         yield
 
 
+def label(text: str, letters: int = 40) -> str:
+    """`text` fit for a drawing: what XML and fonts cannot hold becomes a dot, what is too long ends in an ellipsis.
+
+    >>> label("wire-haired fox terrier", 12), label("bell\\x07")
+    ('wire-haired…', 'bell·')
+    """
+    text = _UNSPEAKABLE.sub("·", text)
+    return text if len(text) <= letters else f"{text[: letters - 1]}…"
+
+
 def canvas(width: float, height: float) -> matplotlib.figure.Figure:
     """An empty drawing of `width` by `height` CSS pixels that makes room for its own labels."""
     return matplotlib.figure.Figure(figsize=(width / 96, height / 96), dpi=96, layout="constrained")
@@ -114,5 +128,5 @@ def finish(drawing: matplotlib.figure.Figure, *, caption: str, alt: str) -> Figu
     width, height = (round(size * 96) for size in drawing.get_size_inches())
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', rf'\1 width="{width}"', text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', rf'\1 height="{height}"', text, count=1)
-    text = re.sub(r"\n\s*", "\n", text)
+    text = re.sub(r"\n\s*", "\n", _UNSPEAKABLE.sub("·", text))
     return Figure(text.encode(), "svg", caption, alt, width, height)

@@ -14,8 +14,10 @@ from hubel.metrics.classification import check
 
 def log_softmax(logits_NK: np.ndarray) -> np.ndarray:
     """N K log-probabilities in float64, without overflow for any finite logits."""
-    shifted = logits_NK.astype(np.float64) - logits_NK.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+    shifted = logits_NK.astype(np.float64)
+    shifted -= logits_NK.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(shifted)
 
 
 def log_losses(log_probabilities_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
@@ -36,7 +38,7 @@ def log_loss(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
 def brier_scores(probabilities_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     """N: squared distance between the probabilities and the one-hot truth, 0 (perfect) to 2 (certain and wrong)."""
     truth_N = np.take_along_axis(probabilities_NK, labels_N[:, None], axis=1)[:, 0]
-    return np.asarray((probabilities_NK**2).sum(axis=1) - 2 * truth_N + 1)
+    return np.asarray(np.einsum("nk,nk->n", probabilities_NK, probabilities_NK) - 2 * truth_N + 1)
 
 
 def brier(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:

@@ -19,7 +19,9 @@ _COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--line", BLUE: "--blue", VERM
 
 def page(template: str, **values: object) -> str:
     """Fill in `template`, a file of this package. Every value is escaped; what a template misspells is an error."""
-    return _environment().get_template(template).render(**values)
+    text = _environment().get_template(template).render(**values)
+    # A file name that is no valid text must not keep the page from being written.
+    return text.encode("utf-8", "replace").decode()
 
 
 @cache
@@ -54,9 +56,12 @@ def drawn(figure: Figure, css_class: str = "") -> Markup:
         text = figure.data.decode()
         for colour, variable in _COLOURS.items():
             text = text.replace(colour, f"var({variable})")
-        # Identifiers must be unique in a page; of matplotlib's, only the definitions that are referred to are needed.
+        # Identifiers must be unique in a page. Of matplotlib's, only those that are referred to are needed, and two
+        # drawings may use the same one for the same mark.
+        prefix = hashlib.sha256(figure.data).hexdigest()[:6]
         used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', text))
-        text = re.sub(r' id="([^"]+)"', lambda m: m.group(0) if m.group(1) in used else "", text)
+        text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", text)
+        text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}", text)
         # A drawing shrinks with the page until its letters would be too small; then it scrolls.
         size = f"width:100%;max-width:{figure.width}px;min-width:{0.72 * figure.width:.0f}px"
         label = f'<svg role="img" aria-label="{escape(figure.alt)}" class="{css_class}" style="{size}"'

@@ -19,15 +19,15 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.evaluation import Comparison, Evaluation, RegressionEvaluation
-from hubel.evaluation.text import percent
+from hubel.evaluation.text import clean, percent
 
 
 def evaluation_table(evaluation: Evaluation | RegressionEvaluation, *, classes: int = 20) -> RenderableType:
-    """The result as a sentence, the headline numbers, and for a classifier its `classes` hardest classes and mix-ups."""
+    """The result as a sentence, the headline numbers, and for a classifier `classes` hardest classes and mix-ups."""
     head = _table("", ("", "right"), "95 % interval")
     for row in evaluation.rows():
-        head.add_row(*map(Text, row))
-    parts: list[RenderableType] = [Text(evaluation.sentence, style="bold"), Text(), head]
+        head.add_row(*map(_text, row))
+    parts: list[RenderableType] = [_text(evaluation.sentence, "bold"), Text(), head]
     if isinstance(evaluation, Evaluation):
         parts += [Text(), _class_table(evaluation, classes)]
         if evaluation.most_confused:
@@ -41,7 +41,7 @@ def _class_table(evaluation: Evaluation, limit: int) -> Table:
     table = _table(title, *((name, "right") for name in ("precision", "recall", "F1", "samples")))
     for k in shown:
         numbers = (percent(t.precision[k], 1), percent(t.recall[k], 1), percent(t.f1[k], 1), f"{t.support[k]:,}")
-        table.add_row(Text(names[k]), *map(Text, numbers))
+        table.add_row(_text(names[k]), *map(_text, numbers))
     return table
 
 
@@ -49,7 +49,7 @@ def _confused_table(evaluation: Evaluation) -> Table:
     table = _table("most often confused", "called", ("times", "right"), ("of its class", "right"))
     for c in evaluation.most_confused[:5]:
         names = (evaluation.class_names[c.label], evaluation.class_names[c.predicted])
-        table.add_row(*map(Text, (*names, f"{c.count:,}", percent(c.share, 1))))
+        table.add_row(*map(_text, (*names, f"{c.count:,}", percent(c.share, 1))))
     return table
 
 
@@ -74,10 +74,10 @@ def comparison_table(comparison: Comparison) -> RenderableType:
             for column in shown
         ]
         style = "bold" if name == comparison.best else ""
-        table.add_row(*(Text(cell, style=style) for cell in (name, *cells, f"{comparison.samples[i]:,}")))
-    sentences = [Text(test.sentence) for test in comparison.tests]
+        table.add_row(*(_text(cell, style) for cell in (name, *cells, f"{comparison.samples[i]:,}")))
+    sentences = [_text(test.sentence) for test in comparison.tests]
     if comparison.unpaired:
-        sentences.append(Text(f"Tested on other samples: {', '.join(comparison.unpaired)}.", style="dim"))
+        sentences.append(_text(f"Tested on other samples: {', '.join(comparison.unpaired)}.", "dim"))
     return Group(table, *([Text()] if sentences else []), *sentences)
 
 
@@ -91,8 +91,13 @@ def rows_table(rows: Sequence[Mapping[str, object]], *, formats: Mapping[str, st
     numeric = {c for c in columns if any(isinstance(row.get(c), (int, float)) for row in rows)}
     table = _table(*((column.replace("_", " "), "right" if column in numeric else "left") for column in columns))
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(column), formats.get(column, ""))) for column in columns))
+        table.add_row(*(_text(_cell(row.get(column), formats.get(column, ""))) for column in columns))
     return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Letters as they are, none of them obeyed."""
+    return Text(clean(text), style=style)
 
 
 def _cell(value: object, form: str) -> str:
@@ -107,5 +112,5 @@ def _table(*columns: str | tuple[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="dim")
     for column in columns:
         title, justify = column if isinstance(column, tuple) else (column, "left")
-        table.add_column(Text(title), justify=justify, overflow="fold" if justify == "left" else "ellipsis")  # type: ignore[arg-type]
+        table.add_column(_text(title), justify=justify, overflow="fold" if justify == "left" else "ellipsis")  # type: ignore[arg-type]
     return table

@@ -205,7 +205,7 @@ def _mistakes(report: TrainingReport) -> list[dict[str, object]]:
     if not isinstance(e, Evaluation):
         return []
     names = e.class_names
-    found = []
+    found: list[dict[str, object]] = []
     for m in e.mistakes[:24]:
         image = report.mistake_images.get(m.id)
         found.append(

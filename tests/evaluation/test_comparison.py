@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from hubel.errors import UsageError
+from hubel.evaluation import Evaluation, assess, assess_regression, compare
+from hubel.types import Predictions
+
+NAMES = ["cat", "dog", "owl"]
+LABELS = np.arange(300) % 3
+
+
+def run(wrong: range, names: list[str] = NAMES, ids: np.ndarray | None = None) -> Evaluation:
+    """Right everywhere except on the samples `wrong`."""
+    answers = LABELS.copy()
+    answers[wrong] = (answers[wrong] + 1) % 3
+    return assess(Predictions(5.0 * np.eye(3)[answers], LABELS, np.arange(300) if ids is None else ids), names)
+
+
+def test_the_better_of_two_runs_is_named_with_the_exact_test() -> None:
+    found = compare({"old": run(range(60)), "new": run(range(50, 70))})
+    (test,) = found.tests
+    assert (found.best, test.first, test.second) == ("new", "new", "old")
+    assert (test.wins, test.losses) == (50, 10)
+    assert test.p_value == pytest.approx(binomtest(10, 60).pvalue)
+    assert test.difference == pytest.approx(40 / 300)
+    assert test.interval[0] > 0
+    assert test.sentence.startswith("new is better than old: +13.33 points")
+
+
+def test_two_runs_with_as_many_mistakes_cannot_be_told_apart() -> None:
+    (test,) = compare({"a": run(range(20)), "b": run(range(10, 30))}).tests
+    assert test.p_value == 1.0
+    assert "cannot be told apart on 300 samples" in test.sentence
+
+
+def test_looking_at_many_runs_makes_each_finding_weaker() -> None:
+    alone = compare({"best": run(range(0)), "a": run(range(8))}).tests[0].p_value
+    many = compare({"best": run(range(0)), "a": run(range(8)), "b": run(range(7)), "c": run(range(6))}).tests
+    assert alone == pytest.approx(2**-7)
+    # Holm: the smallest of three p-values counts three times, the next twice, none below one before it.
+    assert [test.p_value for test in many] == pytest.approx([3 * 2**-7, 2 * 2**-6, 2**-5])
+
+
+def test_the_same_samples_in_another_order_and_numbering_are_still_the_same() -> None:
+    order = np.random.default_rng(0).permutation(300)
+    first = run(range(30))
+    logits = np.eye(3)[LABELS][:, [2, 0, 1]][order]
+    other = assess(
+        Predictions(logits, (np.array([1, 2, 0])[LABELS])[order], np.arange(300)[order]), ["owl", "cat", "dog"]
+    )
+    (test,) = compare({"a": first, "b": other}).tests
+    assert (test.first, test.wins, test.losses) == ("b", 30, 0)
+
+
+def test_runs_on_other_samples_are_shown_and_not_tested() -> None:
+    found = compare(
+        {"a": run(range(5)), "b": run(range(3), ids=np.arange(1, 301)), "c": run(range(9), ["x", "y", "z"])}
+    )
+    assert found.tests == ()
+    assert set(found.unpaired) == {"a", "c"}
+    assert "tested on other samples" in str(found)
+
+
+def test_regressors_are_compared_by_who_is_nearer() -> None:
+    targets = np.linspace(0, 1, 40)
+    near, far = (assess_regression(Predictions(targets + shift, targets, np.arange(40))) for shift in (0.1, 0.2))
+    found = compare({"far": far, "near": near})
+    assert (found.best, found.tests[0].wins) == ("near", 40)
+    assert "rmse" in str(found)
+
+
+def test_a_comparison_prints_in_80_columns_and_goes_through_json() -> None:
+    found = compare({"a-run-with-a-very-long-name-indeed-1": run(range(3)), "b": run(range(9))})
+    assert max(map(len, str(found).splitlines())) <= 80
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["best"].startswith("a-run")
+
+
+def test_nothing_and_mixtures_cannot_be_compared() -> None:
+    with pytest.raises(UsageError, match="got none"):
+        compare({})
+    regression = assess_regression(Predictions(np.zeros(2), np.zeros(2), np.arange(2)))
+    with pytest.raises(UsageError, match="classification and regression"):
+        compare({"a": run(range(3)), "b": regression})  # type: ignore[dict-item]
