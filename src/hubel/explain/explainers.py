@@ -1,0 +1,215 @@
+"""All explainers by name, and `attribute`, which runs one of them on any net.
+
+Each is a function (model, images B C H W, targets B, *, own settings) -> Raw. The registry also says what it needs and
+how its maps are to be read, so that a table of them, the command line and the contract tests need no list of their own.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hubel.errors import UsageError, near
+from hubel.explain import attention, cams, gradients, occlusion, rise
+from hubel.explain.attribution import Attribution, Raw
+from hubel.explain.scores import Target, checked_images, chosen, logits_of, pick
+from hubel.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explainer:
+    """One method: its function and how to read its maps."""
+
+    run: Callable[..., Raw]
+    signed: bool
+    """Positive is evidence for the class, negative against it; otherwise importance, from 0 up."""
+    layer: bool = False
+    """It reads the maps of one layer, which can be chosen."""
+    needs: str = "any net"
+    question: str
+    """What the map answers, in words."""
+
+
+EXPLAINERS = Registry[Explainer]("explainer", listing="hubel explain --methods")
+
+EXPLAINERS.add(
+    "grad-cam",
+    Explainer(
+        run=cams.grad_cam,
+        signed=False,
+        layer=True,
+        needs="a layer with maps",
+        question="Which places of the last maps speak for the class?",
+    ),
+)
+EXPLAINERS.add(
+    "grad-cam++",
+    Explainer(
+        run=cams.grad_cam_plus_plus,
+        signed=False,
+        layer=True,
+        needs="a layer with maps",
+        question="The same, when an object appears several times.",
+    ),
+)
+EXPLAINERS.add(
+    "hires-cam",
+    Explainer(
+        run=cams.hires_cam,
+        signed=False,
+        layer=True,
+        needs="a layer with maps",
+        question="What does each place of the last maps add to the score?",
+    ),
+)
+EXPLAINERS.add(
+    "layer-cam",
+    Explainer(
+        run=cams.layer_cam,
+        signed=False,
+        layer=True,
+        needs="a layer with maps",
+        question="Which places of a layer, also an early one, speak for the class?",
+    ),
+)
+EXPLAINERS.add(
+    "score-cam",
+    Explainer(
+        run=cams.score_cam,
+        signed=False,
+        layer=True,
+        needs="a layer with maps",
+        question="Which maps keep the score when only what they show is left? No gradients.",
+    ),
+)
+EXPLAINERS.add(
+    "saliency",
+    Explainer(
+        run=gradients.saliency, signed=False, question="Which pixels change the score most when they change a little?"
+    ),
+)
+EXPLAINERS.add(
+    "gradient-x-input",
+    Explainer(
+        run=gradients.gradient_x_input, signed=True, question="A first guess at what each pixel adds to the score."
+    ),
+)
+EXPLAINERS.add("smoothgrad", Explainer(run=gradients.smoothgrad, signed=False, question="Saliency without its noise."))
+EXPLAINERS.add(
+    "integrated-gradients",
+    Explainer(
+        run=gradients.integrated_gradients,
+        signed=True,
+        question="What does each pixel add to the score, compared with a grey image? The map sums to the difference.",
+    ),
+)
+EXPLAINERS.add(
+    "guided-backprop",
+    Explainer(
+        run=gradients.guided_backprop,
+        signed=False,
+        needs="a net with ReLUs",
+        question="Which lines and edges reach the class's unit? Sharp, but says little about the class.",
+    ),
+)
+EXPLAINERS.add(
+    "deeplift",
+    Explainer(
+        run=gradients.deeplift,
+        signed=True,
+        needs="activations that are modules, each called once",
+        question="What does each pixel add to the score, compared with a grey image? One backward pass.",
+    ),
+)
+EXPLAINERS.add(
+    "occlusion",
+    Explainer(run=occlusion.occlusion, signed=True, question="How much does the score drop when this part is covered?"),
+)
+EXPLAINERS.add(
+    "occlusion-fast",
+    Explainer(
+        run=occlusion.occlusion_fast, signed=True, question="The same from a part of the patches, filled in between."
+    ),
+)
+EXPLAINERS.add(
+    "rise",
+    Explainer(run=rise.rise, signed=True, question="How much more probable is the class when this pixel is visible?"),
+)
+EXPLAINERS.add(
+    "attention-rollout",
+    Explainer(
+        run=attention.rollout,
+        signed=False,
+        needs="attention with a square grid of tokens",
+        question="Which patches reach the class token through all attention layers? The same for every class.",
+    ),
+)
+EXPLAINERS.add(
+    "attention-raw",
+    Explainer(
+        run=attention.raw,
+        signed=False,
+        layer=True,
+        needs="attention with a square grid of tokens",
+        question="Which patches does the class token attend to in one layer? The same for every class.",
+    ),
+)
+
+
+def attribute(
+    model: nn.Module, images: torch.Tensor, *, method: str = "grad-cam", target: Target = None, **settings: Any
+) -> Attribution:
+    """Explain the score of a class on each image by the method of that name.
+
+    `model` is any torch module that maps images B C H W to logits B K; it is run in evaluation mode and left as it was
+    found, also after an exception. `target` is a class index, one for each image, or None for the predicted class.
+    `settings` are the method's own (`layer=`, `patch=`, `steps=`, `seed=`, ...).
+
+    Raises UnknownName for the method, UsageError for targets, layers and settings that cannot be, and where the method
+    does not apply to the net.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    >>> result = attribute(net, torch.rand(1, 1, 8, 8), method="grad-cam", target=1)
+    >>> result.maps.shape, result.layer, result.targets
+    ((1, 8, 8), '1', (1,))
+    """
+    explainer = EXPLAINERS.get(method)
+    _check_settings(method, explainer, settings)
+    images = checked_images(model, images)
+    logits = logits_of(model, images)
+    targets = chosen(logits, target)
+    started = time.perf_counter()
+    raw = explainer.run(model, images, targets, **settings)
+    seconds = time.perf_counter() - started
+    maps = raw.maps.detach()
+    if maps.shape[1:] != images.shape[2:]:
+        maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return Attribution(
+        method=method,
+        maps=maps.float().cpu().numpy().astype(np.float32),
+        signed=explainer.signed,
+        targets=tuple(targets.tolist()),
+        scores=tuple(pick(logits, targets).tolist()),
+        probabilities=tuple(pick(logits.softmax(dim=1), targets).tolist()),
+        layer=raw.layer,
+        seconds=seconds,
+        details=dict(raw.details),
+        note=raw.note,
+    )
+
+
+def _check_settings(method: str, explainer: Explainer, settings: dict[str, Any]) -> None:
+    known = list(inspect.signature(explainer.run).parameters)[3:]
+    for name in settings:
+        if name not in known:
+            close = near(name, known)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'none'}"
+            raise UsageError(f"method {method!r} has no setting {name!r}", hint=hint)

@@ -1,0 +1,486 @@
+"""Many passes over one net, fast: folded normalisation, channels-last memory, and windows instead of whole images.
+
+An explanation by perturbation asks the same net thousands of times. `Fast` reads the net's graph once (torch.fx), folds
+each batch normalisation into the convolution before it, and keeps copies of the kernels in channels-last order; the net
+itself is not touched. It then answers in two ways:
+
+    fast(images)                       logits B K, as the net gives them
+    fast.around(image)                 remembers every activation of one image, and
+        .windows(w, tops, lefts)       answers for copies of it that differ inside a window, computing at each layer
+                                       only the rectangle that the change can reach
+
+The second is exact. A change inside the rows [lo, lo + size) reaches, behind a sliding operation of kernel k, stride s,
+padding p and dilation d, the rows from ceil((lo + p - d (k - 1)) / s) to floor((lo + size - 1 + p) / s); everything
+outside keeps the remembered value, and a global average changes by the sum of what changed. Operations that mix all
+places (dense layers, attention) get whole maps, put together from the remembered ones and the windows.
+
+A net that torch.fx cannot read (its forward branches on values) is run as it is: `Fast.reason` then says why.
+
+Letters: N windows, C channels, H W height and width of a whole map, h w of a window, k s p d as above.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.fx.node import map_aggregate
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from hubel.nn.modes import evaluating
+
+_POINTWISE_MODULES: tuple[type[nn.Module], ...] = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh,
+    nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh, nn.Softplus, nn.LogSigmoid, nn.Softsign, nn.Identity, nn.Dropout,
+    nn.Dropout2d, nn.AlphaDropout,
+)  # fmt: skip
+_POINTWISE_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset({
+    F.relu, F.relu6, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish, F.sigmoid, F.tanh, F.hardswish,
+    F.hardsigmoid, F.hardtanh, F.softplus, F.dropout, F.dropout2d, torch.relu, torch.sigmoid, torch.tanh, torch.clamp,
+    torch.add, torch.sub, torch.mul, torch.div, torch.abs, torch.square, torch.exp, torch.neg, operator.add,
+    operator.sub, operator.mul, operator.truediv, operator.neg, operator.iadd, operator.imul, operator.isub,
+})  # fmt: skip
+_POINTWISE_METHODS = frozenset({
+    "relu", "relu_", "sigmoid", "sigmoid_", "tanh", "tanh_", "clamp", "clamp_", "add", "add_", "sub", "sub_", "mul",
+    "mul_", "div", "div_", "abs", "square", "exp", "neg",
+})  # fmt: skip
+_IN_PLACE_FUNCTIONS = frozenset({operator.iadd, operator.imul, operator.isub})
+_GLOBAL = ({2, 3}, {-2, -1})
+
+
+@dataclass(frozen=True, slots=True)
+class Slide:
+    """An operation that slides a kernel over the map: its geometry (rows, columns) and how to apply it."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    fill: float
+    """What stands in the padding: 0, or minus infinity for max-pooling."""
+    apply: Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
+    """(maps N C h w, padding) -> maps."""
+
+    def reach(self, low: np.ndarray, size: int, axis: int, out: int) -> tuple[np.ndarray, int]:
+        """First row N and number of rows (one for all windows) that a change in rows [low, low + size) can reach."""
+        k, s, p, d = (part[axis] for part in (self.kernel, self.stride, self.padding, self.dilation))
+        first = np.maximum(-((d * (k - 1) - low - p) // s), 0)
+        last = np.minimum((low + size - 1 + p) // s, out - 1)
+        extent = int(max((last - first + 1).max(), 1))
+        return np.clip(first, 0, out - extent), extent
+
+    def extent(self, count: int, axis: int) -> int:
+        """Number of rows that `count` rows of the output read."""
+        return (count - 1) * self.stride[axis] + self.dilation[axis] * (self.kernel[axis] - 1) + 1
+
+
+class Ground:
+    """The remembered map of one node, 1 C H W, and its channels-last copies, padded as those who read it need."""
+
+    def __init__(self, maps: torch.Tensor) -> None:
+        self.maps = maps
+        self.height, self.width = int(maps.shape[2]), int(maps.shape[3])
+        self._rows: dict[tuple[int, int, float], torch.Tensor] = {}
+
+    def windows(
+        self,
+        tops: np.ndarray,
+        height: int,
+        lefts: np.ndarray,
+        width: int,
+        padding: tuple[int, int] = (0, 0),
+        fill: float = 0.0,
+    ) -> torch.Tensor:
+        """N h w C: copies of the windows; rows and columns count from the corner of the padded map."""
+        key = (*padding, fill)
+        if key not in self._rows:
+            down, right = padding
+            padded = F.pad(self.maps, (right, right, down, down), value=fill)
+            self._rows[key] = padded[0].permute(1, 2, 0).contiguous()
+        base = self._rows[key]
+        rows = torch.as_tensor(tops, device=base.device)[:, None] + torch.arange(height, device=base.device)
+        columns = torch.as_tensor(lefts, device=base.device)[:, None] + torch.arange(width, device=base.device)
+        return base[rows[:, :, None], columns[:, None, :]]
+
+
+@dataclass(slots=True)
+class Region:
+    """N copies of one map that differ from it inside a window each."""
+
+    base: Ground
+    window: torch.Tensor
+    """N C h w, channels last."""
+    tops: np.ndarray
+    lefts: np.ndarray
+
+    @property
+    def height(self) -> int:
+        """h: rows of the windows."""
+        return int(self.window.shape[2])
+
+    @property
+    def width(self) -> int:
+        """w: columns of the windows."""
+        return int(self.window.shape[3])
+
+    @property
+    def full(self) -> bool:
+        """Are the windows as large as the map?"""
+        return (self.height, self.width) == (self.base.height, self.base.width)
+
+    @property
+    def shape(self) -> torch.Size:
+        """N C H W, the shape of the whole copies."""
+        return torch.Size((len(self.tops), *self.base.maps.shape[1:]))
+
+    def whole(self) -> torch.Tensor:
+        """N C H W."""
+        if self.full:
+            return self.window
+        zero = np.zeros_like(self.tops)
+        return self.widened(zero, self.base.height, zero, self.base.width).window
+
+    def widened(self, tops: np.ndarray, height: int, lefts: np.ndarray, width: int) -> Region:
+        """The same copies with larger windows that hold the present ones."""
+        same = (height, width) == (self.height, self.width)
+        if same and (tops == self.tops).all() and (lefts == self.lefts).all():
+            return self
+        wide = self.base.windows(tops, height, lefts, width)
+        paste(wide, self, self.tops - tops, self.lefts - lefts)
+        return Region(self.base, wide.permute(0, 3, 1, 2), tops, lefts)
+
+
+def paste(into: torch.Tensor, region: Region, down: np.ndarray, right: np.ndarray) -> None:
+    """Write the windows into N h w C, shifted by (down, right) each; what sticks out is left away."""
+    windows = region.window.permute(0, 2, 3, 1)
+    shifts = np.stack([down, right], axis=1)
+    for dy, dx in np.unique(shifts, axis=0).tolist():
+        y, y_end = max(dy, 0), min(dy + region.height, into.shape[1])
+        x, x_end = max(dx, 0), min(dx + region.width, into.shape[2])
+        if y >= y_end or x >= x_end:
+            continue
+        chosen = np.flatnonzero((down == dy) & (right == dx))
+        which: Any = slice(None) if len(chosen) == len(down) else torch.as_tensor(chosen, device=into.device)
+        into[which, y:y_end, x:x_end] = windows[which, y - dy : y_end - dy, x - dx : x_end - dx]
+
+
+class Fast:
+    """A net prepared for many passes. Reads the model, never changes it; keeps no graph of gradients.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2))
+    >>> images = torch.rand(2, 1, 8, 8)
+    >>> torch.allclose(Fast(net)(images), net.eval()(images), atol=1e-6)
+    True
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.reason = ""
+        self.slides: dict[fx.Node, Slide] = {}
+        self.graph: fx.Graph | None = None
+        self.modules = dict(model.named_modules())
+        self.skipped: set[fx.Node] = set()
+        with evaluating(model), torch.no_grad():
+            try:
+                self.graph = fx.Tracer().trace(model)
+            except Exception as error:
+                # Whatever the forward does that a symbolic run cannot follow, the net still runs as it is.
+                self.reason = f"the net cannot be read as a graph ({type(error).__name__}: {str(error)[:200]})"
+                return
+            if sum(node.op == "placeholder" for node in self.graph.nodes) != 1:
+                self.graph, self.reason = None, "the net takes more than one input"
+                return
+            self._prepare(self.graph)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """B K logits for B C H W images."""
+        with evaluating(self.model), torch.inference_mode():
+            images = images.contiguous(memory_format=torch.channels_last)
+            if self.graph is None:
+                return cast(torch.Tensor, self.model(images))
+            return cast(torch.Tensor, self._run(images))
+
+    def around(self, image: torch.Tensor) -> Around:
+        """Remember the activations of one image C H W."""
+        return Around(self, image)
+
+    def _prepare(self, graph: fx.Graph) -> None:
+        for node in graph.nodes:
+            module = self.modules[str(node.target)] if node.op == "call_module" else _pool_module(node)
+            if isinstance(module, nn.Conv2d) and _even_padding(module):
+                self.slides[node] = self._convolution(node, module)
+            elif (slide := _pooling(module)) is not None:
+                self.slides[node] = slide
+
+    def _convolution(self, node: fx.Node, conv: nn.Conv2d) -> Slide:
+        weight, bias = conv.weight.detach(), None if conv.bias is None else conv.bias.detach()
+        norm = next(iter(node.users)) if len(node.users) == 1 else None
+        if norm is not None and norm.op == "call_module":
+            module = self.modules[str(norm.target)]
+            if (
+                isinstance(module, nn.BatchNorm2d)
+                and module.running_mean is not None
+                and module.running_var is not None
+            ):
+                weight, bias = _folded(conv, module)
+                self.skipped.add(norm)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        padding = conv.padding
+        if isinstance(padding, str):
+            spans = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
+            padding = (0, 0) if padding == "valid" else (spans[0] // 2, spans[1] // 2)
+        return Slide(
+            _pair(conv.kernel_size), _pair(conv.stride), _pair(padding), _pair(conv.dilation), 0.0,
+            lambda x, p: F.conv2d(x, weight, bias, conv.stride, p, conv.dilation, conv.groups),
+        )  # fmt: skip
+
+    def _run(
+        self, images: Any, *, base: dict[fx.Node, Any] | None = None, remember: dict[fx.Node, Any] | None = None
+    ) -> Any:
+        """Run the graph on images N C H W, or on a Region given the remembered values `base`; fills `remember`."""
+        graph = self.graph
+        assert graph is not None
+        env: dict[fx.Node, Any] = {}
+        waiting = {node: len(node.users) for node in graph.nodes}
+        for node in graph.nodes:
+            args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: env[n])
+            if node.op == "placeholder":
+                value = images
+            elif node.op == "output":
+                return args[0].whole() if isinstance(args[0], Region) else args[0]
+            elif node in self.skipped:
+                value = args[0]
+            else:
+                overwrites = _overwrites(node, self.modules)
+                if overwrites and remember is not None:
+                    args = (args[0].clone(), *args[1:])  # what was remembered of the operand stays as it was
+                if any(isinstance(operand, Region) for operand in _flat((*args, *kwargs.values()))):
+                    assert base is not None
+                    value = self._windows(node, args, kwargs, base[node])
+                else:
+                    value = self._whole(node, args, kwargs)
+                if overwrites:
+                    env[node.all_input_nodes[0]] = value
+            env[node] = value
+            if remember is not None:
+                remember[node] = value
+            for operand in node.all_input_nodes:
+                waiting[operand] -= 1
+                if not waiting[operand]:
+                    del env[operand]
+        raise AssertionError("a graph ends in an output")
+
+    def _whole(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if node in self.slides:
+            return self.slides[node].apply(args[0], self.slides[node].padding)
+        if node.op == "call_module":
+            return self.modules[str(node.target)](*args, **kwargs)
+        if node.op == "call_function":
+            return cast(Callable[..., Any], node.target)(*args, **kwargs)
+        if node.op == "call_method":
+            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+        return operator.attrgetter(str(node.target))(self.model)  # get_attr
+
+    def _windows(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], base: Any) -> Any:
+        first = args[0]
+        slide = self.slides.get(node)
+        if slide is not None:
+            return slid(slide, first, base)
+        if _asks_shape(node):
+            shape = first.shape
+            return shape if len(args) < 2 or isinstance(args[1], str) else shape[args[1]]
+        if self._pointwise(node):
+            joined = _joined(args, kwargs)
+            if joined is not None:
+                args, kwargs, place = joined
+                value = self._whole(node, args, kwargs)
+                return Region(base, value, *place)
+        if node.target is torch.cat and (kwargs.get("dim", args[1] if len(args) > 1 else 0) in (1, -3)):
+            parts = list(first)
+            if all(isinstance(part, Region) for part in parts):
+                joined = _joined(tuple(parts), {})
+                assert joined is not None
+                return Region(base, torch.cat(joined[0], dim=1), *joined[2])
+        if isinstance(first, Region) and (keep := _global_mean(node, self.modules, args, kwargs)) is not None:
+            value = first.window.mean((2, 3)) if first.full else _mean_by_difference(first)
+            return value[:, :, None, None] if keep else value
+        args, kwargs = map_aggregate((args, kwargs), lambda a: a.whole() if isinstance(a, Region) else a)
+        return self._whole(node, args, kwargs)
+
+    def _pointwise(self, node: fx.Node) -> bool:
+        if node.op == "call_module":
+            module = self.modules[str(node.target)]
+            normal = isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+            return normal or isinstance(module, _POINTWISE_MODULES)
+        if node.op == "call_method":
+            return node.target in _POINTWISE_METHODS
+        return node.target in _POINTWISE_FUNCTIONS
+
+
+class Around:
+    """One image with all its activations remembered: asks what changes when a window of it changes."""
+
+    def __init__(self, fast: Fast, image: torch.Tensor) -> None:
+        self.fast = fast
+        self.image = Ground(image[None])
+        self.base: dict[fx.Node, Any] = {}
+        with evaluating(fast.model), torch.inference_mode():
+            whole = image[None].contiguous(memory_format=torch.channels_last)
+            if fast.graph is None:
+                self.logits = fast(whole)
+                return
+            self.logits = fast._run(whole, remember=self.base)
+        for node, value in self.base.items():
+            if isinstance(value, torch.Tensor) and value.ndim == 4:
+                self.base[node] = Ground(value)
+
+    def windows(self, windows: torch.Tensor, tops: np.ndarray, lefts: np.ndarray) -> torch.Tensor:
+        """N K: logits for the image with each of the windows N C h w written at (top, left)."""
+        with evaluating(self.fast.model), torch.inference_mode():
+            region = Region(self.image, windows.contiguous(memory_format=torch.channels_last), tops, lefts)
+            if self.fast.graph is None:
+                return self.fast(region.whole())
+            return cast(torch.Tensor, self.fast._run(region, base=self.base))
+
+
+def slid(slide: Slide, region: Region, base: Ground) -> Region:
+    """A sliding operation on windows: crop what they need from the remembered map, write them in, slide."""
+    if region.full:
+        return Region(base, slide.apply(region.window, slide.padding), *_origin(region))
+    tops, height = slide.reach(region.tops, region.height, 0, base.height)
+    lefts, width = slide.reach(region.lefts, region.width, 1, base.width)
+    first_row, first_column = tops * slide.stride[0], lefts * slide.stride[1]
+    extents = slide.extent(height, 0), slide.extent(width, 1)
+    crop = region.base.windows(first_row, extents[0], first_column, extents[1], slide.padding, slide.fill)
+    paste(crop, region, region.tops + slide.padding[0] - first_row, region.lefts + slide.padding[1] - first_column)
+    return Region(base, slide.apply(crop.permute(0, 3, 1, 2), (0, 0)), tops, lefts)
+
+
+def _origin(region: Region) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros_like(region.tops), np.zeros_like(region.lefts)
+
+
+def _mean_by_difference(region: Region) -> torch.Tensor:
+    """N C: the average of the whole map, from the remembered average and what the windows change."""
+    ground = region.base
+    before = ground.windows(region.tops, region.height, region.lefts, region.width)
+    change = region.window.sum((2, 3)) - before.sum((1, 2))
+    return ground.maps.mean((2, 3)) + change / (ground.height * ground.width)
+
+
+def _joined(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[np.ndarray, np.ndarray]] | None:
+    """The operands of an operation place by place, cut to one common window; None if one of them varies in space."""
+    operands = [*args, *kwargs.values()]
+    regions = [operand for operand in operands if isinstance(operand, Region)]
+    if len({(region.base.height, region.base.width) for region in regions}) > 1:
+        return None
+    for operand in operands:
+        if isinstance(operand, torch.Tensor) and operand.ndim > 0:
+            if operand.ndim < 3 or operand.shape[-1] != 1 or operand.shape[-2] != 1 or operand.ndim > 4:
+                return None
+            if operand.ndim == 4 and operand.shape[0] != 1:
+                return None  # one factor a copy (squeeze and excitation) changes the whole map, not the window alone
+    ground = regions[0].base
+    tops, tall = _hull([(region.tops, region.height) for region in regions], ground.height)
+    lefts, broad = _hull([(region.lefts, region.width) for region in regions], ground.width)
+
+    def cut(operand: Any) -> Any:
+        return operand.widened(tops, tall, lefts, broad).window if isinstance(operand, Region) else operand
+
+    return tuple(map(cut, args)), {key: cut(value) for key, value in kwargs.items()}, (tops, lefts)
+
+
+def _hull(spans: Sequence[tuple[np.ndarray, int]], limit: int) -> tuple[np.ndarray, int]:
+    low = np.min([low for low, _ in spans], axis=0)
+    high = np.max([low + size for low, size in spans], axis=0)
+    size = int((high - low).max())
+    return np.clip(low, 0, limit - size), size
+
+
+def _even_padding(conv: nn.Conv2d) -> bool:
+    """Zeros, as many before as behind ("same" with an even kernel pads one more behind)."""
+    odd = any(d * (k - 1) % 2 for k, d in zip(conv.kernel_size, conv.dilation, strict=True))
+    return conv.padding_mode == "zeros" and not (conv.padding == "same" and odd)
+
+
+def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+    )
+    return weight.detach(), bias.detach()
+
+
+def _pool_module(node: fx.Node) -> nn.Module | None:
+    """The module that stands for a call of a pooling function with plain settings."""
+    kinds: dict[Any, type[nn.Module]] = {F.max_pool2d: nn.MaxPool2d, F.avg_pool2d: nn.AvgPool2d}
+    if node.op != "call_function" or node.target not in kinds or len(node.all_input_nodes) != 1:
+        return None
+    return kinds[node.target](*node.args[1:], **node.kwargs)
+
+
+def _pooling(module: nn.Module | None) -> Slide | None:
+    """The geometry of a pooling whose padding can be written down as a number; None for any other module."""
+    if isinstance(module, nn.MaxPool2d) and not module.ceil_mode and not module.return_indices:
+        kernel, dilation = _pair(module.kernel_size), _pair(module.dilation)
+        stride, padding = _pair(module.stride or module.kernel_size), _pair(module.padding)
+        return Slide(
+            kernel, stride, padding, dilation, float("-inf"), lambda x, p: F.max_pool2d(x, kernel, stride, p, dilation)
+        )
+    if isinstance(module, nn.AvgPool2d) and not module.ceil_mode and module.divisor_override is None:
+        kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+        if module.count_include_pad or padding == (0, 0):
+            return Slide(kernel, stride, padding, (1, 1), 0.0, lambda x, p: F.avg_pool2d(x, kernel, stride, p))
+    return None
+
+
+def _global_mean(
+    node: fx.Node, modules: dict[str, nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> bool | None:
+    """Is it the average over all places, and does it keep the two dimensions? None: it is something else."""
+    if node.op == "call_module":
+        module = modules[str(node.target)]
+        ones = isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size in (1, (1, 1))
+        return True if ones else None
+    if node.target is F.adaptive_avg_pool2d:
+        return True if (kwargs.get("output_size") or args[1]) in (1, (1, 1), [1, 1]) else None
+    if node.target in (torch.mean, "mean"):
+        dims = kwargs.get("dim", args[1] if len(args) > 1 else None)
+        if isinstance(dims, (tuple, list)) and set(dims) in _GLOBAL:
+            return bool(kwargs.get("keepdim", args[2] if len(args) > 2 else False))
+    return None
+
+
+def _asks_shape(node: fx.Node) -> bool:
+    if node.op == "call_method":
+        return node.target == "size"
+    return node.target is getattr and node.args[1] == "shape"
+
+
+def _overwrites(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return bool(getattr(modules[str(node.target)], "inplace", False))
+    if node.op == "call_method":
+        return str(node.target).endswith("_") and not str(node.target).endswith("__")
+    return node.target in _IN_PLACE_FUNCTIONS or bool(node.kwargs.get("inplace", False))
+
+
+def _flat(args: Iterable[Any]) -> Iterable[Any]:
+    for arg in args:
+        if isinstance(arg, (tuple, list)):
+            yield from _flat(arg)
+        else:
+            yield arg
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
