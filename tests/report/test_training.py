@@ -107,8 +107,8 @@ def test_everything_a_reader_asks_for_is_there(page: Page) -> None:
         "photos-1", "samples correctly", "How it learned", "The weights of epoch 8 were kept", "What it gets wrong",
         "Most often confused", "Are its probabilities honest?", "Class by class", "Worst mistakes", "The data",
         "300 for train", "photos/broken.jpg", "truncated", "left out", "The net: resnet20", "1,082 parameters",
-        "16×32×32", "The recipe", "the default for this net", "flip, crop", "Do it again", "hubel train photos/ --epochs 8",
-        "training 1 min 15 s", "3.11",
+        "16×32×32", "The recipe", "the default for this net", "flip, crop", "Do it again",
+        "hubel train photos/ --epochs 8", "training 1 min 15 s", "3.11",
     ):  # fmt: skip
         assert words in page.text, words
 
@@ -149,8 +149,8 @@ def test_no_name_can_become_markup() -> None:
                 title=EVIL, class_names=names, evaluation=evaluation, stopped=EVIL, model=EVIL, command=EVIL,
                 recipe={EVIL: {EVIL: EVIL}}, reasons={EVIL: EVIL}, environment={EVIL: EVIL}, data={EVIL: EVIL},
                 splits={EVIL: 3}, class_counts={EVIL: [1] * 4}, problems=[Problem(EVIL, EVIL, EVIL)],
-                timing={EVIL: 1.0}, layers=[LayerRow(EVIL, EVIL, (1,), 1)], contact_labels=[0] * 6, contact_caption=EVIL,
-                mistake_images={0: safe.contact_sheet[0]},
+                timing={EVIL: 1.0}, layers=[LayerRow(EVIL, EVIL, (1,), 1)], contact_labels=[0] * 6,
+                contact_caption=EVIL, mistake_images={0: safe.contact_sheet[0]},
             )
         )
     )  # fmt: skip
