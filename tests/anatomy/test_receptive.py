@@ -15,7 +15,7 @@ from hubel.errors import UnknownName, UsageError
 
 
 def support(net: nn.Module, size: int, unit: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Rows and columns (first, last + 1) of the pixels on which one unit's gradient is not zero; None if there are none.
+    """Rows and columns (first, last + 1) of the pixels on which one unit's gradient is not zero; None if none.
 
     All weights are positive and the input is, so nothing cancels and no ReLU closes; averages stand in for maxima.
     """
@@ -207,4 +207,4 @@ def test_windows_of_units_that_see_only_padding_are_empty() -> None:
     seen = field(nn.Sequential(nn.ZeroPad2d(3), nn.Conv2d(1, 1, 1)), (1, 4, 4), "1")
     (top, bottom), _ = seen.window(0, 5)
     assert bottom <= top
-    assert np.all(seen.first[0].ravel()[3:7] == np.arange(4))
+    assert np.all(seen.first[0][0, 0, 3:7, 4] == np.arange(4))

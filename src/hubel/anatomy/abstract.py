@@ -4,19 +4,19 @@
 ...     net = nn.Linear(1_000_000, 1_000_000)
 >>> net.weight.device, net.weight.numel()
 (device(type='meta'), 1000000000000)
+>>> build(lambda: nn.Linear(2, 3)).weight.device
+device(type='meta')
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-
-__all__ = ["nn", "skeleton"]
 
 
 class _Skeleton(TorchDispatchMode):
@@ -44,3 +44,15 @@ def skeleton() -> Iterator[None]:
     """Inside the block, every module is built without weights."""
     with torch.device("meta"), _Skeleton():
         yield
+
+
+def build(make: Callable[[], nn.Module]) -> nn.Module:
+    """The net that `make` makes, without weights if it can be.
+
+    A constructor that computes with numbers (a table of rotations, say) has to be given real ones.
+    """
+    try:
+        with skeleton():
+            return make()
+    except (NotImplementedError, RuntimeError):
+        return make()

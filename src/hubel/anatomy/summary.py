@@ -8,10 +8,9 @@
 2 MaxPool2d 32x26x26 2x2 s2 32x13x13 21.12 0 0 4
 3 Flatten 32x13x13  5408 21.12 0 0 4
 4 Linear 5408 10 10 0.04 54,090 54.1k 28
->>> print(table.to_json()[:31])
+>>> print(table.to_json()[:26])
 {
  "model": "Sequential",
- "i
 """
 
 from __future__ import annotations

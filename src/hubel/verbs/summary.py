@@ -10,7 +10,7 @@ from torch import nn
 
 from hubel import checkpoint
 from hubel.anatomy import memory as bytes_bench
-from hubel.anatomy.abstract import skeleton
+from hubel.anatomy.abstract import build
 from hubel.anatomy.graph import Input
 from hubel.anatomy.memory import Fit, Memory
 from hubel.anatomy.summary import CONVENTIONS, Row, summarise
@@ -55,14 +55,17 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
         return classifier.model, input or (spec.in_chans, *spec.img_size), f"{spec.architecture} ({name})"
     entry = card(name)
     shape = input
+    if shape is None and entry.img_size is None:
+        shape = (entry.in_chans,)
     if shape is None:
         size = entry.img_size or 224
         shape = (entry.in_chans, *((size, size) if isinstance(size, int) else size))
-    if not (len(shape) == 3 and all(isinstance(side, int) for side in shape)):
+    sides = tuple(side for side in shape if isinstance(side, int)) if isinstance(shape, tuple) else ()
+    if len(sides) not in (1, 3) or len(sides) != len(shape):
         raise UsageError(f"{name!r} takes one image, got {shape!r}", hint="give channels x height x width: 3x224x224")
-    channels, height, width = (int(side) for side in shape)  # type: ignore[arg-type]
-    with skeleton():
-        net = create_model(name, in_chans=channels, img_size=(height, width))
+    net = build(
+        lambda: create_model(name, in_chans=sides[0], img_size=(sides[1], sides[2]) if len(sides) == 3 else None)
+    )
     return net, shape, name
 
 
@@ -78,9 +81,9 @@ def summary(
     `target`: any torch module, a name ("resnet50"), a layer list ("my-net.yaml") or a run ("runs/photos-1"); `input`:
     C H W without the batch (None: what the net was made for); `convention`: "mac" or "flop".
 
-    >>> table = summary("lenet5", (1, 32, 32))
+    >>> table = summary("mnist_cnn")
     >>> table.params, table.rows[0].output
-    (60000, (6, 28, 28))
+    (34826, (32, 26, 26))
     """
     net, shape, name = model_of(target, input)
     table = summarise(net, shape, batch=batch, convention=convention, name=name)
