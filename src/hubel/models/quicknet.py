@@ -90,7 +90,9 @@ def start_as_identity(conv: nn.Conv2d) -> None:
 
 
 def quicknet(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], width: float = 1.0, dropout: float = 0.0
+    *, num_classes: int, in_chans: int, img_size: tuple[int, int], width: float | None = None, dropout: float = 0.0
 ) -> QuickNet:
-    """The default net; `width` scales the maps of all groups."""
+    """The default net; `width` scales the maps of all groups (None: 1, and 0.5 below 16 pixels, which hold less)."""
+    if width is None:
+        width = 0.5 if min(img_size) < 16 else 1.0
     return QuickNet(num_classes, in_chans, min(img_size), width, dropout)

@@ -30,7 +30,7 @@ class Facts:
 
 # Samples seen in a whole run at which accuracy flattens out for nets of this size, and the bounds on epochs around it.
 SEEN = 400_000
-FEWEST_EPOCHS, MOST_EPOCHS = 8, 60
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 
 
 def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
@@ -41,7 +41,7 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     ...                accelerator=False)
     >>> full, reasons = complete(compose({"data": "digits", "lr": 0.01}), digits)
     >>> full.model.model, full.train.epochs, full.optimizer.lr
-    ('quicknet', 60, 0.01)
+    ('quicknet', 40, 0.01)
     >>> reasons["model"]
     'fast, and accurate from scratch'
     """

@@ -186,10 +186,10 @@ def report(
 
 
 STOPPED = {
-    "epochs": "all epochs of the recipe were done",
-    "time": "the time allowed was used up",
-    "target": "the target accuracy was reached on the validation split",
-    "patience": "the validation result had not improved for as long as the recipe waits",
+    "epochs": "All epochs of the recipe were done.",
+    "time": "The time allowed was used up.",
+    "target": "The target accuracy was reached on the validation split.",
+    "patience": "The validation result had not improved for as long as the recipe waits.",
 }
 
 
