@@ -362,7 +362,8 @@ for name, function, kind, title, example, formula, source, rows in (
     AUGMENTATIONS.add(
         name,
         Augmentation(
-            title=title, build=function, formula=formula, source=source, rows=rows, kind=cast("Kind", kind), example=example,
+            title=title, build=function, formula=formula, source=source, rows=rows,
+            kind=cast("Kind", kind), example=example,
             note=(function.__doc__ or "").strip().splitlines()[0],
         ),
     )  # fmt: skip
