@@ -95,19 +95,19 @@ def _unwrapped(root: str) -> str:
     """The folder itself, or the only folder in it that matters: archives often unpack to photos/photos/cat."""
     for _ in range(3):
         try:
-            entries = [entry for entry in os.scandir(root) if not _ignored(entry.name)]
+            entries = _listing(root)
         except OSError as error:
             raise DataError(f"cannot read the folder {root}: {error.strerror}", hint="check its permissions") from None
-        folders = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         if len(folders) != 1 or any(_is_picture_name(entry.name) for entry in entries):
             return root
         try:
-            nested = any(entry.is_dir(follow_symlinks=False) for entry in os.scandir(folders[0].path))
+            nested = any(entry.is_dir(follow_symlinks=False) for entry in _listing(folders[0]))
         except OSError:
             return root
         if not nested:
             return root
-        root = folders[0].path
+        root = folders[0]
     return root
 
 
@@ -166,11 +166,15 @@ _LINK = "links are not followed; put the file itself here"
 
 def _entries(folder: str, prefix: str, found: _Found) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(folder) as entries:
-            return sorted((e for e in entries if not _ignored(e.name)), key=lambda e: e.name)
+        return _listing(folder)
     except OSError as error:
         found.problems.append(Problem(prefix or ".", "unreadable", (error.strerror or str(error)).lower()))
         return []
+
+
+def _listing(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not _ignored(entry.name)), key=lambda entry: entry.name)
 
 
 def _ignored(name: str) -> bool:

@@ -198,8 +198,8 @@ def _foreign(data: bytes, error: Exception) -> tuple[str, str]:
 
 
 def _printable(data: bytes) -> str:
-    text = data.decode("ascii", "replace")
-    return repr(text) if text.isprintable() and "\ufffd" not in text else f"bytes {data[:8].hex(' ')}"
+    text = data.decode("ascii", "replace").split("\n")[0].rstrip()
+    return repr(text) if text.isprintable() and "\ufffd" not in text else f"the bytes {data[:8].hex(' ')}"
 
 
 def _check_length(data: bytes, form: str) -> None:
@@ -241,8 +241,6 @@ SMALL = 1 << 16
 def _load_jpeg(picture: Image.Image, data: bytes, preprocessing: Preprocessing | None) -> None:
     """Decode, at a fraction of the size where that is ample, and refuse a file whose picture data stops early."""
     sequential, end = _jpeg_layout(data)
-    if end < 0:
-        raise BadPicture("truncated", "the end marker is missing")
     if sequential and len(picture.tile) == 1 and picture.tile[0].codec_name == "jpeg":
         # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
         side = 2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0
@@ -290,38 +288,50 @@ def _attempt(picture: Image.Image, data: bytes, colour: int) -> Image.Image:
 
 
 def _jpeg_layout(data: bytes) -> tuple[bool, int]:
-    """(is it one sequential scan of all components?, offset of the first picture's end marker or -1).
+    """(is it one sequential scan of all components?, offset of the first picture's end marker).
 
     Walks the segments (ITU-T T.81, annex B), so end markers inside thumbnails, of a second picture, or in what follows
-    the picture are not mistaken for this picture's own.
+    the picture are not mistaken for this picture's own. Raises BadPicture when there is no end marker, or when a
+    progressive file ends before its scans have refined every coefficient they began.
     """
-    at, components, scans, sequential = 2, 0, 0, False
+    at, components, scans, frame = 2, 0, 0, 0
+    missing_bits: dict[tuple[int, int], int] = {}  # (component, first coefficient) -> bits still to come
     while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            following = data.find(b"\xff", at)
-            if following < 0:
-                return False, -1
-            at = following
-            continue
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
+        marker = data[at + 1] if data[at] == 0xFF else -1
+        if marker == -1:  # rubbish between segments, which decoders skip
+            at = max(data.find(b"\xff", at), 0) or len(data)
+        elif marker == 0xFF:  # a fill byte
             at += 1
         elif marker == 0xD9:
-            return sequential and scans == 1, at
-        elif marker == 0x01 or 0xD0 <= marker <= 0xD8 or marker == 0:
+            break
+        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # no length follows
             at += 2
         else:
-            length = int.from_bytes(data[at + 2 : at + 4])
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 < len(data):
-                sequential, components = marker in (0xC0, 0xC1), data[at + 9]
-            at += 2 + length
-            if marker == 0xDA:
+            segment = data[at + 4 : at + 2 + int.from_bytes(data[at + 2 : at + 4])]
+            at += 4 + len(segment)
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) > 5:
+                frame, components = marker, segment[5]
+            elif marker == 0xDA and len(segment) > 3:
                 scans += 1
-                sequential = sequential and data[at - length + 2 : at - length + 3] == bytes([components])
+                if frame == 0xC2:
+                    for component in segment[1 : 1 + 2 * segment[0] : 2]:
+                        missing_bits[component, segment[-3]] = segment[-1] & 15
+                elif segment[0] != components:
+                    frame = 0
                 found = _NEXT_MARKER.search(data, at)
-                if found is None:
-                    return False, -1
-                at = found.start()
-    if data[at : at + 2] == b"\xff\xd9":
-        return sequential and scans == 1, at
-    return False, -1
+                at = found.start() if found else len(data)
+    if data[at : at + 2] != b"\xff\xd9":
+        raise BadPicture("truncated", "the end marker is missing")
+    if _unrefined(missing_bits):
+        raise BadPicture("truncated", "the last scans of the progressive picture are missing")
+    return scans == 1 and frame in (0xC0, 0xC1), at
+
+
+def _unrefined(missing_bits: dict[tuple[int, int], int]) -> bool:
+    # Encoders cut the coefficients into other bands when they refine, but never leave a component behind as a whole:
+    # its last scan of the DC coefficient, and one of its scans of the others, must have brought the last bit.
+    last_bit: dict[tuple[int, bool], int] = {}
+    for (component, first), bits in missing_bits.items():
+        band = component, first > 0
+        last_bit[band] = min(bits, last_bit.get(band, bits))
+    return any(last_bit.values())

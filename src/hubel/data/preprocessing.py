@@ -172,6 +172,8 @@ def to_channels(picture: Image.Image, channels: int) -> Image.Image:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         picture = Image.alpha_composite(white, layer).convert("RGB")
+    elif mode in ("LAB", "HSV", "RGBX"):  # from these Pillow has no straight way to grey
+        picture = picture.convert("RGB")
     return picture if picture.mode == wanted else picture.convert(wanted)
 
 

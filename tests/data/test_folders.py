@@ -1,0 +1,212 @@
+"""T20: folders as they really are. Nothing hangs, nothing outside is read, nothing is left out unnamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data.pictures import classes, encoded, scene, tree
+from hubel.data.folders import open_folder
+from hubel.data.manifest import Manifest
+from hubel.data.scan import scan
+from hubel.errors import DataError
+
+PICTURE = encoded(scene(0, 8, 8), "PNG")
+
+
+def problems(manifest: Manifest) -> dict[str, str]:
+    return {problem.path: problem.kind for problem in manifest.problems}
+
+
+def test_classes_are_the_folders_at_the_top_and_nested_ones_belong_to_them(tmp_path: Path) -> None:
+    tree(tmp_path, dict.fromkeys(("cat/1.png", "cat/b/2.PNG", "cat/b/c/3.JpEg", "dog/a/1.png"), PICTURE))
+    manifest = open_folder(tmp_path)
+    assert manifest.class_names == ("cat", "dog")
+    assert manifest.paths == ("cat/1.png", "cat/b/2.PNG", "cat/b/c/3.JpEg", "dog/a/1.png")
+    assert manifest.labels.tolist() == [0, 0, 0, 1]
+    assert manifest.given_split.tolist() == [""] * 4
+    assert manifest.problems == ()
+
+
+@pytest.mark.parametrize(("train", "val", "test"), [("train", "val", "test"), ("Training", "VALIDATION", "testing")])
+def test_train_val_and_test_folders_are_given_splits(tmp_path: Path, train: str, val: str, test: str) -> None:
+    tree(tmp_path, {f"{part}/{name}/1.png": PICTURE for part in (train, val, test) for name in ("cat", "dog")})
+    manifest = open_folder(tmp_path)
+    assert manifest.class_names == ("cat", "dog")
+    assert manifest.given_split.tolist() == ["train", "train", "val", "val", "test", "test"]
+
+
+def test_a_class_that_a_split_lacks_moves_no_other_class(tmp_path: Path) -> None:
+    names = [f"{part}/{name}/1.png" for part, names in (("train", "abcd"), ("test", "acd")) for name in names]
+    manifest = open_folder(tree(tmp_path, dict.fromkeys(names, PICTURE)))
+    assert manifest.paths is not None
+    for path, label in zip(manifest.paths, manifest.labels, strict=True):
+        assert manifest.class_names[label] == path.split("/")[1]
+
+
+def test_folders_named_train_and_bus_are_classes(tmp_path: Path) -> None:
+    manifest = open_folder(tree(tmp_path, {"train/1.png": PICTURE, "bus/1.png": PICTURE}))
+    assert manifest.class_names == ("bus", "train")
+
+
+def test_an_archive_that_unpacked_into_a_folder_of_its_own_is_no_class(tmp_path: Path) -> None:
+    manifest = open_folder(tree(tmp_path, {"photos/cat/1.png": PICTURE, "photos/dog/1.png": PICTURE, "README": b""}))
+    assert manifest.class_names == ("cat", "dog")
+
+
+def test_hidden_files_and_litter_are_passed_over_in_silence(tmp_path: Path) -> None:
+    names = (
+        "cat/1.png",
+        "dog/1.png",
+        ".git/x.png",
+        "cat/.2.png",
+        "dog/Thumbs.db",
+        "__MACOSX/cat/1.png",
+        "cat/.DS_Store",
+    )
+    manifest = open_folder(tree(tmp_path, dict.fromkeys(names, PICTURE)))
+    assert manifest.paths == ("cat/1.png", "dog/1.png")
+    assert manifest.problems == ()
+
+
+def test_everything_odd_is_named(tmp_path: Path) -> None:
+    outside = tree(tmp_path / "outside", {"secret.png": PICTURE})
+    root = classes(tmp_path / "root", {"cat": 2, "dog": 2})
+    tree(root, {"dog/notes.txt": b"words", "loose.png": PICTURE})
+    (root / "empty").mkdir()
+    (root / "cat" / "linked.png").symlink_to(outside / "secret.png")
+    (root / "cat" / "loop").symlink_to(root)
+    (root / "escape").symlink_to(outside)
+    os.mkfifo(root / "cat" / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        place = os.getcwd()
+        os.chdir(root / "cat")  # a socket's path is short by law
+        try:
+            server.bind("s.png")
+        finally:
+            os.chdir(place)
+    manifest = open_folder(root)
+    assert len(manifest) == 4
+    assert problems(manifest) == {
+        "cat/linked.png": "link", "cat/loop": "link", "escape": "link", "cat/pipe.png": "special file",
+        "cat/s.png": "special file", "dog/notes.txt": "not an image", "empty": "empty class",
+        "loose.png": "outside a class",
+    }  # fmt: skip
+
+
+def test_a_file_that_turns_into_a_pipe_after_the_listing_does_not_hang_the_scan(tmp_path: Path) -> None:
+    manifest = open_folder(classes(tmp_path / "root", {"cat": 2, "dog": 2}))
+    (tmp_path / "root/cat/000.png").unlink()
+    os.mkfifo(tmp_path / "root/cat/000.png")
+    found = scan(manifest, cache_dir=tmp_path / "cache")
+    assert [(p.path, p.kind) for p in found.problems if p.left_out] == [("cat/000.png", "special file")]
+
+
+def test_classes_that_differ_in_capitals_stay_apart_and_are_mentioned(tmp_path: Path) -> None:
+    manifest = open_folder(tree(tmp_path, {"Cat/1.png": PICTURE, "cat/1.png": PICTURE, "dog/1.png": PICTURE}))
+    assert manifest.class_names == ("Cat", "cat", "dog")
+    assert problems(manifest) == {"cat": "class names"}
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "no pictures, it is empty"),
+        (["1.png", "2.png"], "2 pictures, but none in a class folder"),
+        (["cat/1.png", "cat/2.png"], "one only: 'cat'"),
+        (["cat/1.txt"], "no pictures; 1 other files"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_with_a_way_out(tmp_path: Path, files: list[str], words: str) -> None:
+    with pytest.raises(DataError, match=words) as error:
+        open_folder(tree(tmp_path, dict.fromkeys(files, PICTURE)))
+    assert "class in a folder of its own" in error.value.hint
+
+
+NAMES = st.one_of(
+    st.text(alphabet=string.ascii_letters + " .-_\n\t\"'`$;&*?[]", min_size=1, max_size=12),
+    st.text(min_size=1, max_size=12),
+    st.sampled_from(
+        ["-rf", "\u202etxt.exe", "a" * 200, "CON", "train", "..x", "x..", "é", "e\u0301", "\x7f", "\udcff\udcfe"]
+    ),
+)
+
+
+KINDS = ["picture", "empty", "link", "fifo", "folder"]
+
+
+def usable(name: str) -> bool:
+    try:
+        encoded_name = os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return name not in (".", "..") and "/" not in name and "\0" not in name and len(encoded_name) < 230
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        NAMES.filter(usable),
+        st.lists(st.tuples(NAMES.filter(usable), st.sampled_from(KINDS)), max_size=4),
+        max_size=5,
+    )
+)  # fmt: skip
+def test_generated_trees_get_a_manifest_or_a_typed_refusal(
+    tmp_path_factory: pytest.TempPathFactory, layout: dict[str, list[tuple[str, str]]]
+) -> None:
+    root = tmp_path_factory.mktemp("tree")
+    outside = tree(root.parent / f"{root.name}-outside", {"secret.png": PICTURE})
+    for folder, entries in layout.items():
+        (root / folder).mkdir(exist_ok=True)
+        for name, kind in entries:
+            path = root / folder / f"{name}.png"
+            if os.path.lexists(path):
+                continue
+            if kind == "picture":
+                path.write_bytes(PICTURE)
+            elif kind == "empty":
+                path.write_bytes(b"")
+            elif kind == "link":
+                path.symlink_to(outside / "secret.png")
+            elif kind == "fifo":
+                os.mkfifo(path)
+            else:
+                path.mkdir()
+    try:
+        manifest = open_folder(root)
+    except DataError:
+        return
+    assert manifest.paths is not None
+    assert len(set(manifest.paths)) == len(manifest) > 0
+    listed = {
+        f"{folder}/{path.name}" for folder in layout for path in (root / folder).iterdir()
+        if path.is_file() and not path.is_symlink() and not path.name.startswith(".") and not folder.startswith(".")
+    }  # fmt: skip
+    assert {p for p in manifest.paths if p.count("/") == 1} <= listed
+    assert all(name.isprintable() for name in manifest.class_names)
+    assert manifest.digest == open_folder(root).digest
+
+
+def state(root: Path) -> str:
+    parts = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        about = path.lstat()
+        parts.update(f"{path} {about.st_mtime_ns} {about.st_mode} {about.st_size}".encode("utf-8", "surrogateescape"))
+        if path.is_file():
+            parts.update(path.read_bytes())
+    return parts.hexdigest()
+
+
+def test_the_data_folder_is_never_written_to(tmp_path: Path) -> None:
+    root = classes(tmp_path / "root", {"cat": 3, "dog": 3})
+    tree(root, {"cat/cut.jpg": encoded(scene(3))[:300], "dog/words.jpg": b"words"})
+    before = state(root)
+    scan(open_folder(root), cache_dir=tmp_path / "cache")
+    assert state(root) == before
