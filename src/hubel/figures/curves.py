@@ -17,14 +17,15 @@ def curves(
     title: str,
     x_label: str = "epoch",
     share: bool = False,
+    steep: bool = True,
     mark: float | None = None,
     width: int = 340,
     height: int = 240,
 ) -> Figure:
     """Lines with a name each; NaN is a gap. `x`: positions, else 1, 2, 3, …; `share`: values 0..1, shown in per cent.
 
-    `mark`: an x position to point out, for example the epoch whose weights were kept. Values that span more than two
-    orders of magnitude get a logarithmic axis.
+    `mark`: an x position to point out, for example the epoch whose weights were kept. With `steep`, values
+    that span more than two orders of magnitude get a logarithmic axis.
 
     >>> curves({"training": [0.9, 0.5], "validation": [1.0, 0.7]}, title="loss").kind
     'svg'
@@ -42,7 +43,7 @@ def curves(
         every = np.concatenate([values[np.isfinite(values)] for values in known.values()] or [np.zeros(0)])
         if share:
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
-        elif len(every) and every.min() > 0 and every.max() > 100 * every.min():
+        elif steep and len(every) and every.min() > 0 and every.max() > 100 * every.min():
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.yaxis.set_minor_formatter(NullFormatter())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
@@ -33,7 +34,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=drawn, duration=duration, percent=percent)
+    environment.filters.update(figure=drawn, duration=duration, percent=percent, written=written)
     environment.globals["style"] = Markup(_source("page.css"))  # noqa: S704 - our own file
     environment.globals["script"] = Markup(_source("page.js"))  # noqa: S704 - our own file
     environment.globals["script_hash"] = script_hash(_source("page.js"))
@@ -70,3 +71,22 @@ def drawn(figure: Figure, css_class: str = "") -> Markup:
     return Markup(
         '<img src="data:image/{};base64,{}" alt="{}" width="{}" height="{}" class="{}" loading="lazy">'
     ).format(figure.kind, data, figure.alt, figure.width, figure.height, css_class)
+
+
+def written(value: object, *, grouped: bool = True) -> str:
+    """A fact as a person writes it; a setting (`grouped` false) as it is typed.
+
+    >>> written(60000), written(60000, grouped=False), written(0.05), written(None), written({"k": 2})
+    ('60,000', '60000', '0.05', '–', 'k=2')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={v}" for k, v in value.items()) or "none"
+    if isinstance(value, int) and grouped:
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

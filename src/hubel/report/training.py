@@ -19,7 +19,7 @@ from hubel.figures.images import picture
 from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
-from hubel.report.page import page
+from hubel.report.page import page, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         verdict=verdict,
         tiles=_tiles(report, parameters),
         drawings=figures(report) if drawings is None else drawings,
-        count_titles=[split for split in report.class_counts if not _tested(report, split)],
+        count_titles=[_SPOKEN.get(split, split) for split in report.class_counts if not _tested(report, split)],
         classes=_classes(report),
         mistakes=_mistakes(report),
         contact=_contact(report),
@@ -119,6 +119,9 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
     )
+
+
+_SPOKEN = {"train": "training", "val": "validation"}
 
 
 def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, str, str]]:
@@ -147,7 +150,8 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
     >>> list(figures(TrainingReport(title="t", history=[{"train_loss": 2.0}, {"train_loss": 1.0}])))
     ['loss']
     """
-    found = {}
+    found: dict[str, Figure] = {}
+    mark = report.best_epoch
     for name, title, lines in (
         ("loss", "Loss", {"training": "train_loss", "validation": "val_loss"}),
         ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
@@ -156,7 +160,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         series = {line: _column(report.history, key) for line, key in lines.items()}
         series = {line: values for line, values in series.items() if any(map(math.isfinite, values))}
         if series and len(report.history) > 1:
-            found[name] = curves(series, title=title, share=name == "accuracy", mark=report.best_epoch)
+            found[name] = curves(series, title=title, share=name == "accuracy", steep=name == "loss", mark=mark)
     e = report.evaluation
     if isinstance(e, Evaluation):
         c = e.calibration
@@ -229,11 +233,11 @@ def _contact(report: TrainingReport) -> list[Figure]:
 
 def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
     total = sum(report.splits.values()) or 1
-    return [(name, count, count / total) for name, count in report.splits.items()]
+    return [(_SPOKEN.get(name, name), count, count / total) for name, count in report.splits.items()]
 
 
 def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(section, [(setting, value, why)]) of a flat or a sectioned recipe."""
+    """(section, [(setting, value, why)]) of a flat or a sectioned recipe; settings that are off are left out."""
     flat = {name: value for name, value in recipe.items() if not isinstance(value, Mapping)}
     groups = [("", flat)] if flat else []
     groups += [(name, dict(value)) for name, value in recipe.items() if isinstance(value, Mapping)]
@@ -241,25 +245,14 @@ def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[
         (
             name,
             [
-                (key, _written(value), reasons.get(key, reasons.get(f"{name}.{key}", "")))
+                (key, written(value, grouped=False), reasons.get(key, reasons.get(f"{name}.{key}", "")))
                 for key, value in group.items()
+                if value not in (None, (), [], {})
             ],
         )
         for name, group in groups
         if group
     ]
-
-
-def _written(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k}={v}" for k, v in value.items()) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 __all__ = ["LayerRow", "Problem", "TrainingReport", "figures", "render"]
