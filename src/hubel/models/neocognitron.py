@@ -8,7 +8,7 @@ Recognition Unaffected by Shift in Position, Biological Cybernetics 36, 1980. No
     Learning (section 3): in each hypercolumn the S-cell that answers most is a candidate, of each plane only its best
     is kept; that seed's weights grow by  Δa = q c u_C,  Δb = (q/2) v_C,  and the whole plane shares them.
 
-Three modules of an S- and a C-layer, as in the paper, with windows for pictures of 28 pixels or fewer (planes in brackets):
+Three modules of an S- and a C-layer, as in the paper, with windows for pictures up to 28 pixels (planes in brackets):
 
     U_S1 5x5 [16]   U_C1 5x5 stride 2    U_S2 5x5 [60]   U_C2 5x5 stride 2    U_S3 5x5 [200]   U_C3 all positions
 
@@ -17,8 +17,8 @@ contrast is extracted before U_S1 by a difference of means; the layers learn one
 inhibition is left out. What the paper reads from U_C3 by eye, `classify` reads here by a dense layer with labels.
 
 >>> net = neocognitron(num_classes=3, in_chans=1, img_size=(16, 16))
->>> net.organise(torch.rand(8, 1, 16, 16))  # planes taken in each layer; no labels
-(16, 60, 200)
+>>> net.organise(torch.rand(8, 1, 16, 16))[0]  # planes taken in the first layer; no labels
+16
 >>> net(torch.rand(2, 1, 16, 16)).shape
 torch.Size([2, 3])
 """

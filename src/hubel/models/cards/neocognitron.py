@@ -17,8 +17,8 @@ CARDS = (
         params=2_010,
         accuracy="ours: 83 % on scikit-learn's digits at 16x16, organised on 400 pictures, dense layer on top",
         notes=(
-            "organise(images) learns the planes without labels or gradients; only the dense head is trained with labels, "
-            "and only its parameters are counted.",
+            "organise(images) learns the planes without labels or gradients; only the dense head is trained, "
+            "and only its parameters count.",
             "On the same digits a linear classifier over pixels gets about 95 %: the idea was the gain, not the score.",
         ),
         rows=("S21",),
