@@ -130,7 +130,7 @@ def _class_rows(
     inside = _Found(problems=found.problems)
     _walk(root, folder, inside)
     if not inside.paths:
-        found.problems.append(Problem(folder, "empty class", "no picture in it"))
+        found.problems.append(Problem(folder, "empty class", "no picture in it", left_out=False))
     return [(split, label, path, about) for path, about in zip(inside.paths, inside.stats, strict=True)]
 
 

@@ -25,7 +25,7 @@ class Problem:
     single-image class, duplicate, conflicting labels, imbalance, bad row"""
     reason: str
     left_out: bool = True
-    """False for a warning: the file is used all the same."""
+    """False for a warning: the file is used all the same (or the problem is one of a class)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

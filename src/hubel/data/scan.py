@@ -142,7 +142,7 @@ def _without_empty_classes(manifest: Manifest, problems: list[Problem]) -> Manif
         return manifest
     for name, count in zip(manifest.class_names, counts, strict=True):
         if not count:
-            problems.append(Problem(name, "empty class", "none of its pictures is usable"))
+            problems.append(Problem(name, "empty class", "none of its pictures is usable", left_out=False))
     new = np.cumsum(counts > 0) - 1
     names = tuple(name for name, count in zip(manifest.class_names, counts, strict=True) if count)
     return replace(manifest, labels=new[manifest.labels], class_names=names, _digest=[])
