@@ -1,0 +1,117 @@
+"""`hubel trace`: a formula or a net as a computation graph with numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from hubel.cli.console import note, out
+from hubel.errors import UsageError
+
+if TYPE_CHECKING:
+    from hubel.anatomy.tape import Tape
+
+
+def command(
+    what: Annotated[str, typer.Argument(help='a formula "L = w3*(w1+w2)", or a net: a run, a name, a layer list')],
+    given: Annotated[list[str] | None, typer.Argument(help="w1=-2 w2=5 for a formula; digits:3 for a net")] = None,
+    steps: Annotated[int, typer.Option(help="steps of gradient descent")] = 1,
+    lr: Annotated[float | None, typer.Option(help="learning rate; none: no update")] = None,
+    picture: Annotated[Path | None, typer.Option(help="draw the graph into this SVG file")] = None,
+    seed: Annotated[int, typer.Option(help="of the weights of a fresh net")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="all numbers as JSON")] = False,
+) -> None:
+    """Show every value of a calculation, forward, then backward, then the update."""
+    from hubel.verbs import trace as verb
+
+    values = given or []
+    if not is_formula(what, values):
+        if len(values) != 1:
+            raise UsageError(
+                f"a net needs one sample, got {len(values)}", hint=f"for example: hubel trace {what} digits:3"
+            )
+        tape = verb.net(what, values[0], seed=seed)
+        if as_json:
+            out().print(json.dumps(_plain(dataclasses.asdict(tape))), markup=False, soft_wrap=True)
+        else:
+            print_tape(tape)
+        if picture:
+            _write(picture, verb.drawn_net(tape).data)
+        return
+    if steps > 1 and lr is None:
+        raise UsageError("several steps need a learning rate", hint="for example --lr 0.1")
+    done = verb.formula(what, dict(parse_value(text) for text in values), steps=steps, rate=lr)
+    if as_json:
+        rows = [dataclasses.asdict(step) | {"gradients": step.gradients, "updated": step.updated} for step in done]
+        out().print(json.dumps(rows), markup=False, soft_wrap=True)
+    else:
+        out().print("\n\n".join(step.as_text() for step in done), markup=False, soft_wrap=True)
+    if picture:
+        _write(picture, verb.drawn(done[-1]).data)
+
+
+def is_formula(what: str, values: list[str]) -> bool:
+    """A formula is what has values like w=2 behind it, or signs that no name of a net has.
+
+    >>> is_formula("x*y", []), is_formula("resnet18", ["digits:3"]), is_formula("w", ["w=1"])
+    (True, False, True)
+    """
+    return all("=" in value for value in values) if values else any(sign in what for sign in "=*+(")
+
+
+def parse_value(text: str) -> tuple[str, float]:
+    """ "w1=-2" as a name and a number.
+
+    >>> parse_value("w1=-2")
+    ('w1', -2.0)
+    """
+    name, _, number = text.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise UsageError(f"a value must be NAME=NUMBER, got {text!r}", hint="for example w1=-2") from None
+
+
+def print_tape(tape: Tape) -> None:
+    """One line an operation: what came out, and the gradient that came back."""
+    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    for title, justify in (
+        ("#", "right"), ("operation", "left"), ("module", "left"), ("out", "right"), ("mean", "right"), ("± ", "right"),
+        ("zero", "right"), ("gradient", "right"), ("from", "left"),
+    ):  # fmt: skip
+        grid.add_column(title, justify=justify, no_wrap=True, overflow="ellipsis", max_width=18)  # type: ignore[arg-type]
+    for number, entry in enumerate(tape.notes):
+        grid.add_row(
+            str(number),
+            Text(entry.operation),
+            Text(entry.module),
+            "x".join(map(str, entry.value.shape[1:])) or "1",
+            f"{entry.value.mean:.3g}",
+            f"{entry.value.deviation:.2g}",
+            f"{entry.value.zeros:.0%}" if entry.value.zeros else "",
+            f"{entry.gradient.norm:.3g}" if entry.gradient else "",
+            " ".join(map(str, entry.inputs)),
+        )
+    out().print(Text(f"{tape.model}, loss {tape.loss:.4f}", style="bold"))
+    out().print(grid)
+    note("mean and ± of the values; gradient: length of d loss / d value; from: the lines it was made of")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    note(f"wrote {path}")
