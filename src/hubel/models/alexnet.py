@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from hubel.models.stems import is_small, require
+from hubel.nn.layers import local_response_norm
 
 
 class AlexNet(nn.Module):
@@ -68,16 +69,17 @@ class AlexNet2012(nn.Module):
             stem, side, width = nn.Conv2d(in_chans, 96, 5, padding=2), 1, 1024
         else:
             stem, side, width = nn.Conv2d(in_chans, 96, 11, stride=4, padding=2), 6, 4096
-        self.conv1 = nn.Sequential(stem, nn.ReLU(), response_norm(), nn.MaxPool2d(3, 2))
+        self.conv1 = nn.Sequential(stem, nn.ReLU(), local_response_norm(), nn.MaxPool2d(3, 2))
         self.conv2 = nn.Sequential(
-            nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), response_norm(), nn.MaxPool2d(3, 2)
+            nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), local_response_norm(), nn.MaxPool2d(3, 2)
         )
         self.conv3 = nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU())
         self.conv4 = nn.Sequential(nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU())
         self.conv5 = nn.Sequential(nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2))
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = dense_layers(256 * side * side, width, num_classes, 0.5, dropout_first=True)
-        initialise(self, ones=(self.conv2[0], self.conv4[0], self.conv5[0], self.classifier[1], self.classifier[4]))
+        ones = (self.conv2[0], self.conv4[0], self.conv5[0], self.classifier[1], self.classifier[4])
+        initialise(self, ones, small=small)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.conv1(images)  # B 96 27 27
@@ -132,16 +134,17 @@ def dense_layers(inputs: int, width: int, num_classes: int, dropout: float, *, d
     )  # fmt: skip
 
 
-def response_norm() -> nn.LocalResponseNorm:
-    """Section 3.3 with k = 2, n = 5, alpha = 1e-4, beta = 0.75; torch divides alpha by n, the paper does not."""
-    return nn.LocalResponseNorm(size=5, alpha=5e-4, beta=0.75, k=2.0)
+def initialise(net: nn.Module, ones: tuple[nn.Module, ...], *, small: bool) -> None:
+    """Section 5: weights from N(0, 0.01), biases 1 in the layers `ones` (their ReLUs start active), else 0.
 
-
-def initialise(net: nn.Module, ones: tuple[nn.Module, ...]) -> None:
-    """Section 5: weights from N(0, 0.01), biases 1 in the layers `ones` (their ReLUs start active), else 0."""
+    0.01 suits sums over thousands of inputs; the narrow net for small images would fall silent, and gets He's.
+    """
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.normal_(module.weight, std=0.01)
+            if small:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.normal_(module.weight, std=0.01)
             nn.init.constant_(module.bias, float(module in ones))  # type: ignore[arg-type]
 
 

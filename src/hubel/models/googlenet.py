@@ -32,9 +32,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from hubel.models.alexnet import response_norm
 from hubel.models.inception import ConvBn, Paths, initialise
 from hubel.models.stems import is_small
+from hubel.nn.layers import local_response_norm
 
 # The rows of table 1 that are inception modules, with the letters of its columns.
 TABLE_1 = {
@@ -203,6 +203,6 @@ def inception_v1(
     """The paper's form: 6,998,552 parameters without the auxiliary heads (`aux`), 13,378,280 with them."""
     small = is_small(img_size, stem)
     return GoogLeNet(
-        num_classes=num_classes, in_chans=in_chans, small=small, aux=aux, conv=conv_relu, largest=5, norm=response_norm,
-        dropout=dropout,
+        num_classes=num_classes, in_chans=in_chans, small=small, aux=aux, conv=conv_relu, largest=5,
+        norm=local_response_norm, dropout=dropout,
     )  # fmt: skip

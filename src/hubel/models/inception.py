@@ -56,7 +56,7 @@ def chain(in_maps: int, *steps: tuple[int, Size]) -> nn.Sequential:
 
 
 def initialise(net: nn.Module) -> None:
-    """He's normal initialisation by fan-out for convolutions: it trains from the first step on at any depth."""
+    """He's normal initialisation by fan-in for convolutions: the sizes of the sums stay the same at any depth."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")

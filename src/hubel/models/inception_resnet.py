@@ -118,7 +118,7 @@ class InceptionResNetV2(nn.Module):
 def inception_resnet_v2(
     *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
 ) -> InceptionResNetV2:
-    """Inception-ResNet v2: 55,843,464 parameters; images of up to 64 pixels keep their size through the stem."""
-    small = is_small(img_size, stem)
+    """Inception-ResNet v2: 55,843,464 parameters; images of up to 74 pixels keep their size through the stem."""
+    small = is_small(img_size, stem, up_to=74)
     require("inception_resnet_v2", img_size, 7 if small else 75)
     return InceptionResNetV2(num_classes, in_chans, small, dropout)

@@ -221,6 +221,6 @@ def inception_v3(
     dropout: float = 0.5,
 ) -> InceptionV3:
     """Inception v3: 27,161,264 parameters with its auxiliary head (`aux`), 23,834,568 without."""
-    small = is_small(img_size, stem)
+    small = is_small(img_size, stem, up_to=74)
     require("inception_v3", img_size, 7 if small else 75)
     return InceptionV3(num_classes, in_chans, small, aux, dropout)

@@ -132,7 +132,7 @@ class InceptionV4(nn.Module):
 def inception_v4(
     *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
 ) -> InceptionV4:
-    """Inception v4: 42,679,816 parameters; images of up to 64 pixels keep their size through the stem."""
-    small = is_small(img_size, stem)
+    """Inception v4: 42,679,816 parameters; images of up to 74 pixels keep their size through the stem."""
+    small = is_small(img_size, stem, up_to=74)
     require("inception_v4", img_size, 7 if small else 75)
     return InceptionV4(num_classes, in_chans, small, dropout)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hubel.models.resnet import conv3x3, initialise, stage
+from hubel.models.resnet import Block, conv3x3, initialise, stage
 
 
 class PaddedShortcut(nn.Module):
@@ -61,14 +61,14 @@ class CifarResNet(nn.Module):
     stages = ("layer1", "layer2", "layer3")
     head = "fc"
 
-    def __init__(self, n: int, *, num_classes: int, in_chans: int) -> None:
+    def __init__(self, n: int, *, num_classes: int, in_chans: int, block: Block = ThinBlock) -> None:
         super().__init__()
         self.conv1 = conv3x3(in_chans, 16)
         self.bn1 = nn.BatchNorm2d(16)
         self.relu = nn.ReLU()
-        self.layer1, _ = stage(ThinBlock, 16, 16, n, stride=1)
-        self.layer2, _ = stage(ThinBlock, 16, 32, n, stride=2)
-        self.layer3, _ = stage(ThinBlock, 32, 64, n, stride=2)
+        self.layer1, _ = stage(block, 16, 16, n, stride=1)
+        self.layer2, _ = stage(block, 16, 32, n, stride=2)
+        self.layer3, _ = stage(block, 32, 64, n, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(64, num_classes)
         initialise(self)

@@ -15,15 +15,17 @@ SMALL = 64
 STEMS = ("auto", "full", "small")
 
 
-def is_small(img_size: tuple[int, int], stem: str = "auto") -> bool:
+def is_small(img_size: tuple[int, int], stem: str = "auto", *, up_to: int = SMALL) -> bool:
     """Whether to build the stem for small images: by the short side of H and W, unless `stem` says which.
+
+    A family whose full stem needs more than `SMALL` pixels moves the limit with `up_to`.
 
     >>> is_small((32, 32)), is_small((224, 224)), is_small((32, 32), stem="full")
     (True, False, False)
     """
     if stem not in STEMS:
         raise UsageError(f"stem must be auto, full or small, got {stem!r}", hint="auto goes by the size of the images")
-    return min(img_size) <= SMALL if stem == "auto" else stem == "small"
+    return min(img_size) <= up_to if stem == "auto" else stem == "small"
 
 
 def require(name: str, img_size: tuple[int, int], smallest: int) -> None:

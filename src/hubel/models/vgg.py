@@ -55,7 +55,7 @@ class Vgg(nn.Module):
         side, width = (1, 512) if small else (7, 4096)
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = dense_layers(512 * side * side, width, num_classes, dropout, dropout_first=False)
-        initialise(self)
+        initialise(self, small=small)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.features(images)  # B 512 H/32 W/32
@@ -63,17 +63,21 @@ class Vgg(nn.Module):
         return self.classifier(x)  # B K
 
 
-def initialise(net: nn.Module) -> None:
+def initialise(net: nn.Module, *, small: bool) -> None:
     """He's initialisation for convolutions, N(0, 0.01) for dense layers, biases 0, as torchvision does.
 
-    The paper started its deep nets from a trained configuration A; with this start they need not.
+    The narrow dense layers for small images get He's too. The paper started its deep nets from a trained
+    configuration A; with this start they need not.
     """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=0.01)
+            if small:
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            else:
+                nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)
 
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hubel.models.alexnet import dense_layers, initialise, response_norm
+from hubel.models.alexnet import dense_layers, initialise
 from hubel.models.stems import is_small, require
+from hubel.nn.layers import local_response_norm
 
 
 class ZFNet(nn.Module):
@@ -35,14 +36,14 @@ class ZFNet(nn.Module):
         stride, side, width = (1, 1, 1024) if small else (2, 6, 4096)
         first = nn.Conv2d(in_chans, 96, 7, stride, padding=3 if small else 1)
         second = nn.Conv2d(96, 256, 5, stride, padding=2 if small else 0)
-        self.conv1 = nn.Sequential(first, nn.ReLU(), pool(), response_norm())
-        self.conv2 = nn.Sequential(second, nn.ReLU(), pool(), response_norm())
+        self.conv1 = nn.Sequential(first, nn.ReLU(), pool(), local_response_norm())
+        self.conv2 = nn.Sequential(second, nn.ReLU(), pool(), local_response_norm())
         self.conv3 = nn.Sequential(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU())
         self.conv4 = nn.Sequential(nn.Conv2d(384, 384, 3, padding=1), nn.ReLU())
         self.conv5 = nn.Sequential(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(), pool())
         self.avgpool = nn.AdaptiveAvgPool2d(side)
         self.classifier = dense_layers(256 * side * side, width, num_classes, 0.5, dropout_first=True)
-        initialise(self, ones=())  # section 3: weights of 0.01, biases 0
+        initialise(self, ones=(), small=small)  # section 3: weights of 0.01, biases 0
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.conv1(images)  # B 96 55 55

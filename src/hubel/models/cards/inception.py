@@ -94,7 +94,7 @@ CARDS = (
             "with its heads.",
             "1x7 after 7x1 covers 7x7 with 14 instead of 49 weights a pair of maps; it does not stand for a 5x5.",
             "Training adds 0.3 of the auxiliary loss (forward_all gives its logits).",
-            "Images of up to 64 pixels get a stem that keeps their size.",
+            "Images of up to 74 pixels get a stem that keeps their size.",
         ),
         rows=("S41",),
         tags=("inception", "batch normalisation"),
@@ -113,7 +113,7 @@ CARDS = (
         accuracy="ImageNet top-1 80.0 % (one net, one crop)",
         notes=(
             "It has no residual connections, as is sometimes said: those are in Inception-ResNet, from the same paper.",
-            "Images of up to 64 pixels get a stem that keeps their size.",
+            "Images of up to 74 pixels get a stem that keeps their size.",
         ),
         rows=("S42",),
         tags=("inception", "batch normalisation"),
@@ -132,7 +132,7 @@ CARDS = (
         accuracy="ImageNet top-1 80.1 % (one net, one crop)",
         notes=(
             "Widths of the released net, which differ from figures 16 to 19 in a few places (marked in the code).",
-            "Images of up to 64 pixels get a stem that keeps their size.",
+            "Images of up to 74 pixels get a stem that keeps their size.",
         ),
         rows=("S42", "S44"),
         tags=("inception", "residual", "batch normalisation"),
