@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from hubel.errors import UsageError
-from hubel.evaluation import Evaluation, assess, assess_regression, compare
+from hubel.errors import ArtefactError, UsageError
+from hubel.evaluation import Evaluation, Graded, assess, assess_regression, compare
 from hubel.types import Predictions
 
 NAMES = ["cat", "dog", "owl"]
@@ -78,6 +78,29 @@ def test_a_comparison_prints_in_80_columns_and_goes_through_json() -> None:
     found = compare({"a-run-with-a-very-long-name-indeed-1": run(range(3)), "b": run(range(9))})
     assert max(map(len, str(found).splitlines())) <= 80
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["best"].startswith("a-run")
+
+
+def test_what_a_run_folder_keeps_compares_like_the_results_themselves() -> None:
+    runs = {"a": run(range(30)), "b": run(range(20, 60))}
+    kept = {name: Graded.read(json.loads(json.dumps(r.to_dict())), r.predictions_csv()) for name, r in runs.items()}
+    direct, read = compare(runs), compare(kept)
+    assert read.tests == direct.tests
+    assert read.to_dict() == direct.to_dict()
+
+
+def test_kept_regressions_compare_too() -> None:
+    targets = np.linspace(0, 1, 40)
+    runs = [assess_regression(Predictions(targets + s, targets, np.arange(40))) for s in (0.1, 0.2)]
+    near, far = (Graded.read(r.to_dict(), r.predictions_csv()) for r in runs)
+    assert compare({"far": far, "near": near}).tests[0].wins == 40
+
+
+def test_files_that_do_not_belong_together_are_refused() -> None:
+    result = run(range(30))
+    with pytest.raises(ArtefactError, match="2 predictions for 300 samples"):
+        Graded.read(result.to_dict(), "".join(result.predictions_csv().splitlines(keepends=True)[:3]))
+    with pytest.raises(ArtefactError, match="belong together"):
+        Graded.read({}, "")
 
 
 def test_nothing_and_mixtures_cannot_be_compared() -> None:

@@ -68,6 +68,8 @@ def test_epochs_without_validation_are_gaps_not_divergence() -> None:
     gaps = [row if i % 2 else {**row, "val_loss": math.nan} for i, row in enumerate(history)]
     missing = [row if i % 2 else {"train_loss": row["train_loss"]} for i, row in enumerate(history)]
     assert diagnose_curves(gaps).kind == diagnose_curves(missing).kind == "settled"
+    rising = rows(train_loss=1 / EPOCHS, val_loss=0.1 * EPOCHS)
+    assert diagnose_curves([{"train_loss": 2.0, "val_loss": math.nan}, *rising]).kind == "overfitting"
 
 
 def test_dropout_that_lifts_the_training_loss_is_no_fault() -> None:

@@ -61,9 +61,10 @@ def test_any_name_can_be_drawn(draw: Callable[[list[str]], Figure]) -> None:
 
 @every
 def test_the_users_own_style_is_left_alone(draw: Callable[[list[str]], Figure]) -> None:
-    before = dict(mpl.rcParams)
-    draw(NAMES)
-    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"font.size": 17, "lines.linewidth": 5}):
+        before = dict(mpl.rcParams)
+        draw(NAMES)
+        assert dict(mpl.rcParams) == before
 
 
 def test_two_threads_may_draw_at_once() -> None:
@@ -92,6 +93,10 @@ def test_a_confusion_matrix_stays_readable_and_small(K: int) -> None:
     assert ("name-1" in shown) == (K <= 50)
     assert figure.width <= 1000
     assert len(figure.data) < 60_000
+
+
+def test_dollars_in_a_name_are_dollars_not_formulas() -> None:
+    assert "$5 to $9" in texts(confusion(np.eye(2, dtype=int), ["$5 to $9", "more"]))
 
 
 def test_the_hardest_part_keeps_the_sums_of_its_rows() -> None:

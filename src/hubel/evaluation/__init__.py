@@ -1,13 +1,14 @@
 """The bench that judges: predictions in, one frozen `Evaluation` out. It draws, prints and saves nothing."""
 
 from hubel.evaluation.classification import Evaluation, Mistake, assess
-from hubel.evaluation.comparison import Comparison, Paired, compare
+from hubel.evaluation.comparison import Comparison, Graded, Paired, compare
 from hubel.evaluation.curves import Verdict, diagnose_curves
 from hubel.evaluation.regression import RegressionEvaluation, assess_regression
 
 __all__ = [
     "Comparison",
     "Evaluation",
+    "Graded",
     "Mistake",
     "Paired",
     "RegressionEvaluation",

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from hubel.errors import UsageError
+from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
 from hubel.evaluation.text import fit, number, percent, plain
 from hubel.metrics.intervals import Interval, mcnemar, paired_difference
 
-Result = Evaluation | RegressionEvaluation
+ERRORS = ("rmse", "mae", "mse", "r2", "bias")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,58 +99,136 @@ _COLUMNS = {
 }
 
 
-def compare(evaluations: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation]) -> Comparison:
-    """Lay runs side by side; `evaluations` has a name for each.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graded:
+    """What a comparison needs to know of a run: its numbers, and sample by sample how good its answers are."""
+
+    task: str
+    numbers: dict[str, float]
+    intervals: dict[str, Interval]
+    ids: tuple[int, ...]
+    """N; everything below is in the same order."""
+    paths: tuple[str, ...]
+    """Empty where the samples have none."""
+    truth: tuple[str | float, ...]
+    """True classes by name, so that another numbering of the classes is no matter; or true numbers."""
+    goodness: np.ndarray
+    """1 for right and 0 for wrong, or minus the distance to the target."""
+
+    @classmethod
+    def of(cls, run: Evaluation | RegressionEvaluation) -> Graded:
+        """From the result itself."""
+        truth: list[str | float]
+        if isinstance(run, Evaluation):
+            task, columns, truth = "classification", NUMBERS, [run.class_names[k] for k in run.labels]
+            goodness = (run.labels == run.predicted).astype(np.float64)
+        else:
+            task, columns, truth = "regression", ERRORS, run.targets.tolist()
+            goodness = -np.abs(run.predicted - run.targets)
+        return cls(
+            task=task,
+            numbers={column: getattr(run, column) for column in columns},
+            intervals=dict(run.intervals),
+            ids=tuple(run.ids.tolist()),
+            paths=run.paths or (),
+            truth=tuple(truth),
+            goodness=goodness,
+        )
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], predictions_csv: str) -> Graded:
+        """From what a run folder keeps: evaluation.json and the text of predictions.csv.
+
+        Raises ArtefactError when they do not fit together.
+        """
+        try:
+            rows = list(csv.DictReader(io.StringIO(predictions_csv)))
+            regression = document["task"] == "regression"
+            truth = tuple(float(row["target"]) if regression else row["label"] for row in rows)
+            good = [-abs(float(row["error"])) if regression else float(row["right"]) for row in rows]
+            paths = tuple(row["path"] for row in rows)
+            if len(rows) != document["samples"]:
+                raise ValueError(f"{len(rows)} predictions for {document['samples']} samples")
+            return cls(
+                task=document["task"],
+                numbers={column: _float(document[column]) for column in (ERRORS if regression else NUMBERS)},
+                intervals={name: (_float(low), _float(high)) for name, (low, high) in document["intervals"].items()},
+                ids=tuple(int(row["id"]) for row in rows),
+                paths=paths if any(paths) else (),
+                truth=truth,
+                goodness=np.array(good),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(
+                f"evaluation.json and predictions.csv must belong together and be whole: {error}",
+                hint="measure the run again: hubel evaluate RUN --out FOLDER",
+            ) from error
+
+    @property
+    def order(self) -> np.ndarray:
+        """N positions that put the samples in the order of their ids."""
+        return np.argsort(np.array(self.ids), kind="stable")
+
+
+def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] | Mapping[str, Graded]) -> Comparison:
+    """Lay runs side by side; `runs` has a name for each result.
 
     Runs are paired where ids, true answers and (if both know them) paths agree. Raises UsageError for no run, or for
     classification and regression mixed.
+
+    >>> from hubel.evaluation import assess
+    >>> from hubel.types import Predictions
+    >>> labels, ids = np.arange(20) % 2, np.arange(20)
+    >>> good = assess(Predictions(np.eye(2)[labels], labels, ids), ["cat", "dog"])
+    >>> bad = assess(Predictions(np.eye(2)[labels * 0], labels, ids), ["cat", "dog"])
+    >>> print(compare({"old": bad, "new": good}).tests[0].sentence)
+    new is better than old: +50.00 points (95 % interval +30.00 to +70.00), 10 against 0 samples, p = 0.002.
     """
-    runs: dict[str, Result] = dict(evaluations)
-    kinds = {type(run) for run in runs.values()}
-    if len(kinds) != 1:
-        came = "none" if not kinds else "classification and regression"
+    tested = {name: run if isinstance(run, Graded) else Graded.of(run) for name, run in runs.items()}
+    tasks = {run.task for run in tested.values()}
+    if len(tasks) != 1:
+        came = "none" if not tasks else "classification and regression"
         raise UsageError(f"comparing needs runs of one kind, got {came}", hint="hubel runs lists what there is")
-    regression = kinds == {RegressionEvaluation}
-    columns = ("rmse", "mae", "mse", "r2", "bias") if regression else NUMBERS
-    best = min(runs, key=lambda name: _rank(runs[name]))
-    others = [name for name in runs if name != best]
-    paired = [name for name in others if _same_samples(runs[best], runs[name])]
+    (task,) = tasks
+    columns = ERRORS if task == "regression" else NUMBERS
+    best = min(tested, key=lambda name: _rank(tested[name]))
+    others = [name for name in tested if name != best]
+    paired = [name for name in others if _same_samples(tested[best], tested[name])]
     nothing: Interval = (math.nan, math.nan)
     return Comparison(
-        names=tuple(runs),
-        task="regression" if regression else "classification",
-        numbers={column: tuple(getattr(run, column) for run in runs.values()) for column in columns},
-        intervals={column: tuple(run.intervals.get(column, nothing) for run in runs.values()) for column in columns},
-        samples=tuple(run.samples for run in runs.values()),
+        names=tuple(tested),
+        task=task,
+        numbers={column: tuple(run.numbers[column] for run in tested.values()) for column in columns},
+        intervals={column: tuple(run.intervals.get(column, nothing) for run in tested.values()) for column in columns},
+        samples=tuple(len(run.ids) for run in tested.values()),
         best=best,
-        tests=_holm([_pair(best, name, runs[best], runs[name]) for name in paired]),
+        tests=_holm([_pair(best, name, tested[best], tested[name]) for name in paired]),
         unpaired=tuple(name for name in others if name not in paired),
     )
 
 
-def _rank(run: Result) -> tuple[float, float]:
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _rank(run: Graded) -> tuple[float, float]:
     """Smaller is better; equal accuracies are ranked by the log-loss."""
-    return (-run.top1, run.log_loss) if isinstance(run, Evaluation) else (run.rmse, run.mae)
+    n = run.numbers
+    return (n["rmse"], n["mae"]) if run.task == "regression" else (-n["top1"], n["log_loss"])
 
 
-def _truth(run: Result) -> list[object]:
-    """The true answers in the order of the ids, as names, so that a different numbering of classes is no matter."""
-    order = np.argsort(run.ids, kind="stable")
-    if isinstance(run, Evaluation):
-        return [run.class_names[k] for k in run.labels[order]]
-    return list(run.targets[order].tolist())
-
-
-def _same_samples(a: Result, b: Result) -> bool:
-    if not np.array_equal(np.sort(a.ids), np.sort(b.ids)):
+def _same_samples(a: Graded, b: Graded) -> bool:
+    if len(a.ids) != len(b.ids):
         return False
-    if a.paths is not None and b.paths is not None and sorted(a.paths) != sorted(b.paths):
-        return False
-    return _truth(a) == _truth(b)
+    pairs = list(zip(a.order.tolist(), b.order.tolist(), strict=True))
+    known = a.paths and b.paths
+    return all(a.ids[i] == b.ids[j] and a.truth[i] == b.truth[j] for i, j in pairs) and (
+        not known or all(a.paths[i] == b.paths[j] for i, j in pairs)
+    )
 
 
-def _pair(first: str, second: str, a: Result, b: Result) -> Paired:
-    x, y = _goodness(a), _goodness(b)
+def _pair(first: str, second: str, a: Graded, b: Graded) -> Paired:
+    x, y = a.goodness[a.order], b.goodness[b.order]
     wins, losses = int((x > y).sum()), int((x < y).sum())
     return Paired(
         first=first,
@@ -159,14 +240,6 @@ def _pair(first: str, second: str, a: Result, b: Result) -> Paired:
         interval=paired_difference(wins, losses, len(x)),
         p_value=mcnemar(wins, losses),
     )
-
-
-def _goodness(run: Result) -> np.ndarray:
-    """N in the order of the ids: right or wrong, or minus the distance to the target."""
-    order = np.argsort(run.ids, kind="stable")
-    if isinstance(run, Evaluation):
-        return np.asarray((run.labels == run.predicted)[order])
-    return np.asarray(-np.abs(run.predicted - run.targets)[order])
 
 
 def _holm(tests: list[Paired]) -> tuple[Paired, ...]:
