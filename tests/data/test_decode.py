@@ -1,0 +1,219 @@
+"""Decode once: the cache gives back the same pixels, only of the same contents, and never a torn file."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hubel.data.decode as module
+from data.pictures import classes, encoded, scene, tree
+from hubel.data.choose import choose_preprocessing
+from hubel.data.decode import channel_statistics, decode, prepare, read_images
+from hubel.data.folders import open_folder
+from hubel.data.preprocessing import FITS, Preprocessing
+from hubel.data.scan import scan
+from hubel.data.sources import open_source
+from hubel.errors import DataError
+
+P = Preprocessing(height=12, width=14)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return classes(tmp_path / "root", {"cat": 5, "dog": 4}, form="JPEG")
+
+
+def files(cache: Path) -> set[str]:
+    return {path.name for path in (cache / "decoded").iterdir()}
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_are_those_of_the_reader_one_by_one(root: Path, tmp_path: Path, fit: str, channels: int) -> None:
+    p = Preprocessing(height=12, width=14, fit=fit, channels=channels)
+    found, decoded = prepare(open_folder(root), p, cache_dir=tmp_path / "cache")
+    assert found.manifest.paths is not None
+    images, rows, problems = read_images([root / path for path in found.manifest.paths], p)
+    assert problems == ()
+    assert rows.tolist() == list(range(9))
+    assert np.array_equal(decoded.images, images)
+    assert decoded.labels.tolist() == [0] * 5 + [1] * 4
+    assert decoded.ids.tolist() == list(range(9))
+
+
+def test_what_training_cached_is_what_prediction_reads_of_large_photos(photo_folder: Path, tmp_path: Path) -> None:
+    photos = sorted(photo_folder.iterdir())[:12]
+    tree(tmp_path / "root", {f"{'ab'[i % 2]}/{path.name}": path.read_bytes() for i, path in enumerate(photos)})
+    p = Preprocessing(height=64, width=64)
+    found, decoded = prepare(open_folder(tmp_path / "root"), p, cache_dir=tmp_path / "cache")
+    assert found.problems == ()
+    assert found.manifest.paths is not None
+    images, _, _ = read_images([tmp_path / "root" / path for path in found.manifest.paths], p)
+    assert np.array_equal(decoded.images, images)
+    # Decoding at a fraction of the size first is a matter of speed and must not be seen.
+    for path, image in zip(found.manifest.paths, images, strict=True):
+        slow = p.image(Image.open(tmp_path / "root" / path).convert("RGB"))
+        assert np.abs(slow.astype(int) - image).mean() < 3
+
+
+def test_scan_then_decode_is_the_same_as_both_in_one(root: Path, tmp_path: Path) -> None:
+    found, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "one")
+    again = decode(scan(open_folder(root), cache_dir=tmp_path / "two").manifest, P, cache_dir=tmp_path / "two")
+    assert np.array_equal(decoded.images, again.images)
+    assert decoded.digest == again.digest
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert found.manifest.digest == scan(open_folder(root), cache_dir=tmp_path / "two").manifest.digest
+
+
+def test_a_second_start_reads_no_picture(root: Path, tmp_path: Path) -> None:
+    _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    calls: list[int] = []
+    _, second = prepare(
+        open_folder(root), P, cache_dir=tmp_path / "cache", progress=lambda done, total: calls.append(done)
+    )
+    assert calls == []
+    assert np.array_equal(first.images, second.images)
+    assert first.digest == second.digest
+
+
+def test_a_folder_that_was_moved_finds_its_pixels_again(root: Path, tmp_path: Path) -> None:
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    root.rename(tmp_path / "moved")
+    before = files(tmp_path / "cache")
+    prepare(open_folder(tmp_path / "moved"), P, cache_dir=tmp_path / "cache")
+    assert files(tmp_path / "cache") == before
+
+
+def test_another_geometry_is_another_cache_and_statistics_are_none_of_its_business(root: Path, tmp_path: Path) -> None:
+    for p in (P, P.with_statistics((0.5,) * 3, (0.2,) * 3), Preprocessing(height=12, width=14, fit="pad")):
+        prepare(open_folder(root), p, cache_dir=tmp_path / "cache")
+    assert len(files(tmp_path / "cache")) == 2
+
+
+def test_a_changed_picture_never_meets_its_old_pixels(root: Path, tmp_path: Path) -> None:
+    _, before = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    path = root / "cat/002.jpeg"
+    about = path.stat()
+    replacement = encoded(scene(77, 20, 16), "JPEG", quality=20)
+    path.write_bytes(replacement.ljust(about.st_size, b"\0"))
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # as a careless tool would: same size, same time
+    _, after = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    changed = [row for row in range(9) if not np.array_equal(before.images[row], after.images[row])]
+    assert changed == [2]
+
+
+def test_a_picture_that_changed_between_scan_and_decode_is_refused(root: Path, tmp_path: Path) -> None:
+    found = scan(open_folder(root), cache_dir=tmp_path / "cache")
+    (root / "dog/001.jpeg").write_bytes(encoded(scene(78), "JPEG"))
+    with pytest.raises(DataError, match=r"dog/001.jpeg is not what it was"):
+        decode(found.manifest, P, cache_dir=tmp_path / "cache")
+    assert files(tmp_path / "cache") == set()
+
+
+def test_bad_files_leave_no_gap(root: Path, tmp_path: Path) -> None:
+    _, clean = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    tree(root, {"cat/000-bad.jpg": b"words", "cat/0019.jpg": b"", "dog/zzz.jpg": encoded(scene(1))[:200]})
+    found, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert found.left_out == 3
+    assert np.array_equal(decoded.images, clean.images)
+    assert decoded.digest == clean.digest
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "empty"])
+def test_a_damaged_cache_file_is_made_again(root: Path, tmp_path: Path, damage: str) -> None:
+    _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    (cached,) = (tmp_path / "cache/decoded").iterdir()
+    whole = cached.read_bytes()
+    cached.write_bytes({"cut": whole[:-1], "header": b"!" + whole[1:], "empty": b""}[damage])
+    _, second = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert np.array_equal(first.images, second.images)
+    assert cached.read_bytes() == whole
+
+
+def test_data_larger_than_memory_is_mapped(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, loaded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert not loaded.mapped
+    monkeypatch.setattr(module, "_free_memory", lambda: 1000)
+    _, mapped = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert mapped.mapped
+    assert isinstance(mapped.images, np.memmap)
+    assert np.array_equal(mapped.images, loaded.images)
+
+
+def test_the_cache_stays_under_its_limit_and_keeps_what_was_used_last(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBEL_CACHE_GB", str(3.5 * 9 * P.height * P.width * 3 / 2**30))
+    made = []
+    for fit in ("pad", "crop", "squash"):
+        prepare(open_folder(root), Preprocessing(height=12, width=14, fit=fit), cache_dir=tmp_path / "cache")
+        made.append(next(iter(files(tmp_path / "cache") - set(made))))
+        time.sleep(0.01)
+    prepare(open_folder(root), Preprocessing(height=12, width=14, fit="pad"), cache_dir=tmp_path / "cache")
+    prepare(open_folder(root), Preprocessing(height=12, width=15), cache_dir=tmp_path / "cache")
+    left = files(tmp_path / "cache")
+    assert made[0] in left
+    assert made[1] not in left
+    assert len(left) == 3
+
+
+def test_a_cache_folder_that_cannot_be_written_is_an_error_in_words(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DataError, match="cannot keep decoded pictures") as error:
+        prepare(open_folder(root), P, cache_dir=tmp_path / "file")
+    assert "HUBEL_HOME" in error.value.hint
+
+
+def test_sets_in_memory_are_fitted_too() -> None:
+    found, decoded = prepare(open_source("digits"), Preprocessing(height=12, width=12, fit="squash", channels=3))
+    assert decoded.images.shape == (1797, 3, 12, 12)
+    assert len(found.manifest) == 1797
+    small = prepare(open_source("digits"), Preprocessing(height=8, width=8, channels=1))[1]
+    assert np.array_equal(small.images[:, 0], open_source("digits").arrays[..., 0])  # type: ignore[index]
+
+
+def test_points_pass_through() -> None:
+    _, decoded = prepare(open_source("moons"), P)
+    assert decoded.images.shape == (1000, 2)
+    assert decoded.images.dtype == np.float32
+
+
+def test_statistics_are_exact_and_of_the_asked_samples_only() -> None:
+    decoded = prepare(open_source("digits"), Preprocessing(height=8, width=8, channels=1))[1]
+    ids = np.arange(100, 1200)
+    mean, std = channel_statistics(decoded, ids)
+    values = decoded.images[100:1200].astype(np.float64) / 255
+    assert mean == pytest.approx((values.mean(),), abs=1e-12)
+    assert std == pytest.approx((values.std(),), abs=1e-12)
+    flat = module.Decoded(images=np.full((4, 1, 2, 2), 7, np.uint8), labels=np.zeros(4), ids=np.arange(4), digest="")
+    assert channel_statistics(flat, np.arange(4))[1] == (1.0,)
+
+
+def test_read_images_names_what_it_cannot_read(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.jpg").write_bytes(b"words")
+    paths = [root / "cat/000.jpeg", tmp_path / "words.jpg", tmp_path / "missing.png", root / "dog/000.jpeg"]
+    images, rows, problems = read_images(paths, P)
+    assert images.shape == (2, 3, 12, 14)
+    assert rows.tolist() == [0, 3]
+    assert [(Path(p.path).name, p.kind) for p in problems] == [
+        ("words.jpg", "not an image"),
+        ("missing.png", "unreadable"),
+    ]
+
+
+def test_the_choice_of_preprocessing_follows_the_pictures(photo_folder: Path, tmp_path: Path) -> None:
+    assert choose_preprocessing(open_source("digits")).shape == (1, 8, 8)
+    small = open_folder(classes(tmp_path / "small", {"cat": 3, "dog": 3}))
+    assert choose_preprocessing(small).shape == (3, 16, 20)
+    assert choose_preprocessing(small, img_size=10).fit == "pad"
+    assert choose_preprocessing(small, img_size=(8, 10), channels=1).shape == (1, 8, 10)
+    photos = sorted(photo_folder.iterdir())[:20]
+    tree(tmp_path / "large", {f"{'ab'[i % 2]}/{path.name}": path.read_bytes() for i, path in enumerate(photos)})
+    assert choose_preprocessing(open_folder(tmp_path / "large")).shape == (3, 128, 128)
+    grey = tree(tmp_path / "grey", {f"{c}/1.png": encoded(scene(1).convert("L"), "PNG") for c in "ab"})
+    assert choose_preprocessing(open_folder(grey)).channels == 1
