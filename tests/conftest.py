@@ -8,9 +8,9 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-import pytest  # noqa: E402
+import pytest
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -38,3 +38,33 @@ def photo_folder() -> Path:
 def cifar_archive() -> Path:
     """CIFAR-10 as JPEG files, in a tar archive: train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg."""
     return _present("cifar10-jpeg.tar.gz")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Decoded pictures of the tests go to a folder of their own, not into the user's cache."""
+    os.environ["HUBEL_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 30 real digits each, as PNG files of 8x8 pixels: FOLDER/zero/007.png."""
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    folder = tmp_path_factory.mktemp("pictures")
+    digits = load_digits()
+    for label, name in enumerate(("zero", "one", "two")):
+        (folder / name).mkdir()
+        for row, image in enumerate(digits.images[digits.target == label][:30]):
+            Image.fromarray((image * 255 / 16).astype("uint8")).save(folder / name / f"{row:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run: QuickNet at a tenth of its width, trained on the digits for a moment."""
+    from hubel.verbs.train import train
+
+    out = tmp_path_factory.mktemp("runs")
+    return train("digits", out=str(out), epochs=6, model_options={"width": 0.2}, threads=1, device="cpu").folder

@@ -23,8 +23,8 @@ def command(
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
 
-      hubel evaluate runs/photos-1
-      hubel evaluate runs/photos-1 new-photos/
+    hubel evaluate runs/photos-1
+    hubel evaluate runs/photos-1 new-photos/
     """
     from hubel.cli.console import say
     from hubel.cli.progress import Showing

@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
 
-      hubel predict runs/photos-1 new/*.jpg
-      hubel predict runs/photos-1 new/ --format csv > answers.csv
+    hubel predict runs/photos-1 new/*.jpg
+    hubel predict runs/photos-1 new/ --format csv > answers.csv
     """
     from hubel.cli.console import note, say
     from hubel.cli.progress import Showing

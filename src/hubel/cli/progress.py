@@ -43,8 +43,8 @@ class Showing(Watcher):
             return
         if self.bar is None:
             self._open(self.name, total)
-        assert self.bar is not None and self.task is not None
-        self.bar.update(self.task, completed=done, total=total, note=f"{done:,} of {total:,}")
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, completed=done, total=total, note=f"{done:,} of {total:,}")
 
     def remark(self, text: str) -> None:
         """A line that stays."""

@@ -42,7 +42,9 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
                 settings[name] = _pairs(name, settings[name])
         command(**given, settings=settings)
 
-    options = [_option(section, name) for section in SECTIONS for name in SECTIONS[section].model_fields if name in names]
+    options = [
+        _option(section, name) for section in SECTIONS for name in SECTIONS[section].model_fields if name in names
+    ]
     run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in [*own, *options]}
     run.__doc__ = command.__doc__
@@ -80,7 +82,17 @@ def _metavar(name: str, kinds: set[Any]) -> str | None:
         return "N|HxW"
     if bool in kinds:
         return None
-    return "LIST" if tuple in kinds else "N" if int in kinds else "X" if float in kinds else "NAME=VALUE" if dict in kinds else "TEXT"
+    return (
+        "LIST"
+        if tuple in kinds
+        else "N"
+        if int in kinds
+        else "X"
+        if float in kinds
+        else "NAME=VALUE"
+        if dict in kinds
+        else "TEXT"
+    )
 
 
 def _plain(kinds: set[Any], words: tuple[str, ...]) -> Any:

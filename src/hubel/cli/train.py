@@ -48,7 +48,8 @@ def command(
 
     from hubel.cli.console import say
     from hubel.cli.progress import Showing
-    from hubel.verbs.train import rank, train
+    from hubel.training.loop import rank
+    from hubel.verbs.train import train
 
     watch = Showing(quiet=quiet)
     try:

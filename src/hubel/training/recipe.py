@@ -125,7 +125,7 @@ class OptimizerSection(Section):
 
     optimizer: str | None = Field(None, description="sgd, nesterov, adam, adamw, muon, … (hubel components)")
     lr: float | None = Field(None, gt=0, description="peak learning rate")
-    momentum: float = Field(0.9, ge=0, lt=1, description="momentum, for optimisers that have it")
+    momentum: float | None = Field(None, ge=0, lt=1, description="for optimisers that have it; else their usual one")
     weight_decay: float | None = Field(None, ge=0, description="weight decay, not applied to biases and norms")
     clip_grad: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
     ema: float | None = Field(None, ge=0, lt=1, description="decay of an average of the weights, e.g. 0.99; 0 is off")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier, check_classes
@@ -18,14 +20,15 @@ from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.scan import Scan
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
-from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import predict
+from hubel.nn.modes import evaluating
 from hubel.report.training import LayerRow, Problem, TrainingReport, render
 from hubel.store import RunStore
 from hubel.training.recipe import compose, read_file
 from hubel.types import Predictions
-from hubel.verbs.prepare import Prepared, prepare
+from hubel.verbs.prepare import Prepared, limited, prepare
 from hubel.verbs.runs import Run, find
 from hubel.verbs.watching import SILENT, Watcher
 
@@ -76,10 +79,7 @@ def _on_other_data(classifier: Classifier, data: str, device: str, watch: Watche
 
 
 def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
-    """Labels by the model's numbering, matched by class NAME: a folder that lacks some classes is no error, it is measured
-    on those it has."""
-    from dataclasses import replace
-
+    """Labels by the model's numbering, matched by name: a folder that lacks some classes is measured on the rest."""
     if scan.manifest.regression:
         return scan, decoded
     new = np.array([class_names.index(name) for name in scan.manifest.class_names], np.int64)
@@ -161,7 +161,7 @@ def report(
         history=history,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
         stopped=STOPPED.get(summary["reason"], ""),
-        recipe=prepared.recipe.model_dump(mode="json") | {},
+        recipe=prepared.recipe.model_dump(mode="json"),
         reasons=prepared.reasons,
         command=str(environment.pop("command", "")),
         environment=environment,
@@ -198,8 +198,6 @@ def sample(prepared: Prepared, count: int = 24) -> np.ndarray:
     rows = prepared.ids("train")
     if prepared.manifest.regression:
         return rows[:count]
-    from hubel.verbs.prepare import limited
-
     return limited(rows, prepared.manifest.labels[rows], min(count, len(rows)))
 
 
@@ -218,10 +216,6 @@ def looks(scan: Scan) -> dict[str, object]:
 
 def layers(classifier: Classifier) -> list[LayerRow]:
     """Name, kind, output shape and own parameters of each leaf module, by one forward pass of one blank sample."""
-    from torch import nn
-
-    from hubel.nn.modes import evaluating
-
     found: list[LayerRow] = []
     handles = []
 

@@ -88,7 +88,7 @@ def predict(
     batch_size: int = 64,
     watch: Watcher = SILENT,
 ) -> Predictions:
-    """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W, H W C) or a list of these.
+    """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W or H W C), or many.
 
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read.
     """
@@ -118,9 +118,7 @@ def predict(
     return found
 
 
-def answers(
-    classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device
-) -> list[Prediction]:
+def answers(classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device) -> list[Prediction]:
     """Predictions for prepared pictures N C H W uint8."""
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))

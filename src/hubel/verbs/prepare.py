@@ -1,5 +1,7 @@
-"""From a recipe to data that is ready: source, scan, splits, open settings chosen, pictures decoded. Training, evaluation
-and every later reader of a run's own data come this way."""
+"""From a recipe to data that is ready: source, scan, splits, open settings chosen, pictures decoded.
+
+Training, evaluation and every later reader of a run's own data come this way.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,10 @@ from hubel.data.sources import open_source
 from hubel.data.splits import Splits, split
 from hubel.errors import DataError
 from hubel.models import CARDS
+from hubel.models.pretrained import published
 from hubel.training.defaults import Facts, complete
 from hubel.training.recipe import Recipe
 from hubel.verbs.watching import SILENT, Watcher
-
 
 NO_PICTURES = Preprocessing(height=1, width=1)
 """What `decode` is given for points, which it passes through."""
@@ -78,9 +80,7 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
         preprocessing = None
     else:
         preprocessing = geometry(recipe, listed, reasons)
-        scanned, decoded = scan_and_decode(
-            listed, preprocessing, workers=recipe.data.workers, progress=watch.progress
-        )
+        scanned, decoded = scan_and_decode(listed, preprocessing, workers=recipe.data.workers, progress=watch.progress)
     tell_problems(scanned, recipe, watch)
     if splits is None:
         part = recipe.data
@@ -91,7 +91,12 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     if len(train) < 2:
         raise DataError(f"at least two training samples are needed, got {len(train)}", hint="add pictures")
     if preprocessing is not None:
-        preprocessing = preprocessing.with_statistics(*channel_statistics(decoded, train))
+        if recipe.model.pretrained:  # published weights expect the scale of their own training
+            expected = published(recipe.model.model or "")
+            mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
+        else:
+            mean, std = channel_statistics(decoded, train)
+        preprocessing = preprocessing.with_statistics(mean, std)
         size = (preprocessing.height, preprocessing.width)
         recipe = recipe.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
@@ -120,7 +125,11 @@ def geometry(recipe: Recipe, listed: Manifest, reasons: dict[str, str]) -> Prepr
     """Size, channels and fit as the recipe says, else from the pictures, else what the model needs at least."""
     part = recipe.data
     found = choose_preprocessing(listed, img_size=part.img_size, channels=part.in_chans, fit=part.fit or "auto")
-    if part.img_size is None:
+    if part.img_size is None and recipe.model.pretrained:
+        side = published(recipe.model.model or "").size
+        found = replace(found, height=side, width=side)
+        reasons["img_size"] = "the size its published weights were trained for"
+    elif part.img_size is None:
         reasons["img_size"] = "from the pictures' own sizes"
         card = CARDS.get(recipe.model.model or "")
         if card is not None and min(found.height, found.width) < card.min_size:
@@ -129,7 +138,11 @@ def geometry(recipe: Recipe, listed: Manifest, reasons: dict[str, str]) -> Prepr
     if part.in_chans is None:
         reasons["in_chans"] = "colour pictures" if found.channels == 3 else "all pictures are grey"
     if part.fit is None:
-        lost = {"crop": "hardly anything is cut off", "pad": "nothing is cut off or bent", "squash": "nothing is cut off"}
+        lost = {
+            "crop": "hardly anything is cut off",
+            "pad": "nothing is cut off or bent",
+            "squash": "nothing is cut off",
+        }
         reasons["fit"] = lost[found.fit]
     return found
 

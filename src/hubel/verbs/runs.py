@@ -64,7 +64,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """"finished", "stopped" (by a signal or an error; it can be resumed) or "unfinished"."""
+        """ "finished", "stopped" (by a signal or an error; it can be resumed) or "unfinished"."""
         return str(self.summary.get("status", "unfinished"))
 
     @property
@@ -148,7 +148,14 @@ class Runs:
         if not self.rows:
             return "no runs yet; start one: hubel train digits"
         shown = [
-            (r["run"], r["status"], r["model"], str(r["epochs"]), _percent(r["val_accuracy"]), _percent(r["test_accuracy"]))
+            (
+                r["run"],
+                r["status"],
+                r["model"],
+                str(r["epochs"]),
+                _percent(r["val_accuracy"]),
+                _percent(r["test_accuracy"]),
+            )
             for r in self.rows
         ]
         head = ("run", "status", "model", "epochs", "val", "test")
@@ -190,7 +197,9 @@ def find(run: str | Path) -> Path:
     where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
     names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
     close = near(path.name, names)
-    hint = f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
+    hint = (
+        f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
+    )
     raise ArtefactError(f"there is no run {str(run)!r}", hint=hint)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +22,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
+from hubel.checkpoint.published import load_published
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
 from hubel.data.splits import Splits
@@ -26,11 +30,12 @@ from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
-from hubel.nn.losses import build_loss
+from hubel.models import card
+from hubel.nn.losses import LOSSES, build_loss
 from hubel.store import RunStore
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit, rank, world
-from hubel.training.optimisers import build_optimiser
+from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.recipe import Recipe, compose, read_environment, read_file, to_yaml
 from hubel.training.resume import Signals, differences, latest_unfinished
 from hubel.training.schedules import build_schedule
@@ -72,9 +77,9 @@ def train(
 ) -> Run:
     """Train a classifier and return its run.
 
-    `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe by
-    their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with an unfinished run, "auto" with the
-    latest one if there is any.
+    `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe
+    by their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with an unfinished run, "auto" with
+    the latest one if there is any.
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
     """
@@ -91,7 +96,23 @@ def train(
         )
         if not recipe.data.data:
             raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
+        check_names(recipe)
         return begin(recipe, watch)
+
+
+def check_names(recipe: Recipe) -> None:
+    """Raise UsageError for a name that no registry holds: before any picture is read, not after."""
+    name = recipe.model.model
+    if name is not None and not name.startswith("timm/") and not name.endswith((".yaml", ".yml")):
+        card(name)
+    if recipe.optimizer.optimizer is not None:
+        OPTIMISERS.get(recipe.optimizer.optimizer)
+    if recipe.loss.loss is not None:
+        LOSSES.get(recipe.loss.loss)
+    if recipe.schedule.schedule is not None:
+        build_schedule(recipe.schedule.schedule, total_steps=10, **recipe.schedule.schedule_options)
+    build_augment(augmentations(recipe))
+    runtime.pick_device(recipe.train.device)
 
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
@@ -163,9 +184,7 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     runtime.seed_all(recipe.train.seed, WEIGHTS)
     model = spec.build()
     if recipe.model.pretrained:
-        from hubel.models.pretrained import load_pretrained
-
-        load_pretrained(model, recipe.model.model)
+        load_published(model, recipe.model.model)
     return model, spec
 
 
@@ -177,13 +196,16 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     rows = prepared.ids("train")
     size = batch_size(recipe, len(rows))
     steps = max(1, len(rows) // size)
-    assert recipe.optimizer.optimizer and recipe.optimizer.lr and recipe.schedule.schedule and recipe.loss.loss
+    assert recipe.optimizer.optimizer is not None, "defaults have chosen"
+    assert recipe.optimizer.lr is not None
+    assert recipe.schedule.schedule is not None
+    assert recipe.loss.loss is not None
     optimiser = build_optimiser(
         recipe.optimizer.optimizer,
         model,
         lr=recipe.optimizer.lr,
         weight_decay=recipe.optimizer.weight_decay or 0.0,
-        **momentum(recipe),
+        momentum=momentum(recipe),
     )
     total = steps * (recipe.train.epochs or 1)
     schedule = build_schedule(
@@ -242,10 +264,10 @@ def augmentations(recipe: Recipe) -> tuple[str, ...]:
     return tuple(chain) or ("none",)
 
 
-def momentum(recipe: Recipe) -> dict[str, float]:
-    """The momentum of the recipe, for optimisers that take one."""
-    takes = recipe.optimizer.optimizer in ("momentum", "nesterov", "muon", "rmsprop")
-    return {"momentum": recipe.optimizer.momentum} if takes and recipe.optimizer.momentum is not None else {}
+def momentum(recipe: Recipe) -> float | None:
+    """The momentum of the recipe, for optimisers that take one; None elsewhere."""
+    takes = "momentum" in OPTIMISERS.get(recipe.optimizer.optimizer or "").settings
+    return recipe.optimizer.momentum if takes else None
 
 
 def class_weights(recipe: Recipe, prepared: Prepared, rows: np.ndarray) -> torch.Tensor | None:
@@ -285,8 +307,6 @@ def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Recipe:
     recipe = prepared.recipe
     if not recipe.train.time or "epochs" not in prepared.reasons:
         return recipe
-    import copy
-
     trial = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
     started, marks = time.perf_counter(), []
     for event in fit(trial):
@@ -339,7 +359,7 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "problems": [plain(problem) for problem in prepared.scan.problems],
         "samples_by_name": None
         if manifest.paths is None
-        else {path: digest for path, digest in zip(manifest.paths, manifest.digests or (), strict=False)},
+        else dict(zip(manifest.paths, manifest.digests or (), strict=False)),
     }
 
 
@@ -350,8 +370,6 @@ def plain(value: Any) -> Any:
 
 def command() -> str:
     """The command that was given, as it can be given again."""
-    import shlex
-
     program = Path(sys.argv[0]).name
     return shlex.join(["hubel" if program in ("__main__.py", "hubel") else program, *sys.argv[1:]])
 
@@ -425,8 +443,6 @@ class Logbook:
         self.store.append_line("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
 
     def _line(self, facts: Mapping[str, Any]) -> None:
-        import json
-
         self.store.append_line("events.jsonl", json.dumps(finite(facts), allow_nan=False))
 
 
@@ -468,7 +484,7 @@ def follow(
             raise Stopped(run, signals.received, signals.exit_code)
         book.save(finished=True)
         watch.stage("measuring and writing the report")
-        summary = {
+        summary: dict[str, Any] = {
             "status": "finished",
             "reason": finished.reason,
             "epochs": finished.epochs,
@@ -483,7 +499,7 @@ def follow(
 
 
 def pursue(book: Logbook, watch: Watcher, signals: Signals) -> Finished | None:
-    """Read the loop's events until it ends; None if a signal asked to stop. Goes back and skips where the recipe says so."""
+    """Read the loop's events until it ends; None if a signal asked to stop. Rolls back where the recipe says so."""
     training = book.training
     for attempt in range(ROLLBACKS + 1):
         try:
