@@ -233,7 +233,7 @@ def _find(path: Path, which: str) -> tuple[Path, str]:
 
 
 def _write(store: RunStore, file: str, tensors: Mapping[str, torch.Tensor]) -> _File:
-    with store.writing(f"{file}.next") as writer:
+    with store.writing(f"{file}.next", read_back=True) as writer:
         write_tensors(writer, tensors)
     return _File(size=writer.size, sha256=writer.sha256)
 

@@ -11,6 +11,8 @@ import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +21,7 @@ from hubel.errors import ArtefactError
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_LARGE = 1 << 20
 
 
 class SaveFailed(ArtefactError):
@@ -78,25 +81,60 @@ class FileOps:
 
 
 class Writer:
-    """A file on its way: takes bytes, counts them, and knows their sha-256 without a second pass."""
+    """A file on its way: takes bytes, counts them, and knows their sha-256.
 
-    def __init__(self, ops: FileOps, descriptor: int) -> None:
+    Digests of large pieces are computed beside the writing, in a thread. With `echo`, a descriptor for reading the same
+    file, a second thread reads back what was written, so that `faithful` can tell whether the system kept every byte.
+    """
+
+    def __init__(self, ops: FileOps, descriptor: int, echo: int | None = None) -> None:
         self._ops = ops
         self._descriptor = descriptor
-        self._digest = hashlib.sha256()
+        self._echo = echo
+        self._digests = [hashlib.sha256(), hashlib.sha256()]
+        self._helpers: list[ThreadPoolExecutor] = []
         self.size = 0
 
     @property
     def sha256(self) -> str:
-        """Hexadecimal digest of everything written so far."""
-        return self._digest.hexdigest()
+        """Hexadecimal digest of the file; nothing can be written any more."""
+        return self._settled(0)
+
+    @property
+    def faithful(self) -> bool:
+        """Does the file read back as it was written?"""
+        return self._settled(1) == self._settled(0)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write all of `data`, a contiguous buffer."""
+        """Write all of `data`, a contiguous buffer that must not change before the file is closed."""
         view = memoryview(data).cast("B")
-        self._digest.update(view)
-        self.size += len(view)
+        if len(view) >= _LARGE and not self._helpers:
+            self._helpers = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
+        self._do(0, self._digests[0].update, view)
         write_all(self._ops, self._descriptor, view)
+        if self._echo is not None:
+            self._do(1, self._read_back, self.size, len(view))
+        self.size += len(view)
+
+    def close(self) -> None:
+        """Wait for the threads; the digests are complete."""
+        for helper in self._helpers:
+            helper.shutdown()
+
+    def _do(self, number: int, work: Callable[..., None], *arguments: object) -> None:
+        if self._helpers:
+            self._helpers[number].submit(work, *arguments)
+        else:
+            work(*arguments)
+
+    def _settled(self, number: int) -> str:
+        self.close()
+        return self._digests[number].hexdigest()
+
+    def _read_back(self, start: int, length: int) -> None:
+        assert self._echo is not None
+        for offset in range(start, start + length, _LARGE):
+            self._digests[1].update(os.pread(self._echo, min(_LARGE, start + length - offset), offset))
 
 
 def write_all(ops: FileOps, descriptor: int, data: memoryview) -> None:

@@ -17,7 +17,7 @@ except ImportError:  # pragma: no cover - Windows: a second trainer in the same 
 
 from hubel.errors import ArtefactError, RunLocked, UsageError
 from hubel.store.documents import JSON_LIMIT, dump_json, parse_json, seal, unseal
-from hubel.store.ops import FileOps, SaveFailed, Writer, amount, explain, free_bytes, write_all
+from hubel.store.ops import CLOEXEC, FileOps, SaveFailed, Writer, amount, explain, free_bytes, write_all
 from hubel.store.reading import FILE_LIMIT, read_regular, shown
 
 _LOCK = ".lock"
@@ -81,8 +81,11 @@ class RunStore:
     # writing
 
     @contextmanager
-    def writing(self, rel: str) -> Iterator[Writer]:
-        """A `Writer` whose file takes the name `rel` when the block ends well, and leaves no trace when it does not."""
+    def writing(self, rel: str, *, read_back: bool = False) -> Iterator[Writer]:
+        """A `Writer` whose file takes the name `rel` when the block ends well, and leaves no trace when it does not.
+
+        With `read_back` the file must read as it was written before it gets its name. Raises SaveFailed.
+        """
         target = self.path(rel)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
@@ -90,9 +93,17 @@ class RunStore:
             descriptor = self._fresh(temporary)
             try:
                 try:
-                    writer = Writer(self.ops, descriptor)
-                    yield writer
-                    self.ops.fsync(descriptor)
+                    echo = os.open(temporary, os.O_RDONLY | CLOEXEC) if read_back else None
+                    writer = Writer(self.ops, descriptor, echo)
+                    try:
+                        yield writer
+                        self.ops.fsync(descriptor)
+                        if read_back and not writer.faithful:
+                            raise SaveFailed(f"{rel} does not read back as it was written", hint="check the disk")
+                    finally:
+                        writer.close()
+                        if echo is not None:
+                            os.close(echo)
                 finally:
                     self.ops.close(descriptor)
                 self.ops.rename(temporary, target)
