@@ -51,9 +51,9 @@ def command(
 def findings(names: list[str]) -> str:
     """Whether the best run is better by more than luck; "" where the runs were not all measured alike."""
     from hubel.errors import HubelError
-    from hubel.verbs.compare import tested
+    from hubel.verbs.compare import weigh
 
     try:
-        return "\n" + "\n".join(test.sentence for test in tested(names).tests)
+        return "\n" + "\n".join(test.sentence for test in weigh(names).tests)
     except HubelError as error:  # a run that was never measured can still be laid beside another
         return f"\nno test of the difference: {error.what}"

@@ -77,10 +77,10 @@ class Comparison:
         return plain({**{name: getattr(self, name) for name in names}, "tests": tests})  # type: ignore[return-value]
 
     def __str__(self) -> str:
-        shown = [name for name in self.numbers if name in _COLUMNS and not all(map(math.isnan, self.numbers[name]))]
-        lines = [f"  {'run':<25}" + "".join(f"{_COLUMNS[name]:>11}" for name in shown[:4]) + f"{'samples':>9}"]
+        shown = shown_columns(self)[:4]
+        lines = [f"  {'run':<25}" + "".join(f"{TITLES[name]:>11}" for name in shown) + f"{'samples':>9}"]
         for i, name in enumerate(self.names):
-            values = (_written(column, self.numbers[column][i]) for column in shown[:4])
+            values = (written_number(column, self.numbers[column][i]) for column in shown)
             mark = "*" if name == self.best else " "
             lines.append(f"{mark} {fit(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}")
         lines += ["", *(textwrap.fill(test.sentence, 80) for test in self.tests)] if self.tests else []
@@ -88,7 +88,7 @@ class Comparison:
         return "\n".join(lines)
 
 
-_COLUMNS = {
+TITLES = {
     "top1": "accuracy",
     "balanced_accuracy": "balanced",
     "macro_f1": "macro F1",
@@ -97,6 +97,22 @@ _COLUMNS = {
     "mae": "mae",
     "r2": "R²",
 }
+
+
+def shown_columns(comparison: Comparison) -> list[str]:
+    """The metrics that belong in a table, those that at least one run knows."""
+    return [name for name in TITLES if not all(map(math.isnan, comparison.numbers.get(name, (math.nan,))))]
+
+
+def written_number(column: str, value: float) -> str:
+    """A metric's value as it stands in a table.
+
+    >>> written_number("top1", 0.98), written_number("log_loss", 0.25), written_number("rmse", 12.3456)
+    ('98.00 %', '0.250', '12.35')
+    """
+    if column in ("rmse", "mae"):
+        return f"{value:.4g}"
+    return number(value) if column in ("log_loss", "r2") else percent(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -253,9 +269,3 @@ def _holm(tests: list[Paired]) -> tuple[Paired, ...]:
 
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def _written(column: str, value: float) -> str:
-    if column in ("rmse", "mae"):
-        return f"{value:.4g}"
-    return number(value) if column in ("log_loss", "r2") else percent(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from hubel.figures.theme import BLUE, GRID, INK, MUTED, Figure, canvas, finish, label, style
 
@@ -103,6 +103,7 @@ def estimates(
         axes.spines["left"].set_visible(False)
         if share:
             axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_title(label(title))
 
         def written(value: float) -> str:

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.evaluation import Comparison, Evaluation, RegressionEvaluation
+from hubel.evaluation.comparison import TITLES, shown_columns, written_number
 from hubel.evaluation.text import clean, percent
 
 
@@ -55,24 +56,10 @@ def _confused_table(evaluation: Evaluation) -> Table:
 
 def comparison_table(comparison: Comparison) -> RenderableType:
     """Runs side by side, the best one in bold, and what the paired tests say."""
-    titles = {
-        "top1": "accuracy",
-        "balanced_accuracy": "balanced",
-        "macro_f1": "macro F1",
-        "log_loss": "log-loss",
-        "rmse": "rmse",
-        "mae": "mae",
-        "r2": "R²",
-    }
-    shown = [name for name in titles if name in comparison.numbers]
-    table = _table("run", *((titles[name], "right") for name in shown), ("samples", "right"))
+    shown = shown_columns(comparison)
+    table = _table("run", *((TITLES[name], "right") for name in shown), ("samples", "right"))
     for i, name in enumerate(comparison.names):
-        cells = [
-            f"{comparison.numbers[column][i]:.4g}"
-            if column in ("log_loss", "rmse", "mae", "r2")
-            else percent(comparison.numbers[column][i])
-            for column in shown
-        ]
+        cells = [written_number(column, comparison.numbers[column][i]) for column in shown]
         style = "bold" if name == comparison.best else ""
         table.add_row(*(_text(cell, style) for cell in (name, *cells, f"{comparison.samples[i]:,}")))
     sentences = [_text(test.sentence) for test in comparison.tests]
