@@ -65,12 +65,11 @@ def fetch(remote: Remote, name: str) -> Path:
 def resume(url: str, output_file: Any, pooch_: Any) -> None:
     """Download `url` to `output_file` through FILE.part, going on where an earlier attempt broke off.
 
-    The signature is that of pooch's downloaders.
+    The signature is that of pooch's downloaders; `output_file` is its temporary file in the folder of the final one.
     """
-    target = Path(pooch_.path) / url.rpartition("/")[2]
-    part = target.with_name(target.name + ".part")
+    part = Path(output_file).parent / f"{url.rpartition('/')[2]}.part"
     _download(url, part)
-    os.replace(part, output_file if isinstance(output_file, (str, os.PathLike)) else output_file.name)
+    os.replace(part, output_file)
 
 
 def _download(url: str, part: Path) -> None:

@@ -8,6 +8,7 @@ values (Y. LeCun, C. Cortes, C. Burges, the MNIST database). CIFAR binary: one r
 from __future__ import annotations
 
 import gzip
+import math
 import tarfile
 import zlib
 from pathlib import Path
@@ -28,10 +29,9 @@ def read_idx(path: Path) -> np.ndarray:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path}: {error}", hint="delete the file and download it again") from None
     dimensions = raw[3] if len(raw) > 3 else 0
-    shape = tuple(int(n) for n in np.frombuffer(raw[4 : 4 + 4 * dimensions], ">u4"))
     start = 4 + 4 * dimensions
-    count = int(np.prod(shape, dtype=np.int64)) if shape else -1
-    if raw[:3] != b"\0\0\x08" or len(shape) != dimensions or len(raw) - start != count:
+    shape = tuple(int.from_bytes(raw[at : at + 4]) for at in range(4, start, 4))
+    if raw[:3] != b"\0\0\x08" or not shape or len(raw) != start + math.prod(shape):
         raise DataError(f"{path} is no whole IDX file of bytes", hint="delete the file and download it again")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 

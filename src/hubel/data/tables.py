@@ -71,7 +71,7 @@ def open_table(path: str | Path) -> Manifest:
         raise DataError(f"{path} has no usable row among {len(rows)}: {problems[0].reason}", hint=_LAYOUT)
     targets, class_names = _targets(names["label"], labels)
     if class_names and len(class_names) < 2:
-        raise DataError(f"at least 2 classes are needed, {path} has one only: {class_names[0]!r}")
+        raise DataError(f"at least 2 classes are needed, {path} has one only: {class_names[0]!r}", hint=_LAYOUT)
     return Manifest(
         source=str(path),
         root=root,

@@ -1,0 +1,147 @@
+"""Batches: every sample once an epoch, in an order that nothing but (seed, epoch, id) decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.pictures import classes
+from hubel.data.batches import batches, epoch_order, steps_per_epoch
+from hubel.data.decode import Decoded, prepare
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.sources import open_source
+from hubel.errors import UsageError
+
+P = Preprocessing(height=4, width=3, channels=1, mean=(0.4,), std=(0.3,))
+
+
+def made(count: int) -> Decoded:
+    images = np.random.RandomState(0).randint(0, 256, (count, 1, 4, 3), np.uint8)
+    return Decoded(images=images, labels=np.arange(count) % 5, ids=np.arange(count), digest="made")
+
+
+DATA = made(300)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sets(st.integers(0, 299), max_size=300), st.integers(1, 64), st.booleans(), st.booleans(), st.integers(0, 3),
+    st.integers(0, 3), st.data(),
+)  # fmt: skip
+def test_an_epoch_holds_every_sample_once_and_goes_on_anywhere(
+    rows: set[int], batch_size: int, shuffle: bool, drop_last: bool, seed: int, epoch: int, data: st.DataObject
+) -> None:
+    ids = np.array(sorted(rows), dtype=np.int64)
+    options = {"preprocessing": P, "batch_size": batch_size, "seed": seed, "epoch": epoch, "shuffle": shuffle}
+    whole = list(batches(DATA, ids, drop_last=drop_last, **options))
+    assert len(whole) == steps_per_epoch(len(ids), batch_size, drop_last=drop_last)
+    seen = [int(i) for batch in whole for i in batch.ids]
+    assert len(seen) == len(set(seen))
+    assert set(seen) <= rows
+    if not drop_last:
+        assert set(seen) == rows
+    if not shuffle:
+        assert seen == ids.tolist()[: len(seen)]
+    start = data.draw(st.integers(0, len(whole)))
+    rest = list(batches(DATA, ids, drop_last=drop_last, start_step=start, **options))
+    assert len(rest) == len(whole) - start
+    for resumed, uninterrupted in zip(rest, whole[start:], strict=True):
+        assert torch.equal(resumed.ids, uninterrupted.ids)
+        assert torch.equal(resumed.images, uninterrupted.images)
+        assert torch.equal(resumed.labels, uninterrupted.labels)
+
+
+def test_images_labels_and_ids_belong_together() -> None:
+    for batch in batches(DATA, np.arange(50, 200), preprocessing=P, batch_size=32, shuffle=True, seed=3, epoch=2):
+        assert batch.images.dtype == torch.float32
+        assert batch.labels.dtype == torch.int64
+        expected = P.normalise(DATA.images[batch.ids.numpy()])
+        assert np.allclose(batch.images.numpy(), expected, atol=1e-6)
+        assert (batch.labels.numpy() == DATA.labels[batch.ids.numpy()]).all()
+
+
+def test_the_order_does_not_depend_on_who_else_is_there_or_on_the_order_they_came_in() -> None:
+    ids = np.arange(1000)
+    order = epoch_order(ids, seed=1, epoch=2)
+    part = order[np.isin(order, ids[::3])]
+    assert epoch_order(ids[::3], seed=1, epoch=2).tolist() == part.tolist()
+    assert epoch_order(ids[::-1], seed=1, epoch=2).tolist() == order.tolist()
+
+
+def test_orders_of_different_epochs_and_seeds_have_nothing_in_common() -> None:
+    ids = np.arange(2000)
+    orders = [epoch_order(ids, seed=seed, epoch=epoch) for seed in range(3) for epoch in range(3)]
+    for i, first in enumerate(orders):
+        assert abs(np.corrcoef(ids, np.argsort(first))[0, 1]) < 0.08
+        for second in orders[i + 1 :]:
+            assert abs(np.corrcoef(np.argsort(first), np.argsort(second))[0, 1]) < 0.08
+
+
+def test_every_place_in_the_order_is_equally_likely() -> None:
+    first = np.array([epoch_order(np.arange(8), seed=0, epoch=epoch)[0] for epoch in range(4000)])
+    counts = np.bincount(first, minlength=8)
+    # Chi-squared with 7 degrees of freedom passes 24.3 once in a thousand.
+    assert ((counts - 500) ** 2 / 500).sum() < 24.3
+
+
+def test_an_augmentation_gets_bytes_ids_seed_and_epoch() -> None:
+    seen = []
+
+    def augment(images: torch.Tensor, ids: torch.Tensor, *, seed: int, epoch: int) -> torch.Tensor:
+        seen.append((images.dtype, ids.tolist(), seed, epoch))
+        return 255 - images
+
+    (batch,) = batches(DATA, np.array([7, 9]), preprocessing=P, seed=4, epoch=5, augment=augment)
+    assert seen == [(torch.uint8, [7, 9], 4, 5)]
+    assert np.allclose(batch.images.numpy(), P.normalise(255 - DATA.images[[7, 9]]), atol=1e-6)
+
+
+def test_channels_last_is_a_matter_of_memory_only() -> None:
+    colour = Decoded(
+        images=np.random.RandomState(1).randint(0, 256, (8, 3, 4, 3), np.uint8), labels=np.zeros(8, np.int64),
+        ids=np.arange(8), digest="",
+    )  # fmt: skip
+    p = Preprocessing(height=4, width=3)
+    (plain,) = batches(colour, colour.ids, preprocessing=p)
+    (other,) = batches(colour, colour.ids, preprocessing=p, channels_last=True)
+    assert other.images.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(plain.images, other.images)
+
+
+def test_a_mapped_file_serves_as_well_as_memory(tmp_path: object) -> None:
+    path = f"{tmp_path}/images.npy"
+    np.save(path, DATA.images)
+    mapped = Decoded(
+        images=np.load(path, mmap_mode="r"), labels=DATA.labels, ids=DATA.ids, digest="", mapped=True
+    )  # fmt: skip
+    for one, two in zip(
+        batches(mapped, np.arange(100), preprocessing=P, shuffle=True),
+        batches(DATA, np.arange(100), preprocessing=P, shuffle=True),
+        strict=True,
+    ):
+        assert torch.equal(one.images, two.images)
+
+
+def test_points_come_as_they_are() -> None:
+    _, decoded = prepare(open_source("moons"), P)
+    batch = next(batches(decoded, np.arange(10), batch_size=10))
+    assert batch.images.shape == (10, 2)
+    assert np.array_equal(batch.images.numpy(), decoded.images[:10])
+
+
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        next(batches(DATA, np.arange(3), batch_size=0))
+
+
+def test_a_folder_of_pictures_arrives_as_batches(tmp_path: object) -> None:
+    from pathlib import Path
+
+    root = classes(Path(str(tmp_path)) / "root", {"cat": 5, "dog": 5})
+    found, decoded = prepare(open_source(root), Preprocessing(height=8, width=8), cache_dir=f"{tmp_path}/cache")
+    labels = torch.cat([batch.labels for batch in batches(decoded, decoded.ids, batch_size=3, shuffle=True)])
+    assert labels.bincount().tolist() == [5, 5]
+    assert found.manifest.class_names == ("cat", "dog")
