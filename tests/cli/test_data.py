@@ -1,0 +1,125 @@
+"""`hubel data`: the page a person reads, the JSON a program reads, and the contact sheet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from data.pictures import classes, encoded, scene, tree
+from hubel.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = classes(tmp_path / "photos", {"cat": 14, "dog": 8, "[red]": 2})
+    photo = encoded(scene(99), "JPEG")
+    return tree(
+        root, {"cat/cut.jpg": photo[:-200], "dog/words.jpg": b"hello", "dog/x.png": (root / "cat/000.png").read_bytes()}
+    )
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return int(end.value.code or 0), said.out, said.err
+
+
+def test_the_page_names_counts_classes_and_every_problem(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "data", root)
+    assert code == 0
+    assert f"{root}: 25 pictures in 3 classes, 2 files left out" in out
+    assert "20x16, all of them" in out
+    assert "cat/cut.jpg: the end marker is missing" in out
+    assert "dog/words.jpg: starts with 'hello'" in out
+    assert "dog/x.png: same contents as cat/000.png, which is labelled 'cat' and not 'dog'" in out
+    assert "[red]" in out
+    assert all(len(line) <= 80 for line in out.splitlines() if "/" not in line)
+
+
+def test_json_says_the_same(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "data", root, "--json", "--fit", "pad", "--img-size", 10, "--channels", 1)
+    told = json.loads(out)
+    assert code == 0
+    assert told["samples"] == 25
+    assert told["class_names"] == ["[red]", "cat", "dog"]
+    assert sum(map(sum, told["split_counts"].values())) == 25
+    assert {problem["kind"] for problem in told["problems"]} == {"truncated", "not an image", "conflicting labels"}
+    assert told["preprocessing"]["fit"] == "pad"
+    assert (told["preprocessing"]["height"], told["preprocessing"]["channels"]) == (10, 1)
+
+
+def test_the_contact_sheet_shows_what_the_net_sees(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "data", root, "--sheet", tmp_path / "sheet.png", "--channels", 1)
+    assert code == 0
+    assert "sheet.png" in err
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = sheet.convert("RGB")
+        assert pixels.width > 12 * 48
+        low, high = zip(*pixels.getextrema(), strict=True)
+        assert (min(low), max(high)) < (60, 256)
+        # Grey is asked for, and grey is shown: the sheet has the pixels of the net, not of the file.
+        assert all(len(set(colour)) == 1 for _, colour in pixels.crop((200, 40, pixels.width, 90)).getcolors(1 << 16))
+
+
+def test_points_have_no_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "data", "moons")
+    assert code == 0
+    assert "features   2" in out
+    code, _, err = run(capsys, "data", "moons", "--sheet", tmp_path / "sheet.png")
+    assert code == 2
+    assert "no contact sheet" in err
+
+
+def test_a_number_to_predict_is_described_by_its_range(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "t.csv").write_text("file,target\n" + "".join(f"cat/{i:03}.png,{i / 2}\n" for i in range(12)))
+    code, out, _ = run(capsys, "data", root / "t.csv")
+    assert code == 0
+    assert "target     0 to 5.5, mean 2.75" in out
+
+
+def test_long_lists_are_cut_unless_all_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = classes(tmp_path / "many", {f"class {k:02}": 1 for k in range(35)})
+    _, short, _ = run(capsys, "data", root)
+    _, full, _ = run(capsys, "data", root, "--all")
+    assert "10 more classes: --all lists them" in short
+    assert "25 more: --all lists them" in short
+    assert "--all" not in full
+    assert full.count("one picture cannot be learned from") == 35
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["data"], 2, "a data source is needed"),
+        (["data", "minst"], 2, "did you mean 'mnist'"),
+        (["data", "{tmp}"], 3, "holds no pictures"),
+        (["data", "digits", "--fit", "stretch"], 2, "pad, crop, squash"),
+        (["data", "digits", "--val", "0.9", "--test", "0.2"], 2, "shares"),
+    ],
+)
+def test_bad_requests_get_words_and_the_right_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    given = [argument.replace("{tmp}", str(tmp_path / "empty")) for argument in arguments]
+    got, out, err = run(capsys, *given)
+    assert got == code
+    assert words in " ".join(err.split())
+    assert out == ""
+
+
+def test_the_named_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "data", "--list")
+    assert code == 0
+    assert out.split()[:2] == ["digits", "mnist"]
