@@ -114,11 +114,14 @@ def _options(kind: str, entry: Component[Any]) -> str:
         given |= {"images", "draws", "height", "width"}
     parameters = inspect.signature(entry.build).parameters.values()
     return ", ".join(
-        p.name if p.default is p.empty else f"{p.name}={p.default:.4g}" if isinstance(p.default,
-        float) else f"{p.name}={p.default}"
+        p.name if p.default is p.empty else f"{p.name}={_shown(p.default)}"
         for p in parameters
         if p.name not in given and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    )  # fmt: skip
+    )
+
+
+def _shown(default: object) -> str:
+    return f"{default:.4g}" if isinstance(default, float) else getattr(default, "__name__", str(default))
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -136,7 +139,7 @@ def picture(kind: str) -> Figure:
 
 
 def _activations() -> Figure:
-    x = torch.linspace(-4, 4, 161, dtype=torch.float64)
+    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
     drawings: dict[str, list[Line]] = {}
     for name in ACTIVATIONS:
         entry = ACTIVATIONS.get(name)
@@ -165,8 +168,8 @@ def _schedules() -> Figure:
 
 
 def _losses() -> Figure:
-    x = torch.linspace(-4, 4, 161, dtype=torch.float64)
-    zero, labels = torch.zeros_like(x), torch.zeros(161, dtype=torch.int64)
+    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
+    zero, labels = torch.zeros_like(x), torch.zeros(81, dtype=torch.int64)
     drawings: dict[str, list[Line]] = {}
     for name in LOSSES:
         loss = build_loss(name, reduction="none")
@@ -176,7 +179,7 @@ def _losses() -> Figure:
             y = loss(torch.stack((x, zero), dim=1), labels)
         else:
             continue
-        drawings[name] = [(x.numpy(), y.reshape(161, -1).mean(dim=1).numpy())]
+        drawings[name] = [(x.numpy(), y.reshape(81, -1).mean(dim=1).numpy())]
     title = "Losses: over the error (mse, l1, smooth-l1, huber), else over the lead of the right class's logit"
     return panels(drawings, title=title, columns=5, y_range=(-0.2, 5))
 
