@@ -478,8 +478,8 @@ def follow(
             raise
         if finished is None:
             book.save()
-            summary = {"status": "stopped", "reason": signals.received, "best": finite(training.best)}
-            store.write_json("summary.json", summary)
+            stopped = {"status": "stopped", "reason": signals.received, "best": finite(training.best)}
+            store.write_json("summary.json", stopped)
             watch.done()
             raise Stopped(run, signals.received, signals.exit_code)
         book.save(finished=True)
