@@ -12,10 +12,10 @@ step 2   w3 = -7   w1 = 2   w2 = 9
     a = w1 + w2 = 2 + 9 = 11
     L = w3 * a = -7 * 11 = -77
   backward, from dL/dL = 1
-    dL/dw3 = dL/dL * dL/dw3 = 1 * 11 = 11
-    dL/da = dL/dL * dL/da = 1 * -7 = -7
-    dL/dw1 = dL/da * da/dw1 = -7 * 1 = -7
-    dL/dw2 = dL/da * da/dw2 = -7 * 1 = -7
+    dL/dw3 = dL/dL * ∂L/∂w3 = 1 * 11 = 11
+    dL/da = dL/dL * ∂L/∂a = 1 * -7 = -7
+    dL/dw1 = dL/da * ∂a/∂w1 = -7 * 1 = -7
+    dL/dw2 = dL/da * ∂a/∂w2 = -7 * 1 = -7
   update, w - 1 * dL/dw
     w3 = -7 - 1 * 11 = -18
     w1 = 2 - 1 * -7 = 9
@@ -165,7 +165,7 @@ class Step:
             uses = [(i, k) for i in order for k, source in enumerate(nodes[i].inputs) if source == j]
             if not uses or target.operation == "number":
                 continue
-            words = " + ".join(f"d{result}/d{nodes[i].name} * d{nodes[i].name}/d{target.name}" for i, _ in uses)
+            words = " + ".join(f"d{result}/d{nodes[i].name} * ∂{nodes[i].name}/∂{target.name}" for i, _ in uses)
             numbers = " + ".join(f"{_g(self.flowing[i])} * {_g(self.local[i][k])}" for i, k in uses)
             lines.append(f"    d{result}/d{target.name} = {words} = {numbers} = {_g(self.flowing[j])}")
         if self.rate is not None:

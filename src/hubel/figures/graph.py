@@ -15,7 +15,7 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-from hubel.figures.theme import BLUE, GREEN, GRID, INK, MUTED, VERMILLION, Figure
+from hubel.figures.theme import BLUE, GREEN, INK, MUTED, VERMILLION, Figure
 
 _CHARACTER = 6.4  # CSS pixels of one character at 11 px
 _LINE = 15
@@ -174,8 +174,8 @@ def _edge(
     text = ""
     if label:
         text = (
-            f'<text x="{(x1 + x2) / 2:.1f}" y="{(y1 + y2) / 2 - 4:.1f}" text-anchor="middle" font-size="10" '
-            f'fill="{MUTED}" stroke="{GRID}" stroke-width="0">{escape(label)}</text>'
+            f'<text x="{(x1 + x2) / 2 - 7:.1f}" y="{(y1 + y2) / 2 - 5:.1f}" text-anchor="middle" font-size="10" '
+            f'fill="{MUTED}">{escape(label)}</text>'
         )
     return f'<path d="{path}" fill="none" stroke="{MUTED}" marker-end="url(#tip)"/>{text}'
 

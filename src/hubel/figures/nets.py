@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.ticker import EngFormatter, NullFormatter
 
 from hubel.figures.theme import BLUE, CYCLE, MUTED, Figure, canvas, finish, style
 
@@ -29,6 +30,9 @@ def compared(
             axes.annotate(name, (x, y), xytext=shift, textcoords="offset points", ha="center", fontsize=8)
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(EngFormatter(sep=""))
+            axis.set_minor_formatter(NullFormatter())
         axes.margins(0.18)
         axes.set_xlabel(f"{cost} of one image")
         axes.set_ylabel("parameters")
