@@ -315,6 +315,14 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "layers of nothing": (lambda d: d["architecture"]["options"].update(layers=[None]), "cannot be built"),
     "a billion channels": (lambda d: d["architecture"]["options"].update(layers=["conv 999999999 3x3"]), "arch"),
     "very many layers": (lambda d: d["architecture"]["options"].update(layers=["conv 1 1x1"] * 9000), "arch"),
+    "a million layers": (
+        lambda d: d["architecture"].update(name="mlp", options={"hidden": [1] * 50_000}),
+        "far larger than its weights",
+    ),
+    "a layer of a billion": (
+        lambda d: d["architecture"].update(name="mlp", options={"hidden": [30_000, 30_000]}),
+        "needs 3.6.* GB, its file has",
+    ),
     "classes without end": (lambda d: d["architecture"].update(num_classes=10**9), "num_classes"),
     "no classes": (lambda d: d["architecture"].update(num_classes=0), "num_classes"),
     "one class more": (lambda d: d["architecture"].update(num_classes=4), "must name each of its 4 classes once"),
@@ -623,6 +631,14 @@ def test_every_dtype_and_shape_goes_there_and_back_through_both_libraries(tmp_pa
             assert found[key].dtype == value.dtype == theirs[key].dtype
             assert torch.equal(found[key], value)
             assert torch.equal(theirs[key], value)
+
+
+def test_one_large_tensor_alone_fills_a_file(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    with store.writing("a", read_back=True) as file:
+        write_tensors(file, {"a": torch.ones(512, 512)})
+    assert file.sha256 == hashlib.sha256(store.read_bytes("a")).hexdigest()
+    assert torch.equal(safetensors.torch.load(store.read_bytes("a"))["a"], torch.ones(512, 512))
 
 
 def test_what_the_format_cannot_hold_is_refused_before_writing(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _document(store: RunStore, number: int) -> _Document:
     content = store.read_json(name, sealed=True, limit=META_LIMIT)
     try:
         return _Document(**content)
-    except (ValidationError, TypeError):
+    except ValidationError:
         raise ArtefactError(f"{name} is no training state of this version of hubel") from None
 
 

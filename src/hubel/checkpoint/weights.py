@@ -292,14 +292,12 @@ def _read_manifest(path: Path) -> _Manifest:
         )
     try:
         return _Manifest(**document)
-    except (ValidationError, TypeError) as error:
+    except ValidationError as error:
         raise ArtefactError(f"{name} is no manifest of weights: {_first(error)}") from None
 
 
-def _first(error: Exception) -> str:
+def _first(error: ValidationError) -> str:
     """The first complaint of a schema in one line, without the value it complains about."""
-    if not isinstance(error, ValidationError):
-        return "a key is not text"
     first = error.errors(include_input=False, include_url=False)[0]
     return f"{shown('.'.join(str(part) for part in first['loc']))}: {first['msg']}"
 

@@ -268,7 +268,7 @@ class RunStore:
             explain(error, path)
         _held.add(descriptor)
         try:
-            if fcntl is not None:
+            if fcntl is not None:  # pragma: no branch - see above
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except OSError:
@@ -278,7 +278,7 @@ class RunStore:
                 os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
             yield
         finally:
-            if descriptor in _held:
+            if descriptor in _held:  # pragma: no branch - a forked child has let go already
                 _held.remove(descriptor)
                 os.close(descriptor)
 

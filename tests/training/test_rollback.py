@@ -1,0 +1,83 @@
+"""A batch that would ruin the run: back to the last state, that step left out, and the same on every replay (T13)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import hubel.verbs.train
+from hubel.errors import HubelError
+from hubel.store import RunStore
+from hubel.types import Batch
+from hubel.verbs.train import train
+from trainers import SETTINGS, fingerprint
+
+PLAIN: dict[str, Any] = {**SETTINGS, "model": "mnist_gap", "model_options": {}, "limit": None, "epochs": 3, "lr": 0.01}
+STEPS = 3 * (1437 // 32)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, positions: set[tuple[int, int]]) -> None:
+    """Make the pictures of these (epoch, step) so bright that the loss overflows."""
+    honest = hubel.verbs.train.batches
+
+    def batches(*arguments: Any, epoch: int = 0, start_step: int = 0, **words: Any) -> Iterator[Batch]:
+        found = honest(*arguments, epoch=epoch, start_step=start_step, **words)
+        for step, batch in enumerate(found, start=start_step):
+            bad = words.get("shuffle") and (epoch, step) in positions
+            yield Batch(batch.images * 1e38 * 1e4, batch.labels, batch.ids) if bad else batch
+
+    monkeypatch.setattr(hubel.verbs.train, "batches", batches)
+
+
+def accuracy(run: Path) -> float:
+    return float(RunStore(run).read_json("summary.json")["best"]["val_accuracy"])
+
+
+def rollbacks(run: Path) -> list[int]:
+    events = [json.loads(line) for line in RunStore(run).read_lines("events.jsonl")]
+    return [event["step"] for event in events if event["event"] == "rollback"]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> float:
+    return accuracy(train("digits", **PLAIN, out=str(tmp_path_factory.mktemp("clean"))).folder)
+
+
+def recover(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clean: float, positions: list[tuple[int, int]]) -> None:
+    for position in positions:
+        with monkeypatch.context() as patch:
+            poison(patch, {position})
+            runs = [
+                train(
+                    "digits", **PLAIN, on_nonfinite="rollback", out=str(tmp_path / f"{position[0]}-{position[1]}")
+                ).folder
+                for _ in range(2)
+            ]
+        steps_per_epoch = int(fingerprint(runs[0])["step"]) // PLAIN["epochs"]
+        assert rollbacks(runs[0]) == [position[0] * steps_per_epoch + position[1]]
+        assert accuracy(runs[0]) >= clean - 0.015
+        assert fingerprint(runs[0]) == fingerprint(runs[1]), "the recovery must replay identically"
+
+
+def test_t13_a_poisoned_batch_is_left_out_and_the_recovery_replays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clean: float
+) -> None:
+    recover(monkeypatch, tmp_path, clean, [(1, 7)])
+
+
+@pytest.mark.slow
+def test_t13_a_poisoned_batch_at_twenty_positions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clean: float
+) -> None:
+    recover(monkeypatch, tmp_path, clean, [(epoch, step) for epoch in (0, 1, 2) for step in range(4, 40, 5)][:20])
+
+
+def test_t13_a_run_that_is_poisoned_again_and_again_stops(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    poison(monkeypatch, {(0, step) for step in range(3, 12)})
+    with pytest.raises(HubelError, match="is not finite"):
+        train("digits", **PLAIN, on_nonfinite="rollback", out=str(tmp_path))
+    assert RunStore(tmp_path / "digits-1").read_json("summary.json")["status"] == "stopped"
