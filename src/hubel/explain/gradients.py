@@ -3,8 +3,8 @@
     saliency              |dy/dx|, the largest over the channels        Simonyan et al., ICLR-W 2014, arXiv 1312.6034
     gradient-x-input      x dy/dx                                       Shrikumar et al., 2016, arXiv 1605.01713
     smoothgrad            |mean of dy/dx at noisy copies|               Smilkov et al., 2017, arXiv 1706.03825
-    integrated-gradients  (x - x') mean of dy/dx from x' to x           Sundararajan et al., ICML 2017, 1703.01365
-    guided-backprop       saliency that passes ReLUs upwards only       Springenberg et al., ICLR-W 2015, arXiv 1412.6806
+    integrated-gradients  (x - x') mean of dy/dx from x' to x    Sundararajan et al., ICML 2017, 1703.01365
+    guided-backprop       saliency that passes ReLUs upwards only       Springenberg et al., ICLR-W 2015, 1412.6806
     deeplift              differences from a reference x', layer-wise   Shrikumar et al., ICML 2017, arXiv 1704.02685
 
 Letters: B batch, C channels, H W height and width, K classes, n steps or samples.

@@ -193,12 +193,13 @@ class _Drops:
         self.known[rows, columns] = True
 
     def filled(self) -> np.ndarray:
-        """R Q: measured drops, and between them a surface through them without curvature of its own."""
+        """R Q: measured drops, and between them the least bent surface through them."""
         if self.known.all():
             return self.values
         places = np.argwhere(self.known)
+        kernel = "thin_plate_spline" if np.linalg.matrix_rank(places - places[0]) == 2 else "linear"
         near = None if len(places) <= 500 else 24  # all at once while the system of equations is small
-        surface = RBFInterpolator(places, self.values[self.known], kernel="linear", neighbors=near)
+        surface = RBFInterpolator(places, self.values[self.known], kernel=kernel, neighbors=near)
         result = self.values.copy()
         result[~self.known] = surface(np.argwhere(~self.known))
         return result
@@ -214,14 +215,17 @@ def _measured(drop: _Drops, batch_size: int, limit: float) -> Iterator[None]:
 
 def _blocks(places: Grid, wanted: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The wanted patches in batches whose windows grow alike: those equally far from a border go together."""
-    side = max(1, int(batch_size**0.5))
+    if not wanted.any():
+        return
+    classes = max(1, round((wanted.sum() / batch_size) ** 0.5))
 
-    def classes(starts: np.ndarray) -> list[np.ndarray]:
-        order = np.argsort(np.minimum(starts, starts[-1] - starts), kind="stable")
-        return np.array_split(order, -(-len(order) // side))
+    def alike(starts: np.ndarray, used: np.ndarray) -> list[np.ndarray]:
+        index = np.flatnonzero(used)
+        order = index[np.argsort(np.minimum(starts[index], starts[-1] - starts[index]), kind="stable")]
+        return np.array_split(order, min(classes, len(order)))
 
-    for rows in classes(places.tops):
-        for columns in classes(places.lefts):
+    for rows in alike(places.tops, wanted.any(axis=1)):
+        for columns in alike(places.lefts, wanted.any(axis=0)):
             row, column = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
             chosen = wanted[row, column]
             if chosen.any():
@@ -231,12 +235,9 @@ def _blocks(places: Grid, wanted: np.ndarray, batch_size: int) -> Iterator[tuple
 def _levels(shape: tuple[int, int], limit: float) -> Iterator[np.ndarray]:
     """Ever denser lattices R Q, each holding those before it, as long as they stay within the share `limit`."""
     rows, columns = np.mgrid[: shape[0], : shape[1]]
-    lattices = []
-    for step in (8, 4, 2, 1):
-        lattices.append((rows % step == 0) & (columns % step == 0))
-        if step > 1:
-            half = step // 2
-            lattices.append(lattices[-1] | ((rows % step == half) & (columns % step == half)))
+    # A knight's move from point to point: of all lattices with one place in five, the one without crowding.
+    residue = (rows + 2 * columns) % 5
+    lattices = [(residue == 1) & (rows % 3 == 1), residue == 1, (residue == 1) | (residue == 3), residue >= 0]
     for lattice in lattices:
-        if lattice.mean() <= limit or lattice is lattices[0]:
+        if lattice.any() and (lattice.mean() <= limit + 0.01 or lattice is lattices[0]):
             yield lattice

@@ -1,0 +1,83 @@
+"""The space of features: who is near whom, and maps of it in two dimensions.
+
+Letters: N samples, M queries, F features, k neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+from sklearn.neighbors import NearestNeighbors
+
+from hubel.errors import DataError, unknown
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest samples of each query, nearest first."""
+
+    indices: np.ndarray
+    """M k rows of the searched samples."""
+    distances: np.ndarray
+    """M k, Euclidean."""
+
+    def agreement(self, labels: np.ndarray, wanted: np.ndarray) -> float:
+        """The share of neighbours that have the query's own label."""
+        return float((labels[self.indices] == wanted[:, None]).mean())
+
+
+def nearest(queries: np.ndarray, samples: np.ndarray, *, k: int = 5) -> Neighbours:
+    """The k samples N F nearest to each query M F, exactly.
+
+    >>> nearest(np.array([[0.0]]), np.array([[5.0], [1.0], [2.0]]), k=2).indices
+    array([[1, 2]])
+    """
+    if not len(samples):
+        raise DataError("there are no samples to search for neighbours")
+    search = NearestNeighbors(n_neighbors=min(k, len(samples))).fit(samples.reshape(len(samples), -1))
+    distances, indices = search.kneighbors(queries.reshape(len(queries), -1))
+    return Neighbours(indices, distances)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Samples as points in the plane."""
+
+    method: str
+    points: np.ndarray
+    """N 2."""
+    explained: float
+    """The share of the variance that the two axes hold (PCA); nan for t-SNE, whose distances mean only near or far."""
+    silhouette: float
+    """How well the classes are separated in the full space, from -1 to 1; nan without two classes."""
+
+
+def embed(samples: np.ndarray, *, method: str = "tsne", labels: np.ndarray | None = None, seed: int = 0) -> Embedding:
+    """A map of samples N F: "pca" (linear, exact), or "tsne" (Barnes-Hut; L. van der Maaten, JMLR 2014).
+
+    >>> embed(np.random.default_rng(0).normal(size=(20, 5)), method="pca").points.shape
+    (20, 2)
+    """
+    if method not in ("tsne", "pca"):
+        raise unknown("map", method, ["tsne", "pca"])
+    if len(samples) < 5:
+        raise DataError(f"a map needs at least 5 samples, got {len(samples)}")
+    flat = samples.reshape(len(samples), -1).astype(np.float64)
+    explained = float("nan")
+    if method == "pca":
+        model = PCA(2, random_state=seed).fit(flat)
+        points, explained = model.transform(flat), float(model.explained_variance_ratio_.sum())
+    else:
+        # Fifty axes keep what matters of hundreds, and the tree search is fast there (the paper's section 5 does so).
+        short = PCA(50, random_state=seed).fit_transform(flat) if min(flat.shape) > 50 else flat
+        perplexity = min(30.0, (len(flat) - 1) / 3)
+        points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(short)
+    silhouette = float("nan")
+    chosen = np.random.default_rng(seed).permutation(len(flat))[:2000]
+    if labels is not None and 1 < len(np.unique(labels[chosen])) < len(chosen):
+        silhouette = float(silhouette_score(flat[chosen], labels[chosen]))
+    return Embedding(method, np.asarray(points, dtype=np.float64), explained, silhouette)

@@ -1,0 +1,127 @@
+"""The fast occlusion map is the naive one, whatever the net is built of."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from explain.nets import Trained, naive_occlusion
+from hubel.errors import UsageError
+from hubel.explain import attribute
+from hubel.explain.occlusion import coarse_to_fine, grid
+from hubel.models import create_model
+from hubel.runtime import seeded
+
+
+class Odd(nn.Module):
+    """What nets do to their maps: functional and in-place operations, pools, branches, gates, dense layers."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.stem = nn.Conv2d(3, 8, 5, stride=2, padding=2)
+        self.norm = nn.BatchNorm2d(8)
+        self.side = nn.Conv2d(8, 8, 1, stride=2)
+        self.deep = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=2)
+        self.wide = nn.Conv2d(8, 8, 3, padding=2, dilation=2)
+        self.act = nn.ReLU(inplace=True)
+        self.gate = nn.Linear(8, 8)
+        self.head = nn.Linear(8 * 6 * 7 if kind == "dense" else 8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.act(self.norm(self.stem(x)))
+        f = F.silu(self.deep(x))
+        if self.kind == "reused":
+            f = self.act(self.wide(f) - 0.1)
+        f = self.wide(f)
+        f += self.side(x)
+        if self.kind == "gate":
+            f = f * torch.sigmoid(self.gate(f.mean((2, 3))))[:, :, None, None]
+        if self.kind == "pools":
+            f = F.max_pool2d(f, 3, 1, 1) + F.avg_pool2d(f, 3, stride=1, padding=1)
+            f = torch.cat([f[:, :4].relu(), F.relu(f)], dim=1)[:, 4:]
+        f = torch.relu(f)
+        x = f.reshape(f.size(0), -1) if self.kind == "dense" else f.mean(dim=(2, 3))
+        return self.head(x)
+
+
+@pytest.mark.parametrize("kind", ["plain", "reused", "gate", "pools", "dense"])
+@pytest.mark.parametrize(("patch", "stride"), [(4, 2), (5, 3), (7, 7)])
+def test_exact_occlusion_equals_the_naive_loop(kind: str, patch: int, stride: int) -> None:
+    with seeded(0):
+        net = Odd(kind).eval()
+        nn.init.uniform_(net.norm.running_mean)
+        image = torch.randn(3, 23, 26)
+    found = attribute(net, image, method="occlusion", target=2, patch=patch, stride=stride)
+    wanted = naive_occlusion(copy.deepcopy(net).double(), image, 2, patch, stride)
+    assert np.abs(found.map - wanted).max() <= 1e-4 * np.ptp(wanted)
+    assert found.note == ""
+
+
+@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "squeezenet1_1", "shufflenet_v2_x0_5", "se_resnet18"])
+def test_exact_occlusion_equals_the_naive_loop_on_nets_of_the_zoo(name: str) -> None:
+    with seeded(0):
+        net = create_model(name, num_classes=10, img_size=32).eval()
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1)) - 0.5
+    found = attribute(net, image, method="occlusion", target=1, patch=8, stride=8)
+    wanted = naive_occlusion(copy.deepcopy(net).double(), image, 1, 8, 8)
+    assert np.abs(found.map - wanted).max() <= 1e-4 * np.ptp(wanted)
+
+
+def test_a_net_that_branches_on_values_takes_whole_passes_and_says_so() -> None:
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x)
+            return (x.relu() if x.mean() > 0 else x.abs()).mean((2, 3))
+
+    net, image = Branching(), torch.rand(1, 9, 9)
+    found = attribute(net, image, method="occlusion", target=0, patch=3)
+    assert "cannot be read as a graph" in found.note
+    wanted = naive_occlusion(copy.deepcopy(net).double(), image, 0, 3, 1)
+    assert np.abs(found.map - wanted).max() <= 1e-4 * np.ptp(wanted)
+
+
+def test_occlusion_equals_captum(digits: Trained) -> None:
+    from captum.attr import Occlusion
+
+    images = digits.images[:2]
+    found = attribute(digits.model, images, method="occlusion", target=[3, 5], patch=3, stride=2)
+    wanted = Occlusion(digits.model).attribute(
+        images, sliding_window_shapes=(1, 3, 3), strides=(1, 2, 2), target=torch.tensor([3, 5]), baselines=0
+    )
+    assert np.abs(found.maps - wanted[:, 0].numpy()).max() <= 1e-5
+
+
+def test_coarse_to_fine_ends_in_the_exact_map_and_is_close_early(digits: Trained) -> None:
+    from scipy.stats import spearmanr
+
+    image, target = digits.images[4], int(digits.labels[4])
+    exact = attribute(digits.model, image, method="occlusion", target=target, patch=4, stride=1).map
+    steps = list(coarse_to_fine(digits.model, image, torch.tensor(target), patch=4, stride=1))
+    shares = [step.share for step in steps]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.1
+    assert np.allclose(steps[-1].map, exact, atol=1e-6)
+    early = next(step for step in steps if step.share > 0.2)
+    assert spearmanr(early.map.ravel(), exact.ravel()).statistic > 0.95
+
+
+def test_the_last_patch_is_cut_off_at_the_border() -> None:
+    places = grid(10, 10, patch=4, stride=3)
+    assert places.tops.tolist() == [0, 3, 6]
+    assert grid(11, 10, patch=4, stride=3).tops.tolist() == [0, 3, 6, 9]
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(0, 1), (9, 2), (3, 4), (4, 0)])
+def test_impossible_patches_are_refused(patch: int, stride: int) -> None:
+    with pytest.raises(UsageError, match="1 <= stride <= patch <= 8"):
+        grid(8, 8, patch=patch, stride=stride)
