@@ -45,7 +45,8 @@ def compare() -> int:
     from hubel.models import create_model
 
     print(
-        f"torch {torch.__version__}, torchvision {torchvision.__version__}, {platform.processor() or platform.machine()}"
+        f"torch {torch.__version__}, torchvision {torchvision.__version__}, "
+        f"{platform.processor() or platform.machine()}"
     )
     print(f"{'net':22} {'difference':>10}   build: theirs     ours")
     failures = 0

@@ -33,6 +33,14 @@ def _one_a_file() -> list[str]:
 
 
 QUICK = _one_a_file()
+
+
+def _has_a_smallest_size(param: object) -> bool:
+    """Nets over points have no size, and what a layer list takes depends on the list."""
+    (name,) = getattr(param, "values", [param])
+    return CARDS[name].img_size is not None and name != "layers"
+
+
 EACH = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in REAL if name not in QUICK)]
 
 
@@ -86,7 +94,7 @@ def test_its_card_says_where_it_comes_from(name: str) -> None:
     assert 1940 < card.year < 2030
     assert card.reference
     assert card.novelty.endswith(".")
-    assert len(card.title) <= 50
+    assert len(card.title) <= 60
 
 
 @pytest.mark.slow
@@ -134,6 +142,8 @@ def test_gradients_reach_every_parameter(name: str) -> None:
         net.zero_grad()
         outputs = net.forward_all(images) if hasattr(net, "forward_all") else (net(images),)
         loss = sum(nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0])) for logits in outputs)
+        if hasattr(net, "reconstruct"):  # the decoder learns from the picture, not from the label
+            loss = loss + net.reconstruct(images).square().mean()
         assert isinstance(loss, torch.Tensor)
         if not loss.requires_grad:
             assert not waiting, "no output depends on the parameters"
@@ -204,7 +214,7 @@ def test_images_that_are_too_small_are_refused_with_the_smallest_that_works(name
         create_model(name, img_size=smallest - 1, in_chans=CARDS[name].in_chans)
 
 
-@pytest.mark.parametrize("name", [param for param in EACH if CARDS[getattr(param, "values", [param])[0]].img_size])
+@pytest.mark.parametrize("name", [param for param in EACH if _has_a_smallest_size(param)])
 def test_the_smallest_size_works(name: str) -> None:
     card = CARDS[name]
     size = card.img_size if isinstance(card.img_size, tuple) else card.min_size

@@ -1,7 +1,8 @@
 """What the comparison with torchvision shares: names, weights as a function of their key, and the recorded answers.
 
-The record (`tests/fixtures/torchvision.json.gz`) holds for each net the keys and shapes of torchvision's state dict and the
-first logits of one made-up image under made-up weights. `make parity` writes and checks it where torchvision is installed.
+The record (`tests/fixtures/torchvision.json.gz`) holds for each net the keys and shapes of torchvision's state dict and
+the first logits of one made-up image under made-up weights. `make parity` checks it against torchvision, and
+`benchmarks/zoo_parity.py --record` writes it.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ SIZE = 96
 """Side of the image: above every net's minimum, and small enough for a quick pass."""
 
 NETS = (
-    "alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "googlenet", "inception_v3",
-    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
-    "wide_resnet50_2", "wide_resnet101_2", "densenet121", "densenet161", "densenet169", "densenet201", "squeezenet1_0",
-    "squeezenet1_1", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "mobilenet_v2",
-    "mobilenet_v3_small", "mobilenet_v3_large", *(f"efficientnet_b{n}" for n in range(8)),
+    "alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "googlenet",
+    "inception_v3", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
+    "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2", "densenet121", "densenet161",
+    "densenet169", "densenet201", "squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0",
+    "shufflenet_v2_x1_5", "shufflenet_v2_x2_0", "mobilenet_v2", "mobilenet_v3_small",
+    "mobilenet_v3_large", *(f"efficientnet_b{n}" for n in range(8)),
 )  # fmt: skip
 
 
