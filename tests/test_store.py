@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import signal
 import socket
@@ -132,6 +133,35 @@ def test_an_exception_while_writing_leaves_the_old_file_and_nothing_else(tmp_pat
         interrupted()
     assert os.listdir(store.folder) == ["f"]
     assert store.read_bytes("f") == OLD
+
+
+@pytest.mark.parametrize("read_back", [True, False])
+def test_the_digest_is_that_of_the_file_whatever_the_pieces(tmp_path: Path, read_back: bool) -> None:
+    store = run(tmp_path)
+    pieces = [os.urandom(size) for size in (10, 1_500_000, 3_200_001, 7, 1 << 20, 900_000)]
+    with store.writing("f", read_back=read_back) as file:
+        for piece in pieces:
+            file.write(piece)
+    whole = b"".join(pieces)
+    assert store.read_bytes("f") == whole
+    assert (file.size, file.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_disk_that_keeps_other_bytes_is_found_out(tmp_path: Path, size: int) -> None:
+    class Lying(Counting):
+        def write(self, descriptor: int, data: memoryview) -> int:
+            return os.write(descriptor, bytes(len(data)))
+
+    store = run(tmp_path, Lying())
+
+    def work() -> None:
+        with store.writing("f", read_back=True) as file:
+            file.write(os.urandom(size))
+
+    with pytest.raises(SaveFailed, match="does not read back"):
+        work()
+    assert os.listdir(store.folder) == []
 
 
 def test_t02_killed_at_every_operation_the_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def _chosen(path: Path, wanted: _File) -> Iterator[tuple[int, dict[str, Entry]]]
         if size != wanted.size or sha256_of(descriptor) != wanted.sha256:
             raise ArtefactError(
                 f"{shown(str(path))} is not the file its JSON describes (sha-256 or size differ): damaged or exchanged",
-                hint="copy both files of a checkpoint together, or take another one: --which last",
+                hint="copy a checkpoint's files together, or take other weights of the run (--which last)",
             )
         yield descriptor, read_header(descriptor, size, name=shown(str(path)))
 
