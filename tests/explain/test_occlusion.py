@@ -65,12 +65,13 @@ def test_exact_occlusion_equals_the_naive_loop(kind: str, patch: int, stride: in
 
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "squeezenet1_1", "shufflenet_v2_x0_5", "se_resnet18"])
 def test_exact_occlusion_equals_the_naive_loop_on_nets_of_the_zoo(name: str) -> None:
+    """In double precision, since the scores of some fresh nets hardly move: what is left is no rounding."""
     with seeded(0):
-        net = create_model(name, num_classes=10, img_size=32).eval()
-    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1)) - 0.5
+        net = create_model(name, num_classes=10, img_size=32).eval().double()
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1)).double() - 0.5
     found = attribute(net, image, method="occlusion", target=1, patch=8, stride=8)
-    wanted = naive_occlusion(copy.deepcopy(net).double(), image, 1, 8, 8)
-    assert np.abs(found.map - wanted).max() <= 1e-4 * np.ptp(wanted)
+    wanted = naive_occlusion(net, image, 1, 8, 8)
+    assert np.abs(found.map - wanted).max() <= 1e-6 * np.ptp(wanted)
 
 
 def test_a_net_that_branches_on_values_takes_whole_passes_and_says_so() -> None:

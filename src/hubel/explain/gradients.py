@@ -172,10 +172,18 @@ class _GuidedReLUs(TorchFunctionMode):
         self.count = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in self.RELU or func is F.relu6:
-            self.count += 1
-            return _Guided.apply(args[0], 6.0 if func is F.relu6 else float("inf"))
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        ceiling = float("inf") if func in self.RELU else None
+        if func is F.relu6:
+            ceiling = 6.0
+        elif func in (F.hardtanh, F.hardtanh_):
+            # nn.ReLU6 is written as a hard tanh from 0 to 6.
+            low = args[1] if len(args) > 1 else kwargs.get("min_val", -1.0)
+            ceiling = (args[2] if len(args) > 2 else kwargs.get("max_val", 1.0)) if low == 0 else None
+        if ceiling is None:
+            return func(*args, **kwargs)
+        self.count += 1
+        return _Guided.apply(args[0] if args else kwargs["input"], float(ceiling))
 
 
 def deeplift(
