@@ -111,7 +111,7 @@ def test_a_quarter_turn_of_a_square_is_exact() -> None:
 
 def test_warps_in_a_row_are_one_interpolation_with_the_product_of_their_matrices() -> None:
     ids, image = torch.arange(4), torch.rand(4, 3, 20, 20)
-    chain = build_augment("rotate=30,scale=0.3")
+    chain = build_augment("rotate=30,shear=30")
     first, second = (step.function(Draws(ids, 0, 0, step.place), 20, 20) for step in chain.steps)
     torch.testing.assert_close(chain(image, ids, seed=0, epoch=0), ops.warp(image, first @ second))
     twice = ops.warp(ops.warp(image, first), second)  # the same geometry, blurred twice

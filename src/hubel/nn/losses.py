@@ -42,6 +42,16 @@ class Loss(Component[Callable[..., nn.Module]]):
         """Can it train any classifier as it is: called with logits and labels?"""
         return self.takes == "logits, labels"
 
+    @property
+    def trains(self) -> bool:
+        """Can a run minimise it: called with what a net gives and labels, not with pairs or triplets?"""
+        return self.takes.endswith(", labels")
+
+    @property
+    def smooths(self) -> bool:
+        """Does it know label smoothing?"""
+        return "label_smoothing" in inspect.signature(self.build).parameters
+
 
 LOSSES: Registry[Loss] = Registry("loss", listing="hubel components losses")
 

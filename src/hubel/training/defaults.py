@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubel.errors import UsageError
+from hubel.nn.losses import LOSSES
 from hubel.training.recipe import Recipe
 
 
@@ -79,16 +81,26 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         choose("loss", recipe.loss.loss, "mse", "the target is a number")
         choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
     else:
-        choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
-        smooth = 0.1 if facts.kind == "images" and facts.classes > 2 else 0.0
-        choose(
-            "label_smoothing",
-            recipe.loss.label_smoothing,
-            smooth,
-            "guards against over-confidence" if smooth else "few classes",
-        )
+        name = choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
+        choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
     choose("augment", recipe.augment.augment, *_augment(facts))
     return recipe.change(**chosen), reasons
+
+
+def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
+    entry = LOSSES.get(loss)
+    if not entry.trains:
+        raise UsageError(
+            f"loss {loss!r} is called with {entry.takes}, a training run has outputs and labels",
+            hint="use triplet-hard, which finds its triplets in the batch"
+            if "triplet" in loss
+            else "hubel components losses",
+        )
+    if not entry.smooths:
+        return 0.0, f"{loss} does not know it"
+    if facts.kind == "images" and facts.classes > 2:
+        return 0.1, "guards against over-confidence"
+    return 0.0, "few classes"
 
 
 def _batch_size(n: int) -> tuple[int, str]:
