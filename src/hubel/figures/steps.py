@@ -81,4 +81,5 @@ def _grid(
 def _short(number: float) -> str:
     if not np.isfinite(number):
         return ""
-    return f"{number:.0f}" if number == int(number) else f"{number:.3g}"
+    # Adding zero turns -0 into 0.
+    return f"{number + 0.0:.0f}" if number == int(number) else f"{number:.3g}"

@@ -36,11 +36,17 @@ def plot(names: Sequence[str]) -> Figure:
         raise UsageError("nothing to plot", hint="for example: hubel plot relu gelu, or hubel plot loss mse huber")
     kind, rest = names[0], list(names[1:])
     if kind in ("loss", "losses"):
-        return panels(losses(rest or ["mse", "l1", "huber"]), title="Losses and their slopes", names=("loss", "slope"))
+        return _panels(losses(rest or ["mse", "l1", "huber"]), "Losses and their slopes", ("loss", "slope"))
     if kind in ("lr", "schedule", "schedules"):
-        return panels(schedules(rest or list(SCHEDULES)), title="Schedules: factor of the base rate over 100 steps")
-    known = activations(list(names))
-    return panels(known, title="Activations and their derivatives", names=("function", "derivative"))
+        return _panels(schedules(rest or list(SCHEDULES)), "Schedules: factor of the base rate over 100 steps")
+    known = activations(names)
+    return _panels(known, "Activations and their derivatives", ("function", "derivative"))
+
+
+def _panels(drawings: dict[str, list[Curve]], title: str, names: tuple[str, ...] = ()) -> Figure:
+    """Few drawings are drawn large."""
+    side = 260 if len(drawings) <= 3 else 180 if len(drawings) <= 8 else 130
+    return panels(drawings, title=title, names=names, columns=4 if side > 130 else 6, width=side, height=side * 5 // 6)
 
 
 def activations(names: Sequence[str]) -> dict[str, list[Curve]]:

@@ -62,6 +62,8 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
         if preprocessing is None:
             raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
     smallest = 1 if trained or net not in CARDS else CARDS[net].min_size
+    if net in CARDS and isinstance(CARDS[net].img_size, int) and Path(data).is_file():
+        smallest = int(CARDS[net].img_size or 0)  # a photograph is shown to a fresh net as its paper would
     pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest)
     if model is None:
         with runtime.seeded(seed):
@@ -83,7 +85,8 @@ def read(
 ) -> tuple[np.ndarray, torch.Tensor | None, Preprocessing, tuple[str, ...]]:
     """Pictures B C H W uint8, labels if known, the geometry they were read with, and the class names."""
     if Path(data).suffix.lower() in SUFFIXES and Path(data).is_file():
-        chosen = preprocessing or Preprocessing(height=max(64, smallest), width=max(64, smallest))
+        side = max(64, smallest)
+        chosen = preprocessing or Preprocessing(height=side, width=side)
         pixels, _, problems = read_images([data], chosen)
         if problems:
             raise DataError(f"{data}: {problems[0].reason}")
