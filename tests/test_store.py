@@ -7,9 +7,11 @@ import hashlib
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,9 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     store.write_json("d.json", {"x": [1, 2.5, None, "é\ud800"]}, sealed=True)
     assert store.read_bytes("a/b/c.bin") == NEW
     assert (store.folder / "ä.txt").read_bytes() == "größe".encode() + b"\xff"
+    store.write_json("open.json", {"a": 1})
+    assert store.read_json("open.json") == {"a": 1}
+    store.remove("open.json")
     assert store.read_json("d.json", sealed=True) == {"x": [1, 2.5, None, "é\ud800"]}
     assert store.names() == ["d.json", "ä.txt"]
     assert store.names("a/b") == ["c.bin"]
@@ -328,6 +333,54 @@ def test_a_long_torn_line_is_dropped_too(tmp_path: Path, torn: bytes) -> None:
     assert store.read_lines("log") == ["a"] * torn.count(b"\n") + ["end"]
 
 
+def test_a_mark_brings_the_log_to_the_disk(tmp_path: Path) -> None:
+    seen: list[str] = []
+    store = run(tmp_path, Counting(lambda n, name, arguments: seen.append(name)))
+    store.append_line("log", "one")
+    assert "fsync" not in seen, "a line an event must stay cheap"
+    store.mark("log")
+    assert "fsync" in seen
+    seen.clear()
+    store.append_line("log", "two")
+    store.rewind("log", 4)
+    assert "fsync" in seen
+
+
+def test_the_operations_reach_the_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disks of these tests replace `FileOps`; here its own fsyncs are seen to happen, of file and folder."""
+    synced: list[bool] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(stat.S_ISDIR(os.fstat(fd).st_mode)), real(fd)))
+    run(tmp_path).write_bytes("f", NEW)
+    assert synced == [False, True]
+    RunStore.create(tmp_path / "runs", "x")
+    assert synced == [False, True, True, True]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to count open files")
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    def everything(store: RunStore) -> None:
+        with suppress(ArtefactError):
+            store.write_bytes("f", NEW)
+        with suppress(ArtefactError), store.writing("g", read_back=True) as file:
+            file.write(NEW)
+        for work in (
+            lambda: store.append_line("log", "x"), lambda: store.mark("log"), lambda: store.rewind("log", 2),
+            lambda: store.read_bytes("f"), lambda: store.read_bytes("f", limit=1), lambda: store.names(),
+        ):  # fmt: skip
+            with suppress(ArtefactError):
+                work()
+        with suppress(ArtefactError), store.lock(), run(tmp_path).lock():
+            pass
+
+    everything(run(tmp_path))
+    before = os.listdir("/proc/self/fd")
+    everything(run(tmp_path))
+    for when in range(1, 40):
+        everything(run(tmp_path, failing(when, errno.EIO)))
+    assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_line_that_does_not_fit_leaves_no_half(tmp_path: Path) -> None:
     store = run(tmp_path)
     store.append_line("log", "one")
@@ -405,7 +458,8 @@ def test_t10_a_worker_that_outlives_its_trainer_does_not_keep_the_lock(tmp_path:
     store = run(tmp_path)
 
     def trainer() -> None:
-        store.lock().__enter__()
+        held = store.lock()
+        held.__enter__()
         worker = os.fork()
         if worker == 0:
             time.sleep(30)
