@@ -67,7 +67,7 @@ def test_time_decay_after_n_epochs_is_one_over_n_plus_one() -> None:
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("patience", [0, 2])
 def test_plateau_replays_torch_s_from_the_history(mode: str, patience: int) -> None:
-    history = [1.0, 0.8, 0.8, 0.79, 0.9, 0.8, 0.8, 0.8, 0.5, 0.6, 0.6, 0.6, 0.6, 0.4, 0.7, 0.7]
+    history = [1.0, 0.8, 0.8, 0.79, 0.9, 0.8, 0.8, 0.8, 0.5, 0.6, 0.6, 0.6, 0.6, 0.4, 0.7, 0.39998, 0.39996]
     history = history if mode == "min" else [1 - value for value in history]
     schedule = build_schedule("plateau", total_steps=100, patience=patience, mode=mode, gamma=0.5, lowest=0.0)
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from hubel.errors import UsageError
 from hubel.nn.losses import LOSSES
+from hubel.training.optimisers import OPTIMISERS
 from hubel.training.recipe import Recipe
 
 
@@ -92,9 +93,7 @@ def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
     if not entry.trains:
         raise UsageError(
             f"loss {loss!r} is called with {entry.takes}, a training run has outputs and labels",
-            hint="use triplet-hard, which finds its triplets in the batch"
-            if "triplet" in loss
-            else "hubel components losses",
+            hint="triplet-hard finds its triplets in the batch; all others: hubel components losses",
         )
     if not entry.smooths:
         return 0.0, f"{loss} does not know it"
@@ -118,7 +117,10 @@ def _rate(optimizer: str, batch: int) -> tuple[float, str]:
     # Scaled with the square root of the batch for adaptive rules, linearly for SGD (Goyal et al., arXiv 1706.02677).
     if optimizer in ("sgd", "momentum", "nesterov"):
         return round(0.1 * batch / 128, 5), "0.1 for a batch of 128, scaled with the batch"
-    base = {"adamw": 0.003, "adam": 0.003, "muon": 0.01}.get(optimizer, 0.003)
+    tuned = {"adamw": 0.003, "adam": 0.003, "muon": 0.01}
+    if optimizer not in tuned:
+        return OPTIMISERS.get(optimizer).lr, "usual for this optimiser"
+    base = tuned[optimizer]
     return round(base * (batch / 128) ** 0.5, 5), f"{base} for a batch of 128, scaled with the root of the batch"
 
 
