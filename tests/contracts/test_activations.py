@@ -84,6 +84,10 @@ def test_it_says_what_it_is(name: str) -> None:
     assert isinstance(entry(), nn.Module)
 
 
+def test_a_threshold_unit_fires_above_its_threshold_and_not_at_it() -> None:
+    assert build_activation("step", threshold=2.0)(torch.tensor([1.0, 2.0, 2.001])).tolist() == [0, 0, 1]
+
+
 def test_prelu_can_have_a_slope_for_each_channel() -> None:
     module = build_activation("prelu", num_parameters=3)
     with torch.no_grad():

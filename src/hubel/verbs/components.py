@@ -23,11 +23,12 @@ from hubel.nn.blocks import BLOCKS
 from hubel.nn.init import INITIALISERS, initialise
 from hubel.nn.kernels import KERNELS, apply_kernel
 from hubel.nn.layers import LAYERS
-from hubel.nn.losses import LOSSES, build_loss
+from hubel.nn.losses import LOSSES
 from hubel.registry import Component, Registry
 from hubel.runtime import seeded
 from hubel.training.optimisers import OPTIMISERS, Optimiser, build_optimiser
-from hubel.training.schedules import SCHEDULES, build_schedule
+from hubel.training.schedules import SCHEDULES
+from hubel.verbs.plot import activations, losses, schedules
 
 __all__ = ["PICTURES", "Part", "component", "components", "picture"]
 
@@ -139,49 +140,20 @@ def picture(kind: str) -> Figure:
 
 
 def _activations() -> Figure:
-    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
-    drawings: dict[str, list[Line]] = {}
-    for name in ACTIVATIONS:
-        entry = ACTIVATIONS.get(name)
-        if not entry.pointwise:
-            continue
-        at = x.clone().requires_grad_()
-        module = entry.build(omega=3) if name == "sine" else entry.build()
-        y = module.double()(at)
-        (slope,) = torch.autograd.grad(y.sum(), at)
-        drawings[name] = [(x.numpy(), y.detach().numpy()), (x.numpy(), slope.numpy())]
+    names = [name for name in ACTIVATIONS if ACTIVATIONS.get(name).pointwise]
     title = "Activations with their derivatives (sine with ω = 3)"
-    return panels(drawings, title=title, names=("function", "derivative"), y_range=(-2, 4))
+    return panels(activations(names), title=title, names=("function", "derivative"), y_range=(-2, 4))
 
 
 def _schedules() -> Figure:
-    share = np.linspace(0, 1, 101)
-    history = [1.0] * 24  # a loss that never improves
-    drawings = {}
-    for name in SCHEDULES:
-        schedule = build_schedule(name, total_steps=101, steps_per_epoch=10)
-        drawings[name] = [(share, np.array([schedule(t, history[: t // 5]) for t in range(101)]))]
-    peaked = build_schedule("linear", total_steps=101, peak=0.2)
-    drawings["linear peak=0.2"] = [(share, np.array(peaked.curve()))]
-    title = "Schedules: factor of the base rate over the share of the run"
-    return panels(drawings, title=title, columns=5, y_range=(-0.05, 1.05))
+    title = "Schedules: factor of the base rate over 100 steps, ten an epoch"
+    return panels(schedules(SCHEDULES.names()), title=title, columns=5, y_range=(-0.05, 1.05))
 
 
 def _losses() -> Figure:
-    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
-    zero, labels = torch.zeros_like(x), torch.zeros(81, dtype=torch.int64)
-    drawings: dict[str, list[Line]] = {}
-    for name in LOSSES:
-        loss = build_loss(name, reduction="none")
-        if name in ("mse", "l1", "smooth-l1", "huber"):
-            y = loss(x, zero)
-        elif LOSSES.get(name).classifies:  # two classes, the right one's logit ahead by x
-            y = loss(torch.stack((x, zero), dim=1), labels)
-        else:
-            continue
-        drawings[name] = [(x.numpy(), y.reshape(81, -1).mean(dim=1).numpy())]
+    names = [name for name in LOSSES if LOSSES.get(name).classifies]
     title = "Losses: over the error (mse, l1, smooth-l1, huber), else over the lead of the right class's logit"
-    return panels(drawings, title=title, columns=5, y_range=(-0.2, 5))
+    return panels(losses(names), title=title, names=("loss", "slope"), columns=5, y_range=(-2, 5))
 
 
 def _optimisers() -> Figure:
