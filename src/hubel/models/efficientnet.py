@@ -21,7 +21,7 @@ Letters: B batch, C input channels, H W height and width, K classes, w width, d 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -32,15 +32,15 @@ from hubel.models.stems import is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import DropPath, SqueezeExcite
 
-# Stages 2 to 8: (expansion, kernel, stride, maps that come in, maps that leave, layers).
+# Stages 2 to 8: (expansion, kernel, stride, maps, layers).
 TABLE_1 = (
-    (1, 3, 1, 32, 16, 1),
-    (6, 3, 2, 16, 24, 2),
-    (6, 5, 2, 24, 40, 2),
-    (6, 3, 2, 40, 80, 3),
-    (6, 5, 1, 80, 112, 3),
-    (6, 5, 2, 112, 192, 4),
-    (6, 3, 1, 192, 320, 1),
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
 )
 # B0 … B7: (w, d, dropout).
 SCALES = (
@@ -89,18 +89,26 @@ class EfficientNet(nn.Module):
     head = "classifier.1"
 
     def __init__(
-        self, b: int, *, num_classes: int, in_chans: int, small: bool, dropout: float | None, drop_path: float
+        self,
+        w: float,
+        layers: Sequence[int],
+        *,
+        num_classes: int,
+        in_chans: int,
+        small: bool,
+        dropout: float,
+        drop_path: float,
+        norm: Norm = nn.BatchNorm2d,
+        stem_maps: int | None = None,
+        top: int | None = None,
     ) -> None:
         super().__init__()
-        w, d, usual_dropout = SCALES[b]
-        # B5 to B7 keep the normalisation constants of the original code.
-        norm: Norm = nn.BatchNorm2d if b < 5 else partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
-        layers = [math.ceil(count * d) for *_, count in TABLE_1]
         done, total = 0, sum(layers)
-        stem = conv_norm_act(in_chans, divisible(32 * w), 3, stride=1 if small else 2, norm=norm, act=nn.SiLU)
+        maps = stem_maps or divisible(32 * w)
+        stem = conv_norm_act(in_chans, maps, 3, stride=1 if small else 2, norm=norm, act=nn.SiLU)
         features: list[nn.Module] = [stem]
-        for row, (expansion, kernel, stride, before, out, _) in enumerate(TABLE_1):
-            maps, blocks = divisible(before * w), []
+        for row, (expansion, kernel, stride, out, _) in enumerate(TABLE_1):
+            blocks = []
             for index in range(layers[row]):
                 step = stride if index == 0 and not (small and row == 1) else 1
                 # Deeper blocks are left out more often, up to `drop_path` (stochastic depth).
@@ -108,13 +116,11 @@ class EfficientNet(nn.Module):
                 maps = divisible(out * w)
                 done += 1
             features.append(nn.Sequential(*blocks))
-        top = 4 * divisible(320 * w)
-        features.append(conv_norm_act(divisible(320 * w), top, 1, norm=norm, act=nn.SiLU))
+        top = top or 4 * maps
+        features.append(conv_norm_act(maps, top, 1, norm=norm, act=nn.SiLU))
         self.features = nn.Sequential(*features)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(
-            nn.Dropout(usual_dropout if dropout is None else dropout), nn.Linear(top, num_classes)
-        )
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(top, num_classes))
         initialise(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -135,6 +141,29 @@ def initialise(net: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def _scaled(
+    b: int,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str,
+    dropout: float | None,
+    drop_path: float,
+) -> EfficientNet:
+    w, d, usual_dropout = SCALES[b]
+    return EfficientNet(
+        w,
+        [math.ceil(count * d) for *_, count in TABLE_1],
+        num_classes=num_classes,
+        in_chans=in_chans,
+        small=is_small(img_size, stem),
+        dropout=usual_dropout if dropout is None else dropout,
+        drop_path=drop_path,
+        # B5 to B7 keep the normalisation constants of the original code.
+        norm=nn.BatchNorm2d if b < 5 else partial(nn.BatchNorm2d, eps=0.001, momentum=0.01),
+    )
+
+
 def efficientnet_b0(
     *,
     num_classes: int,
@@ -145,10 +174,7 @@ def efficientnet_b0(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B0; images of up to 64 pixels skip two halvings; `dropout` None is the paper's."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        0, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(0, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b1(
@@ -161,10 +187,7 @@ def efficientnet_b1(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B1; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        1, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(1, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b2(
@@ -177,10 +200,7 @@ def efficientnet_b2(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B2; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        2, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(2, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b3(
@@ -193,10 +213,7 @@ def efficientnet_b3(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B3; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        3, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(3, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b4(
@@ -209,10 +226,7 @@ def efficientnet_b4(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B4; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        4, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(4, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b5(
@@ -225,10 +239,7 @@ def efficientnet_b5(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B5; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        5, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(5, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b6(
@@ -241,10 +252,7 @@ def efficientnet_b6(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B6; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        6, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(6, num_classes, in_chans, img_size, stem, dropout, drop_path)
 
 
 def efficientnet_b7(
@@ -257,7 +265,4 @@ def efficientnet_b7(
     drop_path: float = 0.2,
 ) -> EfficientNet:
     """EfficientNet-B7; options as in efficientnet_b0."""
-    small = is_small(img_size, stem)
-    return EfficientNet(
-        7, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout, drop_path=drop_path
-    )
+    return _scaled(7, num_classes, in_chans, img_size, stem, dropout, drop_path)

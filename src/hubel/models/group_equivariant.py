@@ -40,14 +40,14 @@ def left_division(order: int) -> torch.Tensor:
     >>> left_division(4)[1].tolist()  # one quarter turn back
     [3, 0, 1, 2]
     """
-    picture = torch.arange(9).reshape(3, 3)
+    picture = torch.arange(9, device="cpu").reshape(3, 3)  # values are compared, which the meta device cannot
     acted = [transform(picture, element) for element in range(order)]
-    table = torch.empty(order, order, dtype=torch.long)
+    table = torch.empty(order, order, dtype=torch.long, device="cpu")
     for t in range(order):
         for s in range(order):
             # u = t⁻¹s is the element for which t(u(picture)) = s(picture).
             table[t, s] = next(u for u in range(order) if torch.equal(transform(acted[u], t), acted[s]))
-    return table
+    return table.to(torch.get_default_device())
 
 
 class Lift(nn.Module):

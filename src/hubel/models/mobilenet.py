@@ -6,8 +6,8 @@ arXiv 1704.04861. Table 1: conv 3x3 s2 32, then depthwise 3x3 and 1x1, BN and Re
     maps     64   128   128   256   256   512   5 x 512   1024   1024      average, dense K
     stride   1    2     1     2     1     2     1         2      1
 
-Version 2. M. Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, arXiv 1801.04381. Table
-2: conv 3x3 s2 32; rows of t (expansion), c (maps), n (blocks), s (stride of the first); conv 1x1 1280; average; dense K.
+Version 2. M. Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018, arXiv 1801.04381.
+Table 2: conv 3x3 s2 32; rows of t (expansion), c (maps), n (blocks), s (stride of the first); conv 1x1 1280; dense K.
 
 Version 3. A. Howard et al., Searching for MobileNetV3, ICCV 2019, arXiv 1905.02244. Tables 1 and 2: rows of kernel,
 exp size, out, SE, NL (RE or HS), s; then conv 1x1, average, dense with h-swish, dense K.
