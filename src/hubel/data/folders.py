@@ -70,18 +70,17 @@ def open_folder(folder: str | Path) -> Manifest:
         for label in names:
             rows += _class_rows(root, label, "", label, found)
     rows.sort(key=lambda row: (_SPLIT_ORDER[row[0]], row[1], row[2]))
-    labels = sorted({printable(row[1]) for row in rows} | _empty_classes(found))
-    with_files = sorted({printable(row[1]) for row in rows})
-    _require_classes(root, with_files, found)
-    index = {name: i for i, name in enumerate(with_files)}
-    _warn_of_case(labels, found)
+    class_names = sorted({row[1] for row in rows})
+    _require_classes(root, class_names, found)
+    _warn_of_case(sorted({*class_names, *_empty_classes(found)}), found)
+    index = {name: i for i, name in enumerate(class_names)}
     return Manifest(
         source=str(folder),
         root=root,
         kind="files",
         paths=tuple(row[2] for row in rows),
-        labels=np.array([index[printable(row[1])] for row in rows], dtype=np.int64),
-        class_names=tuple(with_files),
+        labels=np.array([index[row[1]] for row in rows], dtype=np.int64),
+        class_names=tuple(class_names),
         given_split=np.array([row[0] for row in rows], dtype="<U5"),
         stats=np.array([row[3] for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(found.problems),
@@ -131,7 +130,8 @@ def _class_rows(
     _walk(root, folder, inside)
     if not inside.paths:
         found.problems.append(Problem(folder, "empty class", "no picture in it", left_out=False))
-    return [(split, label, path, about) for path, about in zip(inside.paths, inside.stats, strict=True)]
+    name = printable(label)
+    return [(split, name, path, about) for path, about in zip(inside.paths, inside.stats, strict=True)]
 
 
 def _walk(root: str, folder: str, found: _Found) -> None:
@@ -142,14 +142,13 @@ def _walk(root: str, folder: str, found: _Found) -> None:
         for entry in _entries(os.path.join(root, prefix), prefix, found):
             path = prefix + entry.name
             try:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(path)
-                    continue
                 about = entry.stat(follow_symlinks=False)
             except OSError as error:
                 found.problems.append(Problem(path, "unreadable", (error.strerror or str(error)).lower()))
                 continue
-            if stat.S_ISREG(about.st_mode):
+            if stat.S_ISDIR(about.st_mode):
+                waiting.append(path)
+            elif stat.S_ISREG(about.st_mode):
                 if _is_picture_name(entry.name):
                     found.paths.append(path)
                     found.stats.append((about.st_size, about.st_mtime_ns, about.st_ctime_ns))
@@ -182,7 +181,8 @@ def _ignored(name: str) -> bool:
 
 
 def _is_picture_name(name: str) -> bool:
-    return os.path.splitext(name)[1].casefold() in SUFFIXES
+    _, dot, suffix = name.rpartition(".")
+    return dot + suffix.casefold() in SUFFIXES
 
 
 def _empty_classes(found: _Found) -> set[str]:

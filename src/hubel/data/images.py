@@ -1,10 +1,6 @@
 """Reading one picture file that may be anything: bounded, checked to its last byte, with a reason when it is refused.
 
-Needs no torch; runs in worker processes. The check for cut JPEG files: a complete scan needs no bit beyond its end, so
-the scan is decoded with its end marker replaced by a few one-bits. The decoder reads ahead at most eight bytes; if it
-asks for more, the last row is never written, and the file was cut, whatever marker somebody put behind the cut.
-Small files are decoded a second time with other bits behind the end, which must make no difference; so are progressive
-ones, whose scans refine each other and have no last row.
+Needs no torch; runs in worker processes. JPEG files, whose damage decoders forgive, have a file of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import re
 import stat
 import struct
 import zlib
@@ -21,7 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from hubel.data import jpeg
+from hubel.data.manifest import BadPicture
 from hubel.data.preprocessing import Preprocessing
+
+__all__ = ["BadPicture", "Look", "decode", "digest", "open_picture", "orientation", "read_bytes"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = frozenset(
@@ -46,15 +45,6 @@ _FOREIGN = (
     (b"%PDF", "a PDF document"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip archive"),
     (b"<", "a web page or XML text"), (b"{", "JSON text"), (b"\0\0\x01\0", "an icon"), (b"8BPS", "a Photoshop file"),
 )  # fmt: skip
-
-
-class BadPicture(Exception):
-    """A file that cannot be used: `kind` as in Problem, and the `reason` in words."""
-
-    def __init__(self, kind: str, reason: str) -> None:
-        super().__init__(f"{kind}: {reason}")
-        self.kind = kind
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +104,38 @@ def decode(
         ...
     hubel.data.images.BadPicture: not an image: starts with 'hello', which is none of JPEG, PNG, WEBP, GIF, BMP, TIFF
     """
-    picture = open_picture(data, max_pixels)
-    form, mode, size = picture.format or "", picture.mode, picture.size
     try:
-        if form in ("JPEG", "MPO"):
-            _load_jpeg(picture, data, preprocessing)
+        plan = jpeg.layout(data)
+        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
+        side = 2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0
+        if plan is not None and plan.plain:
+            size, form = (plan.width, plan.height), "JPEG"
+            _refuse_bomb(*size, max_pixels)
+            picture = jpeg.decode_plain(data, plan, side)
         else:
-            _check_length(data, form)
-            picture.load()
+            picture = open_picture(data, max_pixels)
+            size, form = picture.size, picture.format or ""
+            if plan is not None:
+                jpeg.load(picture, data, plan, side)
+                form = (
+                    "JPEG"  # also where Pillow calls it MPO: several pictures in one file, of which this is the first
+                )
+            else:
+                _check_length(data, form)
+                picture.load()
+        mode = picture.mode
         turn = orientation(picture)
         if turn is not None:
             picture = picture.transpose(turn)
             size = size[::-1] if turn in _SIDEWAYS else size
         pixels = None if preprocessing is None else preprocessing.fitted(picture)
+    except BadPicture:
+        raise
     except MemoryError:
         raise BadPicture("unreadable", "not enough memory to decode it") from None
     except DAMAGE as error:
         raise BadPicture(*_classify(error)) from None
-    return Look(*size, mode, "JPEG" if form == "MPO" else form), pixels
+    return Look(*size, mode, form), pixels
 
 
 def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -146,12 +150,15 @@ def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise BadPicture("unreadable", "not enough memory to open it") from None
     except DAMAGE as error:
         raise BadPicture(*_foreign(data, error)) from None
-    if picture.width * picture.height > max_pixels:
-        size = f"{picture.width:,} x {picture.height:,}"
-        raise BadPicture("bomb", f"its header claims {size} pixels, more than the limit of {max_pixels:,}")
-    if not picture.width or not picture.height:
-        raise BadPicture("corrupt", "its header claims a side of 0 pixels")
+    _refuse_bomb(*picture.size, max_pixels)
     return picture
+
+
+def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise BadPicture("bomb", f"its header claims {width:,} x {height:,} pixels, the limit is {max_pixels:,} in all")
+    if not width or not height:
+        raise BadPicture("corrupt", "its header claims a side of 0 pixels")
 
 
 _TURNS = {
@@ -174,8 +181,6 @@ def orientation(picture: Image.Image) -> Image.Transpose | None:
 
 
 def _classify(error: Exception) -> tuple[str, str]:
-    if isinstance(error, BadPicture):
-        return error.kind, error.reason
     text = str(error).strip().rstrip(".").lower() or type(error).__name__
     if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
         return "bomb", "its header claims too many pixels"
@@ -229,109 +234,3 @@ def _gif_is_complete(data: bytes) -> bool:
             at += 1 + data[at]
         at += 1
     return False
-
-
-_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-_ONES = b"\xff\x00" * 8
-_NO_MARKER = hashlib.shake_128(b"any bytes will do").digest(256).replace(b"\xff", b"\x7f")
-SMALL = 1 << 16
-"""Bytes up to which a JPEG is decoded twice."""
-
-
-def _load_jpeg(picture: Image.Image, data: bytes, preprocessing: Preprocessing | None) -> None:
-    """Decode, at a fraction of the size where that is ample, and refuse a file whose picture data stops early."""
-    sequential, end = _jpeg_layout(data)
-    if sequential and len(picture.tile) == 1 and picture.tile[0].codec_name == "jpeg":
-        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
-        side = 2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0
-        if side and min(picture.size) > side:
-            picture.draft(None, (side, side))
-        _load_sequential(picture, data[:end])
-    else:
-        # At full size: the last scan of a progressive file is too fine to show at a fraction of it.
-        picture.load()
-        again = Image.open(io.BytesIO(data[:end] + _NO_MARKER + data[end:]), formats=FORMATS)
-        again.load()
-        if again.tobytes() != picture.tobytes():
-            raise BadPicture("truncated", "the picture data stops before the end of the picture")
-
-
-def _load_sequential(picture: Image.Image, until_end: bytes) -> None:
-    first = _attempt(picture, until_end + _ONES, 0)
-    # Small files are worth a second look, which also finds a cut within the last bytes. And a last row that seems
-    # untouched may be black by right: over another colour, with other bits behind the end, a whole picture is the same.
-    doubtful = len(until_end) < SMALL or not any(_last_row(first))
-    if doubtful and _attempt(picture, until_end + _NO_MARKER, 255).tobytes() != first.tobytes():
-        raise BadPicture("truncated", "the picture data stops before the end of the picture")
-    picture.im = first.im
-    picture.tile = []
-    picture.load_end()
-
-
-def _last_row(picture: Image.Image) -> bytes:
-    return picture.crop((0, picture.height - 1, *picture.size)).tobytes()
-
-
-def _attempt(picture: Image.Image, data: bytes, colour: int) -> Image.Image:
-    """What the decoder makes of `data` on a canvas of one colour; rows it does not reach keep that colour."""
-    tile = picture.tile[0]
-    decoder = Image._getdecoder(picture.mode, tile.codec_name, tile.args, picture.decoderconfig)
-    canvas = Image.new(picture.mode, picture.size, colour)
-    decoder.setimage(canvas.im, tile.extents)
-    try:
-        _, code = decoder.decode(data)
-    finally:
-        decoder.cleanup()
-    if code < 0:
-        raise BadPicture("corrupt", "broken JPEG data")
-    return canvas
-
-
-def _jpeg_layout(data: bytes) -> tuple[bool, int]:
-    """(is it one sequential scan of all components?, offset of the first picture's end marker).
-
-    Walks the segments (ITU-T T.81, annex B), so end markers inside thumbnails, of a second picture, or in what follows
-    the picture are not mistaken for this picture's own. Raises BadPicture when there is no end marker, or when a
-    progressive file ends before its scans have refined every coefficient they began.
-    """
-    at, components, scans, frame = 2, 0, 0, 0
-    missing_bits: dict[tuple[int, int], int] = {}  # (component, first coefficient) -> bits still to come
-    while at + 4 <= len(data):
-        marker = data[at + 1] if data[at] == 0xFF else -1
-        if marker == -1:  # rubbish between segments, which decoders skip
-            at = max(data.find(b"\xff", at), 0) or len(data)
-        elif marker == 0xFF:  # a fill byte
-            at += 1
-        elif marker == 0xD9:
-            break
-        elif marker <= 0x01 or 0xD0 <= marker <= 0xD8:  # no length follows
-            at += 2
-        else:
-            segment = data[at + 4 : at + 2 + int.from_bytes(data[at + 2 : at + 4])]
-            at += 4 + len(segment)
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and len(segment) > 5:
-                frame, components = marker, segment[5]
-            elif marker == 0xDA and len(segment) > 3:
-                scans += 1
-                if frame == 0xC2:
-                    for component in segment[1 : 1 + 2 * segment[0] : 2]:
-                        missing_bits[component, segment[-3]] = segment[-1] & 15
-                elif segment[0] != components:
-                    frame = 0
-                found = _NEXT_MARKER.search(data, at)
-                at = found.start() if found else len(data)
-    if data[at : at + 2] != b"\xff\xd9":
-        raise BadPicture("truncated", "the end marker is missing")
-    if _unrefined(missing_bits):
-        raise BadPicture("truncated", "the last scans of the progressive picture are missing")
-    return scans == 1 and frame in (0xC0, 0xC1), at
-
-
-def _unrefined(missing_bits: dict[tuple[int, int], int]) -> bool:
-    # Encoders cut the coefficients into other bands when they refine, but never leave a component behind as a whole:
-    # its last scan of the DC coefficient, and one of its scans of the others, must have brought the last bit.
-    last_bit: dict[tuple[int, bool], int] = {}
-    for (component, first), bits in missing_bits.items():
-        band = component, first > 0
-        last_bit[band] = min(bits, last_bit.get(band, bits))
-    return any(last_bit.values())

@@ -28,6 +28,15 @@ class Problem:
     """False for a warning: the file is used all the same (or the problem is one of a class)."""
 
 
+class BadPicture(Exception):
+    """A file that cannot be used: `kind` as in Problem, and the `reason` in words."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(f"{kind}: {reason}")
+        self.kind = kind
+        self.reason = reason
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Manifest:
     """The samples of a data set, in an order that is the same on every machine.
