@@ -33,6 +33,7 @@ def command(
     sheet: Annotated[
         Path | None, typer.Option(help="write a contact sheet of what the net sees to this PNG file")
     ] = None,
+    augment: Annotated[str, typer.Option(help="with --sheet: one picture a class, varied: flip,rotate=15")] = "",
     show_all: Annotated[bool, typer.Option("--all", help="list every problem and every class")] = False,
     list_sources: Annotated[bool, typer.Option("--list", help="list the named sources")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="everything, as JSON")] = False,
@@ -42,6 +43,7 @@ def command(
 
     hubel data photos/
     hubel data photos/ --sheet sheet.png
+    hubel data photos/ --sheet varied.png --augment flip,rotate=15,colour
     hubel data --list
     """
     from hubel.cli.progress import Showing
@@ -53,6 +55,8 @@ def command(
         return
     if not source:
         raise UsageError("a data source is needed", hint=f"a folder, a table, or one of: {', '.join(SOURCES)}")
+    if augment and sheet is None:
+        raise UsageError("--augment shows its pictures on a contact sheet", hint="add --sheet FILE.png")
     watch = Showing()
     try:
         report = scan(
@@ -62,7 +66,7 @@ def command(
     finally:
         watch.done()
     if sheet is not None:
-        sheet.write_bytes(report.sheet().data)
+        sheet.write_bytes((report.augmented(augment, seed=seed) if augment else report.sheet()).data)
         note(f"contact sheet: {sheet}")
     say(json.dumps(as_data(report), indent=1) if as_json else "\n".join(lines(report, everything=show_all)))
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
+from hubel.data.augment import build_augment, preview
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import read_images
 from hubel.data.manifest import Manifest, Problem
@@ -60,6 +62,27 @@ class DataReport:
             size += f", fit by {p.fit}"
         some = "" if len(classes) >= manifest.num_classes else f" ({len(classes)} of {manifest.num_classes} classes)"
         return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as the net sees it: {size}{some}")
+
+    def augmented(self, augment: str, *, seed: int = 0) -> Figure:
+        """A contact sheet of one picture of up to 20 classes: as the net sees it, then as varied in the first epochs.
+
+        `augment` is a chain as in a recipe ("flip,rotate=15"); raises UnknownName and UsageError like `build_augment`.
+        """
+        from hubel.figures.contact_sheet import contact_sheet
+
+        chain = build_augment(augment)
+        if self.preprocessing is None:
+            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
+        manifest = self._manifest
+        classes = np.unique(np.linspace(0, max(manifest.num_classes - 1, 0), SHEET_ROWS).astype(int)).tolist()
+        ids = [int(np.argmax(manifest.labels == label)) if manifest.num_classes else 0 for label in classes]
+        seen = _seen(manifest, np.array(ids), self.preprocessing)
+        varied = preview(
+            torch.from_numpy(np.stack(seen)), chain, torch.tensor(ids), seed=seed, epochs=SHEET_COLUMNS - 1
+        )
+        names = manifest.class_names if manifest.num_classes else ("the first",)
+        rows = {names[label]: [seen[row], *varied[row]] for row, label in enumerate(classes)}
+        return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as it is, then with {augment}")
 
 
 def scan(
