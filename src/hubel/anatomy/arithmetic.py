@@ -305,7 +305,7 @@ def _dense_unit(module: nn.Linear, given: torch.Tensor, place: tuple[int, ...], 
     x = given[place[:-1]] if len(place) > 1 else given
     weights = module.weight.detach()[place[-1]].double()
     products = x * weights
-    bias = 0.0 if module.bias is None else float(module.bias[place[-1]])
+    bias = 0.0 if module.bias is None else _number(module.bias, place[-1])
     result = float(products.sum()) + bias
     largest = products.abs().argsort(descending=True)[:5].tolist()
     lines = [f"input {i}: {_h(float(x[i]))}·{_h(float(weights[i]))} = {_h(float(products[i]))}" for i in largest]

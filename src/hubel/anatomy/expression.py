@@ -208,7 +208,7 @@ def parse(text: str) -> Formula:
         try:
             tree = ast.parse(body.strip(), mode="eval").body
             index = builder.visit(tree)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise UsageError(
                 f"{body.strip()!r} is not a formula: {error}", hint="use + - * / ** and brackets"
             ) from None

@@ -1,7 +1,8 @@
 """Gradient flow: for one batch, how strong activations and gradients are from layer to layer, and what is wrong.
 
-    vanishing   the first layers' weight gradients are a thousand times smaller than the last ones'
-    exploding   a gradient is a thousand times larger, or not a number any more
+    vanishing   the gradient is a thousand times shorter at the first layer than at the last one
+    exploding   it is a thousand times longer, or not a number any more
+    fading      the activations are a thousand times weaker behind the last hidden layer than behind the first
     dead        units that are zero for every image of the batch
 
 >>> import torch
@@ -39,7 +40,7 @@ class Layer:
     dead: float
     """Share of channels or units that are zero for the whole batch."""
     gradient: float
-    """Root mean square of d loss / d output."""
+    """Length of d loss / d output, the whole batch."""
     weight: float
     """Root mean square of the weights."""
     weight_gradient: float
@@ -73,7 +74,7 @@ def flow(tape: Tape) -> Flow:
                 behind.value.deviation,
                 behind.value.zeros,
                 behind.dead,
-                _rms(note.gradient.norm, note.gradient.shape) if note.gradient else 0.0,
+                note.gradient.norm if note.gradient else 0.0,
                 _rms(note.weight.norm, note.weight.shape),
                 _rms(note.weight_gradient.norm, note.weight_gradient.shape),
             )
@@ -101,7 +102,7 @@ def _verdicts(tape: Tape, layers: list[Layer]) -> list[str]:
     if not math.isfinite(tape.loss) or any(not math.isfinite(layer.weight_gradient) for layer in layers):
         found.append("exploding: the loss or a gradient is not a finite number")
         return found
-    strengths = [layer.weight_gradient for layer in layers if layer.weight_gradient > 0]
+    strengths = [layer.gradient for layer in layers if layer.gradient > 0]
     silent = [layer.module for layer in layers if layer.weight_gradient == 0]
     if silent:
         found.append(f"no gradient at all reaches {', '.join(silent[:4])}")
@@ -109,12 +110,15 @@ def _verdicts(tape: Tape, layers: list[Layer]) -> list[str]:
         first, last = strengths[0], strengths[-1]
         if last > STRONG * first:
             found.append(
-                f"vanishing: the first layer's gradient is {last / first:.0f} times weaker than the last one's"
+                f"vanishing: the gradient is {last / first:.0f} times shorter at the first layer than at the last"
             )
         elif first > STRONG * last:
             found.append(
-                f"exploding: the first layer's gradient is {first / last:.0f} times stronger than the last one's"
+                f"exploding: the gradient is {first / last:.0f} times longer at the first layer than at the last"
             )
+    hidden = [layer.activation_deviation for layer in layers[:-1] if layer.activation_deviation > 0]
+    if len(hidden) > 1 and hidden[0] > STRONG * hidden[-1]:
+        found.append(f"fading: the activations become {hidden[0] / hidden[-1]:.0f} times weaker from first to last")
     found += [
         f"dead: {layer.dead:.0%} of the units behind {layer.module} are zero for all {tape.batch} images"
         for layer in layers

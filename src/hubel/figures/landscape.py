@@ -75,10 +75,14 @@ def contours(
         return finish(drawing, caption=title, alt=f"{title}: contours. {ends}".strip())
 
 
-def layer_bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, title: str) -> Figure:
-    """One panel per series under each other, a bar per layer, logarithmic: how a quantity changes with depth.
+def layer_bars(
+    names: Sequence[str], series: Mapping[str, Sequence[float]], *, title: str, shares: Sequence[str] = ()
+) -> Figure:
+    """One panel per series under each other, a bar per layer: how a quantity changes with depth.
 
-    >>> layer_bars(["a", "b"], {"gradient": [1e-6, 1e-2], "dead": [0.0, 0.5]}, title="Flow").kind
+    Values that span more than a factor of 50 get a logarithmic axis, except the `shares`, which lie in 0..1.
+
+    >>> layer_bars(["a", "b"], {"gradient": [1e-6, 1e-2], "dead": [0.0, 0.5]}, title="Flow", shares=["dead"]).kind
     'svg'
     """
     at = np.arange(len(names))
@@ -89,7 +93,9 @@ def layer_bars(names: Sequence[str], series: Mapping[str, Sequence[float]], *, t
             numbers = np.asarray(values, dtype=np.float64)
             axes.bar(at, np.where(np.isfinite(numbers), numbers, 0), color=BLUE, width=0.8)
             positive = numbers[numbers > 0]
-            if len(positive) and positive.max() > 50 * positive.min():
+            if what in shares:
+                axes.set_ylim(0, 1)
+            elif len(positive) and positive.max() > 50 * positive.min():
                 axes.set_yscale("log")
                 axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
                 axes.set_ylim(positive.min() / 3, positive.max() * 3)

@@ -108,7 +108,8 @@ def landscape(
     found = bench.landscape(
         sample.model, sample.images, sample.labels, points=points, radius=radius, seed=seed, line=line
     )
-    title = f"Loss around {net}, {len(sample.images)} samples of {data}, {found.directions}"
+    title = f"Loss around {net} on {len(sample.images)} samples of {data}"
+    wide = float(found.loss.max()) > 100 * float(found.loss.min())
     if line:
         middle = len(found.x) // 2
         figure = pictures.descent_on_curve(
@@ -124,7 +125,7 @@ def landscape(
             title=title,
             names=("direction 1", "direction 2"),
             marks=((0, 0),),
-            log=True,
+            log=wide,
         )
     return found, figure
 
@@ -142,6 +143,7 @@ def gradient_flow(net: str, data: str, *, count: int = 64, seed: int = 0) -> tup
             "share of dead units": [layer.dead for layer in layers],
         },
         title=f"Gradient flow in {net}, {report.batch} samples of {data}",
+        shares=["share of dead units"],
     )
     return report, figure
 
@@ -154,6 +156,6 @@ def effective(net: str, data: str, layer: str = "", *, seed: int = 0) -> tuple[E
     found = effective_field(sample.model, sample.images, layer)
     picture = sample.pixels[0].transpose(1, 2, 0).astype(np.float64) / 255
     picture = np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture
-    title = f"Effective field of {layer}: 95 % of the weight in {found.area:.0%} of the field"
+    title = f"What {layer} sees: 95 % within {found.area:.0%}"
     shown = torch.from_numpy(found.map / max(float(found.map.max()), 1e-12)).sqrt().numpy()
     return found, pictures.heat(shown, title=title, image=picture)
