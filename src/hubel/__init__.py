@@ -25,6 +25,7 @@ _DOORS = {
     "load": "hubel.verbs.predict",
     "evaluate": "hubel.verbs.evaluate",
     "predict": "hubel.verbs.predict",
+    "explain": "hubel.verbs.explain",  # also the name of a room, which is therefore callable and does the same
     "scan": "hubel.verbs.data",  # not "data": that is the name of a room, and Python would put the room in its place
 }
 
@@ -32,12 +33,25 @@ if TYPE_CHECKING:
     from hubel.models import create_model, list_models
     from hubel.verbs.data import scan
     from hubel.verbs.evaluate import evaluate
+    from hubel.verbs.explain import explain
     from hubel.verbs.predict import load, predict
     from hubel.verbs.runs import Run, runs
     from hubel.verbs.summary import summary
     from hubel.verbs.train import train
 
-__all__ = ["Run", "create_model", "evaluate", "list_models", "load", "predict", "runs", "scan", "summary", "train"]
+__all__ = [
+    "Run",
+    "create_model",
+    "evaluate",
+    "explain",
+    "list_models",
+    "load",
+    "predict",
+    "runs",
+    "scan",
+    "summary",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,6 +29,21 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
+        "Why it decided so",
+        (
+            ("explain", "explain", "maps of what a decision hangs on, side by side, and how far to trust each"),
+            ("filters", "filters", "learned kernels as tiles"),
+            ("activations", "activations", "the maps of a layer for one picture"),
+            ("units", "units", "the patches that excite each unit most, and what would even more"),
+            ("neighbours", "neighbours", "the nearest training pictures, by features and by pixels"),
+            ("embed", "embed", "a map of the data in feature space (t-SNE, PCA)"),
+            ("features", "features", "write features of a data set for other classifiers"),
+            ("prototypes", "prototypes", "typical samples of each class, and odd ones"),
+            ("attack", "attack", "adversarial examples: one picture, or the success rate on a set"),
+            ("counterfactual", "counterfactual", "the smallest change that flips a decision; what keeps it"),
+        ),
+    ),
+    (
         "Nets and parts",
         (
             ("models", "models", "list the architectures"),

@@ -112,12 +112,11 @@ def top_patches(model: nn.Module, batches: Iterable[Batch], layer: str | None = 
     for batch in batches:
         images = checked_images(model, batch.images)
         if not best:
-            name, size = pick_layer(model, images, layer), (images.shape[2], images.shape[3])
+            name, size = layer or pick_layer(model, images, None), (images.shape[2], images.shape[3])
         assert name is not None
         with evaluating(model), torch.inference_mode(), record(model, name, copy=True) as seen:
             model(images)
-        maps = as_maps(seen[name])
-        assert maps is not None
+        maps = _unit_maps(seen[name])
         values, places = maps.float().flatten(2).max(dim=2)  # B U
         found = {
             "values": values.T.cpu(),
@@ -140,6 +139,16 @@ def top_patches(model: nn.Module, batches: Iterable[Batch], layer: str | None = 
     return TopPatches(name, values, ids, boxes[places // grid[1], places % grid[1]])
 
 
+def _unit_maps(output: torch.Tensor) -> torch.Tensor:
+    """B U h w, also for a dense layer B U or a last map of 1 x 1."""
+    maps = as_maps(output)
+    if maps is not None:
+        return maps
+    if output.ndim == 3:  # tokens without a grid: the units are the last axis
+        return output.transpose(1, 2)[..., None]
+    return output[..., None, None] if output.ndim == 2 else output
+
+
 def seen_boxes(
     model: nn.Module, images: torch.Tensor, layer: str, grid: tuple[int, int], size: tuple[int, int]
 ) -> Boxes:
@@ -148,11 +157,13 @@ def seen_boxes(
     Deep units see more than half of the image, but hang on the middle of what they see (W. Luo et al., NeurIPS 2016,
     arXiv 1701.04128): a wider field is cut to half the image around its place.
     """
-    field = receptive.field(model, tuple(images.shape), layer)
+    field = receptive.field(model, tuple(images.shape[1:]), layer)
     boxes = np.empty((*grid, 4), dtype=np.int64)
     for row, column in np.ndindex(*grid):
-        tokens = len(field.shape) == 3
-        spans = field.window(*((row * grid[1] + column, 0) if tokens else (row, column)))
+        if len(field.shape) != 4:  # tokens and dense layers may see everything; the widest part is cut below
+            spans: tuple[tuple[int, int], ...] = ((0, size[0]), (0, size[1]))
+        else:
+            spans = field.window(row, column)
         for axis, ((first, last), length, place, count) in enumerate(
             zip(spans, size, (row, column), grid, strict=True)
         ):

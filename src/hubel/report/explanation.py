@@ -1,0 +1,81 @@
+"""The page of an explanation: the prediction, the methods side by side, and how far each map can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hubel.explain.attribution import Attribution
+from hubel.explain.explainers import EXPLAINERS
+from hubel.explain.trust import Trust
+from hubel.figures.images import picture
+from hubel.figures.overlay import overlay
+from hubel.figures.theme import Figure
+from hubel.report.page import page
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Everything the page shows, as plain data."""
+
+    title: str
+    """The picture's name."""
+    model: str
+    """The run or net."""
+    pixels: np.ndarray
+    """C H W uint8: what the net saw."""
+    ranking: Sequence[tuple[str, float]]
+    """The most probable classes with their probabilities, best first."""
+    target: str
+    """The class that is explained."""
+    maps: Sequence[Attribution]
+    trusts: Sequence[Trust | None] = ()
+    """One for each map, or none at all."""
+    refusals: Sequence[tuple[str, str]] = ()
+    """(method, why it cannot be used on this net)."""
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        best, share = self.ranking[0]
+        text = f"The net says {best} ({share:.0%})."
+        if self.target != best:
+            text += f" The maps explain {self.target} ({dict(self.ranking).get(self.target, 0):.0%})."
+        return text
+
+
+def drawings(report: Explanation) -> dict[str, Figure]:
+    """Method -> its map over the picture."""
+    return {
+        found.method: overlay(report.pixels, found.map, signed=found.signed, title=found.method)
+        for found in report.maps
+    }
+
+
+def render(report: Explanation) -> str:
+    """The page as text: self-contained, without scripts, readable at the width of a phone.
+
+    >>> one = Attribution(method="saliency", maps=np.ones((1, 8, 8), np.float32), signed=False, targets=(0,),
+    ...                   scores=(1.0,), probabilities=(0.9,))
+    >>> text = render(Explanation(title="<b>", model="digits-1", pixels=np.zeros((1, 8, 8), np.uint8),
+    ...                           ranking=[("three", 0.9)], target="three", maps=[one]))
+    >>> "The net says three (90%)." in text, "<b>" in text
+    (True, False)
+    """
+    figures = drawings(report)
+    trusts = list(report.trusts) or [None] * len(report.maps)
+    panels = [
+        (figures[found.method], found, EXPLAINERS.get(found.method).question, trust, _facts(found))
+        for found, trust in zip(report.maps, trusts, strict=True)
+    ]
+    what = picture(report.pixels, alt=f"{report.title}, as the net sees it", caption="")
+    return page("explanation.html.j2", report=report, panels=panels, picture=what)
+
+
+def _facts(found: Attribution) -> str:
+    facts = [f"layer {found.layer}"] if found.layer else []
+    facts += [f"{name} {value:.3g}" for name, value in found.details.items()]
+    facts.append(f"{found.seconds:.2f} s")
+    return " · ".join(facts)

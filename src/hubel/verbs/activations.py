@@ -1,0 +1,30 @@
+"""Activations: the maps of a layer for one picture, strongest channels first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hubel.checkpoint import Classifier
+from hubel.explain import units
+from hubel.explain.units import Activations
+from hubel.figures.theme import Figure
+from hubel.figures.tiles import tiles
+from hubel.verbs.looking import look, stage_name
+
+
+def activations(
+    run: str | Path | Classifier, picture: Any, stage: str | int | None = None, *, device: str = "auto"
+) -> Activations:
+    """The maps of a stage (by number, from 1 on) or layer (by name) for a picture; of the last stage unless given."""
+    seen = look(run, picture, device=device)
+    return units.activations(seen.model, seen.image, stage_name(seen.model, stage))
+
+
+def drawn(found: Activations, *, count: int = 32) -> Figure:
+    """The strongest maps as grey tiles, each with the number of its channel."""
+    shown = found.maps[:count]
+    size = "x".join(map(str, found.maps.shape[1:]))
+    alt = f"{found.layer}: the {len(shown)} strongest of {len(found.maps)} maps {size}; bright is high."
+    labels = [f"{unit}: {strength:.2g}" for unit, strength in zip(found.units, found.strength, strict=True)][:count]
+    return tiles(list(shown), labels=labels, side=80, columns=8, alt=alt, caption=alt)

@@ -1,0 +1,89 @@
+"""Neighbours: the training pictures nearest to a picture, by the net's features and, beside it, by the bare pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel.checkpoint import Classifier
+from hubel.explain.space import nearest
+from hubel.figures.theme import Figure
+from hubel.figures.tiles import tiles
+from hubel.inference import features
+from hubel.types import Batch
+from hubel.verbs.looking import last_stage, look, samples_of, stage_name
+from hubel.verbs.watching import SILENT, Watcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nearest:
+    """A list of neighbours, nearest first."""
+
+    by: str
+    """"features" or "pixels"."""
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    distances: tuple[float, ...]
+    pictures: np.ndarray
+    """k C H W uint8."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighboursFound:
+    """Two lists of neighbours of one picture."""
+
+    picture: np.ndarray
+    """C H W uint8."""
+    lists: tuple[Nearest, Nearest]
+
+
+def neighbours(
+    run: str | Path | Classifier,
+    picture: Any,
+    data: str | Path | None = None,
+    *,
+    k: int = 8,
+    stage: str | int | None = None,
+    split: str = "train",
+    limit: int | None = None,
+    device: str = "auto",
+    watch: Watcher = SILENT,
+) -> NeighboursFound:
+    """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
+    seen = look(run, picture, device=device)
+    samples = samples_of(run, data, split=split, limit=limit, device=device, watch=watch)
+    layer = stage_name(seen.model, stage) or last_stage(seen.model)
+    watch.stage("reading features")
+    own = features(seen.model, [Batch(seen.image[None], seen.image.new_zeros(1), seen.image.new_zeros(1))], layer)
+    lists = []
+    for by, query, others in (
+        ("features", own, samples.features(layer)),
+        ("pixels", seen.pixels[None].astype(np.float32), samples.pixels.astype(np.float32)),
+    ):
+        found = nearest(query, others, k=k)
+        rows = samples.rows[found.indices[0]]
+        lists.append(
+            Nearest(
+                by=by,
+                names=tuple(samples.name(int(row)) for row in rows),
+                labels=tuple(samples.manifest.class_names[int(samples.decoded.labels[row])] for row in rows),
+                distances=tuple(found.distances[0].tolist()),
+                pictures=np.asarray(samples.decoded.images[rows]),
+            )
+        )
+    return NeighboursFound(picture=seen.pixels, lists=(lists[0], lists[1]))
+
+
+def drawn(found: NeighboursFound) -> Figure:
+    """Two rows: by features above, by pixels below; the picture itself stands first in both."""
+    shown, labels = [], []
+    for part in found.lists:
+        shown += [found.picture, *part.pictures]
+        labels += [f"by {part.by}", *part.labels]
+    alt = (
+        "Nearest by features: " + ", ".join(found.lists[0].labels) + ". By pixels: " + ", ".join(found.lists[1].labels)
+    )
+    return tiles(shown, labels=labels, side=80, columns=1 + len(found.lists[0].labels), alt=alt, caption=alt)
