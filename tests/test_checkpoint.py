@@ -113,12 +113,12 @@ def test_a_checkpoint_may_come_without_probes_and_without_pictures(tmp_path: Pat
     save(store, probes=None)
     assert store.names("weights") == ["best.json", "best.safetensors"]
     assert seed_of(store) == 0
-    spec = ModelSpec(architecture="mlp", num_classes=1, in_chans=2, img_size=(1, 1))
+    spec = ModelSpec(architecture="mlp", num_classes=1, in_chans=2, img_size=None)
     net = spec.build().eval()
     points = torch.randn(5, 2)
     golden = (points, golden_logits(net, None, points))
     save_weights(store, "last", net.state_dict(), spec=spec, preprocessing=None, class_names=(), probes=golden)
-    assert load(store.folder, "last").preprocessing is None
+    assert load(store.folder, "last").spec == spec
     assert weights_in(store.folder) == ["best", "last"]
 
 

@@ -32,8 +32,8 @@ class ModelSpec:
     architecture: str
     num_classes: int
     in_chans: int
-    img_size: tuple[int, int]
-    """H and W in pixels."""
+    img_size: tuple[int, int] | None
+    """H and W in pixels; None for nets over points."""
     options: dict[str, Any] = field(default_factory=dict)
     """The builder's own keywords, plain data."""
 
@@ -53,7 +53,7 @@ class ModelSpec:
             "name": self.architecture,
             "num_classes": self.num_classes,
             "in_chans": self.in_chans,
-            "img_size": list(self.img_size),
+            "img_size": None if self.img_size is None else list(self.img_size),
             "options": self.options,
         }
 

@@ -68,7 +68,7 @@ class _Architecture(_Closed):
     name: str = Field(min_length=1, max_length=200)
     num_classes: int = Field(ge=1, le=1_000_000)
     in_chans: int = Field(ge=1, le=4096)
-    img_size: list[Annotated[int, Field(ge=1, le=16384)]] = Field(min_length=2, max_length=2)
+    img_size: Annotated[list[Annotated[int, Field(ge=1, le=16384)]], Field(min_length=2, max_length=2)] | None
     options: dict[str, Any]
 
 
@@ -152,11 +152,12 @@ def load(path: str | Path, which: str = "best") -> Classifier:
     folder, name = _find(Path(path), which)
     files = _names(name, prefix="")
     manifest = _read_manifest(folder / files.manifest)
+    sides = manifest.architecture.img_size
     spec = ModelSpec(
         architecture=manifest.architecture.name,
         num_classes=manifest.architecture.num_classes,
         in_chans=manifest.architecture.in_chans,
-        img_size=(manifest.architecture.img_size[0], manifest.architecture.img_size[1]),
+        img_size=None if sides is None else (sides[0], sides[1]),
         options=manifest.architecture.options,
     )
     class_names = tuple(manifest.class_names)

@@ -52,7 +52,7 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
     if Path(name).is_dir():
         classifier = checkpoint.load(Path(name))
         spec = classifier.spec
-        return classifier.model, input or (spec.in_chans, *spec.img_size), f"{spec.architecture} ({name})"
+        return classifier.model, input or (spec.in_chans, *(spec.img_size or ())), f"{spec.architecture} ({name})"
     entry = card(name)
     shape = input
     if shape is None and entry.img_size is None:

@@ -30,7 +30,7 @@ from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
-from hubel.models import card
+from hubel.models import card, resolve
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.store import RunStore
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
@@ -169,13 +169,15 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     if recipe.model.dropout is not None:
         options["dropout"] = recipe.model.dropout
     assert recipe.model.model is not None
+    name, options = resolve(recipe.model.model, options)
+    img_size: tuple[int, int] | None
     if prepared.preprocessing is not None:
         in_chans = prepared.preprocessing.channels
         img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
-    else:
-        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1)
+    else:  # a net for pictures takes points as pictures of one pixel
+        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1) if card(name).img_size else None
     spec = ModelSpec(
-        architecture=recipe.model.model,
+        architecture=name,
         num_classes=manifest.num_classes or 1,
         in_chans=in_chans,
         img_size=img_size,

@@ -102,7 +102,7 @@ def import_weights(
         recipe={"imported": Path(file).name if given is None else given.file, "sha256": foreign.sha256},
         probes=(images, golden_logits(net, preprocessing, images)),
     )  # fmt: skip
-    return Imported(str(store.folder), name, spec.num_classes, spec.img_size, fit, foreign.left_out)
+    return Imported(str(store.folder), name, spec.num_classes, (height, width), fit, foreign.left_out)
 
 
 def told(fit: Fit) -> str:
