@@ -224,3 +224,32 @@ def test_penalties_pull_weights_towards_nought() -> None:
         sum(p.detach().square().sum().item() for p in run.model.parameters() if p.dim() > 1) for run in (plain, pulled)
     ]
     assert sizes[1] < 0.9 * sizes[0]
+
+
+class TwoHeads(nn.Module):
+    """A net with an auxiliary head, as GoogLeNet has two."""
+
+    aux_weight = 0.3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.ReLU())
+        self.fc, self.aux = nn.Linear(8, 4), nn.Linear(8, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.body(images))
+
+    def forward_all(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features = self.body(images)
+        return self.fc(features), self.aux(features)
+
+
+def test_auxiliary_heads_learn_with_their_weight_in_the_loss() -> None:
+    torch.manual_seed(0)
+    model = TwoHeads()
+    before = weights(model)
+    first = next(iter(batches(0, 0)))
+    main, aux = (F.cross_entropy(logits, first.labels) for logits in model.forward_all(first.images))
+    steps = [event for event in fit(training(model)) if isinstance(event, StepDone)]
+    assert steps[0].loss.item() == pytest.approx((main + 0.3 * aux).item(), rel=1e-5)
+    assert not torch.equal(model.aux.weight, before["aux.weight"])

@@ -97,10 +97,11 @@ class Training:
         if self.recipe.optimizer.ema:
             decay = self.recipe.optimizer.ema
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-        self.forward: nn.Module = self.model
+        # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
+        self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
         if dist.is_initialized():
             index = [self.device] if self.device.type == "cuda" else None
-            self.forward = DistributedDataParallel(self.model, device_ids=index)
+            self.forward = DistributedDataParallel(self.forward, device_ids=index)
 
     @property
     def measured_model(self) -> nn.Module:
@@ -266,6 +267,22 @@ def put_back(run: Training, before: list[torch.Tensor]) -> None:
             value.copy_(old)
 
 
+class AllHeads(nn.Module):
+    """Calls `forward_all`: logits of the head, then of each auxiliary head."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """B C H W -> a tuple of B K."""
+        return self.model.forward_all(images)  # type: ignore[operator]
+
+
+def _heads(answer: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
 def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.Tensor:
     """Add the gradient of part of a batch, weighted by its share; returns the same share of the loss."""
     images, labels = batch.images[part], batch.labels[part]
@@ -276,8 +293,11 @@ def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.T
     wait = isinstance(run.forward, DistributedDataParallel) and not last
     with run.forward.no_sync() if wait else _nothing():  # type: ignore[operator]
         with torch.autocast(run.device.type, dtype=run.precision, enabled=run.precision != torch.float32):
-            logits = run.forward(images)  # B K
-            loss = run.loss(logits.float(), targets) * share
+            logits, *auxiliary = _heads(run.forward(images))  # each B K
+            loss = run.loss(logits.float(), targets)
+            for other in auxiliary:
+                loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets)  # type: ignore[arg-type]
+            loss = loss * share
             loss = loss + penalty(run) if last else loss
         run.scaler.scale(loss).backward()
     with torch.no_grad():
