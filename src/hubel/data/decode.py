@@ -208,7 +208,9 @@ def _open_cached(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         if mapped.shape != shape or mapped.dtype != np.uint8:
             return None
         os.utime(file)  # used just now: the last to be thrown out
-        return np.array(mapped) if mapped.nbytes <= _free_memory() // 2 else mapped
+        if mapped.nbytes > _free_memory() // 2:
+            return mapped
+        return np.fromfile(file, np.uint8, mapped.size, offset=mapped.offset).reshape(shape)
     except (OSError, ValueError):
         return None
 

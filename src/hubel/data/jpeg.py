@@ -3,8 +3,8 @@
 Decoders fill what is missing with grey and say nothing, above all where somebody put an end marker behind the cut. But
 a complete scan needs no bit beyond its end. So the scan is decoded with its end marker replaced by eight bytes, which
 is as far as the decoder reads ahead; if it asks for more, the last row is never written, and the file was cut.
-Progressive files, whose scans refine each other and have no last row, are decoded a second time with bytes put before the end
-marker, which must make no difference.
+Progressive files, whose scans refine each other and have no last row, are decoded a second time with bytes put before
+the end marker, which must make no difference.
 
 The format is ITU-T T.81, annex B. Pillow's decoder is called directly: opening a small file costs more than decoding.
 """
