@@ -137,3 +137,8 @@ def test_kept_rows_are_those_of_the_list(messy: Path, tmp_path: Path) -> None:
     assert listed.paths is not None
     assert tuple(listed.paths[row] for row in found.kept) == found.manifest.paths
     assert (np.diff(found.kept) > 0).all()
+
+
+def test_a_scan_does_not_change_what_a_set_in_memory_is() -> None:
+    listed = open_source("digits")
+    assert scan(listed).manifest.digest == listed.digest

@@ -15,8 +15,7 @@ import numpy as np
 from hubel.data.download import cache_home
 from hubel.data.images import Look
 from hubel.data.index import Entries, Index
-from hubel.data.manifest import Manifest, Problem
-from hubel.data.splits import array_digests
+from hubel.data.manifest import Manifest, Problem, array_digests
 from hubel.data.workers import Progress, read_pictures
 from hubel.errors import DataError
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hubel.data.manifest import Manifest
+from hubel.data.manifest import Manifest, array_digests
 from hubel.errors import DataError, UsageError
 
 NAMES = ("train", "val", "test")
@@ -130,12 +130,6 @@ def _copies(manifest: Manifest) -> tuple[str, ...]:
         return array_digests(manifest.arrays)
     assert manifest.paths is not None
     return manifest.paths
-
-
-def array_digests(arrays: np.ndarray) -> tuple[str, ...]:
-    """SHA-256 of each row of an array."""
-    rows = np.ascontiguousarray(arrays).reshape(len(arrays), -1)
-    return tuple(hashlib.sha256(row).hexdigest() for row in rows)
 
 
 def _straddling(given: np.ndarray, copies: tuple[str, ...]) -> np.ndarray:
