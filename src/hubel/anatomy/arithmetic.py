@@ -19,7 +19,7 @@ sum = 148.413 + 7.38906 + 2.71828 = 158.52
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,7 +111,7 @@ def convolve(
     return Walk("convolution", padded, padding, weights, output, stride, rows, tuple(steps))
 
 
-POOLINGS = {"max": np.max, "avg": np.mean, "min": np.min}
+POOLINGS: dict[str, Callable[[np.ndarray], float]] = {"max": np.max, "avg": np.mean, "min": np.min}
 
 
 def pool(image: Numbers, size: int = 2, *, kind: str = "max", stride: int | None = None, padding: int = 0) -> Walk:
@@ -322,7 +322,7 @@ def _pool_unit(module: nn.MaxPool2d | nn.AvgPool2d, given: torch.Tensor, place: 
     channel, row, column = place
     k, p = per_axis(module.kernel_size, 2), per_axis(module.padding, 2)
     s = per_axis(module.stride or k, 2)
-    d = per_axis(getattr(module, "dilation", 1), 2)
+    d = per_axis(module.dilation if isinstance(module, nn.MaxPool2d) else 1, 2)
     highest = isinstance(module, nn.MaxPool2d)
     rows = [row * s[0] - p[0] + i * d[0] for i in range(k[0])]
     columns = [column * s[1] - p[1] + j * d[1] for j in range(k[1])]
@@ -334,8 +334,8 @@ def _pool_unit(module: nn.MaxPool2d | nn.AvgPool2d, given: torch.Tensor, place: 
         text = f"max({', '.join(_h(v) for v in values)}) = {_h(result)}"
     else:
         counted = len(values)
-        if module.divisor_override:
-            counted = int(module.divisor_override)
+        if isinstance(module.divisor_override, int):
+            counted = module.divisor_override
         elif module.count_include_pad:
             counted = sum(r < size[0] + p[0] and c < size[1] + p[1] for r in rows for c in columns)
         result = sum(values) / counted

@@ -58,7 +58,8 @@ def descend(formula: Formula | str, start: Mapping[str, float], *, rate: float, 
     if isinstance(formula, str):
         formula = parse(formula)
     here = dict(start)
-    points, values = [], []
+    points: list[list[float]] = []
+    values: list[float] = []
     for _ in range(steps + 1):
         try:
             step = evaluate(formula, here, rate=rate)

@@ -165,9 +165,9 @@ class Step:
             uses = [(i, k) for i in order for k, source in enumerate(nodes[i].inputs) if source == j]
             if not uses or target.operation == "number":
                 continue
-            words = " + ".join(f"d{result}/d{nodes[i].name} * ∂{nodes[i].name}/∂{target.name}" for i, _ in uses)
-            numbers = " + ".join(f"{_g(self.flowing[i])} * {_g(self.local[i][k])}" for i, k in uses)
-            lines.append(f"    d{result}/d{target.name} = {words} = {numbers} = {_g(self.flowing[j])}")
+            paths = " + ".join(f"d{result}/d{nodes[i].name} * ∂{nodes[i].name}/∂{target.name}" for i, _ in uses)
+            factors = " + ".join(f"{_g(self.flowing[i])} * {_g(self.local[i][k])}" for i, k in uses)
+            lines.append(f"    d{result}/d{target.name} = {paths} = {factors} = {_g(self.flowing[j])}")
         if self.rate is not None:
             lines.append(f"  update, w - {_g(self.rate)} * d{result}/dw")
             for name, value in self.variables.items():
@@ -248,7 +248,7 @@ class _Builder(ast.NodeVisitor):
         self.known[name] = index
 
     def visit(self, tree: ast.AST) -> int:
-        if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
+        if isinstance(tree, ast.Constant) and isinstance(tree.value, int | float) and not isinstance(tree.value, bool):
             number = float(tree.value)
             return self.add(Node(_g(number), "number", (), number))
         if isinstance(tree, ast.Name):

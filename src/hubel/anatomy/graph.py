@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hubel.anatomy.operations import KEPT_WHOLE, READS_VALUES, ShapeMismatch, macs_of, output_of, work_of
@@ -149,13 +150,19 @@ def abstract_input(input: Input, batch: int) -> tuple[torch.Tensor, ...]:  # noq
         raise UsageError(f"batch must be at least 1, got {batch}")
     if isinstance(input, torch.Tensor):
         return (torch.empty(input.shape, dtype=input.dtype, device="meta"),)
-    if input and all(isinstance(side, int) for side in input):
-        if any(side < 1 for side in input):
-            raise UsageError(f"every side of the input must be at least 1, got {tuple(input)}")
-        return (torch.empty((batch, *input), device="meta"),)
     if not input:
         raise UsageError("the input has no shape", hint="give channels, height and width: input=(3, 224, 224)")
-    return tuple(tensor for part in input for tensor in abstract_input(part, batch))
+    sides = [side for side in input if isinstance(side, int)]
+    if len(sides) == len(input):
+        if any(side < 1 for side in sides):
+            raise UsageError(f"every side of the input must be at least 1, got {tuple(sides)}")
+        return (torch.empty((batch, *sides), device="meta"),)
+    if sides:
+        raise UsageError(
+            f"shapes and numbers are mixed in {input!r}", hint="several inputs: input=((3, 32, 32), (10,))"
+        )
+    parts = [part for part in input if not isinstance(part, int)]
+    return tuple(tensor for part in parts for tensor in abstract_input(part, batch))
 
 
 def abstract_weights(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -166,7 +173,7 @@ def abstract_weights(model: nn.Module) -> dict[str, torch.Tensor]:
         *model.named_parameters(remove_duplicate=False),
         *model.named_buffers(remove_duplicate=False),
     ):
-        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+        if isinstance(tensor, UninitializedParameter | UninitializedBuffer):
             raise UsageError(
                 f"parameter {name!r} has no shape yet (a lazy module)", hint="run the model once on a real input first"
             )

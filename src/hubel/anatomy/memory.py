@@ -194,10 +194,16 @@ def _step(
             kept[where] = kept.get(where, 0) + storage.nbytes()
         return tensor
 
+    def enter(name: str, *_: Any) -> None:
+        stack.append(name)
+
+    def leave(_: Any) -> None:
+        stack.pop()
+
     with ExitStack() as context:
         watch = context.enter_context(_Watch(set(own)))
         watch.keep(tensors)
-        context.enter_context(module_calls(model, lambda name, *_: stack.append(name), lambda _: stack.pop() and None))
+        context.enter_context(module_calls(model, enter, leave))
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             result = _guarded(model, weights, tensors)
             total = sum(t.float().sum() for t in tensors_in(result) if t.requires_grad)

@@ -200,8 +200,8 @@ def _through(op: Operation, graph: Graph, views: Mapping[int, _View]) -> _View |
 def _joined(views: Sequence[_View], shape: Shape) -> _View:
     """Elementwise meeting of tensors that broadcast to `shape`."""
     axes = []
-    for parts in zip(*views, strict=True):
-        parts = [_led(part, len(shape)) for part in parts]
+    for together in zip(*views, strict=True):
+        parts = [_led(part, len(shape)) for part in together]
         if len(parts) == 1:
             axes.append(parts[0])
             continue
@@ -548,7 +548,7 @@ def _slice(op: Operation, graph: Graph, views: Mapping[int, _View], shape: Shape
     n = before[dim]
     begin, end, step = op.arguments.get("start"), op.arguments.get("end"), int(op.arguments.get("step", 1) or 1)
     if op.name == "narrow":
-        end = int(begin) + int(op.arguments["length"])
+        end = int(op.arguments["start"]) + int(op.arguments["length"])
     places = np.arange(n)[slice(begin, end, step)]
     return _remap(view, dim, n, places, None, shift=int(places[0]) if len(places) else 0, step=step)
 

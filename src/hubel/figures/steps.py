@@ -9,6 +9,7 @@ import numpy as np
 from hubel.figures.theme import BLUE, INK, MUTED, VERMILLION, Figure
 
 _CELL = 34
+Mark = tuple[tuple[int, int], tuple[int, int], str]
 
 
 def window(
@@ -29,7 +30,7 @@ def window(
     >>> drawn.kind, drawn.width > 300
     ('svg', True)
     """
-    grids = [("input", input_HW, (corner, size, VERMILLION), padding)]
+    grids: list[tuple[str, np.ndarray, Mark | None, int]] = [("input", input_HW, (corner, size, VERMILLION), padding)]
     if weights is not None:
         grids.append(("kernel", weights, None, 0))
         values = input_HW[corner[0] : corner[0] + size[0], corner[1] : corner[1] + size[1]]
@@ -52,9 +53,7 @@ def window(
     )
 
 
-def _grid(
-    array: np.ndarray, x: int, y: int, mark: tuple[tuple[int, int], tuple[int, int], str] | None, border: int
-) -> str:
+def _grid(array: np.ndarray, x: int, y: int, mark: Mark | None, border: int) -> str:
     rows, columns = array.shape
     parts = []
     for i in range(rows):

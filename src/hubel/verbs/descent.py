@@ -63,7 +63,9 @@ def drawn_descent(text: str, path: Path) -> Figure:
     span = np.maximum(high - low, 1.0)
     x, y = (np.linspace(low[i] - 0.4 * span[i], high[i] + 0.4 * span[i], 61) for i in range(2))
     known = bench.field(formula, x, y)
-    return pictures.contours(x, y, known.values, {"descent": path.points}, title=text, names=path.variables[:2])  # type: ignore[arg-type]
+    return pictures.contours(
+        x, y, known.values, {"descent": path.points}, title=text, names=(path.variables[0], path.variables[1])
+    )
 
 
 def race(

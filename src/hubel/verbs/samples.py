@@ -62,8 +62,9 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
         if preprocessing is None:
             raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
     smallest = 1 if trained or net not in CARDS else CARDS[net].min_size
-    if net in CARDS and isinstance(CARDS[net].img_size, int) and Path(data).is_file():
-        smallest = int(CARDS[net].img_size or 0)  # a photograph is shown to a fresh net as its paper would
+    published = CARDS[net].img_size if net in CARDS else None
+    if isinstance(published, int) and Path(data).is_file():
+        smallest = published  # a photograph is shown to a fresh net in the size of its paper
     pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest)
     if model is None:
         with runtime.seeded(seed):
