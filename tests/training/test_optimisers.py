@@ -154,6 +154,26 @@ def test_orthogonalising_keeps_directions_and_levels_lengths() -> None:
     torch.testing.assert_close(orthogonalise(matrices.mT), out.mT)
 
 
+@pytest.mark.parametrize("shape", [(12, 12), (12, 20), (12, 100), (100, 12), (2, 12, 100), (1, 9)])
+@pytest.mark.parametrize("fade", [0.0, 4.0])
+def test_orthogonalising_applies_the_quintic_to_the_singular_values(shape: tuple[int, ...], fade: float) -> None:
+    torch.manual_seed(0)
+    u, s, v = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
+    s = s * 10 ** -(
+        fade * torch.linspace(0, 1, s.shape[-1], dtype=torch.float64)
+    )  # the smallest ten thousand times less
+    matrices = u @ torch.diag_embed(s) @ v
+    s = s / s.norm(dim=-1, keepdim=True)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    expected = u @ torch.diag_embed(s) @ v
+    torch.testing.assert_close(orthogonalise(matrices.float()).double(), expected, atol=5e-4, rtol=0)
+
+
+def test_a_gradient_of_noughts_is_left_at_nought() -> None:
+    assert not orthogonalise(torch.zeros(4, 30)).any()
+
+
 def test_muon_leaves_head_biases_and_scales_to_adamw() -> None:
     net = nn.Sequential()
     net.stem, net.norm, net.last = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2)
