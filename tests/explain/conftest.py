@@ -20,7 +20,7 @@ def digits() -> Trained:
     labels = torch.from_numpy(load_digits().target)
     with seeded(0):
         net = create_model("mnist_cnn", num_classes=10, in_chans=1, img_size=16)
-        model = fit(net, images[:1200], labels[:1200], epochs=4)
+        model = fit(net, images[:1200], labels[:1200], epochs=12)
     return Trained(model, images[1200:], labels[1200:], images[:1200], labels[:1200])
 
 

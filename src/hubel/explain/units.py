@@ -199,7 +199,7 @@ def maximise(
     probe = torch.zeros(1, *size, device=device)
     with evaluating(model), torch.no_grad(), record(model, layer, copy=True) as seen:
         model(probe)
-    width = int(seen[layer].shape[-1] if seen[layer].ndim == 3 else seen[layer].shape[1])
+    width = _unit_maps(seen[layer]).shape[1]
     for unit in units:
         if not 0 <= unit < width:
             raise UsageError(f"layer {layer!r} has units 0 to {width - 1}, got {unit}")
@@ -212,8 +212,7 @@ def maximise(
         for _ in range(steps):
             down, right = (int(torch.randint(-shift, shift + 1, (1,), generator=source)) for _ in range(2))
             model(x.roll((down, right), dims=(2, 3)))
-            output = seen[layer]
-            excited = output.mean(dim=1)[rows, index] if output.ndim == 3 else output.flatten(2).mean(2)[rows, index]
+            excited = _unit_maps(seen[layer]).mean(dim=(2, 3))[rows, index]
             rough = (x[..., 1:, :] - x[..., :-1, :]).square().mean() + (x[..., 1:] - x[..., :-1]).square().mean()
             loss = -excited.sum() + len(units) * (decay * x.square().mean() + smooth * rough)
             optimiser.zero_grad()
