@@ -62,7 +62,7 @@ def test_the_contact_sheet_shows_what_the_net_sees(
 ) -> None:
     code, _, err = run(capsys, "data", root, "--sheet", tmp_path / "sheet.png", "--channels", 1)
     assert code == 0
-    assert "sheet.png" in err
+    assert "sheet.png" in "".join(err.split())
     with Image.open(tmp_path / "sheet.png") as sheet:
         pixels = sheet.convert("RGB")
         assert pixels.width > 12 * 48

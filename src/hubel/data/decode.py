@@ -106,10 +106,14 @@ def decode(
     Raises DataError when a file cannot be read any more, or is not what it was when it was scanned.
     """
     digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry}".encode()).hexdigest()
-    rest = {"labels": manifest.labels, "ids": np.arange(len(manifest)), "digest": digest}
+
+    def decoded(images: np.ndarray) -> Decoded:
+        mapped = isinstance(images, np.memmap)
+        ids = np.arange(len(manifest))
+        return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, mapped=mapped)
+
     if manifest.arrays is not None:
-        images = manifest.arrays if manifest.kind == "points" else _arrays(manifest.arrays, preprocessing)
-        return Decoded(images=images, **rest)
+        return decoded(manifest.arrays if manifest.kind == "points" else _arrays(manifest.arrays, preprocessing))
     if manifest.digests is None:
         raise DataError(f"{manifest.source} must be scanned before it is decoded", hint="use prepare or scan first")
     folder = _cache_folder(cache_dir)
@@ -127,9 +131,9 @@ def decode(
             _require_unchanged(manifest, Entries.from_answers(answers))
             pixels.publish(key)
         images = _open_cached(_cache_file(folder, key), shape)
-        if images is None:
-            raise DataError(f"the cache folder {folder} lost what was just written to it", hint="is the disk full?")
-    return Decoded(images=images, mapped=isinstance(images, np.memmap), **rest)
+    if images is None:
+        raise DataError(f"the cache folder {folder} lost what was just written to it", hint="is the disk full?")
+    return decoded(images)
 
 
 def read_images(

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from hubel.data import jpeg
 from hubel.data.manifest import BadPicture
@@ -111,18 +111,17 @@ def decode(
         if plan is not None and plan.plain:
             size, form = (plan.width, plan.height), "JPEG"
             _refuse_bomb(*size, max_pixels)
-            picture = jpeg.decode_plain(data, plan, side)
+            picture: Image.Image = jpeg.decode_plain(data, plan, side)
         else:
-            picture = open_picture(data, max_pixels)
-            size, form = picture.size, picture.format or ""
+            opened = open_picture(data, max_pixels)
+            size, form = opened.size, opened.format or ""
             if plan is not None:
-                jpeg.load(picture, data, plan, side)
-                form = (
-                    "JPEG"  # also where Pillow calls it MPO: several pictures in one file, of which this is the first
-                )
+                form = "JPEG"  # also where Pillow says MPO: several pictures in one file, of which this is the first
+                jpeg.load(opened, data, plan, side)
             else:
                 _check_length(data, form)
-                picture.load()
+                opened.load()
+            picture = opened
         mode = picture.mode
         turn = orientation(picture)
         if turn is not None:
@@ -138,7 +137,7 @@ def decode(
     return Look(*size, mode, form), pixels
 
 
-def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
     """The picture behind `data` with its header read and nothing decoded; bombs are refused here."""
     if not data:
         raise BadPicture("empty", "0 bytes")

@@ -38,15 +38,20 @@ class Entries:
         """From the entries that workers send."""
         seen: dict[tuple[Any, ...], Look] = {}  # most pictures of a set look alike: one object serves all
         stats = np.array([answer[0] or (-1, -1, -1) for answer in answers], dtype=np.int64).reshape(-1, 3)
-        digests, looks, bad = [], [], {}
+        digests: list[str] = []
+        looks: list[Look | None] = []
+        bad: dict[int, tuple[str, str]] = {}
         for row, (_, digest, about) in enumerate(answers):
             if isinstance(about, str):
                 bad[row] = (digest, about)
                 digests.append("")
                 looks.append(None)
             else:
+                key = tuple(about)
+                if key not in seen:
+                    seen[key] = Look(*about)
                 digests.append(digest)
-                looks.append(seen.setdefault(tuple(about), Look(*about)))
+                looks.append(seen[key])
         return Entries(stats, tuple(digests), tuple(looks), bad)
 
     def take(self, rows: Sequence[int]) -> Entries:
@@ -113,14 +118,15 @@ class Index:
 
     def save(self, paths: Sequence[str], entries: Entries) -> None:
         """Keep the entries; a cache folder that cannot be written only means that they are read again."""
-        number: dict[Look, int] = {}
-        look = [-1 if one is None else number.setdefault(one, len(number)) for one in entries.looks]
+        kinds = {id(look): look for look in entries.looks if look is not None}  # few objects, however many files
+        number = {key: i for i, key in enumerate(kinds)}
+        look = [-1 if one is None else number[id(one)] for one in entries.looks]
         text = json.dumps({
             "format": FORMAT,
             "paths": list(paths),
             "stats": entries.stats.T.tolist(),
             "digests": entries.digests,
-            "looks": [[one.width, one.height, one.mode, one.format] for one in number],
+            "looks": [[one.width, one.height, one.mode, one.format] for one in kinds.values()],
             "look": look,
             "bad": {str(row): why for row, why in entries.bad.items()},
         }, separators=(",", ":"))  # fmt: skip

@@ -40,7 +40,7 @@ class BadPicture(Exception):
 def array_digests(arrays: np.ndarray) -> tuple[str, ...]:
     """SHA-256 of each row of an array."""
     rows = np.ascontiguousarray(arrays).reshape(len(arrays), -1)
-    return tuple(hashlib.sha256(row).hexdigest() for row in rows)
+    return tuple(hashlib.sha256(row.data).hexdigest() for row in rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

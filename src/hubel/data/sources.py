@@ -36,7 +36,7 @@ def data_folders(data_dir: str | Path | None = None) -> list[Path]:
     return [Path(folder).expanduser() for folder in chosen if folder]
 
 
-def open_source(source: str | Path, *, data_dir: str | Path | None = None) -> Manifest:
+def open_source(source: str | os.PathLike[str], *, data_dir: str | Path | None = None) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
 
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path

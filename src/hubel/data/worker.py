@@ -67,7 +67,7 @@ def serve(tasks: TextIO, answers: TextIO) -> None:
 
 
 def _write_all(file: int, block: np.ndarray, offset: int) -> None:
-    view = memoryview(block).cast("B")
+    view = block.data.cast("B")
     os.lseek(file, offset, os.SEEK_SET)
     while len(view):
         view = view[os.write(file, view) :]

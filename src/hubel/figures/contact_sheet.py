@@ -44,7 +44,9 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> Fi
         draw.text((GAP * 2, top + (step_y - GAP) // 2), names[name], fill=INK if row else MUTED, font=font, anchor="lm")
         for column, picture in enumerate(row):
             large = (
-                Image.fromarray(to_hwc(picture)).convert("RGB").resize((width * factor, height * factor), Image.NEAREST)
+                Image.fromarray(to_hwc(picture))
+                .convert("RGB")
+                .resize((width * factor, height * factor), Image.Resampling.NEAREST)
             )
             board.paste(large, (margin + column * step_x, top))
     out = io.BytesIO()
