@@ -18,6 +18,11 @@ from hubel.errors import UnknownName, UsageError
 IDS = torch.arange(64)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    torch.manual_seed(0)
+
+
 def counted(batch: int = 64, channels: int = 1, side: int = 6) -> torch.Tensor:
     """Images whose every pixel is different: uint8."""
     return (

@@ -12,6 +12,11 @@ from hubel.errors import UsageError
 IDS = torch.tensor([4, 9, 2])
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    torch.manual_seed(0)
+
+
 def clock() -> torch.Tensor:
     """Three clips of ten frames whose pixels say which frame it is: B T C H W."""
     return torch.arange(10.0)[None, :, None, None, None].expand(3, 10, 1, 2, 2) / 10

@@ -124,7 +124,7 @@ def test_standardised_filters_do_not_change_with_their_scale_and_mean() -> None:
     layer = layers.StandardisedConv2d(6, 4, 3)
     before = layer(X)
     with torch.no_grad():
-        layer.weight.mul_(7).add_(3)
+        layer.weight.mul_(7).add_(0.5)
     torch.testing.assert_close(layer(X), before, atol=1e-3, rtol=1e-3)
 
 

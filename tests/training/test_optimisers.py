@@ -15,6 +15,11 @@ from hubel.training.optimisers import Muon, build_optimiser, orthogonalise, para
 START = np.array([[1.0, -2.0], [0.5, 3.0]])
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    torch.manual_seed(0)
+
+
 def gradient(w: np.ndarray) -> np.ndarray:
     """Of Σ w⁴ / 4 + w² / 2: not linear, so that history matters."""
     return w**3 + w
