@@ -16,7 +16,19 @@ from hubel.store import RunStore
 
 SETTINGS: dict[str, Any] = {
     "model": "layers",
-    "model_options": {"layers": ["conv 4 3x3", "batchnorm", "relu", "maxpool 2", "flatten", "dropout 0.3", "dense K"]},
+    "model_options": {
+        "layers": [
+            "conv 4 3x3",
+            "batchnorm",
+            "relu",
+            "conv 6 3x3",
+            "relu",
+            "maxpool 2",
+            "flatten",
+            "dropout 0.3",
+            "dense K",
+        ]
+    },
     "epochs": 4,
     "batch_size": 32,
     "micro_batch": 16,
@@ -27,7 +39,8 @@ SETTINGS: dict[str, Any] = {
     "device": "cpu",
     "save_every": 0.01,
 }
-"""Batch norm, drop-out, order, augmentation, accumulation, a moving average, and saves inside every epoch."""
+"""Batch norm, drop-out, order, augmentation, accumulation, a moving average, saves inside every epoch; and filters of
+several channels, whose memory order (channels last) a resumed optimiser must find again."""
 
 CLOCKS = ("seconds", "images_per_second")
 

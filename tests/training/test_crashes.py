@@ -126,9 +126,12 @@ def stop_and_resume(tmp_path: Path, undisturbed: dict[str, str], count: int, see
         asked = time.monotonic()
         code = ended(child)
         assert time.monotonic() - asked < 10
-        assert code in (0, 128 + sent), f"exit code {code} after {sent.name}"
         run = out / "digits-1"
-        if code:
+        late = (
+            code == -sent and RunStore(run).read_json("summary.json")["status"] == "finished"
+        )  # it was leaving already
+        assert code in (0, 128 + sent) or late, f"exit code {code} after {sent.name}"
+        if code > 0:
             hits += 1
             steps = len(steps_logged(run))
             assert int(fingerprint_step(run)) == steps, "the state is not that of the last step"

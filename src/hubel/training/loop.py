@@ -150,10 +150,14 @@ class Training:
         if self.average is not None:
             self.average.load_state_dict(part("average."))
         state: dict[int, dict[str, Any]] = {}
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         for name, value in part("optimiser.").items():
             index, _, key = name.partition(".")
-            # a copy, because the optimiser works in place and would write into the caller's tensors
-            state.setdefault(int(index), {})[key] = value.clone()
+            # A copy, because the optimiser works in place; in the memory order of the parameter, because fused kernels
+            # walk through both as they lie in memory and would pair the wrong numbers.
+            like = parameters[int(index)] if parameters[int(index)].shape == value.shape else value
+            copy = torch.empty_like(like, dtype=value.dtype, device=value.device)
+            state.setdefault(int(index), {})[key] = copy.copy_(value)
         for index, values in meta["optimiser_numbers"].items():
             state.setdefault(int(index), {}).update(values)
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
