@@ -29,7 +29,6 @@ TARGETS = {
     "checkpoint/tensors.py": "tests/test_checkpoint.py",
     "checkpoint/weights.py": "tests/test_checkpoint.py",
     "checkpoint/state.py": "tests/test_checkpoint.py",
-    "checkpoint/trees.py": "tests/test_checkpoint.py",
     "checkpoint/classifier.py": "tests/test_checkpoint.py",
 }
 SWAPS = {

@@ -17,6 +17,7 @@ from PIL import Image
 
 import hubel.store.run
 from disks import killing
+from hubel.checkpoint import load_state
 from hubel.cli import main
 from hubel.errors import RunLocked
 from hubel.store import RunStore
@@ -134,17 +135,11 @@ def stop_and_resume(tmp_path: Path, undisturbed: dict[str, str], count: int, see
         if code > 0:
             hits += 1
             steps = len(steps_logged(run))
-            assert int(fingerprint_step(run)) == steps, "the state is not that of the last step"
+            assert load_state(RunStore(run)).meta["training"]["step"] == steps, "the state is not that of the last step"
             assert RunStore(run).read_json("summary.json")["status"] == "stopped"
             assert ended(start(lambda run=run: main(["train", "--resume", str(run), "--quiet"]))) == 0
         assert fingerprint(run) == undisturbed
     return hits
-
-
-def fingerprint_step(run: Path) -> int:
-    from hubel.checkpoint import read_meta
-
-    return int(read_meta(RunStore(run))["training"]["step"])
 
 
 def test_t08_signals_save_the_last_step_and_leave(tmp_path: Path, undisturbed: dict[str, str]) -> None:

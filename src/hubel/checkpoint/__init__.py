@@ -8,10 +8,9 @@ the catalogue of models, never an import path.
 """
 
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, check_classes, golden_images, golden_logits
-from hubel.checkpoint.state import SavedState, discard_state, generations, load_state, read_meta, save_state
+from hubel.checkpoint.state import SavedState, discard_state, generations, load_state, save_state
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.checkpoint.trees import pack, unpack
-from hubel.checkpoint.weights import load, save_weights, weights_in
+from hubel.checkpoint.weights import load, save_weights
 
 __all__ = [
     "Classifier",
@@ -25,13 +24,9 @@ __all__ = [
     "golden_logits",
     "load",
     "load_state",
-    "pack",
     "read_header",
-    "read_meta",
     "read_tensors",
     "save_state",
     "save_weights",
-    "unpack",
-    "weights_in",
     "write_tensors",
 ]

@@ -88,16 +88,6 @@ def load_state(store: RunStore) -> SavedState:
     raise ArtefactError(f"no saved state in {name} is whole: {'; '.join(skipped)}", hint="start the training anew")
 
 
-def read_meta(store: RunStore) -> dict[str, Any]:
-    """The plain data of the newest generation whose document is whole, without touching its tensors; {} if none is."""
-    for number in reversed(generations(store)):
-        try:
-            return _document(store, number).meta
-        except ArtefactError:
-            continue
-    return {}
-
-
 def generations(store: RunStore) -> list[int]:
     """Numbers of the generations that were finished, oldest first."""
     return sorted(int(match[1]) for name in store.names("state") if (match := _GENERATION.fullmatch(name)))

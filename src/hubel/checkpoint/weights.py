@@ -195,11 +195,6 @@ def load(path: str | Path, which: str = "best") -> Classifier:
     )
 
 
-def weights_in(run: str | Path) -> list[str]:
-    """The names under which a run folder holds weights: ["best", "last"]."""
-    return [name.removesuffix(".json") for name in RunStore(run).names("weights") if name.endswith(".json")]
-
-
 # names and files
 
 
@@ -420,4 +415,4 @@ def _meet(
         )
 
 
-__all__ = ["TOLERANCE", "load", "save_weights", "weights_in"]
+__all__ = ["TOLERANCE", "load", "save_weights"]
