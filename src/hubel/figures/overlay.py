@@ -38,7 +38,7 @@ def overlay(image: np.ndarray, map_: np.ndarray, *, signed: bool, title: str = "
     heat = coloured(map_, signed=signed)
     grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float64)[..., None] / 255
     strength = heat[..., 3:]
-    blend = (0.25 + 0.75 * grey) * (1 - strength) + heat[..., :3] * strength * (0.55 + 0.45 * grey)
+    blend = (0.25 + 0.75 * grey) * (1 - strength) + heat[..., :3] * strength * (0.75 + 0.25 * grey)
     picture = Image.fromarray((255 * np.clip(blend, 0, 1)).round().astype(np.uint8))
     scale = Image.Resampling.NEAREST if width * 3 <= WIDTH else Image.Resampling.BILINEAR
     top = TEXT + 2 * GAP if title else 0
@@ -68,8 +68,9 @@ def coloured(map_: np.ndarray, *, signed: bool) -> np.ndarray:
         colour = ends[(value > 0).astype(int)]
     else:
         value = np.maximum(value, 0)
-        colour = mpl.colormaps["inferno"](0.25 + 0.75 * value)[..., :3]
-    return np.concatenate([colour, 0.9 * np.abs(value)[..., None] ** 0.8], axis=-1)
+        colour = mpl.colormaps["inferno"](0.3 + 0.7 * value)[..., :3]
+    # Small importance stays clear of the picture; small evidence, which changes sign there, must still show.
+    return np.concatenate([colour, 0.9 * np.abs(value)[..., None] ** (0.8 if signed else 1.2)], axis=-1)
 
 
 def _legend(board: Image.Image, top: int, signed: bool) -> None:

@@ -1,0 +1,112 @@
+"""Class activation maps against Captum's and pytorch-grad-cam's.
+
+    python benchmarks/cams.py [--threads 2] [--layer layer4]
+
+ResNet-18, one picture of 224 x 224. Captum's LayerGradCam is always there; pytorch-grad-cam needs torchvision and is
+left out, with a remark, where it cannot be imported: then its plain loop stands in. Prints seconds (the best of several),
+the ratio to ours, and the largest difference of the maps before they are enlarged, relative to their maximum.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from captum.attr import LayerGradCam
+
+from hubel.explain.cams import grad_cam, score_cam
+from hubel.models import create_model
+from hubel.runtime import environment, generator, seeded, threads
+
+
+def best(run: Callable[[], np.ndarray], repeats: int) -> tuple[float, np.ndarray]:
+    run()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        result = run()
+        times.append(time.perf_counter() - started)
+    return min(times), result
+
+
+def row(name: str, ours: tuple[float, np.ndarray], theirs: tuple[float, np.ndarray]) -> None:
+    difference = np.abs(ours[1] - theirs[1]).max() / max(np.abs(theirs[1]).max(), 1e-12)
+    print(f"{name:<36}{ours[0]:9.3f}{theirs[0]:9.3f}{theirs[0] / ours[0]:8.2f}x{difference:12.1e}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--layer", default="layer4")
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    with threads(options.threads), seeded(0):
+        net = create_model("resnet18", num_classes=1000, img_size=224).eval()
+        image = torch.randn(1, 3, 224, 224, generator=generator(0))
+        target = net(image).argmax(dim=1)
+        layer = dict(net.named_modules())[options.layer]
+        facts = environment()
+        print(f"resnet18, {options.layer}, {facts['processor']}, {options.threads} threads, torch {facts['torch']}")
+        print(f"{'':<36}{'ours':>9}{'theirs':>9}{'faster':>9}{'difference':>12}")
+        ours = best(lambda: grad_cam(net, image, target, layer=options.layer).maps[0].numpy(), options.repeats)
+        captum = LayerGradCam(net, layer)
+        row(
+            "Grad-CAM, Captum", ours,
+            best(lambda: captum.attribute(image, target, relu_attributions=True)[0, 0].detach().numpy(), 7),
+        )  # fmt: skip
+        try:
+            from pytorch_grad_cam import ScoreCAM
+            from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+        except Exception as error:
+            print(f"pytorch-grad-cam is left out: {type(error).__name__}: {error}")
+            # Their loop in its plain form: sixteen masked pictures at a time, nothing skipped.
+            row(
+                "Score-CAM, plain loop, batch 16",
+                best_score(net, image, target, options),
+                plain(net, image, target, layer),
+            )
+            return
+        targets = [ClassifierOutputTarget(int(target))]
+        with ScoreCAM(net, [layer]) as score:
+            started = time.perf_counter()
+            score(image, targets)
+            seconds = time.perf_counter() - started
+            maps = score.activations_and_grads.activations[0]
+            weights = score.get_cam_weights(image, layer, targets, maps, None)
+            theirs = np.maximum((torch.as_tensor(weights)[..., None, None] * maps).sum(1)[0].numpy(), 0)
+        row("Score-CAM, pytorch-grad-cam", best_score(net, image, target, options), (seconds, theirs))
+
+
+def best_score(
+    net: torch.nn.Module, image: torch.Tensor, target: torch.Tensor, options: argparse.Namespace
+) -> tuple[float, np.ndarray]:
+    return best(lambda: score_cam(net, image, target, layer=options.layer).maps[0].numpy(), 2)
+
+
+def plain(
+    net: torch.nn.Module, image: torch.Tensor, target: torch.Tensor, layer: torch.nn.Module
+) -> tuple[float, np.ndarray]:
+    seen: list[torch.Tensor] = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    with torch.no_grad():
+        net(image)
+    handle.remove()
+
+    def run() -> np.ndarray:
+        maps = seen[0][0]
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        masks = torch.nn.functional.interpolate(
+            ((maps - low) / (high - low + 1e-8))[:, None], image.shape[2:], mode="bilinear"
+        )
+        with torch.no_grad():
+            scores = torch.cat([net(image * part)[:, int(target)] for part in masks.split(16)])
+        return (scores.softmax(0)[:, None, None] * maps).sum(0).relu().numpy()
+
+    return best(run, 1)
+
+
+if __name__ == "__main__":
+    main()
