@@ -334,14 +334,14 @@ class _Recorder(TorchDispatchMode):
         info = self.info.get(operator)
         if info is None:
             info = self.info[operator] = _Info(operator)
+        if info.name in READS_VALUES and any(t.device.type == "meta" for t in tensors_in((args, kwargs))):
+            raise self.stopped(info.name)
         if info.composite:
             with self:
                 result = operator.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
             info.composite = False
-        if info.name in READS_VALUES and any(t.device.type == "meta" for t in tensors_in((args, kwargs))):
-            raise self.stopped(info.name)
         try:
             result = self.compute(operator, info, args, kwargs)
         except ShapeMismatch as error:
@@ -435,6 +435,7 @@ class _Recorder(TorchDispatchMode):
 
     def stopped(self, operation: str) -> Exception:
         """The forward pass asks for numbers, and there are only shapes."""
+        operation = "item" if operation == "_local_scalar_dense" else operation
         reason = (
             f"{self.where()} needs the value of a tensor (operation {operation!r}): "
             "what it does next depends on the data, not on shapes alone"
