@@ -39,7 +39,8 @@ class BlurredPool(nn.Module):
     def __init__(self, pool: nn.MaxPool2d, taps: int) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(pool.kernel_size, 1, pool.padding)
-        self.blur = BlurPool2d(taps, int(pool.stride))
+        assert isinstance(pool.stride, int)
+        self.blur = BlurPool2d(taps, pool.stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.blur(self.pool(x))
@@ -62,9 +63,9 @@ def unstride(conv: nn.Conv2d) -> int:
 def blur_block(block: nn.Module, taps: int) -> None:
     """The two ways round a residual block that halves the size."""
     if isinstance(block, BasicBlock) and block.conv1.stride != (1, 1):
-        block.relu1 = nn.Sequential(nn.ReLU(), BlurPool2d(taps, unstride(block.conv1)))
+        block.relu1 = nn.Sequential(nn.ReLU(), BlurPool2d(taps, unstride(block.conv1)))  # type: ignore[assignment]
     elif isinstance(block, Bottleneck) and block.conv2.stride != (1, 1):
-        block.relu2 = nn.Sequential(nn.ReLU(), BlurPool2d(taps, unstride(block.conv2)))
+        block.relu2 = nn.Sequential(nn.ReLU(), BlurPool2d(taps, unstride(block.conv2)))  # type: ignore[assignment]
     else:
         return
     assert isinstance(block.downsample, nn.Sequential)
@@ -88,7 +89,7 @@ class BlurredShortcut(nn.Sequential):
 def blur_resnet(net: ResNet, taps: int) -> ResNet:
     """Blur the pool and the three halvings of a ResNet."""
     if isinstance(net.maxpool, nn.MaxPool2d):
-        net.maxpool = BlurredPool(net.maxpool, taps)
+        net.maxpool = BlurredPool(net.maxpool, taps)  # type: ignore[assignment]
     for name in net.stages:
         for block in net.get_submodule(name).children():
             blur_block(block, taps)

@@ -58,16 +58,20 @@ class FeaturePyramid(nn.Module):
         return self.fc(torch.stack(means).mean(dim=0))  # B K
 
 
+def _stages(backbone: nn.Module) -> tuple[str, ...]:
+    return backbone.stages  # type: ignore[return-value]
+
+
 def pyramid_levels(
     backbone: nn.Module, in_chans: int, img_size: tuple[int, int]
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The last stage at each size of maps, finest first, and its number of maps: found by looking at one image."""
     device = next(backbone.parameters()).device
-    with evaluating(backbone), torch.no_grad(), record(backbone, *backbone.stages) as seen:
-        backbone(torch.zeros(1, in_chans, *img_size, device=device))
+    with evaluating(backbone), torch.no_grad(), record(backbone, *_stages(backbone)) as seen:
+        backbone(torch.zeros((1, in_chans, *img_size), device=device))
     last_of_size: dict[tuple[int, ...], str] = {}
-    for stage in backbone.stages:
-        if stage in seen and seen[stage].ndim == 4:
+    for stage in seen:
+        if seen[stage].ndim == 4:
             last_of_size[tuple(seen[stage].shape[2:])] = stage
     if len(last_of_size) < 2:
         raise UsageError(

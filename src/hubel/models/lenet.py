@@ -77,6 +77,9 @@ class TableConv(nn.Module):
     `background` is the value of the pixels beyond the edge. B in_maps H W -> B maps h w.
     """
 
+    sources: torch.Tensor
+    targets: torch.Tensor
+
     def __init__(
         self,
         table: Table,

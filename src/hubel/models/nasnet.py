@@ -139,7 +139,7 @@ class NasNet(nn.Module):
             stem = nn.Conv2d(in_chans, stem_maps, 3, stride=2, bias=False)
         self.stem = nn.Sequential(stem, norm(stem_maps))
         self.cells = nn.ModuleList()
-        self.stages = ("stem",)
+        self.stages: tuple[str, ...] = ("stem",)
         h_maps = p_maps = stem_maps
         p_larger = False
         if not small:

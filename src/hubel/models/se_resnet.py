@@ -26,9 +26,9 @@ def excited(block: Block) -> Block:
         assert isinstance(built, (BasicBlock, Bottleneck))
         gate = SqueezeExcite(built.out_maps, built.out_maps // REDUCTION)
         if isinstance(built, Bottleneck):
-            built.bn3 = nn.Sequential(built.bn3, gate)
+            built.bn3 = nn.Sequential(built.bn3, gate)  # type: ignore[assignment]
         else:
-            built.bn2 = nn.Sequential(built.bn2, gate)
+            built.bn2 = nn.Sequential(built.bn2, gate)  # type: ignore[assignment]
         return built
 
     return build

@@ -45,7 +45,7 @@ _TABLE: tuple[tuple[str, str, str, int, str, str, int, int, str, tuple[str, ...]
         818_924_576,
         "ImageNet top-1 58.09 % (torchvision weights)",
         (_RATIO, _SQUEEZED),
-        ("S49", "S50"),
+        ("S49",),
         224,
     ),
     (
@@ -59,7 +59,7 @@ _TABLE: tuple[tuple[str, str, str, int, str, str, int, int, str, tuple[str, ...]
         349_151_936,
         "ImageNet top-1 58.18 % (torchvision weights)",
         (_RATIO, _SQUEEZED),
-        ("S49", "S50"),
+        ("S49",),
         224,
     ),
     (
