@@ -25,7 +25,7 @@ _TEMPORARY = re.compile(r"\..*\.tmp")
 _held: set[int] = set()
 
 
-def _let_go() -> None:
+def _let_go() -> None:  # pragma: no cover - runs in forked children, which no coverage measures
     """In a forked child: a worker that outlives its killed trainer must not keep the trainer's lock."""
     for descriptor in _held:
         os.close(descriptor)

@@ -532,6 +532,7 @@ def roll_back(book: Logbook, error: NonFinite) -> None:
         raise error from None
     training.restore(state.tensors, state.meta["training"])
     training.skipped |= skipped
+    book.kept = None  # better weights than those of the state belong to epochs that are run again
     for name, size in state.meta["logs"].items():
         book.store.rewind(name, size)
     book.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
