@@ -106,7 +106,7 @@ def test_the_middle_of_a_landscape_is_the_net_and_the_net_is_left_as_it_was() ->
 
 
 def test_filter_normalised_directions_do_not_care_how_the_layers_share_the_scale() -> None:
-    # Li et al., section 3: doubling one layer and halving the next gives the same function, and must give the same view.
+    # Li et al., section 3: doubling one layer and halving the next gives the same function and the same view.
     torch.manual_seed(0)
     images, labels = torch.randn(32, 8), torch.arange(32) % 2
     net = nn.Sequential(nn.Linear(8, 16, bias=False), nn.ReLU(), nn.Linear(16, 2, bias=False))

@@ -12,7 +12,7 @@ from hubel.cli.console import note, out
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
-    from hubel.anatomy.arithmetic import Walk, Working
+    from hubel.verbs.step import Walk, Working
 
 
 def command(

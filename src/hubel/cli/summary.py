@@ -13,8 +13,7 @@ from hubel.cli.console import note, out
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
-    from hubel.anatomy.memory import Fit, Memory
-    from hubel.verbs.summary import Summary
+    from hubel.verbs.summary import Fit, Memory, Summary
 
 
 def command(
@@ -109,7 +108,7 @@ def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
     grid.add_column("setting", no_wrap=True)
     for title in ("out C", "H/W", "KB", "params", cost, "field"):
         grid.add_column(title, justify="right", no_wrap=True)
-    from hubel.anatomy.table import short
+    from hubel.verbs.summary import short
 
     factor = 2 if table.convention == "flop" else 1
     rows = table.rows if depth is None else table.grouped(depth)
@@ -150,7 +149,7 @@ def _channels_and_side(shape: tuple[int, ...]) -> tuple[str, str]:
 
 def print_compared(tables: list[Summary]) -> None:
     """One line a net."""
-    from hubel.anatomy.table import bytes_of, short
+    from hubel.verbs.summary import bytes_of, short
 
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("net")
@@ -172,7 +171,7 @@ def print_compared(tables: list[Summary]) -> None:
 
 def print_memory(memory: Memory, answer: Fit | None) -> None:
     """What a step needs, which layers keep most, and what fits."""
-    from hubel.anatomy.table import bytes_of
+    from hubel.verbs.summary import bytes_of
 
     lines: list[tuple[str, Any]] = [
         ("weights", memory.weights),

@@ -15,7 +15,7 @@ from hubel.cli.console import note, out
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
-    from hubel.anatomy.tape import Tape
+    from hubel.verbs.trace import Tape
 
 
 def command(

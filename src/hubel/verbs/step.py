@@ -15,7 +15,7 @@ from hubel.figures.theme import Figure
 from hubel.nn.kernels import KERNELS
 from hubel.verbs.samples import samples
 
-__all__ = ["KINDS", "drawn", "kernel", "matrix", "unit", "vector", "walk", "working"]
+__all__ = ["KINDS", "Walk", "Working", "drawn", "kernel", "matrix", "unit", "vector", "walk", "working"]
 
 KINDS = ("conv", "pool", "dense", "softmax", "cross-entropy", "batchnorm")
 _NICKNAMES = {"edge": "edge-vertical", "blur": "box-blur", "gaussian": "gaussian-blur", "sobel": "sobel-x"}

@@ -15,12 +15,14 @@ from hubel.anatomy.graph import Input
 from hubel.anatomy.memory import Fit, Memory
 from hubel.anatomy.summary import CONVENTIONS, Row, summarise
 from hubel.anatomy.summary import Summary as Table
+from hubel.anatomy.table import bytes_of, short
 from hubel.errors import UsageError
 from hubel.figures import nets
 from hubel.figures.theme import Figure
-from hubel.models import card, create_model
+from hubel.models import CARDS, card, create_model
+from hubel.verbs.runs import find
 
-__all__ = ["Row", "Summary", "compared", "memory", "model_of", "summary"]
+__all__ = ["Fit", "Memory", "Row", "Summary", "bytes_of", "compared", "memory", "model_of", "short", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
     if isinstance(target, nn.Module):
         return target, input or (3, 224, 224), type(target).__name__
     name = str(target)
-    if Path(name).is_dir():
-        classifier = checkpoint.load(Path(name))
+    if Path(name).is_dir() or (name not in CARDS and (Path("runs") / name).is_dir()):
+        classifier = checkpoint.load(find(name))
         spec = classifier.spec
         return classifier.model, input or (spec.in_chans, *(spec.img_size or ())), f"{spec.architecture} ({name})"
     entry = card(name)

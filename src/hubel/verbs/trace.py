@@ -11,7 +11,7 @@ from hubel.figures.graph import Box, graph
 from hubel.figures.theme import Figure
 from hubel.verbs.samples import samples
 
-__all__ = ["drawn", "drawn_net", "formula", "net", "staged"]
+__all__ = ["Tape", "drawn", "drawn_net", "formula", "net", "staged"]
 
 MOST_BOXES = 48
 """A net with more operations is drawn by stage."""
