@@ -29,7 +29,7 @@ def messy(tmp_path: Path) -> Path:
         "dog/impostor.png": (root / "cat/001.png").read_bytes(),
         "dog/notes.txt": b"do not forget",
         "bird/only.png": encoded(scene(60), "PNG"),
-        "fish/broken.png": encoded(scene(61), "PNG")[:60],
+        "cow/broken.png": encoded(scene(61), "PNG")[:60],
     })  # fmt: skip
 
 
@@ -42,8 +42,8 @@ def test_one_list_names_all_that_is_wrong(messy: Path, tmp_path: Path) -> None:
     assert kinds(found) == {
         "cat/cut.jpg": "truncated", "cat/cut-and-closed.jpg": "truncated", "cat/words.jpg": "not an image",
         "cat/nothing.png": "empty", "cat/twin.png": "duplicate", "dog/impostor.png": "conflicting labels",
-        "dog/notes.txt": "not an image", "bird": "single-image class", "fish/broken.png": "truncated",
-        "fish": "empty class",
+        "dog/notes.txt": "not an image", "bird": "single-image class", "cow/broken.png": "truncated",
+        "cow": "empty class",
     }  # fmt: skip
     assert [problem.left_out for problem in found.problems] == [True] * 6 + [False] * 4
     assert found.manifest.class_names == ("bird", "cat", "dog")
