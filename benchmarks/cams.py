@@ -3,8 +3,8 @@
     python benchmarks/cams.py [--threads 2] [--layer layer4]
 
 ResNet-18, one picture of 224 x 224. Captum's LayerGradCam is always there; pytorch-grad-cam needs torchvision and is
-left out, with a remark, where it cannot be imported: then its plain loop stands in. Prints seconds (the best of several),
-the ratio to ours, and the largest difference of the maps before they are enlarged, relative to their maximum.
+left out, with a remark, where it cannot be imported: its plain loop then stands in. Prints the best seconds of several
+runs, their ratio, and the largest difference of the maps before they are enlarged, relative to their maximum.
 """
 
 from __future__ import annotations

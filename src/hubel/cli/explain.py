@@ -32,11 +32,11 @@ def command(
     from hubel.cli.progress import Showing
     from hubel.errors import UsageError
     from hubel.report.explanation import drawings, render
-    from hubel.verbs.explain import EXPLAINERS, explain_page
+    from hubel.verbs.explain import explain_page, listing
 
     if methods:
-        for name in EXPLAINERS:
-            say(f"{name:<22}{EXPLAINERS.get(name).question}")
+        for name, question in listing().items():
+            say(f"{name:<22}{question}")
         return
     if not run or not picture:
         raise UsageError("a run and a picture are needed", hint="hubel explain runs/photos-1 cat.jpg")

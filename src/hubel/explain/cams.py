@@ -95,16 +95,17 @@ def maps_and_gradients(
     The graph begins at the layer, so nothing in front of it is kept or differentiated.
     """
     # A guess saves a pass over the net; where the guess has no maps, the net is traced and the user is told.
-    name = layer or next(reversed(getattr(model, "stages", ())), None)
+    stages: tuple[str, ...] = getattr(model, "stages", ())
+    name = layer or (stages[-1] if stages else None)
     if name is None or name not in dict(model.named_modules()):
         name = pick_layer(model, images, layer)
     found = _through(model, images, targets, name, gradients)
     if found is None:
         name = pick_layer(model, images, layer)
         found = _through(model, images, targets, name, gradients)
-    elif layer is None and found[2]:
+    elif layer is None and found[2] and len(stages) > 1:
         # Behind the last block of a transformer only the class token is read: its patches have no influence there.
-        name = model.stages[-2]
+        name = stages[-2]
         found = _through(model, images, targets, name, gradients)
     assert found is not None
     return name, found[0], found[1]

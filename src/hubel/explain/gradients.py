@@ -157,7 +157,7 @@ class _Guided(torch.autograd.Function):
         return x.clamp(0, ceiling)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         (open_,) = ctx.saved_tensors
         return gradient.relu() * open_, None
 
@@ -234,7 +234,7 @@ def _refuse_deeplift(model: nn.Module, images: torch.Tensor) -> None:
     calls: dict[str, int] = {}
     with ExitStack() as hooks, evaluating(model), torch.no_grad():
         for name, module in model.named_modules():
-            if isinstance(module, (*_RESCALED, *_UNKNOWN_TO_THE_RULE)):
+            if isinstance(module, _RESCALED + _UNKNOWN_TO_THE_RULE):
 
                 def count(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
                     calls[name] = calls.get(name, 0) + 1
@@ -258,7 +258,7 @@ def _refuse_deeplift(model: nn.Module, images: torch.Tensor) -> None:
 @contextmanager
 def _out_of_place(model: nn.Module) -> Iterator[None]:
     """Captum's backward hooks cannot follow an activation that overwrites its input."""
-    changed = [module for module in model.modules() if getattr(module, "inplace", False)]
+    changed: list[Any] = [module for module in model.modules() if getattr(module, "inplace", False)]
     for module in changed:
         module.inplace = False
     try:

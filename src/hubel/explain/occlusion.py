@@ -224,8 +224,8 @@ def _blocks(places: Grid, wanted: np.ndarray, batch_size: int) -> Iterator[tuple
         order = index[np.argsort(np.minimum(starts[index], starts[-1] - starts[index]), kind="stable")]
         return np.array_split(order, min(classes, len(order)))
 
-    for rows in alike(places.tops, wanted.any(axis=1)):
-        for columns in alike(places.lefts, wanted.any(axis=0)):
+    for rows in alike(places.tops, np.any(wanted, axis=1)):
+        for columns in alike(places.lefts, np.any(wanted, axis=0)):
             row, column = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
             chosen = wanted[row, column]
             if chosen.any():

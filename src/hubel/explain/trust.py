@@ -178,7 +178,8 @@ def sensitivity(
     for _ in range(samples):
         shaken = image + size * (2 * torch.rand(image.shape, generator=source).to(image) - 1)
         other = attribute(model, shaken[None], method=method, target=target, **settings).map
-        worst = max(worst, float(np.linalg.norm(other - map_) / max(np.linalg.norm(map_), 1e-12)))
+        length = max(float(np.linalg.norm(map_)), 1e-12)
+        worst = max(worst, float(np.linalg.norm(other - map_)) / length)
     return worst
 
 

@@ -132,11 +132,11 @@ def top_patches(model: nn.Module, batches: Iterable[Batch], layer: str | None = 
     if not best or name is None:
         raise UsageError("there are no images to look through")
     missing = max(0, k - best["values"].shape[1])
-    values = np.pad(best["values"].numpy(), ((0, 0), (0, missing)), constant_values=-np.inf)
+    highest = np.pad(best["values"].numpy(), ((0, 0), (0, missing)), constant_values=-np.inf)
     ids = np.pad(best["ids"].numpy(), ((0, 0), (0, missing)), constant_values=-1)
-    places = np.pad(best["places"].numpy(), ((0, 0), (0, missing)))
+    where = np.pad(best["places"].numpy(), ((0, 0), (0, missing)))
     boxes = seen_boxes(model, sample, name, grid, size)
-    return TopPatches(name, values, ids, boxes[places // grid[1], places % grid[1]])
+    return TopPatches(name, highest, ids, boxes[where // grid[1], where % grid[1]])
 
 
 def _unit_maps(output: torch.Tensor) -> torch.Tensor:

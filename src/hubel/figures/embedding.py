@@ -38,11 +38,20 @@ def embedding(
             if rows.any():
                 # Colour and shape together tell 48 classes apart.
                 axes.scatter(
-                    *points[rows].T, s=16, color=CYCLE[k % len(CYCLE)], marker=MARKS[k // len(CYCLE) % len(MARKS)],
+                    points[rows, 0], points[rows, 1], s=16, color=CYCLE[k % len(CYCLE)],
+                    marker=MARKS[k // len(CYCLE) % len(MARKS)],
                     label=label(name, 20), linewidths=0, alpha=0.8,
                 )  # fmt: skip
         if wrong.any():
-            axes.scatter(*points[wrong].T, s=60, facecolors="none", edgecolors=INK, linewidths=1.1, label="mistaken")
+            axes.scatter(
+                points[wrong, 0],
+                points[wrong, 1],
+                s=60,
+                facecolors="none",
+                edgecolors=INK,
+                linewidths=1.1,
+                label="mistaken",
+            )
         for row in _apart(points, count=48) if len(pictures) else []:
             image = OffsetImage(to_hwc(pictures[row]), zoom=26 / max(to_hwc(pictures[row]).shape[:2]), cmap="gray")
             edge = VERMILLION if wrong[row] else MUTED

@@ -27,6 +27,11 @@ ON_TOKENS = ("attention-rollout", "occlusion-fast", "integrated-gradients", "smo
 """The same for nets with attention."""
 
 
+def listing() -> dict[str, str]:
+    """Method -> the question that it answers."""
+    return {name: EXPLAINERS.get(name).question for name in EXPLAINERS}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explained(Attribution):
     """An attribution that knows its picture, so that it can be drawn."""
@@ -93,7 +98,7 @@ def explain_page(
     refusals: list[tuple[str, str]] = []
     for done, method in enumerate(wanted):
         watch.stage(f"{method} on {seen.name}")
-        settings = {"layer": layer} if layer and EXPLAINERS.get(method).layer else {}
+        settings: dict[str, Any] = {"layer": layer} if layer and EXPLAINERS.get(method).layer else {}
         try:
             found = attribute(seen.model, seen.image, method=method, target=picked, **settings)
         except UsageError as refusal:

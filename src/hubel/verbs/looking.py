@@ -125,7 +125,7 @@ def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") ->
         pixels = preprocessing.image(Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture))
     else:
         raise DataError("a picture must be a file, a sample (digits:3), a PIL image or an array of bytes H W or H W C")
-    image = preprocessing.normalise(torch.from_numpy(pixels[None]).to(target))[0]
+    image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
     return Look(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
         name=called, pixels=pixels, image=image,
