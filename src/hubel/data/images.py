@@ -102,7 +102,7 @@ def decode(
     >>> decode(b"hello")
     Traceback (most recent call last):
         ...
-    hubel.data.images.BadPicture: not an image: starts with 'hello', which is none of JPEG, PNG, WEBP, GIF, BMP, TIFF
+    hubel.data.manifest.BadPicture: not an image: starts with 'hello', which is none of JPEG, PNG, WEBP, GIF, BMP, TIFF
     """
     try:
         plan = jpeg.layout(data)

@@ -183,7 +183,7 @@ def _deal(manifest: Manifest, units: list[list[int]], shares: Mapping[str, float
             # What rounding withheld from one class is made up for in the next, so the totals come out right.
             wanted = share * count + owed[name]
             got = 0
-            while len(waiting) > 1 and got + len(waiting[0][1]) / 2 <= wanted:
+            while len(waiting) > 1 and got + len(waiting[0][1]) / 2 < wanted:
                 unit = waiting.pop(0)[1]
                 taken[name] += unit
                 got += len(unit)
