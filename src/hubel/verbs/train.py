@@ -334,10 +334,11 @@ def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Recipe:
 
 def _create(recipe: Recipe, prepared: Prepared, training: Training) -> RunStore:
     name = recipe.run.name or Path(prepared.manifest.source).stem or "run"
-    store = RunStore.create(recipe.run.out, name)
     tensors, _ = training.state()
     # Three checkpoints at once at worst: two generations of the state and the weights being replaced.
-    store.preflight(3 * sum(value.numel() * value.element_size() for value in tensors.values()) + (4 << 20))
+    needed = 3 * sum(value.numel() * value.element_size() for value in tensors.values()) + (4 << 20)
+    RunStore(recipe.run.out).preflight(needed)
+    store = RunStore.create(recipe.run.out, name)
     store.write_text("config.yaml", to_yaml(recipe))
     environment = runtime.environment(training.device)
     store.write_json("env.json", environment | {"processes": world(), "command": command()})
