@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.anatomy.abstract import build
 from hubel.anatomy.graph import record
 from hubel.anatomy.receptive import ReceptiveField, field, fields
 from hubel.errors import UnknownName, UsageError
+from hubel.models import create_model
 
 
 def support(net: nn.Module, size: int, unit: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]] | None:
@@ -153,6 +155,34 @@ def test_a_gate_sees_the_whole_image_and_the_local_path_is_still_told() -> None:
     assert seen.context
     assert (seen.size, str(seen)) == ((3, 3), "3 + all")
     assert seen.window(0, 0) == ((0, 20), (0, 20))
+
+
+def test_a_gate_of_one_pixel_runs_along_nothing() -> None:
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.local, self.pool, self.gate = (
+                nn.Conv2d(2, 2, 3, padding=1),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Conv2d(2, 2, 1),
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.local(x)
+            return x * self.gate(self.pool(x)).sigmoid()
+
+    seen = field(nn.Sequential(Gate(), Gate()), (2, 20, 20), "1")
+    assert str(seen) == "5 + all"
+    assert seen.jump == (1, 1)
+
+
+def test_a_vision_transformer_sees_its_patch_before_attention_and_everything_after_it() -> None:
+    net = build(lambda: create_model("vit_b_16"))
+    found = fields(record(net, (3, 224, 224)))
+    patch, first, last = found["conv_proj"], found["encoder.layers.encoder_layer_0"], found["heads"]
+    assert (patch.size, patch.jump, patch.whole) == ((16, 16), (16, 16), False)
+    assert (first.size, first.whole) == ((224, 224), True)
+    assert last.size == (224, 224)
 
 
 def test_windowed_attention_sees_its_window_and_global_attention_everything() -> None:

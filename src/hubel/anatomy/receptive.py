@@ -228,7 +228,8 @@ def _led(axis: _Axis, dims: int) -> _Axis:
 
 def _local(parts: Sequence[_Axis], low: Array, high: Array, shape: Shape) -> _Axis:
     """The theoretical field of a join: branches that still run along the image decide, the others are context."""
-    running = [p for p in parts if p.dim is not None and shape[p.dim] > 1] or list(parts)
+    # A map of one pixel that is spread over a larger one (a gate) runs along nothing.
+    running = [p for p in parts if p.dim is not None and (p.low.shape[p.dim] > 1 or shape[p.dim] == 1)] or list(parts)
     context = any(p.context for p in parts) or len(running) < len(parts)
     lead = running[0]
     start = min(p.start for p in running)
@@ -237,7 +238,10 @@ def _local(parts: Sequence[_Axis], low: Array, high: Array, shape: Shape) -> _Ax
     size = max(max(p.start + p.size + k * (p.jump - lead.jump) for p in running) for k in (0, n - 1)) - min(
         min(p.start + k * (p.jump - lead.jump) for p in running) for k in (0, n - 1)
     )
-    return _Axis(low, high, size, lead.jump, start, lead.dim, context)
+    # Where all units see the same pixels already, meeting again adds nothing.
+    apart = lead.dim is None and (low.min() != low.max() or high.min() != high.max())
+    merged = max(p.merged for p in running) if apart else 1
+    return _Axis(low, high, size, lead.jump, start, lead.dim, context, merged)
 
 
 def _everything(views: Sequence[_View], shape: Shape) -> _View:
