@@ -32,10 +32,9 @@ def command(
         if len(names) > 1 and not json:
             say(findings(names))
         if report is not None:
-            from hubel.store import RunStore
-            from hubel.verbs.compare import page
+            from hubel.verbs.compare import write_page
 
-            RunStore.open(report.parent).write_text(report.name, page(names))
+            write_page(names, report)
         return
     found = runs(out)
     for folder, reason in found.unreadable.items():

@@ -37,3 +37,8 @@ def page(names: Sequence[str | Path]) -> str:
     histories = {title: Run(find(name)).history for title, name in zip(result.names, names, strict=True)}
     facts = compare(list(map(str, names)))
     return render_comparison(result, histories=histories, settings=facts.lines)
+
+
+def write_page(names: Sequence[str | Path], path: Path) -> None:
+    """Write `page(names)` to `path`, whole or not at all; raises ArtefactError where that is not possible."""
+    RunStore.open(path.parent).write_text(path.name, page(names))
