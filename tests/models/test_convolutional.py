@@ -152,6 +152,12 @@ def test_a_blurred_net_takes_the_weights_of_the_usual_one_and_changes_less_when_
     assert changes[1] < changes[0]
 
 
+@pytest.mark.parametrize("size", [4, 28, 29, 32])
+def test_a_blurred_vgg_takes_the_sizes_that_vgg_takes(size: int) -> None:
+    net = create_model("blur_vgg16_bn", num_classes=2, img_size=size).eval()
+    assert net(torch.zeros(1, 3, size, size)).shape == (1, 2)
+
+
 def test_a_pyramid_stands_on_any_backbone_and_its_levels_double() -> None:
     net = create_model("fpn", num_classes=3, in_chans=1, img_size=64, backbone="mobilenet_v3_small", d=16).eval()
     sides = [maps.shape[2] for maps in net.feature_maps(torch.zeros(1, 1, 64, 64))]

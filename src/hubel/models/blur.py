@@ -34,16 +34,22 @@ TAPS = 4
 
 
 class BlurredPool(nn.Module):
-    """Max-pooling of stride 1, then the blur with the stride that the pool had."""
+    """Max-pooling of stride 1, then the blur with the stride that the pool had.
+
+    A pool that rounded sizes up keeps the size before the blur, so that as small images pass as did before.
+    """
 
     def __init__(self, pool: nn.MaxPool2d, taps: int) -> None:
         super().__init__()
-        self.pool = nn.MaxPool2d(pool.kernel_size, 1, pool.padding)
         assert isinstance(pool.stride, int)
+        assert isinstance(pool.kernel_size, int)
+        self.pool = nn.MaxPool2d(pool.kernel_size, 1, pool.padding)
+        rest = pool.kernel_size - 1 if pool.ceil_mode else 0
+        self.rim = nn.ReplicationPad2d((0, rest, 0, rest)) if rest else nn.Identity()
         self.blur = BlurPool2d(taps, pool.stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.blur(self.pool(x))
+        return self.blur(self.pool(self.rim(x)))
 
 
 def blur_pools(layers: nn.Sequential, taps: int) -> None:
