@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.anatomy.approximation import approximate
 from hubel.anatomy.descent import SURFACES, descend, field, landscape, race, surface_field
 from hubel.errors import UsageError
 
@@ -75,6 +76,21 @@ def test_a_field_has_gaps_where_there_is_no_value() -> None:
     assert math.isnan(values[1])
     with pytest.raises(UsageError, match="one or two variables"):
         field("x*y*z", np.zeros(2))
+
+
+def test_a_hidden_layer_placed_by_hand_is_the_torch_net_it_claims_to_be() -> None:
+    found = approximate("sin(2*x)", 16)
+    net = nn.Sequential(nn.Linear(1, 16), nn.ReLU(), nn.Linear(16, 1)).double()
+    with torch.no_grad():
+        net[0].weight.fill_(1)
+        net[0].bias.copy_(torch.from_numpy(-found.bends))
+        net[2].weight.copy_(torch.from_numpy(found.weights)[None])
+        net[2].bias.fill_(found.offset)
+        drawn = net(torch.from_numpy(found.x)[:, None])[:, 0].numpy()
+    assert np.allclose(drawn, found.drawn)
+    assert approximate("sin(2*x)", 32).error < found.error / 3
+    with pytest.raises(UsageError, match="has no value somewhere"):
+        approximate("1/x", 4)
 
 
 def trained() -> tuple[nn.Module, torch.Tensor, torch.Tensor, list[dict[str, torch.Tensor]]]:

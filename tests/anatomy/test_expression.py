@@ -56,6 +56,17 @@ def test_w2_the_slope_of_the_sigmoid_is_at_most_a_quarter() -> None:
     assert evaluate(parse("sigmoid(x)"), {"x": 5}).gradients["x"] == pytest.approx(0.00665, abs=1e-5)
 
 
+@pytest.mark.parametrize(("activation", "at_zero"), [("relu", 0), ("tanh", 0), ("sigmoid", 0.5)])
+def test_w157_a_neuron_without_weights_answers_a_of_zero(activation: str, at_zero: float) -> None:
+    # The lecture says 0 for every activation; a sigmoid says 0.5.
+    neuron = parse(f"y = {activation}(w1*x1 + w2*x2)")
+    assert evaluate(neuron, {"w1": 0, "x1": 3, "w2": 0, "x2": 5}).value == at_zero
+    assert (
+        evaluate(neuron, {"w1": 1, "x1": 3, "w2": 0, "x2": 5}).value
+        == evaluate(parse(f"{activation}(x)"), {"x": 3}).value
+    )
+
+
 def random_formula(rng: random.Random, depth: int) -> str:
     if depth == 0 or rng.random() < 0.15:
         return rng.choice(["x", "y", "z", str(rng.randrange(1, 5))])

@@ -11,7 +11,9 @@ from hubel.cli.console import note
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(help="relu gelu …; or loss mse huber …; or lr one-cycle …")],
+    names: Annotated[
+        list[str], typer.Argument(help="relu gelu …; loss mse huber …; lr one-cycle …; approximation FORMULA")
+    ],
     picture: Annotated[Path, typer.Option("--picture", "--out", help="the SVG file to write")] = Path("plot.svg"),
 ) -> None:
     """Draw functions and their derivatives side by side."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hubel.anatomy.approximation import approximate
 from hubel.data.decode import read_images
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError, unknown
@@ -19,13 +20,13 @@ from hubel.nn.kernels import KERNELS, apply_kernel
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.training.schedules import ALSO_CALLED, SCHEDULES, build_schedule
 
-__all__ = ["activations", "kernels", "losses", "plot", "schedules"]
+__all__ = ["activations", "approximation", "kernels", "losses", "plot", "schedules"]
 
 Curve = tuple[np.ndarray, np.ndarray]
 
 
 def plot(names: Sequence[str]) -> Figure:
-    """Curves by name: `relu gelu`, `loss mse huber`, `lr one-cycle cosine`.
+    """Curves by name: `relu gelu`, `loss mse huber`, `lr one-cycle cosine`, `approximation "sin(2*x)"`.
 
     Raises UnknownName, UsageError where a curve cannot be drawn.
 
@@ -39,6 +40,8 @@ def plot(names: Sequence[str]) -> Figure:
         return _panels(losses(rest or ["mse", "l1", "huber"]), "Losses and their slopes", ("loss", "slope"))
     if kind in ("lr", "schedule", "schedules"):
         return _panels(schedules(rest or list(SCHEDULES)), "Schedules: factor of the base rate over 100 steps")
+    if kind == "approximation":
+        return approximation(rest[0] if rest else "sin(2*x)")
     known = activations(names)
     return _panels(known, "Activations and their derivatives", ("function", "derivative"))
 
@@ -107,6 +110,17 @@ def schedules(names: Sequence[str]) -> dict[str, list[Curve]]:
         values = [schedule(t, history[: t // 5]) for t in range(100)]
         found[name] = [(np.arange(100.0), np.array(values))]
     return found
+
+
+def approximation(formula: str) -> Figure:
+    """A curve as hidden layers of 2 to 32 ReLU units draw it, each placed by hand.
+
+    >>> approximation("sin(2*x)").kind
+    'svg'
+    """
+    found = {units: approximate(formula, units) for units in (2, 4, 8, 16, 32)}
+    drawings = {f"{n} units, error {a.error:.2g}": [(a.x, a.curve), (a.x, a.drawn)] for n, a in found.items()}
+    return _panels(drawings, f"{formula} drawn by one hidden layer", ("curve", "hidden layer"))
 
 
 def kernels(path: str | Path, names: Sequence[str] = (), *, side: int = 224) -> tuple[Figure, dict[str, np.ndarray]]:
