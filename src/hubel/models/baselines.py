@@ -10,7 +10,7 @@ K classes.
 >>> digits = load_digits()
 >>> images, labels = digits.images[:, None].astype("uint8") * 15, digits.target
 >>> model = baseline("linear", "hog").fit(images[:400], labels[:400])
->>> model.predict_proba(images[400:402]).shape, model.score(images[400:800], labels[400:800]) > 0.9
+>>> model.predict_proba(images[400:402]).shape, model.score(images[400:800], labels[400:800]) > 0.8
 ((2, 10), True)
 """
 

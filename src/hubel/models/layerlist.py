@@ -173,14 +173,19 @@ def _chain(
                 for _ in range(_times(values)):
                     steps += _chain(inside, shape, classes, counts, where=f"{here}.", depth=depth + 1)
                     shape = steps[-1].shape
+                    _bounded(steps, here)
             else:
                 steps.append(_step(text, inside, shape, classes, counts, where=here, depth=depth))
                 shape = steps[-1].shape
         except Misfit as misfit:
             raise UsageError(f"{here} {text!r}: {misfit.what}", hint=misfit.hint) from None
-        if len(steps) > MOST_STEPS:
-            raise UsageError(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers")
+        _bounded(steps, here)
     return tuple(steps)
+
+
+def _bounded(steps: list[Step], here: str) -> None:
+    if len(steps) > MOST_STEPS:
+        raise UsageError(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers")
 
 
 def _open(layer: Any, here: str) -> tuple[str, Any]:
