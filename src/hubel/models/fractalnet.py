@@ -37,8 +37,11 @@ def join(paths: Sequence[torch.Tensor], drop: float, column: int | None) -> torc
     """
     if column is not None and column <= len(paths):
         return paths[-column]
-    kept = [path for path, draw in zip(paths, torch.rand(len(paths)).tolist(), strict=True) if draw >= drop]
-    kept = kept or [paths[int(torch.randint(len(paths), ()))]]
+    kept = paths
+    if drop > 0:  # evaluation draws nothing; which paths live is decided on the CPU, whatever the maps are on
+        draws = torch.rand(len(paths), device="cpu").tolist()
+        kept = [path for path, draw in zip(paths, draws, strict=True) if draw >= drop]
+        kept = kept or [paths[int(torch.randint(len(paths), (), device="cpu"))]]
     return sum(kept[1:], start=kept[0]) / len(kept)
 
 
@@ -99,9 +102,9 @@ class FractalNet(nn.Module):
         """How this mini-batch drops paths: (probability at each join, or the only column)."""
         if not self.training or self.drop_path == 0:
             return 0.0, None
-        if torch.rand(()) < 0.5:
+        if torch.rand((), device="cpu") < 0.5:
             return self.drop_path, None
-        return 0.0, 1 + int(torch.randint(self.columns, ()))
+        return 0.0, 1 + int(torch.randint(self.columns, (), device="cpu"))
 
 
 def fractalnet20(
