@@ -223,6 +223,20 @@ def test_a_change_in_place_through_a_view_is_seen_by_the_whole() -> None:
     assert seen.window(4, 4) == ((3, 6), (3, 6))
 
 
+def test_stacked_maps_keep_their_fields() -> None:
+    class Stack(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x, self.conv(x)], dim=1).flatten(1, 2)
+
+    seen = field(Stack(), (2, 8, 8), "")
+    assert (seen.size, seen.jump) == ((3, 3), (1, 1))
+    assert seen.window(4, 4) == ((3, 6), (3, 6))
+
+
 def test_unknown_and_uncalled_layers_are_named() -> None:
     net = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())
     net.spare = nn.Linear(2, 2)

@@ -642,7 +642,13 @@ def _cat(op: Operation, graph: Graph, views: Mapping[int, _View], shape: Shape) 
 
 
 def _lifted(axis: _Axis, dim: int) -> _Axis:
-    return axis if axis.dim is None or axis.dim < dim else replace(axis, dim=axis.dim + 1)
+    """With a new dimension of size 1 at `dim`, as stacking makes it."""
+    return replace(
+        axis,
+        low=np.expand_dims(axis.low, dim),
+        high=np.expand_dims(axis.high, dim),
+        dim=axis.dim if axis.dim is None or axis.dim < dim else axis.dim + 1,
+    )
 
 
 def _strung(parts: Sequence[Array], widths: Sequence[int], dim: int) -> Array:
