@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -233,3 +235,32 @@ def test_resume_passes_over_a_damaged_state_and_says_so(tmp_path: Path, undistur
     train(resume=run, watch=watch)
     assert any("a damaged state was passed over" in remark for remark in watch.remarks)
     assert fingerprint(run) == undisturbed
+
+
+FILLING = """
+mount -t tmpfs -o size=9m none "$1" && cd "$1"
+"$2" train digits --quiet --model mnist_gap --epochs 60 --save-every 0.01 --out runs 2> "$1.said" &
+trainer=$!
+until ls runs/*/state/*.json > /dev/null 2>&1; do sleep 0.05; done
+for n in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=fill-$n bs=1k count=9000 2> /dev/null; sleep 0.05; done
+wait $trainer; code=$?
+cat "$1.said" >&2
+[ $code = 4 ] || exit 1
+[ -z "$(find runs -name '.*tmp')" ] || exit 2
+rm fill-*
+"$2" train --resume auto --quiet > /dev/null || exit 3
+ls runs/*/report.html
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to mount a small file system")
+def test_t04_a_disk_that_fills_up_stops_the_run_and_it_resumes_when_there_is_room(tmp_path: Path) -> None:
+    hubel_program = str(Path(sys.executable).with_name("hubel"))
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", FILLING, "sh", str(tmp_path), hubel_program], capture_output=True, text=True
+    )
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert "No space left on device" in done.stderr
+    assert "free some space and resume the run" in done.stderr
