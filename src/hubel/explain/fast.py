@@ -186,6 +186,7 @@ class Fast:
         self.graph: fx.Graph | None = None
         self.modules = dict(model.named_modules())
         self.skipped: set[fx.Node] = set()
+        self.in_place: set[fx.Node] = set()
         with evaluating(model), torch.no_grad():
             try:
                 self.graph = fx.Tracer().trace(model)
@@ -217,6 +218,13 @@ class Fast:
                 self.slides[node] = self._convolution(node, module)
             elif (slide := _pooling(module)) is not None:
                 self.slides[node] = slide
+            elif (isinstance(module, nn.ReLU) or node.target in (F.relu, torch.relu)) and self._owns(node.args[0]):
+                self.in_place.add(node)
+
+    def _owns(self, operand: Any) -> bool:
+        """Is that value fresh from a convolution or a sum, and read nowhere else? Then it may be overwritten."""
+        fresh = operand in self.slides or operand in self.skipped or operand.target in (operator.add, torch.add)
+        return fresh and len(operand.users) == 1
 
     def _convolution(self, node: fx.Node, conv: nn.Conv2d) -> Slide:
         weight, bias = conv.weight.detach(), None if conv.bias is None else conv.bias.detach()
@@ -256,6 +264,13 @@ class Fast:
                 return args[0].whole() if isinstance(args[0], Region) else args[0]
             elif node in self.skipped:
                 value = args[0]
+            elif node in self.in_place and remember is None:
+                value = args[0]
+                if isinstance(value, Region):
+                    assert base is not None
+                    value = Region(base[node], value.window.relu_(), value.tops, value.lefts)
+                else:
+                    value = value.relu_()
             else:
                 overwrites = _overwrites(node, self.modules)
                 if overwrites and remember is not None:

@@ -124,7 +124,7 @@ def occlusion_fast(
     for image, target in zip(images, targets.tolist(), strict=True):
         started = time.perf_counter()
         drop = _Drops(fast, image, target, places, baseline)
-        for _ in _measured(drop, batch_size, share):
+        for _ in _measured(drop, batch_size, share, hurried=seconds < float("inf")):
             if time.perf_counter() - started >= seconds:
                 break
         maps.append(torch.from_numpy(places.spread(drop.filled())))
@@ -205,9 +205,10 @@ class _Drops:
         return result
 
 
-def _measured(drop: _Drops, batch_size: int, limit: float) -> Iterator[None]:
-    """Measure batch after batch, lattice after lattice, up to the share `limit`."""
-    for wanted in _levels(drop.places.shape, limit):
+def _measured(drop: _Drops, batch_size: int, limit: float, *, hurried: bool = True) -> Iterator[None]:
+    """Measure lattice after lattice, up to the share `limit`; without hurry, the densest of these at once."""
+    lattices = list(_levels(drop.places.shape, limit))
+    for wanted in lattices if hurried else lattices[-1:]:
         for block in _blocks(drop.places, wanted & ~drop.known, batch_size):
             drop.measure(*block)
         yield
