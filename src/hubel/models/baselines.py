@@ -90,7 +90,7 @@ def net_features(model: nn.Module, stage: str | None = None, *, batch_size: int 
 
     The pictures must be what the net expects, already normalised.
     """
-    name = stage or model.stages[-1]  # type: ignore[index]
+    name = stage or str(model.stages[-1])  # type: ignore[index]
 
     def read(images: np.ndarray) -> np.ndarray:
         found = []

@@ -24,7 +24,7 @@ import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -209,6 +209,6 @@ def _constructor(step: Step) -> tuple[type[nn.Module], tuple[Any, ...], dict[str
         return PARTS[name] if name in PARTS else getattr(nn, name), step.args, dict(step.kwargs)
     build = ACTIVATIONS.get(step.cls.removeprefix(_ACTIVATION)).build
     if isinstance(build, partial):
-        return build.func, build.args, {**build.keywords, **dict(step.kwargs)}
+        return cast(type[nn.Module], build.func), build.args, {**build.keywords, **dict(step.kwargs)}
     # A function names its options as the class it makes does.
     return build if isinstance(build, type) else type(build()), (), dict(step.kwargs)

@@ -41,6 +41,7 @@ class SLayer(nn.Module):
     a: torch.Tensor
     b: torch.Tensor
     c: torch.Tensor
+    taken: torch.Tensor
 
     def __init__(self, in_planes: int, planes: int, size: int, selectivity: float) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class SLayer(nn.Module):
         seen = v > 0.5 * v.max()  # a seed must see something
         if self.taken and v.max() > 0:
             answer = self(x)[0, : int(self.taken)]  # P H W
-            best, place = F.max_pool2d(answer[None], column, stride=1, padding=column // 2, return_indices=True)
+            best = F.max_pool2d(answer[None], column, stride=1, padding=column // 2)
             wins = (best[0] == answer) & (answer == answer.amax(0)) & (answer > 0)
             strengths = torch.where(wins, answer, 0.0).flatten(1)
             for plane in torch.nonzero(strengths.amax(1) > 0).flatten().tolist():
@@ -79,15 +80,15 @@ class SLayer(nn.Module):
             spoken = F.max_pool2d(answer.amax(0)[None, None], column, stride=1, padding=column // 2)[0, 0] > 0
             seen &= ~spoken.flatten()
         while int(self.taken) < len(self.a) and bool(seen.any()):
-            place = int(torch.where(seen, v, -1.0).argmax())
+            spot = int(torch.where(seen, v, -1.0).argmax())
             plane = int(self.taken)
             self.a[plane] = 0.0
-            self._reinforce(plane, patches, v, place)
+            self._reinforce(plane, patches, v, spot)
             self.taken += 1
             if int(self.taken) == len(self.a):
                 break
             seen &= ~(self(x)[0, plane] > 0).flatten()
-            seen[place] = False
+            seen[spot] = False
         return int(self.taken)
 
     def _reinforce(self, plane: int, patches: torch.Tensor, v: torch.Tensor, place: int) -> None:

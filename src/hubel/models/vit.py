@@ -71,9 +71,10 @@ class EncoderBlock(nn.Module):
         self.mlp = nn.Sequential(
             nn.Linear(width, mlp), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp, width), nn.Dropout(dropout)
         )
-        for linear in (self.mlp[0], self.mlp[3]):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.normal_(linear.bias, std=1e-6)
+        for linear in self.mlp:
+            if isinstance(linear, nn.Linear):
+                nn.init.xavier_uniform_(linear.weight)
+                nn.init.normal_(linear.bias, std=1e-6)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.dropout(self.self_attention(self.ln_1(x)))
@@ -126,14 +127,16 @@ class VisionTransformer(nn.Module):
         self.conv_proj = nn.Conv2d(in_chans, width, patch, stride=patch)
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.encoder = Encoder(1 + self.grid[0] * self.grid[1], layers, width, heads, mlp, dropout)
-        self.heads = nn.Sequential(OrderedDict(head=nn.Linear(width, num_classes)))
+        head = nn.Linear(width, num_classes)
+        self.heads = nn.Sequential(OrderedDict(head=head))
         self.stages = tuple(f"encoder.layers.encoder_layer_{depth}" for depth in range(layers))
         self.attention = tuple(f"{stage}.self_attention.weights" for stage in self.stages)
         nn.init.trunc_normal_(self.conv_proj.weight, std=math.sqrt(1 / (in_chans * patch**2)))
-        nn.init.zeros_(self.conv_proj.bias)
+        for bias in (self.conv_proj.bias, head.bias):
+            assert bias is not None
+            nn.init.zeros_(bias)
         # The published code starts the head at zero, which leaves the body without a gradient in the first step.
-        nn.init.trunc_normal_(self.heads.head.weight, std=0.02)
-        nn.init.zeros_(self.heads.head.bias)
+        nn.init.trunc_normal_(head.weight, std=0.02)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.shape[2:] != (self.grid[0] * self.patch, self.grid[1] * self.patch):
