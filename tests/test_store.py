@@ -169,6 +169,23 @@ def test_a_disk_that_keeps_other_bytes_is_found_out(tmp_path: Path, size: int) -
     assert os.listdir(store.folder) == []
 
 
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_disk_that_does_not_give_back_what_it_took_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def refuse(*arguments: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pread", refuse)
+
+    def work() -> None:
+        with run(tmp_path).writing("f", read_back=True) as file:
+            file.write(os.urandom(size))
+
+    with pytest.raises(SaveFailed, match="does not read back"):
+        work()
+
+
 def test_t02_killed_at_every_operation_the_file_is_the_old_or_the_new_one(tmp_path: Path) -> None:
     total = operations(tmp_path, lambda store: store.write_bytes("new/f", OLD))
     seen = set()

@@ -91,29 +91,32 @@ class Writer:
         self._ops = ops
         self._descriptor = descriptor
         self._echo = echo
-        self._digests = [hashlib.sha256(), hashlib.sha256()]
+        self._digest = hashlib.sha256()
+        self._same = True
         self._helpers: list[ThreadPoolExecutor] = []
         self.size = 0
 
     @property
     def sha256(self) -> str:
         """Hexadecimal digest of the file; nothing can be written any more."""
-        return self._settled(0)
+        self.close()
+        return self._digest.hexdigest()
 
     @property
     def faithful(self) -> bool:
         """Does the file read back as it was written?"""
-        return self._settled(1) == self._settled(0)
+        self.close()
+        return self._same
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Write all of `data`, a contiguous buffer that must not change before the file is closed."""
         view = memoryview(data).cast("B")
         if len(view) >= _LARGE and not self._helpers:
             self._helpers = [ThreadPoolExecutor(1), ThreadPoolExecutor(1)]
-        self._do(0, self._digests[0].update, view)
+        self._do(0, self._digest.update, view)
         write_all(self._ops, self._descriptor, view)
         if self._echo is not None:
-            self._do(1, self._read_back, self.size, len(view))
+            self._do(1, self._compare, self.size, view)
         self.size += len(view)
 
     def close(self) -> None:
@@ -127,14 +130,14 @@ class Writer:
         else:
             work(*arguments)
 
-    def _settled(self, number: int) -> str:
-        self.close()
-        return self._digests[number].hexdigest()
-
-    def _read_back(self, start: int, length: int) -> None:
+    def _compare(self, start: int, view: memoryview) -> None:
         assert self._echo is not None
-        for offset in range(start, start + length, _LARGE):
-            self._digests[1].update(os.pread(self._echo, min(_LARGE, start + length - offset), offset))
+        for offset in range(0, len(view), _LARGE):
+            piece = bytes(view[offset : offset + _LARGE])
+            try:
+                self._same &= os.pread(self._echo, len(piece), start + offset) == piece
+            except OSError:
+                self._same = False
 
 
 def write_all(ops: FileOps, descriptor: int, data: memoryview) -> None:
