@@ -16,7 +16,7 @@ def test_every_promised_name_is_there() -> None:
 
 
 def test_a_name_that_is_not_promised_is_an_error_that_lists_them() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'fit'; it has .*train"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'fit'; it has .*train"):
         _ = hubel.fit  # type: ignore[attr-defined]
 
 

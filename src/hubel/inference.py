@@ -16,7 +16,7 @@ from hubel.types import Batch, Predictions
 def predict(
     model: nn.Module, batches: Iterable[Batch], *, forward: Callable[[torch.Tensor], torch.Tensor] | None = None
 ) -> Predictions:
-    """Logits of every batch, in order, as plain arrays (N K float32). `forward` replaces the plain call (test-time views).
+    """Logits of every batch, in order, as plain arrays (N K float32). `forward` replaces the plain call.
 
     >>> import torch
     >>> batch = Batch(images=torch.eye(2), labels=torch.tensor([0, 1]), ids=torch.tensor([7, 8]))

@@ -182,5 +182,3 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.returncode in (1, 4)
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
-
-

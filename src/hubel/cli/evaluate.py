@@ -28,8 +28,7 @@ def command(
     """
     from hubel.cli.console import say
     from hubel.cli.progress import Showing
-    from hubel.store import RunStore
-    from hubel.verbs.evaluate import evaluate, write_results
+    from hubel.verbs.evaluate import evaluate, write_to
 
     watch = Showing()
     try:
@@ -37,8 +36,7 @@ def command(
     finally:
         watch.done()
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        write_results(RunStore.open(out), result)
+        write_to(out, result)
     if json:
         from json import dumps
 

@@ -50,7 +50,7 @@ def command(
         rows = [{"file": p.name, "label": p.label, **_numbers(p)} for p in found]
         say(json.dumps(rows, indent=1, ensure_ascii=False))
     elif form is Format.csv:
-        print(_csv(found), end="")
+        print(found.to_csv(), end="")
     else:
         say(_table(found, top))
     if found.problems:
@@ -61,16 +61,6 @@ def _numbers(prediction: Prediction) -> dict[str, object]:
     if not prediction.probabilities:
         return {"value": prediction.value}
     return {"probability": prediction.probability, "probabilities": prediction.probabilities}
-
-
-def _csv(found: list[Prediction]) -> str:
-    from hubel.evaluation.text import csv_text
-
-    if found[0].probabilities:
-        classes = list(found[0].probabilities)
-        header = ["file", "label", "probability", *classes]
-        return csv_text(header, [[p.name, p.label, p.probability, *p.probabilities.values()] for p in found])
-    return csv_text(["file", "value"], [[p.name, p.value] for p in found])
 
 
 def _table(found: list[Prediction], top: int) -> str:

@@ -1,4 +1,4 @@
-"""QuickNet: the default net for small pictures. After K. Jordan, 94% on CIFAR-10 in 3.29 Seconds, 2024, arXiv 2404.00498.
+"""QuickNet: the default net for small pictures. After K. Jordan, 94% on CIFAR-10 in 3.29 Seconds, arXiv 2404.00498.
 
 Three groups of two 3x3 convolutions; each group pools inside, right after its first convolution, so that the second one
 already works on a quarter of the pixels. No shortcuts, no bias before a norm, GELU, one small dense head.

@@ -1,0 +1,1 @@
+"""Layers, activations, losses, initialisations; and instruments for any torch module: taps and modes."""

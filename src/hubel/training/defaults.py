@@ -72,9 +72,8 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         optimizer = choose("optimizer", recipe.optimizer.optimizer, *_optimizer(recipe.model.model))
         choose("lr", recipe.optimizer.lr, *_rate(optimizer, n if batch == "full" else batch))
         choose("epochs", train.epochs, *_epochs(n))
-    choose(
-        "weight_decay", recipe.optimizer.weight_decay, *_decay(chosen.get("optimizer") or recipe.optimizer.optimizer)
-    )
+    rule = chosen.get("optimizer") or recipe.optimizer.optimizer or ""
+    choose("weight_decay", recipe.optimizer.weight_decay, *_decay(rule))
     choose("schedule", recipe.schedule.schedule, "one-cycle", "warms up, then anneals to nought by the last epoch")
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")

@@ -299,7 +299,7 @@ def _check_pairs(recipe: Recipe) -> None:
 
 
 def _explain(error: ValidationError) -> tuple[str]:
-    lines = []
+    lines: list[str] = []
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"][:2])
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("should ")

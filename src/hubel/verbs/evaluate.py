@@ -139,6 +139,12 @@ def write_results(store: RunStore, result: Evaluation | RegressionEvaluation) ->
         store.write_text("confusion.csv", result.confusion_csv())
 
 
+def write_to(folder: Path, result: Evaluation | RegressionEvaluation) -> None:
+    """The same into any folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_results(RunStore.open(folder), result)
+
+
 def report(
     store: RunStore,
     prepared: Prepared,

@@ -19,6 +19,7 @@ from hubel.data.decode import read_images
 from hubel.data.images import SUFFIXES
 from hubel.data.manifest import Problem
 from hubel.errors import ArtefactError, DataError
+from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
 from hubel.types import Batch
 from hubel.verbs.runs import find
@@ -66,6 +67,13 @@ class Predictions(list[Prediction]):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self))
+
+    def to_csv(self) -> str:
+        """A table with a line for each picture: file, label, probability, and the probability of every class."""
+        if not self or not self[0].probabilities:
+            return csv_text(["file", "value"], [[p.name, p.value] for p in self])
+        header = ["file", "label", "probability", *self[0].probabilities]
+        return csv_text(header, [[p.name, p.label, p.probability, *p.probabilities.values()] for p in self])
 
     def _repr_html_(self) -> str:
         return "".join(prediction._repr_html_() for prediction in self)

@@ -16,7 +16,7 @@ CARDS = (
         min_size=8,
         params=1_972_792,
         notes=(
-            "The default of `hubel train` for pictures up to 48 pixels; larger pictures get one more group per doubling.",
+            "The default of `hubel train`; pictures beyond 48 pixels get one more group for each doubling.",
             "The first filters are learned, where the paper computes whitening filters from the data.",
         ),
         tags=("small", "fast", "default"),
