@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench docs clean
+.PHONY: demo test check fix bench docs torture slow parity zoo-smoke zoo-contracts clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -24,6 +24,25 @@ fix: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks
+
+# The long proofs, each with a lane of its own.
+slow: $(VENV)/dev
+	$(BIN)/python -m pytest -n 2 -m slow
+
+torture: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow -rP tests/test_checkpoint.py tests/training/test_crashes.py \
+		tests/training/test_rollback.py tests/torture
+	$(BIN)/python tests/torture/mutants.py
+
+zoo-contracts: $(VENV)/dev
+	$(BIN)/python -m pytest -q -m slow tests/contracts/test_models.py tests/models
+
+zoo-smoke: $(VENV)/dev
+	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md
+
+# Needs torchvision, which has no place in .venv: TV_PYTHON names an interpreter that has it.
+parity:
+	$(TV_PYTHON) benchmarks/zoo_parity.py
 
 docs: $(VENV)/dev
 	$(BIN)/python -m pytest -q docs README.md

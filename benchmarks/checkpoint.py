@@ -2,7 +2,7 @@
 
     python benchmarks/checkpoint.py [--repeat 7] [--folder DIR]
 
-Ours: streamed in one pass with sha-256, fsync of file and folder, rename, JSON with its own digest, everything read back
+Ours: streamed in one pass with sha-256, fsync of file and folder, rename, JSON with its digest, everything read back
 and checked, the third-last generation deleted. Plain: torch.save to a file, which is neither brought to the disk nor
 checked. In between: torch.save with an fsync. Each round measures all, in changing order; medians are printed as JSON.
 """

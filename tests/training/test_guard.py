@@ -182,9 +182,9 @@ def test_large_but_finite_numbers_are_no_fault() -> None:
     model = nn.Linear(1000, 1000, bias=False)
     model.weight.data.fill_(1e38)  # their sum is infinite in float32
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
-    assert first_fault(model, optimiser, torch.tensor(1.0)) == ""
+    assert first_fault(list(model.parameters()), list(model.buffers()), optimiser, torch.tensor(1.0)) == ""
     model.weight.data[0, 0] = math.inf
-    assert first_fault(model, optimiser, torch.tensor(1.0)) == "weight"
+    assert first_fault(list(model.parameters()), list(model.buffers()), optimiser, torch.tensor(1.0)) == "weight"
 
 
 class Scarce(TorchDispatchMode):

@@ -28,7 +28,7 @@ def test_a_run_folder_holds_everything_that_is_promised(digits_run: Path) -> Non
     assert names >= {
         "config.yaml", "env.json", "data.json", "split.json", "metrics.csv", "events.jsonl", "summary.json",
         "weights/best.safetensors", "weights/best.json", "weights/last.safetensors", "weights/last.json",
-        "evaluation.json", "predictions.csv", "per_class.csv", "confusion.csv", "report.html",
+        "evaluation.json", "predictions.csv", "per_class.csv", "confusion.csv", "report.html", "figures/loss.svg",
     }  # fmt: skip
 
 
@@ -101,6 +101,7 @@ def test_numbers_as_targets_are_regression(picture_folder: Path, tmp_path: Path)
         {"batch_size": 1, "limit": 40, "model": "mnist_gap", "model_options": {}, "img_size": 12},
         {"loss": "focal", "class_weights": "balanced", "label_smoothing": 0.0},
         {"mixup": 0.2, "augment": "translate=1,rotate=10", "ema": 0.9, "clip_grad": 1.0},
+        {"img_size": "auto", "fit": "pad", "in_chans": "3", "weight_decay": "auto"},
         {"l1": 1e-4, "l2": 1e-4, "channels_last": False, "micro_batch": 16, "dropout": 0.1},
     ],
     ids=lambda settings: ",".join(settings),

@@ -28,7 +28,7 @@ def say(*parts: Any) -> None:
 
 def note(text: str) -> None:
     """A remark that is not a result: standard error, dim."""
-    err().print(Text(text, style="dim"))
+    err().print(Text(text, style="dim"), soft_wrap=True)
 
 
 def print_error(error: HubelError) -> None:

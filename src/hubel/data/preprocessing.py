@@ -201,7 +201,9 @@ def place(picture: Image.Image, width: int, height: int, fit: str, interpolation
         # The middle part with the right proportions, cut and shrunk in one go.
         scale = min(picture.width / width, picture.height / height)
         left, top = (picture.width - width * scale) / 2, (picture.height - height * scale) / 2
-        return picture.resize((width, height), how, box=(left, top, left + width * scale, top + height * scale))
+        left, top = max(0.0, left), max(0.0, top)  # rounding may have gone a hair beyond the border
+        right, bottom = min(picture.width, left + width * scale), min(picture.height, top + height * scale)
+        return picture.resize((width, height), how, box=(left, top, right, bottom))
     scale = min(width / picture.width, height / picture.height)
     inner = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     grey = 128 if picture.mode == "L" else (128, 128, 128)

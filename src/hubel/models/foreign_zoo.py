@@ -1,6 +1,6 @@
 """Nets of timm under our contract, called timm/NAME; timm is an optional extra and is imported when a net is built.
 
-`hubel.models.foreign_zoo.NAME` is the builder of timm's NAME, for any name that timm knows.
+The attribute "timm/NAME" of this module is the builder of timm's NAME, for any name that timm knows.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def build(
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return partial(build, name)
+    library, slash, net = name.partition("/")
+    if library != "timm" or not slash:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(build, net)

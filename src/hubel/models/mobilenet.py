@@ -83,7 +83,7 @@ def divisible(maps: float, by: int = 8) -> int:
     """The nearest multiple of `by`, but never below 90 %: hardware likes multiples of eight.
 
     >>> divisible(18), divisible(24 * 0.35), divisible(120 / 4)
-    (24, 16, 32)
+    (24, 8, 32)
     """
     rounded = max(by, int(maps + by / 2) // by * by)
     return rounded + by if rounded < 0.9 * maps else rounded

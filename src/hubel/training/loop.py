@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -92,6 +93,7 @@ class Training:
         self.totals = torch.zeros(
             3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device
         )
+        self.parameters, self.buffers = tuple(self.model.parameters()), tuple(self.model.buffers())
         self.precision = forward_precision(train.precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         if self.recipe.optimizer.ema:
@@ -188,7 +190,7 @@ def fit(run: Training) -> Iterator[Event]:
         images = 0
         run.forward.train()
         for index, batch in enumerate(run.batches(run.epoch, first), start=first + 1):
-            runtime.seed_all(train.seed, DROPOUT, run.step, rank())
+            runtime.seed_step(run.device, train.seed, DROPOUT, run.step, rank())
             lr = set_rate(run)
             if run.step in run.skipped:
                 run.step += 1
@@ -245,29 +247,27 @@ def gradient(run: Training, batch: Batch, before: list[torch.Tensor]) -> Generat
         size = run.micro_batch or len(batch)
         parts = [slice(start, start + size) for start in range(0, len(batch), size)]
         try:
-            loss = torch.zeros((), device=run.device)
-            for part in parts:
-                loss = loss + backward(run, batch, part, last=part is parts[-1])
-            return loss
+            losses = [backward(run, batch, part, last=part is parts[-1]) for part in parts]
+            return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             if not out_of_memory(error) or size == 1:
                 raise
         run.optimiser.zero_grad(set_to_none=True)
         put_back(run, before)
-        runtime.seed_all(run.recipe.train.seed, DROPOUT, run.step, rank())
+        runtime.seed_step(run.device, run.recipe.train.seed, DROPOUT, run.step, rank())
         run.micro_batch = (min(size, len(batch)) + 1) // 2
         yield MicroBatchHalved(run.epoch, run.step, run.micro_batch)
 
 
 def statistics(run: Training) -> list[torch.Tensor]:
     """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes."""
-    return [value.clone() for value in (*run.model.buffers(), run.totals)]
+    return [value.clone() for value in (*run.buffers, run.totals)]
 
 
 def put_back(run: Training, before: list[torch.Tensor]) -> None:
     """Undo what a forward pass has changed."""
     with torch.no_grad():
-        for value, old in zip((*run.model.buffers(), run.totals), before, strict=True):
+        for value, old in zip((*run.buffers, run.totals), before, strict=True):
             value.copy_(old)
 
 
@@ -295,14 +295,17 @@ def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.T
         targets = labels.float().unsqueeze(1)  # B 1, as the logits
     share = len(labels) / len(batch)
     wait = isinstance(run.forward, DistributedDataParallel) and not last
-    with run.forward.no_sync() if wait else _nothing():  # type: ignore[operator]
-        with torch.autocast(run.device.type, dtype=run.precision, enabled=run.precision != torch.float32):
+    half = run.precision != torch.float32
+    with run.forward.no_sync() if wait else nullcontext():  # type: ignore[operator]
+        with torch.autocast(run.device.type, dtype=run.precision) if half else nullcontext():
             logits, *auxiliary = _heads(run.forward(images))  # each B K
             loss = run.loss(logits.float(), targets)
             for other in auxiliary:
                 loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets)  # type: ignore[arg-type]
-            loss = loss * share
-            loss = loss + penalty(run) if last else loss
+            if share < 1:
+                loss = loss * share
+            if last and (run.recipe.loss.l1 or run.recipe.loss.l2):
+                loss = loss + penalty(run)
         run.scaler.scale(loss).backward()
     with torch.no_grad():
         hits = (logits.argmax(1) == labels).sum() if run.task == "classification" else loss.new_zeros(())
@@ -313,9 +316,7 @@ def backward(run: Training, batch: Batch, part: slice, *, last: bool) -> torch.T
 def penalty(run: Training) -> torch.Tensor | float:
     """λ₁ Σ|w| + λ₂ Σw² over weights (not biases and norms): true penalties, seen by the loss and by its gradient."""
     l1, l2 = run.recipe.loss.l1, run.recipe.loss.l2
-    if not l1 and not l2:
-        return 0.0
-    weights = [parameter for parameter in run.model.parameters() if parameter.dim() > 1 and parameter.requires_grad]
+    weights = [parameter for parameter in run.parameters if parameter.dim() > 1 and parameter.requires_grad]
     total: torch.Tensor | float = 0.0
     for weight in weights:
         total = total + (l1 * weight.abs().sum() if l1 else 0.0) + (l2 * weight.square().sum() if l2 else 0.0)
@@ -345,7 +346,7 @@ def not_finite(run: Training, loss: torch.Tensor) -> str:
     run.scaler.unscale_(run.optimiser)
     if run.scaler.is_enabled():
         return ""  # the scaler leaves out steps with an infinite gradient and lowers its scale: that is its job
-    fault = guard.first_fault(run.model, run.optimiser, loss)
+    fault = guard.first_fault(run.parameters, run.buffers, run.optimiser, loss)
     if not fault and run.recipe.optimizer.clip_grad:
         nn.utils.clip_grad_norm_(run.model.parameters(), run.recipe.optimizer.clip_grad)
     return fault
@@ -425,9 +426,3 @@ def rank() -> int:
 def world() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *exception: object) -> None: ...

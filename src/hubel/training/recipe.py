@@ -79,6 +79,12 @@ def _sides(value: int | tuple[int, int]) -> int | tuple[int, int]:
     return value
 
 
+def _whole(value: object) -> object:
+    """A flag brings "3" as text, and a Literal takes numbers only."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
@@ -100,7 +106,7 @@ class DataSection(Section):
     data: str = Field("", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file")
     data_dir: str | None = Field(None, description="where named data sets lie, else the environment's HUBEL_DATA")
     img_size: Size | None = Field(None, description="what the net sees, in pixels: 128, or 96x128 (height x width)")
-    in_chans: Literal[1, 3] | None = Field(None, description="channels: 1 grey, 3 colour; from the data if not given")
+    in_chans: Channels | None = Field(None, description="channels: 1 grey, 3 colour; from the data if not given")
     fit: Literal["pad", "crop", "squash"] | None = Field(
         None, description="how a picture is brought to that size: pad, crop or squash"
     )
@@ -269,7 +275,9 @@ def compose(*layers: Mapping[str, Any] | Recipe) -> Recipe:
         merged |= flatten(layer)
     nested: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for name, value in merged.items():
-        nested[SECTION_OF[name]][name] = value
+        # "auto" leaves a setting open, for those who like to say so; device and precision have an auto of their own
+        opens = value == "auto" and SECTIONS[SECTION_OF[name]].model_fields[name].default is None
+        nested[SECTION_OF[name]][name] = None if opens else value
     try:
         recipe = Recipe.model_validate(nested)
     except ValidationError as error:

@@ -24,7 +24,7 @@ from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import predict
 from hubel.nn.modes import evaluating
-from hubel.report.training import LayerRow, Problem, TrainingReport, render
+from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
 from hubel.store import RunStore
 from hubel.training.recipe import compose, read_file
 from hubel.types import Predictions
@@ -118,7 +118,11 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> No
     result = judge(classifier, prepared.scan, prepared.decoded, rows, split, prepared.recipe.train.device)
     write_results(store, result)
     headline = {"split": split, "sentence": result.sentence, **numbers(result)}
-    store.write_text("report.html", render(report(store, prepared, classifier, result, summary)))
+    page = report(store, prepared, classifier, result, summary)
+    drawings = figures(page)
+    for name, figure in drawings.items():
+        store.write_bytes(f"figures/{name}.{figure.kind}", figure.data)
+    store.write_text("report.html", render(page, drawings))
     # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
     store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
 
@@ -159,6 +163,7 @@ def report(
     history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]
     images = prepared.decoded.images
     pictures = prepared.preprocessing is not None
+    shown = sample(prepared)
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
     return TrainingReport(
         title=run.name,
@@ -183,7 +188,8 @@ def report(
             Problem(p.path, p.reason, "left out" if p.left_out else "kept") for p in prepared.scan.problems[:200]
         ],
         problem_count=len(prepared.scan.problems),
-        contact_sheet=[images[row] for row in sample(prepared)] if pictures else (),
+        contact_sheet=[images[row] for row in shown] if pictures else (),
+        contact_labels=manifest.labels[shown].tolist() if pictures and not manifest.regression else (),
         mistake_images={row: images[row] for row in wrong} if pictures else {},
         model=str(prepared.recipe.model.model),
         layers=layers(classifier),
