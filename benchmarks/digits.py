@@ -2,8 +2,8 @@
 
     python benchmarks/digits.py [--seeds 5]
 
-The test split is the same for all seeds (split_seed 0); a seed changes weights, order and augmentation. One JSON line per
-seed, then mean, standard deviation and the median wall time of the whole process.
+The test split is the same for all seeds (split_seed 0); a seed changes weights, order and augmentation. One JSON line
+per seed, then mean, standard deviation and the median wall time of the whole process.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Peak memory of training CIFAR-10-like data (50,000 pictures of 32x32) with ResNet-18 at batch 128, beside a bare loop.
+"""Peak memory of ResNet-18 on CIFAR-10-like data (50,000 pictures of 32x32) at batch 128, beside a bare loop.
 
     python benchmarks/memory.py [--steps 3] [--repeat 3]
 
-Each side is a process of its own: imports, data as bytes in memory, net, optimiser, a few steps; the peak resident size is
-the operating system's. The bare loop keeps its data as bytes too and makes floats of one batch at a time, which is the
-thriftiest honest way to write it.
+Each side is a process of its own: imports, data as bytes in memory, net, optimiser, a few steps; the peak resident size
+is the operating system's. The bare loop keeps its data as bytes too and makes floats of one batch at a time, which is
+the thriftiest honest way to write it.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
     python benchmarks/throughput.py [--threads 2]
 
-Bare: images as floats in memory, already normalised, gathered with an index; forward, loss, backward, step. Ours: `fit` with
-everything it does besides (bytes gathered and normalised, numbers checked, events, sums), with no augmentation, since the
-bare loop has none. Both use channels_last and the same fused optimiser. They run side by side in one process, a few steps
-of one and then of the other; the ratio is taken pair by pair and its median counts. One JSON line per net.
+Bare: images as floats in memory, already normalised, gathered with an index; forward, loss, backward, step. Ours: `fit`
+with everything it does besides (bytes gathered and normalised, numbers checked, events, sums), with no augmentation,
+since the bare loop has none. Both use channels_last and the same fused optimiser. They run side by side in one process,
+a few steps of one and then of the other; the ratio is taken pair by pair and its median counts. One JSON line per net.
 """
 
 from __future__ import annotations
