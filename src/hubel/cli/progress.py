@@ -108,10 +108,10 @@ class Showing(Watcher):
         if "val_loss" in row:
             parts.append(f"val loss {row['val_loss']:.4f}")
         if "val_accuracy" in row:
-            parts.append(f"val accuracy {row['val_accuracy']:.2%}")
+            parts.append(f"accuracy {row['val_accuracy']:.2%}")
         parts.append(f"{row['images_per_second']:,.0f} images/s")
         text = Text("  ".join(parts))
-        return text.append("  best", style="green") if event.best else text
+        return text.append(" best", style="green") if event.best else text
 
     def _open(self, title: str, total: int) -> None:
         self.bar = Progress(
