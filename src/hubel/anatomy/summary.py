@@ -364,7 +364,7 @@ def _numbers(numbers: Sequence[Any]) -> str:
 
 
 def _setting(graph: Graph, op: Operation) -> str:
-    """What a reader must know to rebuild the layer, in the order of the lecture's table."""
+    """What a reader must know to rebuild the layer, in the order in which textbooks tabulate it."""
     arguments = op.arguments
     weight = arguments.get("weight")
     shape = graph.values[weight.value].shape if isinstance(weight, Ref) else ()

@@ -12,6 +12,7 @@ from torch import nn
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models import create_model
+from hubel.nn.modes import evaluating
 from hubel.store import shown
 
 PROBES = 16
@@ -103,20 +104,15 @@ def golden_logits(model: nn.Module, preprocessing: Preprocessing | None, images:
     """
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with (
-            torch.no_grad(),
-            torch.autocast(device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, benchmark=False, allow_tf32=False),
-        ):
-            inputs = images.to(device)
-            inputs = preprocessing.normalise(inputs) if preprocessing is not None else inputs.float()
-            return model(inputs).float().cpu()
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with (
+        evaluating(model),
+        torch.no_grad(),
+        torch.autocast(device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=torch.backends.cudnn.enabled, benchmark=False, allow_tf32=False),
+    ):
+        inputs = images.to(device)
+        inputs = preprocessing.normalise(inputs) if preprocessing is not None else inputs.float()
+        return model(inputs).float().cpu()
 
 
 def check_classes(trained: Sequence[str], given: Sequence[str], *, what: str = "the data") -> None:

@@ -99,7 +99,7 @@ def rendered(table: Summary, form: str, *, minor: bool, depth: int | None) -> st
 
 
 def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
-    """The lecture's table: channels and side of input and output apart, so that 80 columns are enough."""
+    """The textbook table: channels and side of input and output apart, so that 80 columns are enough."""
     grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
     cost = table.header()[7]
     grid.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=18)

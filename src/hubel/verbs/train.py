@@ -84,6 +84,7 @@ def train(
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
     """
     with processes(), _threads(settings):
+        watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
         if resume is not None:
             found = latest_unfinished(settings.get("out", "runs")) if str(resume) == "auto" else find(resume)
             if found is not None:
