@@ -173,10 +173,10 @@ def test_a_disk_that_keeps_other_bytes_is_found_out(tmp_path: Path, size: int) -
 def test_a_disk_that_does_not_give_back_what_it_took_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    def refuse(*arguments: object) -> bytes:
+    def refuse(*arguments: object) -> int:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(os, "pread", refuse)
+    monkeypatch.setattr(os, "preadv", refuse)
 
     def work() -> None:
         with run(tmp_path).writing("f", read_back=True) as file:

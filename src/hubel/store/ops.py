@@ -93,6 +93,7 @@ class Writer:
         self._echo = echo
         self._digest = hashlib.sha256()
         self._same = True
+        self._found = bytearray(0 if echo is None else _LARGE)
         self._helpers: list[ThreadPoolExecutor] = []
         self.size = 0
 
@@ -133,9 +134,11 @@ class Writer:
     def _compare(self, start: int, view: memoryview) -> None:
         assert self._echo is not None
         for offset in range(0, len(view), _LARGE):
-            piece = bytes(view[offset : offset + _LARGE])
+            piece = view[offset : offset + _LARGE]
+            # One buffer for all, and a bytearray on the left: two memory views would be compared item by item.
+            found = self._found if len(piece) == _LARGE else bytearray(len(piece))
             try:
-                self._same &= os.pread(self._echo, len(piece), start + offset) == piece
+                self._same &= os.preadv(self._echo, [found], start + offset) == len(piece) and found == piece
             except OSError:
                 self._same = False
 
