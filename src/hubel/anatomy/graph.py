@@ -120,10 +120,6 @@ class Graph:
         """Multiply-accumulates of the pass."""
         return sum(op.macs for op in self.operations)
 
-    def call_of(self, module: str) -> Call | None:
-        """The last call of a module, or None if it was never called."""
-        return next((call for call in reversed(self.calls) if call.module == module), None)
-
 
 def record(model: nn.Module, input: Input, *, batch: int = 1, train: bool = False, whole: bool = True) -> Graph:  # noqa: A002
     """Run the model on shapes and write down every operation.

@@ -55,13 +55,6 @@ class Scan:
         """Problems whose file is not used."""
         return sum(problem.left_out for problem in self.problems)
 
-    def by_kind(self) -> dict[str, list[Problem]]:
-        """Problems grouped by kind, in order."""
-        kinds: dict[str, list[Problem]] = defaultdict(list)
-        for problem in self.problems:
-            kinds[problem.kind].append(problem)
-        return dict(kinds)
-
 
 def scan(
     manifest: Manifest,

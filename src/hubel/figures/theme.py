@@ -28,7 +28,7 @@ from cycler import cycler
 
 # Okabe and Ito 2008, "Color Universal Design": eight colours that all kinds of colour vision can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-ORANGE, SKY, YELLOW = "#e69f00", "#56b4e9", "#f0e442"
+ORANGE, SKY = "#e69f00", "#56b4e9"
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 # Text and hairlines. The report turns these three into the colours of the page, so that they follow light and dark.
 INK, MUTED, GRID = "#1b1f24", "#69707a", "#d4d9df"

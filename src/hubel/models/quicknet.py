@@ -13,7 +13,7 @@ already works on a quarter of the pixels. No shortcuts, no bias before a norm, G
 
 Departures from the paper: the stem is learned instead of being whitening filters computed from the data; the number of
 groups follows the picture's size (two below 16 pixels, one more for each doubling beyond 48), so that the last maps are
-a few pixels wide; the norm keeps its scale learnable. Letters: B batch, C channels, H W height and width, K classes.
+three pixels or less; the norm keeps its scale learnable. Letters: B batch, C channels, H W height and width, K classes.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class QuickNet(nn.Module):
 
 
 def group_count(img_size: int) -> int:
-    """Groups for a picture of this side: the maps of the last one are about 3 pixels wide.
+    """Groups for a picture of this side: the maps of the last one are 1 to 3 pixels wide.
 
     >>> [group_count(side) for side in (8, 16, 28, 32, 64, 128, 224)]
     [2, 3, 3, 3, 4, 5, 6]
@@ -84,7 +84,7 @@ def group_count(img_size: int) -> int:
 
 
 def start_as_identity(conv: nn.Conv2d) -> None:
-    """Dirac initialisation of the first filters: each copies one input map (paper, section 3.1)."""
+    """Dirac initialisation of the first filters: each copies one input map (as the paper does)."""
     if conv.in_channels <= conv.out_channels:
         nn.init.dirac_(conv.weight.data[: conv.in_channels])
 

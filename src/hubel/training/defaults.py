@@ -1,6 +1,7 @@
 """What a recipe leaves open is chosen here from the data, and each choice says why. No other module guesses.
 
-The numbers were tuned on validation splits only (docs/training.md tells how); a test split was never looked at.
+Most numbers are common values, scaled with the data; those for the digits were compared on validation splits
+(docs/training.md tells how). A test split was never looked at.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Facts:
     """Is there a GPU?"""
 
 
-# Samples seen in a whole run at which accuracy flattens out for nets of this size, and the bounds on epochs around it.
+# A rule of thumb, not yet measured beyond the digits: samples a run sees in all, and the bounds on epochs around it.
 SEEN = 400_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 
@@ -69,7 +70,7 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         choose("epochs", train.epochs, 100, "each takes a moment")
     else:
         batch = choose("batch_size", train.batch_size, *_batch_size(n))
-        optimizer = choose("optimizer", recipe.optimizer.optimizer, *_optimizer(recipe.model.model))
+        optimizer = choose("optimizer", recipe.optimizer.optimizer, "adamw", "robust over nets and data sets")
         choose("lr", recipe.optimizer.lr, *_rate(optimizer, n if batch == "full" else batch))
         choose("epochs", train.epochs, *_epochs(n))
     rule = chosen.get("optimizer") or recipe.optimizer.optimizer or ""
@@ -106,10 +107,6 @@ def _batch_size(n: int) -> tuple[int, str]:
         if n >= enough:
             return size, f"suits {n:,} training samples"
     return max(2, min(16, n)), "very few training samples"
-
-
-def _optimizer(model: str | None) -> tuple[str, str]:
-    return "adamw", "robust over nets and data sets"
 
 
 def _rate(optimizer: str, batch: int) -> tuple[float, str]:

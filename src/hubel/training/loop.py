@@ -110,11 +110,6 @@ class Training:
         """The model that is measured, saved and shipped: the average of the weights where one is kept."""
         return self.average.module if self.average is not None else self.model
 
-    @property
-    def total_steps(self) -> int:
-        """Updates of the whole run."""
-        return self.steps_per_epoch * (self.recipe.train.epochs or 1)
-
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that is needed to go on with the same bits: tensors by name, and plain data."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
