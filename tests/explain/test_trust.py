@@ -63,7 +63,7 @@ def test_a_good_map_beats_a_random_one_in_every_measure(marked: tuple[Trained, l
     assert found.insertion > found.insertion_random
     assert found.randomised < 0.5
     assert found.pointing
-    assert found.sentence.startswith("This map can be relied on")
+    assert found.sentence.startswith("This map passes its checks")
     noise = np.random.default_rng(1).random(good.shape)
     bad = trust(net.model, image, noise, method="integrated-gradients", target=1, box=(0, 0, 1, 1))
     assert bad.pointing is False

@@ -71,7 +71,7 @@ class Trust:
             doubts.append("its maximum lies outside the object")
         if doubts:
             return f"Do not rely on this map: {', and '.join(doubts)}."
-        return "This map can be relied on: it finds the pixels that carry the score, and it depends on the weights."
+        return "This map passes its checks: it finds pixels that carry the score, and it depends on the weights."
 
 
 def trust(
