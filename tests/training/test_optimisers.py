@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -244,3 +245,30 @@ def test_what_cannot_be_is_refused(call, error: type, message: str) -> None:
 def test_a_setting_that_is_none_has_its_usual_value() -> None:
     optimiser = build_optimiser("momentum", Staged(), lr=0.1, momentum=None)
     assert optimiser.param_groups[0]["momentum"] == 0.9
+
+
+def test_muon_on_the_sphere_turns_banks_without_regard_to_their_scale() -> None:
+    torch.manual_seed(0)
+    small, images = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)), torch.randn(4, 3, 9, 9)
+    large = copy.deepcopy(small)
+    with torch.no_grad():
+        large[0].weight.mul_(100)
+    for net in (small, large):
+        optimiser = build_optimiser("muon-sphere", net, lr=0.1)
+        for _ in range(3):
+            optimiser.zero_grad()
+            net(images).square()[:, :, 0].sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(small[0].weight, large[0].weight, rtol=0, atol=1e-2)
+
+
+def test_muon_on_the_sphere_moves_a_bank_by_the_rate_times_an_orthogonal_matrix() -> None:
+    conv = nn.Conv2d(3, 8, 3, bias=False)
+    optimiser = build_optimiser("muon-sphere", conv, lr=0.1)
+    before = conv.weight.detach().clone()
+    before *= 8**0.5 / before.norm()
+    conv(torch.randn(4, 3, 9, 9)).square().sum().backward()
+    optimiser.step()
+    turned = torch.linalg.svdvals((conv.weight.detach() - before).reshape(8, -1)) / 0.1
+    assert turned.min() > 0.6
+    assert turned.max() < 1.3

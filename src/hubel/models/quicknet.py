@@ -4,27 +4,33 @@ Three groups of two 3x3 convolutions; each group pools inside, right after its f
 already works on a quarter of the pixels. No shortcuts, no bias before a norm, GELU, one small dense head.
 
     part     operation                              maps (width 1)   size (32x32 input)
-    stem     conv 2x2, GELU                         24               31x31
+    stem     conv 2x2 (whitening), GELU             24               31x31
     group1   conv 3x3, max-pool 2, norm, GELU       64               15x15
              conv 3x3, norm, GELU                   64               15x15
     group2   the same                               256              7x7
     group3   the same                               256              3x3
     head     max over the rest, dense without bias  K
 
-Departures from the paper: the stem is learned instead of being whitening filters computed from the data; the number of
-groups follows the picture's size (two below 16 pixels, one more for each doubling beyond 48), so that the last maps are
-three pixels or less; the norm keeps its scale learnable. Letters: B batch, C channels, H W height and width, K classes.
+The stem's filters are computed from the data where there are any (`start_from`): the principal directions of 2x2
+patches, each with both signs, scaled to unit variance; they are not learned then. Departures from the paper: the number
+of groups follows the picture's size (two below 16 pixels, one more for each doubling beyond 48), so that the last maps
+are three pixels or less; the norm keeps its scale learnable.
+
+Letters: B batch, C channels, H W height and width, K classes.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 # Maps of groups 1, 2, 3, ... at width 1; further groups keep the last number.
 WIDTHS = (64, 256, 256)
 # The paper divides the logits by 9, which keeps the first losses calm for the large learning rates it uses.
 LOGIT_SCALE = 1 / 9
+# Variance below which a direction of the patches counts as noise and is not blown up; pictures have variance 1.
+WHITENING_EPSILON = 5e-4
 
 
 class Group(nn.Module):
@@ -53,7 +59,7 @@ class QuickNet(nn.Module):
     def __init__(self, num_classes: int, in_chans: int, img_size: int, width: float, dropout: float) -> None:
         super().__init__()
         maps = [max(8, 8 * round(width * WIDTHS[min(i, len(WIDTHS) - 1)] / 8)) for i in range(group_count(img_size))]
-        stem_maps = max(8, 8 * round(width * 24 / 8))
+        stem_maps = 8 * in_chans  # 4 C principal directions of 2x2 patches, with both signs
         self.stem = nn.Sequential(nn.Conv2d(in_chans, stem_maps, 2), nn.GELU())
         self.groups = nn.ModuleList(Group(a, b) for a, b in zip([stem_maps, *maps], maps, strict=False))
         self.dropout = nn.Dropout(dropout)
@@ -62,6 +68,28 @@ class QuickNet(nn.Module):
         for conv in self.modules():
             if isinstance(conv, nn.Conv2d) and conv.bias is None:
                 start_as_identity(conv)
+
+    def start_from(self, images: torch.Tensor) -> None:
+        """Set the stem to whitening filters of `images` (N C H W, normalised), and leave it there.
+
+        A direction of variance λ is divided by sqrt(λ + ε): its output then varies as much as any other's, so the
+        groups need not learn to tell faint edges from loud brightness.
+        """
+        conv = self.stem[0]
+        assert isinstance(conv, nn.Conv2d)
+        assert conv.bias is not None
+        patches = functional.unfold(images, 2, stride=2).transpose(1, 2).reshape(-1, conv.weight[0].numel())
+        covariance = patches.double().T @ patches.double() / len(patches)  # 4C 4C
+        variance, directions = torch.linalg.eigh(covariance)
+        # An eigenvector's sign is the library's whim: the largest entry is made positive, so equal data start alike.
+        largest = directions.gather(0, directions.abs().argmax(0, keepdim=True))
+        filters = (directions * largest.sign() / (variance + WHITENING_EPSILON).sqrt()).T.reshape(
+            -1, *conv.weight[0].shape
+        )
+        with torch.no_grad():
+            conv.weight.copy_(torch.cat([filters, -filters]))
+            conv.bias.zero_()
+        conv.weight.requires_grad_(False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.stem(images)  # B 24 H-1 W-1

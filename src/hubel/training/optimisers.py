@@ -91,8 +91,8 @@ def build_optimiser(
             )
         chosen[setting] = tuple(value) if setting == "betas" else value
     parts = parameter_groups(model, lr=lr, weight_decay=weight_decay, groups=groups, layer_decay=layer_decay)
-    if rule.build is Muon:
-        parts = list(_apart(parts, head=getattr(model, "head", "")))
+    if isinstance(rule.build, type) and issubclass(rule.build, Muon):
+        parts = list(_apart(parts, head=getattr(model, "head", ""), rest=rule.build.rest))
     elif rule.fuses and _can_fuse(parts):
         chosen["fused"] = True
     for part in parts:
@@ -169,14 +169,19 @@ def _can_fuse(parts: Groups) -> bool:
     return all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters)
 
 
-def _apart(parts: Groups, *, head: str) -> Iterator[Group]:
-    """Each group in two: matrices and filters for Muon; the head and whatever has one dimension for AdamW."""
+def _apart(parts: Groups, *, head: str, rest: float) -> Iterator[Group]:
+    """Each group in two: matrices and filters for Muon; the head and whatever has one dimension for AdamW.
+
+    The second has the share `rest` of the rate.
+    """
     for part in parts:
         pairs = list(zip(part["names"], part["params"], strict=True))
         for matrices in (True, False):
             chosen = [(n, p) for n, p in pairs if matrices == (p.ndim > 1 and not (head and n.startswith(f"{head}.")))]
             if chosen:
-                yield part | {"names": [n for n, _ in chosen], "params": [p for _, p in chosen], "matrices": matrices}
+                rate = part["lr"] if matrices else rest * part["lr"]
+                names, params = [n for n, _ in chosen], [p for _, p in chosen]
+                yield part | {"names": names, "params": params, "matrices": matrices, "lr": rate, "base_lr": rate}
 
 
 class Muon(torch.optim.Optimizer):
@@ -192,6 +197,9 @@ class Muon(torch.optim.Optimizer):
     >>> [group["matrices"] for group in optimiser.param_groups]
     [True, False]
     """
+
+    rest = 1.0
+    """The share of the rate that AdamW works with."""
 
     def __init__(
         self,
@@ -234,12 +242,16 @@ class Muon(torch.optim.Optimizer):
             looking_ahead = g.add(v, alpha=group["momentum"])  # Nesterov's form
             matrix = looking_ahead.reshape(len(w), -1)
             by_shape.setdefault((matrix.shape[0], matrix.shape[1]), []).append((w, matrix))
-        for shape, pairs in by_shape.items():  # layers of one shape go through the iteration together
+        for pairs in by_shape.values():  # layers of one shape go through the iteration together
             updates = orthogonalise(torch.stack([matrix for _, matrix in pairs]))
-            size = 0.2 * max(shape) ** 0.5
             for (w, _), update in zip(pairs, updates, strict=True):
-                w.mul_(1 - group["lr"] * group["weight_decay"])
-                w.add_(update.reshape(w.shape).to(w.dtype), alpha=-group["lr"] * size)
+                self._move(w, update.reshape(w.shape).to(w.dtype), group)
+
+    def _move(self, w: torch.Tensor, update: torch.Tensor, group: Group) -> None:
+        """One bank moved along its orthogonal update."""
+        size = 0.2 * max(len(w), w[0].numel()) ** 0.5
+        w.mul_(1 - group["lr"] * group["weight_decay"])
+        w.add_(update, alpha=-group["lr"] * size)
 
     def _step_rest(self, parameters: list[torch.Tensor], group: Group) -> None:
         for w in parameters:
@@ -262,6 +274,26 @@ class Muon(torch.optim.Optimizer):
             eps=group["eps"],
             maximize=False,
         )
+
+
+class SphereMuon(Muon):
+    """Muon for banks whose scale does not matter, because a normalisation follows each of them.
+
+    Before each step a bank is brought to the norm of an orthogonal one, sqrt(O), so that the rate alone says how far
+    its directions turn; weight decay would have nothing left to do there (as in Jordan's airbench94_muon, 2024). The
+    rate of a turn is far too large for the rest, which AdamW moves at a share of it.
+
+    >>> net = nn.Conv2d(3, 8, 3)
+    >>> optimiser = build_optimiser("muon-sphere", net, lr=1.0)
+    >>> [group["base_lr"] for group in optimiser.param_groups]
+    [1.0, 0.05]
+    """
+
+    rest = 0.05
+
+    def _move(self, w: torch.Tensor, update: torch.Tensor, group: Group) -> None:
+        w.mul_(len(w) ** 0.5 / w.norm())
+        w.add_(update, alpha=-group["lr"])
 
 
 def orthogonalise(matrices: torch.Tensor, *, steps: int = 5) -> torch.Tensor:
@@ -437,5 +469,17 @@ OPTIMISERS.add(
         note="For the filters and matrices of hidden layers; fewest steps to a given accuracy on small convnets.",
         lr=0.003,
         settings={"momentum": 0.95, "betas": (0.9, 0.999), "eps": 1e-8},
+    ),
+)
+OPTIMISERS.add(
+    "muon-sphere",
+    Optimiser(
+        title="Muon on the sphere",
+        build=SphereMuon,
+        formula="v ← β v + g;  W ← √O W / ‖W‖ − η orthogonal(g + β v);  AdamW for the rest",
+        source="Jordan, airbench94_muon, 2024",
+        note="Only for nets whose every filter bank is followed by a normalisation, such as quicknet.",
+        lr=0.2,
+        settings={"momentum": 0.6, "betas": (0.9, 0.999), "eps": 1e-8},
     ),
 )

@@ -24,7 +24,7 @@ from hubel import runtime
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
 from hubel.checkpoint.published import load_published
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches
+from hubel.data.batches import batches, epoch_order
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict
@@ -47,6 +47,8 @@ from hubel.verbs.watching import SILENT, Watcher
 
 WEIGHTS, AUGMENT = 1, 3
 """Words that tell the random numbers of initial weights and augmentation from those of order and drop-out."""
+WHITENING_SAMPLES = 4096
+"""Training pictures from which a net that starts from the data computes its first filters."""
 ROLLBACKS = 3
 """How often a run may go back to its last saved state before it gives up."""
 SAVE_SHARE = 0.01
@@ -188,6 +190,11 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     model = spec.build()
     if recipe.model.pretrained:
         load_published(model, recipe.model.model)
+    elif hasattr(model, "start_from") and prepared.preprocessing is not None:
+        # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
+        rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
+        pictures = torch.from_numpy(prepared.decoded.images[np.sort(rows)])
+        model.start_from(prepared.preprocessing.normalise(pictures))
     return model, spec
 
 
