@@ -7,10 +7,48 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
+from hubel.errors import unknown
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record
 from hubel.types import Batch, Predictions
+
+VIEWS = {"none": 1, "mirror": 2, "shift": 3, "mirror-shift": 6}
+"""Ways to look at a picture more than once, and how many forward passes each takes."""
+
+
+def with_views(model: Callable[[torch.Tensor], torch.Tensor], views: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A forward pass (B C H W -> B K) that averages the logits of several views of each picture.
+
+    `mirror`: as it is, and left to right. `shift`: as it is (half the weight), and moved by a 32nd of its sides up left
+    and down right, the rim reflected. `mirror-shift`: both mirrored too (Jordan, arXiv:2404.00498, section 3.6).
+
+    >>> row = torch.tensor([[[[1.0, 2.0, 6.0]]]])
+    >>> with_views(lambda images: images[:, 0, 0, :1], "mirror")(row)
+    tensor([[3.5000]])
+    """
+    if views not in VIEWS:
+        raise unknown("kind of views", views, VIEWS)
+    if views == "none":
+        return model
+
+    def both_sides(images: torch.Tensor) -> torch.Tensor:
+        return (model(images) + model(images.flip(3))) / 2
+
+    look = both_sides if views.startswith("mirror") else model
+
+    def forward(images: torch.Tensor) -> torch.Tensor:
+        centre = look(images)
+        if views == "mirror":
+            return centre
+        height, width = images.shape[2:]
+        dy, dx = max(1, round(height / 32)), max(1, round(width / 32))
+        wide = functional.pad(images, (dx, dx, dy, dy), mode="reflect" if min(height, width) > 1 else "replicate")
+        moved = look(wide[:, :, :height, :width]) + look(wide[:, :, 2 * dy :, 2 * dx :])
+        return centre / 2 + moved / 4
+
+    return forward
 
 
 def predict(

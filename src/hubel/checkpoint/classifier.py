@@ -90,6 +90,13 @@ class Classifier:
     spec: ModelSpec
     provenance: Provenance
 
+    @property
+    def views(self) -> str:
+        """The views of a picture that it was measured with (`hubel.inference.VIEWS`): those it classifies with."""
+        part = self.provenance.recipe.get("augment")
+        views = part.get("views") if isinstance(part, dict) else None
+        return views if self.preprocessing is not None and isinstance(views, str) else "none"
+
 
 def golden_images(images: torch.Tensor) -> torch.Tensor:
     """The first few of `images` (N C H W uint8, or N F float32): few enough to be kept in every checkpoint."""

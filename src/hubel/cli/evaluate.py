@@ -15,6 +15,13 @@ def command(
     ] = None,
     split: Annotated[str, typer.Option(help="which of the run's own splits: train, val or test")] = "test",
     which: Annotated[str, typer.Option(help="which weights: best or last")] = "best",
+    views: Annotated[
+        str | None,
+        typer.Option(
+            help="views averaged per picture: none, mirror, shift, mirror-shift; the run's if not given",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
     out: Annotated[
         Path | None, typer.Option(help="also write evaluation.json and tables here", show_default=False)
@@ -32,7 +39,7 @@ def command(
 
     watch = Showing()
     try:
-        result = evaluate(run, data, split=split, which=which, device=device, watch=watch)
+        result = evaluate(run, data, split=split, which=which, views=views, device=device, watch=watch)
     finally:
         watch.done()
     if out is not None:

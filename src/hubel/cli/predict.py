@@ -25,6 +25,13 @@ def command(
     form: Annotated[Format, typer.Option("--format", "-f", help="how to print")] = Format.table,
     top: Annotated[int, typer.Option(min=1, help="classes per picture")] = 3,
     which: Annotated[str, typer.Option(help="which weights: best or last")] = "best",
+    views: Annotated[
+        str | None,
+        typer.Option(
+            help="views averaged per picture: none, mirror, shift, mirror-shift; the run's if not given",
+            show_default=False,
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
@@ -39,7 +46,7 @@ def command(
     watch = Showing()
     watch.stage("classifying")
     try:
-        found = predict(run, pictures, which=which, device=device, watch=watch)
+        found = predict(run, pictures, which=which, views=views, device=device, watch=watch)
     finally:
         watch.done()
     for problem in found.problems:

@@ -57,6 +57,8 @@ class TrainingReport:
     """Whose weights were kept, counted from 1."""
     stopped: str = ""
     """Why training ended, as a sentence."""
+    views: str = ""
+    """How often each test picture was looked at, as a sentence."""
 
     recipe: Mapping[str, object] = field(default_factory=dict)
     """Settings, either flat or in sections (a mapping of mappings)."""

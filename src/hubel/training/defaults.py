@@ -35,6 +35,8 @@ class Facts:
 # A rule of thumb, not yet measured beyond the digits: samples a run sees in all, and the bounds on epochs around it.
 SEEN = 400_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+# Up to this side, in pixels, a trained net looks at every picture six times.
+MANY_VIEWS = 64
 
 
 def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
@@ -84,7 +86,8 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     else:
         name = choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
         choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
-    choose("augment", recipe.augment.augment, *_augment(facts))
+    augment = choose("augment", recipe.augment.augment, *_augment(facts))
+    choose("views", recipe.augment.views, *_views(facts, augment))
     return recipe.change(**chosen), reasons
 
 
@@ -138,3 +141,12 @@ def _augment(facts: Facts) -> tuple[tuple[str, ...], str]:
     if facts.channels == 1:
         return (shift,), "shifts only: a mirrored digit or letter is another one"
     return ("flip", shift), "mirror images and small shifts do not change what a photograph shows"
+
+
+def _views(facts: Facts, augment: tuple[str, ...]) -> tuple[str, str]:
+    words = {word.partition("=")[0] for word in augment}
+    if not words & {"flip", "alternating-flip", "cifar"}:
+        return "none", "one look at each picture"
+    if facts.side > MANY_VIEWS:
+        return "none", f"more looks would cost too much beyond {MANY_VIEWS} pixels"
+    return "mirror-shift", "six looks at a small picture cost little and are right more often"

@@ -87,6 +87,7 @@ def _whole(value: object) -> object:
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
@@ -110,6 +111,13 @@ class DataSection(Section):
     fit: Literal["pad", "crop", "squash"] | None = Field(
         None, description="how a picture is brought to that size: pad, crop or squash"
     )
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = Field(
+        None, description="how pictures are resized"
+    )
+    mean: Numbers | None = Field(
+        None, description="taken off each channel, in 0..1: 0.485,0.456,0.406; measured if not given"
+    )
+    std: Numbers | None = Field(None, description="each channel is divided by it, in 0..1; measured if not given")
     val_fraction: Fraction = Field(0.1, description="part of the training data kept for validation")
     test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")
     split_seed: int = Field(0, ge=0, description="which random split; the same number gives the same split")
@@ -126,6 +134,32 @@ class ModelSection(Section):
     pretrained: bool = Field(False, description="start from the published ImageNet weights")
 
 
+class TransferSection(Section):
+    """A trained net as the start: which, how much of it learns again, and its new head."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
+    # "from" is a word of Python's own: keyword arguments say from_, everything else says from.
+    from_: str | None = Field(
+        None, alias="from", description="start from a run, its weights, or an architecture with published weights"
+    )
+    from_sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="digest that those weights must have; written down by every run"
+    )
+    unfreeze: Annotated[int, Field(ge=0)] | Literal["head", "last", "half", "all", "gradual"] | None = Field(
+        None,
+        description="what learns: head, last (stage too), half, all, gradual (a stage more each epoch), "
+        "or so many stages; by size and likeness of the data if not given",
+    )
+    head: Literal["linear", "mlp"] | None = Field(None, description="the new head")
+    penalty: float | None = Field(
+        None, ge=0, description="L2 penalty of the new head; found on the validation split if not given"
+    )
+    feature_views: int | None = Field(
+        None, ge=1, le=64, description="views a frozen net is run on: the picture, its mirror image, then augmented"
+    )
+
+
 class OptimizerSection(Section):
     """How weights move."""
 
@@ -133,6 +167,9 @@ class OptimizerSection(Section):
     lr: float | None = Field(None, gt=0, description="peak learning rate")
     momentum: float | None = Field(None, ge=0, lt=1, description="for optimisers that have it; else their usual one")
     weight_decay: float | None = Field(None, ge=0, description="weight decay, not applied to biases and norms")
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="factor of the rate for each stage further from the head; 1 is off"
+    )
     clip_grad: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
     ema: float | None = Field(None, ge=0, lt=1, description="decay of an average of the weights, e.g. 0.99; 0 is off")
 
@@ -161,6 +198,9 @@ class AugmentSection(Section):
     augment: Words | None = Field(None, description="none, or a list such as flip,translate=2,rotate=10,erase=8")
     mixup: float = Field(0.0, ge=0, description="mix-up: alpha of the Beta distribution; 0 is off")
     cutmix: float = Field(0.0, ge=0, description="cut-mix: alpha of the Beta distribution; 0 is off")
+    views: Literal["none", "mirror", "shift", "mirror-shift"] | None = Field(
+        None, description="views of a picture whose answers the trained net averages"
+    )
 
 
 class TrainSection(Section):
@@ -195,6 +235,7 @@ class Recipe(Section):
 
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
+    transfer: TransferSection = TransferSection()
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     loss: LossSection = LossSection()
@@ -227,6 +268,7 @@ _ALIASES = {
     "augmentation": "augment",
     "channels": "in_chans",
     "source": "data",
+    "from": "from_",
 }
 
 
@@ -302,6 +344,10 @@ def _check_pairs(recipe: Recipe) -> None:
         )
     if recipe.augment.mixup and recipe.augment.cutmix:
         raise UsageError("mixup and cutmix exclude each other", hint="leave one of --mixup and --cutmix at 0")
+    if recipe.transfer.from_ is not None and recipe.model.pretrained:
+        raise UsageError(
+            "from and pretrained exclude each other", hint="--from NAME takes the published weights of the net NAME"
+        )
     if recipe.train.target and data.val_fraction == 0:
         raise UsageError("target needs a validation split", hint="leave --val-fraction at its default")
 
@@ -352,7 +398,7 @@ def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, 
     environment = os.environ if environment is None else environment
     found: dict[str, Any] = {}
     for name in SECTION_OF:
-        variable = f"HUBEL_{name.upper()}"
+        variable = f"HUBEL_{name.rstrip('_').upper()}"
         if name != "data" and variable in environment:
             found[name] = parse_value(environment[variable])
     return found

@@ -22,7 +22,7 @@ from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
-from hubel.inference import predict
+from hubel.inference import VIEWS, predict, with_views
 from hubel.nn.modes import evaluating
 from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
 from hubel.store import RunStore
@@ -39,10 +39,13 @@ def evaluate(
     *,
     split: str = "test",
     which: str = "best",
+    views: str | None = None,
     device: str = "auto",
     watch: Watcher = SILENT,
 ) -> Evaluation | RegressionEvaluation:
     """Measure a trained run on its own `split`, or on all of other labelled `data` with the same classes.
+
+    `views` of each picture are averaged (`hubel.inference.VIEWS`): those of the run if not given, "none" for one look.
 
     Of the run's own data the very split of the training is used, after a check that neither data nor split has changed.
     Writes nothing. Raises ArtefactError, DataError, UsageError.
@@ -50,7 +53,7 @@ def evaluate(
     folder = find(run)
     classifier = load_checkpoint(folder, which)
     if data is not None:
-        return _on_other_data(classifier, str(data), device, watch)
+        return _on_other_data(classifier, str(data), views, device, watch)
     if split not in NAMES:
         raise unknown("split", split, NAMES)
     store = RunStore.open(folder)
@@ -62,10 +65,12 @@ def evaluate(
     if not len(rows):
         raise DataError(f"the run has no samples in its {split} split", hint="evaluate on a folder: --data PATH")
     watch.stage(f"measuring on {len(rows):,} {split} samples")
-    return judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
+    return judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views=views)
 
 
-def _on_other_data(classifier: Classifier, data: str, device: str, watch: Watcher) -> Evaluation | RegressionEvaluation:
+def _on_other_data(
+    classifier: Classifier, data: str, views: str | None, device: str, watch: Watcher
+) -> Evaluation | RegressionEvaluation:
     if classifier.preprocessing is None:
         raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
     manifest = open_source(data)
@@ -75,7 +80,8 @@ def _on_other_data(classifier: Classifier, data: str, device: str, watch: Watche
         scan, decoded = _renumbered(scan, decoded, classifier.class_names)
     else:
         check_classes(classifier.class_names, names, what=data)
-    return judge(classifier, scan, decoded, np.arange(len(scan.manifest)), Path(data).name or data, device)
+    name = Path(data).name or data
+    return judge(classifier, scan, decoded, np.arange(len(scan.manifest)), name, device, views=views)
 
 
 def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
@@ -89,7 +95,14 @@ def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> t
 
 
 def judge(
-    classifier: Classifier, scan: Scan, decoded: Decoded, rows: np.ndarray, split: str, device: str
+    classifier: Classifier,
+    scan: Scan,
+    decoded: Decoded,
+    rows: np.ndarray,
+    split: str,
+    device: str,
+    *,
+    views: str | None = None,
 ) -> Evaluation | RegressionEvaluation:
     """The forward pass over some rows, and everything that can be said about it."""
     target = runtime.pick_device(device)
@@ -97,7 +110,8 @@ def judge(
     reading = batches(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=500, device=target, channels_last=True
     )
-    return assessed(predict(classifier.model, reading), classifier.class_names, scan, rows, split)
+    look = with_views(classifier.model, classifier.views if views is None else views)
+    return assessed(predict(classifier.model, reading, forward=look), classifier.class_names, scan, rows, split)
 
 
 def assessed(
@@ -115,10 +129,14 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> No
     classifier = load_checkpoint(store.folder, "best")
     split = "test" if len(prepared.splits.test) else "val" if len(prepared.splits.val) else "train"
     rows = prepared.splits.ids(split)
-    result = judge(classifier, prepared.scan, prepared.decoded, rows, split, prepared.recipe.train.device)
+    device = prepared.recipe.train.device
+    result = judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
     write_results(store, result)
-    headline = {"split": split, "sentence": result.sentence, **numbers(result)}
-    page = report(store, prepared, classifier, result, summary)
+    headline: dict[str, Any] = {"split": split, "sentence": result.sentence, **numbers(result)}
+    if classifier.views != "none":
+        once = judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views="none")
+        headline |= {"views": classifier.views, "one_view": numbers(once)}
+    page = report(store, prepared, classifier, result, summary | {"result": headline})
     drawings = figures(page)
     for name, figure in drawings.items():
         store.write_bytes(f"figures/{name}.{figure.kind}", figure.data)
@@ -172,6 +190,7 @@ def report(
         history=history,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
         stopped=STOPPED.get(summary["reason"], ""),
+        views=viewed(summary["result"]),
         recipe=prepared.recipe.model_dump(mode="json"),
         reasons=prepared.reasons,
         command=str(environment.pop("command", "")),
@@ -203,6 +222,16 @@ STOPPED = {
     "target": "The target accuracy was reached on the validation split.",
     "patience": "The validation result had not improved for as long as the recipe waits.",
 }
+
+
+def viewed(headline: dict[str, Any]) -> str:
+    """How often each picture was looked at, as a sentence; "" where it was once."""
+    if "views" not in headline:
+        return ""
+    once = headline["one_view"]
+    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {once['rmse']:.4g}"
+    views = headline["views"]
+    return f"Each picture was looked at {VIEWS[views]} times ({views}), as hubel predict does; with one look {told}."
 
 
 def sample(prepared: Prepared, count: int = 24) -> np.ndarray:

@@ -21,6 +21,7 @@ from hubel.data.manifest import Problem
 from hubel.errors import ArtefactError, DataError
 from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
+from hubel.inference import with_views
 from hubel.types import Batch
 from hubel.verbs.runs import find
 from hubel.verbs.watching import SILENT, Watcher
@@ -92,12 +93,14 @@ def predict(
     pictures: Any,
     *,
     which: str = "best",
+    views: str | None = None,
     device: str = "auto",
     batch_size: int = 64,
     watch: Watcher = SILENT,
 ) -> Predictions:
     """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W or H W C), or many.
 
+    `views` of each are averaged: those the run was measured with if not given, "none" for one look.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read.
     """
     classifier = run if isinstance(run, Classifier) else load(run, which=which)
@@ -114,7 +117,7 @@ def predict(
         names, images, bad = _read(items[start : start + batch_size], classifier, start)
         problems += bad
         if len(images):
-            found += answers(classifier, names, images, target)
+            found += answers(classifier, names, images, target, views=views)
         watch.progress(min(start + batch_size, len(items)), len(items))
     found.problems = tuple(problems)
     if not found:
@@ -126,12 +129,16 @@ def predict(
     return found
 
 
-def answers(classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device) -> list[Prediction]:
+def answers(
+    classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device, *, views: str | None = None
+) -> list[Prediction]:
     """Predictions for prepared pictures N C H W uint8."""
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
-    result = forward(classifier.model, [Batch(inputs.contiguous(memory_format=torch.channels_last), ids, ids)])
+    look = with_views(classifier.model, classifier.views if views is None else views)
+    batch = Batch(inputs.contiguous(memory_format=torch.channels_last), ids, ids)
+    result = forward(classifier.model, [batch], forward=look)
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
         return [

@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from hubel.models import card, resolve
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.store import RunStore
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
-from hubel.training.loop import NonFinite, Training, fit, rank, world
+from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.recipe import Recipe, compose, read_environment, read_file, to_yaml
 from hubel.training.resume import Signals, differences, latest_unfinished
@@ -299,7 +299,7 @@ def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.devic
         prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=500, device=device,
         channels_last=prepared.recipe.train.channels_last,
     )  # fmt: skip
-    found = predict(model, reading)
+    found = predict(model, reading, forward=in_precision(model, prepared.recipe, device))
     logits, labels = found.logits, found.labels
     if prepared.manifest.regression:
         numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
@@ -310,6 +310,14 @@ def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.devic
         dist.all_reduce(parts)
         numbers = dict(zip(numbers, (parts[:-1] / parts[-1]).tolist(), strict=True))
     return {f"{name}_{key}": value for key, value in numbers.items()}
+
+
+def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The forward pass in the arithmetic of the training: the numbers of an epoch cost no more than they must."""
+    precision = forward_precision(recipe.train.precision, device)
+    if precision == torch.float32:
+        return model
+    return torch.autocast(device.type, dtype=precision)(model)
 
 
 def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Recipe:
