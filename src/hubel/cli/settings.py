@@ -18,10 +18,10 @@ SPELLINGS = {
     "weight_decay": ("--wd",),
     "optimizer": ("--optimiser",),
 }
-SAID = {"fit", "batch_size", "class_weights"}
+SAID = {"fit", "batch_size", "class_weights", "unfreeze"}
 """Settings whose help names the choices already."""
 TITLES = {
-    "data": "Data", "model": "Net", "optimizer": "Optimiser", "schedule": "Schedule", "loss": "Loss",
+    "data": "Data", "model": "Net", "transfer": "Transfer", "optimizer": "Optimiser", "schedule": "Schedule", "loss": "Loss",
     "augment": "Augmentation", "train": "Training", "run": "Run folder",
 }  # fmt: skip
 
@@ -54,7 +54,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def _option(section: str, name: str) -> inspect.Parameter:
     field = SECTIONS[section].model_fields[name]
-    flag = f"--{name.replace('_', '-')}"
+    flag = f"--{name.rstrip('_').replace('_', '-')}"
     words = choices(field.annotation)
     kinds = {part for part in _parts(field.annotation) if part is not type(None)}
     help_text = (field.description or "") + (f": {', '.join(words)}" if words and name not in SAID else "")
@@ -80,6 +80,8 @@ def _metavar(name: str, kinds: set[Any]) -> str | None:
         return "TIME"
     if name == "img_size":
         return "N|HxW"
+    if name == "unfreeze":
+        return "NAME|N"
     if bool in kinds:
         return None
     return (

@@ -32,6 +32,10 @@ from hubel.errors import UsageError, near
 
 # ---------------------------------------------------------------- kinds of values
 
+UNFREEZE = ("head", "last", "half", "all", "gradual")
+"""What of a transferred net learns: only its new head; the last stage or half of the stages too; all; or a stage more
+each epoch, from the head down."""
+
 
 def seconds(text: object) -> object:
     """A duration in seconds from "90", "90s", "10m", "1h30m"; other values pass through to the type check.
@@ -79,6 +83,15 @@ def _sides(value: int | tuple[int, int]) -> int | tuple[int, int]:
     return value
 
 
+def _stages(value: object) -> object:
+    """How much of a net learns again: a word, or a number of stages."""
+    if isinstance(value, str) and value.strip().isdigit():
+        return int(value)
+    if value in UNFREEZE or (isinstance(value, int) and value >= 0):
+        return value
+    raise ValueError(f"must be {', '.join(UNFREEZE)} or a number of stages")
+
+
 def _whole(value: object) -> object:
     """A flag brings "3" as text, and a Literal takes numbers only."""
     return int(value) if isinstance(value, str) and value.isdigit() else value
@@ -87,6 +100,7 @@ def _whole(value: object) -> object:
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Unfreeze = Annotated[int | str, BeforeValidator(_stages)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -146,7 +160,7 @@ class TransferSection(Section):
     from_sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="digest that those weights must have; written down by every run"
     )
-    unfreeze: Annotated[int, Field(ge=0)] | Literal["head", "last", "half", "all", "gradual"] | None = Field(
+    unfreeze: Unfreeze | None = Field(
         None,
         description="what learns: head, last (stage too), half, all, gradual (a stage more each epoch), "
         "or so many stages; by size and likeness of the data if not given",
@@ -215,6 +229,9 @@ class TrainSection(Section):
     seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and drop-out")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="arithmetic of the forward pass")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="compile the net; auto does where a trial on a long run pays"
+    )
     channels_last: bool = Field(True, description="memory format of pictures and filters (False for C H W)")
     threads: int | None = Field(None, ge=1, description="threads for computing; all cores if not given")
     on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
