@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench docs torture slow parity zoo-smoke zoo-contracts clean
+.PHONY: demo test check fix bench docs torture slow parity zoo-smoke zoo-contracts explain-contracts clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -36,6 +36,9 @@ torture: $(VENV)/dev
 
 zoo-contracts: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow tests/contracts/test_models.py tests/models
+
+explain-contracts: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/explain/battery.py --out docs/explain_contracts.md
 
 zoo-smoke: $(VENV)/dev
 	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md

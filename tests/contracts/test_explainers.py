@@ -30,6 +30,8 @@ APPLIES = {
     "deeplift": {"mnist_cnn", "mnist_gap", "resnet20", "shufflenet_v2_x0_5"},
     "attention-rollout": {"vit_tiny"},
     "attention-raw": {"vit_tiny"},
+    # A transformer's score does not see how long a token is, so gradient times token cancels.
+    "hires-cam": set(NETS) - {"vit_tiny"},
 }
 QUICK = {
     "rise": {"masks": 20}, "smoothgrad": {"samples": 4}, "integrated-gradients": {"steps": 4},
@@ -136,3 +138,22 @@ def test_unknown_methods_suggest_near_ones() -> None:
     with pytest.raises(UnknownName, match="unknown explainer 'gradcam'") as caught:
         attribute(nn.Identity(), torch.rand(1, 3, 8, 8), method="gradcam")
     assert "grad-cam" in caught.value.hint
+
+
+class Constants(nn.Module):
+    """Makes a tensor in its forward, which the reading of its graph must not leave behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.conv(x).relu() * torch.tensor([1.0, 2.0, 3.0])[:, None, None]).mean((2, 3))
+
+
+@pytest.mark.parametrize("method", ["occlusion", "score-cam", "rise"])
+def test_no_attribute_is_left_on_the_model(method: str) -> None:
+    net = Constants()
+    before = set(vars(net))
+    attribute(net, torch.rand(1, 1, 9, 9), method=method, **({"patch": 3} if method == "occlusion" else {}))
+    assert set(vars(net)) == before

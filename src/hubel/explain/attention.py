@@ -42,7 +42,7 @@ def attention_maps(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Te
     if not found:
         raise UsageError(
             "attention maps cannot be shown: no module of this net gives out attention",
-            hint="methods for any net: integrated-gradients, occlusion, rise; with maps: grad-cam, layer-cam",
+            hint="methods for any net: integrated-gradients, occlusion, rise",
         )
     return found
 

@@ -52,8 +52,20 @@ def grad_cam_plus_plus(
 
 
 def hires_cam(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, *, layer: str | None = None) -> Raw:
-    """Gradient times map, place by place: what the layer adds to the score at each place."""
-    return _weighed(model, images, targets, layer, lambda a, g: (g * a).sum(dim=1))
+    """Gradient times map, place by place: what the layer adds to the score at each place.
+
+    Raises UsageError where the products cancel to rounding noise at every place: a normalisation that is all that
+    reads the layer (before the blocks of a transformer) makes the score blind to the length of a token.
+    """
+    name, a, g = maps_and_gradients(model, images, targets, layer)
+    products = g * a
+    sums = products.sum(dim=1)
+    if float(sums.abs().max()) <= 1e-4 * float(products.abs().sum(dim=1).max()) and bool(products.any()):
+        raise UsageError(
+            f"hires-cam cannot be used on layer {name!r}: a normalisation follows, so what the places add cancels to 0",
+            hint="on this layer: layer-cam, grad-cam; for any net: integrated-gradients, occlusion",
+        )
+    return Raw(maps=sums.relu(), layer=name)
 
 
 def layer_cam(model: nn.Module, images: torch.Tensor, targets: torch.Tensor, *, layer: str | None = None) -> Raw:

@@ -190,6 +190,7 @@ def attribute(
     raw = explainer.run(model, images, targets, **settings)
     seconds = time.perf_counter() - started
     maps = raw.maps.detach()
+    note = raw.note or _blank(maps)
     if maps.shape[1:] != images.shape[2:]:
         maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return Attribution(
@@ -202,8 +203,18 @@ def attribute(
         layer=raw.layer,
         seconds=seconds,
         details=dict(raw.details),
-        note=raw.note,
+        note=note,
     )
+
+
+def _blank(maps: torch.Tensor) -> str:
+    """A sentence for maps that say nothing, which would otherwise look like a fault."""
+    low, high = maps.flatten(1).aminmax(dim=1)
+    blank = int((low == high).sum())
+    if not blank:
+        return ""
+    where = "the map is" if len(maps) == 1 else f"{blank} of {len(maps)} maps are"
+    return f"{where} the same everywhere: by this method no place speaks for the class more than another"
 
 
 def _check_settings(method: str, explainer: Explainer, settings: dict[str, Any]) -> None:

@@ -187,6 +187,8 @@ class Fast:
         self.modules = dict(model.named_modules())
         self.skipped: set[fx.Node] = set()
         self.in_place: set[fx.Node] = set()
+        self.constants: dict[str, Any] = {}
+        own = set(vars(model))
         with evaluating(model), torch.no_grad():
             try:
                 self.graph = fx.Tracer().trace(model)
@@ -194,6 +196,9 @@ class Fast:
                 # Whatever the forward does that a symbolic run cannot follow, the net still runs as it is.
                 self.reason = f"the net cannot be read as a graph ({type(error).__name__}: {str(error)[:200]})"
                 return
+            finally:
+                # Tensors that the forward makes itself are left on the model by the tracer: they move over here.
+                self.constants = {name: vars(model).pop(name) for name in set(vars(model)) - own}
             if sum(node.op == "placeholder" for node in self.graph.nodes) != 1:
                 self.graph, self.reason = None, "the net takes more than one input"
                 return
@@ -300,7 +305,9 @@ class Fast:
             return cast(Callable[..., Any], node.target)(*args, **kwargs)
         if node.op == "call_method":
             return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        return operator.attrgetter(str(node.target))(self.model)  # get_attr
+        if node.target in self.constants:  # get_attr from here on
+            return self.constants[str(node.target)]
+        return operator.attrgetter(str(node.target))(self.model)
 
     def _windows(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], base: Any) -> Any:
         first = args[0]

@@ -269,6 +269,6 @@ def _out_of_place(model: nn.Module) -> Iterator[None]:
 
 
 def digest(image: torch.Tensor) -> int:
-    """A number that stands for the image's content."""
-    blob = image.detach().cpu().contiguous().numpy().tobytes()
+    """A number that stands for the image's content, whatever its precision."""
+    blob = image.detach().float().cpu().contiguous().numpy().tobytes()
     return int.from_bytes(hashlib.sha256(blob).digest()[:8], "big")
