@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 import torch
 
@@ -114,6 +116,19 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def has_bf16() -> bool:
+    """Can this processor's convolutions and matrix products be done in bf16 at all? (Not: are they faster.)"""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def has_compiler(device: torch.device) -> bool:
+    """Is there what torch.compile needs: Triton for a GPU, a C++ compiler for the CPU?"""
+    if device.type == "cuda":
+        return find_spec("triton") is not None
+    named = os.environ.get("CXX")
+    return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "c++", "cl"]))
 
 
 def environment(device: torch.device | None = None) -> dict[str, object]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 import torch.distributed as dist
@@ -101,6 +101,8 @@ class Training:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
         self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
+        if train.compile:
+            self.forward = cast(nn.Module, torch.compile(self.forward))
         if dist.is_initialized():
             index = [self.device] if self.device.type == "cuda" else None
             self.forward = DistributedDataParallel(self.forward, device_ids=index)
@@ -392,7 +394,10 @@ def finished(run: Training) -> str:
 
 
 def forward_precision(name: str, device: torch.device) -> torch.dtype:
-    """The arithmetic of the forward pass: "auto" is bf16 where the device gains from it, else fp32."""
+    """The arithmetic of the forward pass: "auto" is bf16 on a GPU that has it, else fp32.
+
+    On a CPU, what "auto" means for a long run is measured before it begins (`hubel.verbs.pace`).
+    """
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32

@@ -67,6 +67,18 @@ def _fraction(value: float) -> float:
     return value
 
 
+def _window(value: tuple[float, ...]) -> tuple[float, float]:
+    if len(value) != 2 or not 0 <= value[0] < value[1] <= 1:
+        raise ValueError("must be two shares of the run, from and until, such as 0,0.3 (early) or 0.5,1 (late)")
+    return value[0], value[1]
+
+
+def _betas(value: tuple[float, ...]) -> tuple[float, float]:
+    if len(value) != 2 or not all(0 <= beta < 1 for beta in value):
+        raise ValueError("must be two numbers of at least 0 and below 1, such as 0.9,0.999")
+    return value[0], value[1]
+
+
 def _size(value: object) -> object:
     """96x128 as (96, 128)."""
     if isinstance(value, str) and re.fullmatch(r"\d+x\d+", value.strip()):
@@ -145,6 +157,16 @@ class ModelSection(Section):
     model: str | None = Field(None, description="architecture by name (hubel models), or a layer list in a .yaml file")
     model_options: dict[str, Any] = Field(default_factory=dict, description="options of the architecture, key=value")
     dropout: float | None = Field(None, ge=0, lt=1, description="drop-out rate, for nets that have such an option")
+    dropout_window: Annotated[Numbers, AfterValidator(_window)] | None = Field(
+        None, description="drop only in this part of the run: 0,0.3 early, 0.5,1 late; throughout if not given"
+    )
+    initialise: str | None = Field(
+        None, description="initial weights of dense and convolution layers: he-normal, … (hubel components)"
+    )
+    initialise_options: dict[str, Any] = Field(
+        default_factory=dict, description="options of the initialisation, key=value: std=0.02"
+    )
+    zero_residuals: bool = Field(False, description="residual branches end in a scale of 0: blocks start as identities")
     pretrained: bool = Field(False, description="start from the published ImageNet weights")
 
 
@@ -180,6 +202,9 @@ class OptimizerSection(Section):
     optimizer: str | None = Field(None, description="sgd, nesterov, adam, adamw, muon, … (hubel components)")
     lr: float | None = Field(None, gt=0, description="peak learning rate")
     momentum: float | None = Field(None, ge=0, lt=1, description="for optimisers that have it; else their usual one")
+    betas: Annotated[Numbers, AfterValidator(_betas)] | None = Field(
+        None, description="decay rates of the two moments, for adam and its kin: 0.9,0.999; else their usual ones"
+    )
     weight_decay: float | None = Field(None, ge=0, description="weight decay, not applied to biases and norms")
     layer_decay: float | None = Field(
         None, gt=0, le=1, description="factor of the rate for each stage further from the head; 1 is off"
@@ -229,9 +254,7 @@ class TrainSection(Section):
     seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and drop-out")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:N, mps")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="arithmetic of the forward pass")
-    compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="compile the net; auto does where a trial on a long run pays"
-    )
+    compile: bool | None = Field(None, description="compile the net; if not said, where a trial shows that it pays")
     channels_last: bool = Field(True, description="memory format of pictures and filters (False for C H W)")
     threads: int | None = Field(None, ge=1, description="threads for computing; all cores if not given")
     on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
@@ -365,6 +388,15 @@ def _check_pairs(recipe: Recipe) -> None:
         raise UsageError(
             "from and pretrained exclude each other", hint="--from NAME takes the published weights of the net NAME"
         )
+    fresh = [name for name in ("initialise", "zero_residuals") if getattr(recipe.model, name)]
+    start = "pretrained" if recipe.model.pretrained else "from" if recipe.transfer.from_ is not None else ""
+    if fresh and start:
+        raise UsageError(
+            f"{fresh[0]} and {start} exclude each other: the one overwrites the weights that the other brings",
+            hint=f"leave --{fresh[0].replace('_', '-')} or --{start} out",
+        )
+    if recipe.model.initialise_options and not recipe.model.initialise:
+        raise UsageError("initialise_options needs initialise", hint="name one: hubel components initialisations")
     if recipe.train.target and data.val_fraction == 0:
         raise UsageError("target needs a validation split", hint="leave --val-fraction at its default")
 

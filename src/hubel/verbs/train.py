@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import os
@@ -41,6 +40,7 @@ from hubel.training.resume import Signals, differences, latest_unfinished
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
 from hubel.verbs.evaluate import conclude
+from hubel.verbs.pace import paced
 from hubel.verbs.prepare import Prepared, prepare
 from hubel.verbs.runs import Run, find
 from hubel.verbs.watching import SILENT, Watcher
@@ -123,7 +123,7 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     prepared = prepared_together(recipe, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
-    recipe = fit_to_time(prepared, model, watch)
+    recipe = paced(prepared, model, watch, assemble)
     training = assemble(recipe, prepared, model)
     folder = [str(_create(recipe, prepared, training).folder)] if rank() == 0 else [""]
     if world() > 1:
@@ -318,34 +318,6 @@ def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Call
     if precision == torch.float32:
         return model
     return torch.autocast(device.type, dtype=precision)(model)
-
-
-def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Recipe:
-    """With `time` and no `epochs` of the user's, as many epochs as fit, from a few timed steps on a copy."""
-    recipe = prepared.recipe
-    if not recipe.train.time or "epochs" not in prepared.reasons:
-        return recipe
-    trial = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
-    started, marks = time.perf_counter(), []
-    for event in fit(trial):
-        if isinstance(event, StepDone):
-            marks.append(time.perf_counter())
-            if len(marks) >= 4 and marks[-1] - started > 0.02 * recipe.train.time:
-                break
-    step = float(np.median(np.diff(marks[1:]))) if len(marks) > 2 else (marks[-1] - started)
-    measured, rows = time.perf_counter(), prepared.splits.val[:500]
-    predict(trial.model, batches(prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=500))
-    reading = (time.perf_counter() - measured) * len(prepared.splits.val) / max(1, len(rows))
-    epoch = step * trial.steps_per_epoch + reading
-    epochs = max(1, min(10 * (recipe.train.epochs or 1), math.floor(0.95 * recipe.train.time / epoch)))
-    if world() > 1:
-        common = torch.tensor(epochs)
-        dist.all_reduce(common, op=dist.ReduceOp.MIN)
-        epochs = int(common)
-    reason = f"fits into {recipe.train.time:g} s: an epoch takes about {epoch:.2g} s here"
-    prepared.reasons["epochs"] = reason
-    watch.remark(f"{epochs} epochs, which {reason}")
-    return recipe.change(epochs=epochs)
 
 
 def _create(recipe: Recipe, prepared: Prepared, training: Training) -> RunStore:
