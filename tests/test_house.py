@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"registry", "runtime", "store"},
     "models": {"registry", "nn"},
     "inference": {"runtime", "nn"},
+    "serving": {"runtime", "nn"},
     "checkpoint": {"runtime", "store", "nn", "data", "models", "inference"},
     "anatomy": {"registry", "nn", "models"},
     "explain": {"registry", "runtime", "nn", "metrics", "anatomy"},
@@ -33,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"figures", "metrics", "evaluation", "anatomy", "explain", "training", "data"},
     "verbs": {
         "registry", "runtime", "store", "nn", "figures", "metrics", "data", "models", "inference", "checkpoint",
-        "anatomy", "explain", "evaluation", "training", "report",
+        "serving", "anatomy", "explain", "evaluation", "training", "report",
     },
     "cli": {"verbs", "report", "models", "data", "training", "registry", "figures", "runtime"},
     "__main__": {"cli"},

@@ -33,6 +33,12 @@ def command(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    fast: Annotated[
+        bool | None,
+        typer.Option(
+            "--fast/--no-fast", help="make the net ready first; by itself from 100 pictures", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
 
@@ -46,7 +52,7 @@ def command(
     watch = Showing()
     watch.stage("classifying")
     try:
-        found = predict(run, pictures, which=which, views=views, device=device, watch=watch)
+        found = predict(run, pictures, which=which, views=views, device=device, fast=fast, watch=watch)
     finally:
         watch.done()
     for problem in found.problems:

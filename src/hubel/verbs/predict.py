@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
@@ -22,9 +24,14 @@ from hubel.errors import ArtefactError, DataError
 from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
 from hubel.inference import with_views
+from hubel.serving.ready import kept
 from hubel.types import Batch
 from hubel.verbs.runs import find
 from hubel.verbs.watching import SILENT, Watcher
+
+PAYS = 100
+"""Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
+_SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,13 @@ def predict(
     views: str | None = None,
     device: str = "auto",
     batch_size: int = 64,
+    fast: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions:
     """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W or H W C), or many.
+
+    `fast`: make the net ready first (`hubel.serving.ready`: batch norms folded, filters packed, the number of threads
+    measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read.
@@ -113,11 +124,13 @@ def predict(
     items = list(gather(pictures))
     if not items:
         raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
+    _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + len(items)
+    hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
     for start in range(0, len(items), batch_size):
         names, images, bad = _read(items[start : start + batch_size], classifier, start)
         problems += bad
         if len(images):
-            found += answers(classifier, names, images, target, views=views)
+            found += answers(classifier, names, images, target, views=views, fast=hurry)
         watch.progress(min(start + batch_size, len(items)), len(items))
     found.problems = tuple(problems)
     if not found:
@@ -130,15 +143,21 @@ def predict(
 
 
 def answers(
-    classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device, *, views: str | None = None
+    classifier: Classifier,
+    names: Sequence[str],
+    images: np.ndarray,
+    device: torch.device,
+    *,
+    views: str | None = None,
+    fast: bool = False,
 ) -> list[Prediction]:
-    """Predictions for prepared pictures N C H W uint8."""
+    """Predictions for prepared pictures N C H W uint8; `fast` through the net made ready for such pictures."""
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
-    look = with_views(classifier.model, classifier.views if views is None else views)
-    batch = Batch(inputs.contiguous(memory_format=torch.channels_last), ids, ids)
-    result = forward(classifier.model, [batch], forward=look)
+    net = kept(classifier.model, inputs) if fast else classifier.model
+    look = with_views(net, classifier.views if views is None else views)
+    result = forward(classifier.model, [Batch(inputs, ids, ids)], forward=look)
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
         return [
