@@ -50,7 +50,8 @@ def test_uint8_and_unit_floats_are_changed_alike(chain: str, images: torch.Tenso
     floats_in = augment(images.float() / 255, IDS, seed=1, epoch=0)
     if not bytes_in.is_floating_point():
         bytes_in = bytes_in.float() / 255
-    torch.testing.assert_close(bytes_in, floats_in, rtol=0, atol=0.5 / 255 + 1e-6)  # a mean colour is rounded in bytes
+    roundings = 1.1 if chain.startswith("resized-crop") else 0.5  # rows, then columns; a mean colour is rounded once
+    torch.testing.assert_close(bytes_in, floats_in, rtol=0, atol=roundings / 255 + 1e-6)
 
 
 @pytest.mark.parametrize("chain", [chain for chain in CHAINS if chain != "none"])

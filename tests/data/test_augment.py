@@ -95,7 +95,7 @@ def warped_by_scipy(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "chain",
-    ["rotate=40", "scale=0.5", "shift=0.3", "shear=30", "affine=20:0.1:0.2:10", "perspective=0.3", "resized-crop"],
+    ["rotate=40", "scale=0.5", "shift=0.3", "shear=30", "affine=20:0.1:0.2:10", "perspective=0.3"],
 )
 def test_warps_interpolate_like_scipy(chain: str) -> None:
     images = torch.rand(8, 1, 11, 16, generator=torch.Generator().manual_seed(1))
@@ -106,6 +106,60 @@ def test_warps_interpolate_like_scipy(chain: str) -> None:
     for index in range(8):
         expected = warped_by_scipy(images[index, 0].double().numpy(), matrices[index])
         np.testing.assert_allclose(out[index, 0].numpy(), expected, atol=2e-4)
+
+
+def test_a_resized_crop_is_a_part_enlarged_as_scipy_does_it() -> None:
+    images = torch.rand(12, 3, 11, 16, generator=torch.Generator().manual_seed(1))
+    ids = torch.arange(12)
+    augment = build_augment("resized-crop=0.1")
+    out = augment(images, ids, seed=0, epoch=0)
+    matrices = augment.steps[0].function(Draws(ids, 0, 0, 0), 11, 16).double().numpy()
+    for image, seen, matrix in zip(images.double().numpy(), out.numpy(), matrices, strict=True):
+        rows, cols = 11 * matrix[1, 1], 16 * matrix[0, 0]
+        top, left = matrix[1, 2] + (11 - rows) / 2, matrix[0, 2] + (16 - cols) / 2
+        box = [round(side, 3) for side in (top, left, rows, cols)]
+        assert all(side.is_integer() for side in box)  # between pixels, inside the image
+        y0, x0, height, width = map(int, box)
+        assert 0 <= y0 <= 11 - height
+        assert 0 <= x0 <= 16 - width
+        part = image[:, y0 : y0 + height, x0 : x0 + width]
+        y, x = np.mgrid[0:11, 0:16]
+        places = [(y + 0.5) * height / 11 - 0.5, (x + 0.5) * width / 16 - 0.5]
+        expected = [scipy.ndimage.map_coordinates(channel, places, order=1, mode="nearest") for channel in part]
+        np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+def test_a_resized_crop_of_bytes_stays_bytes_and_is_the_same_but_for_rounding() -> None:
+    images = torch.randint(0, 256, (32, 3, 40, 30), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    for chain, together in (("flip,resized-crop=0.08,erase=4", False), ("resized-crop=0.2,flip", True)):
+        augment = build_augment(chain)
+        seen = augment(images, torch.arange(32), seed=3, epoch=1)
+        assert seen.dtype == torch.uint8
+        if together:
+            floats = augment(images.float() / 255, torch.arange(32), seed=3, epoch=1)
+            assert (seen.float() - floats * 255).abs().max() < 1.1
+            last = augment(images.contiguous(memory_format=torch.channels_last), torch.arange(32), seed=3, epoch=1)
+            assert torch.equal(last, seen)
+    assert build_augment("resized-crop,contrast=0.5")(images, torch.arange(32), seed=0, epoch=0).dtype == torch.float32
+
+
+def test_a_resized_crop_elsewhere_than_on_a_cpu_shows_the_same() -> None:
+    draws = Draws(torch.arange(20), 0, 0, 0)
+    images = torch.rand(20, 3, 12, 17, generator=torch.Generator().manual_seed(4))
+    matrices = ops.resized_crop(draws, 12, 17, area=0.1)
+    torch.testing.assert_close(ops.windows_sampled(images, matrices), ops.windows(images, matrices), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("chain", ["flip", "alternating-flip", "flip=1", "flip=0"])
+def test_a_flip_of_whole_images_is_the_flip_of_single_pixels(chain: str) -> None:
+    images = torch.randint(0, 256, (40, 3, 6, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+    augment = build_augment(chain)
+    for epoch in range(3):
+        before = images.clone()
+        whole = augment(images, torch.arange(40), seed=1, epoch=epoch)
+        single = augment(images.float() / 255, torch.arange(40), seed=1, epoch=epoch)  # floats take the general way
+        assert torch.equal(whole.float() / 255, single)
+        assert torch.equal(images, before)
 
 
 def test_a_quarter_turn_of_a_square_is_exact() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.pictures import classes
-from hubel.data.batches import batches, epoch_order, steps_per_epoch
+from hubel.data.augment import build_augment
+from hubel.data.batches import batches, epoch_order, steps_per_epoch, usual_ahead
 from hubel.data.decode import Decoded, prepare
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
@@ -145,3 +149,73 @@ def test_a_folder_of_pictures_arrives_as_batches(tmp_path: object) -> None:
     labels = torch.cat([batch.labels for batch in batches(decoded, decoded.ids, batch_size=3, shuffle=True)])
     assert labels.bincount().tolist() == [5, 5]
     assert found.manifest.class_names == ("cat", "dog")
+
+
+# ------------------------------------------------------------------------------------------------ in advance
+
+
+def preparing() -> int:
+    return sum(thread.name.startswith("hubel-batches") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 5])
+def test_batches_prepared_in_advance_are_the_same_bits_in_the_same_order(ahead: int) -> None:
+    augment = build_augment("flip,translate=1,noise=0.1")
+    options = {"preprocessing": P, "batch_size": 32, "seed": 3, "epoch": 2, "shuffle": True, "start_step": 1}
+    plain = list(batches(DATA, np.arange(300), augment=augment, ahead=0, **options))
+    early = list(batches(DATA, np.arange(300), augment=augment, ahead=ahead, **options))
+    assert len(plain) == len(early) == 9
+    for one, two in zip(plain, early, strict=True):
+        assert torch.equal(one.ids, two.ids)
+        assert torch.equal(one.images, two.images)
+        assert torch.equal(one.labels, two.labels)
+    assert preparing() == 0
+
+
+def test_the_next_batches_are_prepared_while_one_is_used() -> None:
+    begun: list[int] = []
+
+    def augment(images: torch.Tensor, ids: torch.Tensor, *, seed: int, epoch: int) -> torch.Tensor:
+        begun.append(int(ids[0]))
+        return images
+
+    reading = batches(DATA, np.arange(100), batch_size=10, augment=augment, ahead=2)
+    next(reading)
+    until = time.monotonic() + 20
+    while len(begun) < 3 and time.monotonic() < until:
+        time.sleep(0.001)
+    assert sorted(begun) == [0, 10, 20]  # the one in hand and two more, but not the whole epoch
+    list(reading)
+    assert sorted(begun) == list(range(0, 100, 10))
+
+
+def test_what_goes_wrong_in_advance_is_raised_when_its_turn_comes() -> None:
+    def augment(images: torch.Tensor, ids: torch.Tensor, *, seed: int, epoch: int) -> torch.Tensor:
+        if 25 in ids:
+            raise UsageError("no such picture")
+        return images
+
+    reading = batches(DATA, np.arange(100), batch_size=10, augment=augment, ahead=3)
+    assert [int(next(reading).ids[0]) for _ in range(2)] == [0, 10]
+    with pytest.raises(UsageError, match="no such picture"):
+        next(reading)
+    assert preparing() == 0
+
+
+def test_leaving_early_leaves_no_thread_behind() -> None:
+    reading = batches(DATA, np.arange(300), batch_size=4, ahead=3)
+    next(reading)
+    assert preparing() > 0
+    reading.close()  # type: ignore[attr-defined]
+    assert preparing() == 0
+    for batch in batches(DATA, np.arange(300), batch_size=4, ahead=3):
+        assert len(batch) == 4
+        break
+    del reading
+    assert preparing() == 0
+
+
+def test_a_cpu_prepares_nothing_in_advance_and_pictures_on_a_device_need_not_be() -> None:
+    assert usual_ahead(torch.device("cpu"), False) == 0
+    assert usual_ahead(torch.device("cuda"), False) == 2
+    assert usual_ahead(torch.device("cuda"), True) == 0

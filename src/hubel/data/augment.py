@@ -3,7 +3,8 @@
 A recipe says "flip,translate=2,rotate=15,erase=8"; `build_augment` checks it and makes one function for the batch. The
 same sample in the same epoch is always changed in the same way: on a CPU or a GPU, in any batch, before or after a
 resume. Neighbouring moves become one gather that keeps uint8, neighbouring warps one interpolation; everything else
-works on [0, 1]. Mix-up and cut-mix blend each sample with its neighbour in the batch, and the labels with them.
+works on [0, 1], but that a resized crop of bytes on a CPU stays bytes where nothing else computes. Mix-up and cut-mix
+blend each sample with its neighbour in the batch, and the labels with them.
 
 Choose only what may happen: a mirrored cat is a cat, a 6 upside down is a 9.
 
@@ -88,7 +89,13 @@ class Augment:
         if len(images) == 0:
             return images
         ids = ids.to(images.device)
+        # what follows a resized crop may enlarge its rounding, so bytes stay bytes only where nothing else computes
+        exact = ("move", "patch")
+        in_bytes = all(
+            step.name == "resized-crop" or (step.kind in exact and step.name != "trivial") for step in self.steps
+        )
         for kind, neighbours in itertools.groupby(self.steps, key=lambda step: step.kind):
+            images = images if in_bytes or kind != "warp" else as_float(images)
             images = _apply(kind, list(neighbours), images, ids, seed, epoch)
         return images
 
@@ -128,6 +135,8 @@ def _apply(
     if kind == "warp":
         # the last warp of the chain is the first to be asked where its pixels come from
         first, *others = [function(draws, height, width) for function, draws in occasions]
+        if [step.name for step in steps] == ["resized-crop"]:
+            return ops.windows(images, first)
         for matrix in others:
             first = first @ matrix
         return ops.warp(as_float(images), first)
@@ -136,8 +145,29 @@ def _apply(
     return images
 
 
+def _bytes_here(images: torch.Tensor) -> bool:
+    return images.dtype == torch.uint8 and images.device.type == "cpu"
+
+
+def _mirrored_only(images: torch.Tensor, moves: list[ops.Move]) -> torch.Tensor | None:
+    """B, bool: which images a single left-right flip mirrors; None when it is any other move."""
+    if len(moves) != 1 or moves[0].inside is not None or not _bytes_here(images):
+        return None
+    rows, cols = moves[0].rows, moves[0].cols
+    height, width = images.shape[2:]
+    mirrored = cols[:, 0] != 0
+    along = torch.arange(width)
+    there = torch.where(mirrored[:, None], width - 1 - along, along)
+    return mirrored if torch.equal(cols, there) and (rows == torch.arange(height)).all() else None
+
+
 def _moved(images: torch.Tensor, moves: list[ops.Move]) -> torch.Tensor:
     """All moves as one gather: 128 images of 3×32×32 in a fifth of a millisecond."""
+    mirrored = _mirrored_only(images, moves)
+    if mirrored is not None:  # whole images at once, which for photographs is many times as fast as pixel by pixel
+        moved = images.clone()
+        moved[mirrored] = images[mirrored].flip(3)
+        return moved
     rows, cols, inside = moves[0].rows, moves[0].cols, moves[0].inside
     for move in moves[1:]:
         if inside is not None:

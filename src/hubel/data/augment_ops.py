@@ -168,14 +168,56 @@ def perspective(draws: Draws, height: int, width: int, *, by: float = 0.2) -> to
 
 
 def resized_crop(draws: Draws, height: int, width: int, *, area: float = 0.35, ratio: float = 4 / 3) -> torch.Tensor:
-    """A part of at least the share `area`, its aspect changed by up to `ratio`, enlarged to the whole."""
+    """A part of at least the share `area`, its aspect changed by up to `ratio`, enlarged to the whole.
+
+    Its borders lie between pixels, so that bytes on a CPU can take the quick way of `windows`.
+    """
     _within("the area", area, 0.01, 1, "0.35")
     _within("the aspect ratio", ratio, 1, 10, "1.33")
     part = draws.uniform(area, 1)
     aspect = torch.exp(draws.uniform(-1, 1) * math.log(ratio))
-    across, down = (part * aspect).sqrt().clamp(max=1), (part / aspect).sqrt().clamp(max=1)
-    x, y = draws.uniform(-0.5, 0.5) * (1 - across) * width, draws.uniform(-0.5, 0.5) * (1 - down) * height
-    return matrix(draws, m00=across, m11=down, m02=x, m12=y)
+    # a millionth of a pixel is rounding and no reason for a further one
+    across = ((part * aspect).sqrt() * width - 1e-3).ceil().clamp(1, width)
+    down = ((part / aspect).sqrt() * height - 1e-3).ceil().clamp(1, height)
+    left = (draws.uniform() * (width - across + 1)).floor().clamp(max=width - across)
+    top = (draws.uniform() * (height - down + 1)).floor().clamp(max=height - down)
+    x, y = left + (across - width) / 2, top + (down - height) / 2
+    return matrix(draws, m00=across / width, m11=down / height, m02=x, m12=y)
+
+
+def windows(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Images (B C H W, bytes or floating point) seen through matrices of `resized_crop` (B 3 3).
+
+    What `warp` shows, but that the outermost half pixel repeats the border of the part and does not look beyond it. On
+    a CPU every image is cut out and enlarged by itself: bytes stay bytes (two roundings), which is twenty times as fast
+    as a warp (0.1 against 2 ms for 224 x 224), and channels come to lie last in memory. Elsewhere floats come back.
+    """
+    if images.device.type != "cpu":
+        return windows_sampled(images if images.is_floating_point() else images.float() / 255, matrices)
+    height, width = images.shape[2:]
+    down, across = matrices[:, 1, 1] * height, matrices[:, 0, 0] * width
+    top, left = matrices[:, 1, 2] + (height - down) / 2, matrices[:, 0, 2] + (width - across) / 2
+    boxes = torch.stack((top, left, top + down, left + across), dim=1).round().long().tolist()
+    seen = torch.empty(images.shape, dtype=images.dtype, memory_format=torch.channels_last)
+    for i, (y0, x0, y1, x1) in enumerate(boxes):
+        part = images[i : i + 1, :, y0:y1, x0:x1].contiguous(memory_format=torch.channels_last)
+        seen[i : i + 1] = F.interpolate(part, size=(height, width), mode="bilinear")
+    return seen
+
+
+def windows_sampled(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """The same for floating point on any device, all images at once."""
+    height, width = images.shape[2:]
+    x, y = coordinates(height, width, images.device)
+    x = bounded(matrices[:, 0, 0, None] * x, matrices[:, 0, 0] * width) + matrices[:, 0, 2, None]  # B W
+    y = bounded(matrices[:, 1, 1, None] * y.T, matrices[:, 1, 1] * height) + matrices[:, 1, 2, None]  # B H
+    return sample(images, x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width))
+
+
+def bounded(places: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """Places (B n, from the middle) held between the middles of the first and the last of `length` (B) pixels."""
+    reach = ((length - 1) / 2)[:, None]
+    return torch.minimum(torch.maximum(places, -reach), reach)
 
 
 def coordinates(height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -13,7 +16,10 @@ from hubel.errors import UsageError
 from hubel.runtime import mix
 from hubel.types import Batch
 
-_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
+RESIDENT_SHARE = 0.25
+"""Part of an accelerator's free memory that the pictures may take; the rest is for the net and its activations."""
+
+_RESIDENT: weakref.WeakKeyDictionary[Decoded, dict[torch.device, torch.Tensor]] = weakref.WeakKeyDictionary()
 
 
 def epoch_order(ids: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
@@ -50,6 +56,7 @@ def batches(
     drop_last: bool = False,
     start_step: int = 0,
     shard: tuple[int, int] = (0, 1),
+    ahead: int | None = None,
 ) -> Iterator[Batch]:
     """Batches of the samples `ids` (rows of `decoded`), from step `start_step` of the epoch on.
 
@@ -57,21 +64,113 @@ def batches(
 
     Pictures are gathered as bytes, moved to the device as bytes (a quarter of the traffic), augmented there by
     `augment(images, ids, seed=, epoch=)` and normalised to float32 B C H W. Points (B F) pass through as they are.
+    Where all pictures fit into a part of an accelerator's memory they are moved there once and gathered there.
+
+    `ahead` batches are prepared by as many threads while the caller works on one: the same batches in the same order,
+    since a batch is a function of its step. None leaves that to `usual_ahead`; 0 prepares each when it is asked for.
+
+    >>> pictures = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1)
+    >>> decoded = Decoded(images=pictures, labels=np.zeros(6, np.int64), ids=np.arange(6), digest="")
+    >>> [batch.ids.tolist() for batch in batches(decoded, decoded.ids, batch_size=4, ahead=2)]
+    [[0, 1, 2, 3], [4, 5]]
     """
     if batch_size < 1:
         raise UsageError(f"batch_size must be at least 1, got {batch_size}")
     order = epoch_order(ids, seed=seed, epoch=epoch) if shuffle else np.asarray(ids, dtype=np.int64)
     target = torch.device(device)
-    source = decoded.images
-    for step in range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last)):
+    source = resident(decoded, target)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def batch(step: int) -> Batch:
         rows = order[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]
-        images = torch.from_numpy(np.take(source, rows, axis=0)).to(target, non_blocking=True)
+        names = torch.from_numpy(rows).to(target, non_blocking=True)
+        images = gathered(decoded.images, rows, target) if source is None else source.index_select(0, names)
         labels = torch.from_numpy(decoded.labels[rows]).to(target, non_blocking=True)
-        names = torch.from_numpy(rows)
         if augment is not None:
             images = augment(images, names, seed=seed, epoch=epoch)
-        if preprocessing is not None and images.ndim == 4:
-            images = preprocessing.normalise(images)
-        if channels_last and images.ndim == 4:
-            images = images.to(memory_format=torch.channels_last)
-        yield Batch(images, labels, names.to(target))
+        if images.ndim == 4:
+            images = images.contiguous(memory_format=layout)  # as bytes, where they still are: a quarter of the work
+            if preprocessing is not None:
+                images = preprocessing.normalise(images)
+        return Batch(images, labels, names)
+
+    steps = range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last))
+    threads = usual_ahead(target, source is not None) if ahead is None else ahead
+    return in_advance(batch, steps, threads, target) if threads else map(batch, steps)
+
+
+def gathered(images: np.ndarray, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Some rows of an array (in memory or mapped) on a device."""
+    taken = torch.from_numpy(np.take(images, rows, axis=0))
+    if device.type == "cuda":
+        taken = taken.pin_memory()  # only from there does a copy go on while the processor does something else
+    return taken.to(device, non_blocking=True)
+
+
+def resident(decoded: Decoded, device: torch.device) -> torch.Tensor | None:
+    """All pictures on an accelerator, put there once, if they fit into `RESIDENT_SHARE` of what is free; else None."""
+    if device.type == "cpu":
+        return None
+    known = _RESIDENT.setdefault(decoded, {})
+    if device not in known:
+        if decoded.images.nbytes > RESIDENT_SHARE * _free_memory(device):
+            return None
+        known[device] = torch.from_numpy(np.ascontiguousarray(decoded.images)).to(device)
+    return known[device]
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return 0
+
+
+def usual_ahead(device: torch.device, on_device: bool) -> int:
+    """How many batches to prepare in advance.
+
+    Two where an accelerator waits for pictures from memory. None where they lie on it already; and none on a CPU, whose
+    cores the net keeps busy by itself: what a thread prepares there is taken away from the step beside it.
+    """
+    return 2 if device.type != "cpu" and not on_device else 0
+
+
+def in_advance(batch: Callable[[int], Batch], steps: range, threads: int, device: torch.device) -> Iterator[Batch]:
+    """`batch(step)` for all steps in order, the next `threads` of them under way while one is used.
+
+    What a batch raises is raised when its turn comes. Threads end with the iterator, also when it is left early.
+    """
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def prepared(step: int) -> tuple[Batch, torch.cuda.Event | None]:
+        if stream is None:
+            return batch(step), None
+        with torch.cuda.stream(stream):
+            made = batch(step)
+            done = torch.cuda.Event()
+            done.record(stream)
+        return made, done
+
+    remaining = iter(steps)
+    under_way: deque[Future[tuple[Batch, torch.cuda.Event | None]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="hubel-batches")
+    try:
+        for step in remaining:
+            under_way.append(pool.submit(prepared, step))
+            if len(under_way) > threads:
+                yield _received(*under_way.popleft().result())
+        while under_way:
+            yield _received(*under_way.popleft().result())
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _received(batch: Batch, done: torch.cuda.Event | None) -> Batch:
+    if done is not None:
+        # The step's stream waits for the copy, and the copy's memory is not used again before the step is through.
+        here = torch.cuda.current_stream(batch.images.device)
+        here.wait_event(done)
+        for tensor in (batch.images, batch.labels, batch.ids):
+            tensor.record_stream(here)
+    return batch
