@@ -91,12 +91,15 @@ def create_model(
 
     `num_classes` K: outputs (None: as published); `in_chans` C: input channels; `img_size`: H and W in pixels, None for
     the size of the paper. Small sizes get the stem that is right for the family. `options` are the builder's keywords.
+    Two options every net takes: `head_hidden`, units of a hidden layer in the head, and `cut`, a stage after which the
+    head follows at once (see `hubel.models.heads`).
     The result maps images B C H W to logits B K and has the attributes `stages` and `head` (names of modules).
 
     Raises UnknownName for a name that is not in the catalogue, UsageError for options or sizes the net cannot take.
     """
     name, options = resolve(name, options)
     entry = card(name)
+    cut, hidden = options.pop("cut", None), options.pop("head_hidden", None)
     if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
         num_classes = entry.num_classes
     builder = entry.builder
@@ -118,7 +121,12 @@ def create_model(
         img_size=(height, width),
         **options,
     )
-    return net
+    if cut is None and hidden is None:
+        return net
+    heads = importlib.import_module("hubel.models.heads")
+    if cut is not None:
+        net = heads.cut_after(net, str(cut), (in_chans,) if height is None else (in_chans, height, width))
+    return net if hidden is None else heads.with_hidden(net, hidden)
 
 
 def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from torch.optim.adamw import adamw
 from hubel.errors import UsageError, near, unknown
 from hubel.registry import Component, Registry
 
-__all__ = ["OPTIMISERS", "Muon", "Optimiser", "build_optimiser", "orthogonalise", "parameter_groups"]
+__all__ = ["OPTIMISERS", "Muon", "Optimiser", "build_optimiser", "depths", "orthogonalise", "parameter_groups"]
 
 Group = dict[str, Any]
 Groups = list[Group]
@@ -134,14 +134,14 @@ def parameter_groups(
             raise unknown("layer", prefix, modules)
         if factor < 0:
             raise UsageError(f"the rate of layer {prefix!r} must not be negative, got a factor of {factor}")
-    depths = _depths(model)
+    far = depths(model)
     found: dict[tuple[float, float], Group] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         owners = [prefix for prefix in factors if name.startswith(f"{prefix}.")]
         factor = factors[max(owners, key=len)] if owners else 1.0
-        rate = lr * factor * layer_decay ** depths[name]
+        rate = lr * factor * layer_decay ** far[name]
         decay = weight_decay if parameter.ndim > 1 else 0.0
         empty: Group = {"params": [], "names": [], "lr": rate, "base_lr": rate, "weight_decay": decay}
         group = found.setdefault((rate, decay), empty)
@@ -152,16 +152,24 @@ def parameter_groups(
     return list(found.values())
 
 
-def _depths(model: nn.Module) -> dict[str, int]:
-    """How many stages lie between each parameter and the head: 0 in the head, 1 in the last stage, most in the stem."""
+def depths(model: nn.Module, names: Iterable[str] | None = None) -> dict[str, int]:
+    """How many stages lie between each of `names` and the head: 0 in the head, 1 in the last stage, most in the stem.
+
+    `names` are those of parameters or modules in the order of construction; all parameters if not given.
+
+    >>> from hubel.models import create_model
+    >>> found = depths(create_model("resnet18", num_classes=2))
+    >>> found["fc.weight"], found["layer4.0.conv1.weight"], found["layer1.0.conv1.weight"], found["conv1.weight"]
+    (0, 1, 4, 5)
+    """
     stages: tuple[str, ...] = tuple(getattr(model, "stages", ()))
     head: str = getattr(model, "head", "")
-    depths, met = {}, 0  # parameters come in the order of construction, so a stem is met before any stage
-    for name, _ in model.named_parameters():
-        met = max([met, *(index + 1 for index, stage in enumerate(stages) if name.startswith(f"{stage}."))])
-        in_head = bool(head) and name.startswith(f"{head}.")
-        depths[name] = 0 if in_head else len(stages) + 1 - met
-    return depths
+    found, met = {}, 0  # names come in the order of construction, so a stem is met before any stage
+    for name in (name for name, _ in model.named_parameters()) if names is None else names:
+        met = max([met, *(index + 1 for index, stage in enumerate(stages) if f"{name}.".startswith(f"{stage}."))])
+        in_head = bool(head) and f"{name}.".startswith(f"{head}.")
+        found[name] = 0 if in_head else len(stages) + 1 - met
+    return found
 
 
 def _can_fuse(parts: Groups) -> bool:

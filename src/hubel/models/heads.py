@@ -1,0 +1,121 @@
+"""Another head for any net of the catalogue: one with a hidden layer, or one that sees an earlier stage.
+
+Both are options of `create_model` that every architecture takes, so a net with such a head is described by plain data
+and saved, loaded, measured and explained as any other:
+
+    head_hidden=256    dense F -> 256, ReLU, dense 256 -> K in place of the last dense layer
+    cut="layer3"       what learns after that stage is left out, and the head is a new one on what remains
+
+>>> from hubel.models import create_model
+>>> net = create_model("resnet18", num_classes=5, img_size=64, cut="layer2", head_hidden=32)
+>>> net.stages, net.fc
+(('layer1', 'layer2'), MLPHead(
+  (hidden): Linear(in_features=128, out_features=32, bias=True)
+  (activation): ReLU()
+  (output): Linear(in_features=32, out_features=5, bias=True)
+))
+
+Letters: B batch, F features, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from hubel.errors import UsageError, unknown
+from hubel.nn.modes import evaluating
+
+
+class MLPHead(nn.Module):
+    """A head with one hidden layer: B F -> B K."""
+
+    def __init__(self, features: int, hidden: int, num_classes: int, *, bias: bool = True) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(features, hidden)
+        self.activation = nn.ReLU()
+        self.output = nn.Linear(hidden, num_classes, bias=bias)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.output(self.activation(self.hidden(features)))
+
+
+def with_hidden(net: nn.Module, units: int) -> nn.Module:
+    """The same net, its dense head replaced by an MLPHead of so many hidden units.
+
+    Raises UsageError where the head is not a dense layer over a vector.
+    """
+    head = net.get_submodule(str(net.head))
+    if not isinstance(head, nn.Linear):
+        raise UsageError(
+            f"head_hidden needs a net whose head is a dense layer, this one ends in {type(head).__name__}",
+            hint="leave head_hidden out (--head linear)",
+        )
+    if isinstance(units, bool) or not isinstance(units, int) or not 1 <= units <= 65_536:
+        raise UsageError(f"head_hidden must be 1 to 65536 units, got {units!r}")
+    put(net, str(net.head), MLPHead(head.in_features, units, head.out_features, bias=head.bias is not None))
+    return net
+
+
+def cut_after(net: nn.Module, stage: str, shape: tuple[int, ...]) -> nn.Module:
+    """The same net without the layers that learn after `stage`, and with a fresh dense head of the width that remains.
+
+    Every module with parameters that was built after the stage and before the head becomes the identity; pooling and
+    flattening stay. `shape` is C H W of a picture, to find the new width by running one.
+
+    Raises UnknownName for a stage the net does not have, UsageError where what remains does not fit together.
+    """
+    stages = tuple(str(name) for name in net.stages)  # type: ignore[union-attr]
+    if stage not in stages:
+        raise unknown("stage", stage, stages)
+    if hasattr(net, "forward_all"):
+        raise UsageError("a net with auxiliary heads cannot be cut", hint="take --unfreeze half")
+    later = stages[stages.index(stage) + 1 :]
+    names = [name for name, _ in net.named_modules() if name]
+    # What is built after the next stage begins goes; what stands between the two (a transition) belongs to the next.
+    end = max(i for i, name in enumerate(names) if f"{name}.".startswith(f"{stage}."))
+    gone = {name for name in names[end + 1 :] if not f"{name}.".startswith(f"{net.head}.")}
+    for name in list(_topmost(net, gone)):
+        put(net, name, nn.Identity())
+    net.stages = tuple(name for name in stages if name not in later)  # type: ignore[assignment]
+    head = net.get_submodule(str(net.head))
+    if not isinstance(head, nn.Linear):
+        raise UsageError(f"cut needs a net whose head is a dense layer, this one ends in {type(head).__name__}")
+    seen: list[int] = []
+    handle = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-1]))
+    try:
+        with evaluating(net), torch.no_grad():
+            net(torch.zeros(1, *shape, device=head.weight.device))
+    except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
+        if not seen:
+            raise UsageError(
+                f"the net cannot be cut after {stage!r}: what remains does not fit together",
+                hint=f"cut it elsewhere ({', '.join(stages[:-1])}), or take --unfreeze half",
+            ) from error
+    finally:
+        handle.remove()
+    put(net, str(net.head), nn.Linear(seen[0], head.out_features, bias=head.bias is not None))
+    return net
+
+
+def _topmost(net: nn.Module, gone: set[str]) -> Iterator[str]:
+    """Names of the outermost modules that have parameters and of which everything goes."""
+    done: list[str] = []
+    for name, module in net.named_modules():
+        inside = [child for child, _ in module.named_modules(prefix=name)]
+        if (
+            name in gone
+            and all(child in gone for child in inside)
+            and next(module.parameters(), None) is not None
+            and not any(name.startswith(f"{outer}.") for outer in done)
+        ):
+            done.append(name)
+            yield name
+
+
+def put(net: nn.Module, name: str, module: nn.Module) -> None:
+    """Set the sub-module called `name`."""
+    parent, _, last = name.rpartition(".")
+    setattr(net.get_submodule(parent) if parent else net, last, module)

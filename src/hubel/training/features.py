@@ -1,0 +1,304 @@
+"""What a frozen net sees, computed once: the vectors that enter its head, kept on disk for every later fit.
+
+    cache/features/KEY.safetensors     train.0, train.1, …: one N F tensor a view;  val: M F
+    cache/features/KEY.json            the facts the key stands for, and the digest of the tensors
+
+The key is a digest of everything the numbers depend on: the weights below the head, the wiring, the pictures and who is
+in which split, the preprocessing, the arithmetic, the views. A file whose facts are not exactly those that are asked
+for, or whose bytes are not those that were written, is not used. Both files are written whole or not at all, and the
+least recently used go first when HUBEL_CACHE_GB is reached.
+
+Letters: N training pictures, M validation pictures, V views, F features, K classes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.checkpoint.tensors import as_bytes, read_header, read_tensors, sha256_of, write_tensors
+from hubel.data.augment import build_augment
+from hubel.data.batches import batches
+from hubel.data.decode import Decoded
+from hubel.data.download import cache_home
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError
+from hubel.models.heads import MLPHead
+from hubel.nn.modes import evaluating
+from hubel.nn.taps import find
+from hubel.store import RunStore, SaveFailed, opened
+
+BATCH = 128
+"""Pictures at once: enough to keep the processor busy, few enough for its cache and any memory."""
+CACHE_GB = 50.0
+"""Features kept on disk in all, in GiB, where HUBEL_CACHE_GB does not say otherwise."""
+PLAIN, MIRROR = "plain", "mirror"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Everything that features depend on; its digest is their key."""
+
+    weights: str
+    """SHA-256 of all tensors below the head."""
+    architecture: str
+    """Name and options: the same weights, wired otherwise, see other things."""
+    data: str
+    """Digest of the pictures, their labels and their geometry."""
+    rows: str
+    """Digest of the rows of the training and of the validation split, in order."""
+    preprocessing: str
+    precision: str
+    views: tuple[str, ...]
+    seed: int
+    device: str
+    torch: str = torch.__version__
+
+    @property
+    def key(self) -> str:
+        """32 hexadecimal digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
+
+    @property
+    def text(self) -> str:
+        """The facts as JSON, which stands beside the tensors too."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """The inputs of a head, on the CPU, float32."""
+
+    train: torch.Tensor
+    """V N F."""
+    train_labels: torch.Tensor
+    """N."""
+    val: torch.Tensor
+    """M F."""
+    val_labels: torch.Tensor
+    """M."""
+    key: str = ""
+    cached: bool = False
+    """Whether they were on the disk already."""
+    seconds: float = 0.0
+
+
+def weights_digest(model: nn.Module, *, without: str = "") -> str:
+    """SHA-256 over names, types, shapes and values of the state of `model`, leaving out the module called `without`.
+
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    >>> before = weights_digest(net, without="1")
+    >>> _ = net[1].weight.data.zero_()
+    >>> weights_digest(net, without="1") == before, len(before)
+    (True, 64)
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        if without and name.startswith(f"{without}."):
+            continue
+        plain = value.detach().cpu().contiguous()
+        digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\0".encode())
+        digest.update(as_bytes(plain))
+    return digest.hexdigest()
+
+
+def views_of(count: int, chain: Sequence[str]) -> tuple[str, ...]:
+    """What the views are: the picture, its mirror image where the chain of augmentations has one, then the chain.
+
+    >>> views_of(3, ["flip", "translate=2"]), views_of(2, ["translate=1"])
+    (('plain', 'mirror', 'flip,translate=2'), ('plain', 'translate=1'))
+    """
+    words = [word for word in chain if word != "none"]
+    mirrored = any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in words)
+    first = (PLAIN, MIRROR) if mirrored else (PLAIN,)
+    return (first + (",".join(words) or "none",) * max(0, count - len(first)))[:count]
+
+
+def collect(
+    model: nn.Module,
+    decoded: Decoded,
+    train: np.ndarray,
+    val: np.ndarray,
+    *,
+    request: Request,
+    preprocessing: Preprocessing | None,
+    device: torch.device,
+    precision: torch.dtype = torch.float32,
+    channels_last: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """The features of the rows `train` in every view and of the rows `val` as they are: from the disk, else computed.
+
+    The model is left as it was. A disk that takes nothing costs the cache, not the result.
+    """
+    started = time.perf_counter()
+    found = _read(request, (len(train), len(val)))
+    cached = found is not None
+    if found is None:
+        total, done = len(train) * len(request.views) + len(val), 0
+        found = {}
+        for name, rows, view in (
+            *((f"train.{number}", train, view) for number, view in enumerate(request.views)),
+            ("val", val, PLAIN),
+        ):
+            number = int(name.partition(".")[2] or 0)
+            reading = batches(
+                decoded, rows, preprocessing=preprocessing, batch_size=BATCH, seed=request.seed, epoch=number,
+                augment=_augment(view), device=device, channels_last=channels_last,
+            )  # fmt: skip
+            parts = []
+            for part in head_inputs(model, (batch.images for batch in reading), precision=precision):
+                parts.append(part)
+                done += len(part)
+                if progress is not None:
+                    progress(done, total)
+            found[name] = torch.cat(parts) if parts else torch.zeros(0, found["train.0"].shape[1])
+        _write(request, found)
+    labels = decoded.labels
+    return Features(
+        train=torch.stack([found[f"train.{number}"] for number in range(len(request.views))]),
+        train_labels=torch.from_numpy(labels[train]),
+        val=found["val"],
+        val_labels=torch.from_numpy(labels[val]),
+        key=request.key,
+        cached=cached,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def head_inputs(
+    model: nn.Module, images: Iterator[torch.Tensor], *, precision: torch.dtype = torch.float32
+) -> Iterator[torch.Tensor]:
+    """What enters the head for each batch: B F float32 on the CPU, by a model in evaluation mode."""
+    seen: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen.append(inputs[0].detach().float().cpu())
+
+    handle = find(model, str(model.head)).register_forward_pre_hook(keep)
+    try:
+        with evaluating(model), torch.inference_mode():
+            for batch in images:
+                half = torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
+                with half:
+                    model(batch)
+                # A clone made outside of inference mode is an ordinary tensor, with which one can train.
+                yield seen.pop()
+    finally:
+        handle.remove()
+
+
+def head_scale(model: nn.Module, images: torch.Tensor) -> float | None:
+    """The number a with which logits = a · head(features), for a dense head over vectors; None for any other head.
+
+    Only with such a head may the net below it be run once and forgotten. The relation is measured with another head's
+    weights (random ones, which are put back), so that a head of zeros hides nothing.
+
+    >>> class Net(nn.Module):
+    ...     stages, head = ("body",), "fc"
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.body, self.fc = nn.Linear(4, 3), nn.Linear(3, 2)
+    ...     def forward(self, x):
+    ...         return self.fc(self.body(x).relu()) / 8
+    >>> head_scale(Net(), torch.rand(5, 4))
+    0.125
+    """
+    head = find(model, str(model.head))
+    if not isinstance(head, (nn.Linear, MLPHead)):
+        return None
+    before = {name: value.clone() for name, value in head.state_dict().items()}
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen["input"], seen["output"] = inputs[0], output
+
+    handle = head.register_forward_hook(keep)
+    try:
+        with evaluating(model), torch.no_grad():
+            for number, parameter in enumerate(head.parameters()):
+                generator = torch.Generator().manual_seed(number)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+            logits = model(images)
+    finally:
+        handle.remove()
+        head.load_state_dict(before)
+    output = seen["output"].double()
+    if seen["input"].dim() != 2 or output.shape != logits.shape:
+        return None
+    scale = float((logits.double() * output).sum() / output.square().sum().clamp_min(1e-30))
+    apart = float((logits.double() - scale * output).abs().max())
+    return float(np.float32(scale)) if apart <= 1e-4 * float(logits.abs().max()) and scale != 0 else None
+
+
+def _augment(view: str) -> Callable[..., torch.Tensor] | None:
+    if view in (PLAIN, "none"):
+        return None
+    if view == MIRROR:
+        return lambda images, ids, *, seed, epoch: images.flip(-1)
+    return build_augment(view)
+
+
+# the files
+
+
+def folder() -> Path:
+    """Where features are kept."""
+    return cache_home() / "features"
+
+
+def _read(request: Request, counts: tuple[int, int]) -> dict[str, torch.Tensor] | None:
+    """The tensors of a request, if the disk has exactly them."""
+    store = RunStore(folder())
+    name = f"{request.key}.safetensors"
+    if not store.exists(f"{request.key}.json") or not store.exists(name):
+        return None
+    try:
+        facts = store.read_json(f"{request.key}.json", sealed=True)
+        with opened(store.path(name)) as (descriptor, size):
+            if facts["facts"] != request.text or facts["sha256"] != sha256_of(descriptor):
+                return None
+            found = read_tensors(descriptor, read_header(descriptor, size), name=name)
+        os.utime(store.path(name))  # used just now: the last to be thrown out
+    except (ArtefactError, OSError, KeyError, TypeError):
+        return None
+    wanted = {f"train.{number}": counts[0] for number in range(len(request.views))} | {"val": counts[1]}
+    return found if {key: len(value) for key, value in found.items()} == wanted else None
+
+
+def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
+    need = sum(value.numel() * value.element_size() for value in tensors.values())
+    store = RunStore(folder())
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        _make_room(need)
+        with store.writing(f"{request.key}.safetensors") as writer:
+            write_tensors(writer, tensors)
+        facts: dict[str, Any] = {"facts": request.text, "sha256": writer.sha256}
+        # Last: without it the tensors are not looked at.
+        store.write_json(f"{request.key}.json", facts, sealed=True)
+    except (SaveFailed, OSError):
+        return
+
+
+def _make_room(need: int) -> None:
+    limit = float(os.environ.get("HUBEL_CACHE_GB", CACHE_GB)) * 2**30
+    files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder().glob("*.safetensors")), key=lambda f: f[0])
+    total = sum(size for _, size, _ in files) + need
+    for _, size, file in files:
+        if total <= limit:
+            break
+        file.with_suffix(".json").unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        total -= size

@@ -1,0 +1,170 @@
+"""How much of a transferred net learns again: chosen from the data's size and likeness, and carried out epoch by epoch.
+
+The recipes of the textbooks (Yosinski et al., arXiv:1411.1792; Kornblith et al., arXiv:1805.08974), with what they leave
+to the reader's judgement, "small" and "similar", as numbers:
+
+                     similar                              different
+    few samples      new head on the last stage           new head on an earlier stage
+    some             last stage too                       later half too
+    many             all, low rate                        all, the same rate everywhere
+
+How alike the old and the new pictures are is measured, not guessed: a linear probe is fitted on every stage of the
+frozen net, and if an earlier stage serves the new classes better than the last one, what was learnt after it was made
+for something else. Letters: N training samples, S stages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hubel.training.optimisers import depths
+
+FEW, SOME = 1_000, 10_000
+"""Training samples below which only the head learns, and below which the early stages stay as they are."""
+STUDIED = 1_000
+"""Training samples, and validation samples, that the probes are fitted and measured on at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """How well a linear classifier does on one stage of the frozen net."""
+
+    stage: str
+    accuracy: float
+    """On validation samples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What learns, on which stage the head stands, at which rates, and why."""
+
+    unfreeze: str
+    cut: str | None
+    """The stage after which the head follows; None for all of the net."""
+    layer_decay: float
+    """Factor of the rate for each stage further from the head."""
+    reason: str
+    similar: bool
+
+
+def choose(samples: int, probes: Sequence[Probe], measured_on: int) -> Plan:
+    """The plan for so many training samples, given the probes of the stages in order of depth.
+
+    An earlier stage must be better by more than the noise of `measured_on` validation samples: one standard error.
+
+    >>> early, late = Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.7)
+    >>> choose(300, [early, late], 200)  # doctest: +NORMALIZE_WHITESPACE
+    Plan(unfreeze='head', cut='layer3', layer_decay=1.0,
+         reason='few samples (300 of 1,000), and layer3 tells the classes apart better (90.0%) than layer4 (70.0%):
+                 a head on that stage', similar=False)
+    >>> choose(300, [late, early], 200).unfreeze, choose(5_000, [late, early], 200).unfreeze
+    ('head', 'last')
+    >>> choose(50_000, [early, late], 200).unfreeze
+    'all'
+    """
+    best, last = max(probes, key=lambda probe: probe.accuracy), probes[-1]
+    noise = math.sqrt(max(best.accuracy * (1 - best.accuracy), 0.01) / max(1, measured_on))
+    similar = best.accuracy - last.accuracy <= noise
+    if similar:
+        alike = f"{last.stage} tells the classes apart as well as any stage ({last.accuracy:.1%})"
+    else:
+        alike = (
+            f"{best.stage} tells the classes apart better ({best.accuracy:.1%}) than {last.stage} ({last.accuracy:.1%})"
+        )
+    if samples < FEW:
+        size = f"few samples ({samples:,} of {FEW:,})"
+        if similar:
+            return Plan(
+                unfreeze="head", cut=None, layer_decay=1.0, reason=f"{size}, and {alike}: a new head", similar=True
+            )
+        reason = f"{size}, and {alike}: a head on that stage"
+        return Plan(unfreeze="head", cut=best.stage, layer_decay=1.0, reason=reason, similar=False)
+    if samples < SOME:
+        size, what = f"{samples:,} samples", "the last stage" if similar else "the later half"
+        reason = f"{size}, and {alike}: {what} learns too, at a low rate"
+        return Plan(
+            unfreeze="last" if similar else "half", cut=None, layer_decay=0.5, reason=reason, similar=similar
+        )
+    how = "lower rates further from the head" if similar else "one rate for all stages"
+    reason = f"many samples ({samples:,}), and {alike}: everything learns, {how}"
+    return Plan(unfreeze="all", cut=None, layer_decay=0.5 if similar else 1.0, reason=reason, similar=similar)
+
+
+def thawed(unfreeze: str | int, epoch: int, stages: int) -> int:
+    """How many stages learn in an epoch (from 0): 0 the head alone, S all stages, S + 1 the stem before them too.
+
+    >>> [thawed("gradual", epoch, 4) for epoch in range(7)]
+    [0, 1, 2, 3, 4, 5, 5]
+    >>> thawed("head", 9, 4), thawed("last", 0, 4), thawed("half", 0, 5), thawed("all", 0, 4), thawed(2, 0, 4)
+    (0, 1, 3, 5, 2)
+    """
+    if unfreeze == "gradual":
+        return min(epoch, stages + 1)
+    if isinstance(unfreeze, int):
+        return min(unfreeze, stages + 1)
+    return {"head": 0, "last": 1, "half": stages - stages // 2, "all": stages + 1}[unfreeze]
+
+
+def freeze(model: nn.Module, learning: int) -> None:
+    """Let the head and the last `learning` stages learn, and put the rest to sleep.
+
+    What sleeps has no gradient and is in evaluation mode: the statistics of its batch norms stay, its drop-out is off.
+    Call it after `model.train()`.
+
+    >>> from hubel.models import create_model
+    >>> net = create_model("resnet18", num_classes=2).train()
+    >>> freeze(net, 1)
+    >>> net.fc.weight.requires_grad, net.layer4[0].bn1.training, net.layer3[0].bn1.training, net.conv1.weight.requires_grad
+    (True, True, False, False)
+    """
+    far = depths(model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(far[name] <= learning)
+    names = [name for name, _ in model.named_modules() if name]
+    far = depths(model, names)
+    for name, module in model.named_modules():
+        if name and far[name] > learning:
+            module.training = False
+
+
+def counts(model: nn.Module, learning: int) -> tuple[int, int]:
+    """(numbers that learn, numbers that stay) among the parameters, when so many stages learn."""
+    far = depths(model)
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    learns = sum(size for name, size in sizes.items() if far[name] <= learning)
+    return learns, sum(sizes.values()) - learns
+
+
+def probe(
+    train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, val_labels: torch.Tensor, penalty: float = 0.03
+) -> float:
+    """Validation accuracy of a linear classifier on features N F with a fixed penalty: seconds for all stages.
+
+    >>> x = torch.tensor([[0.0, 1], [1, 0], [0, 2], [2, 0]])
+    >>> probe(x, torch.tensor([0, 1, 0, 1]), x, torch.tensor([0, 1, 0, 1]))
+    1.0
+    """
+    mean, std = train.mean(0), train.std(0)
+    factor = torch.where(std > 1e-6, 1 / std, 1.0)
+    inputs, others = (train - mean) * factor, (val - mean) * factor
+    classes = int(max(train_labels.max(), val_labels.max())) + 1
+    weight = torch.zeros(classes, train.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    solver = torch.optim.LBFGS([weight, bias], max_iter=40, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        solver.zero_grad()
+        loss = F.cross_entropy(F.linear(inputs, weight, bias), train_labels) + penalty / 2 * weight.square().sum()
+        loss.backward()
+        return loss
+
+    solver.step(closure)  # type: ignore[arg-type]
+    with torch.no_grad():
+        answers = F.linear(others, weight, bias).argmax(1)
+    return float((answers == val_labels).double().mean())
