@@ -12,7 +12,8 @@ from typing import Any, Literal
 from hubel.errors import UsageError
 from hubel.nn.losses import LOSSES
 from hubel.training.optimisers import OPTIMISERS
-from hubel.training.recipe import Recipe
+from hubel.training.presets import LONGER, preset_settings
+from hubel.training.recipe import Recipe, flatten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,17 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         chosen[setting], reasons[setting] = value, reason
         return value
 
+    preset = recipe.train.preset or "fast"
+    given = flatten(recipe)
+    from_preset, why = (
+        ({}, "") if facts.kind == "points" else preset_settings(preset, model=given["model"], side=facts.side)
+    )
+    erase = from_preset.pop("erase", None)
+    for setting, value in from_preset.items():
+        if given[setting] in (None, {}):
+            choose(setting, None, value, why)
+    recipe = recipe.change(**chosen)
+
     train, n = recipe.train, facts.samples
     if facts.kind == "images":
         model = choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
@@ -74,7 +86,7 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         batch = choose("batch_size", train.batch_size, *_batch_size(n))
         optimizer = choose("optimizer", recipe.optimizer.optimizer, *_rule(model))
         choose("lr", recipe.optimizer.lr, *_rate(optimizer, n if batch == "full" else batch))
-        choose("epochs", train.epochs, *_epochs(n))
+        choose("epochs", train.epochs, *_epochs(n, LONGER.get(preset, 1)))
     rule = chosen.get("optimizer") or recipe.optimizer.optimizer or ""
     choose("weight_decay", recipe.optimizer.weight_decay, *_decay(rule))
     choose("schedule", recipe.schedule.schedule, *_schedule(rule))
@@ -86,7 +98,7 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
     else:
         name = choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
         choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
-    augment = choose("augment", recipe.augment.augment, *_augment(facts))
+    augment = choose("augment", recipe.augment.augment, *_augment(facts, erase))
     choose("views", recipe.augment.views, *_views(facts, augment))
     return recipe.change(**chosen), reasons
 
@@ -143,18 +155,19 @@ def _decay(optimizer: str) -> tuple[float, str]:
     return 5e-4, "usual for nets with batch norm"
 
 
-def _epochs(n: int) -> tuple[int, str]:
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SEEN / max(n, 1))))
+def _epochs(n: int, longer: int) -> tuple[int, str]:
+    epochs = longer * min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(SEEN / max(n, 1))))
     return epochs, f"about {epochs * n:,} samples seen in all"
 
 
-def _augment(facts: Facts) -> tuple[tuple[str, ...], str]:
+def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
     if facts.kind == "points":
         return ("none",), "points are not pictures"
+    more = (erase,) if erase else ()
     shift = f"translate={max(1, facts.side // 14)}"
     if facts.channels == 1:
-        return (shift,), "shifts only: a mirrored digit or letter is another one"
-    return ("alternating-flip", shift), "mirror images and small shifts do not change what a photograph shows"
+        return (shift, *more), "shifts only: a mirrored digit or letter is another one"
+    return ("alternating-flip", shift, *more), "mirror images and small shifts do not change what a photograph shows"
 
 
 def _views(facts: Facts, augment: tuple[str, ...]) -> tuple[str, str]:

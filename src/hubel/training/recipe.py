@@ -245,6 +245,9 @@ class AugmentSection(Section):
 class TrainSection(Section):
     """How long, how fast, on what."""
 
+    preset: Literal["fast", "accurate", "tiny", "paper"] | None = Field(
+        None, description="settings under one word; fast if not given; paper: as the net's own paper says"
+    )
     epochs: int | None = Field(None, ge=1, description="passes over the training data")
     batch_size: int | Literal["full"] | None = Field(None, description="samples a step; 'full' for all of them")
     micro_batch: int | None = Field(None, ge=1, description="samples at once; a step sums over several to save memory")
@@ -304,6 +307,7 @@ _ALIASES = {
     "image_size": "img_size",
     "wd": "weight_decay",
     "optimiser": "optimizer",
+    "initialize": "initialise",
     "smoothing": "label_smoothing",
     "augmentation": "augment",
     "channels": "in_chans",
@@ -493,7 +497,10 @@ def to_yaml(recipe: Recipe) -> str:
     ...     compose(read_file(path)) == recipe
     True
     """
-    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    plain = recipe.model_dump(mode="json")
+    text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    # The old next-line character counts as a line break in YAML, and would come back as a space unless it is escaped.
+    return yaml.safe_dump(plain, sort_keys=False) if "\x85" in text else text
 
 
 def choices(annotation: Any) -> tuple[str, ...]:
