@@ -14,7 +14,19 @@ from typing import Any
 
 from hubel.store import FileOps
 
-OPERATIONS = ("mkdir", "create", "append", "write", "truncate", "fsync", "close", "rename", "unlink", "fsync_folder")
+OPERATIONS = (
+    "mkdir",
+    "create",
+    "reuse",
+    "append",
+    "write",
+    "truncate",
+    "fsync",
+    "close",
+    "rename",
+    "unlink",
+    "fsync_folder",
+)
 
 
 class Counting(FileOps):
@@ -57,7 +69,7 @@ def failing(when: int, number: int) -> Counting:
     broken: set[int] = set()
 
     def at(n: int, name: str, arguments: tuple[Any, ...]) -> None:
-        if name in ("create", "append"):
+        if name in ("create", "reuse", "append"):
             broken.clear()  # numbers of descriptors are used again
         if name in ("write", "fsync") and arguments[0] in broken:
             ops.retried.append((n, name))  # type: ignore[attr-defined]
@@ -107,6 +119,7 @@ class Recording(FileOps):
         self.root = root
         self.log: list[tuple[Any, ...]] = []
         self._open: dict[int, int] = {}
+        self._named: dict[str, int] = {}
         self._inodes = itertools.count()
 
     def _rel(self, path: Path) -> str:
@@ -118,9 +131,19 @@ class Recording(FileOps):
 
     def create(self, path: Path) -> int:
         descriptor = super().create(path)
-        self._open[descriptor] = next(self._inodes)
+        self._open[descriptor] = self._named[self._rel(path)] = next(self._inodes)
         self.log.append(("create", self._rel(path), self._open[descriptor]))
         return descriptor
+
+    def reuse(self, path: Path) -> int:
+        descriptor = super().reuse(path)
+        self._open[descriptor] = self._named[self._rel(path)]
+        self.log.append(("reuse", self._open[descriptor]))
+        return descriptor
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        super().truncate(descriptor, size)
+        self.log.append(("truncate", self._open[descriptor], size))
 
     def write(self, descriptor: int, data: memoryview) -> int:
         taken = super().write(descriptor, data)
@@ -133,6 +156,7 @@ class Recording(FileOps):
 
     def rename(self, old: Path, new: Path) -> None:
         super().rename(old, new)
+        self._named[self._rel(new)] = self._named.pop(self._rel(old))
         self.log.append(("rename", self._rel(old), self._rel(new)))
 
     def unlink(self, path: Path) -> None:
@@ -151,8 +175,8 @@ def power_losses(log: list[tuple[Any, ...]], first: int, cap: int, seed: int = 0
     """(operations done, files on the disk) for power cuts after operation `first` and later.
 
     Weak rules, as in ALICE (OSDI 2014): any subset of the changes of names since the folder's last fsync may be there;
-    the bytes of a file that was not fsynced may all be there, or half, or none, or zeros in their place. At most `cap`
-    states; each crash point gets its share, drawn at random where there are more.
+    the bytes of a file that was not fsynced may all be there, or half (the rest as before), or none, or zeros in their
+    place. At most `cap` states; each crash point gets its share, drawn at random where there are more.
     """
     points = range(first, len(log) + 1)
     draw = random.Random(seed)
@@ -161,14 +185,22 @@ def power_losses(log: list[tuple[Any, ...]], first: int, cap: int, seed: int = 0
         waiting: dict[str, list[tuple[str, str, int]]] = {}  # folder -> changes of its names that are not fsynced
         now: dict[str, int] = {}  # what the running system sees
         data: dict[int, bytes] = {}
+        at: dict[int, int] = {}  # where the next byte goes
         synced: dict[int, bytes] = {}
         for entry in log[:done]:
             kind = entry[0]
             if kind == "create":
                 now[entry[1]], data[entry[2]], synced[entry[2]] = entry[2], b"", b""
+                at[entry[2]] = 0
                 waiting.setdefault(_folder(entry[1]), []).append(("add", entry[1], entry[2]))
+            elif kind == "reuse":
+                at[entry[1]] = 0
             elif kind == "write":
-                data[entry[1]] += entry[2]
+                start = at[entry[1]]
+                at[entry[1]] = end = start + len(entry[2])
+                data[entry[1]] = data[entry[1]][:start] + entry[2] + data[entry[1]][end:]
+            elif kind == "truncate":
+                data[entry[1]] = data[entry[1]][: entry[2]]
             elif kind == "fsync":
                 synced[entry[1]] = data[entry[1]]
             elif kind == "rename":
@@ -195,7 +227,8 @@ def power_losses(log: list[tuple[Any, ...]], first: int, cap: int, seed: int = 0
                 content = dict(synced)
                 for inode, way in zip(loose, torn, strict=True):
                     whole = data[inode]
-                    content[inode] = (whole, whole[: len(whole) // 2], synced[inode], bytes(len(whole)))[way]
+                    half = len(whole) // 2
+                    content[inode] = (whole, whole[:half] + synced[inode][half:], synced[inode], bytes(len(whole)))[way]
                 yield done, {path: content[inode] for path, inode in tree.items()}
                 made += 1
                 if made >= share:

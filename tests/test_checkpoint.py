@@ -16,6 +16,7 @@ import pytest
 import safetensors.torch
 import torch
 
+import hubel.checkpoint.state
 from disks import Counting, Full, Recording, failing, in_child, killing, lay_out, power_losses
 from hubel.checkpoint import (
     ModelSpec,
@@ -657,7 +658,7 @@ def save_step(store: RunStore, step: int) -> int:
 
 def step_of(store: RunStore) -> int:
     state = load_state(store)
-    assert torch.equal(state.tensors["w"], torch.full((100,), float(state.meta["step"])))
+    assert torch.equal(state.tensors["w"], torch.full_like(state.tensors["w"], float(state.meta["step"])))
     return int(state.meta["step"])
 
 
@@ -677,37 +678,74 @@ def test_two_generations_are_kept_and_numbers_never_used_twice(tmp_path: Path) -
 
 def test_every_operation_of_a_state_s_save_may_be_killed_t02(tmp_path: Path) -> None:
     ops = Counting()
-    for step in (1, 2):
+    for step in (1, 2, 3):  # the fourth is written over the room of the first
         save_step(new(tmp_path), step)
-    save_step(new(tmp_path, ops), 3)
+    save_step(new(tmp_path, ops), 4)
     seen = []
     for when in range(1, ops.count + 1):
         root = tmp_path / str(when)
         root.mkdir()
-        for step in (1, 2):
+        for step in (1, 2, 3):
             save_step(new(root), step)
-        assert in_child(lambda root=root, when=when: save_step(new(root, killing(when)), 3)) == -signal.SIGKILL
+        assert in_child(lambda root=root, when=when: save_step(new(root, killing(when)), 4)) == -signal.SIGKILL
         seen.append(step_of(new(root)))
-        assert save_step(new(root), 4)
-        assert step_of(new(root)) == 4
+        assert save_step(new(root), 5)
+        assert step_of(new(root)) == 5
         assert len(generations(new(root))) == 2
+        assert len(new(root).names("state")) == 4, "what the crash left is gone"
     assert seen == sorted(seen)
-    assert set(seen) == {2, 3}
+    assert set(seen) == {3, 4}
 
 
 def test_power_may_fail_at_any_time_during_a_state_s_save_t03(tmp_path: Path) -> None:
     store = new(tmp_path)
     store.ops = ops = Recording(store.folder)
-    for step in (1, 2):
+    for step in (1, 2, 3):
         save_step(store, step)
     first = len(ops.log)
-    save_step(store, 3)
+    save_state(store, {"w": torch.full((90,), 4.0)}, {"step": 4})  # shorter than what it is written over
     found: dict[int, set[int]] = {}
     for done, disk in power_losses(ops.log, first, cap=2000):
         lay_out(disk, tmp_path / "after")
         found.setdefault(done, set()).add(step_of(RunStore(tmp_path / "after")))
-    assert set().union(*found.values()) == {2, 3}
-    assert found[len(ops.log)] == {3}
+    assert ("reuse", 0) in ops.log[first:]
+    assert set().union(*found.values()) == {3, 4}
+    assert found[len(ops.log)] == {4}
+
+
+def test_the_room_of_an_old_state_is_used_again_unless_it_has_a_second_name(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    for step in (1, 2, 3):
+        save_step(store, step)
+    room = (store.folder / "state/.spare.tmp").stat().st_ino
+    save_step(store, 4)
+    assert store.path("state/000004.safetensors").stat().st_ino == room
+    backup = tmp_path / "backup"
+    os.link(store.folder / "state/.spare.tmp", backup)
+    kept = backup.read_bytes()
+    save_step(store, 5)
+    assert backup.read_bytes() == kept
+    assert store.path("state/000005.safetensors").stat().st_ino != backup.stat().st_ino
+    assert step_of(store) == 5
+
+
+def test_a_state_that_changes_under_its_reader_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = new(tmp_path)
+    for step in (1, 2):
+        save_step(store, step)
+    newest = store.path("state/000002.safetensors")
+    real = hubel.checkpoint.state.read_header
+
+    def changed(descriptor: int, *arguments: Any, **settings: Any) -> Any:
+        entries = real(descriptor, *arguments, **settings)
+        if os.path.samestat(os.fstat(descriptor), newest.stat()):
+            with open(newest, "r+b") as file:  # between its header and its values
+                file.seek(-4, os.SEEK_END)
+                file.write(b"oops")
+        return entries
+
+    monkeypatch.setattr(hubel.checkpoint.state, "read_header", changed)
+    assert step_of(store) == 1
 
 
 def test_bit_rot_and_truncation_fall_back_to_the_state_before_t06(tmp_path: Path) -> None:

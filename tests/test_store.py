@@ -217,6 +217,23 @@ def test_t03_power_loss_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
     assert found[len(ops.log)] == {NEW}, "a save that returned must survive a power cut"
 
 
+def test_a_file_in_the_room_of_another_is_whole_or_not_there_whichever_is_longer(tmp_path: Path) -> None:
+    for old, new in ((OLD, NEW), (OLD[:10], NEW), (OLD, NEW[:10])):
+        store = RunStore.create(tmp_path, "run")
+        store.ops = ops = Recording(store.folder)
+        store.write_bytes("old", old)
+        first = len(ops.log)
+        with store.writing("f", over="old") as file:
+            file.write(new)
+        assert store.names() == ["f"]
+        assert store.read_bytes("f") == new
+        found = [disk.get("f") for _, disk in power_losses(ops.log, first, cap=2000)]
+        assert set(found) == {None, new}
+        with store.writing("g", over="no such file") as file:
+            file.write(new)
+        assert store.read_bytes("g") == new
+
+
 class Careless(Recording):
     """Forgets to bring the bytes to the disk before the name."""
 

@@ -3,13 +3,15 @@
     state/000012.safetensors    every tensor: model, optimiser, EMA
     state/000012.json           the rest as plain data, size and sha-256 of the tensors, its own digest; written last
 
-A number is never used twice, so nothing is ever overwritten. An older generation goes only after the newer one was read
-back and fitted its digest. Loading takes the newest whole generation and names
-those it passed over.
+A number is never used twice. An older generation goes only after the newer one was read back and was what had been
+written; the room of its tensors is kept (`.spare.tmp`) and the next generation is written over it, since finding new
+room on a disk costs more than writing. Loading takes the newest whole generation and names those it passed over; the
+digest is that of the very bytes that became the tensors: a file that changes under its reader is never believed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hubel.checkpoint.tensors import read_header, read_tensors, sha256_of, write_tensors
+from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
 from hubel.errors import ArtefactError
 from hubel.store import RunStore, opened
 
@@ -28,6 +30,7 @@ STATE_LIMIT = 1 << 40
 """Bytes of the largest state that is read."""
 META_LIMIT = 64 << 20
 """Bytes of its plain data: the history of a long run grows."""
+_SPARE = "state/.spare.tmp"
 _GENERATION = re.compile(r"([0-9]{6})\.json")
 
 
@@ -60,13 +63,19 @@ def save_state(store: RunStore, tensors: Mapping[str, torch.Tensor], meta: Mappi
     """
     known = generations(store)
     number = 1 + max((*known, *_numbers(store)), default=0)
-    with store.writing(f"state/{number:06d}.safetensors", read_back=True) as writer:
+    with store.writing(f"state/{number:06d}.safetensors", read_back=True, over=_SPARE) as writer:
         write_tensors(writer, tensors)
     document = _Document(format="hubel-state", version=1, meta=dict(meta), size=writer.size, sha256=writer.sha256)
     store.write_json(f"state/{number:06d}.json", document.model_dump(), sealed=True, limit=META_LIMIT)
     _document(store, number)
-    for old in known[: 1 - KEPT]:
-        discard_state(store, old)
+    spare = None
+    for old in sorted({*_numbers(store)} - {*known[1 - KEPT :], number}):  # and what crashes left half removed
+        store.remove(f"state/{old:06d}.json")
+        if spare is not None:
+            store.remove(spare)
+        spare = f"state/{old:06d}.safetensors"
+    if spare is not None and store.exists(spare):
+        store.rename(spare, _SPARE)
     return number
 
 
@@ -75,11 +84,8 @@ def load_state(store: RunStore) -> SavedState:
     skipped: list[str] = []
     for number in reversed(generations(store)):
         try:
-            document = _check(store, number)
-            with opened(store.path(f"state/{number:06d}.safetensors"), limit=STATE_LIMIT) as (descriptor, size):
-                entries = read_header(descriptor, size, name=f"state/{number:06d}.safetensors")
-                tensors = read_tensors(descriptor, entries)
-            return SavedState(tensors, document.meta, number, tuple(skipped))
+            document = _document(store, number)
+            return SavedState(_tensors(store, number, document), document.meta, number, tuple(skipped))
         except ArtefactError as error:
             skipped.append(error.what)
     name = repr(str(store.folder))
@@ -112,11 +118,18 @@ def _document(store: RunStore, number: int) -> _Document:
         raise ArtefactError(f"{name} is no training state of this version of hubel") from None
 
 
-def _check(store: RunStore, number: int) -> _Document:
-    """The document of a generation whose tensors fit it; raises ArtefactError otherwise."""
-    document = _document(store, number)
+def _tensors(store: RunStore, number: int, document: _Document) -> dict[str, torch.Tensor]:
+    """The tensors of a generation; raises ArtefactError unless the bytes that were read are those of its document."""
     name = f"state/{number:06d}.safetensors"
+    damaged = ArtefactError(f"{name} is damaged: it does not have the size and digest it was saved with")
+    digest = hashlib.sha256()
     with opened(store.path(name), limit=STATE_LIMIT) as (descriptor, size):
-        if size != document.size or sha256_of(descriptor) != document.sha256:
-            raise ArtefactError(f"{name} is damaged: it does not have the size and digest it was saved with")
-    return document
+        if size != document.size:
+            raise damaged
+        try:
+            tensors = read_tensors(descriptor, read_header(descriptor, size, name=name, seen=digest), seen=digest)
+        except ArtefactError:
+            raise damaged from None
+    if digest.hexdigest() != document.sha256:
+        raise damaged
+    return tensors

@@ -30,6 +30,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -48,6 +49,13 @@ _CHUNK = 1 << 20
 
 Table = list[tuple[str, str, tuple[int, ...]]]
 """Name, dtype code and shape of each tensor, sorted by name."""
+
+
+class Digest(Protocol):
+    """What takes bytes one piece after the other, such as hashlib.sha256()."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Take the next piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +128,11 @@ def sha256_of(descriptor: int) -> str:
     return digest.hexdigest()
 
 
-def read_header(descriptor: int, size: int, *, name: str = "the file") -> dict[str, Entry]:
-    """The tensors a file of `size` bytes holds; raises ArtefactError unless the header accounts for every byte."""
+def read_header(descriptor: int, size: int, *, name: str = "the file", seen: Digest | None = None) -> dict[str, Entry]:
+    """The tensors a file of `size` bytes holds; raises ArtefactError unless the header accounts for every byte.
+
+    `seen` is a digest that is told of the bytes that were read.
+    """
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = bytearray(8)
     if read_into(descriptor, memoryview(head)) < 8:
@@ -131,6 +142,8 @@ def read_header(descriptor: int, size: int, *, name: str = "the file") -> dict[s
         raise ArtefactError(f"{name} is no safetensors file: its header would have {amount(length)}")
     text = bytearray(length)
     read_into(descriptor, memoryview(text))
+    if seen is not None:
+        seen.update(head + text)
     header = parse_json(bytes(text), name=f"the header of {name}")
     if not isinstance(header, dict):
         raise ArtefactError(f"the header of {name} must be an object")
@@ -171,14 +184,21 @@ def table_in(entries: Mapping[str, Entry]) -> Table:
     return sorted((name, entry.dtype, entry.shape) for name, entry in entries.items())
 
 
-def read_tensors(descriptor: int, entries: Mapping[str, Entry], *, name: str = "the file") -> dict[str, torch.Tensor]:
-    """Every tensor, read straight into its own memory; raises ArtefactError if the file shrank meanwhile."""
+def read_tensors(
+    descriptor: int, entries: Mapping[str, Entry], *, name: str = "the file", seen: Digest | None = None
+) -> dict[str, torch.Tensor]:
+    """Every tensor, read straight into its own memory; raises ArtefactError if the file shrank meanwhile.
+
+    `seen` is a digest that is told of the bytes that were read, in the order of the file.
+    """
     tensors = {}
-    for key, entry in entries.items():
+    for key, entry in sorted(entries.items(), key=lambda item: item[1].offset):
         tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
         os.lseek(descriptor, entry.offset, os.SEEK_SET)
         if read_into(descriptor, as_bytes(tensor)) < entry.size:
             raise ArtefactError(f"{name} ends inside tensor {key!r}: it was cut while it was read")
+        if seen is not None:
+            seen.update(as_bytes(tensor))
         tensors[key] = tensor
     return tensors
 

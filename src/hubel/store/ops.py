@@ -43,6 +43,10 @@ class FileOps:
         """A descriptor of a new, empty file."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC, 0o644)
 
+    def reuse(self, path: Path) -> int:
+        """A descriptor that writes over a file from its beginning: its room on the disk is there already."""
+        return os.open(path, os.O_WRONLY | NOFOLLOW | NONBLOCK | CLOEXEC)
+
     def append(self, path: Path) -> int:
         """A descriptor that writes at the end of a file, which is made if need be."""
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NOFOLLOW | NONBLOCK | CLOEXEC, 0o644)

@@ -81,22 +81,26 @@ class RunStore:
     # writing
 
     @contextmanager
-    def writing(self, rel: str, *, read_back: bool = False) -> Iterator[Writer]:
+    def writing(self, rel: str, *, read_back: bool = False, over: str | None = None) -> Iterator[Writer]:
         """A `Writer` whose file takes the name `rel` when the block ends well, and leaves no trace when it does not.
 
-        With `read_back` the file must read as it was written before it gets its name. Raises SaveFailed.
+        With `read_back` the file must read as it was written before it gets its name. `over` names a file of the same
+        folder that is needed no more: its room is written over, which costs a third of finding new room, and cannot
+        fail for want of it. Raises SaveFailed.
         """
         target = self.path(rel)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
             _make_folders(target.parent, self.ops, root=self.folder)
-            descriptor = self._fresh(temporary)
+            descriptor = self._fresh(temporary, over)
             try:
                 try:
                     echo = os.open(temporary, os.O_RDONLY | CLOEXEC) if read_back else None
                     writer = Writer(self.ops, descriptor, echo)
                     try:
                         yield writer
+                        if os.fstat(descriptor).st_size > writer.size:  # what was written over was longer
+                            self.ops.truncate(descriptor, writer.size)
                         self.ops.fsync(descriptor)
                         if read_back and not writer.faithful:
                             raise SaveFailed(f"{rel} does not read back as it was written", hint="check the disk")
@@ -317,7 +321,14 @@ class RunStore:
             raise UsageError(f"a file of a run must have a plain relative name, got {shown(rel)}")
         return self.folder.joinpath(*parts)
 
-    def _fresh(self, temporary: Path) -> int:
+    def _fresh(self, temporary: Path, over: str | None) -> int:
+        """A descriptor of the temporary file, new or in the room of `over`."""
+        if over is not None and self.exists(over):
+            self.ops.rename(self.path(over), temporary)
+            # A file with a second name is somebody's copy (cp -l, rsync --link-dest): it is left as it is.
+            if os.lstat(temporary).st_nlink == 1:
+                with suppress(OSError):  # then a new file will do
+                    return self.ops.reuse(temporary)
         try:
             return self.ops.create(temporary)
         except FileExistsError:  # left by a crashed process that had our number
