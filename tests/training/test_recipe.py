@@ -133,6 +133,12 @@ def test_a_recipe_written_to_yaml_reads_back_as_it_was(lr: float, epochs: int, a
         assert compose(read_file(path)) == recipe
 
 
+def test_even_a_next_line_character_survives_the_file(tmp_path: Path) -> None:
+    recipe = compose({"name": "one\x85two"})
+    (tmp_path / "recipe.yaml").write_text(to_yaml(recipe), encoding="utf-8")
+    assert compose(read_file(tmp_path / "recipe.yaml")) == recipe
+
+
 def test_flattening_a_recipe_and_composing_it_again_changes_nothing() -> None:
     recipe = compose({"data": "digits", "img_size": "20x30", "augment": "flip", "time": "10m"})
     assert compose(flatten(recipe)) == recipe

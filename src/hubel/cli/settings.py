@@ -17,6 +17,7 @@ SPELLINGS = {
     "img_size": ("--imgsz",),
     "weight_decay": ("--wd",),
     "optimizer": ("--optimiser",),
+    "initialise": ("--initialize",),
 }
 SAID = {"fit", "batch_size", "class_weights", "unfreeze"}
 """Settings whose help names the choices already."""
@@ -37,7 +38,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         settings = {name: given.pop(name) for name in names}
         settings = {name: value for name, value in settings.items() if value is not None}
-        for name in ("model_options", "schedule_options"):
+        for name in ("model_options", "initialise_options", "schedule_options"):
             if name in settings:
                 settings[name] = _pairs(name, settings[name])
         command(**given, settings=settings)

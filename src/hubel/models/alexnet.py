@@ -137,15 +137,17 @@ def dense_layers(inputs: int, width: int, num_classes: int, dropout: float, *, d
 def initialise(net: nn.Module, ones: tuple[nn.Module, ...], *, small: bool) -> None:
     """Section 5: weights from N(0, 0.01), biases 1 in the layers `ones` (their ReLUs start active), else 0.
 
-    0.01 suits sums over thousands of inputs; the narrow net for small images would fall silent, and gets He's.
+    0.01 suits sums over thousands of inputs; the narrow net for small images would fall silent, and gets He's below its
+    head. Under those sums a bias of 1 adds up from layer to layer (the first loss was 19 instead of ln 10), so it is 0.
     """
+    head = net.get_submodule(str(net.head))
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
-            if small:
+            if small and module is not head:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             else:
                 nn.init.normal_(module.weight, std=0.01)
-            nn.init.constant_(module.bias, float(module in ones))  # type: ignore[arg-type]
+            nn.init.constant_(module.bias, float(module in ones and not small))  # type: ignore[arg-type]
 
 
 def alexnet(

@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hubel import runtime
 from hubel.errors import HubelError
 from hubel.training import guard
+from hubel.training.dropout import DropoutWindow
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.recipe import Recipe
 from hubel.types import Batch
@@ -69,6 +70,8 @@ class Training:
     """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Literal["classification", "regression"] = "classification"
+    freeze: Callable[[nn.Module, int], None] | None = None
+    """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where everything does."""
 
     epoch: int = 0
     """Epochs completed."""
@@ -99,6 +102,9 @@ class Training:
         if self.recipe.optimizer.ema:
             decay = self.recipe.optimizer.ema
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        part = self.recipe.model.dropout_window
+        steps = self.steps_per_epoch * (train.epochs or 1)
+        self.window = DropoutWindow(self.model, part, steps=steps) if part is not None else None
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
         self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
         if train.compile:
@@ -186,9 +192,13 @@ def fit(run: Training) -> Iterator[Event]:
         epoch_started, first = time.perf_counter(), run.step - run.epoch * run.steps_per_epoch
         images = 0
         run.forward.train()
+        if run.freeze is not None:
+            run.freeze(run.model, run.epoch)
         for index, batch in enumerate(run.batches(run.epoch, first), start=first + 1):
             runtime.seed_step(run.device, train.seed, DROPOUT, run.step, rank())
             lr = set_rate(run)
+            if run.window is not None:
+                run.window.at(run.step)
             if run.step in run.skipped:
                 run.step += 1
                 continue

@@ -263,6 +263,10 @@ class TrainSection(Section):
     on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
         "stop", description="what to do when loss or gradient is not finite"
     )
+    on_save_error: Literal["stop", "continue"] = Field(
+        "stop",
+        description="when the disk does not take a save: stop, to be resumed, or go on and try again at the next",
+    )
     save_every: Duration | None = Field(None, description="also save inside an epoch, at most this often: 5m")
 
 

@@ -9,7 +9,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
 from hubel.models import card, resolve
+from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
-from hubel.store import RunStore
+from hubel.store import RunStore, SaveFailed
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
@@ -39,6 +40,7 @@ from hubel.training.recipe import Recipe, compose, read_environment, read_file, 
 from hubel.training.resume import Signals, differences, latest_unfinished
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
+from hubel.verbs import transfer
 from hubel.verbs.evaluate import conclude
 from hubel.verbs.pace import paced
 from hubel.verbs.prepare import Prepared, prepare
@@ -49,6 +51,8 @@ WEIGHTS, AUGMENT = 1, 3
 """Words that tell the random numbers of initial weights and augmentation from those of order and drop-out."""
 WHITENING_SAMPLES = 4096
 """Training pictures from which a net that starts from the data computes its first filters."""
+MOST_EPOCHS = 1 << 30
+"""An epoch so late that everything that ever learns is learning."""
 ROLLBACKS = 3
 """How often a run may go back to its last saved state before it gives up."""
 SAVE_SHARE = 0.01
@@ -109,7 +113,15 @@ def check_names(recipe: Recipe) -> None:
     if name is not None and not name.startswith("timm/") and not name.endswith((".yaml", ".yml")):
         card(name)
     if recipe.optimizer.optimizer is not None:
-        OPTIMISERS.get(recipe.optimizer.optimizer)
+        settings = OPTIMISERS.get(recipe.optimizer.optimizer).settings
+        if recipe.optimizer.betas is not None and "betas" not in settings:
+            having = ", ".join(name for name in OPTIMISERS.names() if "betas" in OPTIMISERS.get(name).settings)
+            raise UsageError(
+                f"betas are the decay rates of two moments, and {recipe.optimizer.optimizer!r} keeps no two",
+                hint=f"leave --betas out, or take one of {having}",
+            )
+    if recipe.model.initialise is not None:
+        INITIALISERS.get(recipe.model.initialise)
     if recipe.loss.loss is not None:
         LOSSES.get(recipe.loss.loss)
     if recipe.schedule.schedule is not None:
@@ -120,6 +132,8 @@ def check_names(recipe: Recipe) -> None:
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run in a folder of its own."""
+    if recipe.transfer.from_ is not None:
+        return begin_from(recipe, watch)
     prepared = prepared_together(recipe, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
@@ -129,6 +143,33 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     if world() > 1:
         dist.broadcast_object_list(folder)
     return follow(RunStore(folder[0]), training, prepared, spec, watch)
+
+
+def begin_from(recipe: Recipe, watch: Watcher) -> Run:
+    """Start a new run from a trained net: its weights, a plan what learns again, and a head fitted to what it sees."""
+    if world() > 1:
+        raise UsageError("a run that starts --from a trained net takes one process", hint="leave torchrun out")
+    watch.stage("reading the net to start from")
+    source = transfer.find_source(str(recipe.transfer.from_))
+    recipe, adopted = transfer.adopt(recipe, source)
+    prepared = prepare(recipe, watch)
+    transfer.check_kind(prepared, source)
+    prepared.reasons.update(adopted)
+    watch.stage("building the model")
+    model, spec, prepared, facts = transfer.planned(prepared, source, build, watch)
+    recipe = prepared.recipe
+    if transfer.only_head(prepared, model):
+        training = assemble(recipe, prepared, model)
+    else:
+        spent = transfer.warm(
+            assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model), prepared, facts, watch
+        )
+        recipe = paced(prepared, model, watch, assemble)
+        training = assemble(recipe, prepared, model)
+        training.seconds = spent
+    store = _create(recipe, prepared, training)
+    store.write_json("transfer.json", facts)
+    return follow(store, training, prepared, spec, watch)
 
 
 def go_on(folder: Path, watch: Watcher) -> Run:
@@ -188,9 +229,13 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     )
     runtime.seed_all(recipe.train.seed, WEIGHTS)
     model = spec.build()
+    if recipe.model.initialise is not None:
+        initialise(model, recipe.model.initialise, **recipe.model.initialise_options)
+    if recipe.model.zero_residuals:
+        zero_residuals(model)
     if recipe.model.pretrained:
         load_published(model, recipe.model.model)
-    elif hasattr(model, "start_from") and prepared.preprocessing is not None:
+    elif recipe.transfer.from_ is None and hasattr(model, "start_from") and prepared.preprocessing is not None:
         # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
         rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
         pictures = torch.from_numpy(prepared.decoded.images[np.sort(rows)])
@@ -210,12 +255,17 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     assert recipe.optimizer.lr is not None
     assert recipe.schedule.schedule is not None
     assert recipe.loss.loss is not None
+    freeze = transfer.freezing(recipe)
+    if freeze is not None:
+        freeze(model, MOST_EPOCHS)  # what never learns is none of the optimiser's business
     optimiser = build_optimiser(
         recipe.optimizer.optimizer,
         model,
         lr=recipe.optimizer.lr,
         weight_decay=recipe.optimizer.weight_decay or 0.0,
+        layer_decay=recipe.optimizer.layer_decay or 1.0,
         momentum=momentum(recipe),
+        betas=recipe.optimizer.betas,
     )
     total = steps * (recipe.train.epochs or 1)
     schedule = build_schedule(
@@ -257,6 +307,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         measure=lambda model: measure(model, prepared, "val", device),
         device=device,
         task="regression" if prepared.manifest.regression else "classification",
+        freeze=freeze,
     )
 
 
@@ -323,8 +374,8 @@ def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Call
 def _create(recipe: Recipe, prepared: Prepared, training: Training) -> RunStore:
     name = recipe.run.name or Path(prepared.manifest.source).stem or "run"
     tensors, _ = training.state()
-    # Three checkpoints at once at worst: two generations of the state and the weights being replaced.
-    needed = 3 * sum(value.numel() * value.element_size() for value in tensors.values()) + (4 << 20)
+    # Four checkpoints at once at worst: two generations of the state, the third being written, and the weights.
+    needed = 4 * sum(value.numel() * value.element_size() for value in tensors.values()) + (4 << 20)
     RunStore(recipe.run.out).preflight(needed)
     store = RunStore.create(recipe.run.out, name)
     store.write_text("config.yaml", to_yaml(recipe))
@@ -366,10 +417,19 @@ def command() -> str:
 
 
 class Logbook:
-    """What a run writes while it trains: a row an epoch, a line an event, weights and states as often as is cheap."""
+    """What a run writes while it trains: a row an epoch, a line an event, weights and states as often as is cheap.
 
-    def __init__(self, store: RunStore, training: Training, prepared: Prepared, spec: ModelSpec) -> None:
+    What the disk does not take raises SaveFailed; with `on_save_error: continue` it is told to `watch` instead, kept,
+    and tried again with the next line and the next save.
+    """
+
+    def __init__(
+        self, store: RunStore, training: Training, prepared: Prepared, spec: ModelSpec, watch: Watcher = SILENT
+    ) -> None:
         self.store, self.training, self.prepared, self.spec = store, training, prepared, spec
+        self.watch = watch
+        self.waiting: list[tuple[str, str]] = []  # lines of logs that the disk has not taken yet
+        self.trouble = False
         first = prepared.ids("train")[:16]
         self.golden = golden_images(torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])))
         self.saved_at = time.perf_counter()
@@ -383,21 +443,22 @@ class Logbook:
             if event.step % self.every == 0:
                 self._line({"event": "step", "epoch": event.epoch + 1, "step": event.step, "loss": event.loss.item()})
             if time.perf_counter() - self.saved_at > (self.training.recipe.train.save_every or SAVE_EVERY):
-                self.save()
+                self._tolerate(self.save)
         elif isinstance(event, EpochDone):
             self._row(event.row)
             self._line({"event": "epoch", **finite(event.row)})
             if event.best:
                 self.kept = {k: v.detach().clone() for k, v in self.training.measured_model.state_dict().items()}
             if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
-                self.save()
+                self._tolerate(self.save)
         else:
             self._line({"event": type(event).__name__.lower(), **finite(plain(event))})
 
     def save(self, *, finished: bool = False) -> None:
-        """Write weights/best (if a better one came), weights/last, and the state to resume from."""
-        started = time.perf_counter()
+        """Write weights/best (if a better one came), weights/last, and the state to resume from; or SaveFailed."""
+        started = self.saved_at = time.perf_counter()
         training = self.training
+        self._flush()
         if self.kept is not None:
             self._weights("best", self.kept, training.best)
             self.kept = None
@@ -408,6 +469,9 @@ class Logbook:
         logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl")}
         save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished})
         self.cost, self.saved_at = time.perf_counter() - started, time.perf_counter()
+        if self.trouble:
+            self.trouble = False
+            self.watch.remark("the disk takes files again: everything so far is saved")
 
     def _weights(self, name: str, state: Mapping[str, torch.Tensor], row: Mapping[str, float]) -> None:
         model = self.training.measured_model
@@ -429,12 +493,33 @@ class Logbook:
         )
 
     def _row(self, row: Mapping[str, float]) -> None:
-        if not self.store.exists("metrics.csv"):
-            self.store.append_line("metrics.csv", ",".join(row))
-        self.store.append_line("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
+        if not self.store.exists("metrics.csv") and all(name != "metrics.csv" for name, _ in self.waiting):
+            self._append("metrics.csv", ",".join(row))
+        self._append("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
 
     def _line(self, facts: Mapping[str, Any]) -> None:
-        self.store.append_line("events.jsonl", json.dumps(finite(facts), allow_nan=False))
+        self._append("events.jsonl", json.dumps(finite(facts), allow_nan=False))
+
+    def _append(self, name: str, line: str) -> None:
+        self.waiting.append((name, line))
+        self._tolerate(self._flush)
+
+    def _flush(self) -> None:
+        while self.waiting:
+            self.store.append_line(*self.waiting[0])
+            del self.waiting[0]
+
+    def _tolerate(self, write: Callable[[], None]) -> None:
+        """Write; where the recipe says so, go on when that fails, saying so once until a save succeeds again."""
+        try:
+            write()
+        except SaveFailed as error:
+            if self.training.recipe.train.on_save_error == "stop":
+                raise
+            if not self.trouble:
+                self.trouble = True
+                self.watch.remark(f"{error.what}; training goes on, and the next save tries again")
+                self.waiting.append(("events.jsonl", json.dumps({"event": "save failed", "reason": error.what})))
 
 
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -461,19 +546,22 @@ def follow(
         store.sweep()
         for name, size in (logs or {}).items():
             store.rewind(name, size)
-        book = Logbook(store, training, prepared, spec)
+        book = Logbook(store, training, prepared, spec, watch)
         try:
             finished = pursue(book, watch, signals)
-        except NonFinite as error:
-            store.write_json("summary.json", {"status": "stopped", "reason": error.what, "best": finite(training.best)})
+            book.save(finished=finished is not None)
+        except (NonFinite, SaveFailed) as error:
+            store.sweep()
+            with suppress(SaveFailed):  # the disk may still be full; the error itself is the news
+                stopped = {"status": "stopped", "reason": error.what, "best": finite(training.best)}
+                store.write_json("summary.json", stopped)
             raise
+        store.sweep()  # the room of the oldest state is not needed any more
         if finished is None:
-            book.save()
             stopped = {"status": "stopped", "reason": signals.received, "best": finite(training.best)}
             store.write_json("summary.json", stopped)
             watch.done()
             raise Stopped(run, signals.received, signals.exit_code)
-        book.save(finished=True)
         watch.stage("measuring and writing the report")
         summary: dict[str, Any] = {
             "status": "finished",
@@ -482,6 +570,7 @@ def follow(
             "seconds": finished.seconds,
             "preparation_seconds": prepared.seconds,
             "parameters": sum(p.numel() for p in training.model.parameters()),
+            **transfer.learnt(training),
             "best": finite(training.best),
         }
         conclude(store, prepared, summary)
@@ -494,7 +583,7 @@ def pursue(book: Logbook, watch: Watcher, signals: Signals) -> Finished | None:
     training = book.training
     for attempt in range(ROLLBACKS + 1):
         try:
-            for event in fit(training):
+            for event in transfer.events(training, book.prepared, watch):
                 book.event(event)
                 watch.event(event)
                 if isinstance(event, (Skipped, MicroBatchHalved)):
@@ -521,7 +610,8 @@ def roll_back(book: Logbook, error: NonFinite) -> None:
         raise error from None
     training.restore(state.tensors, state.meta["training"])
     training.skipped |= skipped
-    book.kept = None  # better weights than those of the state belong to epochs that are run again
+    book.kept = None  # better weights than those of the state belong to epochs that are run again,
+    book.waiting.clear()  # and so do the lines
     for name, size in state.meta["logs"].items():
         book.store.rewind(name, size)
     book.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
@@ -546,6 +636,7 @@ def plan(training: Training, prepared: Prepared, spec: ModelSpec, run: Run) -> d
         "size": None if prepared.preprocessing is None else prepared.preprocessing.shape,
         "model": spec.architecture,
         "parameters": sum(p.numel() for p in training.model.parameters()),
+        "transfer": transfer.in_words(training),
         "epochs": training.recipe.train.epochs,
         "epoch": training.epoch,
         "steps": training.steps_per_epoch,
