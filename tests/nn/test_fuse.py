@@ -56,7 +56,7 @@ def built(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 def away(plain: torch.Tensor, other: torch.Tensor) -> float:
     """Largest difference, as a share of the largest value."""
-    return float((plain - other).abs().max() / plain.abs().max())
+    return float((plain - other).abs().max()) / (float(plain.abs().max()) or 1.0)
 
 
 @pytest.mark.parametrize("name", families())

@@ -26,6 +26,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("evaluate", "evaluate", "measure a trained run on its test split or on another folder"),
             ("predict", "predict", "classify pictures with a trained run"),
             ("runs", "runs", "list and compare runs"),
+            ("bench", "bench", "latency and throughput of a net: eager, made ready, compiled, ONNX Runtime"),
         ),
     ),
     (

@@ -34,6 +34,8 @@ class Ready:
 
     model: nn.Module
     """A copy that shares the weights it does not change; the net itself if it cannot be copied or has hooks."""
+    own: bool
+    """Is it a copy, which stays in evaluation mode whatever happens to the net?"""
     form: str
     """as trained, channels_last or packed filters."""
     folded: int
@@ -50,6 +52,9 @@ class Ready:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Logits B K of pictures B C H W, without a graph for gradients."""
+        if self.own and self.threads == torch.get_num_threads():  # small nets feel every context
+            with torch.inference_mode():
+                return self.model(arranged(images, self.form))
         with runtime.threads(self.threads), evaluating(self.model), torch.inference_mode():
             return self.model(arranged(images, self.form))
 
@@ -102,6 +107,7 @@ def ready(model: nn.Module, images: torch.Tensor) -> Ready:
     threads = min((count for name, count in taken if name == form), key=lambda count: taken[form, count])
     return Ready(
         model=made[form],
+        own=True,
         form=form,
         folded=0 if form == PLAIN else folded,
         packed=sum(isinstance(module, PackedConv2d) for module in made[form].modules()),
@@ -175,7 +181,7 @@ def kept(model: nn.Module, images: torch.Tensor) -> Ready:
     if known is not None and known[0] == stamp:
         return known[1]
     fresh = ready(model, images)
-    if fresh.model is not model:  # or the value would keep its own key alive
+    if fresh.own:  # or the value would keep its own key alive
         _KEPT[model] = (stamp, fresh)
     return fresh
 
@@ -227,6 +233,7 @@ def _run(net: nn.Module, images: torch.Tensor, count: int) -> Callable[[], objec
 def _as_trained(model: nn.Module, note: str) -> Ready:
     return Ready(
         model=model,
+        own=False,
         form=PLAIN,
         folded=0,
         packed=0,

@@ -1,0 +1,113 @@
+"""`hubel bench NET`: latency and throughput in every form a net can be served in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from hubel.cli.console import note, out
+from hubel.cli.looking import watched, write
+
+if TYPE_CHECKING:
+    from hubel.verbs.bench import Latency
+
+
+def command(
+    net: Annotated[str, typer.Argument(help="a run, or the name of an architecture (with fresh weights)")],
+    batch: Annotated[int, typer.Option("--batch", "-b", min=1, help="largest batch: 1, 2, 4, … up to this")] = 16,
+    form: Annotated[
+        list[str] | None,
+        typer.Option("--form", "-f", help="eager, ready, compiled or onnx; can be repeated (all)", show_default=False),
+    ] = None,
+    shape: Annotated[str, typer.Option("--input", help="channels x height x width, for an architecture")] = "",
+    seconds: Annotated[float, typer.Option(min=0.01, help="to measure each form at each batch size")] = 1.0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="threads at most; all cores if not given")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    picture: Annotated[Path | None, typer.Option(help="draw latency and throughput into this SVG file")] = None,
+) -> None:
+    """Time a net at batch 1, 2, 4, …: as PyTorch runs it, as hubel predict runs it, compiled, and in ONNX Runtime.
+
+    hubel bench runs/photos-1
+    hubel bench resnet18 --batch 4 --form eager --form ready --threads 1
+    """
+    from hubel.cli.summary import parse_shape
+    from hubel.verbs import bench as verb
+
+    with watched() as watch:
+        found = verb.bench(
+            net, batches=verb.sizes_up_to(batch), forms=form or (), shape=parse_shape(shape), seconds=seconds,
+            device=device, threads=threads, watch=watch,
+        )  # fmt: skip
+    if as_json:
+        print(verb.as_json(found))
+    else:
+        print_table(found)
+    if picture:
+        write(verb.drawn(found), picture)
+
+
+def print_table(found: Latency) -> None:
+    """The machine, the forms and how far their logits are from eager's, then a line for each batch size and form."""
+    console = out()
+    here = found.environment
+    console.print(Text(f"{found.title}, input {'x'.join(map(str, found.shape))}", style="bold"))
+    console.print(
+        Text(
+            f"{found.parameters:,} parameters; {here['device_name']}, {here['cores']} cores; torch {here['torch']}, "
+            f"at most {here['threads']} thread{'' if here['threads'] == 1 else 's'}"
+        )
+    )
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    grid.add_column("form", no_wrap=True)
+    grid.add_column("made ready in", justify="right")
+    grid.add_column("logits differ by", justify="right")
+    grid.add_column("")
+    for form in found.forms:
+        if form.missing:
+            grid.add_row(Text(form.name), "", "", Text(form.missing, style="yellow"))
+            continue
+        differs = Text("" if form.name == "eager" else f"{form.difference:.1e}")
+        if not form.agrees:
+            differs = Text(f"{form.difference:.1e} (more than {form.allowed:.1e})", style="bold red")
+        ready = "" if form.name == "eager" else f"{form.setup_seconds:.1f} s"
+        grid.add_row(Text(form.name), ready, differs, Text(form.what))
+    console.print(grid)
+    console.print()
+    times = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    times.add_column("batch", justify="right")
+    times.add_column("form", no_wrap=True)
+    for title in ("median", "p10", "p90", "p99 ms", "images/s", "time/eager", "calls"):
+        times.add_column(title, justify="right", no_wrap=True)
+    last = 0
+    for each in found.timings:
+        best = each.median == min(other.median for other in found.timings if other.batch == each.batch)
+        times.add_row(
+            str(each.batch) if each.batch != last else "",
+            Text(each.form),
+            *(_ms(value) for value in (each.median, each.p10, each.p90, each.p99)),
+            f"{each.images_per_second:,.0f}" if each.images_per_second >= 10 else f"{each.images_per_second:.2g}",
+            "" if each.ratio != each.ratio else f"{each.ratio:.2f}",
+            str(each.calls),
+            style="green" if best else "",
+        )
+        last = each.batch
+    console.print(times)
+    if found.stopped:
+        note(found.stopped)
+    worst = max((form.allowed for form in found.forms if not form.missing), default=0.0)
+    note(f"tolerance of a logit {worst:.1e}; milliseconds a call, pictures in, logits out; green: fastest")
+
+
+def _ms(seconds: float) -> str:
+    """Three figures are enough.
+
+    >>> _ms(0.0123456), _ms(1.2345), _ms(0.0001234)
+    ('12.3', '1234', '0.123')
+    """
+    ms = 1e3 * seconds
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}" if ms >= 1 else f"{ms:.3f}"
