@@ -68,6 +68,8 @@ class TrainingReport:
     environment: Mapping[str, object] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
     """What -> seconds."""
+    energy: Sequence[str] = ()
+    """What the run took: the headline, then how it was measured and what is assumed."""
 
     data: Mapping[str, object] = field(default_factory=dict)
     """Facts about the data: source, pictures, sizes, modes, …"""

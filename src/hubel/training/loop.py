@@ -257,7 +257,8 @@ def gradient(run: Training, batch: Batch, before: list[torch.Tensor]) -> Generat
             losses = [backward(run, batch, part, last=part is parts[-1]) for part in parts]
             return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error) or size == 1:
+            # With common statistics all processes must take as many parts: one cannot halve them by itself.
+            if not out_of_memory(error) or size == 1 or (run.recipe.train.sync_bn and world() > 1):
                 raise
         run.optimiser.zero_grad(set_to_none=True)
         put_back(run, before)

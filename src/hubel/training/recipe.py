@@ -29,6 +29,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hubel.errors import UsageError, near
+from hubel.training.energy import GRID_INTENSITY
 
 # ---------------------------------------------------------------- kinds of values
 
@@ -260,6 +261,7 @@ class TrainSection(Section):
     compile: bool | None = Field(None, description="compile the net; if not said, where a trial shows that it pays")
     channels_last: bool = Field(True, description="memory format of pictures and filters (False for C H W)")
     threads: int | None = Field(None, ge=1, description="threads for computing; all cores if not given")
+    sync_bn: bool = Field(False, description="several processes: batch norm over the samples of all, not of each")
     on_nonfinite: Literal["stop", "skip", "rollback"] = Field(
         "stop", description="what to do when loss or gradient is not finite"
     )
@@ -271,10 +273,13 @@ class TrainSection(Section):
 
 
 class RunSection(Section):
-    """Where the run is written."""
+    """Where the run is written, and what is reckoned of it."""
 
     out: str = Field("runs", description="folder of runs")
     name: str | None = Field(None, description="name of the run; from the data if not given; a number is added")
+    grid_intensity: float = Field(
+        GRID_INTENSITY, ge=0, description="grams of CO2 for a kilowatt-hour of your electricity; the world's average"
+    )
 
 
 class Recipe(Section):

@@ -196,6 +196,7 @@ def report(
         command=str(environment.pop("command", "")),
         environment=environment,
         timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
+        energy=(summary["energy"]["sentence"], *summary["energy"]["notes"]),
         data={"source": manifest.source, "samples": len(manifest), **looks(prepared.scan)},
         splits={name: len(prepared.ids(name)) for name in NAMES},
         class_counts={

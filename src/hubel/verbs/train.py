@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,7 @@ from hubel.models import card, resolve
 from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.store import RunStore, SaveFailed
+from hubel.training.energy import Meter
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
@@ -45,6 +45,7 @@ from hubel.verbs.evaluate import conclude
 from hubel.verbs.pace import paced
 from hubel.verbs.prepare import Prepared, prepare
 from hubel.verbs.runs import Run, find
+from hubel.verbs.together import RankLog, agree, computing, of_all, processes, share_statistics
 from hubel.verbs.watching import SILENT, Watcher
 
 WEIGHTS, AUGMENT = 1, 3
@@ -89,7 +90,7 @@ def train(
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
     """
-    with processes(), _threads(settings):
+    with processes():
         watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
         if resume is not None:
             found = latest_unfinished(settings.get("out", "runs")) if str(resume) == "auto" else find(resume)
@@ -104,7 +105,8 @@ def train(
         if not recipe.data.data:
             raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
         check_names(recipe)
-        return begin(recipe, watch)
+        with computing(recipe):
+            return begin(recipe, watch)
 
 
 def check_names(recipe: Recipe) -> None:
@@ -137,6 +139,7 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     prepared = prepared_together(recipe, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
+    agree(prepared.recipe, model, batch_size(prepared.recipe, len(prepared.ids("train"))), watch)
     recipe = paced(prepared, model, watch, assemble)
     training = assemble(recipe, prepared, model)
     folder = [str(_create(recipe, prepared, training).folder)] if rank() == 0 else [""]
@@ -180,18 +183,20 @@ def go_on(folder: Path, watch: Watcher) -> Run:
     if store.exists("summary.json") and store.read_json("summary.json").get("status") == "finished":
         watch.remark(f"{folder} has finished already: nothing to resume")
         return Run(folder)
-    state = load_state(store)
-    for reason in state.skipped:
-        watch.remark(f"a damaged state was passed over: {reason}")
-    here = runtime.environment(runtime.pick_device(recipe.train.device))
-    for difference in differences(store.read_json("env.json"), here):
-        watch.remark(f"not the same bits as without the stop: {difference}")
-    prepared = prepared_together(recipe, watch, splits)
-    model, spec = build(prepared)
-    training = assemble(recipe, prepared, model)
-    training.restore(state.tensors, state.meta["training"])
-    watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
-    return follow(store, training, prepared, spec, watch, logs=state.meta["logs"])
+    with computing(recipe):
+        state = load_state(store)
+        for reason in state.skipped:
+            watch.remark(f"a damaged state was passed over: {reason}")
+        here = runtime.environment(runtime.pick_device(recipe.train.device))
+        for difference in differences(store.read_json("env.json"), here):
+            watch.remark(f"not the same bits as without the stop: {difference}")
+        prepared = prepared_together(recipe, watch, splits)
+        model, spec = build(prepared)
+        agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
+        training = assemble(recipe, prepared, model)
+        training.restore(state.tensors, state.meta["training"])
+        watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
+        return follow(store, training, prepared, spec, watch, state=state.meta)
 
 
 def prepared_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
@@ -346,21 +351,21 @@ def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.devic
     if not len(rows):
         return {}
     mine = rows[rank() :: world()]
+    share_statistics(model)
     reading = batches(
         prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=500, device=device,
         channels_last=prepared.recipe.train.channels_last,
     )  # fmt: skip
+    if not len(mine):  # fewer samples than processes: this one only listens
+        numbers = dict.fromkeys(("loss",) if prepared.manifest.regression else ("loss", "accuracy"), 0.0)
+        return {f"{name}_{key}": value for key, value in of_all(numbers, 0, device).items()}
     found = predict(model, reading, forward=in_precision(model, prepared.recipe, device))
     logits, labels = found.logits, found.labels
     if prepared.manifest.regression:
         numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
     else:
         numbers = {"loss": log_loss(logits, labels), "accuracy": top_k(logits, labels, 1)}
-    if world() > 1:
-        parts = torch.tensor([*(value * len(mine) for value in numbers.values()), len(mine)], device=device)
-        dist.all_reduce(parts)
-        numbers = dict(zip(numbers, (parts[:-1] / parts[-1]).tolist(), strict=True))
-    return {f"{name}_{key}": value for key, value in numbers.items()}
+    return {f"{name}_{key}": value for key, value in of_all(numbers, len(mine), device).items()}
 
 
 def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -424,13 +429,21 @@ class Logbook:
     """
 
     def __init__(
-        self, store: RunStore, training: Training, prepared: Prepared, spec: ModelSpec, watch: Watcher = SILENT
+        self,
+        store: RunStore,
+        training: Training,
+        prepared: Prepared,
+        spec: ModelSpec,
+        meter: Meter,
+        watch: Watcher = SILENT,
     ) -> None:
         self.store, self.training, self.prepared, self.spec = store, training, prepared, spec
         self.watch = watch
         self.waiting: list[tuple[str, str]] = []  # lines of logs that the disk has not taken yet
         self.trouble = False
         first = prepared.ids("train")[:16]
+        self.meter = meter
+        self.log = RankLog(store, training.device) if world() > 1 else None
         self.golden = golden_images(torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])))
         self.saved_at = time.perf_counter()
         self.cost = 0.0
@@ -439,6 +452,8 @@ class Logbook:
 
     def event(self, event: Event) -> None:
         """Log an event; save when it is time to."""
+        if self.log is not None:
+            self.log.event(event)
         if isinstance(event, StepDone):
             if event.step % self.every == 0:
                 self._line({"event": "step", "epoch": event.epoch + 1, "step": event.step, "loss": event.loss.item()})
@@ -467,7 +482,8 @@ class Logbook:
             self._weights("last", training.measured_model.state_dict(), training.history[-1])
         tensors, meta = training.state()
         logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl")}
-        save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished})
+        energy = self.meter.energy().to_dict()
+        save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished, "energy": energy})
         self.cost, self.saved_at = time.perf_counter() - started, time.perf_counter()
         if self.trouble:
             self.trouble = False
@@ -533,20 +549,31 @@ def follow(
     prepared: Prepared,
     spec: ModelSpec,
     watch: Watcher,
-    logs: Mapping[str, int] | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Run the loop to its end, logging and saving; then measure the best weights and write the report."""
+    """Run the loop to its end, logging and saving; then measure the best weights and write the report.
+
+    `state`: what was saved beside the tensors, when the run is resumed.
+    """
     run = Run(store.folder)
     if rank() > 0:
-        for _ in fit(training):
-            pass
+        log = RankLog(store, training.device)
+        for event in fit(training):
+            log.event(event)
         return run
     watch.training(plan(training, prepared, spec, run))
-    with store.lock(), Signals() as signals:
+    meter = Meter(
+        processor=str(runtime.environment()["device_name"]),
+        intensity=training.recipe.run.grid_intensity,
+        watch_gpus=training.device.type == "cuda",
+        processes=world(),
+        spent=(state or {}).get("energy"),
+    )
+    with store.lock(), Signals() as signals, meter:
         store.sweep()
-        for name, size in (logs or {}).items():
+        for name, size in (state or {}).get("logs", {}).items():
             store.rewind(name, size)
-        book = Logbook(store, training, prepared, spec, watch)
+        book = Logbook(store, training, prepared, spec, meter, watch)
         try:
             finished = pursue(book, watch, signals)
             book.save(finished=finished is not None)
@@ -572,6 +599,7 @@ def follow(
             "parameters": sum(p.numel() for p in training.model.parameters()),
             **transfer.learnt(training),
             "best": finite(training.best),
+            "energy": meter.energy().to_dict(),
         }
         conclude(store, prepared, summary)
     watch.done()
@@ -648,25 +676,3 @@ def plan(training: Training, prepared: Prepared, spec: ModelSpec, run: Run) -> d
         "processes": world(),
         "reasons": prepared.reasons,
     }
-
-
-@contextmanager
-def processes() -> Iterator[None]:
-    """Join the other processes when torchrun started us; alone otherwise."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
-        yield
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-@contextmanager
-def _threads(settings: Mapping[str, Any]) -> Iterator[None]:
-    wanted = settings.get("threads")
-    with runtime.threads(int(wanted) if wanted else None):
-        yield
