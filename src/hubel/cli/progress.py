@@ -61,11 +61,18 @@ class Showing(Watcher):
         what = f"{plan['classes']} classes" if plan["classes"] else "a number"
         count = f"{plan['train']:,} to train on, {plan['val']:,} to choose by, {plan['test']:,} to test"
         together = f" in {plan['processes']} processes" if plan["processes"] > 1 else ""
+        recipe = (
+            f"{plan['epochs']} epochs of {plan['steps']} steps, batch {plan['batch_size']}, "
+            f"{plan['optimizer']} at {plan['lr']:g}"
+        )
+        if plan.get("fits_head"):
+            recipe = f"a head fitted to what the frozen net sees, at up to {plan['epochs']} penalties"
+        start = (("from", plan["transfer"]),) if plan.get("transfer") else ()
         lines = (
             ("data", f"{plan['data']}: {what}{size}{colour}; {count}"),
             ("model", f"{plan['model']}, {plan['parameters']:,} parameters, on {plan['device']}{together}"),
-            ("recipe", f"{plan['epochs']} epochs of {plan['steps']} steps, batch {plan['batch_size']}, "
-                       f"{plan['optimizer']} at {plan['lr']:g}"),
+            *start,
+            ("recipe", recipe),
             ("run", plan["run"]),
         )  # fmt: skip
         for title, text in lines:
@@ -109,7 +116,7 @@ class Showing(Watcher):
             parts.append(f"val loss {row['val_loss']:.4f}")
         if "val_accuracy" in row:
             parts.append(f"accuracy {row['val_accuracy']:.2%}")
-        parts.append(f"{row['images_per_second']:,.0f} images/s")
+        parts.append(f"penalty {row['penalty']:g}" if "penalty" in row else f"{row['images_per_second']:,.0f} images/s")
         text = Text("  ".join(parts))
         return text.append(" best", style="green") if event.best else text
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -88,6 +89,9 @@ class TrainingReport:
     mistake_images: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Sample id -> uint8 image, for the evaluation's worst mistakes."""
 
+    transfer: Mapping[str, Any] = field(default_factory=dict)
+    """What a run from a trained net took over, how alike the data are, what learnt (the facts of transfer.json)."""
+
     model: str = ""
     layers: Sequence[LayerRow] = ()
     parameters: int | None = None
@@ -144,7 +148,9 @@ def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, st
     if "training" in report.timing:
         found.append(("training time", duration(report.timing["training"]), plural(len(report.history), "epoch")))
     if parameters is not None:
-        found.append(("parameters", f"{parameters:,}", report.model))
+        learns = report.transfer.get("learns")
+        note = report.model if learns is None else f"{report.model}; {learns:,} learn"
+        found.append(("parameters", f"{parameters:,}", note))
     return found
 
 

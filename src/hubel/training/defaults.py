@@ -31,10 +31,14 @@ class Facts:
     """Channels of what the net sees; features for points."""
     accelerator: bool
     """Is there a GPU?"""
+    reused: bool = False
+    """Does the run start from a trained net?"""
 
 
 # A rule of thumb, not yet measured beyond the digits: samples a run sees in all, and the bounds on epochs around it.
 SEEN = 400_000
+TWICE_SEEN = 2_000
+"""Training samples below which a frozen net looks at mirror images too."""
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 # Up to this side, in pixels, a trained net looks at every picture six times.
 MANY_VIEWS = 64
@@ -61,6 +65,10 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         chosen[setting], reasons[setting] = value, reason
         return value
 
+    if facts.reused:
+        for setting, value, reason in _reused(recipe, facts):
+            choose(setting, flatten(recipe)[setting], value, reason)
+        recipe = recipe.change(**chosen)
     preset = recipe.train.preset or "fast"
     given = flatten(recipe)
     from_preset, why = (
@@ -100,7 +108,34 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
     augment = choose("augment", recipe.augment.augment, *_augment(facts, erase))
     choose("views", recipe.augment.views, *_views(facts, augment))
+    if facts.reused:
+        choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
+    else:
+        choose("layer_decay", recipe.optimizer.layer_decay, 1.0, "every layer starts from nothing")
     return recipe.change(**chosen), reasons
+
+
+def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
+    """Settings of a run that starts from a trained net: a gentler rule, a lower rate, fewer epochs."""
+    size = recipe.train.batch_size or _batch_size(facts.samples)[0]
+    batch = facts.samples if size == "full" else int(size)
+    rule = recipe.optimizer.optimizer or "adamw"
+    low = round(_rate(rule, batch)[0] / 3, 7)
+    epochs = min(20, max(3, round(SEEN / 4 / max(facts.samples, 1))))
+    return [
+        ("optimizer", rule, "gentle with weights that are good already"),
+        ("lr", low, "a third of the usual rate, so that what was learnt is not lost"),
+        ("epochs", epochs, "a trained net starts near its goal"),
+        ("schedule", "one-cycle", "warms up, then anneals to nought by the last epoch"),
+        ("head", "linear", "fitted to its optimum in seconds"),
+    ]
+
+
+def _feature_views(facts: Facts, augment: tuple[str, ...]) -> tuple[int, str]:
+    mirrored = any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in augment)
+    if mirrored and facts.samples < TWICE_SEEN:
+        return 2, "few pictures: their mirror images double them"
+    return 1, "each picture passes through the frozen net once"
 
 
 def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:

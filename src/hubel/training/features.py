@@ -36,7 +36,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find
+from hubel.nn.taps import find, record
 from hubel.store import RunStore, SaveFailed, opened
 
 BATCH = 128
@@ -190,13 +190,28 @@ def head_inputs(
     try:
         with evaluating(model), torch.inference_mode():
             for batch in images:
-                half = torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
+                half = (
+                    torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
+                )
                 with half:
                     model(batch)
                 # A clone made outside of inference mode is an ordinary tensor, with which one can train.
                 yield seen.pop()
     finally:
         handle.remove()
+
+
+def stage_features(model: nn.Module, images: Iterator[torch.Tensor], stages: Sequence[str]) -> dict[str, torch.Tensor]:
+    """What each of the modules `stages` puts out, maps and sequences averaged: N F each, from one pass."""
+    found: dict[str, list[torch.Tensor]] = {stage: [] for stage in stages}
+    with evaluating(model), torch.no_grad(), record(model, *stages, copy=True) as seen:
+        for batch in images:
+            model(batch)
+            for stage in stages:
+                output = seen[stage].float()
+                pooled = output.mean(dim=(2, 3)) if output.dim() == 4 else output
+                found[stage].append((pooled.mean(dim=1) if pooled.dim() == 3 else pooled.flatten(1)).cpu())
+    return {stage: torch.cat(parts) for stage, parts in found.items() if parts}
 
 
 def head_scale(model: nn.Module, images: torch.Tensor) -> float | None:
@@ -294,7 +309,9 @@ def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
 
 def _make_room(need: int) -> None:
     limit = float(os.environ.get("HUBEL_CACHE_GB", CACHE_GB)) * 2**30
-    files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder().glob("*.safetensors")), key=lambda f: f[0])
+    files = sorted(
+        ((f.stat().st_mtime, f.stat().st_size, f) for f in folder().glob("*.safetensors")), key=lambda f: f[0]
+    )
     total = sum(size for _, size, _ in files) + need
     for _, size, file in files:
         if total <= limit:

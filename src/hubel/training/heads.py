@@ -220,13 +220,14 @@ def fit_hidden(
     penalty: float,
     scale: float,
     run: Training,
-    epochs: int = 30,
+    updates: int = 2_000,
     batch: int = 128,
     rate: float = 0.003,
 ) -> dict[str, torch.Tensor]:
-    """The state of a head with a hidden layer, trained by AdamW with decay `penalty` on a rate that falls as a cosine.
+    """The state of a head with a hidden layer, trained by AdamW with decay `penalty`; its rate falls as a cosine.
 
-    Weights and order are functions of the seed and of the number of the trial.
+    Twenty epochs, or as many as make so many `updates`. Weights and order are functions of the seed and of the number
+    of the trial.
     """
     words = (run.recipe.train.seed, HIDDEN, run.epoch)
     with runtime.seeded(*words):
@@ -239,6 +240,7 @@ def fit_hidden(
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=penalty)
     order = runtime.generator(*words, 1)
     steps = max(1, len(inputs) // batch)
+    epochs = max(20, updates // steps)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * steps)
     for _ in range(epochs):
         shuffled = torch.randperm(len(inputs), generator=order)

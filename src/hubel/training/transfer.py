@@ -1,7 +1,7 @@
 """How much of a transferred net learns again: chosen from the data's size and likeness, and carried out epoch by epoch.
 
-The recipes of the textbooks (Yosinski et al., arXiv:1411.1792; Kornblith et al., arXiv:1805.08974), with what they leave
-to the reader's judgement, "small" and "similar", as numbers:
+The recipes of the textbooks (Yosinski et al., arXiv:1411.1792; Kornblith et al., arXiv:1805.08974), with what they
+leave to the reader's judgement, "small" and "similar", as numbers:
 
                      similar                              different
     few samples      new head on the last stage           new head on an earlier stage
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,8 @@ from hubel.training.optimisers import depths
 
 FEW, SOME = 1_000, 10_000
 """Training samples below which only the head learns, and below which the early stages stay as they are."""
-STUDIED = 1_000
+NORMS = nn.modules.batchnorm._BatchNorm
+STUDIED = 500
 """Training samples, and validation samples, that the probes are fitted and measured on at most."""
 
 
@@ -68,6 +69,9 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int) -> Plan:
     >>> choose(50_000, [early, late], 200).unfreeze
     'all'
     """
+    if not probes:
+        plan = choose(samples, [Probe(stage="the last stage", accuracy=1.0)], measured_on)
+        return replace(plan, reason=plan.reason.partition(",")[0] + "; how alike the data are could not be measured")
     best, last = max(probes, key=lambda probe: probe.accuracy), probes[-1]
     noise = math.sqrt(max(best.accuracy * (1 - best.accuracy), 0.01) / max(1, measured_on))
     similar = best.accuracy - last.accuracy <= noise
@@ -88,9 +92,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int) -> Plan:
     if samples < SOME:
         size, what = f"{samples:,} samples", "the last stage" if similar else "the later half"
         reason = f"{size}, and {alike}: {what} learns too, at a low rate"
-        return Plan(
-            unfreeze="last" if similar else "half", cut=None, layer_decay=0.5, reason=reason, similar=similar
-        )
+        return Plan(unfreeze="last" if similar else "half", cut=None, layer_decay=0.5, reason=reason, similar=similar)
     how = "lower rates further from the head" if similar else "one rate for all stages"
     reason = f"many samples ({samples:,}), and {alike}: everything learns, {how}"
     return Plan(unfreeze="all", cut=None, layer_decay=0.5 if similar else 1.0, reason=reason, similar=similar)
@@ -114,14 +116,17 @@ def thawed(unfreeze: str | int, epoch: int, stages: int) -> int:
 def freeze(model: nn.Module, learning: int) -> None:
     """Let the head and the last `learning` stages learn, and put the rest to sleep.
 
-    What sleeps has no gradient and is in evaluation mode: the statistics of its batch norms stay, its drop-out is off.
-    Call it after `model.train()`.
+    What sleeps has no gradient and is in evaluation mode: its drop-out is off. Batch norms keep the statistics they
+    came with, also where their scale and shift learn: the head was fitted to what they let through, and few pictures
+    give poor statistics. Call it after `model.train()`.
 
     >>> from hubel.models import create_model
     >>> net = create_model("resnet18", num_classes=2).train()
     >>> freeze(net, 1)
-    >>> net.fc.weight.requires_grad, net.layer4[0].bn1.training, net.layer3[0].bn1.training, net.conv1.weight.requires_grad
-    (True, True, False, False)
+    >>> net.fc.weight.requires_grad, net.layer4[0].conv1.weight.requires_grad, net.layer3[0].conv1.weight.requires_grad
+    (True, True, False)
+    >>> net.layer4.training, net.layer3.training, net.layer4[0].bn1.training
+    (True, False, False)
     """
     far = depths(model)
     for name, parameter in model.named_parameters():
@@ -129,7 +134,7 @@ def freeze(model: nn.Module, learning: int) -> None:
     names = [name for name, _ in model.named_modules() if name]
     far = depths(model, names)
     for name, module in model.named_modules():
-        if name and far[name] > learning:
+        if name and (far[name] > learning or isinstance(module, NORMS)):
             module.training = False
 
 

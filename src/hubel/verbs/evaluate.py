@@ -211,6 +211,7 @@ def report(
         contact_sheet=[images[row] for row in shown] if pictures else (),
         contact_labels=manifest.labels[shown].tolist() if pictures and not manifest.regression else (),
         mistake_images={row: images[row] for row in wrong} if pictures else {},
+        transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
         model=str(prepared.recipe.model.model),
         layers=layers(classifier),
         parameters=summary["parameters"],
@@ -219,6 +220,7 @@ def report(
 
 STOPPED = {
     "epochs": "All epochs of the recipe were done.",
+    "optimum": "A weaker penalty of the head made the validation result no better.",
     "time": "The time allowed was used up.",
     "target": "The target accuracy was reached on the validation split.",
     "patience": "The validation result had not improved for as long as the recipe waits.",

@@ -91,12 +91,13 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     if len(train) < 2:
         raise DataError(f"at least two training samples are needed, got {len(train)}", hint="add pictures")
     if preprocessing is not None:
+        given = recipe.data.mean, recipe.data.std
         if recipe.model.pretrained:  # published weights expect the scale of their own training
             expected = published(recipe.model.model or "")
             mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
         else:
             mean, std = channel_statistics(decoded, train)
-        preprocessing = preprocessing.with_statistics(mean, std)
+        preprocessing = preprocessing.with_statistics(given[0] or mean, given[1] or std)
         size = (preprocessing.height, preprocessing.width)
         recipe = recipe.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
@@ -108,6 +109,7 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
         side=0 if preprocessing is None else min(preprocessing.height, preprocessing.width),
         channels=decoded.images.shape[1],
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
+        reused=recipe.transfer.from_ is not None,
     )
     recipe, chosen = complete(recipe, facts)
     return Prepared(
@@ -124,7 +126,10 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
 def geometry(recipe: Recipe, listed: Manifest, reasons: dict[str, str]) -> Preprocessing:
     """Size, channels and fit as the recipe says, else from the pictures, else what the model needs at least."""
     part = recipe.data
-    found = choose_preprocessing(listed, img_size=part.img_size, channels=part.in_chans, fit=part.fit or "auto")
+    found = choose_preprocessing(
+        listed, img_size=part.img_size, channels=part.in_chans, fit=part.fit or "auto",
+        interpolation=part.interpolation or "bilinear",
+    )  # fmt: skip
     if part.img_size is None and recipe.model.pretrained:
         side = published(recipe.model.model or "").size
         found = replace(found, height=side, width=side)

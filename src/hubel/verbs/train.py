@@ -665,6 +665,7 @@ def plan(training: Training, prepared: Prepared, spec: ModelSpec, run: Run) -> d
         "model": spec.architecture,
         "parameters": sum(p.numel() for p in training.model.parameters()),
         "transfer": transfer.in_words(training),
+        "fits_head": transfer.only_head(prepared, training.model),
         "epochs": training.recipe.train.epochs,
         "epoch": training.epoch,
         "steps": training.steps_per_epoch,
