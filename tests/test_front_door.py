@@ -36,3 +36,18 @@ print(seen, threading.active_count())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[] 1"
+
+
+@pytest.mark.parametrize("words", [["models"], ["model", "resnet18"], ["components"], ["components", "gelu"]])
+def test_looking_things_up_loads_no_torch(words: list[str]) -> None:
+    code = f"""
+import sys
+from hubel.cli import main
+try:
+    main({words!r})
+finally:
+    assert not {{"torch", "numpy", "sklearn"}} & set(sys.modules), "a heavy module was loaded"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import re
 import threading
 import zipfile
 from dataclasses import replace
@@ -120,6 +121,30 @@ def test_weights_fit_by_name_by_order_and_with_another_stem(tmp_path: Path) -> N
     assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), theirs.parameters(), strict=True))
     with pytest.raises(ArtefactError, match="none of the 1 tensors fits the net: it has for example"):
         fit_weights(fresh, {"x": torch.ones(1)})
+
+
+def test_the_published_densenets_fit_under_the_names_of_their_time(tmp_path: Path) -> None:
+    """They are bare pickles of 2017: norm.1 was still a legal name, and batch norms counted no batches."""
+    torch.manual_seed(1)
+    source = create_model("densenet121", num_classes=1000)
+    old = re.compile(r"(denselayer\d+\.(?:norm|conv))([12])\.")
+    state = {
+        old.sub(r"\1.\2.", name): value
+        for name, value in source.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.running_mean" in state
+    assert len(state) == 606, "as many as in densenet121-a639ec97.pth"
+    torch.save(state, tmp_path / "densenet121.pth", _use_new_zipfile_serialization=False)
+
+    net = create_model("densenet121", num_classes=1000).eval()
+    fit = fit_weights(net, read_foreign(tmp_path / "densenet121.pth", legacy=True).tensors)
+    assert fit.complete
+    assert not fit.unexpected
+    assert not fit.by_order
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(net(image), source.eval()(image))
 
 
 def test_an_imported_run_is_a_classifier_with_the_head_of_the_file(tmp_path: Path) -> None:

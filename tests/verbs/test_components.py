@@ -9,10 +9,16 @@ import pytest
 
 from hubel.errors import UnknownName, UsageError
 from hubel.verbs.components import PICTURES, REGISTRIES, check_picture, component, components, picture
+from hubel.verbs.parts import KINDS, listed
 
 
 def test_the_listing_holds_every_part_of_every_registry() -> None:
     assert [(p.kind, p.name) for p in components()] == [(k, n) for k, registry in REGISTRIES.items() for n in registry]
+
+
+def test_the_list_that_needs_no_torch_says_the_same() -> None:
+    assert listed() == components(), "python benchmarks/parts_index.py writes it anew"
+    assert tuple(REGISTRIES) == KINDS
 
 
 def test_every_part_has_title_formula_and_source() -> None:

@@ -6,15 +6,13 @@ import dataclasses
 import json
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hubel.cli.console import note, out
 from hubel.errors import UsageError
-
-if TYPE_CHECKING:
-    from hubel.verbs.components import Part
+from hubel.verbs.parts import KINDS, Part, choose, find, listed
 
 
 def command(
@@ -24,18 +22,17 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="all that is known, as JSON")] = False,
 ) -> None:
     """List layers, blocks, activations, losses, optimisers, schedules, initialisations and augmentations."""
-    from hubel.verbs import components as verb
-
-    kinds = verb.REGISTRIES
     if picture is not None:
+        from hubel.verbs import components as verb
+
         if what not in verb.PICTURES:
             raise UsageError(f"--picture needs a kind, got {what!r}", hint=f"one of: {', '.join(verb.PICTURES)}")
         verb.check_picture(what, picture.name)
         picture.write_bytes(verb.picture(what).data)
         note(f"wrote {picture}")
         return
-    single = bool(what) and what not in kinds
-    parts = verb.component(what) if single else verb.components(match, kind=what)
+    single = bool(what) and what not in KINDS
+    parts = find(listed(), what) if single else choose(listed(), match, kind=what)
     if as_json:
         out().print(json.dumps([dataclasses.asdict(part) for part in parts], indent=1), markup=False)
     elif single:
@@ -44,7 +41,11 @@ def command(
         out().print("\n".join(_line(part) for part in parts), markup=False, soft_wrap=True)
         note(f"{len(parts)} parts; one of them in full: hubel components NAME")
     else:
-        out().print("\n".join(_summary(kind, list(kinds[kind])) for kind in kinds), markup=False, soft_wrap=True)
+        out().print(
+            "\n".join(_summary(kind, [part.name for part in choose(parts, kind=kind)]) for kind in KINDS),
+            markup=False,
+            soft_wrap=True,
+        )
         note("more: hubel components KIND, or hubel components NAME")
 
 
@@ -57,8 +58,7 @@ def _summary(kind: str, names: list[str]) -> str:
 def _line(part: Part) -> str:
     """80 columns: name, formula.
 
-    >>> from hubel.verbs.components import component
-    >>> _line(component("gelu")[0])
+    >>> _line(find(listed(), "gelu")[0])
     'gelu               x Φ(x)'
     """
     line = f"{part.name:<18} {part.formula}"

@@ -1,11 +1,12 @@
-"""What parts there are: layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations."""
+"""What parts there are: layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations.
+
+Read from the registries themselves, with those that a user has added; `hubel.verbs.parts` has the list without them.
+"""
 
 from __future__ import annotations
 
-import fnmatch
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from hubel.registry import Component, Registry
 from hubel.runtime import seeded
 from hubel.training.optimisers import OPTIMISERS, Optimiser, build_optimiser
 from hubel.training.schedules import SCHEDULES
+from hubel.verbs.parts import Part, choose, find
 from hubel.verbs.plot import activations, losses, schedules
 
 __all__ = ["PICTURES", "Part", "component", "components", "picture"]
@@ -46,26 +48,9 @@ _SETTING = {
     "losses": "--loss {}",
     "optimisers": "--optimizer {}",
     "schedules": "--schedule {}",
+    "initialisations": "--initialise {}",
     "augmentations": "--augment {}",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part, in words."""
-
-    kind: str
-    """A key of REGISTRIES: "activations"."""
-    name: str
-    title: str
-    formula: str
-    source: str
-    note: str
-    options: str
-    """Its settings with their usual values: "negative_slope=0.01"."""
-    used: str
-    """How a recipe asks for it; "" if it cannot."""
-    rows: tuple[str, ...]
 
 
 def components(pattern: str = "*", *, kind: str = "") -> tuple[Part, ...]:
@@ -76,9 +61,7 @@ def components(pattern: str = "*", *, kind: str = "") -> tuple[Part, ...]:
     >>> [part.name for part in components("*elu", kind="activations")][:3]
     ['relu', 'leaky-relu', 'prelu']
     """
-    if kind and kind not in REGISTRIES:
-        raise unknown("kind of component", kind, REGISTRIES, listing="hubel components")
-    return tuple(part for part in _all() if kind in ("", part.kind) and fnmatch.fnmatchcase(part.name, pattern))
+    return choose(_all(), pattern, kind=kind)
 
 
 def component(name: str) -> tuple[Part, ...]:
@@ -87,10 +70,7 @@ def component(name: str) -> tuple[Part, ...]:
     >>> print(component("gelu")[0].formula)
     x Φ(x)
     """
-    found = components(name)
-    if not found:
-        raise unknown("component", name, {part.name for part in _all()}, listing="hubel components")
-    return found
+    return find(_all(), name)
 
 
 def _all() -> Iterator[Part]:
@@ -160,6 +140,8 @@ def _optimisers() -> Figure:
     """Sixty steps of each down a long valley, (x² + 20 y²) / 2, from (−4, 1)."""
     drawings: dict[str, list[Line]] = {}
     for name in OPTIMISERS:
+        if name == "muon-sphere":  # it moves along a sphere only, and the valley has none
+            continue
         place = nn.Parameter(torch.tensor([[-4.0, 1.0]]))
         holder = nn.ParameterList([place])
         rates = {"gd": 0.08, "sgd": 0.08, "momentum": 0.02, "nesterov": 0.02, "rmsprop": 0.1, "adam": 0.3, "adamw": 0.3,
