@@ -1,6 +1,6 @@
 """Batch norm whose statistics are those of all processes that train together, on any device.
 
-torch.nn.SyncBatchNorm does the same on GPUs only. Here the sums go through `all_reduce`, forward and backward, so the
+torch.nn.SyncBatchNorm does the same on GPUs only. Here sums are exchanged, forward and backward, so the
 gradient is that of one process with the whole batch. Variance is summed about the common mean (two exchanges), because
 E[x²] − E[x]² loses its digits in float32.
 
@@ -9,10 +9,11 @@ Peng et al., MegDet, arXiv:1711.07240, section 3.2 (cross-GPU batch normalisatio
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 __all__ = ["synchronised"]
@@ -31,6 +32,27 @@ def synchronised(model: nn.Module) -> int:
     for norm in norms:
         norm.__class__ = _together(type(norm))
     return len(norms)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: Any, part: torch.Tensor) -> torch.Tensor:
+        whole = part.clone()
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        whole = gradients[0].contiguous().clone()
+        dist.all_reduce(whole)
+        return whole
+
+
+def _summed(part: torch.Tensor) -> torch.Tensor:
+    summed: torch.Tensor = _Sum.apply(part)  # type: ignore[no-untyped-call]
+    return summed
 
 
 _MADE: dict[type[_BatchNorm], type[_BatchNorm]] = {}
@@ -57,12 +79,12 @@ class _Together(_BatchNorm):
         over = [0, *range(2, images.dim())]
         numbers = images.float()
         count = numbers.new_tensor([numbers.numel() / numbers.shape[1]])
-        sums = all_reduce(torch.cat([numbers.sum(over), count]))  # type: ignore[no-untyped-call]
+        sums = _summed(torch.cat([numbers.sum(over), count]))
         total = sums[-1].detach()
         shape = (1, -1, *[1] * (images.dim() - 2))
         mean = sums[:-1] / total  # C
         centred = numbers - mean.view(shape)
-        variance = all_reduce(centred.square().sum(over)) / total  # type: ignore[no-untyped-call]
+        variance = _summed(centred.square().sum(over)) / total
         self._remember(mean.detach(), variance.detach(), float(total))
         scale = (variance + self.eps).rsqrt()
         if self.weight is not None:

@@ -1,4 +1,4 @@
-"""The energy of a run and its carbon dioxide: measured where the machine has a meter, else estimated, and it says which.
+"""The energy of a run and its carbon dioxide: measured where the machine has a meter, else an open estimate.
 
 Meters: the energy counters of Intel and AMD processors, which Linux shows below /sys/class/powercap (often readable for
 the administrator only), and the power that nvidia-smi reports. Without one, the processor's share is its time in use

@@ -1,0 +1,92 @@
+"""Threads by measurement, and memory that is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from hubel import runtime
+
+
+def test_cores_are_those_this_process_may_use() -> None:
+    physical, logical = runtime.cores()
+    assert 1 <= physical <= logical == len(os.sched_getaffinity(0))
+
+
+def test_two_cores_leave_nothing_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "cores", lambda: (1, 2))
+    assert runtime.fastest_threads(tmp_path / "threads.json") is None
+    assert not (tmp_path / "threads.json").exists()
+
+
+def test_the_fastest_number_is_measured_once_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+
+    def seconds(candidates: list[int]) -> dict[int, float]:
+        asked.append(list(candidates))
+        return {8: 2.0, 4: 1.0}
+
+    monkeypatch.setattr(runtime, "cores", lambda: (4, 8))
+    monkeypatch.setattr(runtime, "step_seconds", seconds)
+    cache = tmp_path / "deep" / "threads.json"
+    assert runtime.fastest_threads(cache) == 4
+    assert runtime.fastest_threads(cache) == 4
+    assert asked == [[8, 4]]
+    (kept,) = json.loads(cache.read_text())
+    assert torch.__version__ in kept
+    for damaged in ("", "[1]", json.dumps({kept: 77})):
+        cache.write_text(damaged)
+        assert runtime.fastest_threads(cache) == 4
+    assert len(asked) == 4
+
+
+def test_between_equals_more_threads_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "cores", lambda: (4, 8))
+    monkeypatch.setattr(runtime, "step_seconds", lambda candidates: {8: 1.02, 4: 1.0})
+    assert runtime.fastest_threads() == 8
+
+
+def test_the_measurement_leaves_threads_and_random_numbers_as_they_were() -> None:
+    torch.manual_seed(3)
+    expected, before = torch.rand(3), torch.get_num_threads()
+    torch.manual_seed(3)
+    found = runtime.step_seconds([1, 2], budget=0.01)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == before
+    assert set(found) == {1, 2}
+    assert all(0 < seconds < 60 for seconds in found.values())
+
+
+PAGES = """
+import resource, sys, torch
+from hubel import runtime
+if sys.argv[1] == "keep" and not runtime.keep_memory():
+    print(-1)
+    sys.exit()
+torch.set_num_threads(1)
+for _ in range(10):  # until the heap has found its shape
+    torch.empty(12 << 20).fill_(0)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.empty(12 << 20).fill_(0)  # 48 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_kept_memory_is_not_mapped_again() -> None:
+    faults = {
+        way: int(subprocess.run([sys.executable, "-c", PAGES, way], capture_output=True, text=True, check=True).stdout)
+        for way in ("keep", "leave")
+    }
+    if faults["keep"] < 0:
+        pytest.skip("not glibc")
+    pages = (48 << 20) // resource.getpagesize()
+    assert faults["keep"] < pages
+    assert faults["leave"] > 5 * pages

@@ -1,0 +1,78 @@
+"""Two processes that train one net: with common statistics they make the net that one process makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import hubel
+
+SETTINGS = {
+    "model": "quicknet", "model_options": {"width": 0.15}, "epochs": 2, "limit": 320, "batch_size": 64, "device": "cpu",
+    "threads": 1, "optimizer": "sgd", "lr": 0.05, "augment": "none",
+}  # fmt: skip
+
+
+def torchrun(out: Path, processes: int, **settings: object) -> subprocess.CompletedProcess[str]:
+    """hubel.train in several processes, as torchrun starts them."""
+    script = out / "script.py"
+    out.mkdir()
+    arguments = {**SETTINGS, "out": str(out), **settings}
+    script.write_text(f"import hubel\nhubel.train('digits', **{arguments!r})\n")
+    return subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", str(script)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def weights(out: Path) -> dict[str, np.ndarray]:
+    return load_file(out / "digits-1" / "weights" / "last.safetensors")
+
+
+def apart(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> float:
+    return max(float(np.abs(one[name] - two[name]).max()) for name in one if one[name].dtype.kind == "f")
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "two"
+    done = torchrun(out, 2, sync_bn=True)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return out
+
+
+def test_two_processes_with_common_statistics_make_the_net_that_one_makes(together: Path, tmp_path: Path) -> None:
+    hubel.train("digits", **SETTINGS, out=str(tmp_path / "one"))
+    assert apart(weights(tmp_path / "one"), weights(together)) < 1e-5
+
+
+def test_with_statistics_of_their_own_they_make_another(together: Path, tmp_path: Path) -> None:
+    done = torchrun(tmp_path / "own", 2)
+    assert done.returncode == 0, done.stderr
+    assert apart(weights(tmp_path / "own"), weights(together)) > 1e-3
+
+
+def test_each_process_has_a_log(together: Path) -> None:
+    for rank in (0, 1):
+        lines = (together / "digits-1" / "logs" / f"rank-{rank}.jsonl").read_text().splitlines()
+        events = [json.loads(line) for line in lines]
+        assert [event["event"] for event in events] == ["start", "epoch", "epoch", "finished"]
+        assert (events[0]["rank"], events[0]["processes"]) == (rank, 2)
+        assert events[1]["own_images_per_second"] > 0
+    assert any("2 processes" in note for note in hubel.Run(together / "digits-1").summary["energy"]["notes"])
+
+
+@pytest.mark.slow
+def test_a_batch_that_cannot_be_shared_out_is_refused_with_one_that_can(tmp_path: Path) -> None:
+    done = torchrun(tmp_path / "odd", 2, sync_bn=True, batch_size=63)
+    assert done.returncode != 0
+    assert "a batch of 63 cannot be shared out" in done.stderr
+    assert "--batch-size 62" in done.stderr
