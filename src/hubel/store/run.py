@@ -43,6 +43,7 @@ class RunStore:
         self.folder = Path(folder)
         self.ops = ops or FileOps()
         self._mended: set[str] = set()
+        self._doubtful: set[str] = set()
 
     @classmethod
     def create(cls, parent: str | Path, name: str, ops: FileOps | None = None) -> RunStore:
@@ -165,14 +166,23 @@ class RunStore:
             explain(error, path)
 
     def mark(self, rel: str) -> int:
-        """Bring a log to the disk; its length in bytes, to be kept in a checkpoint for `rewind`."""
+        """Bring a log to the disk; its length in bytes, to be kept in a checkpoint for `rewind`.
+
+        After a mark that failed the next one writes the whole log anew: the kernel may have forgotten its pages, and
+        would call a second fsync a success.
+        """
         path = self.path(rel)
         if not path.exists():
             return 0
+        if rel in self._doubtful:
+            self.write_bytes(rel, self.read_bytes(rel))
+            self._doubtful.remove(rel)
         try:
             descriptor = self.ops.append(path)
             try:
+                self._doubtful.add(rel)
                 self.ops.fsync(descriptor)
+                self._doubtful.remove(rel)
                 return os.fstat(descriptor).st_size
             finally:
                 self.ops.close(descriptor)

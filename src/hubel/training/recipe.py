@@ -110,6 +110,13 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
+def _probes(value: tuple[str, ...]) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(_ALIASES.get(word.replace("-", "_"), word.replace("-", "_")) for word in value))
+    if not named or not set(named) <= {"lr", "batch_size"}:
+        raise ValueError("must be lr, batch_size or lr,batch_size")
+    return named
+
+
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
@@ -117,6 +124,7 @@ Unfreeze = Annotated[int | str, BeforeValidator(_stages)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Probes = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_probes)]
 
 
 class Section(BaseModel):
@@ -249,6 +257,7 @@ class TrainSection(Section):
     preset: Literal["fast", "accurate", "tiny", "paper"] | None = Field(
         None, description="settings under one word; fast if not given; paper: as the net's own paper says"
     )
+    probe: Probes | None = Field(None, description="measure before training: lr, batch_size or both, comma-separated")
     epochs: int | None = Field(None, ge=1, description="passes over the training data")
     batch_size: int | Literal["full"] | None = Field(None, description="samples a step; 'full' for all of them")
     micro_batch: int | None = Field(None, ge=1, description="samples at once; a step sums over several to save memory")

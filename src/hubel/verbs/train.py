@@ -36,7 +36,7 @@ from hubel.training.energy import Meter
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
-from hubel.training.recipe import Recipe, compose, read_environment, read_file, to_yaml
+from hubel.training.recipe import Recipe, compose, flatten, read_environment, read_file, to_yaml
 from hubel.training.resume import Signals, differences, latest_unfinished
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
@@ -44,6 +44,7 @@ from hubel.verbs import transfer
 from hubel.verbs.evaluate import conclude
 from hubel.verbs.pace import paced
 from hubel.verbs.prepare import Prepared, prepare
+from hubel.verbs.probing import probed
 from hubel.verbs.runs import Run, find
 from hubel.verbs.together import RankLog, agree, computing, of_all, processes, share_statistics
 from hubel.verbs.watching import SILENT, Watcher
@@ -111,6 +112,11 @@ def train(
 
 def check_names(recipe: Recipe) -> None:
     """Raise UsageError for a name that no registry holds: before any picture is read, not after."""
+    for setting in recipe.train.probe or ():
+        given = flatten(recipe)[setting]
+        if given is not None:
+            flag = f"--{setting.replace('_', '-')}"
+            raise UsageError(f"{setting} is given ({given}) and to be probed", hint=f"leave out {flag} or --probe")
     name = recipe.model.model
     if name is not None and not name.startswith("timm/") and not name.endswith((".yaml", ".yml")):
         card(name)
@@ -139,6 +145,7 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     prepared = prepared_together(recipe, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
+    prepared = probed(prepared, model, watch, assemble)
     agree(prepared.recipe, model, batch_size(prepared.recipe, len(prepared.ids("train"))), watch)
     recipe = paced(prepared, model, watch, assemble)
     training = assemble(recipe, prepared, model)
@@ -167,6 +174,7 @@ def begin_from(recipe: Recipe, watch: Watcher) -> Run:
         spent = transfer.warm(
             assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model), prepared, facts, watch
         )
+        prepared = probed(prepared, model, watch, assemble)
         recipe = paced(prepared, model, watch, assemble)
         training = assemble(recipe, prepared, model)
         training.seconds = spent
