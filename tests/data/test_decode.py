@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import hubel.data.decode as module
+import hubel.data.index as index
 from data.pictures import classes, encoded, scene, tree
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import channel_statistics, decode, prepare, read_images
@@ -92,6 +95,57 @@ def test_a_folder_that_was_moved_finds_its_pixels_again(root: Path, tmp_path: Pa
 def test_another_geometry_is_another_cache_and_statistics_are_none_of_its_business(root: Path, tmp_path: Path) -> None:
     for p in (P, P.with_statistics((0.5,) * 3, (0.2,) * 3), Preprocessing(height=12, width=14, fit="pad")):
         prepare(open_folder(root), p, cache_dir=tmp_path / "cache")
+    assert len(files(tmp_path / "cache")) == 2
+
+
+@pytest.mark.parametrize(
+    "change", [{"height": 11}, {"width": 13}, {"channels": 1}, {"fit": "pad"}, {"interpolation": "nearest"}],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_every_part_of_the_geometry_decides_about_the_cache(root: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    for p in (P, replace(P, **change), P):
+        _, decoded = prepare(open_folder(root), p, cache_dir=tmp_path / "cache")
+        images, _, _ = read_images(sorted(root.rglob("*.jpeg")), p)
+        assert np.array_equal(decoded.images, images)
+    assert len(files(tmp_path / "cache")) == 2
+
+
+@pytest.mark.parametrize("happens", ["added", "removed", "renamed", "moved to another class", "swapped"])
+def test_whatever_happens_to_the_folder_pixels_and_labels_are_those_of_the_files(
+    root: Path, tmp_path: Path, happens: str
+) -> None:
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    if happens == "added":
+        (root / "cat/0005.jpeg").write_bytes(encoded(scene(79, 20, 16), "JPEG"))
+    elif happens == "removed":
+        (root / "cat/002.jpeg").unlink()
+    elif happens == "renamed":
+        (root / "cat/002.jpeg").rename(root / "cat/zzz.jpeg")
+    elif happens == "moved to another class":
+        (root / "cat/002.jpeg").rename(root / "dog/002b.jpeg")
+    else:
+        (root / "cat/000.jpeg").rename(root / "spare")
+        (root / "dog/000.jpeg").rename(root / "cat/000.jpeg")
+        (root / "spare").rename(root / "dog/000.jpeg")
+    found, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert found.manifest.paths is not None
+    images, _, _ = read_images([root / path for path in found.manifest.paths], P)
+    assert np.array_equal(decoded.images, images)
+    assert [found.manifest.class_names[label] for label in decoded.labels] == [
+        path.split("/")[0] for path in found.manifest.paths
+    ]
+
+
+@pytest.mark.parametrize("begun", ["Pillow 99.0, JPEG 3.0, WebP 1.0"])
+def test_another_decoder_reads_the_files_again(
+    root: Path, tmp_path: Path, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    monkeypatch.setattr(module, "decoder", lambda: begun)
+    monkeypatch.setattr(index, "FORMAT", f"1, {begun}")
+    calls: list[int] = []
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache", progress=lambda done, total: calls.append(done))
+    assert calls[-1] == 9
     assert len(files(tmp_path / "cache")) == 2
 
 

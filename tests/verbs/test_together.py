@@ -54,6 +54,7 @@ def test_two_processes_with_common_statistics_make_the_net_that_one_makes(togeth
     assert apart(weights(tmp_path / "one"), weights(together)) < 1e-5
 
 
+@pytest.mark.slow
 def test_with_statistics_of_their_own_they_make_another(together: Path, tmp_path: Path) -> None:
     done = torchrun(tmp_path / "own", 2)
     assert done.returncode == 0, done.stderr

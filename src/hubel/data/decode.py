@@ -1,7 +1,8 @@
 """Decode once: pictures as one array of bytes, in memory or mapped from a cache file that any later run finds again.
 
-The cache is keyed by the contents of the pictures and the geometry of the preprocessing, so a folder that was moved or
-renamed finds its pixels again, and a changed picture never meets an old pixel. Nothing is written into the data folder.
+The cache is keyed by the contents of the pictures, the geometry of the preprocessing and the version of the decoder. So
+a folder that was moved or renamed finds its pixels again, and a changed picture never meets an old pixel. Nothing is
+written into the data folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from hubel.data.download import cache_home
-from hubel.data.images import BadPicture, read_bytes
+from hubel.data.images import BadPicture, decoder, read_bytes
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem
@@ -44,7 +45,7 @@ class Decoded:
     ids: np.ndarray
     """N, int64: 0 to N-1."""
     digest: str
-    """Of the manifest and the preprocessing's geometry."""
+    """Of the manifest, the preprocessing's geometry and the decoder's version: features of the pictures are keyed by it."""
     mapped: bool = False
     """Whether `images` lies in a file because it does not fit into memory."""
 
@@ -105,7 +106,7 @@ def decode(
 
     Raises DataError when a file cannot be read any more, or is not what it was when it was scanned.
     """
-    digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
 
     def decoded(images: np.ndarray) -> Decoded:
         mapped = isinstance(images, np.memmap)
@@ -193,7 +194,7 @@ def _arrays(arrays: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
 
 def _key(manifest: Manifest, preprocessing: Preprocessing) -> str:
     assert manifest.digests is not None
-    text = f"1 {preprocessing.geometry} " + "".join(manifest.digests)
+    text = f"1 {decoder()} {preprocessing.geometry} " + "".join(manifest.digests)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -12,15 +12,17 @@ import stat
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageFile
+import PIL
+from PIL import Image, ImageFile, features
 
 from hubel.data import jpeg
 from hubel.data.manifest import BadPicture
 from hubel.data.preprocessing import Preprocessing
 
-__all__ = ["BadPicture", "Look", "decode", "digest", "open_picture", "orientation", "read_bytes"]
+__all__ = ["BadPicture", "Look", "decode", "decoder", "digest", "open_picture", "orientation", "read_bytes"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = frozenset(
@@ -81,6 +83,17 @@ def read_bytes(path: str, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_re
 
 
 _BINARY = getattr(os, "O_BINARY", 0)
+
+
+@lru_cache(maxsize=1)
+def decoder() -> str:
+    """What decodes here, with versions: other versions may give other pixels, so caches are keyed by it.
+
+    >>> decoder().startswith("Pillow ")
+    True
+    """
+    jpeg_library = features.version("libjpeg_turbo") or features.version("jpg")
+    return f"Pillow {PIL.__version__}, JPEG {jpeg_library}, WebP {features.version('webp')}"
 
 
 def digest(data: bytes) -> str:

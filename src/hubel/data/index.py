@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from hubel.data.images import Look
+from hubel.data.images import Look, decoder
 
-FORMAT = 1
+FORMAT = f"1, {decoder()}"
+"""Of the file, and what read the pictures: another decoder may take what this one refused, or refuse what it took."""
 
 
 @dataclass(frozen=True, eq=False)

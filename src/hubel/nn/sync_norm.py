@@ -51,7 +51,7 @@ class _Sum(torch.autograd.Function):
 
 
 def _summed(part: torch.Tensor) -> torch.Tensor:
-    summed: torch.Tensor = _Sum.apply(part)  # type: ignore[no-untyped-call]
+    summed: torch.Tensor = _Sum.apply(part)
     return summed
 
 
