@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench docs torture slow parity zoo-smoke zoo-contracts explain-contracts clean
+.PHONY: demo test check fix bench peers docs torture slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -25,6 +25,10 @@ fix: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks
 
+# Environments of the peers that benchmarks compare with, in benchmarks/.peers; then: . benchmarks/.peers/environment.sh
+peers: $(VENV)/dev
+	$(BIN)/python benchmarks/peers.py
+
 # The long proofs, each with a lane of its own.
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m slow
@@ -39,6 +43,9 @@ zoo-contracts: $(VENV)/dev
 
 explain-contracts: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/explain/battery.py --out docs/explain_contracts.md
+
+explain-planted: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/explain/planted.py --out docs/explain_planted.md
 
 zoo-smoke: $(VENV)/dev
 	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md

@@ -20,14 +20,14 @@ from __future__ import annotations
 import argparse
 import copy
 import fnmatch
-import hashlib
+import json
 import platform
 import sys
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,12 @@ class Verdict:
 
 
 def nets() -> list[str]:
-    """The nets under contract, cheapest first: every architecture of the catalogue that is not too large to build."""
-    return sorted((name for name, card in CARDS.items() if (card.params or 0) < LARGEST), key=cost)
+    """The nets under contract: every architecture that is not too large to build; first the cheapest of each file."""
+    names = sorted((name for name, card in CARDS.items() if (card.params or 0) < LARGEST), key=cost)
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(CARDS[name].builder_at.partition(":")[0], name)
+    return [*first.values(), *(name for name in names if name not in first.values())]
 
 
 def cost(name: str) -> float:
@@ -125,19 +129,14 @@ def _settle(net: nn.Module, images: torch.Tensor) -> None:
 
 
 def state(model: nn.Module) -> tuple[Any, ...]:
-    """Everything about a model that an explanation could disturb; tensors as their bytes' digest."""
+    """Everything about a model that an explanation could disturb, but for the values of its tensors."""
     hooks = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
     return (
         [(name, module.training, getattr(module, "inplace", None)) for name, module in model.named_modules()],
         [(name, p.requires_grad, p.grad is None) for name, p in model.named_parameters()],
         [(hook, len(getattr(module, hook, ()))) for module in model.modules() for hook in hooks],
-        [(name, _bytes(tensor)) for name, tensor in (*model.named_parameters(), *model.named_buffers())],
         [sorted(vars(module)) for module in model.modules()],
     )
-
-
-def _bytes(tensor: torch.Tensor) -> bytes:
-    return hashlib.sha256(tensor.detach().contiguous().numpy().tobytes()).digest()
 
 
 def settings_for(method: str, model: nn.Module, images: torch.Tensor) -> dict[str, Any]:
@@ -154,12 +153,13 @@ def settings_for(method: str, model: nn.Module, images: torch.Tensor) -> dict[st
 def judge(name: str) -> list[Verdict]:
     """All methods on one net."""
     net, images = build(name)
-    found = {method: _judged(name, method, net, images) for method in EXPLAINERS}
-    applying = {method for method, verdict in found.items() if verdict.word in ("applies", "blank")}
+    bench = Bench(name, net, images)
+    found = {method: bench.judged(method) for method in EXPLAINERS}
+    usable = {method for method, verdict in found.items() if verdict.word in ("applies", "blank")}
     for method, verdict in found.items():
         if verdict.word == "refuses":
             named = [other for other in EXPLAINERS if other in _words(verdict.why.partition("; ")[2])]
-            wrong = [other for other in named if other not in applying]
+            wrong = [other for other in named if other not in usable]
             if images.ndim == 4 and (not named or wrong):
                 told = f"names {', '.join(wrong)}, which cannot be used either" if wrong else "names no method that can"
                 found[method] = Verdict(name, method, "broken", f"the refusal {told}: {verdict.why}")
@@ -170,49 +170,77 @@ def _words(text: str) -> set[str]:
     return set(text.replace(",", " ").replace(";", " ").replace(":", " ").split())
 
 
-def _judged(name: str, method: str, net: nn.Module, images: torch.Tensor) -> Verdict:
-    before = state(net)
-    started = time.perf_counter()
-    try:
-        verdict = _applied(name, method, net, images)
-    except UsageError as refusal:
-        verdict = Verdict(name, method, "refuses", f"{refusal.what}; {refusal.hint}")
-    except Exception as error:
-        verdict = Verdict(name, method, "broken", f"{type(error).__name__}: {error}")
-    if state(net) != before:
-        parts = [k for k, (a, b) in enumerate(zip(before, state(net), strict=True)) if a != b]
-        what = ("modes", "gradient flags", "hooks", "values", "attributes")
-        verdict = Verdict(name, method, "broken", f"changed the model: {', '.join(what[k] for k in parts)}")
-    return Verdict(**{**vars(verdict), "seconds": time.perf_counter() - started})
+class Bench:
+    """A net, how it was found, and its copies in double precision: one for our methods, one for the references."""
 
+    def __init__(self, name: str, net: nn.Module, images: torch.Tensor) -> None:
+        self.name, self.net, self.images = name, net, images
+        self.state = state(net)
+        self.tensors = [tensor.detach().clone() for tensor in (*net.parameters(), *net.buffers())]
+        self.double = copy.deepcopy(net).double().eval()
+        self.plain = copy.deepcopy(self.double).requires_grad_(False)
+        for module in self.plain.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False
 
-def _applied(name: str, method: str, net: nn.Module, images: torch.Tensor) -> Verdict:
-    settings: dict[str, Any] = settings_for(method, net, images) if images.ndim == 4 else {}
-    for targets in TARGETS:
-        found = attribute(net, images, method=method, target=targets, **settings)
-        if np.ptp(found.maps) > 0:
-            break
-    again = attribute(net, images, method=method, target=targets, **settings)
-    faults = {
-        f"the shape is {found.maps.shape}": found.maps.shape != (2, *images.shape[2:]),
-        f"the type is {found.maps.dtype}": found.maps.dtype != np.float32,
-        "not finite": not np.isfinite(found.maps).all(),
-        "constant, and no word about it": not np.ptp(found.maps) > 0 and "the same everywhere" not in found.note,
-        "negative, but not signed": not found.signed and bool((found.maps < -1e-6 * np.abs(found.maps).max()).any()),
-        "another map the second time": not np.array_equal(found.maps, again.maps),
-        "the layer is not named": bool(found.layer) != EXPLAINERS.get(method).layer,
-        "other targets": found.targets != tuple(targets),
-    }
-    if any(faults.values()):
-        return Verdict(name, method, "broken", "; ".join(fault for fault, holds in faults.items() if holds))
-    double = copy.deepcopy(net).double().eval()
-    exact = attribute(double, images.double(), method=method, target=targets, **settings)
-    source, reference = _reference(method, double, images.double(), torch.tensor(targets), exact, settings)
-    apart = float("nan")
-    if reference is not None:
-        apart = distance(exact.maps, _enlarged(reference, images))
-    word = "applies" if np.ptp(found.maps) > 0 else "blank"
-    return Verdict(name, method, word, "", source, apart, distance(found.maps, exact.maps))
+    def judged(self, method: str) -> Verdict:
+        """One method: applied or refused, and the net as it was."""
+        started = time.perf_counter()
+        try:
+            verdict = self._applied(method)
+        except UsageError as refusal:
+            verdict = Verdict(self.name, method, "refuses", f"{refusal.what}; {refusal.hint}")
+        except Exception as error:
+            verdict = Verdict(self.name, method, "broken", f"{type(error).__name__}: {error}")
+        changed = self._changed()
+        if changed:
+            verdict = Verdict(self.name, method, "broken", f"changed the model: {', '.join(changed)}")
+        return replace(verdict, seconds=time.perf_counter() - started)
+
+    def _changed(self) -> list[str]:
+        what = ("modes", "gradient flags", "hooks", "attributes")
+        found = [word for word, a, b in zip(what, self.state, state(self.net), strict=True) if a != b]
+        now = (*self.net.parameters(), *self.net.buffers())
+        same = all(torch.equal(a, b) for a, b in zip(self.tensors, now, strict=True))
+        return found if same else [*found, "values"]
+
+    def _applied(self, method: str) -> Verdict:
+        net, images = self.net, self.images
+        settings: dict[str, Any] = settings_for(method, net, images) if images.ndim == 4 else {}
+        for targets in TARGETS:
+            found = attribute(net, images, method=method, target=targets, **settings)
+            if np.ptp(found.maps) > 0:
+                break
+        again = attribute(net, images, method=method, target=targets, **settings)
+        silent = not np.ptp(found.maps) > 0
+        faults = {
+            f"the shape is {found.maps.shape}": found.maps.shape != (2, *images.shape[2:]),
+            f"the type is {found.maps.dtype}": found.maps.dtype != np.float32,
+            "not finite": not np.isfinite(found.maps).all(),
+            "constant, and no word about it": silent and "the same everywhere" not in found.note,
+            "negative, but not signed": not found.signed and (found.maps < -1e-6 * np.abs(found.maps).max()).any(),
+            "another map the second time": not np.array_equal(found.maps, again.maps),
+            "the layer is not named": bool(found.layer) != EXPLAINERS.get(method).layer,
+            "other targets": found.targets != tuple(targets),
+        }
+        if any(faults.values()):
+            return Verdict(self.name, method, "broken", "; ".join(fault for fault, holds in faults.items() if holds))
+        exact = attribute(self.double, images.double(), method=method, target=targets, **settings)
+        source, reference = self._reference(method, torch.tensor(targets), exact, settings)
+        apart = float("nan") if reference is None else distance(exact.maps, _enlarged(reference, images))
+        word = "blank" if silent else "applies"
+        return Verdict(self.name, method, word, "", source, apart, distance(found.maps, exact.maps))
+
+    def _reference(
+        self, method: str, targets: torch.Tensor, found: Attribution, settings: dict[str, Any]
+    ) -> tuple[str, torch.Tensor | None]:
+        """(whose, B h w): the map as others compute it, from a copy without operations in place."""
+        make = REFERENCES.get(method)
+        if make is None:
+            return "", None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Captum says about hooks and gradients
+            return make(self.plain, self.images.double().requires_grad_(), targets, found, settings)
 
 
 def distance(map_: np.ndarray, wanted: np.ndarray) -> float:
@@ -225,25 +253,6 @@ def _enlarged(maps: torch.Tensor, images: torch.Tensor) -> np.ndarray:
     if maps.shape[1:] != images.shape[2:]:
         maps = F.interpolate(maps[:, None], images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return maps.detach().numpy()
-
-
-def _reference(
-    method: str,
-    net: nn.Module,
-    images: torch.Tensor,
-    targets: torch.Tensor,
-    found: Attribution,
-    settings: dict[str, Any],
-) -> tuple[str, torch.Tensor | None]:
-    """(whose, B h w): the map as others compute it, from a copy without operations in place."""
-    net = copy.deepcopy(net).requires_grad_(False)
-    for module in net.modules():
-        if hasattr(module, "inplace"):
-            module.inplace = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Captum says about hooks and gradients
-        make = REFERENCES.get(method)
-        return make(net, images.clone().requires_grad_(), targets, found, settings) if make else ("", None)
 
 
 def _grad_cam(
@@ -475,17 +484,26 @@ def main() -> int:
     """Run the battery, print a line for each net, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--match", default="*")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="the page to write")
+    parser.add_argument("--log", type=Path, help="verdicts so far, a line each: nets in it are not judged again")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     verdicts: list[Verdict] = []
+    if wanted.log and wanted.log.exists():
+        verdicts = [Verdict(**json.loads(line)) for line in wanted.log.read_text().splitlines()]
+    known = {verdict.net for verdict in verdicts}
     for name in fnmatch.filter(nets(), wanted.match):
+        if name in known:
+            continue
         try:
             own = judge(name)
         except Exception as error:
             print(f"{name}: {type(error).__name__}: {error}", flush=True)
             continue
         verdicts += own
+        if wanted.log:
+            with wanted.log.open("a") as log:
+                log.writelines(json.dumps(asdict(verdict)) + "\n" for verdict in own)
         words = Counter(verdict.word for verdict in own)
         apart = max((verdict.difference for verdict in own if verdict.source), default=float("nan"))
         seconds = sum(verdict.seconds for verdict in own)

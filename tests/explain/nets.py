@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
-from hubel.runtime import generator
+from hubel.models import create_model
+from hubel.runtime import generator, seeded
 
 Box = tuple[int, int, int, int]
 
@@ -33,6 +35,28 @@ def fit(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epochs:
             loss.backward()
             optimiser.step()
     return model.eval()
+
+
+def small_digits() -> Trained:
+    """The small convnet of the catalogue on scikit-learn's digits, enlarged to 16 x 16."""
+    pixels = torch.from_numpy(load_digits().images).float()[:, None] / 16  # N 1 8 8
+    images = nn.functional.interpolate(pixels, scale_factor=2, mode="bilinear") - 0.3
+    labels = torch.from_numpy(load_digits().target)
+    with seeded(0):
+        net = create_model("mnist_cnn", num_classes=10, in_chans=1, img_size=16)
+        model = fit(net, images[:1200], labels[:1200], epochs=12)
+    return Trained(model, images[1200:], labels[1200:], images[:1200], labels[:1200])
+
+
+def convnet() -> nn.Module:
+    """Two stages of convolutions with a maximum behind them, for pictures with a mark."""
+    with seeded(3):
+        return nn.Sequential(
+            nn.Conv2d(3, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(inplace=True), nn.MaxPool2d(2),
+            nn.Conv2d(12, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU(inplace=True),
+            nn.Conv2d(24, 24, 3, padding=1), nn.ReLU(inplace=True),
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(24, 2),
+        )  # fmt: skip
 
 
 MARK = 5

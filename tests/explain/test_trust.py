@@ -7,8 +7,19 @@ import pytest
 import torch
 
 from explain.nets import Box, Trained
+from hubel.errors import UsageError
 from hubel.explain import EXPLAINERS, attribute
-from hubel.explain.trust import blurred, curves, points_into, randomised, rank_correlation, sensitivity, trust
+from hubel.explain.trust import (
+    blurred,
+    by_chance,
+    curves,
+    edges,
+    points_into,
+    randomised,
+    rank_correlation,
+    sensitivity,
+    trust,
+)
 
 FAITHFUL = {
     "grad-cam": {"layer": "6"}, "hires-cam": {"layer": "6"}, "layer-cam": {"layer": "2"}, "score-cam": {"layer": "6"},
@@ -63,13 +74,34 @@ def test_a_good_map_beats_a_random_one_in_every_measure(marked: tuple[Trained, l
     assert found.insertion > found.insertion_random
     assert found.randomised < 0.5
     assert found.pointing
-    assert found.sentence.startswith("This map passes its checks")
+    assert found.beaten == found.randoms == 19
+    assert found.randomised < found.repeated
+    assert found.sentence.startswith("This map passes its checks: its order of pixels beats 19 of 19 random maps")
     noise = np.random.default_rng(1).random(good.shape)
     bad = trust(net.model, image, noise, method="integrated-gradients", target=1, box=(0, 0, 1, 1))
     assert bad.pointing is False
     assert bad.deletion > found.deletion
     assert bad.sentence.startswith("Do not rely on this map")
     assert "outside the object" in bad.sentence
+
+
+def test_maps_that_know_nothing_of_the_net_do_not_pass(marked: tuple[Trained, list[Box]]) -> None:
+    net, _ = marked
+    image = net.images[0]
+    chance = by_chance(net.model, image, target=1, steps=10)
+    assert chance.maps.shape == (19, 24, 24)
+    noise = np.random.default_rng(2).random((24, 24))
+    for make, words in (
+        (lambda net, picture: edges(picture), "with random weights it would look much the same"),
+        (lambda net, picture: np.ones((24, 24)), "the same everywhere"),
+        (lambda net, picture: noise, "random"),
+    ):
+        empty = make(net.model, image)
+        found = trust(net.model, image, empty, method="empty", target=1, steps=10, chance=chance, make=make)
+        assert found.sentence.startswith("Do not rely on this map")
+        assert words in found.sentence
+    with pytest.raises(UsageError, match="chance was measured for class 1 in 10 steps, not for 0 in 10"):
+        trust(net.model, image, noise, method="saliency", target=0, steps=10, chance=chance)
 
 
 def test_curves_begin_and_end_where_they_must(marked: tuple[Trained, list[Box]]) -> None:

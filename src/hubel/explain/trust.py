@@ -1,20 +1,26 @@
-"""How far can a map be trusted? Measured on the net itself, and said in a sentence.
+"""How far can a map be trusted? Measured on the net itself, against maps that know nothing, and said in a sentence.
 
     deletion     remove the pixels in the order of the map, most important first: the probability should fall at once
     insertion    add them to a blurred image in that order: it should rise at once      Petsiuk et al., BMVC 2018,
-                 both as area under the curve, beside the same for random orders        arXiv 1806.07421, section 4.1
+                 both as area under the curve                                           arXiv 1806.07421, section 4.1
     randomised   the map of the same net with fresh random weights should be another    Adebayo et al., NeurIPS 2018,
                  map: absolute rank correlation of the two                              arXiv 1810.03292, section 3
     sensitivity  how much the map changes (relative) when the image changes a little    Yeh et al., NeurIPS 2019,
                                                                                         arXiv 1901.09392, definition 2
     pointing     does the maximum lie inside the object's box?                          Zhang et al., ECCV 2016
 
-Letters: C channels, H W height and width, n steps.
+None of these numbers means much by itself: a net that reacts to everything has steep curves for any order, and coarse
+maps are always alike. So each is held against what it would be for nothing (`Chance`): random maps from coarse to fine,
+and the bare edges of the picture, measured on the same image with the same net. How often methods and such empty maps
+then pass is counted in `docs/explain_planted.md`.
+
+Letters: C channels, H W height and width, n steps, R random maps.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +39,32 @@ from hubel.runtime import generator, seeded
 
 Box = tuple[int, int, int, int]
 """(top, left, bottom, right), the last two not included."""
+Maker = Callable[[nn.Module, torch.Tensor], np.ndarray]
+"""(a net, an image C H W) -> the map H W that is to be judged, made for that net and image."""
+RANDOM = 19
+"""Random maps: to beat them all has a chance of one in twenty for a map that knows nothing."""
+GRIDS = (4, 7, 14, 0)
+"""Cells a side of the random maps, from as coarse as the last layer of a net to single pixels (0)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """What maps that know nothing of the net reach on one image. Serves all maps of that image."""
+
+    target: int
+    steps: int
+    maps: np.ndarray
+    """R H W random maps."""
+    deletion: np.ndarray
+    """R areas under the deletion curve."""
+    insertion: np.ndarray
+    edges: float
+    """Insertion minus deletion of the picture's edges."""
+
+    @property
+    def scores(self) -> np.ndarray:
+        """R: insertion minus deletion; high is good."""
+        return np.asarray(self.insertion - self.deletion)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,33 +77,56 @@ class Trust:
     insertion: float
     """Area under the insertion curve; high is good."""
     deletion_random: float
-    """The same for pixels in random order: what a map that knows nothing reaches."""
+    """The same for random maps, their mean."""
     insertion_random: float
+    beaten: int
+    """How many random maps have a smaller insertion minus deletion."""
+    randoms: int
+    """How many random maps there were."""
+    edges: float
+    """Insertion minus deletion of the bare edges of the picture."""
     randomised: float
-    """Absolute rank correlation with the map of a net with random weights; near 1 is bad."""
+    """Absolute rank correlation with the map of a net with random weights."""
+    repeated: float
+    """Rank correlation with the map of a slightly noisy copy of the image, the worst of three: how alike equals are."""
+    by_chance: float
+    """Absolute rank correlation with random maps, the largest: how alike strangers are."""
     sensitivity: float
-    """Relative change of the map under small noise; low is good."""
+    """Relative change of the map under that noise; low is good."""
     pointing: bool | None
     """Is the maximum in the box? None without a box."""
+    blank: bool
+    """Is the map the same everywhere?"""
     deletion_curve: np.ndarray
     """n + 1 probabilities, from the whole image to none of it."""
     insertion_curve: np.ndarray
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against the map, in words; empty when it passes."""
+        if self.blank:
+            return ("it is the same everywhere",)
+        found = []
+        if self.beaten < self.randoms - 1:
+            found.append(f"its order of pixels beats only {self.beaten} of {self.randoms} random maps")
+        if self.repeated <= self.by_chance:
+            found.append("noise that nobody sees makes another map of it")
+        elif self.randomised > (self.by_chance + self.repeated) / 2:
+            found.append("with random weights it would look much the same")
+        if self.pointing is False:
+            found.append("its maximum lies outside the object")
+        return tuple(found)
+
+    @property
     def sentence(self) -> str:
         """The verdict in words."""
-        doubts = []
-        if self.randomised > 0.7:
-            doubts.append("it hardly depends on what the net has learned")
-        if self.insertion - self.deletion <= self.insertion_random - self.deletion_random:
-            doubts.append("its order of pixels is no better than a random one")
-        if self.sensitivity > 1:
-            doubts.append("it changes more than the image does")
-        if self.pointing is False:
-            doubts.append("its maximum lies outside the object")
-        if doubts:
-            return f"Do not rely on this map: {', and '.join(doubts)}."
-        return "This map passes its checks: it finds pixels that carry the score, and it depends on the weights."
+        if self.doubts:
+            return f"Do not rely on this map: {', and '.join(self.doubts)}."
+        edges = "" if self.insertion - self.deletion > self.edges else "; but the bare edges of the picture do as well"
+        return (
+            f"This map passes its checks: its order of pixels beats {self.beaten} of {self.randoms} random maps, and "
+            f"with random weights it would be another{edges}."
+        )
 
 
 def trust(
@@ -84,28 +139,93 @@ def trust(
     box: Box | None = None,
     steps: int = 28,
     seed: int = 0,
+    chance: Chance | None = None,
+    make: Maker | None = None,
     **settings: Any,
 ) -> Trust:
-    """Measure one map H W of one image C H W; `method` and `settings` are needed to make the comparison maps."""
+    """Measure one map H W of one image C H W.
+
+    `method` and `settings` are needed to make the comparison maps; for a map that is not of `EXPLAINERS`, `make` makes
+    them and `method` is only its name. `chance` is what `by_chance` found for the same image, if it is at hand.
+    """
     batch = checked_images(model, image)
     picked = int(chosen(logits_of(model, batch), target)[0])
-    fast = Fast(model)
-    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps, fast=fast)
-    noise = np.random.default_rng(seed)
-    chance = [curves(model, batch[0], noise.random(map_.shape), picked, steps=steps, fast=fast) for _ in range(4)]
-    again = attribute(randomised(model, seed), batch, method=method, target=picked, **settings).map
+    if chance is None:
+        chance = by_chance(model, batch[0], target=picked, steps=steps, seed=seed)
+    elif chance.target != picked or chance.steps != steps:
+        raise UsageError(
+            f"chance was measured for class {chance.target} in {chance.steps} steps, not for {picked} in {steps}"
+        )
+    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps)
+    score = float(inserted.mean() - deleted.mean())
+
+    def by_method(net: nn.Module, picture: torch.Tensor) -> np.ndarray:
+        return attribute(net, picture[None], method=method, target=picked, **settings).map
+
+    make = make or by_method
+    shaken = [make(model, noisy) for noisy in noisy_copies(batch[0], seed=seed)]
     return Trust(
         method=method,
         deletion=float(deleted.mean()),
         insertion=float(inserted.mean()),
-        deletion_random=float(np.mean([curve.mean() for curve, _ in chance])),
-        insertion_random=float(np.mean([curve.mean() for _, curve in chance])),
-        randomised=abs(rank_correlation(map_, again)),
-        sensitivity=sensitivity(model, batch[0], map_, method=method, target=picked, seed=seed, **settings),
+        deletion_random=float(chance.deletion.mean()),
+        insertion_random=float(chance.insertion.mean()),
+        beaten=int((chance.scores < score - 1e-9).sum()),
+        randoms=len(chance.maps),
+        edges=chance.edges,
+        randomised=abs(rank_correlation(map_, make(randomised(model, seed), batch[0]))),
+        repeated=min(rank_correlation(map_, other) for other in shaken),
+        by_chance=max(abs(rank_correlation(map_, other)) for other in chance.maps),
+        sensitivity=max(_change(map_, other) for other in shaken),
         pointing=None if box is None else points_into(map_, box),
+        blank=bool(np.ptp(map_) == 0),
         deletion_curve=deleted,
         insertion_curve=inserted,
     )
+
+
+def by_chance(
+    model: nn.Module,
+    image: torch.Tensor,
+    *,
+    target: int | None = None,
+    count: int = RANDOM,
+    steps: int = 28,
+    seed: int = 0,
+) -> Chance:
+    """What random maps and the edges of one image C H W reach; measured once for all maps of that image and target."""
+    batch = checked_images(model, image)
+    picked = int(chosen(logits_of(model, batch), target)[0])
+    height, width = batch.shape[2:]
+    fast = Fast(model)
+    source = generator(seed, digest(batch[0]))
+    maps = np.stack([random_map(height, width, GRIDS[row % len(GRIDS)], source) for row in range(count)])
+    both = [curves(model, batch[0], map_, picked, steps=steps, fast=fast) for map_ in (*maps, edges(batch[0]))]
+    deletion, insertion = (np.array([pair[part].mean() for pair in both]) for part in (0, 1))
+    return Chance(
+        target=picked, steps=steps, maps=maps, deletion=deletion[:-1], insertion=insertion[:-1],
+        edges=float(insertion[-1] - deletion[-1]),
+    )  # fmt: skip
+
+
+def random_map(height: int, width: int, cells: int, source: torch.Generator) -> np.ndarray:
+    """H W: random cells, `cells` a side, enlarged smoothly; single pixels where that is 0 or the image is smaller."""
+    tall, broad = (min(cells or length, length) for length in (height, width))
+    coarse = torch.rand(1, 1, tall, broad, generator=source)
+    return F.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def edges(image: torch.Tensor) -> np.ndarray:
+    """H W: how steep the picture C H W is at each pixel, slightly blurred: a map that knows the picture but no net."""
+    down, right = torch.gradient(image.detach().float(), dim=(1, 2))
+    return blurred((down.square() + right.square()).sum(dim=0, keepdim=True).sqrt())[0].cpu().numpy()
+
+
+def noisy_copies(image: torch.Tensor, *, noise: float = 0.02, samples: int = 3, seed: int = 0) -> list[torch.Tensor]:
+    """The image C H W with even noise of up to `noise` times its range, some times."""
+    source = generator(seed, digest(image))
+    size = noise * float(image.max() - image.min())
+    return [image + size * (2 * torch.rand(image.shape, generator=source).to(image) - 1) for _ in range(samples)]
 
 
 def curves(
@@ -172,15 +292,14 @@ def sensitivity(
     **settings: Any,
 ) -> float:
     """The largest relative change (in the Euclidean norm) of the map over a few slightly noisy copies of the image."""
-    source = generator(seed, digest(image))
-    size = noise * float(image.max() - image.min())
-    worst = 0.0
-    for _ in range(samples):
-        shaken = image + size * (2 * torch.rand(image.shape, generator=source).to(image) - 1)
-        other = attribute(model, shaken[None], method=method, target=target, **settings).map
-        length = max(float(np.linalg.norm(map_)), 1e-12)
-        worst = max(worst, float(np.linalg.norm(other - map_)) / length)
-    return worst
+    return max(
+        _change(map_, attribute(model, copied[None], method=method, target=target, **settings).map)
+        for copied in noisy_copies(image, noise=noise, samples=samples, seed=seed)
+    )
+
+
+def _change(map_: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(other - map_)) / max(float(np.linalg.norm(map_)), 1e-12)
 
 
 def points_into(map_: np.ndarray, box: Box) -> bool:

@@ -14,7 +14,7 @@ from hubel.errors import UsageError
 from hubel.explain.attribution import Attribution
 from hubel.explain.explainers import EXPLAINERS, attribute
 from hubel.explain.scores import logits_of
-from hubel.explain.trust import Trust, trust
+from hubel.explain.trust import Chance, Trust, by_chance, trust
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
 from hubel.report.explanation import Explanation
@@ -96,6 +96,7 @@ def explain_page(
     maps: list[Attribution] = []
     trusts: list[Trust | None] = []
     refusals: list[tuple[str, str]] = []
+    chance: Chance | None = None
     for done, method in enumerate(wanted):
         watch.stage(f"{method} on {seen.name}")
         settings: dict[str, Any] = {"layer": layer} if layer and EXPLAINERS.get(method).layer else {}
@@ -108,7 +109,12 @@ def explain_page(
             continue
         maps.append(found)
         if trusted:
-            trusts.append(trust(seen.model, seen.image, found.map, method=method, target=picked, **settings))
+            if chance is None:
+                watch.stage(f"random maps on {seen.name}, to compare with")
+                chance = by_chance(seen.model, seen.image, target=picked)
+            watch.stage(f"how far to trust {method}")
+            checked = trust(seen.model, seen.image, found.map, method=method, target=picked, chance=chance, **settings)
+            trusts.append(checked)
         watch.progress(done + 1, len(wanted))
     if not maps:
         raise UsageError(f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}")
