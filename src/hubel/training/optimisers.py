@@ -155,20 +155,31 @@ def parameter_groups(
 def depths(model: nn.Module, names: Iterable[str] | None = None) -> dict[str, int]:
     """How many stages lie between each of `names` and the head: 0 in the head, 1 in the last stage, most in the stem.
 
-    `names` are those of parameters or modules in the order of construction; all parameters if not given.
+    `names` are those of parameters or modules; all parameters if not given. Modules count in the order of construction.
+    What stands between two stages is part of the later one, which it leads to; what follows the last one is part of
+    that. What comes before the first stage is a stem of its own, unless that stage is a bare activation or pooling.
 
     >>> from hubel.models import create_model
     >>> found = depths(create_model("resnet18", num_classes=2))
     >>> found["fc.weight"], found["layer4.0.conv1.weight"], found["layer1.0.conv1.weight"], found["conv1.weight"]
     (0, 1, 4, 5)
     """
-    stages: tuple[str, ...] = tuple(getattr(model, "stages", ()))
     head: str = getattr(model, "head", "")
-    found, met = {}, 0  # names come in the order of construction, so a stem is met before any stage
-    for name in (name for name, _ in model.named_parameters()) if names is None else names:
-        met = max([met, *(index + 1 for index, stage in enumerate(stages) if f"{name}.".startswith(f"{stage}."))])
-        in_head = bool(head) and f"{name}.".startswith(f"{head}.")
-        found[name] = 0 if in_head else len(stages) + 1 - met
+    modules = [name for name, _ in model.named_modules()]
+    stages = [stage for stage in getattr(model, "stages", ()) if stage in modules]
+    place = {name: number for number, name in enumerate(modules)}
+    ends = [max(place[name] for name in modules if f"{name}.".startswith(f"{stage}.")) for stage in stages]
+    has_stem = bool(stages) and next(model.get_submodule(stages[0]).parameters(), None) is not None
+    found = {}
+    for name in [name for name, _ in model.named_parameters()] if names is None else names:
+        at = place[name if name in place else name.rpartition(".")[0]]
+        done = sum(end < at for end in ends)
+        if head and f"{name}.".startswith(f"{head}."):
+            found[name] = 0
+        elif has_stem and at < place[stages[0]]:
+            found[name] = len(stages) + 1
+        else:
+            found[name] = max(1, len(stages) - done)
     return found
 
 

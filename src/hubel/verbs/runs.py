@@ -194,6 +194,9 @@ def find(run: str | Path) -> Path:
             return candidate
     if path.is_file() or (path / "best.json").is_file():
         return path
+    for candidate in (path, Path("runs") / path):  # imported weights: no training has left its recipe there
+        if (candidate / "weights" / "best.json").is_file():
+            return candidate
     where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
     names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
     close = near(path.name, names)

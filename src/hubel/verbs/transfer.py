@@ -189,7 +189,14 @@ def transplant(model: nn.Module, source: Source) -> Fit:
             hint="a net needs the attributes `stages` and `head`; hubel models lists nets that have them",
         )
     head = f"{model.head}."
-    fit = fit_weights(model, {name: value for name, value in source.tensors.items() if not name.startswith(head)})
+    body = {name: value for name, value in source.tensors.items() if not name.startswith(head)}
+    sides = source.spec.img_size
+    size = "" if sides is None else f"--img-size {sides[0] if sides[0] == sides[1] else f'{sides[0]}x{sides[1]}'}, "
+    hint = f"build it as it was: {size}no other --model-option"
+    try:
+        fit = fit_weights(model, body)
+    except ArtefactError as error:
+        raise UsageError(f"nothing of {source.name} fits this net: {error.what}", hint=hint) from None
     old = source.spec.num_classes
     other_heads = {name for name, shape, came in fit.mismatched if came[:1] == (old,) and came[1:] == shape[1:]}
     strange = [
@@ -198,11 +205,9 @@ def transplant(model: nn.Module, source: Source) -> Fit:
         if not name.startswith(head) and name not in other_heads
     ]
     if strange:
-        sides = source.spec.img_size
-        size = "" if sides is None else f"--img-size {sides[0] if sides[0] == sides[1] else f'{sides[0]}x{sides[1]}'}, "
         raise UsageError(
             f"the weights of {source.name} do not fit this net at {len(strange)} places, the first {strange[0]!r}",
-            hint=f"build it as it was: {size}no other --model-option",
+            hint=hint,
         )
     return fit
 

@@ -1,0 +1,137 @@
+"""Features of a frozen net: the same as the net computes, kept, and never taken for others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hubel.data.decode import decode
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.sources import open_source
+from hubel.models import create_model
+from hubel.training import features
+from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
+
+EIGHT = Preprocessing(height=8, width=8, channels=1, mean=(0.3,), std=(0.4,))
+REQUEST = Request(
+    weights="w", architecture="a", data="d", rows="r", preprocessing="p", precision="fp32", views=("plain",), seed=0,
+    device="cpu",
+)  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return create_model("quicknet", num_classes=3, in_chans=1, img_size=8, width=0.2)
+
+
+def gathered(net: nn.Module, request: Request = REQUEST) -> Features:
+    decoded = decode(open_source("digits"), EIGHT)
+    rows = np.arange(40)
+    return collect(net, decoded, rows[:30], rows[30:], request=request, preprocessing=EIGHT, device=torch.device("cpu"))
+
+
+def test_the_second_look_comes_from_the_disk_and_is_the_first_to_the_bit(home: Path, net: nn.Module) -> None:
+    first, second = gathered(net), gathered(net)
+    assert (first.cached, second.cached) == (False, True)
+    assert torch.equal(first.train, second.train)
+    assert torch.equal(first.val, second.val)
+    assert first.train.shape[:2] == (1, 30)
+    assert first.val_labels.tolist() == second.val_labels.tolist()
+
+
+@pytest.mark.parametrize("part", list(Request.__dataclass_fields__))
+def test_a_change_of_any_part_of_the_key_never_meets_old_features(part: str, home: Path, net: nn.Module) -> None:
+    gathered(net)
+    other = {"views": ("mirror",), "seed": 1}.get(part, "other")
+    assert not gathered(net, replace(REQUEST, **{part: other})).cached
+
+
+def test_a_file_under_the_right_name_with_other_facts_is_not_used(home: Path, net: nn.Module) -> None:
+    other = replace(REQUEST, weights="other")
+    gathered(net, other)
+    for suffix in ("json", "safetensors"):
+        (home / "features" / f"{other.key}.{suffix}").rename(home / "features" / f"{REQUEST.key}.{suffix}")
+    assert not gathered(net).cached
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_damaged_features_are_computed_again(damage: str, home: Path, net: nn.Module) -> None:
+    first = gathered(net)
+    file = home / "features" / f"{REQUEST.key}.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 1
+    file.write_bytes(data if damage == "flip" else data[:-40] if damage == "cut" else b"")
+    again = gathered(net)
+    assert not again.cached
+    assert torch.equal(first.train, again.train)
+    assert gathered(net).cached
+
+
+def test_a_disk_that_takes_nothing_costs_the_cache_and_not_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, net: nn.Module
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path / "file"))
+    assert gathered(net).train.shape[1] == 30
+
+
+def test_the_least_recently_used_go_first(home: Path, net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    gathered(net)
+    gathered(net, replace(REQUEST, seed=1))
+    size = (home / "features" / f"{REQUEST.key}.safetensors").stat().st_size
+    monkeypatch.setenv("HUBEL_CACHE_GB", str(2.5 * size / 2**30))
+    assert gathered(net).cached
+    gathered(net, replace(REQUEST, seed=2))
+    assert gathered(net).cached
+    assert not gathered(net, replace(REQUEST, seed=1)).cached
+
+
+def test_views_are_the_picture_its_mirror_image_and_draws_of_the_chain(home: Path, net: nn.Module) -> None:
+    request = replace(REQUEST, views=views_of(3, ["flip", "translate=1"]))
+    found = gathered(net, request).train
+    assert found.shape[0] == 3
+    decoded = decode(open_source("digits"), EIGHT)
+    mirrored = replace(decoded, images=decoded.images[:, :, :, ::-1].copy())
+    plain = collect(net, mirrored, np.arange(30), np.arange(0), request=replace(REQUEST, data="m"),
+                    preprocessing=EIGHT, device=torch.device("cpu"))  # fmt: skip
+    torch.testing.assert_close(found[1], plain.train[0])
+    assert not torch.allclose(found[2], found[0])
+
+
+def test_the_digest_sees_every_bit_below_the_head_and_none_in_it(net: nn.Module) -> None:
+    before = weights_digest(net, without=str(net.head))
+    with torch.no_grad():
+        net.get_submodule(str(net.head)).weight.add_(1)  # type: ignore[operator, union-attr]
+        assert weights_digest(net, without=str(net.head)) == before
+        buffer = next(value for name, value in net.named_buffers() if name.endswith("running_mean"))
+        buffer[0] += 1e-7
+        assert weights_digest(net, without=str(net.head)) != before
+        buffer.zero_()
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [("quicknet", 1 / 9), ("resnet20", 1.0), ("mnist_gap", None), ("lenet5", None)]
+)
+def test_heads_that_features_suffice_for_are_told_from_others(name: str, scale: float | None) -> None:
+    side = 32 if name == "lenet5" else 28
+    net = create_model(name, num_classes=10, in_chans=1, img_size=side)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    found = head_scale(net, torch.rand(3, 1, side, side))
+    assert found == (None if scale is None else pytest.approx(scale, rel=1e-5))
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_the_cache_lies_beside_that_of_the_pixels(home: Path) -> None:
+    assert features.folder() == home / "features"
