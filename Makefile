@@ -53,6 +53,7 @@ zoo-smoke: $(VENV)/dev
 # Needs torchvision, which has no place in .venv: TV_PYTHON names an interpreter that has it.
 parity:
 	$(TV_PYTHON) benchmarks/zoo_parity.py
+	$(TV_PYTHON) benchmarks/zoo_parity.py --build
 
 docs: $(VENV)/dev
 	$(BIN)/python -m pytest -q docs README.md

@@ -122,7 +122,7 @@ class ShuffleNetV1(nn.Module):
 
 
 class ShuffleNetV2(nn.Module):
-    """Table 5 of version 2. Images B C H W -> logits B K."""
+    """Table 5 of version 2. Images B C H W -> logits B K. Weights start as torch's layers do."""
 
     stages = ("stage2", "stage3", "stage4", "conv5")
     head = "fc"
@@ -138,7 +138,6 @@ class ShuffleNetV2(nn.Module):
             before = width
         self.conv5 = nn.Sequential(nn.Conv2d(before, maps[3], 1, bias=False), nn.BatchNorm2d(maps[3]), nn.ReLU())
         self.fc = nn.Linear(maps[3], num_classes)
-        initialise(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.maxpool(self.conv1(images))  # B 24 H/4 W/4

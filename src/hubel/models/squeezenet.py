@@ -80,14 +80,14 @@ class SqueezeNet(nn.Module):
         return self.classifier(x).flatten(1)  # B K
 
     def _initialise(self) -> None:
+        last = self.classifier[1]
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_uniform_(module.weight)
+                if module is last:  # the paper's N(0, 0.01); He's would be silent behind the last ReLU as often as not
+                    nn.init.normal_(module.weight, std=0.01)
+                else:
+                    nn.init.kaiming_uniform_(module.weight)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        # The paper's N(0, 0.01) for the last layer; a head of silent maps would learn nothing behind its ReLU.
-        last = self.classifier[1]
-        assert isinstance(last, nn.Conv2d)
-        nn.init.normal_(last.weight, std=0.01)
 
 
 def squeezenet1_0(
