@@ -17,7 +17,7 @@ from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.explain import explain, explain_page
 from hubel.verbs.features import features
-from hubel.verbs.neighbours import neighbours
+from hubel.verbs.neighbours import agreement, neighbours
 from hubel.verbs.prototypes import prototypes
 
 
@@ -115,6 +115,7 @@ def test_one_method_that_cannot_be_used_is_an_error(run: Path) -> None:
             "the 4 most exciting patches of 1 units",
         ),
         (["neighbours", "digits:3", "--k", "4"], "by pixels"),
+        (["neighbours", "--limit", "200"], "of the 8 nearest of 200 samples"),
         (["embed", "--limit", "120"], "t-SNE of the features"),
         (["embed", "-m", "pca", "--limit", "120"], "PCA of the features"),
         (["attack", "digits:3", "--eps", "32/255"], "32 of 255"),
@@ -137,7 +138,7 @@ def test_every_command_answers(
     assert done.value.code in (0, None), out.err
     assert said in " ".join((out.out + out.err).split())
     files = list(tmp_path.iterdir())
-    assert (len(files) == 1) == (words != ["attack", "--limit", "50"])
+    assert (len(files) == 1) == (words not in (["attack", "--limit", "50"], ["neighbours", "--limit", "200"]))
 
 
 def test_features_serve_another_classifier(run: Path, tmp_path: Path) -> None:
@@ -158,6 +159,20 @@ def test_neighbours_of_a_training_sample_begin_with_itself(run: Path) -> None:
         assert part.names[0] == name
         assert part.distances[0] == pytest.approx(0, abs=1e-3)
     assert found.lists[0].labels[0] == "4"
+
+
+def test_features_are_better_neighbours_than_chance_and_the_measure_is_a_plain_count(run: Path) -> None:
+    found = agreement(run, k=3, limit=300, queries=80)
+    assert found.queries == 80
+    assert found.searched == 300
+    table, asked = features(run, limit=300), features(run, split="test", limit=80)
+    shares, votes = [], []
+    for row, label in zip(asked.values, asked.labels, strict=True):
+        near = table.labels[np.argsort(np.linalg.norm(table.values - row, axis=1), kind="stable")[:3]]
+        shares.append(np.mean(near == label))
+        votes.append(np.bincount(near, minlength=10).argmax() == label)
+    assert found.by_features == pytest.approx((np.mean(shares), np.mean(votes)), abs=1e-2)
+    assert found.by_features[0] > 0.8 > 0.2 > found.chance
 
 
 def test_attacks_and_their_opposite(run: Path) -> None:

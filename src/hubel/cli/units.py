@@ -15,7 +15,7 @@ def command(
     split: Annotated[str, typer.Option(help="which part of the run's data: train, val or test")] = "train",
     limit: Annotated[int | None, typer.Option(min=1, help="at most so many samples, drawn by chance")] = None,
     unit: Annotated[list[int] | None, typer.Option(min=0, help="a unit to show; can be given again")] = None,
-    k: Annotated[int, typer.Option(min=1, help="patches for each unit")] = 8,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="patches for each unit")] = 8,
     made: Annotated[bool, typer.Option(help="also make a picture that excites each unit")] = True,
     out: Annotated[Path, typer.Option("--out", "-o", help="the picture to write")] = Path("units.png"),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",

@@ -1,4 +1,7 @@
-"""Neighbours: the training pictures nearest to a picture, by the net's features and, beside it, by the bare pixels."""
+"""Neighbours: the training pictures nearest to a picture, by the net's features and, beside it, by the bare pixels.
+
+For a whole split: how often the neighbours are of the right class, in both ways, and by lot.
+"""
 
 from __future__ import annotations
 
@@ -75,6 +78,68 @@ def neighbours(
             )
         )
     return NeighboursFound(picture=seen.pixels, lists=(lists[0], lists[1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How often the nearest training samples of a split are of its samples' own classes."""
+
+    queries: int
+    searched: int
+    k: int
+    by_features: tuple[float, float]
+    """(share of the k nearest that are of the sample's class, accuracy of the vote of the k nearest)."""
+    by_pixels: tuple[float, float]
+    chance: float
+    """The first share for neighbours drawn by lot."""
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        of = f"of the {self.k} nearest of {self.searched:,} samples, for {self.queries:,} samples"
+        return (
+            f"Neighbours of the right class, {of}: {self.by_features[0]:.1%} by features, {self.by_pixels[0]:.1%} by "
+            f"pixels, {self.chance:.1%} by lot. Their vote is right for {self.by_features[1]:.1%} by features, "
+            f"{self.by_pixels[1]:.1%} by pixels."
+        )
+
+
+def agreement(
+    run: str | Path | Classifier,
+    data: str | Path | None = None,
+    *,
+    k: int = 5,
+    stage: str | int | None = None,
+    split: str = "train",
+    limit: int | None = 10_000,
+    queries: int = 1000,
+    seed: int = 0,
+    device: str = "auto",
+    watch: Watcher = SILENT,
+) -> Agreement:
+    """Search the neighbours of `queries` test samples in a `split` of the run's data, or in other `data`.
+
+    Both parts are drawn by `seed` where they are larger than their limit.
+    """
+    asked = samples_of(run, split="test", limit=queries, device=device, seed=seed, watch=watch)
+    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, watch=watch)
+    layer = stage_name(samples.classifier.model, stage) or last_stage(samples.classifier.model)
+    shares = []
+    for by in ("features", "pixels"):
+        watch.stage(f"comparing {by}")
+        query, others = (
+            part.features(layer) if by == "features" else part.pixels.astype(np.float32) for part in (asked, samples)
+        )
+        found = nearest(query, others, k=k)
+        near = samples.labels[found.indices]  # M k
+        votes = (near[:, :, None] == np.arange(len(samples.manifest.class_names))).sum(axis=1)  # M K, ties to the first
+        right = float((votes.argmax(axis=1) == asked.labels).mean())
+        shares.append((found.agreement(samples.labels, asked.labels), right))
+    frequency = np.bincount(samples.labels, minlength=int(asked.labels.max()) + 1) / len(samples.labels)
+    return Agreement(
+        queries=len(asked.labels), searched=len(samples.labels), k=min(k, len(samples.labels)), by_features=shares[0],
+        by_pixels=shares[1], chance=float(frequency[asked.labels].mean()),
+    )  # fmt: skip
 
 
 def drawn(found: NeighboursFound) -> Figure:
