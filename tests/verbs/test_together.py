@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,26 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_with_one_that_can(tmp_path
     assert done.returncode != 0
     assert "a batch of 63 cannot be shared out" in done.stderr
     assert "--batch-size 62" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_signal_to_all_stops_between_two_steps_and_the_run_goes_on(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    arguments = {**SETTINGS, "out": str(tmp_path), "epochs": 12, "limit": 1000, "sync_bn": True}
+    script.write_text(f"import hubel\nhubel.train('digits', resume='auto', **{arguments!r})\n")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(script)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    first = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    log, until = tmp_path / "digits-1" / "metrics.csv", time.monotonic() + 200
+    while not (log.exists() and len(log.read_text().splitlines()) > 2) and time.monotonic() < until:
+        time.sleep(0.05)
+    first.terminate()
+    first.communicate(timeout=120)
+    summary = json.loads((tmp_path / "digits-1" / "summary.json").read_text())
+    assert (summary["status"], summary["reason"]) == ("stopped", "SIGTERM")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    run = hubel.Run(tmp_path / "digits-1")
+    assert run.status == "finished"
+    assert run.history["epoch"] == list(range(1, 13))
+    assert not (tmp_path / "digits-2").exists()

@@ -565,9 +565,18 @@ def follow(
     """
     run = Run(store.folder)
     if rank() > 0:
+        # Signals come to all processes at once. The first must not lose us in the middle of an exchange: it stops
+        # between two steps and saves, and when it is gone our next exchange fails.
         log = RankLog(store, training.device)
-        for event in fit(training):
-            log.event(event)
+        with Signals() as signals:
+            try:
+                for event in fit(training):
+                    log.event(event)
+            except RuntimeError:
+                if not signals.received:
+                    raise
+                log.line({"event": "stopped", "reason": signals.received})
+                raise Stopped(run, signals.received, signals.exit_code) from None
         return run
     watch.training(plan(training, prepared, spec, run))
     meter = Meter(
