@@ -33,6 +33,7 @@ from torch.fx.node import map_aggregate
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from hubel.explain import winograd
 from hubel.nn.modes import evaluating
 
 _POINTWISE_MODULES: tuple[type[nn.Module], ...] = (
@@ -66,6 +67,8 @@ class Slide:
     """What stands in the padding: 0, or minus infinity for max-pooling."""
     apply: Callable[[torch.Tensor, tuple[int, int]], torch.Tensor]
     """(maps N C h w, padding) -> maps."""
+    lined: bool = False
+    """Does it read maps fastest in the order h N w C?"""
 
     def reach(self, low: np.ndarray, size: int, axis: int, out: int) -> tuple[np.ndarray, int]:
         """First row N and number of rows (one for all windows) that a change in rows [low, low + size) can reach."""
@@ -96,17 +99,30 @@ class Ground:
         width: int,
         padding: tuple[int, int] = (0, 0),
         fill: float = 0.0,
+        lined: bool = False,
     ) -> torch.Tensor:
-        """N h w C: copies of the windows; rows and columns count from the corner of the padded map."""
+        """N h w C: copies of the windows; rows and columns count from the corner of the padded map.
+
+        They lie in memory in that order, or, `lined`, in the order h N w C.
+        """
         key = (*padding, fill)
         if key not in self._rows:
             down, right = padding
             padded = F.pad(self.maps, (right, right, down, down), value=fill)
             self._rows[key] = padded[0].permute(1, 2, 0).contiguous()
         base = self._rows[key]
-        rows = torch.as_tensor(tops, device=base.device)[:, None] + torch.arange(height, device=base.device)
-        columns = torch.as_tensor(lefts, device=base.device)[:, None] + torch.arange(width, device=base.device)
-        return base[rows[:, :, None], columns[:, None, :]]
+        high, wide, channels = base.shape
+        row = wide * channels
+        # All windows of that size, one by its first row and column: a row of a window is one piece of memory.
+        shape = (height, high - height + 1, wide - width + 1, width * channels)
+        every = base.as_strided(shape, (row, row, channels, 1))
+        first_rows = torch.as_tensor(tops, device=base.device)
+        first_columns = torch.as_tensor(lefts, device=base.device)
+        if lined:
+            found = every[:, first_rows, first_columns].transpose(0, 1)
+        else:
+            found = every.permute(1, 2, 0, 3)[first_rows, first_columns]
+        return found.view(len(tops), height, width, channels)
 
 
 @dataclass(slots=True)
@@ -248,9 +264,14 @@ class Fast:
         if isinstance(padding, str):
             spans = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
             padding = (0, 0) if padding == "valid" else (spans[0] // 2, spans[1] // 2)
+
+        def direct(maps: torch.Tensor, pad: tuple[int, int]) -> torch.Tensor:
+            return F.conv2d(maps, weight, bias, conv.stride, pad, conv.dilation, conv.groups)
+
+        quick = winograd.serves(conv)
         return Slide(
             _pair(conv.kernel_size), _pair(conv.stride), _pair(padding), _pair(conv.dilation), 0.0,
-            lambda x, p: F.conv2d(x, weight, bias, conv.stride, p, conv.dilation, conv.groups),
+            winograd.Winograd(weight, bias) if quick else direct, lined=quick,
         )  # fmt: skip
 
     def _run(
@@ -379,7 +400,7 @@ def slid(slide: Slide, region: Region, base: Ground) -> Region:
     lefts, width = slide.reach(region.lefts, region.width, 1, base.width)
     first_row, first_column = tops * slide.stride[0], lefts * slide.stride[1]
     extents = slide.extent(height, 0), slide.extent(width, 1)
-    crop = region.base.windows(first_row, extents[0], first_column, extents[1], slide.padding, slide.fill)
+    crop = region.base.windows(first_row, extents[0], first_column, extents[1], slide.padding, slide.fill, slide.lined)
     paste(crop, region, region.tops + slide.padding[0] - first_row, region.lefts + slide.padding[1] - first_column)
     return Region(base, slide.apply(crop.permute(0, 3, 1, 2), (0, 0)), tops, lefts)
 

@@ -84,7 +84,7 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 36,
+    batch_size: int = 108,
 ) -> Raw:
     """The exact map. `baseline` covers the patch: a number, C 1 1 or C H W values (0: the mean colour)."""
     fast = Fast(model)
@@ -113,7 +113,7 @@ def occlusion_fast(
     baseline: Baseline = 0.0,
     share: float = 0.2,
     seconds: float = float("inf"),
-    batch_size: int = 36,
+    batch_size: int = 108,
 ) -> Raw:
     """The approximate map after a `share` of the patches or after `seconds` for each image, whichever comes first."""
     if not 0 < share <= 1 or seconds <= 0:
@@ -150,7 +150,7 @@ def coarse_to_fine(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 36,
+    batch_size: int = 108,
 ) -> Iterator[Progress]:
     """Better and better maps of one image C H W, the last of them exact: stop when it is good enough.
 
