@@ -1,13 +1,14 @@
-"""MNIST to 99.0 % test accuracy: `hubel train` beside Keras 3 (torch backend) with its own published MNIST convnet.
+"""MNIST to 99.0 %, to 99.5 %, and as far as one net goes: `hubel train` beside Keras 3 with its own MNIST convnet.
 
-    HUBEL_PEER_PYTHON=… python benchmarks/mnist.py [--seeds 5] [--peer-seeds 1]
+    HUBEL_PEER_PYTHON=… python benchmarks/mnist.py [--goals 0.99 0.995 0.996] [--seeds 5] [--peer-seeds 1]
+    python benchmarks/mnist.py --only ours --goals 0.995 --seeds 3
 
 Keras: the convnet of its code examples (conv 32, pool, conv 64, pool, dropout 0.5, dense; Adam, batch 128, validation
-split 0.1), trained epoch by epoch until the test accuracy reaches 99.0 %; only the time inside `fit` counts, and
-so does ours, validation included: imports and reading the data are left out on both sides. Ours: the same net, `--model
-mnist_cnn`, with the recipe of this file's `OURS`, whose epochs, rate and precision were chosen on the validation split.
-HUBEL_PEER_PYTHON has keras and torch; HUBEL_DATA has the IDX files. One JSON line per measurement, then the ratio of
-the median times; a run that ends below 99.0 % counts as infinitely long.
+split 0.1), trained epoch by epoch until the test accuracy reaches 99.0 %; only the time inside `fit` counts, and so
+does ours, validation included: imports and reading the data are left out on both sides. Ours: the settings of `OURS`
+below, which were chosen on the validation split; to 99.0 % with the same net. Test-time views are part of the net
+that is measured. HUBEL_PEER_PYTHON has keras and torch; HUBEL_DATA has the IDX files. One JSON line per run; the
+ratio and the medians are put together in benchmarks/claims.py. A run that ends below its goal counts as never there.
 """
 
 from __future__ import annotations
@@ -16,19 +17,30 @@ import argparse
 import gzip
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from hubel import runtime
+import numpy as np
 
-OURS = [
-    "--model", "mnist_cnn", "--epochs", "2", "--batch-size", "96", "--lr", "0.008", "--augment", "translate=1",
-    "--label-smoothing", "0", "--precision", "bf16",
-]  # fmt: skip
-TARGET = 0.99
+# goal -> settings
+OURS = {
+    0.99: [
+        "--model", "mnist_cnn", "--epochs", "2", "--batch-size", "96", "--optimizer", "adamw", "--lr", "0.008",
+        "--schedule", "one-cycle", "--augment", "translate=1", "--views", "none", "--label-smoothing", "0",
+        "--precision", "bf16",
+    ],
+    0.995: [
+        "--model", "quicknet", "--model-option", "width=0.25", "--epochs", "5", "--batch-size", "256",
+        "--augment", "translate=2", "--views", "shift", "--precision", "bf16",
+    ],
+    0.996: [
+        "--model", "quicknet", "--model-option", "width=0.5", "--epochs", "12", "--batch-size", "256",
+        "--augment", "translate=2", "--views", "shift", "--precision", "bf16",
+    ],
+}  # fmt: skip
+PEER_GOAL = 0.99
 
 KERAS = """
 import json, os, sys, time
@@ -64,42 +76,59 @@ def idx(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
-if __name__ == "__main__":
-    import numpy as np
+def arrays(folder: Path, target: Path) -> None:
+    """The four IDX files as one file of arrays, for the peer."""
+    parts = {}
+    for key, name, skip, shape in (
+        ("x", "train-images-idx3-ubyte", 16, (-1, 28, 28)), ("y", "train-labels-idx1-ubyte", 8, (-1,)),
+        ("tx", "t10k-images-idx3-ubyte", 16, (-1, 28, 28)), ("ty", "t10k-labels-idx1-ubyte", 8, (-1,)),
+    ):  # fmt: skip
+        path = next(p for p in (folder / f"{name}.gz", folder / name) if p.exists())
+        parts[key] = np.frombuffer(idx(path), np.uint8, offset=skip).reshape(shape)
+    np.savez(target, **parts)  # type: ignore[arg-type]
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5)
+
+def ours(folder: Path, goal: float, seed: int) -> dict[str, object]:
+    """One run with the settings for `goal`."""
+    with tempfile.TemporaryDirectory() as out:
+        words = ["train", "mnist", "--quiet", "--data-dir", str(folder), "--seed", str(seed), "--out", out]
+        subprocess.run([sys.executable, "-m", "hubel", *words, *OURS[goal]], stdout=subprocess.DEVNULL, check=True)
+        summary = json.loads(next(Path(out).glob("*/summary.json")).read_text())
+    test = summary["test"]
+    return {
+        "side": "ours", "goal": goal, "seed": seed, "seconds": summary["seconds"], "epochs": summary["epochs"],
+        "test": test["accuracy"], "one_view": test.get("one_view", test)["accuracy"],
+        "validation": summary["best"]["val_accuracy"], "settings": OURS[goal],
+    }  # fmt: skip
+
+
+def keras(python: str, seed: int, epochs: int, file: Path) -> dict[str, object]:
+    """One run of the peer until it reaches 99.0 %."""
+    words = [python, "-c", KERAS, str(seed), str(epochs), str(PEER_GOAL), str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return {"side": "keras", "goal": PEER_GOAL, "seed": seed, **json.loads(done.stdout.splitlines()[-1])}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("ours", "peer"))
+    parser.add_argument("--goals", type=float, nargs="+", default=list(OURS), choices=list(OURS))
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--peer-seeds", type=int, default=1, help="runs of Keras, which takes minutes each")
     parser.add_argument("--epochs", type=int, default=15, help="Keras gives up after so many")
     options = parser.parse_args()
     folder = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "mnist"
     peer = os.environ.get("HUBEL_PEER_PYTHON")
-    found: dict[str, list[float]] = {"ours": [], "keras": []}
-    with tempfile.TemporaryDirectory() as temporary:
-        arrays = Path(temporary) / "mnist.npz"
-        parts = {}
-        for key, name, skip, shape in (
-            ("x", "train-images-idx3-ubyte", 16, (-1, 28, 28)), ("y", "train-labels-idx1-ubyte", 8, (-1,)),
-            ("tx", "t10k-images-idx3-ubyte", 16, (-1, 28, 28)), ("ty", "t10k-labels-idx1-ubyte", 8, (-1,)),
-        ):  # fmt: skip
-            path = next(p for p in (folder / f"{name}.gz", folder / name) if p.exists())
-            parts[key] = np.frombuffer(idx(path), np.uint8, offset=skip).reshape(shape)
-        np.savez(arrays, **parts)
-        for seed in range(options.seeds):
-            words = ["train", "mnist", "--quiet", "--data-dir", str(folder), "--seed", str(seed), "--out", temporary]
-            subprocess.run([sys.executable, "-m", "hubel", *words, *OURS], stdout=subprocess.DEVNULL, check=True)
-            summary = json.loads((Path(temporary) / f"mnist-{seed + 1}" / "summary.json").read_text())
-            row = {"seconds": summary["seconds"], "epochs": summary["epochs"], "test": summary["test"]["accuracy"]}
-            print(json.dumps({"side": "ours", "seed": seed, **row}), flush=True)
-            found["ours"].append(summary["seconds"] if row["test"] >= TARGET else float("inf"))
-            if peer and seed < options.peer_seeds:
-                done = subprocess.run(
-                    [peer, "-c", KERAS, str(seed), str(options.epochs), str(TARGET), str(arrays)],
-                    capture_output=True, text=True, check=True,
-                )  # fmt: skip
-                result = json.loads(done.stdout.splitlines()[-1])
-                print(json.dumps({"side": "keras", "seed": seed, **result}), flush=True)
-                found["keras"].append(result["seconds"])
-    medians = {side: statistics.median(times) for side, times in found.items() if times}
-    ratio = medians["keras"] / medians["ours"] if "keras" in medians else None
-    print(json.dumps({"seconds_to_99_percent": medians, "ratio": ratio, "environment": runtime.environment()}))
+    if options.only != "peer":
+        for goal in options.goals:
+            for seed in range(options.seeds):
+                print(json.dumps(ours(folder, goal, seed)), flush=True)
+    if options.only != "ours" and PEER_GOAL in options.goals:
+        if not peer:
+            print(json.dumps({"side": "keras", "left_out": "HUBEL_PEER_PYTHON names no interpreter"}), flush=True)
+        else:
+            with tempfile.TemporaryDirectory() as temporary:
+                file = Path(temporary) / "mnist.npz"
+                arrays(folder, file)
+                for seed in range(options.peer_seeds):
+                    print(json.dumps(keras(peer, seed, options.epochs, file)), flush=True)
