@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hubel.data.batches as module
 from data.pictures import classes
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches, epoch_order, steps_per_epoch, usual_ahead
+from hubel.data.batches import batches, epoch_order, moved_whole, resident, steps_per_epoch, usual_ahead
 from hubel.data.decode import Decoded, prepare
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
@@ -142,8 +144,6 @@ def test_a_batch_of_nothing_is_refused() -> None:
 
 
 def test_a_folder_of_pictures_arrives_as_batches(tmp_path: object) -> None:
-    from pathlib import Path
-
     root = classes(Path(str(tmp_path)) / "root", {"cat": 5, "dog": 5})
     found, decoded = prepare(open_source(root), Preprocessing(height=8, width=8), cache_dir=f"{tmp_path}/cache")
     labels = torch.cat([batch.labels for batch in batches(decoded, decoded.ids, batch_size=3, shuffle=True)])
@@ -219,3 +219,30 @@ def test_a_cpu_prepares_nothing_in_advance_and_pictures_on_a_device_need_not_be(
     assert usual_ahead(torch.device("cpu"), False) == 0
     assert usual_ahead(torch.device("cuda"), False) == 2
     assert usual_ahead(torch.device("cuda"), True) == 0
+    assert usual_ahead(torch.device("mps"), False) == 0
+
+
+def test_pictures_are_moved_whole_also_from_a_file_that_is_only_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", DATA.images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    whole = moved_whole(mapped, torch.device("cpu"), rows=7)
+    assert torch.equal(whole, torch.from_numpy(DATA.images))
+    rows = torch.tensor([5, 299, 0])
+    assert torch.equal(whole.index_select(0, rows), torch.from_numpy(DATA.images[[5, 299, 0]]))
+    assert resident(DATA, torch.device("cpu")) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("share", [0.0, 0.25], ids=["streamed", "resident"])
+def test_a_gpu_gets_the_same_batches(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESIDENT_SHARE", share)
+    data = made(300)
+    options = {"preprocessing": P, "batch_size": 32, "seed": 3, "epoch": 2, "shuffle": True}
+    augment = build_augment("flip,translate=1")
+    here = list(batches(data, np.arange(300), augment=augment, **options))
+    there = list(batches(data, np.arange(300), augment=augment, device="cuda", **options))
+    assert (resident(data, torch.device("cuda")) is None) == (share == 0.0)
+    for one, two in zip(here, there, strict=True):
+        assert torch.equal(one.ids, two.ids.cpu())
+        assert torch.equal(one.labels, two.labels.cpu())
+        torch.testing.assert_close(one.images, two.images.cpu(), atol=1e-6, rtol=0)

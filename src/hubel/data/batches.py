@@ -115,8 +115,16 @@ def resident(decoded: Decoded, device: torch.device) -> torch.Tensor | None:
     if device not in known:
         if decoded.images.nbytes > RESIDENT_SHARE * _free_memory(device):
             return None
-        known[device] = torch.from_numpy(np.ascontiguousarray(decoded.images)).to(device)
+        known[device] = moved_whole(decoded.images, device)
     return known[device]
+
+
+def moved_whole(images: np.ndarray, device: torch.device, rows: int = 4096) -> torch.Tensor:
+    """An array (in memory or mapped) on a device, brought there some `rows` at a time."""
+    whole = torch.empty(images.shape, dtype=torch.from_numpy(images[:0].copy()).dtype, device=device)
+    for start in range(0, len(images), rows):
+        whole[start : start + rows] = torch.from_numpy(images[start : start + rows].copy()).to(device)
+    return whole
 
 
 def _free_memory(device: torch.device) -> int:
@@ -130,10 +138,11 @@ def _free_memory(device: torch.device) -> int:
 def usual_ahead(device: torch.device, on_device: bool) -> int:
     """How many batches to prepare in advance.
 
-    Two where an accelerator waits for pictures from memory. None where they lie on it already; and none on a CPU, whose
-    cores the net keeps busy by itself: what a thread prepares there is taken away from the step beside it.
+    Two where a GPU waits for pictures from memory. None where they lie on it already; and none on a CPU, whose cores
+    the net keeps busy by itself: what a thread prepares there is taken away from the step beside it. Apple's GPUs share
+    the memory, and are not to be called from several threads.
     """
-    return 2 if device.type != "cpu" and not on_device else 0
+    return 2 if device.type == "cuda" and not on_device else 0
 
 
 def in_advance(batch: Callable[[int], Batch], steps: range, threads: int, device: torch.device) -> Iterator[Batch]:
