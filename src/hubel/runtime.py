@@ -10,12 +10,12 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import torch
 
@@ -195,7 +195,7 @@ def step_seconds(candidates: Sequence[int], budget: float = 0.3) -> dict[int, fl
     Takes turns, so that a slow moment of the machine meets all candidates; ends after about `budget` seconds.
     """
     with seeded(0):
-        layer = torch.nn.Conv2d(32, 32, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+        layer = torch.nn.Conv2d(32, 32, 3, padding=1, bias=False)
         images = torch.randn(32, 32, 16, 16).to(memory_format=torch.channels_last)  # B C H W
     best = dict.fromkeys(candidates, math.inf)
     started, rounds = time.perf_counter(), 0
@@ -230,6 +230,73 @@ def has_compiler(device: torch.device) -> bool:
         return find_spec("triton") is not None
     named = os.environ.get("CXX")
     return any(shutil.which(name) for name in ([named] if named else ["g++", "clang++", "c++", "cl"]))
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Callable[[], int | None]]:
+    """Gives a function that tells how many bytes were held at the peak of the block; compare with `held_memory` before.
+
+    On a GPU what torch has given out; on the CPU what the process holds. None where the platform does not tell.
+
+    >>> before = held_memory(torch.device("cpu"))
+    >>> with peak_memory(torch.device("cpu")) as peak:
+    ...     _ = torch.ones(8_000_000).sum()
+    >>> peak() is None or peak() > before
+    True
+    """
+    found: list[int | None] = [None]
+    _forget_peak(device)
+    try:
+        yield lambda: found[0]
+    finally:
+        found[0] = _held(device, "peak")
+
+
+def held_memory(device: torch.device) -> int | None:
+    """Bytes that are held now; see `peak_memory`."""
+    return _held(device, "now")
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")  # Linux: the peak of what is resident starts anew
+    except OSError:
+        pass
+
+
+def _held(device: torch.device, when: Literal["now", "peak"]) -> int | None:
+    """Bytes held now, or at the peak since it was forgotten; None where the platform does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device) if when == "now" else torch.cuda.max_memory_allocated(device)
+    return _kilobytes("/proc/self/status", "VmRSS:" if when == "now" else "VmHWM:") if device.type == "cpu" else None
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had: of the GPU, or of the machine and the container around us. None if nobody tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    free = _kilobytes("/proc/meminfo", "MemAvailable:") if device.type == "cpu" else None
+    try:
+        with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as used:
+            inside = int(limit.read()) - int(used.read())
+    except (OSError, ValueError):  # no container, or one without a limit
+        return free
+    return inside if free is None else min(free, inside)
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    try:
+        with open(path) as info:
+            for line in info:
+                if line.startswith(name):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
 
 
 def environment(device: torch.device | None = None) -> dict[str, object]:

@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "From pictures to a classifier",
         (
             ("data", "data", "what is in a data set, and what is wrong with it"),
+            ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
             ("evaluate", "evaluate", "measure a trained run on its test split or on another folder"),
             ("predict", "predict", "classify pictures with a trained run"),

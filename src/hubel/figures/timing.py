@@ -77,6 +77,8 @@ def rate_sweep(
         axes.plot(rates, raw, color=MUTED, linewidth=0.7, alpha=0.6, label="each step")
         axes.plot(rates, calm, label="smoothed")
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         there = calm[np.isfinite(calm)]
         if len(there):  # the end of the sweep flies off; what matters lies below its beginning
             span = max(float(there[0] - there.min()), 1e-9)

@@ -7,9 +7,7 @@ counts is the whole call, pictures in, logits out, on a device that has finished
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -294,15 +292,13 @@ def no_compiler(device: torch.device) -> str:
     >>> no_compiler(torch.device("meta"))
     'torch.compile is measured on CPU and CUDA only'
     """
-    if device.type == "cuda":
-        return "" if importlib.util.find_spec("triton") else "torch.compile needs the package triton for CUDA"
-    if device.type != "cpu":
+    if device.type not in ("cpu", "cuda"):
         return "torch.compile is measured on CPU and CUDA only"
-    wanted = os.environ.get("CXX", "")
-    names = [wanted] if wanted else ["g++", "clang++", "c++", "cl"]
-    if any(shutil.which(name) for name in names):
+    if runtime.has_compiler(device):
         return ""
-    return f"torch.compile needs a C++ compiler: {wanted or 'g++ or clang++'} is not found"
+    if device.type == "cuda":
+        return "torch.compile needs the package triton for CUDA"
+    return f"torch.compile needs a C++ compiler: {os.environ.get('CXX') or 'g++ or clang++'} is not found"
 
 
 @contextmanager

@@ -171,6 +171,15 @@ def _schedule(optimizer: str) -> tuple[str, str]:
     return "one-cycle", "warms up, then anneals to nought by the last epoch"
 
 
+def usual_rate(optimizer: str, batch: int) -> tuple[float, str]:
+    """The peak rate that the rules choose for an optimiser and a batch size, and why.
+
+    >>> usual_rate("sgd", 256)
+    (0.2, '0.1 for a batch of 128, scaled with the batch')
+    """
+    return _rate(optimizer, batch)
+
+
 def _rate(optimizer: str, batch: int) -> tuple[float, str]:
     # Scaled with the square root of the batch for adaptive rules, linearly for SGD (Goyal et al., arXiv 1706.02677).
     if optimizer in ("sgd", "momentum", "nesterov"):

@@ -29,6 +29,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hubel.errors import UsageError, near
+from hubel.store import PlainYaml
 from hubel.training.energy import GRID_INTENSITY
 
 # ---------------------------------------------------------------- kinds of values
@@ -105,6 +106,11 @@ def _stages(value: object) -> object:
     raise ValueError(f"must be {', '.join(UNFREEZE)} or a number of stages")
 
 
+def _place(value: object) -> object:
+    """A path of any kind, or a run, as text."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _whole(value: object) -> object:
     """A flag brings "3" as text, and a Literal takes numbers only."""
     return int(value) if isinstance(value, str) and value.isdigit() else value
@@ -121,6 +127,7 @@ Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Unfreeze = Annotated[int | str, BeforeValidator(_stages)]
+Place = Annotated[str, BeforeValidator(_place)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -185,7 +192,7 @@ class TransferSection(Section):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     # "from" is a word of Python's own: keyword arguments say from_, everything else says from.
-    from_: str | None = Field(
+    from_: Place | None = Field(
         None, alias="from", description="start from a run, its weights, or an architecture with published weights"
     )
     from_sha256: str | None = Field(
@@ -284,7 +291,7 @@ class TrainSection(Section):
 class RunSection(Section):
     """Where the run is written, and what is reckoned of it."""
 
-    out: str = Field("runs", description="folder of runs")
+    out: Place = Field("runs", description="folder of runs")
     name: str | None = Field(None, description="name of the run; from the data if not given; a number is added")
     grid_intensity: float = Field(
         GRID_INTENSITY, ge=0, description="grams of CO2 for a kilowatt-hour of your electricity; the world's average"
@@ -441,13 +448,14 @@ def _explain(error: ValidationError) -> tuple[str]:
 def read_file(path: str | Path) -> dict[str, Any]:
     """The settings of a YAML recipe file. Raises UsageError when it is missing, not YAML, or not a mapping."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read(1_000_001)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe file {str(path)!r} cannot be read: {error}", hint="check --config") from None
     if len(text) > 1_000_000:
         raise UsageError(f"the recipe file {str(path)!r} is larger than 1 MB: surely not a recipe")
     try:
-        found = yaml.safe_load(text)
+        found = yaml.load(text, PlainYaml)  # noqa: S506 (a safe loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""

@@ -31,7 +31,7 @@ from hubel.metrics.probability import log_loss
 from hubel.models import card, resolve
 from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
-from hubel.store import RunStore, SaveFailed
+from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
@@ -188,7 +188,7 @@ def go_on(folder: Path, watch: Watcher) -> Run:
     store = RunStore.open(folder)
     recipe = compose(read_file(folder / "config.yaml"))
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-    if store.exists("summary.json") and store.read_json("summary.json").get("status") == "finished":
+    if Run(folder).status == "finished":
         watch.remark(f"{folder} has finished already: nothing to resume")
         return Run(folder)
     with computing(recipe):
@@ -196,15 +196,29 @@ def go_on(folder: Path, watch: Watcher) -> Run:
         for reason in state.skipped:
             watch.remark(f"a damaged state was passed over: {reason}")
         here = runtime.environment(runtime.pick_device(recipe.train.device))
-        for difference in differences(store.read_json("env.json"), here):
+        for difference in differences(_environment(store), here):
             watch.remark(f"not the same bits as without the stop: {difference}")
         prepared = prepared_together(recipe, watch, splits)
         model, spec = build(prepared)
         agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
         training = assemble(recipe, prepared, model)
-        training.restore(state.tensors, state.meta["training"])
+        try:
+            training.restore(state.tensors, state.meta["training"])
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ArtefactError(
+                f"the saved state of {folder} does not fit its recipe: {shown(str(error))}",
+                hint="config.yaml was changed since, or state/ is of another run",
+            ) from error
         watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
         return follow(store, training, prepared, spec, watch, state=state.meta)
+
+
+def _environment(store: RunStore) -> dict[str, Any]:
+    """What the run was begun with, as far as it is known."""
+    found = store.read_json("env.json")
+    if not isinstance(found, dict):
+        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}")
+    return found
 
 
 def prepared_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
