@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,10 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from hubel.errors import ArtefactError, near
-from hubel.store import RunStore
+from hubel.store import RunStore, parse_yaml, shown
 
 if TYPE_CHECKING:
     from hubel.checkpoint import Classifier
@@ -36,31 +33,52 @@ class Run:
         """The folder's own name: "photos-1"."""
         return self.folder.name
 
+    def __fspath__(self) -> str:
+        """A run may stand wherever its folder may: `hubel.train("photos/", from_=run)`."""
+        return str(self.folder)
+
     @cached_property
     def recipe(self) -> dict[str, dict[str, Any]]:
-        """The resolved recipe, by section."""
-        found = yaml.safe_load(self._text("config.yaml"))
-        return found if isinstance(found, dict) else {}
+        """The resolved recipe, by section. Raises ArtefactError when config.yaml is damaged."""
+        name = shown(str(self.folder / "config.yaml"))
+        found = parse_yaml(RunStore.open(self.folder).read_bytes("config.yaml", limit=1 << 20), name=name)
+        if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
+            raise ArtefactError(f"{name} is no recipe: it must hold sections of settings")
+        return {str(section): {str(key): value for key, value in part.items()} for section, part in found.items()}
 
     @cached_property
     def history(self) -> dict[str, list[float]]:
-        """Columns of metrics.csv, one entry an epoch: train_loss, val_accuracy, …"""
-        columns: dict[str, list[float]] = {}
-        if not (self.folder / "metrics.csv").is_file():
-            return columns
-        for row in csv.DictReader(io.StringIO(self._text("metrics.csv"))):
-            for key, value in row.items():
-                columns.setdefault(key, []).append(float(value) if value else float("nan"))
-        return columns
+        """Columns of metrics.csv, one entry an epoch: train_loss, val_accuracy, … Raises ArtefactError if damaged."""
+        lines = RunStore.open(self.folder).read_lines("metrics.csv")
+        try:
+            head, *rows = list(csv.reader(lines)) or [[]]
+            if len(set(head)) < len(head) or any(len(row) != len(head) for row in rows):
+                raise ValueError("its lines have different lengths")
+            return {key: [float(row[i] or "nan") for row in rows] for i, key in enumerate(head)} if rows else {}
+        except (ValueError, csv.Error) as error:
+            name = shown(str(self.folder / "metrics.csv"))
+            raise ArtefactError(f"{name} is no table of numbers: {error}") from None
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """What summary.json says: status, best epoch, test results, seconds; {} for a run that never got that far."""
-        try:
-            found = json.loads(self._text("summary.json"))
-        except (ArtefactError, ValueError):
+        """What summary.json says: status, best epoch, test results, seconds; {} for a run that never got that far.
+
+        Raises ArtefactError when it is damaged.
+        """
+        store = RunStore.open(self.folder)
+        if not store.exists("summary.json"):
             return {}
-        return found if isinstance(found, dict) else {}
+        found = store.read_json("summary.json")
+        parts = (
+            [found, *(found.get(key, {}) for key in ("best", "test", "val"))] if isinstance(found, dict) else [found]
+        )
+        wrong = [
+            key for part in parts if isinstance(part, dict) for key, kind in _KINDS.items() if not _is(part, key, kind)
+        ]
+        if wrong or not all(isinstance(part, dict) for part in parts):
+            what = f": {wrong[0]} cannot be {shown(next(p[wrong[0]] for p in parts if wrong[0] in p))}" if wrong else ""
+            raise ArtefactError(f"{shown(str(self.folder / 'summary.json'))} is no summary of a run{what}")
+        return found
 
     @property
     def status(self) -> str:
@@ -89,9 +107,6 @@ class Run:
         from hubel.verbs.predict import predict
 
         return predict(self.folder, pictures)
-
-    def _text(self, name: str) -> str:
-        return RunStore.open(self.folder).read_bytes(name).decode("utf-8")
 
     def row(self) -> dict[str, Any]:
         """One line for a list of runs."""
@@ -166,6 +181,17 @@ class Runs:
         )
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "status": str, "reason": str, "sentence": str, "epochs": int, "parameters": int,
+    **dict.fromkeys(("seconds", "val_accuracy", "val_loss", "accuracy"), (int, float, type(None))),
+}  # fmt: skip
+"""What stands in a summary and is shown without another look."""
+
+
+def _is(part: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> bool:
+    return key not in part or (isinstance(part[key], kind) and not isinstance(part[key], bool))
+
+
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.2%}"
 
@@ -181,8 +207,8 @@ def runs(out: str | Path = "runs") -> Runs:
     for path in sorted(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns):
         try:
             rows.append(Run(path).row())
-        except (ArtefactError, ValueError, OSError, yaml.YAMLError, AttributeError) as error:
-            unreadable[str(path)] = str(error).splitlines()[0]
+        except ArtefactError as error:
+            unreadable[str(path)] = error.what
     return Runs(tuple(rows), unreadable)
 
 
