@@ -50,6 +50,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "latency": [],
     "pipeline": [],
     "scaling": [],
+    "transfer": [],
     "augment": [],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
