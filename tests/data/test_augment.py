@@ -151,8 +151,9 @@ def test_a_resized_crop_elsewhere_than_on_a_cpu_shows_the_same() -> None:
 
 
 @pytest.mark.parametrize("chain", ["flip", "alternating-flip", "flip=1", "flip=0"])
-def test_a_flip_of_whole_images_is_the_flip_of_single_pixels(chain: str) -> None:
-    images = torch.randint(0, 256, (40, 3, 6, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+@pytest.mark.parametrize("size", [(6, 7), (80, 75)])
+def test_a_flip_of_whole_images_is_the_flip_of_single_pixels(chain: str, size: tuple[int, int]) -> None:
+    images = torch.randint(0, 256, (40, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
     augment = build_augment(chain)
     for epoch in range(3):
         before = images.clone()

@@ -44,6 +44,9 @@ class Augmentation(Component[Callable[..., Any]]):
     """How it stands in a recipe."""
 
 
+LARGE = 1 << 14
+"""Bytes of an image from which on a flip by itself costs less than its share of a batch's (224 x 224: a sixth)."""
+
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", listing="hubel components augmentations")
 
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -165,8 +168,13 @@ def _moved(images: torch.Tensor, moves: list[ops.Move]) -> torch.Tensor:
     """All moves as one gather: 128 images of 3×32×32 in a fifth of a millisecond."""
     mirrored = _mirrored_only(images, moves)
     if mirrored is not None:  # whole images at once, which for photographs is many times as fast as pixel by pixel
-        moved = images.clone()
-        moved[mirrored] = images[mirrored].flip(3)
+        if images[0].numel() < LARGE:
+            moved = images.clone()
+            moved[mirrored] = images[mirrored].flip(3)
+            return moved
+        moved = torch.empty_like(images)
+        for index, turned in enumerate(mirrored.tolist()):
+            moved[index] = images[index].flip(2) if turned else images[index]
         return moved
     rows, cols, inside = moves[0].rows, moves[0].cols, moves[0].inside
     for move in moves[1:]:
