@@ -174,7 +174,7 @@ class Graded:
                 truth=truth,
                 goodness=np.array(good),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, csv.Error) as error:
             raise ArtefactError(
                 f"evaluation.json and predictions.csv must belong together and be whole: {error}",
                 hint="measure the run again: hubel evaluate RUN --out FOLDER",

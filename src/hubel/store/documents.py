@@ -19,6 +19,8 @@ import json
 import math
 from typing import Any
 
+import yaml
+
 from hubel.errors import ArtefactError
 from hubel.store.ops import amount
 from hubel.store.reading import shown
@@ -49,6 +51,30 @@ def parse_json(data: bytes, *, name: str = "the document", limit: int = JSON_LIM
     except ValueError as error:
         raise ArtefactError(f"{name} is not valid: {error}") from None
     return value
+
+
+class PlainYaml(yaml.SafeLoader):
+    """The safe loader without aliases, with which a page of text can stand for all the memory there is."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Refuse what stands for something else."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(data: bytes, *, name: str = "the document", limit: int = JSON_LIMIT) -> Any:
+    """Plain data from YAML without aliases or tags; raises ArtefactError naming `name`."""
+    if len(data) > limit:
+        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}")
+    try:
+        return yaml.load(data.decode("utf-8"), PlainYaml)  # noqa: S506 (a safe loader)
+    except UnicodeDecodeError:
+        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        raise ArtefactError(f"{name} is not valid YAML{f' at line {where.line + 1}' if where else ''}") from None
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> bytes:

@@ -24,7 +24,7 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
         store = RunStore.open(folder)
         if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
             raise ArtefactError(f"the run {folder} was never measured", hint=f"hubel evaluate {folder} --out {folder}")
-        predictions = store.read_bytes("predictions.csv").decode("utf-8")
+        predictions = store.read_bytes("predictions.csv").decode("utf-8", errors="replace")
         # Two runs may have one name in different folders; then the paths tell them apart.
         title = folder.name if folder.name not in found else str(folder)
         found[title] = Graded.read(store.read_json("evaluation.json", limit=1 << 30), predictions)

@@ -68,16 +68,13 @@ class Run:
         store = RunStore.open(self.folder)
         if not store.exists("summary.json"):
             return {}
-        found = store.read_json("summary.json")
-        parts = (
-            [found, *(found.get(key, {}) for key in ("best", "test", "val"))] if isinstance(found, dict) else [found]
-        )
-        wrong = [
-            key for part in parts if isinstance(part, dict) for key, kind in _KINDS.items() if not _is(part, key, kind)
-        ]
-        if wrong or not all(isinstance(part, dict) for part in parts):
-            what = f": {wrong[0]} cannot be {shown(next(p[wrong[0]] for p in parts if wrong[0] in p))}" if wrong else ""
-            raise ArtefactError(f"{shown(str(self.folder / 'summary.json'))} is no summary of a run{what}")
+        name, found = shown(str(self.folder / "summary.json")), store.read_json("summary.json")
+        for part in (found, *(found.get(key, {}) for key in ("best", "test", "val") if isinstance(found, dict))):
+            if not isinstance(part, dict):
+                raise ArtefactError(f"{name} is no summary of a run: it must hold objects, got {shown(part)}")
+            wrong = [key for key, kind in _KINDS.items() if not _is(part, key, kind)]
+            if wrong:
+                raise ArtefactError(f"{name} is no summary of a run: {wrong[0]} cannot be {shown(part[wrong[0]])}")
         return found
 
     @property

@@ -204,13 +204,14 @@ def go_on(folder: Path, watch: Watcher) -> Run:
         training = assemble(recipe, prepared, model)
         try:
             training.restore(state.tensors, state.meta["training"])
+            logs = {str(name): int(size) for name, size in state.meta["logs"].items()}
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise ArtefactError(
                 f"the saved state of {folder} does not fit its recipe: {shown(str(error))}",
                 hint="config.yaml was changed since, or state/ is of another run",
             ) from error
         watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
-        return follow(store, training, prepared, spec, watch, state=state.meta)
+        return follow(store, training, prepared, spec, watch, state={**state.meta, "logs": logs})
 
 
 def _environment(store: RunStore) -> dict[str, Any]:
