@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import Any
 
 from rich.console import Console
@@ -28,12 +29,20 @@ def say(*parts: Any) -> None:
 
 def note(text: str) -> None:
     """A remark that is not a result: standard error, dim."""
-    err().print(Text(text, style="dim"), soft_wrap=True)
+    err().print(Text(text, style="dim"), soft_wrap=not sys.stderr.isatty())
 
 
 def print_error(error: HubelError) -> None:
-    """`error:` and what, then the hint on its own lines."""
+    """`error:` and what, then the hint on its own lines; on a terminal, lines break between words."""
     message = Text.assemble(("error: ", "bold red"), error.what)
     if error.hint:
-        message.append("\n" + "\n".join(f"  {line}" for line in error.hint.splitlines()))
-    err().print(message, soft_wrap=True)
+        message.append("\n" + "\n".join(hanging("  ", line) for line in error.hint.splitlines()))
+    err().print(message, soft_wrap=not sys.stderr.isatty())
+
+
+def hanging(head: str, text: str, *, indent: int | None = None) -> str:
+    """`head` and text, whose further lines on a terminal begin below the text; one line in a pipe or a file."""
+    if not sys.stdout.isatty() or not text:
+        return head + text
+    below = " " * (len(head) if indent is None else indent)
+    return textwrap.fill(text, out().width, initial_indent=head, subsequent_indent=below, break_long_words=False)

@@ -28,7 +28,7 @@ def command(
     hubel explain runs/photos-1 cat.jpg
     hubel explain runs/photos-1 cat.jpg --method grad-cam,occlusion,integrated-gradients --target dog
     """
-    from hubel.cli.console import note, say
+    from hubel.cli.console import hanging, note, say
     from hubel.cli.progress import Showing
     from hubel.errors import UsageError
     from hubel.report.explanation import drawings, render
@@ -36,7 +36,7 @@ def command(
 
     if methods:
         for name, question in listing().items():
-            say(f"{name:<22}{question}")
+            say(hanging(f"{name:<22}", question))
         return
     if not run or not picture:
         raise UsageError("a run and a picture are needed", hint="hubel explain runs/photos-1 cat.jpg")
@@ -55,7 +55,8 @@ def command(
     say(report.sentence)
     for index, found in enumerate(report.maps):
         verdict = report.trusts[index] if report.trusts else None
-        say(f"  {found.method:<22}{found.seconds:6.2f} s  {verdict.sentence if verdict else found.note}")
+        words = " ".join(filter(None, (found.note and f"{found.note}.", verdict.sentence if verdict else "")))
+        say(hanging(f"  {found.method:<21}{found.seconds:6.2f} s  ", words))
     for name, why in report.refusals:
-        note(f"{name}: {why}")
+        note(hanging(f"{name}: ", why, indent=2))
     note(f"wrote {out}")

@@ -118,7 +118,13 @@ def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") ->
         path = Path(picture)
         if not path.exists() and ":" not in str(picture):
             raise DataError(f"there is no picture {picture}", hint='give a file, or a sample of a source: "digits:3"')
-        pixels = read(str(picture), preprocessing)[0][0]
+        if path.is_dir():
+            raise DataError(f"{picture} is a folder, and one picture is needed", hint="give a file in it")
+        try:
+            pixels = read(str(picture), preprocessing)[0][0]
+        except DataError as error:
+            hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
+            raise DataError(error.what, hint=hint) from error
     elif isinstance(picture, Image.Image):
         pixels = preprocessing.image(picture)
     elif isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim in (2, 3):
