@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,10 +24,12 @@ def test_the_answer_is_the_mean_of_the_probabilities_and_extreme_logits_do_no_ha
 
 def test_together_nets_lose_no_more_than_they_do_on_the_average(tmp_path: Path) -> None:
     """Jensen: −log of a mean is at most the mean of the −log. On real digits, with nets of different kinds."""
-    small = {"epochs": 2, "threads": 1, "device": "cpu", "out": str(tmp_path), "limit": 400, "img_size": 8}
+    small: dict[str, Any] = {"epochs": 2, "threads": 1, "device": "cpu", "out": str(tmp_path), "limit": 400, "img_size": 8}
     members = [hubel.train("digits", model=name, **small).load() for name in ("mlp", "lenet1989")]
     pixels, labels = digits()
-    images = members[0].preprocessing.normalise(pixels)
+    preprocessing = members[0].preprocessing
+    assert preprocessing is not None
+    images = preprocessing.normalise(pixels)
     nets = [member.model.eval() for member in members]
     with torch.no_grad():
         losses = [float(torch.nn.functional.cross_entropy(net(images), labels)) for net in nets]

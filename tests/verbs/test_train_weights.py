@@ -18,7 +18,7 @@ TINY: dict[str, Any] = {
     "model": "mlp", "optimizer": "adam", "epochs": 1, "limit": 200, "batch_size": 64, "threads": 1, "device": "cpu",
     "precision": "fp32", "compile": False,
 }  # fmt: skip
-STILL = {"lr": 1e-12, "weight_decay": 0.0}
+STILL: dict[str, Any] = {"lr": 1e-12, "weight_decay": 0.0}
 """A rate at which weights stay where they start."""
 
 
