@@ -54,8 +54,11 @@ BENCHMARKS: dict[str, list[str]] = {
     "augment": [],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
+    "safety": ["--data", PICTURES],
+    "units": [f"{PICTURES}/train"],
     "occlusion": [],
     "cams": [],
+    "latency": [],
     "decode": [PICTURES],
 }
 
@@ -116,12 +119,12 @@ def main() -> None:
         chosen = {words[0]: words[1:] or BENCHMARKS.get(words[0], [])} if words else BENCHMARKS
         with tempfile.TemporaryDirectory() as folder:
             for name, given in chosen.items():
-                if PICTURES in given:
+                if any(PICTURES in word for word in given):
                     pictures = unpacked(Path(folder))
                     if pictures is None:
                         print(f"{name} is left out: no cifar10-jpeg.tar.gz in HUBEL_DATA", file=sys.stderr)
                         continue
-                    given = [str(pictures) if word == PICTURES else word for word in given]
+                    given = [word.replace(PICTURES, str(pictures)) for word in given]
                 if not run(name, given):
                     failed.append(name)
     tables()
