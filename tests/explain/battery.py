@@ -258,11 +258,12 @@ def _enlarged(maps: torch.Tensor, images: torch.Tensor) -> np.ndarray:
 def _grad_cam(
     net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, _: Any
 ) -> tuple[str, torch.Tensor | None]:
-    a, g = _maps_and_gradients(net, x, y, found.layer)
-    if dict(net.named_modules())[found.layer](_input_of(net, found.layer, x)).ndim == 3:
-        return "formula", (g.mean((2, 3), keepdim=True) * a).sum(1).relu()
     layer = dict(net.named_modules())[found.layer]
-    return "Captum", LayerGradCam(net, layer).attribute(x, y, relu_attributions=True)[:, 0]
+    values = LayerGradCam(net, layer).attribute(x, y, relu_attributions=True)
+    if values.ndim == 4:
+        return "Captum", values[:, 0]
+    a, g = _maps_and_gradients(net, x, y, found.layer)  # tokens, which Captum averages along another axis
+    return "formula", (g.mean((2, 3), keepdim=True) * a).sum(1).relu()
 
 
 def _maps_and_gradients(
@@ -275,14 +276,6 @@ def _maps_and_gradients(
     assert a is not None
     assert g is not None
     return a, g
-
-
-def _input_of(net: nn.Module, layer: str, x: torch.Tensor) -> torch.Tensor:
-    seen: list[torch.Tensor] = []
-    handle = dict(net.named_modules())[layer].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    net(x)
-    handle.remove()
-    return seen[-1]
 
 
 def _grad_cam_plus_plus(net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, _: Any) -> Any:
@@ -370,21 +363,51 @@ class _ReLUs(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+class _Guided(torch.autograd.Function):
+    """A ReLU whose gradient passes only where it is positive."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp_min(0)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.clamp_min(0) * (ctx.saved_tensors[0] > 0)
+
+
 def _guided(net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, _: Any) -> Any:
-    """Captum's, where each ReLU of a pass is a module of its own; others it passes by."""
+    """Captum's, where each ReLU of a pass is a module of its own; others it passes by.
+
+    Captum cuts the gradient at the input of a ReLU. Where several ReLUs read the same value (NASNet) that cuts the sum
+    of their gradients instead of each; there the ReLUs are replaced one by one.
+    """
     calls: Counter[str] = Counter()
+    read: list[torch.Tensor] = []
+    relus = {name: module for name, module in net.named_modules() if isinstance(module, nn.ReLU)}
+
+    def see(name: str, inputs: tuple[torch.Tensor, ...]) -> None:
+        calls[name] += 1
+        read.append(inputs[0])
+
     handles = [
-        module.register_forward_hook(lambda *_, name=name: calls.update([name]))
-        for name, module in net.named_modules()
-        if isinstance(module, nn.ReLU)
+        module.register_forward_pre_hook(lambda module, inputs, name=name: see(name, inputs))
+        for name, module in relus.items()
     ]
-    with _ReLUs() as relus, torch.no_grad():
+    with _ReLUs() as counted, torch.no_grad():
         net(x)
     for handle in handles:
         handle.remove()
-    if relus.count != len(calls) or any(times > 1 for times in calls.values()):
+    if counted.count != len(calls) or any(times > 1 for times in calls.values()):
         return "", None
-    return "Captum", GuidedBackprop(net).attribute(x, y).abs().amax(1)
+    if len({id(value) for value in read}) == len(read):
+        return "Captum", GuidedBackprop(net).attribute(x, y).abs().amax(1)
+    twin = copy.deepcopy(net)
+    for module in twin.modules():
+        if isinstance(module, nn.ReLU):
+            module.forward = _Guided.apply
+    (gradient,) = torch.autograd.grad(twin(x).gather(1, y[:, None]).sum(), x)
+    return "formula", gradient.abs().amax(1)
 
 
 class _Queries(TorchFunctionMode):
