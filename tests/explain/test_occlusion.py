@@ -13,7 +13,9 @@ from torch.nn import functional as F
 from explain.nets import Trained, naive_occlusion
 from hubel.errors import UsageError
 from hubel.explain import attribute
+from hubel.explain.fast import Fast
 from hubel.explain.occlusion import coarse_to_fine, grid
+from hubel.explain.winograd import Winograd
 from hubel.models import create_model
 from hubel.runtime import seeded
 
@@ -72,6 +74,50 @@ def test_exact_occlusion_equals_the_naive_loop_on_nets_of_the_zoo(name: str) -> 
     found = attribute(net, image, method="occlusion", target=1, patch=8, stride=8)
     wanted = naive_occlusion(net, image, 1, 8, 8)
     assert np.abs(found.map - wanted).max() <= 1e-6 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize("size", [3, 9, 11, 16, 17])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 0)])
+def test_a_convolution_several_rows_at_a_time_is_the_convolution(size: int, padding: tuple[int, int]) -> None:
+    source = torch.Generator().manual_seed(size)
+    maps, kernel = torch.randn(3, 16, size, 5, generator=source), torch.randn(8, 16, 3, 3, generator=source)
+    bias = torch.randn(8, generator=source)
+    wanted = F.conv2d(maps.double(), kernel.double(), bias.double(), padding=padding)
+    found = Winograd(kernel, bias)(maps, padding)
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() <= 1e-4 * wanted.std()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11"])
+def test_exact_occlusion_equals_the_naive_loop_on_wide_nets_in_single_precision(name: str) -> None:
+    """Their convolutions are computed several rows at a time, which rounds more."""
+    with seeded(0):
+        net = create_model(name, num_classes=10, img_size=64).eval()
+    image = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    assert any(isinstance(slide.apply, Winograd) for slide in Fast(net).slides.values())
+    around = Fast(net).around(image)
+    corners = np.array([0, 24, 48])
+    windows = torch.zeros(3, 3, 16, 16)
+    found = around.windows(windows, corners, corners)
+    covered = image.repeat(3, 1, 1, 1)
+    for one, corner in zip(covered, corners.tolist(), strict=True):
+        one[:, corner : corner + 16, corner : corner + 16] = 0
+    with torch.no_grad():
+        wanted = copy.deepcopy(net).double()(covered.double())
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("method", ["occlusion", "occlusion-fast"])
+def test_occlusion_tells_how_far_it_is(method: str) -> None:
+    with seeded(0):
+        net, images = Odd("plain").eval(), torch.randn(2, 3, 23, 26)
+    told: list[tuple[int, int]] = []
+    attribute(
+        net, images, method=method, target=2, patch=4, stride=2, batch_size=9, progress=lambda *now: told.append(now)
+    )
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
 
 
 def test_a_net_that_branches_on_values_takes_whole_passes_and_says_so() -> None:

@@ -17,6 +17,10 @@ REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""
 
 
+PATIENCE = 2.0
+"""Seconds that a stage may take, or is going to take at its present speed, without a bar."""
+
+
 class Showing(Watcher):
     """Stages, remarks and the progress of training on standard error."""
 
@@ -27,6 +31,7 @@ class Showing(Watcher):
         self.bar: Progress | None = None
         self.task: TaskID | None = None
         self.name = ""
+        self.begun = time.perf_counter()
         self.looked = 0.0
         self.plan: dict[str, Any] = {}
         self.started = 0.0
@@ -36,12 +41,14 @@ class Showing(Watcher):
         """Begin a stage; the bar of the one before goes away."""
         self._close()
         self.name = text
+        self.begun = time.perf_counter()
 
     def progress(self, done: int, total: int) -> None:
-        """Move the bar of the stage; it appears only for work that takes a moment."""
-        if not self.live or total < 500:
+        """Move the bar of the stage; it appears only where the stage is going to take more than a moment."""
+        if not self.live:
             return
-        if self.bar is None:
+        whole = (time.perf_counter() - self.begun) * total / max(done, 1)
+        if self.bar is None and done < total and whole > PATIENCE:
             self._open(self.name, total)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done, total=total, note=f"{done:,} of {total:,}")

@@ -13,7 +13,7 @@ Letters: B batch, C channels, H W height and width, R Q rows and columns of the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ from hubel.explain.attribution import Raw
 from hubel.explain.fast import Around, Fast
 
 Baseline = float | torch.Tensor
+Heard = Callable[[int, int], None]
+"""Told after every batch: patches measured so far, patches in all."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,17 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 108,
+    batch_size: int = 64,
+    progress: Heard | None = None,
 ) -> Raw:
     """The exact map. `baseline` covers the patch: a number, C 1 1 or C H W values (0: the mean colour)."""
     fast = Fast(model)
     places = grid(*images.shape[2:], patch=patch, stride=stride)
     maps = []
-    for image, target in zip(images, targets.tolist(), strict=True):
+    goal = int(np.prod(places.shape))
+    for index, (image, target) in enumerate(zip(images, targets.tolist(), strict=True)):
         drop = _Drops(fast, image, target, places, baseline)
+        drop.heard = _counted(progress, index, goal, len(images))
         everything = np.ones(places.shape, dtype=bool)
         for block in _blocks(places, everything, batch_size):
             drop.measure(*block)
@@ -113,7 +118,8 @@ def occlusion_fast(
     baseline: Baseline = 0.0,
     share: float = 0.2,
     seconds: float = float("inf"),
-    batch_size: int = 108,
+    batch_size: int = 64,
+    progress: Heard | None = None,
 ) -> Raw:
     """The approximate map after a `share` of the patches or after `seconds` for each image, whichever comes first."""
     if not 0 < share <= 1 or seconds <= 0:
@@ -121,9 +127,11 @@ def occlusion_fast(
     fast = Fast(model)
     places = grid(*images.shape[2:], patch=patch, stride=stride)
     maps, shares = [], []
-    for image, target in zip(images, targets.tolist(), strict=True):
+    goal = int(list(_levels(places.shape, share))[-1].sum())
+    for index, (image, target) in enumerate(zip(images, targets.tolist(), strict=True)):
         started = time.perf_counter()
         drop = _Drops(fast, image, target, places, baseline)
+        drop.heard = _counted(progress, index, goal, len(images))
         for _ in _measured(drop, batch_size, share, hurried=seconds < float("inf")):
             if time.perf_counter() - started >= seconds:
                 break
@@ -150,7 +158,7 @@ def coarse_to_fine(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 108,
+    batch_size: int = 64,
 ) -> Iterator[Progress]:
     """Better and better maps of one image C H W, the last of them exact: stop when it is good enough.
 
@@ -174,6 +182,7 @@ class _Drops:
         self.places = places
         self.values = np.zeros(places.shape)
         self.known = np.zeros(places.shape, dtype=bool)
+        self.heard: Callable[[int], None] | None = None
 
     def measure(self, rows: np.ndarray, columns: np.ndarray) -> None:
         """Measure the patches (row, column) of the grid in one batch."""
@@ -191,6 +200,8 @@ class _Drops:
         drops = self.around.logits[0, self.target].double() - logits[:, self.target].double()
         self.values[rows, columns] = drops.cpu().numpy()
         self.known[rows, columns] = True
+        if self.heard is not None:
+            self.heard(int(self.known.sum()))
 
     def filled(self) -> np.ndarray:
         """R Q: measured drops, and between them the least bent surface through them."""
@@ -203,6 +214,13 @@ class _Drops:
         result = self.values.copy()
         result[~self.known] = surface(np.argwhere(~self.known))
         return result
+
+
+def _counted(progress: Heard | None, index: int, goal: int, images: int) -> Callable[[int], None] | None:
+    """What to tell about the patches of one image of several."""
+    if progress is None:
+        return None
+    return lambda known: progress(index * goal + known, goal * images)
 
 
 def _measured(drop: _Drops, batch_size: int, limit: float, *, hurried: bool = True) -> Iterator[None]:

@@ -97,11 +97,12 @@ def explain_page(
     trusts: list[Trust | None] = []
     refusals: list[tuple[str, str]] = []
     chance: Chance | None = None
-    for done, method in enumerate(wanted):
+    for method in wanted:
         watch.stage(f"{method} on {seen.name}")
         settings: dict[str, Any] = {"layer": layer} if layer and EXPLAINERS.get(method).layer else {}
         try:
-            found = attribute(seen.model, seen.image, method=method, target=picked, **settings)
+            heard = {"progress": watch.progress} if method.startswith("occlusion") else {}
+            found = attribute(seen.model, seen.image, method=method, target=picked, **settings, **heard)
         except UsageError as refusal:
             if methods and len(wanted) == 1:
                 raise
@@ -115,7 +116,6 @@ def explain_page(
             watch.stage(f"how far to trust {method}")
             checked = trust(seen.model, seen.image, found.map, method=method, target=picked, chance=chance, **settings)
             trusts.append(checked)
-        watch.progress(done + 1, len(wanted))
     if not maps:
         raise UsageError(f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}")
     return Explanation(
