@@ -173,7 +173,7 @@ def fit_linear(
         value.backward()
         return value
 
-    solver.step(closure)  # type: ignore[arg-type]
+    solver.step(closure)
     return _from_scaled(weight.detach(), None if bias is None else bias.detach(), scaling, scale)
 
 
@@ -233,7 +233,7 @@ def fit_hidden(
     with runtime.seeded(*words):
         net = MLPHead(head.hidden.in_features, head.hidden.out_features, head.output.out_features)
     if head.output.bias is None:
-        net.output.bias = None  # type: ignore[assignment]
+        net.output.bias = None
     with torch.no_grad():
         net.output.weight.zero_()
     targets = labels.float().unsqueeze(1) if run.task == "regression" else labels

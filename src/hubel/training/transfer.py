@@ -169,7 +169,7 @@ def probe(
         loss.backward()
         return loss
 
-    solver.step(closure)  # type: ignore[arg-type]
+    solver.step(closure)
     with torch.no_grad():
         answers = F.linear(others, weight, bias).argmax(1)
     return float((answers == val_labels).double().mean())

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,13 +171,17 @@ def begin_from(recipe: Recipe, watch: Watcher) -> Run:
     if transfer.only_head(prepared, model):
         training = assemble(recipe, prepared, model)
     else:
-        spent = transfer.warm(
-            assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model), prepared, facts, watch
-        )
-        prepared = probed(prepared, model, watch, assemble)
-        recipe = paced(prepared, model, watch, assemble)
+        head = assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model)
+        spent = transfer.warm(head, prepared, facts, watch)
+        # An epoch is timed with all learning that will ever learn, and what the head has taken is gone.
+        left = None if recipe.train.time is None else max(1.0, recipe.train.time - spent)
+        most = "all" if recipe.transfer.unfreeze == "gradual" else recipe.transfer.unfreeze
+        whole = probed(replace(prepared, recipe=recipe.change(unfreeze=most, time=left)), model, watch, assemble)
+        recipe = paced(whole, model, watch, assemble).change(unfreeze=recipe.transfer.unfreeze, time=recipe.train.time)
+        prepared = replace(prepared, recipe=recipe)
         training = assemble(recipe, prepared, model)
         training.seconds = spent
+        facts["stages"] = transfer.stage_rows(model, recipe)
     store = _create(recipe, prepared, training)
     store.write_json("transfer.json", facts)
     return follow(store, training, prepared, spec, watch)
