@@ -12,8 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch import nn
 
 import hubel
+import hubel.verbs.together as module
+from hubel.training.recipe import compose
+from hubel.verbs.watching import Watcher
 
 SETTINGS = {
     "model": "quicknet", "model_options": {"width": 0.15}, "epochs": 2, "limit": 320, "batch_size": 64, "device": "cpu",
@@ -70,6 +74,25 @@ def test_each_process_has_a_log(together: Path) -> None:
         assert (events[0]["rank"], events[0]["processes"]) == (rank, 2)
         assert events[1]["own_images_per_second"] > 0
     assert any("2 processes" in note for note in hubel.Run(together / "digits-1").summary["energy"]["notes"])
+
+
+def test_few_samples_a_process_are_remarked_upon_and_a_net_without_batch_norm_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Heard(Watcher):
+        def __init__(self) -> None:
+            self.words: list[str] = []
+
+        def remark(self, text: str) -> None:
+            self.words.append(text)
+
+    monkeypatch.setattr(module, "world", lambda: 4)
+    with_norm, without = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), nn.Linear(2, 3)
+    for net, samples, remarks in ((with_norm, 32, 1), (with_norm, 64, 0), (without, 32, 0)):
+        watch = Heard()
+        module.agree(compose({"data": "digits"}), net, samples, watch)
+        assert len(watch.words) == remarks
+        assert all("--sync-bn takes it from all 32" in word for word in watch.words)
 
 
 @pytest.mark.slow
