@@ -139,6 +139,22 @@ def test_subclasses_shared_weights_and_norms_without_statistics_are_left_alone()
         assert pairs(net.eval(), images) == ()
 
 
+class Twice(nn.Module):
+    """Two convolutions with one weight, of which the second is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.second = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 1)
+        self.second.weight = self.first.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.first(images))
+
+
+def test_a_weight_with_two_owners_is_left_alone_since_it_does_not_tell_which_was_called() -> None:
+    assert pairs(Twice().eval(), torch.ones(1, 3, 4, 4)) == ()
+
+
 def test_a_net_in_training_keeps_its_mode_and_its_statistics() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout()).train()
     net[2].eval()

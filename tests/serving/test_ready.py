@@ -137,8 +137,11 @@ def test_readiness_is_kept_until_weights_hooks_or_the_shape_of_pictures_change()
     handle.remove()
 
 
-def test_what_is_kept_dies_with_its_net() -> None:
+@pytest.mark.parametrize("heard", [False, True])
+def test_what_is_kept_dies_with_its_net(heard: bool) -> None:
     net = small()
+    if heard:
+        net[0].register_forward_hook(lambda *_: None)
     kept(net, IMAGES)
     gone = weakref.ref(net)
     del net

@@ -104,11 +104,15 @@ def test_training_with_the_suggestion_beats_much_lower_and_much_higher_rates() -
     assert loss_after(found.suggestion) < loss_after(found.suggestion * 100)
 
 
-def test_rates_are_those_of_the_recipe_whatever_the_groups_have() -> None:
-    # The rule gives biases and norms another rate than filters; the recipe's word is what counts.
-    run = run_of(small(), "muon-sphere", lr=0.1)
-    probe = rate_range(run, steps=12)
-    assert probe.rates[[0, -1]] == pytest.approx([1e-4, 10.0])
+def test_groups_keep_their_share_of_the_rate_in_the_recipe() -> None:
+    halved = run_of(small())
+    for group in halved.optimiser.param_groups:
+        group["base_lr"] /= 2
+    first = rate_range(halved, low=0.002, high=2.0, steps=20)
+    second = rate_range(run_of(small()), low=0.001, high=1.0, steps=20)
+    assert first.losses == pytest.approx(second.losses)
+    # muon-sphere gives biases and norms another rate than filters; what counts is the recipe's word.
+    assert rate_range(run_of(small(), "muon-sphere", lr=0.1), steps=12).rates[0] == pytest.approx(1e-4)
 
 
 def test_the_sweep_ends_when_the_loss_runs_away() -> None:

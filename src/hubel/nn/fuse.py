@@ -134,9 +134,9 @@ class PackedConv2d(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.settings = (conv.padding, conv.stride, conv.dilation, conv.groups)
+        self.settings: tuple[Any, ...] = (conv.padding, conv.stride, conv.dilation, conv.groups)
         self.bias = conv.bias
-        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight  # type: ignore[attr-defined]
+        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
         with torch.no_grad():
             self.weight = reorder(conv.weight.detach().contiguous().to_mkldnn(), *self.settings)
 
