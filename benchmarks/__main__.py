@@ -58,7 +58,6 @@ BENCHMARKS: dict[str, list[str]] = {
     "units": [f"{PICTURES}/train"],
     "occlusion": [],
     "cams": [],
-    "latency": [],
     "decode": [PICTURES],
 }
 

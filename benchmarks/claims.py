@@ -327,15 +327,53 @@ def judge_peak(its_runs: Sequence[Run]) -> Iterator[Claim]:
 
 
 def judge_latency(its_runs: Sequence[Run]) -> Iterator[Claim]:
-    row = its_runs[-1].objects[-1]
-    low, high = row["range"]
+    times = r"(?P<ms>[\d.]+) ms .*?(?P<ratio>[\d.]+) x \(quartiles (?P<low>[\d.]+) to (?P<high>[\d.]+)\)"
+    found = {line[:34].strip(): row for line, row in _table(its_runs[-1], times).items()}
+    if "plain eager" in found and "hubel predict, pixels to answer" in found:
+        ours, plain = found["hubel predict, pixels to answer"], found["plain eager"]
+        text = f"{ours['ratio']} (quartiles {ours['low']}–{ours['high']}): {ours['ms']} ms against {plain['ms']} ms"
+        if "plain eager, again" in found:
+            text += f"; the plain net against itself: {found['plain eager, again']['ratio']}"
+        cell, met = verdict(float(ours["ratio"]), 0.8, text, most=True)
+        name = (
+            "latency of `hubel predict` for one decoded picture, ResNet-18 at 224², against the plain eager net alone"
+        )
+        yield Claim(section="Speed", name=name, target="≤ 0.8", measured=cell, met=met)
+
+
+def judge_transfer(its_runs: Sequence[Run]) -> Iterator[Claim]:
+    rows = its_runs[-1].objects
+    sides = {row["side"]: row for row in rows if "side" in row}
+    both = next((row for row in rows if "points" in row), None)
+    if both is None:
+        return
+    ran = len(sides["fastai"]["epochs"])
     text = (
-        f"{row['ratio']:.2f} ({low:.2f}–{high:.2f}, {row['rounds']} rounds): {1000 * row['ready']:.1f} ms against "
-        f"{1000 * row['eager']:.1f} ms"
+        f"{both['ratio']:.1f} times: {number(sides['hubel']['seconds'])} s to {percent([sides['hubel']['accuracy']])} "
+        f"against {number(sides['fastai']['seconds'])} s ({both['epochs']} epochs, of which {ran} were run) to "
+        f"{percent([sides['fastai']['accuracy']])}"
     )
-    cell, met = verdict(row["ratio"], 0.8, text, most=True)
-    name = "batch-1 latency of ResNet-18 as `hubel predict` runs it, against the plain eager net"
-    yield Claim(section="Speed", name=name, target="≤ 0.8", measured=cell, met=met)
+    cell, met = verdict(both["ratio"], 10, text, most=False)
+    if both["points"] < -0.5:
+        cell, met = f"**missed**: {-both['points']:.1f} points below: {text}", False
+    name = (
+        f"new head on {both['pictures']:,} images over a frozen ResNet-18 at {both['size']}², against fastai with a "
+        "frozen body"
+    )
+    yield Claim(section="Speed", name=name, target="≥ 10 times, ± 0.5 points", measured=cell, met=met)
+
+
+def judge_safety(its_runs: Sequence[Run]) -> Iterator[Claim]:
+    row = its_runs[-1].objects[-1]
+    cost = row["median_cost_percent"]
+    low, high = min(row["cost_percent"]), max(row["cost_percent"])
+    text = (
+        f"{cost:.2f} % ({low:.2f} to {high:.2f}, {len(row['cost_percent'])} pairs); the saves themselves took "
+        f"{row['saves_percent']:.2f} %, {row['seconds_a_save']:.3g} s each"
+    )
+    cell, met = verdict(cost, 1, text, most=True)
+    name = "a checkpoint after every epoch of a training on CIFAR-10, in wall time"
+    yield Claim(section="Safety", name=name, target="≤ 1 %", measured=cell, met=met)
 
 
 def judge_pipeline(its_runs: Sequence[Run]) -> Iterator[Claim]:
@@ -513,6 +551,8 @@ JUDGES: dict[str, Callable[[Sequence[Run]], Iterator[Claim]]] = {
     "peak": judge_peak,
     "latency": judge_latency,
     "pipeline": judge_pipeline,
+    "transfer": judge_transfer,
+    "safety": judge_safety,
     "scaling": judge_scaling,
     "anatomy": judge_anatomy,
     "checkpoint": judge_checkpoint,

@@ -51,7 +51,7 @@ PARTS = (
     ("casts and copies", r"aten::(copy_|to|_to_copy|clone|contiguous)$|ToCopy|autocast"),
     ("head and loss", r"mm|linear|softmax|nll|cross_entropy|Mm|Nll|Softmax"),
 )
-OPTIMISER, DATA, REST = "optimiser", "next batch: gather, augment", "all else"
+OPTIMISER, DATA, REST = "optimiser", "batch: gather, augment", "all else"
 
 
 def named(training: Training) -> None:
