@@ -85,7 +85,8 @@ with learn.no_bar(), learn.no_logging():
     found = {"fastai": fastai.__version__, "torch": torch.__version__}
     if steps:
         batches = {True: len(loaders.train), False: len(loaders.valid)}
-        skip = 3  # workers start, memory is asked for
+        # The first batches are left out: workers start, memory is asked for. Each pass needs four batches at least.
+        skip = min(3, *(len(marks) - 2 for marks in clock.marks.values()))
         mean = {part: (marks[-1] - marks[skip]) / (len(marks) - 1 - skip) for part, marks in clock.marks.items()}
         found["epoch"] = sum(mean[part] * batches[part] for part in mean)
         names = {True: "training", False: "validation"}
@@ -205,7 +206,7 @@ def main() -> None:
                     "pictures": options.pictures,
                     "size": options.size,
                     "epochs": options.epochs,
-                    "environment": runtime.environment(),
+                    "environment": runtime.environment() | {"threads": options.threads},
                 }
             )
         )
