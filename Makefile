@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench peers docs torture slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
+.PHONY: demo test check fix bench peers docs torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -35,8 +35,29 @@ slow: $(VENV)/dev
 
 torture: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow -rP tests/test_checkpoint.py tests/training/test_crashes.py \
-		tests/training/test_rollback.py tests/torture
+		tests/training/test_rollback.py tests/torture tests/data/test_folders.py
 	$(BIN)/python tests/torture/mutants.py
+
+# HUBEL_KILLS=200 make torture-kills: the part that belongs to every change of the training loop.
+torture-kills: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -rP tests/training/test_crashes.py -k t01
+
+# The whole suite where there is no network at all (needs a kernel with user namespaces, or root).
+offline: $(VENV)/dev
+	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow"
+
+# Small faults put into store and checkpoint, one at a time: do the tests notice?
+mutants: $(VENV)/dev
+	$(BIN)/python tests/torture/mutants.py
+
+# Coverage-guided, a minute for each reader; what it finds belongs into tests/fixtures/fuzz/NAME.
+FUZZ ?= image jpeg header document recipe layers
+fuzz: $(VENV)/dev
+	$(PIP) atheris
+	for name in $(FUZZ); do \
+		$(BIN)/python tests/torture/fuzz.py $$name build/fuzz/$$name -max_total_time=60 \
+			-artifact_prefix=build/fuzz/found-$$name- || exit 1; \
+	done
 
 zoo-contracts: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow tests/contracts/test_models.py tests/models

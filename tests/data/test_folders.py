@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 import string
+import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -134,12 +137,25 @@ NAMES = st.one_of(
     st.text(alphabet=string.ascii_letters + " .-_\n\t\"'`$;&*?[]", min_size=1, max_size=12),
     st.text(min_size=1, max_size=12),
     st.sampled_from(
-        ["-rf", "\u202etxt.exe", "a" * 200, "CON", "train", "..x", "x..", "é", "e\u0301", "\x7f", "\udcff\udcfe"]
+        [
+            "-rf",
+            "line\nbreak",
+            "\u202etxt.exe",
+            "a" * 200,
+            "CON",
+            "train",
+            "..x",
+            "x..",
+            "é",
+            "e\u0301",
+            "\x7f",
+            "\udcff\udcfe",
+        ]
     ),
 )
 
 
-KINDS = ["picture", "empty", "link", "fifo", "folder"]
+KINDS = ["picture", "empty", "link", "fifo", "folder", "socket", "loop", "device"]
 
 
 def usable(name: str) -> bool:
@@ -177,6 +193,20 @@ def test_generated_trees_get_a_manifest_or_a_typed_refusal(
                 path.symlink_to(outside / "secret.png")
             elif kind == "fifo":
                 os.mkfifo(path)
+            elif kind == "loop":
+                path.symlink_to(root, target_is_directory=True)
+            elif kind == "device":
+                path.symlink_to("/dev/zero")
+            elif kind == "socket":
+                with socket.socket(socket.AF_UNIX) as server:
+                    folder_now = os.open(".", os.O_RDONLY)
+                    os.chdir(path.parent)
+                    try:
+                        server.bind("s.png")  # its name is short by law
+                        os.rename("s.png", path.name)
+                    finally:
+                        os.fchdir(folder_now)
+                        os.close(folder_now)
             else:
                 path.mkdir()
     try:
@@ -192,6 +222,59 @@ def test_generated_trees_get_a_manifest_or_a_typed_refusal(
     assert {p for p in manifest.paths if p.count("/") == 1} <= listed
     assert all(name.isprintable() for name in manifest.class_names)
     assert manifest.digest == open_folder(root).digest
+
+
+def test_a_path_of_two_thousand_bytes_is_read(tmp_path: Path) -> None:
+    root = classes(tmp_path / "root", {"cat": 2, "dog": 2})
+    deep = root / "cat"
+    while len(os.fsencode(deep)) < 2000:
+        deep /= "d" * 100
+    deep.mkdir(parents=True)
+    (deep / "far.png").write_bytes(encoded(scene(7)))
+    manifest = open_folder(root)
+    assert len(manifest) == 5
+    assert scan(manifest, cache_dir=tmp_path / "cache").problems == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to become somebody else")
+def test_files_and_folders_that_may_not_be_read_are_named(tmp_path: Path) -> None:
+    root = classes(tmp_path / "root", {"cat": 3, "dog": 3, "owl": 2})
+    first = sorted((root / "cat").iterdir())[0]
+    first.chmod(0)
+    (root / "owl").chmod(0)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):  # pytest's folders are its user's alone
+        folder.chmod(0o755)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        try:
+            os.setuid(65534)
+            manifest = open_folder(root)
+            found = {**problems(manifest), "samples": str(len(manifest))}
+            os.write(writing, json.dumps(found).encode())
+        except BaseException as error:
+            os.write(writing, json.dumps({"error": repr(error)}).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    found = json.loads(os.read(reading, 10_000))
+    os.close(reading)
+    assert "error" not in found, found
+    assert found.get("owl"), found
+
+
+@pytest.mark.slow
+def test_fifty_thousand_small_files_are_listed_in_seconds_and_little_memory(tmp_path: Path) -> None:
+    root = classes(tmp_path / "root", {"cat": 1, "dog": 1})
+    first = sorted((root / "cat").iterdir())[0]
+    for number in range(50_000):
+        os.link(first, root / ("cat", "dog")[number % 2] / f"copy-{number}.png")
+    began = time.monotonic()
+    assert len(open_folder(root)) == 50_002
+    assert time.monotonic() - began < 60
 
 
 def state(root: Path) -> str:
