@@ -134,7 +134,8 @@ class PackedConv2d(nn.Module):
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.settings: tuple[Any, ...] = (conv.padding, conv.stride, conv.dilation, conv.groups)
+        assert not isinstance(conv.padding, str)
+        self.settings = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         self.bias = conv.bias
         reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
         with torch.no_grad():
