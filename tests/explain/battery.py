@@ -491,6 +491,8 @@ def reasons(verdicts: list[Verdict]) -> str:
 
 def _general(why: str) -> str:
     """A reason without the names of one net's modules."""
+    if " is called " in why:
+        return "deeplift cannot be used: a module is called more than once in a pass"
     head = why.partition(";")[0]
     return head.partition(" (")[0] if " (" in head else head
 
