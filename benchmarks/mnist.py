@@ -36,7 +36,7 @@ OURS = {
         "--augment", "translate=2", "--views", "shift", "--precision", "bf16",
     ],
     0.996: [
-        "--model", "quicknet", "--model-option", "width=0.5", "--epochs", "12", "--batch-size", "256",
+        "--model", "quicknet", "--model-option", "width=0.375", "--epochs", "10", "--batch-size", "256",
         "--augment", "translate=2", "--views", "shift", "--precision", "bf16",
     ],
 }  # fmt: skip
