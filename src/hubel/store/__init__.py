@@ -20,7 +20,7 @@ Reading trusts nothing: regular files only, no links, a size limit before the fi
 {'epochs': 5}
 """
 
-from hubel.store.documents import PlainYaml, dump_json, parse_json, parse_yaml, seal, unseal
+from hubel.store.documents import dump_json, parse_json, parse_yaml, read_yaml, seal, unseal
 from hubel.store.ops import FileOps, SaveFailed, Writer, amount, free_bytes
 from hubel.store.reading import FILE_LIMIT, opened, read_into, read_regular, shown
 from hubel.store.run import RunStore
@@ -28,7 +28,6 @@ from hubel.store.run import RunStore
 __all__ = [
     "FILE_LIMIT",
     "FileOps",
-    "PlainYaml",
     "RunStore",
     "SaveFailed",
     "Writer",
@@ -40,6 +39,7 @@ __all__ = [
     "parse_yaml",
     "read_into",
     "read_regular",
+    "read_yaml",
     "seal",
     "shown",
     "unseal",

@@ -64,12 +64,21 @@ class PlainYaml(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def read_yaml(text: str) -> Any:
+    """Plain data from the text of a YAML document; raises what the reader raises (see `parse_yaml`)."""
+    loader = PlainYaml(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def parse_yaml(data: bytes, *, name: str = "the document", limit: int = JSON_LIMIT) -> Any:
     """Plain data from YAML without aliases or tags; raises ArtefactError naming `name`."""
     if len(data) > limit:
         raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}")
     try:
-        return yaml.load(data.decode("utf-8"), PlainYaml)  # noqa: S506 (a safe loader)
+        return read_yaml(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise ArtefactError(f"{name} is not valid: it is not UTF-8 text") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:

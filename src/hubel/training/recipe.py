@@ -29,7 +29,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hubel.errors import UsageError, near
-from hubel.store import PlainYaml
+from hubel.store import read_yaml
 from hubel.training.energy import GRID_INTENSITY
 
 # ---------------------------------------------------------------- kinds of values
@@ -455,7 +455,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
     if len(text) > 1_000_000:
         raise UsageError(f"the recipe file {str(path)!r} is larger than 1 MB: surely not a recipe")
     try:
-        found = yaml.load(text, PlainYaml)  # noqa: S506 (a safe loader)
+        found = read_yaml(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
