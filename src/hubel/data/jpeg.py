@@ -71,7 +71,7 @@ def layout(data: bytes) -> Layout | None:
             sides = sides or marker == _EXIF
             if marker in _FRAMES:
                 frame, kind = data[start:at], marker
-            elif marker == 0xDA and at - start > 3:
+            elif marker == 0xDA and at - start > 3 and at <= len(data):
                 scans += 1
                 if kind == 0xC2:
                     for component in data[start + 1 : start + 1 + 2 * data[start] : 2]:
