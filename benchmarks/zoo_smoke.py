@@ -67,6 +67,7 @@ DEPTH = {"vit_l_16": 6, "vit_l_32": 6, "vit_h_14": 4}
 RATES = {
     "vgg1*": 3e-4,  # thirteen and more layers without shortcuts: 1e-3 throws them off
     "vit_[blh]*": 1e-4,
+    "fpn": 2e-4,  # its pyramid has no normalisation: at 1e-3 the loss rose
     "siren": 1e-4,  # the paper's
     "toy_*": 1e-2,  # nets of two dozen weights
     "iris_mlp": 1e-2,
