@@ -55,7 +55,6 @@ BENCHMARKS: dict[str, list[str]] = {
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
     "safety": ["--data", PICTURES],
-    "safety": ["--data", PICTURES],
     "units": [f"{PICTURES}/train"],
     "occlusion": [],
     "cams": [],
