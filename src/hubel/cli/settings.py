@@ -22,8 +22,8 @@ SPELLINGS = {
 SAID = {"fit", "batch_size", "class_weights", "unfreeze"}
 """Settings whose help names the choices already."""
 TITLES = {
-    "data": "Data", "model": "Net", "transfer": "Transfer", "optimizer": "Optimiser", "schedule": "Schedule", "loss": "Loss",
-    "augment": "Augmentation", "train": "Training", "run": "Run folder",
+    "data": "Data", "model": "Net", "transfer": "Transfer", "optimizer": "Optimiser", "schedule": "Schedule",
+    "loss": "Loss", "augment": "Augmentation", "train": "Training", "run": "Run folder",
 }  # fmt: skip
 
 

@@ -185,9 +185,9 @@ def _moved(images: torch.Tensor, moves: list[ops.Move]) -> torch.Tensor:
             inside = move.inside if inside is None else inside & move.inside
         rows, cols = rows.gather(1, move.rows), cols.gather(1, move.cols)
     batch, channels, _, width = images.shape
-    index = rows[:, :, None] * width + cols[:, None, :]  # B H W
-    index = index.reshape(batch, 1, -1).expand(-1, channels, -1)
-    moved = images.reshape(batch, channels, -1).gather(2, index).reshape(images.shape)
+    places = rows[:, :, None] * width + cols[:, None, :]  # B H W
+    places = places.reshape(batch, 1, -1).expand(-1, channels, -1)
+    moved = images.reshape(batch, channels, -1).gather(2, places).reshape(images.shape)
     return moved if inside is None else moved * inside[:, None]
 
 

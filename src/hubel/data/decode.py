@@ -45,7 +45,7 @@ class Decoded:
     ids: np.ndarray
     """N, int64: 0 to N-1."""
     digest: str
-    """Of the manifest, the preprocessing's geometry and the decoder's version: features of the pictures are keyed by it."""
+    """Of the manifest, the geometry and the decoder's version: features of the pictures are keyed by it."""
     mapped: bool = False
     """Whether `images` lies in a file because it does not fit into memory."""
 

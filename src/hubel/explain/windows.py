@@ -175,6 +175,7 @@ def mean_by_difference(region: Region) -> torch.Tensor:
 
 
 def hull(spans: Sequence[tuple[np.ndarray, int]], limit: int) -> tuple[np.ndarray, int]:
+    """Where windows of one size start that hold those of all `spans` (starts, size), inside 0 to `limit`."""
     low = np.min([low for low, _ in spans], axis=0)
     high = np.max([low + size for low, size in spans], axis=0)
     size = int((high - low).max())

@@ -71,7 +71,7 @@ class Training:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Literal["classification", "regression"] = "classification"
     freeze: Callable[[nn.Module, int], None] | None = None
-    """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where everything does."""
+    """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where all does."""
 
     epoch: int = 0
     """Epochs completed."""
@@ -104,7 +104,7 @@ class Training:
             self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         part = self.recipe.model.dropout_window
         steps = self.steps_per_epoch * (train.epochs or 1)
-        self.window = DropoutWindow(self.model, part, steps=steps) if part is not None else None
+        self.window = DropoutWindow(self.model, (part[0], part[1]), steps=steps) if part is not None else None
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
         self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
         if train.compile:

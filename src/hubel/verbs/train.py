@@ -29,6 +29,7 @@ from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
 from hubel.models import card, resolve
+from hubel.models.quicknet import QuickNet
 from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.store import RunStore, SaveFailed, shown
@@ -52,7 +53,7 @@ from hubel.verbs.watching import SILENT, Watcher
 WEIGHTS, AUGMENT = 1, 3
 """Words that tell the random numbers of initial weights and augmentation from those of order and drop-out."""
 WHITENING_SAMPLES = 4096
-"""Training pictures from which a net that starts from the data computes its first filters."""
+"""Training pictures from which QuickNet's first filters are computed."""
 MOST_EPOCHS = 1 << 30
 """An epoch so late that everything that ever learns is learning."""
 ROLLBACKS = 3
@@ -267,7 +268,7 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
         zero_residuals(model)
     if recipe.model.pretrained:
         load_published(model, recipe.model.model)
-    elif recipe.transfer.from_ is None and hasattr(model, "start_from") and prepared.preprocessing is not None:
+    elif recipe.transfer.from_ is None and isinstance(model, QuickNet) and prepared.preprocessing is not None:
         # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
         rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
         pictures = torch.from_numpy(prepared.decoded.images[np.sort(rows)])
