@@ -345,8 +345,8 @@ def factor(run: Training, step: int) -> float:
 
 
 def base_rate(run: Training) -> float:
-    """The rate of the first group before any schedule."""
-    return float(run.optimiser.param_groups[0]["base_lr"])
+    """The rate of the recipe before any schedule; groups may have a share of it."""
+    return run.recipe.optimizer.lr or float(run.optimiser.param_groups[0]["base_lr"])
 
 
 def not_finite(run: Training, loss: torch.Tensor) -> str:
