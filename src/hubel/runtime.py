@@ -241,7 +241,7 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], int | None]]:
     >>> before = held_memory(torch.device("cpu"))
     >>> with peak_memory(torch.device("cpu")) as peak:
     ...     _ = torch.ones(8_000_000).sum()
-    >>> peak() is None or peak() > before
+    >>> peak() is None or peak() >= before  # equal where the process has kept freed memory for it
     True
     """
     found: list[int | None] = [None]

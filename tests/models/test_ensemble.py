@@ -24,8 +24,15 @@ def test_the_answer_is_the_mean_of_the_probabilities_and_extreme_logits_do_no_ha
 
 def test_together_nets_lose_no_more_than_they_do_on_the_average(tmp_path: Path) -> None:
     """Jensen: −log of a mean is at most the mean of the −log. On real digits, with nets of different kinds."""
-    small: dict[str, Any] = {"epochs": 2, "threads": 1, "device": "cpu", "out": str(tmp_path), "limit": 400, "img_size": 8}
-    members = [hubel.train("digits", model=name, **small).load() for name in ("mlp", "lenet1989")]
+    small: dict[str, Any] = {
+        "epochs": 2,
+        "threads": 1,
+        "device": "cpu",
+        "out": str(tmp_path),
+        "limit": 400,
+        "img_size": 8,
+    }
+    members = [hubel.train("digits", model=name, out=str(tmp_path), **small).load() for name in ("mlp", "lenet1989")]
     pixels, labels = digits()
     preprocessing = members[0].preprocessing
     assert preprocessing is not None

@@ -20,6 +20,9 @@ from hubel.verbs.train import train
 from hubel.verbs.watching import Watcher
 from trainers import SETTINGS, fingerprint, flags
 
+OFTEN = SETTINGS | {"save_every": 0.001}
+"""With a save after every step: how many there are must not depend on how fast this machine is."""
+
 
 class Listening(Watcher):
     def __init__(self) -> None:
@@ -66,7 +69,7 @@ def test_t04_with_continue_a_run_outlives_a_disk_that_refuses_for_a_while(
 ) -> None:
     watch = Listening()
     with refusing(200, number, kinds, most=12) as refused:
-        run = train("digits", **SETTINGS, on_save_error="continue", out=str(tmp_path), watch=watch).folder
+        run = train("digits", **OFTEN, on_save_error="continue", out=str(tmp_path), watch=watch).folder
     assert len(refused) == 12
     assert fingerprint(run) == undisturbed, "no number, no row and no line is lost"
     said = [remark for remark in watch.remarks if "training goes on" in remark or "takes files again" in remark]
@@ -85,7 +88,7 @@ def test_t04_with_stop_the_run_ends_at_the_first_error_and_resumes_to_the_same_b
         refusing(first, errno.ENOSPC, ("write",)) as refused,
         pytest.raises(SaveFailed, match="No space left on device") as error,
     ):
-        train("digits", **SETTINGS, out=str(tmp_path))
+        train("digits", **OFTEN, out=str(tmp_path))
     assert "free some space and resume the run" in str(error.value.hint)
     assert len(refused) <= 2, "the save, and the attempt to note why the run ended"
     assert train(resume="auto", out=str(tmp_path)).folder == tmp_path / "digits-1"

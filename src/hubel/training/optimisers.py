@@ -311,6 +311,8 @@ class SphereMuon(Muon):
     rest = 0.05
 
     def _move(self, w: torch.Tensor, update: torch.Tensor, group: Group) -> None:
+        if not group["lr"]:
+            return  # a bank at rest keeps its scale too
         w.mul_(len(w) ** 0.5 / w.norm())
         w.add_(update, alpha=-group["lr"])
 
