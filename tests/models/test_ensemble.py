@@ -32,7 +32,7 @@ def test_together_nets_lose_no_more_than_they_do_on_the_average(tmp_path: Path) 
         "limit": 400,
         "img_size": 8,
     }
-    members = [hubel.train("digits", model=name, out=str(tmp_path), **small).load() for name in ("mlp", "lenet1989")]
+    members = [hubel.train("digits", model=name, **small).load() for name in ("mlp", "lenet1989")]
     pixels, labels = digits()
     preprocessing = members[0].preprocessing
     assert preprocessing is not None
