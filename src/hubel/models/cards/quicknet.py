@@ -17,7 +17,7 @@ CARDS = (
         params=1_972_792,
         notes=(
             "The default of `hubel train`; pictures beyond 48 pixels get one more group for each doubling.",
-            "The first filters are learned, where the paper computes whitening filters from the data.",
+            "`hubel train` computes the first filters from the data, as the paper does; one built alone has random ones.",
         ),
         tags=("small", "fast", "default"),
     ),
