@@ -17,7 +17,7 @@ CARDS = (
         params=1_972_792,
         notes=(
             "The default of `hubel train`; pictures beyond 48 pixels get one more group for each doubling.",
-            "`hubel train` computes the first filters from the data, as the paper does; one built alone has random ones.",
+            "`hubel train` computes the first filters from the data, as the paper does; alone, it has random ones.",
         ),
         tags=("small", "fast", "default"),
     ),
