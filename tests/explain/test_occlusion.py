@@ -162,6 +162,60 @@ def test_coarse_to_fine_ends_in_the_exact_map_and_is_close_early(digits: Trained
     assert spearmanr(early.map.ravel(), exact.ravel()).statistic > 0.95
 
 
+def slightly_moved(net: nn.Module, image: torch.Tensor, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Drops under a hardly visible change inside two windows: as the slope foresees them, and as they are."""
+    around = Fast(net).around(image)
+    slope = around.slope(1, size)
+    assert slope is not None
+    far = image.shape[1] - size
+    places = np.array([0, far]), np.array([far // 2, far])
+    windows = torch.stack([image[:, y : y + size, x : x + size] for y, x in zip(*places, strict=True)])
+    windows = windows + 1e-6 * torch.randn(windows.shape, generator=torch.Generator().manual_seed(2)).double()
+    wanted = around.logits[0, 1] - around.windows(windows, *places)[:, 1]
+    return around.first_order(slope, windows, *places).numpy(), wanted.numpy()
+
+
+@pytest.mark.parametrize("kind", ["plain", "reused", "gate", "pools", "dense"])
+def test_the_slope_foresees_small_changes_whatever_the_net_is_built_of(kind: str) -> None:
+    with seeded(0):
+        net = Odd(kind).eval().double()
+        nn.init.uniform_(net.norm.running_mean)
+        image = torch.randn(3, 23, 26).double()
+    found, wanted = slightly_moved(net, image, 3)
+    assert np.abs(found - wanted).max() <= 1e-3 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "vgg11", "googlenet", "densenet_bc100_k12", "vit_tiny"])
+def test_the_slope_foresees_small_changes_on_nets_of_the_zoo(name: str) -> None:
+    with seeded(0):
+        net = create_model(name, num_classes=10, img_size=32).eval().double()
+    image = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(1)).double()
+    found, wanted = slightly_moved(net, image, 3)
+    assert np.abs(found - wanted).max() <= 1e-2 * np.abs(wanted).max()
+
+
+def test_the_slope_alone_is_exact_where_the_rest_of_the_net_is_a_straight_line() -> None:
+    with seeded(0):
+        net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        image = torch.randn(1, 40, 40)
+    first = next(iter(coarse_to_fine(net.eval(), image, torch.tensor(2), patch=4, stride=2)))
+    exact = attribute(net, image, method="occlusion", target=2, patch=4, stride=2).map
+    assert first.share < 0.1
+    assert np.abs(first.map - exact).max() <= 1e-5 * np.ptp(exact)
+
+
+def test_convolutions_in_bfloat16_answer_nearly_the_same() -> None:
+    with seeded(0):
+        net = create_model("resnet18", num_classes=10, img_size=64).eval()
+    image = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    corners = np.repeat(np.arange(0, 49, 8), 2)
+    windows = torch.zeros(len(corners), 3, 16, 16)
+    fine, coarse = (Fast(net, arithmetic=kind).around(image) for kind in (None, torch.bfloat16))
+    wanted, found = (around.windows(windows, corners, corners[::-1].copy()) for around in (fine, coarse))
+    assert found.dtype == torch.float32
+    assert 0 < (found - wanted).abs().max() <= 0.02 * wanted.abs().max()
+
+
 def test_the_last_patch_is_cut_off_at_the_border() -> None:
     places = grid(10, 10, patch=4, stride=3)
     assert places.tops.tolist() == [0, 3, 6]

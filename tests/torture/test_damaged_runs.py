@@ -6,12 +6,14 @@ with a bound on its memory does the reading; a mutant that takes more than thirt
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import random
 import resource
 import shutil
 import signal
+import sys
 import traceback
 import warnings
 from collections import Counter
@@ -144,7 +146,7 @@ def damage(root: Path, count: int, seed: int) -> list[str]:
     with os.fdopen(reading) as answers:
         said = answers.read().splitlines()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return said + ([] if code == 0 else [f"the reader ended with {code} after {said[-1:]}"])
+    return said + ([] if code == 0 else [f"the reader ended with {code} at {(root / 'at').read_text()}"])
 
 
 def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
@@ -152,6 +154,7 @@ def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
         now = int(file.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
     warnings.simplefilter("ignore")
+    faulthandler.enable(sys.__stderr__)
 
     def hang(number: int, frame: object) -> None:
         raise TimeoutError(f"more than {SECONDS} seconds")
@@ -179,6 +182,7 @@ def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
         if path.suffix == ".json" and draw.random() < 0.7:
             mutant = resealed(mutant)
         path.write_bytes(mutant)
+        (root / "at").write_text(f"{number} {path.name} {verb}")
         signal.alarm(SECONDS)
         try:
             VERBS[verb](root, run)

@@ -11,7 +11,8 @@ itself is not touched. It then answers in two ways:
 
 The second is exact up to rounding: what a change can reach is worked out in `hubel.explain.windows`. Operations that
 mix all places (dense layers, attention) get whole maps, put together from the remembered ones and the windows. Wide
-3 x 3 convolutions on a CPU take several rows at a time (`hubel.explain.winograd`).
+3 x 3 convolutions on a CPU take several rows at a time (`hubel.explain.winograd`). Who can do with less may ask for
+convolutions in bfloat16, or for the first order: exact as far as windows stay small, a straight line from there on.
 
 A net that torch.fx cannot read (its forward branches on values) is run as it is: `Fast.reason` then says why.
 
@@ -21,7 +22,8 @@ Letters: N windows, C channels, H W height and width of a whole map, h w of a wi
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +55,9 @@ _POINTWISE_METHODS = frozenset({
 _IN_PLACE_FUNCTIONS = frozenset({operator.iadd, operator.imul, operator.isub})
 _GLOBAL = ({2, 3}, {-2, -1})
 
+SMALL = 12
+"""A window is small as long as it covers at most one part in so many of the map."""
+
 
 class Fast:
     """A net prepared for many passes. Reads the model, never changes it; keeps no graph of gradients.
@@ -63,8 +68,10 @@ class Fast:
     True
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, arithmetic: torch.dtype | None = None) -> None:
         self.model = model
+        self.arithmetic = arithmetic
+        """What single-precision convolutions compute in, and the maps between them; None: as they are."""
         self.reason = ""
         self.slides: dict[fx.Node, Slide] = {}
         self.graph: fx.Graph | None = None
@@ -128,24 +135,34 @@ class Fast:
                 weight, bias = _folded(conv, module)
                 self.skipped.add(norm)
         weight = weight.contiguous(memory_format=torch.channels_last)
+        if self.arithmetic is not None and weight.dtype == torch.float32:
+            weight, bias = weight.to(self.arithmetic), None if bias is None else bias.to(self.arithmetic)
         padding = conv.padding
         if isinstance(padding, str):
             spans = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
             padding = (0, 0) if padding == "valid" else (spans[0] // 2, spans[1] // 2)
 
         def direct(maps: torch.Tensor, pad: tuple[int, int]) -> torch.Tensor:
-            return F.conv2d(maps, weight, bias, conv.stride, pad, conv.dilation, conv.groups)
+            return F.conv2d(maps.to(weight.dtype), weight, bias, conv.stride, pad, conv.dilation, conv.groups)
 
-        quick = winograd.serves(conv)
+        quick = winograd.serves(conv) and weight.dtype == torch.float32
         return Slide(
             _pair(conv.kernel_size), _pair(conv.stride), _pair(padding), _pair(conv.dilation), 0.0,
             winograd.Winograd(weight, bias) if quick else direct, lined=quick,
         )  # fmt: skip
 
     def _run(
-        self, images: Any, *, base: dict[fx.Node, Any] | None = None, remember: dict[fx.Node, Any] | None = None
+        self,
+        images: Any,
+        *,
+        base: dict[fx.Node, Any] | None = None,
+        remember: dict[fx.Node, Any] | None = None,
+        until: fx.Node | None = None,
     ) -> Any:
-        """Run the graph on images N C H W, or on a Region given the remembered values `base`; fills `remember`."""
+        """Run the graph on images N C H W, or on a Region given the remembered values `base`; fills `remember`.
+
+        Gives what comes out at the end, or at the node `until`.
+        """
         graph = self.graph
         assert graph is not None
         env: dict[fx.Node, Any] = {}
@@ -167,7 +184,7 @@ class Fast:
                     value = value.relu_()
             else:
                 overwrites = _overwrites(node, self.modules)
-                if overwrites and remember is not None:
+                if overwrites and remember is not None and isinstance(args[0], torch.Tensor):
                     args = (args[0].clone(), *args[1:])  # what was remembered of the operand stays as it was
                 if any(isinstance(operand, Region) for operand in _flat((*args, *kwargs.values()))):
                     assert base is not None
@@ -176,6 +193,8 @@ class Fast:
                     value = self._whole(node, args, kwargs)
                 if overwrites:
                     env[node.all_input_nodes[0]] = value
+            if node is until:
+                return value
             env[node] = value
             if remember is not None:
                 remember[node] = value
@@ -188,6 +207,12 @@ class Fast:
     def _whole(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if node in self.slides:
             return self.slides[node].apply(args[0], self.slides[node].padding)
+        if self.arithmetic is not None and not self._bears_coarse(node):
+            args, kwargs = map_aggregate((args, kwargs), self._refined)
+        return self._plain(node, args, kwargs)
+
+    def _plain(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the net itself does at this node."""
         if node.op == "call_module":
             return self.modules[str(node.target)](*args, **kwargs)
         if node.op == "call_function":
@@ -219,10 +244,19 @@ class Fast:
                 assert joined is not None
                 return Region(base, torch.cat(joined[0], dim=1), *joined[2])
         if isinstance(first, Region) and (keep := _global_mean(node, self.modules, args, kwargs)) is not None:
-            value = first.window.mean((2, 3)) if first.full else mean_by_difference(first)
+            value = mean_by_difference(first)
             return value[:, :, None, None] if keep else value
         args, kwargs = map_aggregate((args, kwargs), lambda a: a.whole() if isinstance(a, Region) else a)
         return self._whole(node, args, kwargs)
+
+    def _bears_coarse(self, node: fx.Node) -> bool:
+        """Does it take maps in the coarse arithmetic? Not what has parameters of its own, nor what adds much up."""
+        if node.op == "call_module" and next(self.modules[str(node.target)].parameters(), None) is not None:
+            return False
+        return self._pointwise(node) or node.target is torch.cat
+
+    def _refined(self, value: Any) -> Any:
+        return value.float() if isinstance(value, torch.Tensor) and value.dtype == self.arithmetic else value
 
     def _pointwise(self, node: fx.Node) -> bool:
         if node.op == "call_module":
@@ -258,6 +292,81 @@ class Around:
             if self.fast.graph is None:
                 return self.fast(region.whole())
             return cast(torch.Tensor, self.fast._run(region, base=self.base))
+
+    def slope(self, target: int, size: int) -> Slope | None:
+        """How the score of a class depends on the deepest map in which windows of that size stay small; None: on none.
+
+        Through this map everything must pass. What comes behind it is taken for a straight line.
+        """
+        graph = self.fast.graph
+        if graph is None:
+            return None
+        seen: dict[fx.Node, Any] = {}
+        top, left = (np.array([max(0, (side - size) // 2)]) for side in (self.image.height, self.image.width))
+        with evaluating(self.fast.model), torch.inference_mode():
+            window = self.image.windows(top, size, left, size).permute(0, 3, 1, 2)
+            self.fast._run(Region(self.image, window, top, left), base=self.base, remember=seen)
+        narrow = None
+        for node in self._necks(graph):
+            reached = seen.get(node)
+            if isinstance(reached, Region) and SMALL * reached.height * reached.width <= reached.shape[2:].numel():
+                narrow = node
+        if narrow is None:
+            return None
+        with evaluating(self.fast.model), torch.enable_grad():
+            maps = self.base[narrow].maps.to(self.image.maps.dtype).clone().requires_grad_()
+            score = self._behind(graph, narrow, maps.clone())[0, target]
+            (gradient,) = torch.autograd.grad(score, maps, allow_unused=True)
+        return None if gradient is None else Slope(narrow, Ground(gradient.to(self.base[narrow].maps.dtype)))
+
+    def first_order(self, slope: Slope, windows: torch.Tensor, tops: np.ndarray, lefts: np.ndarray) -> torch.Tensor:
+        """N: about how much the score drops with each of the windows N C h w written at (top, left)."""
+        with evaluating(self.fast.model), torch.inference_mode():
+            region = Region(self.image, windows.contiguous(memory_format=torch.channels_last), tops, lefts)
+            found = self.fast._run(region, base=self.base, until=slope.node)
+            place = (found.tops, found.height, found.lefts, found.width)
+            change = found.base.windows(*place).sub_(found.window.permute(0, 2, 3, 1))
+            fine = torch.promote_types(change.dtype, torch.float32)
+            return change.mul_(slope.gradient.windows(*place)).sum((1, 2, 3), dtype=fine)
+
+    def _necks(self, graph: fx.Graph) -> Iterator[fx.Node]:
+        """The maps through which everything passes: while one of them is made, nothing else waits to be read."""
+        waiting = {node: len(node.users) for node in graph.nodes}
+        open_: set[fx.Node] = set()
+        for node in graph.nodes:
+            for operand in node.all_input_nodes:
+                waiting[operand] -= 1
+                if not waiting[operand]:
+                    open_.discard(operand)
+            if isinstance(self.base.get(node), (Ground, torch.Tensor)) and node.op != "get_attr":
+                open_.add(node)
+            folds = any(user in self.fast.skipped for user in node.users)  # its normalisation is in it already
+            if open_ == {node} and isinstance(self.base[node], Ground) and node.op != "placeholder" and not folds:
+                yield node
+
+    def _behind(self, graph: fx.Graph, neck: fx.Node, maps: torch.Tensor) -> torch.Tensor:
+        """1 K: the net from the node `neck` on, plainly, so that gradients can be taken."""
+        env: dict[fx.Node, Any] = {}
+        before = True
+        for node in graph.nodes:
+            if node is neck:
+                env[node], before = maps, False
+            elif before and node.op != "get_attr":
+                env[node] = self.base.get(node)  # a number that was read off a shape; maps are not asked for again
+            else:
+                args, kwargs = fx.map_arg((node.args, node.kwargs), lambda operand: env[operand])
+                if node.op == "output":
+                    return cast(torch.Tensor, args[0])
+                env[node] = self.fast._plain(node, args, kwargs)
+        raise AssertionError("a graph ends in an output")
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A score as a linear function of one map, near the remembered one."""
+
+    node: fx.Node
+    gradient: Ground
 
 
 def _joined(

@@ -5,7 +5,8 @@ M. Zeiler, R. Fergus, Visualizing and Understanding Convolutional Networks, ECCV
 The map is the naive loop's: patches at multiples of the stride (the last one cut off at the border), and each pixel
 gets the mean drop of the patches that cover it. It is exact up to rounding (1e-4 of the map's range, tested), but a
 patch costs only what it can reach (see `hubel.explain.fast`). `coarse_to_fine` gives the same map approximately, and
-better the longer it runs.
+better the longer it runs: it measures some patches, and knows of all others what the first layers make of them, and
+which way the score goes from there.
 
 Letters: B batch, C channels, H W height and width, R Q rows and columns of the grid of patches.
 """
@@ -24,7 +25,10 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
 from hubel.explain.fast import Around, Fast
+from hubel.runtime import has_quick_bf16
 
+LARGE = 64
+"""Rows or columns of a picture from which the approximate map is computed in bfloat16, where that is quick."""
 Baseline = float | torch.Tensor
 Heard = Callable[[int, int], None]
 """Told after every batch: patches measured so far, patches in all."""
@@ -124,7 +128,9 @@ def occlusion_fast(
     """The approximate map after a `share` of the patches or after `seconds` for each image, whichever comes first."""
     if not 0 < share <= 1 or seconds <= 0:
         raise UsageError(f"share must be in (0, 1] and seconds above 0, got {share} and {seconds}")
-    fast = Fast(model)
+    # What is filled in is further off than what bfloat16 rounds; a small picture has no time to win.
+    coarse = min(images.shape[2:]) >= LARGE and has_quick_bf16(images.device)
+    fast = Fast(model, arithmetic=torch.bfloat16 if coarse else None)
     places = grid(*images.shape[2:], patch=patch, stride=stride)
     maps, shares = [], []
     goal = int(list(_levels(places.shape, share))[-1].sum())
@@ -132,6 +138,7 @@ def occlusion_fast(
         started = time.perf_counter()
         drop = _Drops(fast, image, target, places, baseline)
         drop.heard = _counted(progress, index, goal, len(images))
+        drop.foresee(batch_size)
         for _ in _measured(drop, batch_size, share, hurried=seconds < float("inf")):
             if time.perf_counter() - started >= seconds:
                 break
@@ -162,11 +169,12 @@ def coarse_to_fine(
 ) -> Iterator[Progress]:
     """Better and better maps of one image C H W, the last of them exact: stop when it is good enough.
 
-    The patches of a coarse lattice are measured first, then of ever denser ones; between them the drops are filled in
-    smoothly.
+    The patches of a coarse lattice are measured first, then of ever denser ones. All others get what a straight line
+    foresees, brought smoothly to what was measured around them.
     """
     places = grid(*image.shape[1:], patch=patch, stride=stride)
     drop = _Drops(Fast(model), image, int(target), places, baseline)
+    drop.foresee(batch_size)
     for _ in _measured(drop, batch_size, 1.0):
         yield Progress(places.spread(drop.filled()), float(drop.known.mean()))
 
@@ -181,11 +189,29 @@ class _Drops:
         self.target = target
         self.places = places
         self.values = np.zeros(places.shape)
+        self.foreseen = np.zeros(places.shape)
         self.known = np.zeros(places.shape, dtype=bool)
         self.heard: Callable[[int], None] | None = None
 
+    def foresee(self, batch_size: int) -> None:
+        """To first order the drops of all patches; they stay 0 where the net has no layer to take the slope at."""
+        slope = self.around.slope(self.target, self.places.patch)
+        if slope is None:
+            return
+        for rows, columns in _blocks(self.places, np.ones(self.places.shape, dtype=bool), batch_size):
+            self.foreseen[rows, columns] = self.around.first_order(slope, *self._covered(rows, columns)).cpu().numpy()
+
     def measure(self, rows: np.ndarray, columns: np.ndarray) -> None:
         """Measure the patches (row, column) of the grid in one batch."""
+        logits = self.around.windows(*self._covered(rows, columns))
+        drops = self.around.logits[0, self.target].double() - logits[:, self.target].double()
+        self.values[rows, columns] = drops.cpu().numpy()
+        self.known[rows, columns] = True
+        if self.heard is not None:
+            self.heard(int(self.known.sum()))
+
+    def _covered(self, rows: np.ndarray, columns: np.ndarray) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+        """The windows N C h w with their patches covered, and where they lie."""
         places, patch = self.places, self.places.patch
         tops = np.minimum(places.tops[rows], places.height - patch)
         lefts = np.minimum(places.lefts[columns], places.width - patch)
@@ -196,23 +222,23 @@ class _Drops:
             covered = self.cover[:, row : top + patch, column : left + patch]
             window[:, row - top :, column - left :] = covered
             windows.append(window)
-        logits = self.around.windows(torch.stack(windows), tops, lefts)
-        drops = self.around.logits[0, self.target].double() - logits[:, self.target].double()
-        self.values[rows, columns] = drops.cpu().numpy()
-        self.known[rows, columns] = True
-        if self.heard is not None:
-            self.heard(int(self.known.sum()))
+        return torch.stack(windows), tops, lefts
 
     def filled(self) -> np.ndarray:
-        """R Q: measured drops, and between them the least bent surface through them."""
+        """R Q: measured drops; elsewhere what was foreseen, and the least bent surface through what that missed."""
         if self.known.all():
             return self.values
         places = np.argwhere(self.known)
+        foreseen = self.foreseen - self.foreseen[self.known].mean()
+        spread = (foreseen[self.known] ** 2).sum()
+        if spread > 0:  # the line is as steep as the measured drops say
+            foreseen = foreseen * ((foreseen * self.values)[self.known].sum() / spread)
+        missed = self.values - foreseen
         kernel = "thin_plate_spline" if np.linalg.matrix_rank(places - places[0]) == 2 else "linear"
         near = None if len(places) <= 500 else 24  # all at once while the system of equations is small
-        surface = RBFInterpolator(places, self.values[self.known], kernel=kernel, neighbors=near)
+        surface = RBFInterpolator(places, missed[self.known], kernel=kernel, neighbors=near)
         result = self.values.copy()
-        result[~self.known] = surface(np.argwhere(~self.known))
+        result[~self.known] = foreseen[~self.known] + surface(np.argwhere(~self.known))
         return result
 
 

@@ -168,10 +168,13 @@ def _origin(region: Region) -> tuple[np.ndarray, np.ndarray]:
 
 def mean_by_difference(region: Region) -> torch.Tensor:
     """N C: the average of the whole map, from the remembered average and what the windows change."""
+    fine = torch.promote_types(region.window.dtype, torch.float32)  # maps may be coarse, their average must not be
+    if region.full:
+        return region.window.mean((2, 3), dtype=fine)
     ground = region.base
     before = ground.windows(region.tops, region.height, region.lefts, region.width)
-    change = region.window.sum((2, 3)) - before.sum((1, 2))
-    return ground.maps.mean((2, 3)) + change / (ground.height * ground.width)
+    change = region.window.sum((2, 3), dtype=fine) - before.sum((1, 2), dtype=fine)
+    return ground.maps.mean((2, 3), dtype=fine) + change / (ground.height * ground.width)
 
 
 def hull(spans: Sequence[tuple[np.ndarray, int]], limit: int) -> tuple[np.ndarray, int]:

@@ -160,7 +160,9 @@ class DataSection(Section):
         None, description="taken off each channel, in 0..1: 0.485,0.456,0.406; measured if not given"
     )
     std: Numbers | None = Field(None, description="each channel is divided by it, in 0..1; measured if not given")
-    val_fraction: Fraction = Field(0.1, description="part of the training data kept for validation")
+    val_fraction: Fraction | None = Field(
+        None, description="part of the training data kept for validation; a tenth if not given, less of very many"
+    )
     test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")
     split_seed: int = Field(0, ge=0, description="which random split; the same number gives the same split")
     limit: int | None = Field(None, ge=1, description="train on at most so many samples, for a quick look")
@@ -406,9 +408,10 @@ def _check_pairs(recipe: Recipe) -> None:
             f"train.micro_batch ({train.micro_batch}) must not exceed train.batch_size ({train.batch_size})",
             hint="leave --micro-batch out, or make it smaller",
         )
-    if data.val_fraction + data.test_fraction >= 1:
+    if data.test_fraction + (data.val_fraction or 0) >= 1:
         raise UsageError(
-            f"data.val_fraction + data.test_fraction must be below 1, got {data.val_fraction + data.test_fraction:g}",
+            "data.val_fraction + data.test_fraction must be below 1, "
+            f"got {data.test_fraction + (data.val_fraction or 0):g}",
             hint="something must be left to train on",
         )
     if recipe.augment.mixup and recipe.augment.cutmix:

@@ -22,7 +22,7 @@ from hubel.data.splits import Splits, split
 from hubel.errors import DataError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
-from hubel.training.defaults import Facts, complete
+from hubel.training.defaults import Facts, complete, validation_share
 from hubel.training.recipe import Recipe
 from hubel.verbs.watching import SILENT, Watcher
 
@@ -82,8 +82,14 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
         preprocessing = geometry(recipe, listed, reasons)
         scanned, decoded = scan_and_decode(listed, preprocessing, workers=recipe.data.workers, progress=watch.progress)
     tell_problems(scanned, recipe, watch)
+    if recipe.data.val_fraction is None:
+        divided = int((scanned.manifest.given_split != "test").sum())
+        most = 0.99 - recipe.data.test_fraction  # where the test takes nearly all, something is left to learn from
+        share, reasons["val_fraction"] = validation_share(divided, scanned.manifest.num_classes)
+        recipe = recipe.change(val_fraction=max(0.0, min(share, most)))
+    part = recipe.data
     if splits is None:
-        part = recipe.data
+        assert part.val_fraction is not None
         splits = split(scanned.manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
     else:
         splits.verify(scanned.manifest)
