@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pytest
 import safetensors.torch
 import torch
 
+import hubel.checkpoint.foreign
+import hubel.checkpoint.published
 import hubel.checkpoint.state
 from disks import Counting, Full, Recording, failing, in_child, killing, lay_out, power_losses
 from hubel.checkpoint import (
@@ -33,9 +36,12 @@ from hubel.checkpoint import (
     save_weights,
     write_tensors,
 )
-from hubel.checkpoint.tensors import DTYPES
+from hubel.checkpoint.foreign import read_foreign
+from hubel.checkpoint.published import load_published
+from hubel.checkpoint.tensors import DTYPES, sha256_of
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
+from hubel.models import create_model
 from hubel.store import RunStore, SaveFailed, opened, seal
 
 SPEC = ModelSpec(
@@ -116,6 +122,46 @@ def test_a_checkpoint_may_come_without_probes_and_without_pictures(tmp_path: Pat
     golden = (points, golden_logits(net, None, points))
     save_weights(store, "last", net.state_dict(), spec=spec, preprocessing=None, class_names=(), probes=golden)
     assert load(store.folder, "last").spec == spec
+
+
+@pytest.mark.parametrize(
+    ("recipe", "views"),
+    [
+        ({}, "none"),
+        ({"augment": 3}, "none"),
+        ({"augment": {"views": 3}}, "none"),
+        ({"augment": {"views": "mirror"}}, "mirror"),
+    ],
+)
+def test_a_classifier_knows_the_views_it_was_measured_with(tmp_path: Path, recipe: dict[str, Any], views: str) -> None:
+    store = new(tmp_path)
+    save(store, recipe=recipe)
+    assert load(store.folder).views == views
+    spec = ModelSpec(architecture="mlp", num_classes=1, in_chans=2, img_size=None)
+    save_weights(
+        store, "points", spec.build().state_dict(), spec=spec, preprocessing=None, class_names=(), recipe=recipe
+    )
+    assert load(store.folder, "points").views == "none"
+
+
+def test_a_net_of_very_many_layers_is_read_if_its_file_holds_them(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    spec = ModelSpec(architecture="mlp", num_classes=1, in_chans=2, img_size=None, options={"hidden": [1] * 1200})
+    save_weights(store, "deep", spec.build().state_dict(), spec=spec, preprocessing=None, class_names=())
+    assert load(store.folder, "deep").spec == spec
+
+
+def test_a_manifest_of_4_megabytes_is_written_and_read_and_a_larger_one_is_neither(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    save(store, recipe={"note": ""})
+    note = "x" * ((4 << 20) - len(store.read_bytes("weights/best.json")))
+    save(store, recipe={"note": note})
+    assert load(store.folder).provenance.recipe == {"note": note}
+    with pytest.raises(ValueError, match=r"more than the 4\.19 MB its readers take"):
+        save(store, recipe={"note": note + "x"})
+    rewrite(store, lambda document: document["recipe"].update(note=note + "x"))
+    with pytest.raises(ArtefactError, match=r"more than the limit of 4\.19 MB"):
+        load(store.folder)
 
 
 def test_golden_images_are_few_and_golden_logits_disturb_nothing() -> None:
@@ -363,10 +409,69 @@ def test_a_hostile_manifest_is_refused_with_the_reason_t23(tmp_path: Path, what:
     assert len(str(caught.value)) < 700
 
 
+def complaint(store: RunStore) -> str:
+    try:
+        load(store.folder)
+    except ArtefactError as error:
+        return error.what
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "values"),
+    [
+        ("architecture", "name", ("x", "x" * 200)),
+        ("architecture", "num_classes", (1, 10**6)),
+        ("architecture", "in_chans", (1, 4096)),
+        ("architecture", "img_size", ([1, 1], [16384, 16384])),
+        ("preprocessing", "height", (1, 16384)),
+        ("preprocessing", "width", (1, 16384)),
+        ("", "class_names", ([], ["x"] * 100_000)),
+        ("", "data_digest", ("", "x" * 200)),
+    ],
+)
+def test_the_edges_of_the_schema_are_inside_and_the_next_number_is_not(
+    tmp_path: Path, part: str, key: str, values: tuple[Any, Any]
+) -> None:
+    store = new(tmp_path)
+    save(store)
+    named = f"is no manifest of weights: '{part}.{key}".replace("'.", "'")
+
+    def refused(value: Any) -> bool:
+        rewrite(store, lambda document: (document[part] if part else document).update({key: value}))
+        return named in complaint(store)
+
+    smallest, largest = values
+    assert not refused(smallest)
+    assert not refused(largest)
+    if isinstance(largest, int):
+        assert refused(smallest - 1)
+        assert refused(largest + 1)
+    elif key == "img_size":
+        assert refused([0, 1])
+        assert refused([16384, 16385])
+        assert refused([1, 1, 1])
+    else:
+        assert refused(largest + largest[:1])
+
+
+def test_a_net_may_need_256_mebibytes_and_twice_its_file(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    save(store)
+    allowed = (256 << 20) + 2 * len(store.read_bytes("weights/best.safetensors"))
+    width = (allowed - 4 * 3) // (4 * (64 + 1 + 3))  # each hidden unit of 64 pixels and 3 classes has 68 numbers
+    for hidden, reason in ((width, "does not fit the architecture"), (width + 1, r"needs 268 MB, its file has")):
+        rewrite(store, lambda d, n=hidden: d["architecture"].update(name="mlp", options={"hidden": [n]}))
+        with pytest.raises(ArtefactError, match=reason):
+            load(store.folder)
+
+
 FILES: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it has only 0 bytes"),
     "seven bytes": (b"\0" * 7, "it has only 7 bytes"),
     "a header that ends too late": (b"\xff" * 8 + b"{}", "its header would have"),
+    "a header a byte longer than the file": ((3).to_bytes(8, "little") + b"{}", "its header would have 3 bytes"),
+    "no tensors": (tensors_file({}), "tensors are missing"),
     "a header of 2 MB": (tensors_file(b"{" + b" " * (2 << 20) + b"}"), "its header would have 2.1 MB"),
     "a pickle": (b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.", "its header would have"),
     "a zip": (b"PK\x03\x04" + b"\0" * 100, "is not valid|its header would have"),
@@ -389,6 +494,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "sides whose product overflows": (tensors_file({"a": entry(0, 4, shape=[2**31, 2**31])}, b"\0" * 4), "needs .* GB"),
     "fewer bytes than the shape": (tensors_file({"a": entry(0, 4, shape=[2])}, b"\0" * 4), "its offsets give 4"),
     "a hole": (tensors_file({"a": entry(4, 8)}, b"\0" * 8), "a gap or an overlap"),
+    "sixteen sides": (tensors_file({"a": entry(0, 4, shape=[1] * 16)}, b"\0" * 4), "does not fit the list of tensors"),
     "an overlap": (tensors_file({"a": entry(0, 8), "b": entry(4, 12)}, b"\0" * 12), "a gap or an overlap"),
     "something behind the end": (tensors_file({"a": entry(0, 4)}, b"\0" * 4 + b"#!/bin/sh"), "its header describes"),
     "less than announced": (tensors_file({"a": entry(0, 8)}, b"\0" * 4), "its header describes"),
@@ -647,6 +753,68 @@ def test_what_the_format_cannot_hold_is_refused_before_writing(tmp_path: Path) -
         with pytest.raises(ValueError, match=reason), store.writing("x") as file:
             write_tensors(file, tensors)
     assert store.names() == []
+
+
+def test_a_header_of_exactly_a_mebibyte_goes_there_and_back(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    each = len(',"":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}')
+    count, rest = divmod((1 << 20) - len('{"__metadata__":{"format":"pt"}}'), each + 100)
+    tensors = {f"{i:0{100 + (i < rest)}}": torch.zeros(0) for i in range(count)}
+    with store.writing("full") as file:
+        write_tensors(file, tensors)
+    assert file.size == 8 + (1 << 20)
+    with opened(store.path("full")) as (descriptor, size):
+        assert read_header(descriptor, size).keys() == tensors.keys()
+    name, value = tensors.popitem()
+    with pytest.raises(ValueError, match=r"need a header of 1\.05 MB, more than"), store.writing("fuller") as file:
+        write_tensors(file, {**tensors, f"{name}0": value})
+
+
+def test_the_digest_is_that_of_the_whole_file_wherever_its_reader_stands(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"abc")
+    with opened(tmp_path / "f") as (descriptor, _):
+        assert [sha256_of(descriptor) for _ in range(2)] == [hashlib.sha256(b"abc").hexdigest()] * 2
+
+
+# --- weights that others made
+
+
+def test_a_foreign_file_without_tensors_or_with_more_than_it_has_room_for_is_refused(tmp_path: Path) -> None:
+    torch.save({"epoch": 3}, tmp_path / "epoch.pth")
+    with pytest.raises(ArtefactError, match="holds no tensors"):
+        read_foreign(tmp_path / "epoch.pth")
+    with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
+        archive.writestr("net/data.pkl", b"x")
+    content = (tmp_path / "net.pth").read_bytes()
+    at = content.rindex(b"PK\1\2") + 24  # the size in the list of contents
+    (tmp_path / "net.pth").write_bytes(content[:at] + (10**9).to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(ArtefactError, match="claims 1 GB of contents in"):
+        read_foreign(tmp_path / "net.pth")
+
+
+def test_a_foreign_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "net.pth")
+    with pytest.raises(ArtefactError, match=r"took more than 0\.001 seconds; it was stopped"):
+        read_foreign(tmp_path / "net.pth", seconds=0.001)
+    (tmp_path / "silent.py").write_text("")
+    monkeypatch.setattr(hubel.checkpoint.foreign, "CHILD", tmp_path / "silent.py")
+    with pytest.raises(ArtefactError, match="the child process gave no answer"):
+        read_foreign(tmp_path / "net.pth")
+
+
+def test_published_weights_fill_the_net_they_were_made_for_but_for_its_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = create_model("resnet18", num_classes=1000)
+    torch.save(theirs.state_dict(), tmp_path / "net.pth")
+    monkeypatch.setattr(hubel.checkpoint.published, "fetch", lambda entry, base: tmp_path / "net.pth")
+    ours = create_model("resnet18", num_classes=2)
+    fit = load_published(ours, "resnet18")
+    assert {name for name, *_ in fit.mismatched} == {"fc.weight", "fc.bias"}
+    state = ours.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in theirs.state_dict().items() if not k.startswith("fc."))
+    with pytest.raises(UsageError, match=r"published weights of resnet18 do not fit this net at \d+ places"):
+        load_published(create_model("resnet34", num_classes=2), "resnet18")
 
 
 # --- training state

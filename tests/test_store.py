@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -28,8 +29,10 @@ from hubel.store import (
     free_bytes,
     opened,
     parse_json,
+    parse_yaml,
     read_regular,
     seal,
+    shown,
     unseal,
 )
 
@@ -116,6 +119,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     store.remove("ä.txt")
     store.remove("never there")
     assert store.names() == ["e.json"]
+
+
+def test_links_are_no_files_of_a_run(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    (tmp_path / "secret").write_text("x")
+    (store.folder / "link").symlink_to(tmp_path / "secret")
+    assert store.names() == []
+    assert not store.exists("link")
+    with pytest.raises(ArtefactError, match="links are not followed"):
+        store.read_bytes("link")
 
 
 def test_a_document_larger_than_its_readers_take_is_not_written(tmp_path: Path) -> None:
@@ -234,6 +247,19 @@ def test_a_file_in_the_room_of_another_is_whole_or_not_there_whichever_is_longer
         assert store.read_bytes("g") == new
 
 
+def test_the_room_of_a_file_with_a_second_name_is_not_written_over(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    for name, linked in (("alone", False), ("copied", True)):
+        store.write_bytes(name, OLD)
+        room = store.path(name).stat().st_ino
+        if linked:
+            os.link(store.path(name), tmp_path / "copy")
+        with store.writing("f", over=name) as file:
+            file.write(NEW)
+        assert (store.path("f").stat().st_ino != room) == linked
+    assert (tmp_path / "copy").read_bytes() == OLD
+
+
 class Careless(Recording):
     """Forgets to bring the bytes to the disk before the name."""
 
@@ -335,6 +361,17 @@ def test_preflight_names_both_sizes(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not" / "yet") > 0
 
 
+def test_the_disk_of_a_folder_that_is_not_yet_there_is_that_of_the_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    real = shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: (asked.append(path), real(path))[1])
+    for path in (tmp_path, tmp_path / "not" / "yet"):
+        free_bytes(path)
+    assert asked == [tmp_path, tmp_path]
+
+
 def test_amounts_read_well() -> None:
     assert [amount(n) for n in (0, 999, 1000, 45_300_000, 2_000_000_000, 5_000_000_000_000)] == [
         "0 bytes", "999 bytes", "1 kB", "45.3 MB", "2 GB", "5e+03 GB",
@@ -365,6 +402,43 @@ def test_a_long_torn_line_is_dropped_too(tmp_path: Path, torn: bytes) -> None:
     (store.folder / "log").write_bytes(torn)
     store.append_line("log", "end")
     assert store.read_lines("log") == ["a"] * torn.count(b"\n") + ["end"]
+
+
+def test_a_log_is_read_up_to_64_megabytes(tmp_path: Path) -> None:
+    store = run(tmp_path)
+    store.append_line("log", "one")
+    os.truncate(store.folder / "log", 64 << 20)
+    assert store.read_lines("log") == ["one"]
+    os.truncate(store.folder / "log", (64 << 20) + 1)
+    with pytest.raises(ArtefactError, match=r"more than the limit of 67\.1 MB"):
+        store.read_lines("log")
+
+
+def test_after_a_mark_that_failed_the_next_one_writes_the_log_anew(tmp_path: Path) -> None:
+    """The kernel may have forgotten the pages, and would call a second fsync a success."""
+    store = run(tmp_path)
+    log = store.folder / "log"
+    store.append_line("log", "one")
+    store.mark("log")
+    first = log.stat().st_ino
+    store.mark("log")
+    assert log.stat().st_ino == first
+    store.ops = failing(2, errno.EIO)
+    with pytest.raises(SaveFailed, match="Input/output error"):
+        store.mark("log")
+    store.ops = Counting()
+    assert store.mark("log") == 4
+    second = log.stat().st_ino
+    assert second != first
+    assert store.mark("log") == 4
+    assert log.stat().st_ino == second
+    assert store.read_lines("log") == ["one"]
+
+
+def test_a_file_is_written_brought_to_the_disk_and_only_then_named(tmp_path: Path) -> None:
+    seen: list[str] = []
+    run(tmp_path, Counting(lambda n, name, arguments: seen.append(name))).write_bytes("f", NEW)
+    assert seen == ["create", "write", "fsync", "close", "rename", "fsync_folder"]
 
 
 def test_a_mark_brings_the_log_to_the_disk(tmp_path: Path) -> None:
@@ -447,6 +521,7 @@ def test_a_log_goes_back_to_its_mark(tmp_path: Path) -> None:
     mark = store.mark("log")
     assert mark == 4
     store.append_line("log", "two")
+    store.rewind("log", mark)
     store.rewind("log", mark)
     assert store.read_lines("log") == ["one"]
     store.rewind("log", 0)
@@ -607,6 +682,31 @@ def test_the_edges_of_the_subset_are_inside() -> None:
     assert parse_json(b"9007199254740992") == 2**53
     assert parse_json(b"-9007199254740992") == -(2**53)
     assert parse_json(b"[" * 32 + b"]" * 32)
+    assert parse_json(b"1".rjust(1 << 20)) == 1
+    assert parse_yaml(b"1".rjust(1 << 20)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"a: &a [1]\nb: *a", "is not valid YAML at line 2$"),
+        (b"!!python/object/apply:os.system [id]", "is not valid YAML at line 1$"),
+        (b"\x07", "is not valid YAML$"),
+        (b"[" * 5000, "is not valid YAML$"),
+        (b"2026-99-99", "is not valid YAML$"),
+        (b"\xff", "is not valid: it is not UTF-8 text$"),
+        (b" " * ((1 << 20) + 1), "more than the limit of 1.05 MB"),
+    ],
+)
+def test_yaml_that_is_more_than_plain_data_is_refused_with_the_reason(text: bytes, reason: str) -> None:
+    assert parse_yaml(b"epochs: 5\nlayers: [conv, relu]") == {"epochs": 5, "layers": ["conv", "relu"]}
+    with pytest.raises(ArtefactError, match=reason):
+        parse_yaml(text)
+
+
+def test_a_value_from_outside_is_shown_in_at_most_80_characters() -> None:
+    assert shown("x" * 78) == repr("x" * 78)
+    assert shown("x" * 79) == "'" + "x" * 78 + "…"
 
 
 plain = st.recursive(
@@ -625,6 +725,12 @@ plain = st.recursive(
 def test_documents_come_back_equal_and_keep_their_seal(document: dict[str, object]) -> None:
     sealed = {**document, "digest": seal(document)}
     assert unseal(parse_json(dump_json(sealed))) == document
+
+
+def test_a_seal_minds_neither_spacing_nor_order_and_no_number_that_is_none() -> None:
+    assert seal({"a": 1, "b": [2]}) == seal({"b": [2], "a": 1})
+    with pytest.raises(ValueError, match="Out of range float"):
+        seal({"a": float("inf")})
 
 
 @pytest.mark.parametrize("value", [[], {}, {"digest": 1}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -202,6 +203,19 @@ def test_data_that_is_not_what_was_split_is_refused(names: list[str], change: st
 def test_impossible_shares_are_refused(val: float, test: float) -> None:
     with pytest.raises(UsageError, match="shares"):
         split(made([0, 1]), val=val, test=test)
+
+
+def test_data_that_leaves_nothing_to_learn_from_is_refused() -> None:
+    with pytest.raises(DataError, match="nothing to split"):
+        split(made([0]).select([]))
+    with pytest.raises(DataError, match="leaves nothing to learn from"):
+        split(made([0, 1], given_split=["val", "test"]))
+
+
+def test_files_without_digests_are_told_apart_by_their_paths() -> None:
+    manifest = replace(made([0, 1] * 20), digests=None)
+    parts = split(manifest, val=0.25, test=0.25)
+    assert [len(parts.ids(name)) for name in NAMES] == [20, 10, 10]
 
 
 def test_a_split_of_another_name_is_refused() -> None:

@@ -1,10 +1,10 @@
-"""Do the tests notice? Small faults are put into store and checkpoint, one at a time, and the tests must fail.
+"""Do the tests notice? Small faults are put into store, checkpoint and splits, one at a time; the tests must fail.
 
     python tests/torture/mutants.py [--sample 120] [--seed 0]
 
 A mutant is one change of the syntax tree: a comparison turned round, a boundary moved, a condition negated, a constant
 changed, a statement left out. Each runs in a copy of the sources against its doctests and
-tests/test_store.py or tests/test_checkpoint.py. Prints the survivors and the share killed; leaves with 1 below 90 %.
+the tests named in TARGETS. Prints the survivors and the share killed; leaves with 1 below 90 %.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ TARGETS = {
     "checkpoint/weights.py": "tests/test_checkpoint.py",
     "checkpoint/state.py": "tests/test_checkpoint.py",
     "checkpoint/classifier.py": "tests/test_checkpoint.py",
+    "data/splits.py": "tests/data/test_splits.py",
 }
 SWAPS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,

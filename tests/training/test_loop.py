@@ -115,6 +115,23 @@ def test_a_run_that_was_stopped_anywhere_goes_on_to_the_same_bits(stop_after: in
     assert timeless == [{k: v for k, v in row.items() if "second" not in k} for row in whole.history]
 
 
+def test_an_optimiser_that_counts_its_parameters_otherwise_still_gets_each_its_own_state() -> None:
+    """Without weight decay filters and biases are one group, with it they are two."""
+    first, second = training(), training()
+    second.optimiser = build_optimiser("adamw", second.model, lr=0.01, weight_decay=0.0)
+    next(iter(fit(first)))
+    tensors, meta = first.state()
+    second.restore({name: value.clone() for name, value in tensors.items()}, meta)
+    for old, new in zip(first.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(first.optimiser.state[old]["exp_avg"], second.optimiser.state[new]["exp_avg"])
+    # A state of an earlier version has no names; what cannot be of these parameters is refused, never written over.
+    unnamed = {key: value for key, value in meta.items() if key != "optimiser_names"}
+    with pytest.raises(ValueError, match="has the shape"):
+        second.restore(tensors, unnamed)
+    with pytest.raises(ValueError, match="other parameters"):
+        second.restore(tensors, meta | {"optimiser_names": meta["optimiser_names"][1:]})
+
+
 def test_micro_batches_give_the_gradient_of_the_whole_batch() -> None:
     whole, parts = (training(create_model("mnist_cnn", num_classes=4, in_chans=1, img_size=12)) for _ in range(2))
     parts.model.load_state_dict(whole.model.state_dict())

@@ -294,7 +294,7 @@ def _read_manifest(path: Path) -> _Manifest:
 
 def _first(error: ValidationError) -> str:
     """The first complaint of a schema in one line, without the value it complains about."""
-    first = error.errors(include_input=False, include_url=False)[0]
+    first = error.errors()[0]
     return f"{shown('.'.join(str(part) for part in first['loc']))}: {first['msg']}"
 
 

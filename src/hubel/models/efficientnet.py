@@ -129,14 +129,18 @@ class EfficientNet(nn.Module):
 
 
 def initialise(net: nn.Module) -> None:
-    """He's normal initialisation by fan-out; the dense layer uniform by its number of outputs, biases 0."""
+    """He's normal initialisation by fan-out; the dense layer uniform by its number of inputs, biases 0.
+
+    The authors take the number of outputs there: about the same for 1,000 classes, but ten classes would begin with
+    logits ten times as large, and a loss of 10.
+    """
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
-            bound = 1 / math.sqrt(module.out_features)
+            bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound)
             nn.init.zeros_(module.bias)
 

@@ -97,7 +97,7 @@ class Writer:
         self._echo = echo
         self._digest = hashlib.sha256()
         self._same = True
-        self._found = bytearray(0 if echo is None else _LARGE)
+        self._found = bytearray() if echo is None else bytearray(_LARGE)
         self._helpers: list[ThreadPoolExecutor] = []
         self.size = 0
 

@@ -141,12 +141,18 @@ class Training:
             "skipped": sorted(self.skipped),
             "micro_batch": self.micro_batch,
             "scaler": self.scaler.state_dict(),
+            "optimiser_names": self._optimised(),
             "optimiser_numbers": numbers,
         }
         return tensors, meta
 
+    def _optimised(self) -> list[str]:
+        """Names of the parameters in the order in which the optimiser counts them."""
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        return [names[id(parameter)] for group in self.optimiser.param_groups for parameter in group["params"]]
+
     def restore(self, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
-        """Put a state back."""
+        """Put a state back; raises ValueError if the optimiser's part belongs to other parameters."""
 
         def part(prefix: str) -> dict[str, torch.Tensor]:
             return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -156,15 +162,24 @@ class Training:
             self.average.load_state_dict(part("average."))
         state: dict[int, dict[str, Any]] = {}
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        # By name: a recipe that was changed since may group the parameters, and so count them, otherwise.
+        present = self._optimised()
+        saved = meta.get("optimiser_names", present)
+        if sorted(saved) != sorted(present):
+            raise ValueError("the optimiser was saved with other parameters")
+        place = {str(old): present.index(name) for old, name in enumerate(saved)}
         for name, value in part("optimiser.").items():
             index, _, key = name.partition(".")
+            parameter = parameters[place[index]]
+            if value.ndim and value.shape != parameter.shape:  # fused kernels would write beyond its end
+                raise ValueError(f"{key} of {present[place[index]]} has the shape {tuple(value.shape)}")
             # A copy, because the optimiser works in place; in the memory order of the parameter, because fused kernels
             # walk through both as they lie in memory and would pair the wrong numbers.
-            like = parameters[int(index)] if parameters[int(index)].shape == value.shape else value
+            like = parameter if value.ndim else value
             copy = torch.empty_like(like, dtype=value.dtype, device=value.device)
-            state.setdefault(int(index), {})[key] = copy.copy_(value)
+            state.setdefault(place[index], {})[key] = copy.copy_(value)
         for index, values in meta["optimiser_numbers"].items():
-            state.setdefault(int(index), {}).update(values)
+            state.setdefault(place[index], {}).update(values)
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.totals.copy_(tensors["totals"])
         self.epoch, self.step = meta["epoch"], meta["step"]
