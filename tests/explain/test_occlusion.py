@@ -204,16 +204,23 @@ def test_the_slope_alone_is_exact_where_the_rest_of_the_net_is_a_straight_line()
     assert np.abs(first.map - exact).max() <= 1e-5 * np.ptp(exact)
 
 
-def test_convolutions_in_bfloat16_answer_nearly_the_same() -> None:
+COARSE = [
+    "resnet18", "preact_resnet110", "densenet121", "googlenet", "mobilenet_v3_small", "shufflenet_v2_x0_5", "vgg11",
+    "squeezenet1_1", "se_resnet18", "alexnet",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COARSE)
+def test_convolutions_in_bfloat16_answer_nearly_the_same(name: str) -> None:
     with seeded(0):
-        net = create_model("resnet18", num_classes=10, img_size=64).eval()
+        net = create_model(name, num_classes=10, img_size=64).eval()
     image = torch.randn(3, 64, 64, generator=torch.Generator().manual_seed(1))
-    corners = np.repeat(np.arange(0, 49, 8), 2)
+    corners = np.arange(0, 49, 16)
     windows = torch.zeros(len(corners), 3, 16, 16)
     fine, coarse = (Fast(net, arithmetic=kind).around(image) for kind in (None, torch.bfloat16))
     wanted, found = (around.windows(windows, corners, corners[::-1].copy()) for around in (fine, coarse))
     assert found.dtype == torch.float32
-    assert 0 < (found - wanted).abs().max() <= 0.02 * wanted.abs().max()
+    assert 0 < (found - wanted).abs().max() <= 0.05 * wanted.abs().max()
 
 
 def test_the_last_patch_is_cut_off_at_the_border() -> None:
