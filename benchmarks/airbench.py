@@ -9,7 +9,7 @@ The peer is benchmarks/airbench_peer.py in float32: its own recipe to its own en
 begins when the decoded pictures are in memory, and leaves the epochs' measurements out. Ours is the whole process:
 imports, scan and decoding of 60,000 files with an empty cache, choices, training with a validation every epoch, test
 and report; the rows also say what training alone took and what the report's test says of one view and of all. Ours
-trains on 45,000 of the 50,000 pictures, the rest being its validation split; the peer trains on all of them.
+trains on 47,500 of the 50,000 pictures, the rest being its validation split; the peer trains on all of them.
 
 With `--device cuda` a second peer joins, train94 of the package `airbench` from the interpreter HUBEL_PEER_AIRBENCH,
 which is its author's code with the SGD recipe; it takes the same pictures as the tensors that its loader looks for.
