@@ -69,7 +69,8 @@ class Showing(Watcher):
         count = f"{plan['train']:,} to train on, {plan['val']:,} to choose by, {plan['test']:,} to test"
         together = f" in {plan['processes']} processes" if plan["processes"] > 1 else ""
         recipe = (
-            f"{plan['epochs']} epochs of {plan['steps']} steps, batch {plan['batch_size']}, "
+            f"{plan['epochs']} {'epoch' if plan['epochs'] == 1 else 'epochs'} of {plan['steps']} steps, "
+            f"batch {plan['batch_size']}, "
             f"{plan['optimizer']} at {plan['lr']:g}"
         )
         if plan.get("fits_head"):
