@@ -215,6 +215,15 @@ def test_t22_three_hundred_damaged_runs_get_an_answer_or_a_typed_error(folders: 
     assert damage(folders, 300, seed=22) == []
 
 
+def test_a_run_goes_on_where_a_line_was_taken_out_of_its_recipe(folders: Path, tmp_path: Path) -> None:
+    """The default of that line is chosen again; decay changed in between does not mix up the optimiser's state."""
+    run = Path(shutil.copytree(folders / "runs" / "digits-2", tmp_path / "digits-2"))
+    config = run / "config.yaml"
+    lines = [line for line in config.read_text().splitlines() if "schedule: one-cycle" not in line]
+    config.write_text("\n".join(lines).replace("weight_decay: 0.05", "weight_decay: 0.0"))
+    assert train(resume=run).status == "finished"
+
+
 @pytest.mark.slow
 def test_t22_thousands_of_damaged_runs_get_an_answer_or_a_typed_error(folders: Path) -> None:
     assert damage(folders, int(os.environ.get("HUBEL_MUTANTS", "10000")), seed=2222) == []

@@ -132,6 +132,14 @@ def test_an_optimiser_that_counts_its_parameters_otherwise_still_gets_each_its_o
         second.restore(tensors, meta | {"optimiser_names": meta["optimiser_names"][1:]})
 
 
+@pytest.mark.parametrize("key", ["epoch", "step", "micro_batch"])
+@pytest.mark.parametrize("value", ["3", -1, 2.5, [1], True])
+def test_a_state_that_counts_with_no_number_is_refused(key: str, value: object) -> None:
+    tensors, meta = training().state()
+    with pytest.raises(ValueError, match="is no number of epochs"):
+        training().restore(tensors, meta | {key: value})
+
+
 def test_micro_batches_give_the_gradient_of_the_whole_batch() -> None:
     whole, parts = (training(create_model("mnist_cnn", num_classes=4, in_chans=1, img_size=12)) for _ in range(2))
     parts.model.load_state_dict(whole.model.state_dict())

@@ -182,12 +182,19 @@ class Training:
             state.setdefault(place[index], {}).update(values)
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.totals.copy_(tensors["totals"])
-        self.epoch, self.step = meta["epoch"], meta["step"]
+        self.epoch, self.step = _count(meta["epoch"]), _count(meta["step"])
         self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
-        self.seconds, self.skipped = meta["seconds"], set(meta["skipped"])
-        self.micro_batch = meta["micro_batch"]
+        self.seconds, self.skipped = float(meta["seconds"]), {_count(step) for step in meta["skipped"]}
+        self.micro_batch = None if meta["micro_batch"] is None else _count(meta["micro_batch"])
         if meta["scaler"]:
             self.scaler.load_state_dict(dict(meta["scaler"]))
+
+
+def _count(value: Any) -> int:
+    """A number read from a state, if it can count something."""
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of epochs, steps or samples")
+    return value
 
 
 def fit(run: Training) -> Iterator[Event]:

@@ -204,6 +204,7 @@ def go_on(folder: Path, watch: Watcher) -> Run:
         for difference in differences(_environment(store), here):
             watch.remark(f"not the same bits as without the stop: {difference}")
         prepared = prepared_together(recipe, watch, splits)
+        recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
         model, spec = build(prepared)
         agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
         training = assemble(recipe, prepared, model)
