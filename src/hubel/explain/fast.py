@@ -207,10 +207,8 @@ class Fast:
     def _whole(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if node in self.slides:
             return self.slides[node].apply(args[0], self.slides[node].padding)
-        if self.arithmetic is not None:
-            kinds = {operand.dtype for operand in _flat((*args, *kwargs.values())) if isinstance(operand, torch.Tensor)}
-            if len(kinds) > 1 or not self._bears_coarse(node):
-                args, kwargs = map_aggregate((args, kwargs), self._refined)
+        if self.arithmetic is not None and not self._bears_coarse(node):
+            args, kwargs = map_aggregate((args, kwargs), self._refined)
         return self._plain(node, args, kwargs)
 
     def _plain(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

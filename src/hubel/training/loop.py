@@ -167,7 +167,8 @@ class Training:
         saved = meta.get("optimiser_names", present)
         if sorted(saved) != sorted(present):
             raise ValueError("the optimiser was saved with other parameters")
-        place = {str(old): present.index(name) for old, name in enumerate(saved)}
+        now = {name: new for new, name in enumerate(present)}
+        place = {str(old): now[name] for old, name in enumerate(saved)}
         for name, value in part("optimiser.").items():
             index, _, key = name.partition(".")
             parameter = parameters[place[index]]

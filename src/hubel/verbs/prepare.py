@@ -87,8 +87,8 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
         most = 0.99 - recipe.data.test_fraction  # where the test takes nearly all, something is left to learn from
         share, reasons["val_fraction"] = validation_share(divided, scanned.manifest.num_classes)
         recipe = recipe.change(val_fraction=max(0.0, min(share, most)))
-    part = recipe.data
     if splits is None:
+        part = recipe.data
         assert part.val_fraction is not None
         splits = split(scanned.manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
     else:
