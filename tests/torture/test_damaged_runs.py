@@ -6,25 +6,20 @@ with a bound on its memory does the reading; a mutant that takes more than thirt
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import os
 import random
-import resource
 import shutil
-import signal
-import sys
-import traceback
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from confined import at_most, lines_of, told
 from hubel.errors import HubelError
 from hubel.store import seal
 from hubel.training.events import EpochDone, Event, StepDone
@@ -129,37 +124,10 @@ def resealed(data: bytes) -> bytes:
 
 def damage(root: Path, count: int, seed: int) -> list[str]:
     """Read `count` mutants in a child; what went wrong, with where."""
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os.close(reading)
-        try:
-            with os.fdopen(writing, "w") as answers:
-                _damage(root, count, seed, answers)
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(70)
-    os.close(writing)
-    with os.fdopen(reading) as answers:
-        said = answers.read().splitlines()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return said + ([] if code == 0 else [f"the reader ended with {code} at {(root / 'at').read_text()}"])
+    return lines_of(lambda answers: _damage(root, count, seed, answers), memory=MEMORY, at=root / "at")
 
 
-def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
-    with open("/proc/self/statm") as file:
-        now = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + MEMORY, now + MEMORY))
-    warnings.simplefilter("ignore")
-    faulthandler.enable(sys.__stderr__)
-
-    def hang(number: int, frame: object) -> None:
-        raise TimeoutError(f"more than {SECONDS} seconds")
-
-    signal.signal(signal.SIGALRM, hang)
+def _damage(root: Path, count: int, seed: int, answers: TextIO) -> None:
     draw = random.Random(seed)
     counts: Counter[str] = Counter()
     for number in range(count):
@@ -183,9 +151,9 @@ def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
             mutant = resealed(mutant)
         path.write_bytes(mutant)
         (root / "at").write_text(f"{number} {path.name} {verb}")
-        signal.alarm(SECONDS)
         try:
-            VERBS[verb](root, run)
+            with at_most(SECONDS):
+                VERBS[verb](root, run)
             counts["answered"] += 1
         except Enough:
             counts["answered"] += 1
@@ -194,14 +162,10 @@ def _damage(root: Path, count: int, seed: int, answers: Any) -> None:
             if "fault of its own" in str(error):
                 answers.write(f"{number} {path.name} {verb}: {error}\n")
         except BaseException as error:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            ours = [entry for entry in traceback.extract_tb(error.__traceback__) if "/hubel/" in entry.filename]
-            where = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else f"{last.filename}:{last.lineno}"
-            answers.write(f"{number} {path.name} {verb}: {type(error).__name__}: {str(error)[:150]!r} at {where}\n")
+            answers.write(f"{number} {path.name} {verb}: {told(error)}\n")
             if os.environ.get("HUBEL_KEEP"):
                 (Path(os.environ["HUBEL_KEEP"]) / f"{seed}-{number}-{verb}-{path.name}").write_bytes(mutant)
         finally:
-            signal.alarm(0)
             shutil.rmtree(run)
             shutil.move(keep, run)
             for extra in (root / "runs").iterdir():

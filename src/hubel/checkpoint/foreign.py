@@ -143,6 +143,11 @@ def _run_child(source: Path, target: Path, folder: str, name: str, seconds: floa
         raise ArtefactError(
             f"reading {name} took more than {seconds:g} seconds; it was stopped", hint=CONVERT
         ) from None
+    return heard(done, name)
+
+
+def heard(done: subprocess.CompletedProcess[bytes], name: str) -> tuple[str, ...]:
+    """What the child says it left out. Raises ArtefactError with its last words if it failed."""
     if done.returncode != 0:
         last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise ArtefactError(f"{name} is not a plain state dict: {shown(last, 300)}", hint=CONVERT)

@@ -87,12 +87,17 @@ def main(source: str, target: str) -> None:
     print(json.dumps({"left_out": left_out[:100], "tensors": len(tensors)}))
 
 
-if __name__ == "__main__":
+def run(source: str, target: str) -> None:
+    """`main`, with every failure as an exit code and one line on standard error."""
     try:
-        main(*sys.argv[1:3])
+        main(source, target)
     except MemoryError:
         sys.exit("it asks for more memory than a file of its size may")
     except Exception as error:
         if type(error).__name__ == "UnpicklingError":  # torch's own text advises to load it without protection
             sys.exit("it holds objects that are not tensors, and those could run programs")
         sys.exit(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}")
+
+
+if __name__ == "__main__":
+    run(*sys.argv[1:3])
