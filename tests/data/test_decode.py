@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from dataclasses import replace
@@ -21,7 +22,7 @@ from hubel.data.folders import open_folder
 from hubel.data.preprocessing import FITS, Preprocessing
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
-from hubel.errors import DataError
+from hubel.errors import DataError, UsageError
 
 P = Preprocessing(height=12, width=14)
 
@@ -179,8 +180,17 @@ def test_bad_files_leave_no_gap(root: Path, tmp_path: Path) -> None:
 
     found, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "another", progress=gone)
     assert found.left_out == 3
+    assert len(decoded) == 9
     assert np.array_equal(decoded.images, clean.images)
     assert decoded.digest == clean.digest
+
+
+def test_a_bad_file_in_the_middle_moves_only_what_comes_after_it(root: Path, tmp_path: Path) -> None:
+    _, clean = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    tree(root, {"dog/zzz.jpg": encoded(scene(1))[:200], "owl/1.jpg": encoded(scene(2))})
+    found, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert found.left_out == 1
+    assert np.array_equal(decoded.images[:9], clean.images)
 
 
 @pytest.mark.parametrize("damage", ["cut", "header", "empty"])
@@ -219,6 +229,73 @@ def test_the_cache_stays_under_its_limit_and_keeps_what_was_used_last(
     assert made[0] in left
     assert made[1] not in left
     assert len(left) == 3
+
+
+def test_a_cache_file_of_another_shape_is_made_again(root: Path, tmp_path: Path) -> None:
+    _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    (cached,) = (tmp_path / "cache/decoded").iterdir()
+    np.save(cached, first.images[1:])
+    _, second = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert np.array_equal(first.images, second.images)
+
+
+@pytest.mark.parametrize("limit", ["much", "-1", "nan"])
+def test_a_limit_that_is_no_number_is_an_error_in_words(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setenv("HUBEL_CACHE_GB", limit)
+    with pytest.raises(UsageError, match=f"HUBEL_CACHE_GB must be a number of gigabytes, got '{limit}'"):
+        prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert files(tmp_path / "cache") == set()
+
+
+def test_a_disk_too_small_for_the_pixels_is_refused_before_a_picture_is_read(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need = len(module._npy_header((9, *P.shape))) + 9 * P.height * P.width * 3
+    usage = module.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage._replace(free=need - 1))
+    monkeypatch.setattr(module, "read_pictures", None)
+    with pytest.raises(DataError, match=r"decoded pictures need .* GB free"):
+        prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert files(tmp_path / "cache") == set()
+
+
+def test_what_a_dead_process_left_is_swept_after_a_day_and_not_before(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache/decoded").mkdir(parents=True)
+    for name, hours in (("old.tmp", 25), ("young.tmp", 23)):
+        (tmp_path / "cache/decoded" / name).write_bytes(b"half a file")
+        os.utime(tmp_path / "cache/decoded" / name, (time.time() - hours * 3600,) * 2)
+    (tmp_path / "cache/decoded/gone.tmp").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
+    (tmp_path / "cache/decoded/gone.npy").symlink_to(tmp_path / "nowhere")
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    left = files(tmp_path / "cache")
+    assert "young.tmp" in left
+    assert "old.tmp" not in left
+
+
+def test_a_manifest_that_was_not_scanned_is_not_decoded(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="must be scanned before it is decoded"):
+        decode(open_folder(root), P, cache_dir=tmp_path)
+
+
+def test_a_cache_that_loses_what_was_written_is_an_error_in_words(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_open_cached", lambda file, shape: None)
+    with pytest.raises(DataError, match="lost what was just written to it"):
+        prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+
+
+def test_a_system_that_does_not_say_how_much_memory_is_free_gets_a_guess(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(path: str) -> None:
+        raise FileNotFoundError(path)
+
+    assert module._free_memory() > 1 << 20
+    monkeypatch.setattr(module, "open", lambda path: io.StringIO("MemTotal: 3 kB\n"), raising=False)
+    assert module._free_memory() == 4 << 30
+    monkeypatch.setattr(module, "open", absent, raising=False)
+    assert module._free_memory() == 4 << 30
 
 
 def test_a_cache_folder_that_cannot_be_written_is_an_error_in_words(root: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import Progress, read_pictures
-from hubel.errors import DataError
+from hubel.errors import DataError, UsageError
 
 CACHE_BYTES = 50 << 30
 """Decoded pictures kept on disk in all; the least recently used go first. HUBEL_CACHE_GB sets another limit."""
@@ -307,13 +308,32 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
+def _limit() -> float:
+    text = os.environ.get("HUBEL_CACHE_GB", "")
+    if not text:
+        return CACHE_BYTES
+    try:
+        asked = float(text) * 2**30
+    except ValueError:
+        asked = -1.0
+    if not asked >= 0:
+        raise UsageError(f"HUBEL_CACHE_GB must be a number of gigabytes, got {text!r}", hint="for example 20")
+    return asked
+
+
 def _make_room(folder: Path, need: int) -> None:
     """Throw out the least recently used files until `need` bytes fit under the limit; sweep what was left behind."""
     for left in folder.glob("*.tmp"):
-        if left.stat().st_mtime < time.time() - 86_400:
-            left.unlink(missing_ok=True)
-    limit = int(float(os.environ.get("HUBEL_CACHE_GB", CACHE_BYTES / 2**30)) * 2**30)
-    files = sorted(((f.stat().st_mtime, f.stat().st_size, f) for f in folder.glob("*.npy")), key=lambda f: f[0])
+        with suppress(FileNotFoundError):  # another process may sweep here, or have just given it its name
+            if left.stat().st_mtime < time.time() - 86_400:
+                left.unlink()
+    limit = _limit()
+    files = []
+    for file in folder.glob("*.npy"):
+        with suppress(FileNotFoundError):
+            about = file.stat()
+            files.append((about.st_mtime, about.st_size, file))
+    files.sort(key=lambda entry: entry[0])
     total = sum(size for _, size, _ in files) + need
     for _, size, file in files:
         if total <= limit:
