@@ -175,12 +175,10 @@ def test_t09_the_same_seed_gives_the_same_bits_and_workers_do_not_matter(tmp_pat
     }
     found = []
     for number, workers in enumerate((0, 0, 1, 2)):
-        os.environ["HUBEL_HOME"] = str(tmp_path / f"cache-{number}")
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HUBEL_HOME", str(tmp_path / f"cache-{number}"))
             out = str(tmp_path / f"runs-{number}")
             found.append(fingerprint(train(tmp_path / "photos", **settings, workers=workers, out=out).folder))
-        finally:
-            del os.environ["HUBEL_HOME"]
     assert found[0] == found[1] == found[2] == found[3]
     other = fingerprint(train(tmp_path / "photos", **settings, seed=1, out=str(tmp_path / "other")).folder)
     assert other["state"] != found[0]["state"], "another seed must give other bits, or this test sees nothing"
