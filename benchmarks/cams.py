@@ -7,11 +7,16 @@ left out, with a remark, where it cannot be imported. Score-CAM is also run as a
 map is right is seen there, since pytorch-grad-cam enlarges the masks corner to corner (align_corners) and gets another
 map. Prints the best seconds of several runs, their ratio (for Score-CAM also the ratios of single pairs), and the
 largest difference of the maps before they are enlarged, relative to their maximum.
+
+At last Score-CAM in processes of their own, by turns: ours keeps its memory, as `hubel explain` does
+(`hubel.runtime.keep_memory`), theirs is as its users have it.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -21,7 +26,7 @@ from captum.attr import LayerGradCam
 
 from hubel.explain.cams import grad_cam, score_cam
 from hubel.models import create_model
-from hubel.runtime import environment, generator, seeded, threads
+from hubel.runtime import environment, generator, keep_memory, seeded, threads
 
 
 def best(run: Callable[[], np.ndarray], repeats: int) -> tuple[float, np.ndarray]:
@@ -45,11 +50,17 @@ def main() -> None:
     parser.add_argument("--layer", default="layer4")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--pairs", type=int, default=3, help="of Score-CAM and its peer")
+    parser.add_argument("--side", choices=("ours", "theirs"), help="only print the seconds of one side's Score-CAM")
     options = parser.parse_args()
+    if options.side == "ours":
+        keep_memory()  # as `hubel explain` does
     with threads(options.threads), seeded(0):
         net = create_model("resnet18", num_classes=1000, img_size=224).eval()
         image = torch.randn(1, 3, 224, 224, generator=generator(0))
         target = net(image).argmax(dim=1)
+        if options.side:
+            print(one_side(net, image, target, options))
+            return
         layer = dict(net.named_modules())[options.layer]
         facts = environment()
         print(f"resnet18, {options.layer}, {facts['processor']}, {options.threads} threads, torch {facts['torch']}")
@@ -86,6 +97,30 @@ def main() -> None:
         row("Score-CAM, pytorch-grad-cam", fastest, (min(their for _, their in pairs), theirs))
         ratios = sorted(their / own for own, their in pairs)
         print(f"    {len(pairs)} pairs: from {ratios[0]:.2f}x to {ratios[-1]:.2f}x, median {np.median(ratios):.2f}x")
+    apart = [[alone(side, options) for side in ("ours", "theirs")] for _ in range(options.pairs)]
+    ratios = sorted(their / own for own, their in apart)
+    seconds = " ".join(f"{own:.2f}/{their:.2f}" for own, their in apart)
+    print(f"    in processes of their own: {seconds} s, from {ratios[0]:.2f}x to {ratios[-1]:.2f}x,", end="")
+    print(f" median {np.median(ratios):.2f}x")
+
+
+def alone(side: str, options: argparse.Namespace) -> float:
+    """Seconds of one side's Score-CAM in a process of its own."""
+    words = [sys.executable, __file__, "--side", side, "--threads", str(options.threads), "--layer", options.layer]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def one_side(net: torch.nn.Module, image: torch.Tensor, target: torch.Tensor, options: argparse.Namespace) -> float:
+    """Seconds of the second of two runs."""
+    if options.side == "ours":
+        return best_score(net, image, target, options, repeats=1)[0]
+    from pytorch_grad_cam import ScoreCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    targets = [ClassifierOutputTarget(int(target))]
+    with ScoreCAM(net, [dict(net.named_modules())[options.layer]]) as score:
+        return best(lambda: np.asarray(score(image, targets)), 1)[0]
 
 
 def best_score(

@@ -130,7 +130,17 @@ def keep_memory() -> bool:
     except (OSError, AttributeError, TypeError):  # not glibc
         return False
     trim_threshold, most_maps = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
-    return bool(tell(most_maps, 0)) and bool(tell(trim_threshold, (1 << 31) - 1))
+    global _kept
+    _kept = bool(tell(most_maps, 0)) and bool(tell(trim_threshold, (1 << 31) - 1))
+    return _kept
+
+
+def memory_is_kept() -> bool:
+    """Has `keep_memory` been called in this process, and did it help?"""
+    return _kept
+
+
+_kept = False
 
 
 def cores() -> tuple[int, int]:

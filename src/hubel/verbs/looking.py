@@ -93,7 +93,11 @@ def class_index(class_names: tuple[str, ...], target: str | int) -> int:
 
 
 def classifier_of(run: str | Path | Classifier) -> tuple[Classifier, str]:
-    """The classifier and what to call it; raises ArtefactError for runs on points and for regression."""
+    """The classifier and what to call it; raises ArtefactError for runs on points and for regression.
+
+    Whoever looks into a net asks it many times, so this process keeps its memory from now on.
+    """
+    runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
     if classifier.preprocessing is None or not classifier.class_names:
         raise ArtefactError(
