@@ -46,7 +46,7 @@ torture-kills: $(VENV)/dev
 offline: $(VENV)/dev
 	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow"
 
-# Small faults put into store and checkpoint, one at a time: do the tests notice?
+# Small faults put into store, checkpoint, splits and loading, one at a time: do the tests notice?
 mutants: $(VENV)/dev
 	$(BIN)/python tests/torture/mutants.py
 

@@ -346,17 +346,21 @@ def judge_transfer(its_runs: Sequence[Run]) -> Iterator[Claim]:
     timed = [run for run in its_runs if any("ratio" in row for row in run.objects)]
     if not timed:
         return
-    both = next(row for row in timed[-1].objects if "ratio" in row)
-    sides = {row["side"]: row for row in timed[-1].objects if "side" in row}
-    mine, theirs = sides["hubel"], sides["fastai"]
     # A run that only times some of the peer's batches says nothing of its accuracy: that comes from another, whole run.
     known = [row for run in timed for row in run.objects if row.get("points") is not None]
+    quick = [run for run in timed if any("ratio" in row and row["points"] is None for row in run.objects)] or timed
+    both = next(row for row in quick[-1].objects if "ratio" in row)
+    sides = {row["side"]: row for row in quick[-1].objects if "side" in row}
+    mine, theirs = sides["hubel"], sides["fastai"]
     text = (
-        f"{both['ratio']:.1f} times: {number(mine['seconds'])} s to {percent([mine['accuracy']])} against "
-        f"{number(theirs['seconds'])} s for {both['epochs']} epochs"
+        f"{both['ratio']:.1f} times: {number(mine['seconds'])} s against {number(theirs['seconds'])} s for "
+        f"{both['epochs']} epochs"
     )
     points = known[-1]["points"] if known else None
-    text += f"; {points:+.1f} points" if points is not None else "; accuracies not compared"
+    if points is None:
+        text += "; accuracies not compared"
+    else:
+        text += f"; accuracy, on {known[-1]['pictures']:,} of {known[-1]['size']}²: {points:+.1f} points"
     cell, met = verdict(both["ratio"], 10, text, most=False)
     if points is not None and points < -0.5:
         cell, met = f"**missed**: {-points:.1f} points below: {text}", False

@@ -356,7 +356,7 @@ guessing. What the nets reach when trained in full stands in the [table of archi
   see tables of real measurements; SIREN learns one picture by heart, and its score is the share of variance explained.
 - **steps** of Adam, with warm-up and clipped gradients, the costlier nets in bfloat16. A net stopped after {steps}
   steps, or as soon as it had both {seconds:g} s of processor time and {least} steps behind it; what had not learned
-  by then was given more (`--retry --least 100`).
+  by then was given more (`--retry --least 100`, at last 300).
 - **loss:** mean of the first three steps → mean of the last ten, over all heads of the net (auxiliary ones with
   weight 0.3).
 - **score:** right answers among {test} test pictures, beside what guessing the commonest class gets. The running

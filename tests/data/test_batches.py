@@ -30,6 +30,7 @@ def made(count: int) -> Decoded:
 
 
 DATA = made(300)
+ORDER = [5, 9, 1, 10, 6, 11, 4, 3, 0, 8, 2, 7]
 
 
 @settings(max_examples=200, deadline=None)
@@ -75,6 +76,15 @@ def test_the_order_does_not_depend_on_who_else_is_there_or_on_the_order_they_cam
     part = order[np.isin(order, ids[::3])]
     assert epoch_order(ids[::3], seed=1, epoch=2).tolist() == part.tolist()
     assert epoch_order(ids[::-1], seed=1, epoch=2).tolist() == order.tolist()
+
+
+def test_the_order_is_the_one_of_every_released_version() -> None:
+    """A run that is resumed by a later version goes on in the order in which it began."""
+    assert epoch_order(np.arange(12), seed=5, epoch=3).tolist() == ORDER
+    by_default = [batch.ids.tolist() for batch in batches(DATA, np.arange(300), shuffle=True)]
+    assert by_default[0][:4] == [264, 89, 42, 273]
+    assert by_default == [b.ids.tolist() for b in batches(DATA, np.arange(300), shuffle=True, seed=0, epoch=0)]
+    assert by_default != [b.ids.tolist() for b in batches(DATA, np.arange(300), shuffle=True, seed=1, epoch=0)]
 
 
 def test_orders_of_different_epochs_and_seeds_have_nothing_in_common() -> None:

@@ -231,6 +231,20 @@ def test_the_cache_stays_under_its_limit_and_keeps_what_was_used_last(
     assert len(left) == 3
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_what_was_used_longest_ago_goes_first_whatever_it_is_called(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newest_first: bool
+) -> None:
+    monkeypatch.setenv("HUBEL_CACHE_GB", str(20_000 / 2**30))  # the nine pictures take less than 5,000 bytes of it
+    (tmp_path / "cache/decoded").mkdir(parents=True)
+    names = [f"{letter}.npy" for letter in "abcdefgh"]
+    for age, name in enumerate(names if newest_first else names[::-1]):
+        (tmp_path / "cache/decoded" / name).write_bytes(bytes(5_000))
+        os.utime(tmp_path / "cache/decoded" / name, (time.time() - 60 * (age + 1),) * 2)
+    prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert files(tmp_path / "cache") & set(names) == set(names[:3] if newest_first else names[-3:])
+
+
 def test_a_cache_file_of_another_shape_is_made_again(root: Path, tmp_path: Path) -> None:
     _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
     (cached,) = (tmp_path / "cache/decoded").iterdir()
@@ -340,6 +354,14 @@ def test_read_images_names_what_it_cannot_read(root: Path, tmp_path: Path) -> No
         ("words.jpg", "not an image"),
         ("missing.png", "unreadable"),
     ]
+
+
+def test_where_no_file_is_a_picture_there_are_no_images_of_the_right_shape(tmp_path: Path) -> None:
+    (tmp_path / "words.jpg").write_bytes(b"words")
+    images, rows, problems = read_images([tmp_path / "words.jpg"], P)
+    assert images.shape == (0, 3, 12, 14)
+    assert rows.tolist() == []
+    assert len(problems) == 1
 
 
 def test_the_choice_of_preprocessing_follows_the_pictures(photo_folder: Path, tmp_path: Path) -> None:
