@@ -245,6 +245,16 @@ def test_what_was_used_longest_ago_goes_first_whatever_it_is_called(
     assert files(tmp_path / "cache") & set(names) == set(names[:3] if newest_first else names[-3:])
 
 
+def test_a_limit_of_nothing_keeps_only_what_is_in_use(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert module._limit() == 50 << 30, "fifty gibibytes, as the docs say"
+    monkeypatch.setenv("HUBEL_CACHE_GB", "0")
+    for fit in ("pad", "crop"):
+        prepare(open_folder(root), Preprocessing(height=12, width=14, fit=fit), cache_dir=tmp_path / "cache")
+        assert len(files(tmp_path / "cache")) == 1
+
+
 def test_a_cache_file_of_another_shape_is_made_again(root: Path, tmp_path: Path) -> None:
     _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
     (cached,) = (tmp_path / "cache/decoded").iterdir()
@@ -306,6 +316,8 @@ def test_a_system_that_does_not_say_how_much_memory_is_free_gets_a_guess(monkeyp
         raise FileNotFoundError(path)
 
     assert module._free_memory() > 1 << 20
+    monkeypatch.setattr(module, "open", lambda path: io.StringIO("MemAvailable: 3000 kB\n"), raising=False)
+    assert module._free_memory() == 3000 * 1024
     monkeypatch.setattr(module, "open", lambda path: io.StringIO("MemTotal: 3 kB\n"), raising=False)
     assert module._free_memory() == 4 << 30
     monkeypatch.setattr(module, "open", absent, raising=False)
@@ -323,6 +335,7 @@ def test_sets_in_memory_are_fitted_too() -> None:
     found, decoded = prepare(open_source("digits"), Preprocessing(height=12, width=12, fit="squash", channels=3))
     assert decoded.images.shape == (1797, 3, 12, 12)
     assert len(found.manifest) == 1797
+    assert not decoded.mapped
     small = prepare(open_source("digits"), Preprocessing(height=8, width=8, channels=1))[1]
     assert np.array_equal(small.images[:, 0], open_source("digits").arrays[..., 0])  # type: ignore[index]
 

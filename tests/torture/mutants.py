@@ -57,6 +57,8 @@ def places(tree: ast.Module, elsewhere: tuple[str, ...] = ()) -> list[tuple[int,
             skip |= set(ast.walk(node)) - {node}
         if isinstance(node, ast.FunctionDef) and node.name in elsewhere:
             skip |= set(ast.walk(node))
+        if isinstance(node, ast.keyword) and node.arg == "non_blocking":  # for accelerators, and never for values
+            skip |= set(ast.walk(node))
     for number, node in enumerate(ast.walk(tree)):
         if node in skip:
             continue
