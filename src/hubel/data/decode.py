@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hubel.data.download import cache_home
+from hubel.data.download import cache_home, cache_limit
 from hubel.data.images import BadPicture, decoder, read_bytes
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
@@ -29,10 +29,7 @@ from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import Progress, read_pictures
-from hubel.errors import DataError, UsageError
-
-CACHE_BYTES = 50 << 30
-"""Decoded pictures kept on disk in all; the least recently used go first. HUBEL_CACHE_GB sets another limit."""
+from hubel.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -308,26 +305,13 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return buffer.getvalue()
 
 
-def _limit() -> float:
-    text = os.environ.get("HUBEL_CACHE_GB", "")
-    if not text:
-        return CACHE_BYTES
-    try:
-        asked = float(text) * 2**30
-    except ValueError:
-        asked = -1.0
-    if not asked >= 0:
-        raise UsageError(f"HUBEL_CACHE_GB must be a number of gigabytes, got {text!r}", hint="for example 20")
-    return asked
-
-
 def _make_room(folder: Path, need: int) -> None:
-    """Throw out the least recently used files until `need` bytes fit under the limit; sweep what was left behind."""
+    """Throw out the least recently used pictures until `need` bytes fit in the limit; sweep what was left behind."""
     for left in folder.glob("*.tmp"):
         with suppress(FileNotFoundError):  # another process may sweep here, or have just given it its name
             if left.stat().st_mtime < time.time() - 86_400:
                 left.unlink()
-    limit = _limit()
+    limit = cache_limit()
     files = []
     for file in folder.glob("*.npy"):
         with suppress(FileNotFoundError):

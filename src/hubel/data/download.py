@@ -14,7 +14,7 @@ from typing import Any
 import pooch
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from hubel.errors import DataError
+from hubel.errors import DataError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,21 @@ def cache_home() -> Path:
     """Where hubel keeps what it can make or fetch again: HUBEL_HOME, else the platform's cache folder."""
     home = os.environ.get("HUBEL_HOME")
     return Path(home).expanduser() if home else Path(pooch.os_cache("hubel"))
+
+
+def cache_limit() -> float:
+    """Bytes that decoded pictures may take there, and features as many: HUBEL_CACHE_GB gibibytes, else fifty.
+
+    Raises UsageError for what is no number, or below 0.
+    """
+    text = os.environ.get("HUBEL_CACHE_GB", "")
+    try:
+        asked = float(text or 50)
+    except ValueError:
+        asked = -1.0
+    if not asked >= 0:
+        raise UsageError(f"HUBEL_CACHE_GB must be a number of gigabytes, got {text!r}", hint="for example 20")
+    return asked * 2**30
 
 
 def fetch(remote: Remote, name: str) -> Path:

@@ -31,7 +31,7 @@ from hubel.checkpoint.tensors import as_bytes, read_header, read_tensors, sha256
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded
-from hubel.data.download import cache_home
+from hubel.data.download import cache_home, cache_limit
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
@@ -41,8 +41,6 @@ from hubel.store import RunStore, SaveFailed, opened
 
 BATCH = 128
 """Pictures at once: enough to keep the processor busy, few enough for its cache and any memory."""
-CACHE_GB = 50.0
-"""Features kept on disk in all, in GiB, where HUBEL_CACHE_GB does not say otherwise."""
 PLAIN, MIRROR = "plain", "mirror"
 
 
@@ -308,7 +306,7 @@ def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _make_room(need: int) -> None:
-    limit = float(os.environ.get("HUBEL_CACHE_GB", CACHE_GB)) * 2**30
+    limit = cache_limit()
     files = sorted(
         ((f.stat().st_mtime, f.stat().st_size, f) for f in folder().glob("*.safetensors")), key=lambda f: f[0]
     )
