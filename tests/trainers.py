@@ -13,6 +13,8 @@ from typing import Any
 from hubel.checkpoint import load_state
 from hubel.checkpoint.tensors import as_bytes
 from hubel.store import RunStore
+from hubel.training.events import EpochDone, Event, StepDone
+from hubel.verbs.watching import Watcher
 
 SETTINGS: dict[str, Any] = {
     "model": "layers",
@@ -91,3 +93,20 @@ def quietly(work: Callable[[], object]) -> Callable[[], object]:
         return work()
 
     return silent
+
+
+class Enough(Exception):
+    """A training has done a few steps: it can read its run, or follow its recipe."""
+
+
+class Brief(Watcher):
+    """Lets a training do `most` steps or one epoch, and then leaves."""
+
+    def __init__(self, most: int, epochs: int = 1) -> None:
+        self.most, self.epochs = most, epochs
+
+    def event(self, event: Event) -> None:
+        self.most -= isinstance(event, StepDone)
+        self.epochs -= isinstance(event, EpochDone)
+        if self.most <= 0 or self.epochs <= 0:
+            raise Enough

@@ -22,15 +22,14 @@ from PIL import Image
 from confined import at_most, lines_of, told
 from hubel.errors import HubelError
 from hubel.store import seal
-from hubel.training.events import EpochDone, Event, StepDone
 from hubel.training.recipe import compose, read_file
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.predict import predict
 from hubel.verbs.runs import Run, compare, runs
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
 from mutation import file_changed
+from trainers import Brief, Enough
 
 FILES = (
     "config.yaml", "metrics.csv", "events.jsonl", "split.json", "data.json", "env.json", "summary.json", "state",
@@ -39,23 +38,6 @@ FILES = (
 MEMORY = 2 << 30
 """Bytes a reader may take beyond what it has at the start."""
 SECONDS = 30
-
-
-class Enough(Exception):
-    """A resumed training has done a few steps: it can read its run."""
-
-
-class Brief(Watcher):
-    """Lets a training do `most` steps or one epoch, and then leaves."""
-
-    def __init__(self, most: int, epochs: int = 1) -> None:
-        self.most, self.epochs = most, epochs
-
-    def event(self, event: Event) -> None:
-        self.most -= isinstance(event, StepDone)
-        self.epochs -= isinstance(event, EpochDone)
-        if self.most <= 0 or self.epochs <= 0:
-            raise Enough
 
 
 @pytest.fixture(scope="module")

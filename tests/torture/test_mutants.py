@@ -29,12 +29,11 @@ from confined import at_most, lines_of, told
 from hubel.checkpoint import foreign, foreign_child
 from hubel.errors import HubelError
 from hubel.models import create_model
-from hubel.training.events import Event, StepDone
 from hubel.training.recipe import compose, read_file, to_yaml
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
 from hubel.verbs.weights import import_weights
 from mutation import bytes_changed, file_changed
+from trainers import Brief, Enough
 
 MANY = int(os.environ.get("HUBEL_MUTANTS", "10000"))
 MEMORY = 1 << 30
@@ -92,20 +91,6 @@ def tried(
 
 
 # --- recipes
-
-
-class Enough(Exception):
-    """A training has done a few steps: its recipe can be followed."""
-
-
-class Brief(Watcher):
-    def __init__(self, most: int) -> None:
-        self.most = most
-
-    def event(self, event: Event) -> None:
-        self.most -= isinstance(event, StepDone)
-        if self.most <= 0:
-            raise Enough
 
 
 def recipes(folder: Path) -> Callable[[random.Random, int], tuple[str, Callable[[], object]]]:
