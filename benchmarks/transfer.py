@@ -7,8 +7,9 @@ Both sides start from the same weights, see the same pictures (CIFAR-10's JPEG f
 head for five of its classes, and are measured on the same test pictures. The weights come from training ResNet-18 for a
 moment on the five other classes, since no network is used here; --weights takes others (a run of hubel's).
 
-hubel: every picture passes once through the net as it is, and mirrored too with --views 2; a linear head is fitted at
-eleven penalties, of which the validation pictures choose one. The whole command is timed: reading, decoding, the frozen
+hubel: the kind of head is chosen by a look at the stages (--head takes it instead), then every picture passes once
+through the net as it is, and mirrored too with --views 2; the head is fitted at up to eleven penalties, of which the
+validation pictures choose one. The whole command is timed: reading, decoding, the frozen
 passes, the fits; the features are not on the disk beforehand. What follows, the measurement of the test pictures and
 the report, is not part of it, on neither side.
 
@@ -147,7 +148,7 @@ def main() -> None:
     parser.add_argument("--accuracy", action="store_true", help="run both sides to the end, smaller, and compare")
     parser.add_argument("--test", type=int, default=1_000, help="test pictures")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--head", default="linear", choices=("linear", "mlp"))
+    parser.add_argument("--head", choices=("linear", "mlp", "stages"), help="instead of what would be chosen")
     parser.add_argument("--views", type=int, default=1)
     parser.add_argument("--weights", help="a run of a ResNet-18; else one is trained on five other classes")
     parser.add_argument("--source-pictures", type=int, default=2_000, help="to train those weights on, at 64 pixels")
@@ -177,7 +178,11 @@ def main() -> None:
             feature_views=options.views, out=str(base / "runs"), threads=options.threads, device="cpu",
             precision="fp32", watch=clock,
         )  # fmt: skip
-        ours = {"head": options.head, "seconds": clock.ready - started, "accuracy": run.summary["test"]["accuracy"]}
+        ours = {
+            "head": run.recipe["transfer"]["head"],
+            "seconds": clock.ready - started,
+            "accuracy": run.summary["test"]["accuracy"],
+        }
         print(json.dumps({"side": "hubel", **ours, "reading": run.summary["preparation_seconds"]}), flush=True)
         python = os.environ.get("HUBEL_PEER_FASTAI")
         if not python:

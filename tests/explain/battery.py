@@ -353,14 +353,24 @@ def _integrated(net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, 
 
 
 class _ReLUs(TorchFunctionMode):
-    """Counts the ReLUs of a pass, however they are spelt."""
+    """Counts the ReLUs of a pass, however they are spelt, and who reads each tensor."""
 
-    count = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.readers: Counter[int] = Counter()
+        self.alive: list[Any] = []  # tensors are told apart by id
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         spelt = getattr(func, "__name__", "")
         self.count += spelt in ("relu", "relu_", "relu6") or spelt.startswith("hardtanh")
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):  # others only ask for a shape or a type
+            parts = [part for arg in args for part in (arg if isinstance(arg, (list, tuple)) else [arg])]
+            tensors = [part for part in parts if isinstance(part, torch.Tensor)]
+            self.readers.update(id(tensor) for tensor in tensors)
+            self.alive += tensors
+        return result
 
 
 class _Guided(torch.autograd.Function):
@@ -379,8 +389,8 @@ class _Guided(torch.autograd.Function):
 def _guided(net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, _: Any) -> Any:
     """Captum's, where each ReLU of a pass is a module of its own; others it passes by.
 
-    Captum cuts the gradient at the input of a ReLU. Where several ReLUs read the same value (NASNet) that cuts the sum
-    of their gradients instead of each; there the ReLUs are replaced one by one.
+    Captum cuts the gradient at the input of a ReLU. Where others read the same value, more ReLUs (NASNet) or a short
+    cut (Xception), that cuts the sum of their gradients too; there the ReLUs are replaced one by one.
     """
     calls: Counter[str] = Counter()
     read: list[torch.Tensor] = []
@@ -400,7 +410,7 @@ def _guided(net: Any, x: torch.Tensor, y: torch.Tensor, found: Attribution, _: A
         handle.remove()
     if counted.count != len(calls) or any(times > 1 for times in calls.values()):
         return "", None
-    if len({id(value) for value in read}) == len(read):
+    if all(counted.readers[id(value)] == 1 for value in read):
         return "Captum", GuidedBackprop(net).attribute(x, y).abs().amax(1)
     twin = copy.deepcopy(net)
     for module in twin.modules():

@@ -60,7 +60,7 @@ def high(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def head_run(low: Path, high: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     """A new head for `high` on the frozen net of `low`."""
     out = tmp_path_factory.mktemp("head")
-    return hubel.train(high, from_=str(low), unfreeze="head", out=str(out), **SMALL)
+    return hubel.train(high, from_=str(low), unfreeze="head", head="linear", out=str(out), **SMALL)
 
 
 def tensors(run: Path) -> dict[str, torch.Tensor]:
@@ -189,6 +189,37 @@ def test_a_head_on_an_earlier_stage_is_part_of_the_net(low: Path, high: Path, tm
         high, from_=str(low), unfreeze="head", model_options={"cut": stages[1]}, out=str(tmp_path), **SMALL
     )
     assert list(run.load().model.stages) == stages[:2]
+
+
+def test_a_head_over_all_stages_is_part_of_the_net_and_of_nets_that_start_from_it(
+    low: Path, high: Path, tmp_path: Path
+) -> None:
+    words: dict[str, Any] = SMALL | {"unfreeze": "head", "out": str(tmp_path)}
+    run = hubel.train(high, from_=str(low), head="stages", **words)
+    classifier = run.load()
+    assert classifier.spec.options["all_stages"]
+    assert classifier.model.fc.in_features > trunk_width(low)
+    old, new = tensors(low), tensors(run.folder)
+    assert all(torch.equal(value, old[name.removeprefix("body.")]) for name, value in new.items() if "body." in name)
+    assert run.evaluate(split="val").top1 == run.summary["best"]["val_accuracy"]
+    for head in ("stages", "linear"):
+        again = hubel.train(high, from_=str(run.folder), head=head, **words)
+        assert bool(again.load().spec.options.get("all_stages")) == (head == "stages")
+        assert json.loads((again.folder / "transfer.json").read_text())["tensors_taken"] == len(old) - 2
+
+
+def test_the_head_of_a_frozen_net_is_chosen_by_what_the_stages_know(low: Path, high: Path, tmp_path: Path) -> None:
+    run = hubel.train(high, from_=str(low), unfreeze="head", out=str(tmp_path), **SMALL)
+    facts = json.loads((run.folder / "transfer.json").read_text())
+    best = max(probe["accuracy"] for probe in facts["probes"])
+    assert run.recipe["transfer"]["head"] == ("stages" if facts["together"] > best else "linear")
+    assert "all stages together" in json.loads((run.folder / "reasons.json").read_text())["head"]
+    assert "all stages together" in run.report.read_text()
+
+
+def trunk_width(run: Path) -> int:
+    width: int = hubel.load(run).model.get_submodule(hubel.load(run).model.head).in_features
+    return width
 
 
 def test_colour_pictures_and_grey_ones_meet_through_an_adapted_stem(low: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hubel.checkpoint.foreign import read_foreign
 from hubel.data.download import cache_home
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, fit_weights
+from hubel.models.heads import trunk
 from hubel.models.pretrained import BASE, Published, published
 
 
@@ -27,6 +28,7 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
     UnknownName where nothing was published, ArtefactError where the download fails or does not fit the net.
     """
     entry = published(name, version)
+    model = trunk(model)
     fit = fit_weights(model, read_foreign(fetch(entry, base=base), legacy=True).tensors)
     head = str(getattr(model, "head", ""))
     strange = [name for name in (*fit.missing, *(row[0] for row in fit.mismatched)) if not name.startswith(head)]

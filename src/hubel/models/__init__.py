@@ -91,15 +91,15 @@ def create_model(
 
     `num_classes` K: outputs (None: as published); `in_chans` C: input channels; `img_size`: H and W in pixels, None for
     the size of the paper. Small sizes get the stem that is right for the family. `options` are the builder's keywords.
-    Two options every net takes: `head_hidden`, units of a hidden layer in the head, and `cut`, a stage after which the
-    head follows at once (see `hubel.models.heads`).
+    Three options every net takes: `head_hidden`, units of a hidden layer in the head, `cut`, a stage after which the
+    head follows at once, and `all_stages`, which lets the head see the means of all stages (see `hubel.models.heads`).
     The result maps images B C H W to logits B K and has the attributes `stages` and `head` (names of modules).
 
     Raises UnknownName for a name that is not in the catalogue, UsageError for options or sizes the net cannot take.
     """
     name, options = resolve(name, options)
     entry = card(name)
-    cut, hidden = options.pop("cut", None), options.pop("head_hidden", None)
+    cut, hidden, staged = (options.pop(option, None) for option in ("cut", "head_hidden", "all_stages"))
     if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
         num_classes = entry.num_classes
     builder = entry.builder
@@ -121,11 +121,14 @@ def create_model(
         img_size=(height, width),
         **options,
     )
-    if cut is None and hidden is None:
+    if cut is None and hidden is None and not staged:
         return net
     heads = importlib.import_module("hubel.models.heads")
+    shape = (in_chans,) if height is None else (in_chans, height, width)
     if cut is not None:
-        net = heads.cut_after(net, str(cut), (in_chans,) if height is None else (in_chans, height, width))
+        net = heads.cut_after(net, str(cut), shape)
+    if staged:
+        net = heads.over_stages(net, shape)
     return net if hidden is None else heads.with_hidden(net, hidden)
 
 

@@ -1,10 +1,12 @@
-"""Another head for any net of the catalogue: one with a hidden layer, or one that sees an earlier stage.
+"""Another head for any net of the catalogue: with a hidden layer, on an earlier stage, or on all stages at once.
 
-Both are options of `create_model` that every architecture takes, so a net with such a head is described by plain data
+All are options of `create_model` that every architecture takes, so a net with such a head is described by plain data
 and saved, loaded, measured and explained as any other:
 
     head_hidden=256    dense F -> 256, ReLU, dense 256 -> K in place of the last dense layer
     cut="layer3"       what learns after that stage is left out, and the head is a new one on what remains
+    all_stages=True    the dense head also sees the mean of every earlier stage (Evci et al., Head2Toe: Utilizing
+                       Intermediate Representations for Better Transfer Learning, arXiv:2201.03529)
 
 >>> from hubel.models import create_model
 >>> net = create_model("resnet18", num_classes=5, img_size=64, cut="layer2", head_hidden=32)
@@ -27,6 +29,7 @@ from torch import nn
 
 from hubel.errors import UsageError, unknown
 from hubel.nn.modes import evaluating
+from hubel.nn.taps import pooled, record
 
 
 class MLPHead(nn.Module):
@@ -42,17 +45,71 @@ class MLPHead(nn.Module):
         return self.output(self.activation(self.hidden(features)))
 
 
+class AllStages(nn.Module):
+    """A net whose dense head sees the means of all its stages beside what it saw before: B C H W -> B K.
+
+    What a later stage has thrown away, since the old classes did not need it, may tell the new ones apart.
+    """
+
+    head = "fc"
+
+    def __init__(self, body: nn.Module, read: tuple[str, ...], features: int) -> None:
+        super().__init__()
+        old = body.get_submodule(str(body.head))
+        assert isinstance(old, nn.Linear)
+        put(body, str(body.head), nn.Identity())
+        self.body = body
+        self.read = read
+        self.fc = nn.Linear(features, old.out_features, bias=old.bias is not None)
+        self.stages = tuple(f"body.{stage}" for stage in body.stages)  # type: ignore[union-attr]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        with record(self.body, *self.read, read=pooled) as seen:
+            last = self.body(images)
+        return self.fc(torch.cat([*(seen[stage] for stage in self.read), last], dim=1))
+
+
+def over_stages(net: nn.Module, shape: tuple[int, ...]) -> AllStages:
+    """`net` with a fresh dense head over all its stages; `shape` is C H W of a picture, to find their widths by a look.
+
+    >>> from hubel.models import create_model
+    >>> over_stages(create_model("resnet18", img_size=64), (3, 64, 64)).fc.in_features  # 64 + 128 + 256 + 512
+    960
+
+    Raises UsageError where the head is not a dense layer over a vector, or there is one stage only.
+    """
+    head = _dense(net, "all_stages")
+    stages = tuple(str(stage) for stage in net.stages)  # type: ignore[union-attr]
+    with evaluating(net), torch.no_grad(), record(net, *stages[:-1], read=pooled) as seen:
+        net(torch.zeros(1, *shape, device=head.weight.device))
+    if not seen:
+        raise UsageError("all_stages needs a net of two stages or more", hint="leave all_stages out (--head linear)")
+    read = tuple(stage for stage in stages if stage in seen)
+    return AllStages(net, read, sum(seen[stage].shape[1] for stage in read) + head.in_features)
+
+
+def trunk(net: nn.Module) -> nn.Module:
+    """The net as its architecture names its weights: below a head over all stages, else `net` itself."""
+    return net.body if isinstance(net, AllStages) else net
+
+
+def _dense(net: nn.Module, option: str) -> nn.Linear:
+    """The head of a net, if it is a dense layer."""
+    head = net.get_submodule(str(net.head))
+    if not isinstance(head, nn.Linear):
+        raise UsageError(
+            f"{option} needs a net whose head is a dense layer, this one ends in {type(head).__name__}",
+            hint=f"leave {option} out (--head linear)",
+        )
+    return head
+
+
 def with_hidden(net: nn.Module, units: int) -> nn.Module:
     """The same net, its dense head replaced by an MLPHead of so many hidden units.
 
     Raises UsageError where the head is not a dense layer over a vector.
     """
-    head = net.get_submodule(str(net.head))
-    if not isinstance(head, nn.Linear):
-        raise UsageError(
-            f"head_hidden needs a net whose head is a dense layer, this one ends in {type(head).__name__}",
-            hint="leave head_hidden out (--head linear)",
-        )
+    head = _dense(net, "head_hidden")
     if isinstance(units, bool) or not isinstance(units, int) or not 1 <= units <= 65_536:
         raise UsageError(f"head_hidden must be 1 to 65536 units, got {units!r}")
     put(net, str(net.head), MLPHead(head.in_features, units, head.out_features, bias=head.bias is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -24,12 +24,15 @@ def find(model: nn.Module, name: str) -> nn.Module:
 
 
 @contextmanager
-def record(model: nn.Module, *names: str, copy: bool = False) -> Iterator[dict[str, torch.Tensor]]:
+def record(
+    model: nn.Module, *names: str, copy: bool = False, read: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> Iterator[dict[str, torch.Tensor]]:
     """Inside the block, each forward pass fills the dictionary with the outputs of the named modules.
 
     With `copy`, the recorded tensor is a clone still in the graph, and an in-place operation that follows (an in-place
-    ReLU, say) cannot overwrite it. A module that is called several times keeps its last output. Hooks are removed on
-    exit, also after an exception.
+    ReLU, say) cannot overwrite it. With `read`, what that makes of the output is recorded, at once, and so safe from
+    the same. A module that is called several times keeps its last output. Hooks are removed on exit, also after an
+    exception.
 
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     >>> with record(net, "0") as seen:
@@ -44,12 +47,23 @@ def record(model: nn.Module, *names: str, copy: bool = False) -> Iterator[dict[s
             def keep(module: nn.Module, inputs: object, output: object, name: str = name) -> object:
                 if not isinstance(output, torch.Tensor):
                     return None
-                seen[name] = output
+                seen[name] = output if read is None else read(output)
                 # Whoever comes next gets the clone, so that working in place leaves what was recorded intact.
                 return output.clone() if copy else None
 
             hooks.enter_context(_Removing(find(model, name).register_forward_hook(keep)))
         yield seen
+
+
+def pooled(output: torch.Tensor) -> torch.Tensor:
+    """One vector a picture from what a module puts out: maps B … h w and sequences B N C averaged, vectors as they are.
+
+    >>> pooled(torch.ones(2, 3, 4, 4)).shape, pooled(torch.ones(2, 16, 3)).shape, pooled(torch.ones(2, 5)).shape
+    (torch.Size([2, 3]), torch.Size([2, 3]), torch.Size([2, 5]))
+    """
+    if output.dim() > 3:
+        return output.mean(dim=(-2, -1)).flatten(1)
+    return output.mean(dim=1) if output.dim() == 3 else output.flatten(1)
 
 
 class _Removing:

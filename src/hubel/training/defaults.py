@@ -133,7 +133,6 @@ def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
         ("epochs", epochs, "a trained net starts near its goal"),
         ("schedule", "one-cycle", "warms up, then anneals to nought by the last epoch"),
         ("label_smoothing", 0.0, "what was learnt, and the penalty of the head, guard against over-confidence"),
-        ("head", "linear", "fitted to its optimum in seconds"),
     ]
 
 

@@ -36,7 +36,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find, record
+from hubel.nn.taps import find, pooled, record
 from hubel.store import RunStore, SaveFailed, opened
 
 BATCH = 128
@@ -202,13 +202,11 @@ def head_inputs(
 def stage_features(model: nn.Module, images: Iterator[torch.Tensor], stages: Sequence[str]) -> dict[str, torch.Tensor]:
     """What each of the modules `stages` puts out, maps and sequences averaged: N F each, from one pass."""
     found: dict[str, list[torch.Tensor]] = {stage: [] for stage in stages}
-    with evaluating(model), torch.no_grad(), record(model, *stages, copy=True) as seen:
+    with evaluating(model), torch.no_grad(), record(model, *stages, read=pooled) as seen:
         for batch in images:
             model(batch)
             for stage in stages:
-                output = seen[stage].float()
-                pooled = output.mean(dim=(2, 3)) if output.dim() == 4 else output
-                found[stage].append((pooled.mean(dim=1) if pooled.dim() == 3 else pooled.flatten(1)).cpu())
+                found[stage].append(seen[stage].float().cpu())
     return {stage: torch.cat(parts) for stage, parts in found.items() if parts}
 
 

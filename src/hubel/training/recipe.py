@@ -205,7 +205,11 @@ class TransferSection(Section):
         description="what learns: head, last (stage too), half, all, gradual (a stage more each epoch), "
         "or so many stages; by size and likeness of the data if not given",
     )
-    head: Literal["linear", "mlp"] | None = Field(None, description="the new head")
+    head: Literal["linear", "mlp", "stages"] | None = Field(
+        None,
+        description="the new head: linear, mlp (a hidden layer), stages (linear, and sees every stage); "
+        "linear or stages by the data if not given",
+    )
     penalty: float | None = Field(
         None, ge=0, description="L2 penalty of the new head; found on the validation split if not given"
     )

@@ -4,13 +4,14 @@ The recipes of the textbooks (Yosinski et al., arXiv:1411.1792; Kornblith et al.
 leave to the reader's judgement, "small" and "similar", as numbers:
 
                      similar                              different
-    few samples      new head on the last stage           new head on an earlier stage
+    few samples      new head on the last stage           new head on an earlier stage, or on all
     some             last stage too                       later half too
     many             all, low rate                        all, the same rate everywhere
 
 How alike the old and the new pictures are is measured, not guessed: a linear probe is fitted on every stage of the
 frozen net, and if an earlier stage serves the new classes better than the last one, what was learnt after it was made
-for something else. Letters: N training samples, S stages.
+for something else. If a head that sees all stages at once serves them better than any, the head is one like that
+(Evci et al., arXiv:2201.03529). Letters: N training samples, S stages.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from hubel.training.optimisers import depths
 FEW, SOME = 1_000, 10_000
 """Training samples below which only the head learns, and below which the early stages stay as they are."""
 NORMS = nn.modules.batchnorm._BatchNorm
-STUDIED = 500
+STUDIED = 1_000
 """Training samples, and validation samples, that the probes are fitted and measured on at most."""
+PROBED_AT = (0.3, 0.1, 0.03)
+"""Penalties of the probes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,25 +48,29 @@ class Probe:
 class Plan:
     """What learns, on which stage the head stands, at which rates, and why."""
 
-    unfreeze: str
+    unfreeze: str | int
     cut: str | None
     """The stage after which the head follows; None for all of the net."""
+    head: str
+    """linear, or stages: which of the two heads."""
     layer_decay: float
     """Factor of the rate for each stage further from the head."""
     reason: str
     similar: bool
 
 
-def choose(samples: int, probes: Sequence[Probe], measured_on: int) -> Plan:
-    """The plan for so many training samples, given the probes of the stages in order of depth.
+def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: float | None = None) -> Plan:
+    """The plan for so many training samples, given the probes of the stages in order of depth, and of all `together`.
 
     An earlier stage must be better by more than the noise of `measured_on` validation samples: one standard error.
 
     >>> early, late = Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.7)
     >>> choose(300, [early, late], 200)  # doctest: +NORMALIZE_WHITESPACE
-    Plan(unfreeze='head', cut='layer3', layer_decay=1.0,
+    Plan(unfreeze='head', cut='layer3', head='linear', layer_decay=1.0,
          reason='few samples (300 of 1,000), and layer3 tells the classes apart better (90.0%) than layer4 (70.0%):
                  a head on that stage', similar=False)
+    >>> choose(300, [early, late], 200, together=0.92).head
+    'stages'
     >>> choose(300, [late, early], 200).unfreeze, choose(5_000, [late, early], 200).unfreeze
     ('head', 'last')
     >>> choose(50_000, [early, late], 200).unfreeze
@@ -83,19 +90,40 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int) -> Plan:
         )
     if samples < FEW:
         size = f"few samples ({samples:,} of {FEW:,})"
-        if similar:
-            return Plan(
-                unfreeze="head", cut=None, layer_decay=1.0, reason=f"{size}, and {alike}: a new head", similar=True
-            )
-        reason = f"{size}, and {alike}: a head on that stage"
-        return Plan(unfreeze="head", cut=best.stage, layer_decay=1.0, reason=reason, similar=False)
+        head, why = choose_head(probes, together)
+        if head == "stages":
+            cut, reason = None, f"{size}, and {why}: a new head on all of them"
+        elif similar:
+            cut, reason = None, f"{size}, and {alike}: a new head"
+        else:
+            cut, reason = best.stage, f"{size}, and {alike}: a head on that stage"
+        return Plan(unfreeze="head", cut=cut, head=head, layer_decay=1.0, reason=reason, similar=similar)
     if samples < SOME:
         size, what = f"{samples:,} samples", "the last stage" if similar else "the later half"
+        unfreeze, decay = "last" if similar else "half", 0.5
         reason = f"{size}, and {alike}: {what} learns too, at a low rate"
-        return Plan(unfreeze="last" if similar else "half", cut=None, layer_decay=0.5, reason=reason, similar=similar)
-    how = "lower rates further from the head" if similar else "one rate for all stages"
-    reason = f"many samples ({samples:,}), and {alike}: everything learns, {how}"
-    return Plan(unfreeze="all", cut=None, layer_decay=0.5 if similar else 1.0, reason=reason, similar=similar)
+    else:
+        how = "lower rates further from the head" if similar else "one rate for all stages"
+        unfreeze, decay = "all", 0.5 if similar else 1.0
+        reason = f"many samples ({samples:,}), and {alike}: everything learns, {how}"
+    return Plan(unfreeze=unfreeze, cut=None, head="linear", layer_decay=decay, reason=reason, similar=similar)
+
+
+def choose_head(probes: Sequence[Probe], together: float | None) -> tuple[str, str]:
+    """(linear or stages, why) for a net that stays frozen: stages if they do better together than any of them alone.
+
+    >>> choose_head([Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.8)], 0.95)
+    ('stages', 'all stages together tell the classes apart better (95.0%) than any alone (layer3, 90.0%)')
+    >>> choose_head([], None)
+    ('linear', 'fitted to its optimum in seconds')
+    """
+    if not probes or together is None:
+        return "linear", "fitted to its optimum in seconds"
+    best = max(probes, key=lambda probe: probe.accuracy)
+    alone = f"({best.stage}, {best.accuracy:.1%})"
+    if together > best.accuracy:
+        return "stages", f"all stages together tell the classes apart better ({together:.1%}) than any alone {alone}"
+    return "linear", f"all stages together tell the classes apart no better ({together:.1%}) than one alone {alone}"
 
 
 def thawed(unfreeze: str | int, epoch: int, stages: int) -> int:
@@ -146,10 +174,10 @@ def counts(model: nn.Module, learning: int) -> tuple[int, int]:
     return learns, sum(sizes.values()) - learns
 
 
-def probe(
-    train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, val_labels: torch.Tensor, penalty: float = 0.03
-) -> float:
-    """Validation accuracy of a linear classifier on features N F with a fixed penalty: seconds for all stages.
+def probe(train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, val_labels: torch.Tensor) -> float:
+    """Validation accuracy of a linear classifier on features N F: seconds for all stages.
+
+    The best of a few penalties, from strong to weak: features of one stage and of all together need different ones.
 
     >>> x = torch.tensor([[0.0, 1], [1, 0], [0, 2], [2, 0]])
     >>> probe(x, torch.tensor([0, 1, 0, 1]), x, torch.tensor([0, 1, 0, 1]))
@@ -161,15 +189,18 @@ def probe(
     classes = int(max(train_labels.max(), val_labels.max())) + 1
     weight = torch.zeros(classes, train.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=40, line_search_fn="strong_wolfe")
+    found = []
+    for penalty in PROBED_AT:
+        solver = torch.optim.LBFGS([weight, bias], max_iter=40, line_search_fn="strong_wolfe")
 
-    def closure() -> torch.Tensor:
-        solver.zero_grad()
-        loss = F.cross_entropy(F.linear(inputs, weight, bias), train_labels) + penalty / 2 * weight.square().sum()
-        loss.backward()
-        return loss
+        def closure(solver: torch.optim.LBFGS = solver, penalty: float = penalty) -> torch.Tensor:
+            solver.zero_grad()
+            loss = F.cross_entropy(F.linear(inputs, weight, bias), train_labels) + penalty / 2 * weight.square().sum()
+            loss.backward()
+            return loss
 
-    solver.step(closure)
-    with torch.no_grad():
-        answers = F.linear(others, weight, bias).argmax(1)
-    return float((answers == val_labels).double().mean())
+        solver.step(closure)
+        with torch.no_grad():
+            answers = F.linear(others, weight, bias).argmax(1)
+        found.append(float((answers == val_labels).double().mean()))
+    return max(found)

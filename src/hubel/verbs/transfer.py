@@ -26,7 +26,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS
 from hubel.models.fitting import Fit, fit_weights
-from hubel.models.heads import MLPHead
+from hubel.models.heads import MLPHead, trunk
 from hubel.models.pretrained import WEIGHTS, published
 from hubel.training.events import EpochDone, Event
 from hubel.training.features import (
@@ -43,7 +43,7 @@ from hubel.training.heads import fit_head, penalties
 from hubel.training.loop import Training, fit, forward_precision
 from hubel.training.optimisers import depths
 from hubel.training.recipe import Recipe
-from hubel.training.transfer import STUDIED, Probe, choose, counts, freeze, probe, thawed
+from hubel.training.transfer import STUDIED, Plan, Probe, choose, choose_head, counts, freeze, probe, thawed
 from hubel.verbs.prepare import Prepared, limited
 from hubel.verbs.runs import find
 from hubel.verbs.watching import Watcher
@@ -145,10 +145,12 @@ def adopt(recipe: Recipe, source: Source) -> tuple[Recipe, dict[str, str]]:
             f"sha-256 {source.sha256[:12]}…, not {wanted[:12]}…",
             hint="give the old weights with --from, or leave from_sha256 out",
         )
-    options = {key: value for key, value in source.spec.options.items() if key != "head_hidden"}
+    options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
     options |= recipe.model.model_options
     if recipe.transfer.head == "mlp":
         options.setdefault("head_hidden", HIDDEN_UNITS)
+    if recipe.transfer.head == "stages":
+        options["all_stages"] = True
     took = f"as the net of {source.name} was trained"
     settings: dict[str, Any] = {
         "model": source.spec.architecture, "model_options": options, "from_sha256": source.sha256,
@@ -188,8 +190,12 @@ def transplant(model: nn.Module, source: Source) -> Fit:
             f"the net of {source.name} does not say what its stages and its head are, so it cannot be transferred",
             hint="a net needs the attributes `stages` and `head`; hubel models lists nets that have them",
         )
+    model = trunk(model)
+    tensors = source.tensors
+    if source.spec.options.get("all_stages"):
+        tensors = {name.removeprefix("body."): value for name, value in tensors.items() if name.startswith("body.")}
     head = f"{model.head}."
-    body = {name: value for name, value in source.tensors.items() if not name.startswith(head)}
+    body = {name: value for name, value in tensors.items() if not name.startswith(head)}
     sides = source.spec.img_size
     size = "" if sides is None else f"--img-size {sides[0] if sides[0] == sides[1] else f'{sides[0]}x{sides[1]}'}, "
     hint = f"build it as it was: {size}no other --model-option"
@@ -212,15 +218,24 @@ def transplant(model: nn.Module, source: Source) -> Fit:
     return fit
 
 
-def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> tuple[list[Probe], int]:
-    """Probes of the stages of a frozen net on the new data, and on how many validation samples they were measured.
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """How well linear classifiers do on what a frozen net sees of the new data."""
 
-    None in regression, or where nothing is held out.
-    """
+    probes: tuple[Probe, ...] = ()
+    """Of single stages, from the first."""
+    together: float | None = None
+    """Accuracy on all stages at once; None for a net whose head cannot see them."""
+    samples: int = 0
+    """Validation samples these were measured on."""
+
+
+def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
+    """Look at the new data with a frozen net; empty in regression, or where nothing is held out."""
     manifest = prepared.manifest
     val = prepared.splits.val
     if manifest.regression or len(val) < 2:
-        return [], 0
+        return Study()
     rows = {
         "train": limited(prepared.ids("train"), manifest.labels[prepared.ids("train")], STUDIED),
         "val": limited(val, manifest.labels[val], STUDIED),
@@ -231,18 +246,22 @@ def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> tuple[list[Pr
     chosen = [names[len(names) - 1 - round(i * (len(names) - 1) / max(1, count - 1))] for i in range(count)][::-1]
     device = next(model.parameters()).device
     found = {}
-    for name, ids in rows.items():
+    for split, ids in rows.items():
         reading = batches(prepared.decoded, ids, preprocessing=prepared.preprocessing, batch_size=BATCH, device=device)
-        found[name] = stage_features(model, (batch.images for batch in reading), chosen)
-    labels = {name: torch.from_numpy(manifest.labels[ids]) for name, ids in rows.items()}
-    return [
-        Probe(
-            stage=stage,
-            accuracy=probe(found["train"][stage], labels["train"], found["val"][stage], labels["val"]),
-        )
-        for stage in chosen
-        if stage in found["train"]
-    ], len(rows["val"])
+        found[split] = stage_features(model, (batch.images for batch in reading), names)
+    labels = {split: torch.from_numpy(manifest.labels[ids]) for split, ids in rows.items()}
+
+    def accuracy(*stages: str) -> float:
+        inputs = {split: torch.cat([features[stage] for stage in stages], dim=1) for split, features in found.items()}
+        return probe(inputs["train"], labels["train"], inputs["val"], labels["val"])
+
+    seen = [stage for stage in names if stage in found["train"]]
+    dense = isinstance(model.get_submodule(str(model.head)), nn.Linear)
+    return Study(
+        probes=tuple(Probe(stage=stage, accuracy=accuracy(stage)) for stage in chosen if stage in seen),
+        together=accuracy(*seen) if dense and len(seen) > 1 else None,
+        samples=len(rows["val"]),
+    )
 
 
 def scale_of(prepared: Prepared, model: nn.Module) -> float | None:
@@ -318,34 +337,40 @@ def planned(
     model, spec = build(prepared)
     recipe = prepared.recipe
     facts = told(transplant(model, source), source)
+    part, options = recipe.transfer, recipe.model.model_options
+    head = part.head or ("mlp" if "head_hidden" in options else "stages" if options.get("all_stages") else None)
+    looked = Study()
+    if part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None):
+        looked = study(prepared, model, watch)
+        facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
+        facts["together"] = looked.together
+    plan = _plan(recipe, len(prepared.ids("train")), looked, head)
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    if recipe.transfer.unfreeze is None:
-        probes, seen = study(prepared, model, watch)
-        plan = choose(len(prepared.ids("train")), probes, seen)
-        facts |= {"probes": [asdict(probe) for probe in probes], "probed_on": seen, "reason": plan.reason}
-        settings["unfreeze"], reasons["unfreeze"] = plan.unfreeze, plan.reason
-        if plan.cut is not None:
-            shorter = replace(
-                prepared, recipe=recipe.change(model_options=recipe.model.model_options | {"cut": plan.cut})
-            )
-            try:
-                model, spec = build(shorter)
-                facts |= told(transplant(model, source), source)
-                settings["model_options"] = shorter.recipe.model.model_options
-                reasons["model_options"] = f"the head stands on {plan.cut}, which serves the new classes best"
-            except UsageError as error:
-                reasons["unfreeze"] = f"{plan.reason}; {error.what}, so the later half learns instead"
-                settings["unfreeze"] = "half"
+    if part.head is None:
+        settings["head"], reasons["head"] = plan.head, plan.reason if head is None else "as the options of the net say"
+    if part.unfreeze is None:
+        settings["unfreeze"] = plan.unfreeze
+        reasons["unfreeze"] = facts["reason"] = plan.reason
+    other = {"cut": plan.cut} if plan.cut else {"all_stages": True} if plan.head == "stages" and head is None else {}
+    if other:
+        try:
+            model, spec = build(replace(prepared, recipe=recipe.change(model_options=options | other)))
+            facts |= told(transplant(model, source), source)
+            settings["model_options"], reasons["model_options"] = options | other, plan.reason
+        except UsageError as error:
+            if plan.cut is None:
+                raise
+            settings["unfreeze"] = "half"
+            reasons["unfreeze"] = f"{plan.reason}; {error.what}, so the later half learns instead"
+    if part.unfreeze is None:
         watch.remark(f"{settings['unfreeze']} learns: {reasons['unfreeze']}")
-        decay, why = (
-            plan.layer_decay,
-            "lower rates further from the head" if plan.layer_decay < 1 else "one rate for all",
-        )
-    else:
-        decay, why = 0.5, "lower rates further from the head, whose features are more general"
+    elif other:
+        watch.remark(f"the head sees all stages: {plan.reason}")
     if recipe.optimizer.layer_decay is None:
-        settings["layer_decay"], reasons["layer_decay"] = decay, why
+        slower = "lower rates further from the head, whose features are more general"
+        settings["layer_decay"] = plan.layer_decay
+        reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
     prepared = replace(prepared, recipe=recipe.change(**settings), reasons=prepared.reasons | reasons)
     if only_head(prepared, model):
         walk = penalties(recipe.transfer.penalty, held_out=len(prepared.splits.val) > 0, hidden=is_hidden(model))
@@ -363,6 +388,17 @@ def planned(
         "stages": stage_rows(model, prepared.recipe),
     }
     return model, spec, prepared, facts
+
+
+def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan:
+    """What the recipe says (`head`: of the head), and for the rest what the look at the stages advises."""
+    unfreeze, together = recipe.transfer.unfreeze, looked.together if head is None else None
+    if unfreeze is None:
+        plan = choose(samples, looked.probes, looked.samples, together)
+    else:
+        chosen, why = choose_head(looked.probes, together)
+        plan = Plan(unfreeze=unfreeze, cut=None, head=chosen, layer_decay=0.5, reason=why, similar=True)
+    return plan if head is None else replace(plan, head=head, cut=None if head == "stages" else plan.cut)
 
 
 def stages_of(model: nn.Module) -> list[str]:
