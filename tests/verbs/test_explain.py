@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 import hubel
 from hubel.cli import main
 from hubel.errors import DataError, UnknownName, UsageError
+from hubel.explain import attribute
+from hubel.explain.trust import trust
+from hubel.report.explanation import verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.explain import explain, explain_page
@@ -95,6 +101,18 @@ def test_the_page_shows_methods_trust_and_refusals(
     for word in ("Why", "layer block1", "completeness error", "Deletion removes", "no module of this net gives out"):
         assert word in text
     assert (tmp_path / "why-grad-cam.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_map_that_says_nothing_is_called_so_once_and_in_a_sentence() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 3)).requires_grad_(False)
+    net[1].weight.zero_()
+    image = torch.randn(1, 8, 8)
+    found = attribute(net, image[None], method="saliency", target=0)
+    (sentence,) = verdicts(found, trust(net, image, found.map, method="saliency", target=0))
+    assert sentence.startswith("The map is the same everywhere")
+    assert sentence.endswith(".")
+    assert verdicts(replace(found, note=""), None) == []
 
 
 def test_one_method_that_cannot_be_used_is_an_error(run: Path) -> None:

@@ -31,7 +31,7 @@ def command(
     from hubel.cli.console import hanging, note, say
     from hubel.cli.progress import Showing
     from hubel.errors import UsageError
-    from hubel.report.explanation import drawings, render
+    from hubel.report.explanation import drawings, render, verdicts
     from hubel.verbs.explain import explain_page, listing
 
     if methods:
@@ -55,8 +55,7 @@ def command(
     say(report.sentence)
     for index, found in enumerate(report.maps):
         verdict = report.trusts[index] if report.trusts else None
-        words = " ".join(filter(None, (found.note and f"{found.note}.", verdict.sentence if verdict else "")))
-        say(hanging(f"  {found.method:<21}{found.seconds:6.2f} s  ", words))
+        say(hanging(f"  {found.method:<21}{found.seconds:6.2f} s  ", " ".join(verdicts(found, verdict))))
     for name, why in report.refusals:
         note(hanging(f"{name}: ", why, indent=2))
     note(f"wrote {out}")

@@ -33,7 +33,7 @@ class Attribution:
     details: Mapping[str, float] = field(default_factory=dict)
     """Figures of the method itself: completeness error, number of forward passes, ..."""
     note: str = ""
-    """One sentence when something about the method's run needs saying, else empty."""
+    """What needs saying about the run of the method, in words without a full stop; else empty."""
 
     @property
     def map(self) -> np.ndarray:

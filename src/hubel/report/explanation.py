@@ -67,11 +67,18 @@ def render(report: Explanation) -> str:
     figures = drawings(report)
     trusts = list(report.trusts) or [None] * len(report.maps)
     panels = [
-        (figures[found.method], found, EXPLAINERS.get(found.method).question, trust, _facts(found))
+        (figures[found.method], EXPLAINERS.get(found.method).question, verdicts(found, trust), _facts(found))
         for found, trust in zip(report.maps, trusts, strict=True)
     ]
     what = picture(report.pixels, alt=f"{report.title}, as the net sees it", caption="")
     return page("explanation.html.j2", report=report, panels=panels, picture=what)
+
+
+def verdicts(found: Attribution, trust: Trust | None) -> list[str]:
+    """What is to be said under a map, in sentences: how it came out, and whether to rely on it."""
+    said = [f"{found.note[:1].upper()}{found.note[1:]}."] if found.note else []
+    # Of a map that is the same everywhere the note has said so already.
+    return said + ([trust.sentence] if trust and not (said and trust.blank) else [])
 
 
 def _facts(found: Attribution) -> str:
