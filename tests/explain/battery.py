@@ -47,6 +47,10 @@ from hubel.explain.rise import draw
 from hubel.models import CARDS, Card, create_model
 from hubel.runtime import environment, generator, seeded
 
+CLOSE = 1e-5
+"""The largest difference from a reference, relative to the largest value of the map."""
+UNSETTLED = 0.1
+"""Rounding from which a map is a matter of arithmetic: a fresh net may multiply it by more than any precision has."""
 LARGEST = 200_000_000
 """Parameters beyond which a net is left out."""
 CLASSES = 5
@@ -72,6 +76,16 @@ class Verdict:
     difference: float = float("nan")
     rounding: float = float("nan")
     seconds: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Does single precision suffice for this map of this net?"""
+        return not self.rounding > UNSETTLED
+
+    @property
+    def wrong(self) -> bool:
+        """Broken, or not the map it should be."""
+        return self.word == "broken" or (self.settled and self.difference > CLOSE)
 
 
 def nets() -> list[str]:
@@ -478,7 +492,7 @@ def table(verdicts: list[Verdict]) -> str:
         own = [verdict for verdict in verdicts if verdict.method == method]
         words = Counter(verdict.word for verdict in own)
         against = Counter(verdict.source for verdict in own if verdict.source)
-        apart = [verdict.difference for verdict in own if verdict.source]
+        apart = [verdict.difference for verdict in own if verdict.source and verdict.settled]
         rounding = [verdict.rounding for verdict in own if verdict.word == "applies"]
         cells = [
             f"`{method}`", *(str(words[word]) for word in ("applies", "blank", "refuses")),
@@ -507,12 +521,22 @@ def _general(why: str) -> str:
     return head.partition(" (")[0] if " (" in head else head
 
 
+def unsettled(verdicts: list[Verdict]) -> str:
+    """Maps that single precision does not settle, and how far they lie from their references all the same."""
+    return "\n".join(
+        f"- `{verdict.method}` on `{verdict.net}`: rounding {verdict.rounding:.0e}, difference {verdict.difference:.0e}"
+        for verdict in verdicts
+        if not verdict.settled
+    )
+
+
 def page(verdicts: list[Verdict]) -> str:
     """What was found, as a page of the documentation."""
     on_points = {verdict.net for verdict in verdicts if CARDS[verdict.net].img_size is None}
     kept = [verdict for verdict in verdicts if verdict.net not in on_points]
     where = f"{len({v.net for v in kept})} nets, torch {environment()['torch']}, {platform.machine()}"
-    return PAGE.format(where=where, points=len(on_points), table=table(kept), reasons=reasons(kept))
+    parts = {"table": table(kept), "unsettled": unsettled(kept) or "None.", "reasons": reasons(kept)}
+    return PAGE.format(where=where, points=len(on_points), **parts)
 
 
 def main() -> int:
@@ -544,13 +568,13 @@ def main() -> int:
         seconds = sum(verdict.seconds for verdict in own)
         print(f"{name:28}{dict(words)!s:46}{apart:9.1e} {seconds:6.1f} s", flush=True)
         for verdict in own:
-            if verdict.word == "broken" or verdict.difference > 1e-5:
+            if verdict.wrong:
                 print(f"    {verdict.method:22}{verdict.word} {verdict.difference:.1e} {verdict.why}", flush=True)
         if wanted.out:
             wanted.out.write_text(page(verdicts))
     print(table(verdicts))
     print(reasons(verdicts))
-    return int(any(verdict.word == "broken" or verdict.difference > 1e-5 for verdict in verdicts))
+    return int(any(verdict.wrong for verdict in verdicts))
 
 
 PAGE = """# Every explainer on every net
@@ -570,6 +594,13 @@ the map in single precision, which users get, lies from that in double.
 
 `deeplift` is computed by Captum itself, and `occlusion-fast` is approximate by intent. `guided-backprop` is compared
 where every ReLU is a module of its own, since Captum passes by all others.
+
+## Where single precision does not settle the map
+
+A fresh net of many layers can multiply rounding until nothing else is left. Where single and double precision differ by
+more than a tenth of the largest value, the difference from the reference is told here and is not part of the table.
+
+{unsettled}
 
 ## Why methods refuse
 

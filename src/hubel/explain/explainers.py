@@ -136,7 +136,9 @@ EXPLAINERS.add(
 EXPLAINERS.add(
     "occlusion-fast",
     Explainer(
-        run=occlusion.occlusion_fast, signed=True, question="The same from a part of the patches, filled in between."
+        run=occlusion.occlusion_fast,
+        signed=True,
+        question="How much does the score drop when this part is covered? Some patches measured, the rest foreseen.",
     ),
 )
 EXPLAINERS.add(
