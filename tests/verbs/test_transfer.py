@@ -208,13 +208,46 @@ def test_a_head_over_all_stages_is_part_of_the_net_and_of_nets_that_start_from_i
         assert json.loads((again.folder / "transfer.json").read_text())["tensors_taken"] == len(old) - 2
 
 
-def test_the_head_of_a_frozen_net_is_chosen_by_what_the_stages_know(low: Path, high: Path, tmp_path: Path) -> None:
+def light_and_stripes(folder: Path) -> Path:
+    """Four classes, dark or bright, plain or striped."""
+    noise = np.random.default_rng(0)
+    for bright, striped, number in np.ndindex(2, 2, 25):
+        image = 60 + 100 * bright + 40 * striped * (np.arange(12) % 2 * 2 - 1) + noise.normal(0, 3, (12, 12))
+        place = folder / f"{['dark', 'bright'][bright]}-{['plain', 'striped'][striped]}"
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype("uint8")).save(place / f"{number:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize("unfreeze", ["head", None])
+def test_where_each_stage_knows_a_part_the_head_sees_all_stages(unfreeze: str | None, tmp_path: Path) -> None:
+    options = {"layers": ["conv 1 3x3", "relu", "conv 1 3x3", "relu", "globalpool", "dense K"]}
+    net = hubel.create_model("layers", num_classes=2, in_chans=1, img_size=12, **options)
+    weights = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
+    first, second = [name for name, value in weights.items() if value.ndim == 4]
+    weights[first][0, 0, 1, 1] = 1.0  # passes on the light
+    weights[second][0, 0, 1] = torch.tensor([-1.0, 2.0, -1.0])  # sees stripes and no light
+    save_file(weights, tmp_path / "net.safetensors")
+    source = import_weights(
+        tmp_path / "net.safetensors", model="layers", options=options, out=tmp_path, in_chans=1, img_size=12
+    )
+    folder = light_and_stripes(tmp_path / "new")
+    run = hubel.train(folder, from_=source.run, unfreeze=unfreeze, out=str(tmp_path), **SMALL)
+    facts = json.loads((run.folder / "transfer.json").read_text())
+    assert facts["together"] == 1.0
+    assert max(probe["accuracy"] for probe in facts["probes"]) < 0.8
+    assert (run.recipe["transfer"]["unfreeze"], run.recipe["transfer"]["head"]) == ("head", "stages")
+    assert run.summary["test"]["accuracy"] == 1.0
+    assert "all stages together tell" in json.loads((run.folder / "reasons.json").read_text())["head"]
+    assert "all stages together" in run.report.read_text()
+
+
+def test_where_one_stage_knows_as_much_the_head_is_plain(low: Path, high: Path, tmp_path: Path) -> None:
     run = hubel.train(high, from_=str(low), unfreeze="head", out=str(tmp_path), **SMALL)
     facts = json.loads((run.folder / "transfer.json").read_text())
-    best = max(probe["accuracy"] for probe in facts["probes"])
-    assert run.recipe["transfer"]["head"] == ("stages" if facts["together"] > best else "linear")
-    assert "all stages together" in json.loads((run.folder / "reasons.json").read_text())["head"]
-    assert "all stages together" in run.report.read_text()
+    better = facts["together"] > max(probe["accuracy"] for probe in facts["probes"])
+    assert run.recipe["transfer"]["head"] == ("stages" if better else "linear")
+    assert "together" in json.loads((run.folder / "reasons.json").read_text())["head"]
 
 
 def trunk_width(run: Path) -> int:
