@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--picture", type=int, default=7, help="which of them is explained")
     parser.add_argument("--batches", type=int, nargs="+", default=[8, 16, 32], help="Captum's patches at a time")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=4)
     options = parser.parse_args()
     with threads(options.threads):
         images = pictures(options.images)

@@ -157,11 +157,11 @@ class Fast:
         *,
         base: dict[fx.Node, Any] | None = None,
         remember: dict[fx.Node, Any] | None = None,
-        until: fx.Node | None = None,
+        until: Callable[[fx.Node, Any], bool] | None = None,
     ) -> Any:
         """Run the graph on images N C H W, or on a Region given the remembered values `base`; fills `remember`.
 
-        Gives what comes out at the end, or at the node `until`.
+        Gives what comes out at the end, or at the first node for which `until` (node, value) holds.
         """
         graph = self.graph
         assert graph is not None
@@ -193,11 +193,11 @@ class Fast:
                     value = self._whole(node, args, kwargs)
                 if overwrites:
                     env[node.all_input_nodes[0]] = value
-            if node is until:
-                return value
             env[node] = value
             if remember is not None:
                 remember[node] = value
+            if until is not None and until(node, value):
+                return value
             for operand in node.all_input_nodes:
                 waiting[operand] -= 1
                 if not waiting[operand]:
@@ -301,16 +301,22 @@ class Around:
         graph = self.fast.graph
         if graph is None:
             return None
-        seen: dict[fx.Node, Any] = {}
+        necks = set(self._necks(graph))
+        narrow: fx.Node | None = None
+
+        def too_wide(node: fx.Node, value: Any) -> bool:
+            nonlocal narrow
+            if node not in necks or not isinstance(value, Region):
+                return False
+            if SMALL * value.height * value.width > value.shape[2:].numel():
+                return True
+            narrow = node
+            return False
+
         top, left = (np.array([max(0, (side - size) // 2)]) for side in (self.image.height, self.image.width))
         with evaluating(self.fast.model), torch.inference_mode():
             window = self.image.windows(top, size, left, size).permute(0, 3, 1, 2)
-            self.fast._run(Region(self.image, window, top, left), base=self.base, remember=seen)
-        narrow = None
-        for node in self._necks(graph):
-            reached = seen.get(node)
-            if isinstance(reached, Region) and SMALL * reached.height * reached.width <= reached.shape[2:].numel():
-                narrow = node
+            self.fast._run(Region(self.image, window, top, left), base=self.base, until=too_wide)
         if narrow is None:
             return None
         with evaluating(self.fast.model), torch.enable_grad():
@@ -323,7 +329,7 @@ class Around:
         """N: about how much the score drops with each of the windows N C h w written at (top, left)."""
         with evaluating(self.fast.model), torch.inference_mode():
             region = Region(self.image, windows.contiguous(memory_format=torch.channels_last), tops, lefts)
-            found = self.fast._run(region, base=self.base, until=slope.node)
+            found = self.fast._run(region, base=self.base, until=lambda node, value: node is slope.node)
             place = (found.tops, found.height, found.lefts, found.width)
             change = found.base.windows(*place).sub_(found.window.permute(0, 2, 3, 1))
             fine = torch.promote_types(change.dtype, torch.float32)

@@ -25,6 +25,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
 from hubel.explain.fast import Around, Fast
+from hubel.explain.windows import Ground
 from hubel.runtime import has_quick_bf16
 
 LARGE = 64
@@ -90,7 +91,7 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 64,
+    batch_size: int = 128,
     progress: Heard | None = None,
 ) -> Raw:
     """The exact map. `baseline` covers the patch: a number, C 1 1 or C H W values (0: the mean colour)."""
@@ -122,7 +123,7 @@ def occlusion_fast(
     baseline: Baseline = 0.0,
     share: float = 0.2,
     seconds: float = float("inf"),
-    batch_size: int = 64,
+    batch_size: int = 192,
     progress: Heard | None = None,
 ) -> Raw:
     """The approximate map after a `share` of the patches or after `seconds` for each image, whichever comes first."""
@@ -165,7 +166,7 @@ def coarse_to_fine(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 64,
+    batch_size: int = 128,
 ) -> Iterator[Progress]:
     """Better and better maps of one image C H W, the last of them exact: stop when it is good enough.
 
@@ -184,8 +185,7 @@ class _Drops:
 
     def __init__(self, fast: Fast, image: torch.Tensor, target: int, places: Grid, baseline: Baseline) -> None:
         self.around: Around = fast.around(image)
-        self.image = image
-        self.cover = torch.as_tensor(baseline, dtype=image.dtype, device=image.device).expand_as(image)
+        self.cover = Ground(torch.as_tensor(baseline, dtype=image.dtype, device=image.device).expand_as(image)[None])
         self.target = target
         self.places = places
         self.values = np.zeros(places.shape)
@@ -215,14 +215,15 @@ class _Drops:
         places, patch = self.places, self.places.patch
         tops = np.minimum(places.tops[rows], places.height - patch)
         lefts = np.minimum(places.lefts[columns], places.width - patch)
-        windows = []
-        for top, left, row, column in zip(tops, lefts, places.tops[rows], places.lefts[columns], strict=True):
-            window = self.image[:, top : top + patch, left : left + patch].clone()
-            # A patch that the border cuts off covers only the rest of its window.
-            covered = self.cover[:, row : top + patch, column : left + patch]
-            window[:, row - top :, column - left :] = covered
-            windows.append(window)
-        return torch.stack(windows), tops, lefts
+        covered = self.cover.windows(tops, patch, lefts, patch)  # N h w C
+        # A patch that the border cuts off covers only the rest of its window.
+        within = np.arange(patch)
+        down = within >= (places.tops[rows] - tops)[:, None]
+        right = within >= (places.lefts[columns] - lefts)[:, None]
+        if not (down.all() and right.all()):
+            hidden = torch.as_tensor(down[:, :, None] & right[:, None, :], device=covered.device)
+            covered = torch.where(hidden[..., None], covered, self.around.image.windows(tops, patch, lefts, patch))
+        return covered.permute(0, 3, 1, 2), tops, lefts
 
     def filled(self) -> np.ndarray:
         """R Q: measured drops; elsewhere what was foreseen, and the least bent surface through what that missed."""

@@ -34,6 +34,10 @@ CHANNELS = 128
 """With fewer channels the small matrices cost what the products save."""
 
 
+PIECE = 1 << 16
+"""Columns of a wide matrix that are multiplied at once."""
+
+
 @cache
 def matrices(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A m n, G n 3, B n n for m rows at a time.
@@ -91,7 +95,7 @@ class Winograd:
         flat = lined.view(height, -1)
         points = lined.new_empty(rows + 2, tiles, flat.shape[1])
         for tile, start in enumerate(starts):
-            torch.mm(into, flat[start : start + rows + 2], out=points[:, tile])
+            _times(into, flat[start : start + rows + 2], points[:, tile])
         products = lined.new_empty(rows + 2, tiles * count, wide, len(self.weight))
         for index, (point, kernel) in enumerate(zip(points, self.kernels(rows), strict=True)):
             # The first point is 1, whose product is part of every row once: there the bias is added.
@@ -102,7 +106,7 @@ class Winograd:
         answer = lined.new_empty(high, count * wide * len(self.weight))
         products = products.view(rows + 2, tiles, -1)
         for tile, start in enumerate(starts):
-            torch.mm(out, products[:, tile], out=answer[start : start + rows])
+            _times(out, products[:, tile], answer[start : start + rows])
         return answer.view(high, count, wide, -1).permute(1, 3, 0, 2)
 
     def kernels(self, rows: int) -> list[torch.Tensor]:
@@ -113,6 +117,12 @@ class Winograd:
             lined = at @ self.weight.permute(2, 0, 3, 1).reshape(3, -1)
             self._kernels[rows] = [kernel.view(width, 1, columns, channels).permute(0, 3, 1, 2) for kernel in lined]
         return self._kernels[rows]
+
+
+def _times(matrix: torch.Tensor, flat: torch.Tensor, out: torch.Tensor) -> None:
+    """A small matrix times a wide one, piece by piece, so that what is read and written stays in the cache."""
+    for start in range(0, flat.shape[1], PIECE):
+        torch.mm(matrix, flat[:, start : start + PIECE], out=out[:, start : start + PIECE])
 
 
 def _lined(maps: torch.Tensor, padding: tuple[int, int]) -> torch.Tensor:
