@@ -91,7 +91,7 @@ def occlusion(
     patch: int | None = None,
     stride: int | None = None,
     baseline: Baseline = 0.0,
-    batch_size: int = 128,
+    batch_size: int = 192,
     progress: Heard | None = None,
 ) -> Raw:
     """The exact map. `baseline` covers the patch: a number, C 1 1 or C H W values (0: the mean colour)."""

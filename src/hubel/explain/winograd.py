@@ -30,7 +30,7 @@ POINTS = (1.0, 0.0, -1.0, 0.5, -0.5, 2.0, -2.0, 0.75)
 """Where polynomials are evaluated, besides infinity; of a dozen sets tried, the one that rounds least at m = 7."""
 ROWS = 7
 """The most rows at a time: the maps of nets for pictures of 224 are 7, 14, 28 and 56 high."""
-CHANNELS = 128
+CHANNELS = 64
 """With fewer channels the small matrices cost what the products save."""
 
 
