@@ -135,6 +135,15 @@ def test_a_layer_that_cannot_be_is_answered_with_those_that_can(layer: str, what
     assert hint in caught.value.hint
 
 
+def test_weights_of_attention_are_no_maps() -> None:
+    one_patch = create_model("vit_b_32", num_classes=2, img_size=32).eval()  # a token of class and one of the picture
+    with pytest.raises(UsageError, match="no layer of this net has maps"):
+        attribute(one_patch, torch.randn(2, 3, 32, 32), method="grad-cam", target=0)
+    net = create_model("vit_tiny", num_classes=2).eval()
+    with pytest.raises(UsageError, match="has no maps to look at"):
+        attribute(net, torch.randn(1, 3, 28, 28), method="grad-cam", target=0, layer=net.attention[0])
+
+
 def test_a_net_without_maps_is_told_what_it_can_use() -> None:
     with pytest.raises(UsageError, match="no layer of this net has maps") as caught:
         attribute(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), torch.rand(1, 8, 8))

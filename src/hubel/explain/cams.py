@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
 from hubel.explain.fast import Fast
-from hubel.explain.layers import as_maps, cut, pick_layer
+from hubel.explain.layers import as_maps, attends, cut, pick_layer
 from hubel.explain.scores import pick
 from hubel.nn.modes import evaluating, frozen
 from hubel.runtime import memory_is_kept
@@ -135,7 +135,7 @@ def _through(
     """Maps and gradients of a layer, and whether they are tokens; None if it has no maps."""
     with evaluating(model), frozen(model), torch.enable_grad(), cut(model, name) as leaves:
         logits = model(images)
-        if not leaves or as_maps(leaves[-1]) is None:
+        if not leaves or (maps := as_maps(leaves[-1])) is None or attends(maps.detach()):
             return None
         leaf = leaves[-1]
         tokens = leaf.ndim == 3

@@ -32,7 +32,7 @@ def spatial_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[in
 
             def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
                 maps = as_maps(output)
-                if maps is not None:
+                if maps is not None and not attends(maps):
                     found.pop(name, None)
                     found[name] = (int(maps.shape[1]), int(maps.shape[2]), int(maps.shape[3]))
 
@@ -53,6 +53,18 @@ def as_maps(output: object) -> torch.Tensor | None:
         if side > 1 and extra in (0, 1, 2):
             return output[:, extra:].transpose(1, 2).unflatten(2, (side, side))
     return None
+
+
+def attends(maps: torch.Tensor) -> bool:
+    """Are these B A T T weights of attention, whose rows sum to 1, and no maps of places?
+
+    >>> attends(torch.rand(1, 3, 5, 5).softmax(dim=-1)), attends(torch.rand(1, 3, 5, 5))
+    (True, False)
+    """
+    if maps.shape[2] != maps.shape[3] or not maps.is_floating_point() or bool((maps < 0).any()):
+        return False
+    sums = maps.sum(dim=-1)
+    return torch.allclose(sums, torch.ones_like(sums), atol=1e-3)
 
 
 def pick_layer(model: nn.Module, images: torch.Tensor, layer: str | None) -> str:
