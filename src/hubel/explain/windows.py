@@ -155,7 +155,7 @@ class Region:
         inside = [torch.as_tensor(part, device=base.device) for part in covered]
         places = torch.where(
             inside[0][:, :, None] & inside[1][:, None, :],
-            _sum(first + len(pixels) - own.numel() // channels, x, base.device),
+            _sum(base.shape[0] * base.shape[1] + first, x, base.device),
             _places(base, tops, lefts, height, width),
         )
         if lined:
