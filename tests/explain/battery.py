@@ -525,7 +525,8 @@ def _general(why: str) -> str:
 def unsettled(verdicts: list[Verdict]) -> str:
     """Maps that single precision does not settle, and how far they lie from their references all the same."""
     return "\n".join(
-        f"- `{verdict.method}` on `{verdict.net}`: rounding {verdict.rounding:.0e}, difference {verdict.difference:.0e}"
+        f"- `{verdict.method}` on `{verdict.net}`: rounding {verdict.rounding:.0e}"
+        + (f", difference {verdict.difference:.0e}" if verdict.source else "")
         for verdict in verdicts
         if not verdict.settled
     )
@@ -536,6 +537,8 @@ def page(verdicts: list[Verdict]) -> str:
     on_points = {verdict.net for verdict in verdicts if CARDS[verdict.net].img_size is None}
     kept = [verdict for verdict in verdicts if verdict.net not in on_points]
     where = f"{len({v.net for v in kept})} nets, torch {environment()['torch']}, {platform.machine()}"
+    missing = [name for name in nets() if name not in {verdict.net for verdict in verdicts}]
+    where += f"; not run: {', '.join(missing)}" if missing else ""
     parts = {"table": table(kept), "unsettled": unsettled(kept) or "None.", "reasons": reasons(kept)}
     return PAGE.format(where=where, points=len(on_points), **parts)
 
