@@ -16,6 +16,7 @@ from torch import nn
 
 from hubel.errors import UsageError, unknown
 from hubel.explain.attribution import Raw
+from hubel.explain.layers import attends
 from hubel.nn.modes import evaluating
 
 
@@ -93,7 +94,4 @@ def to_patches(flow: torch.Tensor) -> torch.Tensor:
 def _square(maps: torch.Tensor) -> torch.Tensor | None:
     if maps.ndim == 3:
         maps = maps[:, None]
-    if maps.ndim != 4 or maps.shape[2] != maps.shape[3] or maps.shape[2] < 4 or not maps.is_floating_point():
-        return None
-    sums = maps.sum(dim=-1)
-    return maps if torch.allclose(sums, torch.ones_like(sums), atol=1e-3) and bool((maps >= 0).all()) else None
+    return maps if maps.ndim == 4 and maps.shape[2] >= 4 and attends(maps) else None
