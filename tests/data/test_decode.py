@@ -16,9 +16,9 @@ from PIL import Image
 import hubel.data.decode as module
 import hubel.data.index as index
 from data.pictures import classes, encoded, scene, tree
+from hubel.data import cache
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import channel_statistics, decode, prepare, read_images
-from hubel.data.download import cache_limit
 from hubel.data.folders import open_folder
 from hubel.data.preprocessing import FITS, Preprocessing
 from hubel.data.scan import scan
@@ -249,7 +249,7 @@ def test_what_was_used_longest_ago_goes_first_whatever_it_is_called(
 def test_a_limit_of_nothing_keeps_only_what_is_in_use(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cache_limit() == 50 << 30, "fifty gibibytes, as the docs say"
+    assert cache.limit() == 50 << 30, "fifty gibibytes, as the docs say"
     monkeypatch.setenv("HUBEL_CACHE_GB", "0")
     for fit in ("pad", "crop"):
         prepare(open_folder(root), Preprocessing(height=12, width=14, fit=fit), cache_dir=tmp_path / "cache")

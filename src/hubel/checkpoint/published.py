@@ -14,7 +14,7 @@ import pooch
 from torch import nn
 
 from hubel.checkpoint.foreign import read_foreign
-from hubel.data.download import cache_home
+from hubel.data import cache
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
@@ -42,7 +42,7 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
 
 def fetch(entry: Published, *, base: str = BASE) -> Path:
     """The file in the cache, downloaded if it is not there; raises ArtefactError when that cannot be done."""
-    folder = cache_home() / "weights"
+    folder = cache.home() / "weights"
     path = folder / entry.file
     if path.is_file() and _begins(path, entry.sha256_prefix):
         return path

@@ -12,23 +12,21 @@ import io
 import os
 import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hubel.data.download import cache_home, cache_limit
+from hubel.data import cache
 from hubel.data.images import BadPicture, decoder, read_bytes
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
-from hubel.data.workers import Progress, read_pictures
+from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 
 
@@ -57,7 +55,7 @@ def prepare(
     *,
     cache_dir: str | Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: cache.Progress | None = None,
 ) -> tuple[Scan, Decoded]:
     """Scan and decode in one pass over the files; nothing is read when both are known from before.
 
@@ -98,7 +96,7 @@ def decode(
     *,
     cache_dir: str | Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: cache.Progress | None = None,
 ) -> Decoded:
     """The pixels of a scanned manifest, from the cache where it has them.
 
@@ -197,7 +195,7 @@ def _key(manifest: Manifest, preprocessing: Preprocessing) -> str:
 
 
 def _cache_folder(cache_dir: str | Path | None) -> Path:
-    return Path(cache_dir).expanduser() if cache_dir else cache_home()
+    return Path(cache_dir).expanduser() if cache_dir else cache.home()
 
 
 def _cache_file(folder: Path, key: str) -> Path:
@@ -253,20 +251,20 @@ class _PixelFile:
         need = self.header + self.shape[0] * self.row_bytes
         try:
             (self.folder / "decoded").mkdir(parents=True, exist_ok=True)
-            _make_room(self.folder / "decoded", need)
+            cache.make_room(self.folder / "decoded", need, ".npy")
             descriptor, self.name = tempfile.mkstemp(suffix=".tmp", dir=self.folder / "decoded")
             os.close(descriptor)
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise DataError(
                 f"cannot keep decoded pictures in {self.folder}: {error.strerror or error}",
-                hint="give a folder that can be written: --cache-dir or HUBEL_HOME",
+                hint="name a folder that can be written: HUBEL_HOME",
             ) from None
         if free < need:
             os.unlink(self.name)
             raise DataError(
                 f"decoded pictures need {need / 1e9:.2f} GB, {self.folder} has {free / 1e9:.2f} GB free",
-                hint="free some space, use a smaller --img-size, or give another place: --cache-dir or HUBEL_HOME",
+                hint="free some space, use a smaller --img-size, or name another place: HUBEL_HOME",
             )
         return self
 
@@ -303,24 +301,3 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return buffer.getvalue()
-
-
-def _make_room(folder: Path, need: int) -> None:
-    """Throw out the least recently used pictures until `need` bytes fit in the limit; sweep what was left behind."""
-    for left in folder.glob("*.tmp"):
-        with suppress(FileNotFoundError):  # another process may sweep here, or have just given it its name
-            if left.stat().st_mtime < time.time() - 86_400:
-                left.unlink()
-    limit = cache_limit()
-    files = []
-    for file in folder.glob("*.npy"):
-        with suppress(FileNotFoundError):
-            about = file.stat()
-            files.append((about.st_mtime, about.st_size, file))
-    files.sort(key=lambda entry: entry[0])
-    total = sum(size for _, size, _ in files) + need
-    for _, size, file in files:
-        if total <= limit:
-            break
-        file.unlink(missing_ok=True)
-        total -= size

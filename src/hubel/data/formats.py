@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hubel.data.download import Remote, fetch
+from hubel.data.cache import Remote, fetch
 from hubel.data.manifest import Manifest
 from hubel.errors import DataError
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hubel.data.download import cache_home
+from hubel.data import cache
 from hubel.data.images import Look
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem, array_digests
-from hubel.data.workers import Progress, read_pictures
+from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -61,7 +61,7 @@ def scan(
     *,
     cache_dir: str | Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: cache.Progress | None = None,
 ) -> Scan:
     """Read and decode every file once (in parallel; files known from before and unchanged are not read again).
 
@@ -82,12 +82,12 @@ def look_at_files(
     *,
     cache_dir: str | Path | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: cache.Progress | None = None,
 ) -> Entries:
     """What is known about the files of a manifest, row by row; reads those that are new or changed."""
     assert manifest.paths is not None
     assert manifest.stats is not None
-    index = Index(Path(cache_dir) if cache_dir else cache_home(), manifest.root)
+    index = Index(Path(cache_dir) if cache_dir else cache.home(), manifest.root)
     held, rows, unknown = index.known(manifest.paths, manifest.stats)
     if not unknown:
         return held

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from hubel.data import cache
 from hubel.data.folders import open_folder
 from hubel.data.manifest import Manifest
 from hubel.data.tables import SUFFIXES, open_table
@@ -36,11 +37,14 @@ def data_folders(data_dir: str | Path | None = None) -> list[Path]:
     return [Path(folder).expanduser() for folder in chosen if folder]
 
 
-def open_source(source: str | os.PathLike[str], *, data_dir: str | Path | None = None) -> Manifest:
+def open_source(
+    source: str | os.PathLike[str], *, data_dir: str | Path | None = None, progress: cache.Progress | None = None
+) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
 
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path
-    that has a separator in it, or that exists and is no registered name, is taken as a path.
+    that has a separator in it, or that exists and is no registered name, is taken as a path. `progress` is told of the
+    bytes of a download.
     Raises UsageError for a name or path that does not exist, DataError for one that holds nothing usable.
 
     >>> open_source("digits").arrays.shape
@@ -53,7 +57,8 @@ def open_source(source: str | os.PathLike[str], *, data_dir: str | Path | None =
     """
     name = os.fspath(source)
     if name in SOURCES:
-        return SOURCES.get(name)(data_folders(data_dir))
+        with cache.watched(progress):
+            return SOURCES.get(name)(data_folders(data_dir))
     path = Path(name).expanduser()
     try:
         is_folder, is_file = path.is_dir(), path.is_file()

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,11 +23,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from hubel.data.cache import Progress
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, HubelError
-
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all) now and then, from the calling thread."""
 
 CHUNK_FILES, CHUNK_BYTES = 256, 16 << 20
 """A task ends at so many files, bytes to read or bytes of pixels: small enough to share out evenly."""
@@ -201,7 +199,7 @@ class _Helper(threading.Thread):
         elif answer and isinstance(answer[0], dict):
             raise DataError(
                 f"cannot write the decoded pictures: {answer[0]['reason'].lower()}",
-                hint="free some space, or give another place: --cache-dir or HUBEL_HOME",
+                hint="free some space, or name another place: HUBEL_HOME",
             )
         else:
             self.job.put(row, answer)

@@ -28,10 +28,10 @@ import torch
 from torch import nn
 
 from hubel.checkpoint.tensors import as_bytes, read_header, read_tensors, sha256_of, write_tensors
+from hubel.data import cache
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded
-from hubel.data.download import cache_home, cache_limit
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
@@ -266,7 +266,7 @@ def _augment(view: str) -> Callable[..., torch.Tensor] | None:
 
 def folder() -> Path:
     """Where features are kept."""
-    return cache_home() / "features"
+    return cache.home() / "features"
 
 
 def _read(request: Request, counts: tuple[int, int]) -> dict[str, torch.Tensor] | None:
@@ -293,7 +293,7 @@ def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
     store = RunStore(folder())
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        _make_room(need)
+        cache.make_room(folder(), need, ".safetensors", beside=".json")
         with store.writing(f"{request.key}.safetensors") as writer:
             write_tensors(writer, tensors)
         facts: dict[str, Any] = {"facts": request.text, "sha256": writer.sha256}
@@ -301,17 +301,3 @@ def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
         store.write_json(f"{request.key}.json", facts, sealed=True)
     except (SaveFailed, OSError):
         return
-
-
-def _make_room(need: int) -> None:
-    limit = cache_limit()
-    files = sorted(
-        ((f.stat().st_mtime, f.stat().st_size, f) for f in folder().glob("*.safetensors")), key=lambda f: f[0]
-    )
-    total = sum(size for _, size, _ in files) + need
-    for _, size, file in files:
-        if total <= limit:
-            break
-        file.with_suffix(".json").unlink(missing_ok=True)
-        file.unlink(missing_ok=True)
-        total -= size

@@ -108,7 +108,7 @@ def scan(
     (1797, (), (1, 8, 8))
     """
     watch.stage("reading the data")
-    listed = open_source(source, data_dir=data_dir)
+    listed = open_source(source, data_dir=data_dir, progress=watch.progress)
     found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest
     preprocessing = None

@@ -214,7 +214,9 @@ def samples_of(
     classifier.model.to(target)
     assert classifier.preprocessing is not None
     if data is not None:
-        scan, decoded = scan_and_decode(open_source(str(data)), classifier.preprocessing, progress=watch.progress)
+        scan, decoded = scan_and_decode(
+            open_source(str(data), progress=watch.progress), classifier.preprocessing, progress=watch.progress
+        )
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
     else:
         if isinstance(run, Classifier):

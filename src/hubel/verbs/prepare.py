@@ -72,7 +72,7 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data."""
     started = time.perf_counter()
     watch.stage("reading the data")
-    listed = open_source(recipe.data.data, data_dir=recipe.data.data_dir)
+    listed = open_source(recipe.data.data, data_dir=recipe.data.data_dir, progress=watch.progress)
     reasons: dict[str, str] = {}
     if listed.kind == "points":
         scanned = conclude(listed, None)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hubel import runtime
-from hubel.data.download import cache_home
+from hubel.data import cache
 from hubel.errors import HubelError, UsageError
 from hubel.nn.sync_norm import synchronised
 from hubel.store import RunStore
@@ -53,7 +53,7 @@ def computing(recipe: Recipe) -> Iterator[None]:
     on_cpu = runtime.pick_device(recipe.train.device).type == "cpu"
     short = recipe.train.time is not None and recipe.train.time < SHORT
     if count is None and on_cpu and world() == 1 and "OMP_NUM_THREADS" not in os.environ and not short:
-        count = runtime.fastest_threads(cache_home() / "threads.json")
+        count = runtime.fastest_threads(cache.home() / "threads.json")
     if on_cpu:
         runtime.keep_memory()
     with runtime.threads(count):

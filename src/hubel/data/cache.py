@@ -1,20 +1,34 @@
-"""Getting a named data set's file: once, resumed where it broke off, checked, and only when the network may be used."""
+"""The cache folder: where it is, how much may lie in it, room made by age, and named data sets fetched into it.
+
+A file is fetched once, resumed where it broke off, checked, and only when the network may be used. Nothing here draws a
+bar: whoever wants one says so with `watched`.
+"""
 
 from __future__ import annotations
 
 import http.client
 import os
-import sys
+import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pooch
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from hubel.errors import DataError, UsageError
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in all) now and then, from the calling thread: pictures while reading, bytes while fetching."""
+
+STALE = 86_400
+"""Seconds after which a file that nobody finished is swept."""
+
+_listener: ContextVar[Progress | None] = ContextVar("listener", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +41,13 @@ class Remote:
     size: int
 
 
-def cache_home() -> Path:
+def home() -> Path:
     """Where hubel keeps what it can make or fetch again: HUBEL_HOME, else the platform's cache folder."""
-    home = os.environ.get("HUBEL_HOME")
-    return Path(home).expanduser() if home else Path(pooch.os_cache("hubel"))
+    named = os.environ.get("HUBEL_HOME")
+    return Path(named).expanduser() if named else Path(pooch.os_cache("hubel"))
 
 
-def cache_limit() -> float:
+def limit() -> float:
     """Bytes that decoded pictures may take there, and features as many: HUBEL_CACHE_GB gibibytes, else fifty.
 
     Raises UsageError for what is no number, or below 0.
@@ -48,12 +62,49 @@ def cache_limit() -> float:
     return asked * 2**30
 
 
+def make_room(folder: Path, need: int, suffix: str, *, beside: str = "") -> None:
+    """Throw out the least recently used files of that suffix in `folder` until `need` bytes more are within `limit`.
+
+    With each goes the file of the same stem that ends in `beside`, first: it vouches for the other. What writers left
+    unfinished longer ago than STALE is swept. Several processes may do this at once.
+    """
+    for left in folder.glob("*.tmp"):
+        with suppress(FileNotFoundError):  # another process may sweep here, or have just given it its name
+            if left.stat().st_mtime < time.time() - STALE:
+                left.unlink()
+    most = limit()
+    files = []
+    for file in folder.glob(f"*{suffix}"):
+        with suppress(FileNotFoundError):
+            about = file.stat()
+            files.append((about.st_mtime, about.st_size, file))
+    files.sort(key=lambda entry: entry[0])
+    total = sum(size for _, size, _ in files) + need
+    for _, size, file in files:
+        if total <= most:
+            break
+        if beside:
+            file.with_suffix(beside).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        total -= size
+
+
+@contextmanager
+def watched(progress: Progress | None) -> Iterator[None]:
+    """Whatever is fetched inside tells `progress` of its bytes."""
+    token = _listener.set(progress)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def fetch(remote: Remote, name: str) -> Path:
     """The path of a file of the set `name`, downloaded into the cache if it is not there yet.
 
     Raises DataError when HUBEL_OFFLINE is set, the network fails, or what came has another checksum.
     """
-    folder = cache_home() / "sets" / name
+    folder = home() / "sets" / name
     by_hand = (
         f"put {remote.name} into a folder {name}/ below HUBEL_DATA or --data-dir; it is at {remote.base}{remote.name}"
     )
@@ -61,7 +112,7 @@ def fetch(remote: Remote, name: str) -> Path:
         raise DataError(f"{name} is not on this machine, and HUBEL_OFFLINE forbids to download it", hint=by_hand)
     logger = pooch.get_logger()
     before = logger.level
-    logger.setLevel("WARNING")  # our progress bar says it better
+    logger.setLevel("WARNING")  # what it says there, `watched` and the errors say better
     try:
         path = pooch.retrieve(
             url=remote.base + remote.name, known_hash=f"md5:{remote.md5}", fname=remote.name, path=folder,
@@ -100,18 +151,13 @@ def _download(url: str, part: Path) -> None:
         # A server that does not know ranges answers 200 and starts from the beginning.
         have = have if answer.status == 206 else 0
         total = have + int(answer.headers.get("Content-Length") or 0)
-        parts = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        with open(part, "ab" if have else "wb") as file, Progress(*parts, disable=not sys.stderr.isatty()) as bar:
-            task = bar.add_task(part.name.removesuffix(".part"), total=total or None, completed=have)
+        tell = _listener.get()
+        with open(part, "ab" if have else "wb") as file:
             while block := answer.read(1 << 18):
                 file.write(block)
-                bar.update(task, advance=len(block))
+                have += len(block)
+                if tell is not None:
+                    tell(have, max(total, have))
     if total and part.stat().st_size < total:
         raise OSError(
             f"the connection broke off after {part.stat().st_size:,} of {total:,} bytes; start again to go on"

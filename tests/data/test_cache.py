@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import pytest
 
-from hubel.data.download import Remote, cache_home, fetch
+from hubel.data import cache
+from hubel.data.cache import Remote, fetch
 from hubel.errors import DataError
 
 CONTENTS = os.urandom(300_000)
@@ -64,10 +65,24 @@ def remote(base: str, md5: str = hashlib.md5(CONTENTS).hexdigest(), name: str = 
 
 def test_a_file_is_fetched_once(base: str) -> None:
     path = fetch(remote(base), "small")
-    assert path == cache_home() / "sets" / "small" / "set.bin"
+    assert path == cache.home() / "sets" / "small" / "set.bin"
     assert path.read_bytes() == CONTENTS
     assert fetch(remote(base), "small") == path
     assert Handler.asked == [""]
+
+
+def test_nothing_draws_a_bar_but_who_wants_to_hears_of_every_block(
+    base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[int, int]] = []
+    with cache.watched(lambda done, total: heard.append((done, total))):
+        fetch(remote(base), "small")
+    assert heard[-1] == (len(CONTENTS), len(CONTENTS))
+    assert [done for done, _ in heard] == sorted(done for done, _ in heard)
+    before = len(heard)
+    fetch(remote(base, name="other.bin"), "small")
+    assert len(heard) == before, "outside nobody is told"
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -75,7 +90,7 @@ def test_a_broken_download_goes_on_where_it_broke_off(base: str, ranges: bool) -
     Handler.break_after, Handler.ranges = 100_000, ranges
     with pytest.raises(DataError, match="cannot download"):
         fetch(remote(base), "small")
-    part = cache_home() / "sets" / "small" / "set.bin.part"
+    part = cache.home() / "sets" / "small" / "set.bin.part"
     assert part.stat().st_size == 100_000
     assert not part.with_suffix("").exists()
     Handler.break_after = 0
@@ -85,7 +100,7 @@ def test_a_broken_download_goes_on_where_it_broke_off(base: str, ranges: bool) -
 
 
 def test_a_part_that_was_complete_already_is_used(base: str) -> None:
-    folder = cache_home() / "sets" / "small"
+    folder = cache.home() / "sets" / "small"
     folder.mkdir(parents=True)
     (folder / "set.bin.part").write_bytes(CONTENTS)
     assert fetch(remote(base), "small").read_bytes() == CONTENTS
@@ -95,7 +110,7 @@ def test_a_wrong_checksum_keeps_nothing(base: str) -> None:
     with pytest.raises(DataError, match="wrong checksum") as error:
         fetch(remote(base, md5="0" * 32), "small")
     assert "HUBEL_DATA" in error.value.hint
-    assert [p.name for p in (cache_home() / "sets" / "small").iterdir()] == []
+    assert [p.name for p in (cache.home() / "sets" / "small").iterdir()] == []
 
 
 def test_what_the_server_does_not_have_is_said(base: str) -> None:
@@ -117,4 +132,4 @@ def test_offline_means_offline(base: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_cache_is_where_the_platform_keeps_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("HUBEL_HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_home() == tmp_path / "hubel"
+    assert cache.home() == tmp_path / "hubel"
