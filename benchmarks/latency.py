@@ -21,8 +21,8 @@ import torch
 from hubel.checkpoint import Classifier, ModelSpec
 from hubel.checkpoint.classifier import Provenance
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.ready import ready
 from hubel.runtime import environment, seeded, threads
-from hubel.serving.ready import ready
 from hubel.verbs.predict import answers
 
 BLOCK = 4

@@ -1,4 +1,4 @@
-"""Write src/hubel/verbs/parts.json, the list of all parts, from the registries, or with --check compare the two."""
+"""Write src/hubel/lessons/parts.json, the list of all parts, from the registries, or with --check compare the two."""
 
 from __future__ import annotations
 

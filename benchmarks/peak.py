@@ -29,13 +29,13 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from hubel import runtime
+from hubel.assembly.prepare import Prepared, prepare
+from hubel.assembly.trials import paced
+from hubel.recipes.schema import compose
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
-from hubel.training.recipe import compose
-from hubel.verbs.pace import paced
-from hubel.verbs.prepare import Prepared, prepare
 from hubel.verbs.train import assemble, build
-from hubel.verbs.watching import SILENT
+from hubel.watching import SILENT
 
 SIDES = (1024, 2048, 4096)
 

@@ -31,10 +31,10 @@ from peak import default_run, seconds_a_step
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from hubel import runtime
+from hubel.assembly.prepare import Prepared
 from hubel.figures.bars import bars
 from hubel.training.loop import Training
 from hubel.types import Batch
-from hubel.verbs.prepare import Prepared
 from hubel.verbs.train import assemble, build
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -27,7 +27,7 @@ from typing import Any
 from hubel import runtime
 from hubel.training.events import EpochDone, Event
 from hubel.verbs import train as training_verb
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 
 HOME = Path(__file__).resolve().parents[1]
 

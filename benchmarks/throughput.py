@@ -25,10 +25,10 @@ from hubel.data.batches import batches
 from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
 from hubel.models import create_model
+from hubel.recipes.schema import compose
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.training.optimisers import build_optimiser
-from hubel.training.recipe import compose
 
 
 def ours(name: str, decoded: Decoded, scale: Preprocessing, steps: int, batch: int) -> Iterator[None]:

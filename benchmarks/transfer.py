@@ -45,7 +45,7 @@ import hubel
 from hubel import runtime
 from hubel.training.events import Finished
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 
 OLD = ("automobile", "bird", "deer", "frog", "truck")
 NEW = ("airplane", "cat", "dog", "horse", "ship")

@@ -35,8 +35,8 @@ def memory() -> dict[str, int]:
 
 def child(run: str, folder: str, stage: str, k: int, limit: int | None, out: str) -> None:
     """One run of the verb; prints its figures as JSON."""
+    from hubel.runs.subjects import samples_of
     from hubel.verbs import units as verb
-    from hubel.verbs.looking import samples_of
 
     samples = samples_of(run, folder, limit=limit)
     count, start = len(samples.rows), memory()["RssAnon"]

@@ -34,8 +34,16 @@ ELSEWHERE = (
     ("S70, S71, S72", "AnoGAN, foreign patches, the out-of-distribution challenge", "coming: the anomaly room"),
     ("S73", "RNN as anomaly predictor", "coming: the anomaly room; its nets are `rnn_rows`, `lstm_rows`, `gru_rows`"),
     ("S77", "Hypernetworks, neural processes, Kanerva machine", "background: named as reading, not as classifiers"),
-    ("S79", "SVM, trees and other classical learners", "built: `hubel.models.baselines`, over pixels, HOG or features"),
-    ("S80", "SIFT, HOG, hand-made pipelines", "built: HOG in `hubel.models.baselines`; SIFT is background"),
+    (
+        "S79",
+        "SVM, trees and other classical learners",
+        "built: `models/architectures/baselines`, over pixels, HOG or features",
+    ),
+    (
+        "S80",
+        "SIFT, HOG, hand-made pipelines",
+        "built: HOG in `models/architectures/baselines`; SIFT is background",
+    ),
     ("S81", "Hierarchies of edges, textures, parts", "background: a way to see nets; `hubel explain` shows it"),
     ("S82, S109", "ChatGPT, DALL-E 2, trends and hype charts", "background: not image classification"),
     (

@@ -49,9 +49,9 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from hubel.models import CARDS, create_model, list_models
-from hubel.models.neocognitron import Neocognitron
-from hubel.models.neuron import Perceptron
-from hubel.models.siren import grid
+from hubel.models.architectures.neocognitron import Neocognitron
+from hubel.models.architectures.neuron import Perceptron
+from hubel.models.architectures.siren import grid
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROWS = Path(__file__).parents[1] / "build" / "zoo_smoke.jsonl"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import hubel.runtime.threads as threads_module
 from hubel import runtime
 
 
@@ -21,7 +22,7 @@ def test_cores_are_those_this_process_may_use() -> None:
 
 
 def test_two_cores_leave_nothing_to_choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "cores", lambda: (1, 2))
+    monkeypatch.setattr(threads_module, "cores", lambda: (1, 2))
     assert runtime.fastest_threads(tmp_path / "threads.json") is None
     assert not (tmp_path / "threads.json").exists()
 
@@ -33,8 +34,8 @@ def test_the_fastest_number_is_measured_once_and_remembered(tmp_path: Path, monk
         asked.append(list(candidates))
         return {8: 2.0, 4: 1.0}
 
-    monkeypatch.setattr(runtime, "cores", lambda: (4, 8))
-    monkeypatch.setattr(runtime, "step_seconds", seconds)
+    monkeypatch.setattr(threads_module, "cores", lambda: (4, 8))
+    monkeypatch.setattr(threads_module, "step_seconds", seconds)
     cache = tmp_path / "deep" / "threads.json"
     assert runtime.fastest_threads(cache) == 4
     assert runtime.fastest_threads(cache) == 4
@@ -48,8 +49,8 @@ def test_the_fastest_number_is_measured_once_and_remembered(tmp_path: Path, monk
 
 
 def test_between_equals_more_threads_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "cores", lambda: (4, 8))
-    monkeypatch.setattr(runtime, "step_seconds", lambda candidates: {8: 1.02, 4: 1.0})
+    monkeypatch.setattr(threads_module, "cores", lambda: (4, 8))
+    monkeypatch.setattr(threads_module, "step_seconds", lambda candidates: {8: 1.02, 4: 1.0})
     assert runtime.fastest_threads() == 8
 
 
@@ -66,6 +67,7 @@ def test_the_measurement_leaves_threads_and_random_numbers_as_they_were() -> Non
 
 PAGES = """
 import resource, sys, torch
+import hubel.runtime.threads as threads_module
 from hubel import runtime
 if sys.argv[1] == "keep" and not runtime.keep_memory():
     print(-1)

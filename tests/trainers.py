@@ -14,7 +14,7 @@ from hubel.checkpoint import load_state
 from hubel.checkpoint.tensors import as_bytes
 from hubel.store import RunStore
 from hubel.training.events import EpochDone, Event, StepDone
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 
 SETTINGS: dict[str, Any] = {
     "model": "layers",

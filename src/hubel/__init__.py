@@ -19,10 +19,10 @@ _DOORS = {
     "create_model": "hubel.models",
     "list_models": "hubel.models",
     "train": "hubel.verbs.train",
-    "Run": "hubel.verbs.runs",
-    "runs": "hubel.verbs.runs",
+    "Run": "hubel.verbs.run",
+    "runs": "hubel.runs.ledger",
     "summary": "hubel.verbs.summary",
-    "load": "hubel.verbs.predict",
+    "load": "hubel.runs.nets",
     "evaluate": "hubel.verbs.evaluate",
     "predict": "hubel.verbs.predict",
     "explain": "hubel.verbs.explain",  # also the name of a room, which is therefore callable and does the same
@@ -31,11 +31,13 @@ _DOORS = {
 
 if TYPE_CHECKING:
     from hubel.models import create_model, list_models
+    from hubel.runs.ledger import runs
+    from hubel.runs.nets import load
     from hubel.verbs.data import scan
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
-    from hubel.verbs.predict import load, predict
-    from hubel.verbs.runs import Run, runs
+    from hubel.verbs.predict import predict
+    from hubel.verbs.run import Run
     from hubel.verbs.summary import summary
     from hubel.verbs.train import train
 

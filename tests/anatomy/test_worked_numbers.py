@@ -20,8 +20,8 @@ from torch import nn
 from hubel.anatomy.abstract import skeleton
 from hubel.anatomy.graph import record
 from hubel.anatomy.receptive import fields
-from hubel.anatomy.shapes import same_padding, transposed_size, window_size
 from hubel.anatomy.summary import Summary, summarise
+from hubel.lessons.shapes import same_padding, transposed_size, window_size
 from hubel.models import create_model
 
 

@@ -42,9 +42,9 @@ from torch.overrides import TorchFunctionMode
 from hubel.errors import UsageError
 from hubel.explain import EXPLAINERS, Attribution, attribute
 from hubel.explain.gradients import digest
-from hubel.explain.layers import as_maps, spatial_layers
 from hubel.explain.rise import draw
 from hubel.models import CARDS, Card, create_model
+from hubel.nn.maps import as_maps, spatial_layers
 from hubel.runtime import environment, generator, seeded
 
 CLOSE = 1e-5

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from explain.nets import Trained, naive_occlusion
 from hubel.errors import UsageError
 from hubel.explain import attribute
-from hubel.explain.fast import Fast
+from hubel.explain.fast.forward import Fast
+from hubel.explain.fast.winograd import Winograd
 from hubel.explain.occlusion import coarse_to_fine, grid
-from hubel.explain.winograd import Winograd
 from hubel.models import create_model
 from hubel.runtime import seeded
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.models import CARDS, create_model
-from hubel.models.fractalnet import join
-from hubel.models.lenet import DIGITS, TABLE_I, EuclideanRbf
-from hubel.models.resnet import BasicBlock
-from hubel.models.resnet_cifar import PaddedShortcut
-from hubel.models.shake_shake import shake
+from hubel.models.architectures.fractalnet import join
+from hubel.models.architectures.lenet import DIGITS, TABLE_I, EuclideanRbf
+from hubel.models.architectures.resnet import BasicBlock
+from hubel.models.architectures.resnet_cifar import PaddedShortcut
+from hubel.models.architectures.shake_shake import shake
 from hubel.nn.layers import BlurPool2d
 
 

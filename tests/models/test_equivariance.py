@@ -7,8 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from hubel.models import create_model
-from hubel.models.group_equivariant import GroupConv, Lift, left_division, transform
-from hubel.models.harmonic import HarmonicConv
+from hubel.models.architectures.group_equivariant import GroupConv, Lift, left_division, transform
+from hubel.models.architectures.harmonic import HarmonicConv
 
 
 def picture(side: int = 28) -> torch.Tensor:

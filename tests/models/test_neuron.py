@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from hubel.errors import DataError
 from hubel.models import create_model
-from hubel.models.neuron import HandWired, Perceptron, connections, threshold_neuron
+from hubel.models.architectures.neuron import HandWired, Perceptron, connections, threshold_neuron
 
 
 def test_threshold_units_make_every_gate_but_exclusive_or() -> None:

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from hubel.errors import UsageError
 from hubel.models import create_model
-from hubel.models.siamese import pairs, triplets
+from hubel.models.architectures.siamese import pairs, triplets
 
 
 def test_triplets_are_those_of_brute_force() -> None:

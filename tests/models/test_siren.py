@@ -8,7 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from hubel.models import create_model
-from hubel.models.siren import grid
+from hubel.models.architectures.siren import grid
 
 
 def test_initial_layers_have_the_distributions_of_the_paper() -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from hubel.deploy.ready import PACKED, arranged
 from hubel.models import CARDS, create_model
 from hubel.nn.fuse import PackedConv2d, Pair, fused, hooked, packed, pairs
-from hubel.serving.ready import PACKED, arranged
 
 NO_PLAIN_PAIR = ("p4_cnn",)
 """Nets with batch norm after something that is no plain convolution: here, turned copies of one filter bank."""

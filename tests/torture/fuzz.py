@@ -24,7 +24,7 @@ if __name__ == "__main__":
         import hubel.checkpoint.tensors
         import hubel.data.images
         import hubel.models.layerlist
-        import hubel.training.recipe  # noqa: F401
+        import hubel.recipes.schema  # noqa: F401
 
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
 from hubel.data.images import BadPicture, decode
@@ -32,8 +32,8 @@ from hubel.data.jpeg import layout
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import HubelError
 from hubel.models.layerlist import parse
+from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore, opened, parse_json, unseal
-from hubel.training.recipe import compose, read_file
 
 FOLDER = Path(tempfile.mkdtemp())
 LIMITS = Preprocessing(height=8, width=8, channels=3)

@@ -21,12 +21,13 @@ from PIL import Image
 
 from confined import at_most, lines_of, told
 from hubel.errors import HubelError
+from hubel.recipes.schema import compose, read_file
+from hubel.runs.ledger import compare, runs
 from hubel.store import seal
-from hubel.training.recipe import compose, read_file
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.predict import predict
-from hubel.verbs.runs import Run, compare, runs
+from hubel.verbs.run import Run
 from hubel.verbs.train import train
 from mutation import file_changed
 from trainers import Brief, Enough

@@ -29,7 +29,7 @@ from confined import at_most, lines_of, told
 from hubel.checkpoint import foreign, foreign_child
 from hubel.errors import HubelError
 from hubel.models import create_model
-from hubel.training.recipe import compose, read_file, to_yaml
+from hubel.recipes.schema import compose, read_file, to_yaml
 from hubel.verbs.train import train
 from hubel.verbs.weights import import_weights
 from mutation import bytes_changed, file_changed

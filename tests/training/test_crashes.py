@@ -24,7 +24,7 @@ from hubel.cli import main
 from hubel.errors import RunLocked
 from hubel.store import RunStore
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 from trainers import SETTINGS, fingerprint, flags, quietly, steps_logged
 
 

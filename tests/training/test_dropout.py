@@ -11,11 +11,11 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.models import create_model
+from hubel.recipes.schema import compose
 from hubel.training.dropout import DropoutWindow, dropout_rates
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.training.optimisers import build_optimiser
-from hubel.training.recipe import compose
 from hubel.types import Batch
 
 IMAGES = torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(1))

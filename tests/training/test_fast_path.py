@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.assembly.prepare import prepare
 from hubel.data.augment import build_augment
 from hubel.data.batches import epoch_order
+from hubel.recipes.schema import compose
 from hubel.training.events import EpochDone, StepDone
 from hubel.training.loop import fit
-from hubel.training.recipe import compose
 from hubel.training.schedules import build_schedule
-from hubel.verbs.prepare import prepare
 from hubel.verbs.train import assemble, build
 
 SETTINGS: dict[str, Any] = {

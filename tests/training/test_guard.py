@@ -15,11 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hubel import runtime
 from hubel.models import create_model
+from hubel.recipes.schema import compose
 from hubel.training.events import MicroBatchHalved, StepDone
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import DROPOUT, NonFinite, Training, fit, gradient, statistics
 from hubel.training.optimisers import build_optimiser
-from hubel.training.recipe import compose
 from hubel.types import Batch
 
 IMAGES = torch.randn(48, 1, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -9,11 +9,11 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
+from hubel.recipes.schema import compose
 from hubel.training.features import Features
 from hubel.training.heads import PATIENCE, PENALTIES, Scaling, fit_head
 from hubel.training.loop import Training
 from hubel.training.optimisers import build_optimiser
-from hubel.training.recipe import compose
 
 DIGITS = load_digits()
 X = torch.from_numpy(DIGITS.data.astype("float32"))

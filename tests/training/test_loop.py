@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.models import create_model
+from hubel.recipes.schema import compose
 from hubel.training.events import EpochDone, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
-from hubel.training.recipe import compose
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
 

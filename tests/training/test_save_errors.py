@@ -17,7 +17,7 @@ from disks import Counting
 from hubel.cli import main
 from hubel.store import FileOps, RunStore, SaveFailed
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 from trainers import SETTINGS, fingerprint, flags
 
 OFTEN = SETTINGS | {"save_every": 0.001}

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from hubel.errors import UsageError
-from hubel.training.recipe import compose, read_file
+from hubel.recipes.schema import compose, read_file
 from hubel.verbs.probe import probe
 from hubel.verbs.train import train
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 
 SMALL = {"model": "mnist_cnn", "device": "cpu", "limit": 400}
 

@@ -17,8 +17,8 @@ import yaml
 
 import hubel
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
-from hubel.training.recipe import compose, read_file
 
 SMALL: dict[str, Any] = {"epochs": 2, "limit": 300, "model_options": {"width": 0.1}, "threads": 1, "device": "cpu"}
 
@@ -186,7 +186,7 @@ def test_a_classifier_loads_with_its_classes_and_preprocessing(digits_run: Path)
 
 
 def test_two_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
-    from hubel.verbs.runs import compare
+    from hubel.runs.ledger import compare
 
     first = hubel.train("digits", out=str(tmp_path), lr=0.01, **SMALL)
     second = hubel.train("digits", out=str(tmp_path), lr=0.02, **SMALL)

@@ -12,7 +12,7 @@ import torch
 
 import hubel
 from hubel.errors import HubelError, UsageError
-from hubel.training.recipe import compose, read_file
+from hubel.recipes.schema import compose, read_file
 
 TINY: dict[str, Any] = {
     "model": "mlp", "optimizer": "adam", "epochs": 1, "limit": 200, "batch_size": 64, "threads": 1, "device": "cpu",

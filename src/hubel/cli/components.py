@@ -12,7 +12,7 @@ import typer
 
 from hubel.cli.console import note, out
 from hubel.errors import UsageError
-from hubel.verbs.parts import KINDS, Part, choose, find, listed
+from hubel.lessons.parts import KINDS, Part, choose, find, listed
 
 
 def command(

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hubel.cli.console import err
 from hubel.training.events import EpochDone, Event, Finished, StepDone
-from hubel.verbs.watching import Watcher
+from hubel.watching import Watcher
 
 REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""

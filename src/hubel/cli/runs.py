@@ -24,7 +24,7 @@ def command(
     hubel runs runs/photos-1 runs/photos-2
     """
     from hubel.cli.console import note, say
-    from hubel.verbs.runs import compare, runs
+    from hubel.runs.ledger import compare, runs
 
     if names:
         comparison = compare(names)

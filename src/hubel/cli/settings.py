@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import typer
 
 from hubel.errors import UsageError
-from hubel.training.recipe import SECTIONS, choices, flatten, parse_assignments
+from hubel.recipes.schema import SECTIONS, choices, flatten, parse_assignments
 
 SHORT = {"batch_size": "-b", "workers": "-j", "epochs": "-e", "model": "-m"}
 SPELLINGS = {
@@ -119,7 +119,7 @@ def _parts(annotation: Any) -> set[Any]:
 
 def _pairs(name: str, words: list[str]) -> dict[str, Any]:
     """Options such as "width=0.5" as a mapping."""
-    from hubel.training.recipe import parse_value
+    from hubel.recipes.schema import parse_value
 
     found = {}
     for word in words:

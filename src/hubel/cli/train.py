@@ -48,7 +48,7 @@ def command(
 
     from hubel.cli.console import say
     from hubel.cli.progress import Showing
-    from hubel.training.loop import rank
+    from hubel.runtime import rank
     from hubel.verbs.train import train
 
     watch = Showing(quiet=quiet)

@@ -16,7 +16,7 @@ from torch import nn
 
 from hubel.errors import UsageError, unknown
 from hubel.explain.attribution import Raw
-from hubel.explain.layers import attends
+from hubel.nn.maps import attends
 from hubel.nn.modes import evaluating
 
 

@@ -22,10 +22,10 @@ from torch.nn import functional as F
 
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
-from hubel.explain.fast import Fast
-from hubel.explain.layers import as_maps, attends, cut, pick_layer
-from hubel.explain.scores import pick
+from hubel.explain.fast.forward import Fast
+from hubel.nn.maps import as_maps, attends, cut, pick_layer
 from hubel.nn.modes import evaluating, frozen
+from hubel.nn.scores import pick
 from hubel.runtime import memory_is_kept
 
 Weigh = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

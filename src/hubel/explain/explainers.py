@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from hubel.errors import UsageError, near
 from hubel.explain import attention, cams, gradients, occlusion, rise
 from hubel.explain.attribution import Attribution, Raw
-from hubel.explain.scores import Target, checked_images, chosen, logits_of, pick
+from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick
 from hubel.registry import Registry
 
 

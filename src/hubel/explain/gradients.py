@@ -12,7 +12,6 @@ Letters: B batch, C channels, H W height and width, K classes, n steps or sample
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,8 +25,8 @@ from torch.overrides import TorchFunctionMode
 
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
-from hubel.explain.scores import logits_of, pick
 from hubel.nn.modes import evaluating, frozen
+from hubel.nn.scores import digest, logits_of, pick
 from hubel.runtime import generator
 
 
@@ -266,9 +265,3 @@ def _out_of_place(model: nn.Module) -> Iterator[None]:
     finally:
         for module in changed:
             module.inplace = True
-
-
-def digest(image: torch.Tensor) -> int:
-    """A number that stands for the image's content, whatever its precision."""
-    blob = image.detach().float().cpu().contiguous().numpy().tobytes()
-    return int.from_bytes(hashlib.sha256(blob).digest()[:8], "big")

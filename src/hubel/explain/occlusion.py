@@ -4,7 +4,7 @@ M. Zeiler, R. Fergus, Visualizing and Understanding Convolutional Networks, ECCV
 
 The map is the naive loop's: patches at multiples of the stride (the last one cut off at the border), and each pixel
 gets the mean drop of the patches that cover it. It is exact up to rounding (1e-4 of the map's range, tested), but a
-patch costs only what it can reach (see `hubel.explain.fast`). `coarse_to_fine` gives the same map approximately, and
+patch costs only what it can reach (see `explain/fast`). `coarse_to_fine` gives the same map approximately, and
 better the longer it runs: it measures some patches, and knows of all others what the first layers make of them, and
 which way the score goes from there.
 
@@ -24,8 +24,8 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
-from hubel.explain.fast import Around, Fast
-from hubel.explain.windows import Ground
+from hubel.explain.fast.forward import Around, Fast
+from hubel.explain.fast.windows import Ground
 from hubel.runtime import has_quick_bf16
 
 LARGE = 64

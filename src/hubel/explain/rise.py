@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from hubel.errors import UsageError
 from hubel.explain.attribution import Raw
-from hubel.explain.fast import Fast
-from hubel.explain.gradients import digest
+from hubel.explain.fast.forward import Fast
+from hubel.nn.scores import digest
 from hubel.runtime import generator
 
 

@@ -32,9 +32,8 @@ from torch.nn import functional as F
 
 from hubel.errors import UsageError
 from hubel.explain.explainers import attribute
-from hubel.explain.fast import Fast
-from hubel.explain.gradients import digest
-from hubel.explain.scores import checked_images, chosen, logits_of
+from hubel.explain.fast.forward import Fast
+from hubel.nn.scores import checked_images, chosen, digest, logits_of
 from hubel.runtime import generator, seeded
 
 Box = tuple[int, int, int, int]

@@ -51,7 +51,7 @@ def card(name: str) -> Card:
         net = name.removeprefix(TIMM)
         return Card(
             name=name,
-            builder_at=f"foreign_zoo:timm/{net}",
+            builder_at=f".foreign:timm/{net}",
             title=f"{net} (timm)",
             year=2019,
             reference="R. Wightman, PyTorch Image Models, 2019",

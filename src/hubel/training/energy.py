@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-GRID_INTENSITY = 473.0
-"""Grams of CO2 for a kilowatt-hour: the world's electricity in 2024 (Ember, Global Electricity Review 2025)."""
+from hubel.recipes.schema import GRID_INTENSITY
+
 POWERCAP = Path("/sys/class/powercap")
 SAMPLING = 5.0
 """Seconds between readings; counters of joules wrap around after some minutes at the earliest."""

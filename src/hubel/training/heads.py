@@ -38,9 +38,6 @@ USUAL = 0.01
 """λ where nothing is held out to choose it by."""
 PATIENCE = 3
 """Penalties without a better validation loss after which the walk ends."""
-HIDDEN = 13
-"""The word that tells the random numbers of a hidden head from others."""
-
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -229,7 +226,7 @@ def fit_hidden(
     Twenty epochs, or as many as make so many `updates`. Weights and order are functions of the seed and of the number
     of the trial.
     """
-    words = (run.recipe.train.seed, HIDDEN, run.epoch)
+    words = (run.recipe.train.seed, runtime.Stream.HIDDEN, run.epoch)
     with runtime.seeded(*words):
         net = MLPHead(head.hidden.in_features, head.hidden.out_features, head.output.out_features)
     if head.output.bias is None:

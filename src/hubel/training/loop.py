@@ -21,14 +21,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hubel import runtime
 from hubel.errors import HubelError
+from hubel.recipes.schema import Recipe
+from hubel.runtime import Stream, out_of_memory, rank, slowest, world
 from hubel.training import guard
 from hubel.training.dropout import DropoutWindow
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
-from hubel.training.recipe import Recipe
 from hubel.types import Batch
-
-DROPOUT = 4
-"""The word that tells the drop-out's random numbers from those of order, weights and augmentation."""
 
 
 class NonFinite(HubelError):
@@ -218,7 +216,7 @@ def fit(run: Training) -> Iterator[Event]:
         if run.freeze is not None:
             run.freeze(run.model, run.epoch)
         for index, batch in enumerate(run.batches(run.epoch, first), start=first + 1):
-            runtime.seed_step(run.device, train.seed, DROPOUT, run.step, rank())
+            runtime.seed_step(run.device, train.seed, Stream.DROPOUT, run.step, rank())
             lr = set_rate(run)
             if run.window is not None:
                 run.window.at(run.step)
@@ -285,7 +283,7 @@ def gradient(run: Training, batch: Batch, before: list[torch.Tensor]) -> Generat
                 raise
         run.optimiser.zero_grad(set_to_none=True)
         put_back(run, before)
-        runtime.seed_step(run.device, run.recipe.train.seed, DROPOUT, run.step, rank())
+        runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
         run.micro_batch = (min(size, len(batch)) + 1) // 2
         yield MicroBatchHalved(run.epoch, run.step, run.micro_batch)
 
@@ -430,33 +428,9 @@ def finished(run: Training) -> str:
 def forward_precision(name: str, device: torch.device) -> torch.dtype:
     """The arithmetic of the forward pass: "auto" is bf16 on a GPU that has it, else fp32.
 
-    On a CPU, what "auto" means for a long run is measured before it begins (`hubel.verbs.pace`).
+    On a CPU, what "auto" means for a long run is measured before it begins (`hubel.assembly.trials`).
     """
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Did the device or the machine run out of memory? (The CPU's allocator raises a plain RuntimeError.)"""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
-
-
-def slowest(seconds: float, device: torch.device) -> float:
-    """The longest time of all processes, so that all of them draw the same conclusion."""
-    if not dist.is_initialized():
-        return seconds
-    longest = torch.tensor(seconds, device=device)
-    dist.all_reduce(longest, op=dist.ReduceOp.MAX)
-    return float(longest)
-
-
-def rank() -> int:
-    """This process among those that train together; 0 when it is alone."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def world() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_initialized() else 1

@@ -28,12 +28,11 @@ import torch
 
 from hubel import runtime
 from hubel.errors import UsageError
+from hubel.runtime import Stream, out_of_memory
 from hubel.training.events import MicroBatchHalved
-from hubel.training.loop import DROPOUT, Training, gradient, out_of_memory, statistics
+from hubel.training.loop import Training, gradient, statistics
 from hubel.types import Batch
 
-PROBE = 9
-"""The word that tells the probes' random numbers from all others of a run."""
 DECADES_BELOW, DECADES_ABOVE = 3, 2
 """The sweep goes from a thousandth of the usual rate to a hundred times it."""
 RUNAWAY = 3.0
@@ -128,7 +127,7 @@ def rate_range(
     seen: list[float] = []
     losses: list[float] = []
     reason = "the whole range was swept"
-    with runtime.seeded(run.recipe.train.seed, PROBE):
+    with runtime.seeded(run.recipe.train.seed, Stream.PROBE):
         trial = twin(run)
         feed = _endless(trial)
         length = steps
@@ -239,7 +238,7 @@ def batch_sizes(
     reason = f"{largest:,} is the largest that was allowed"
     size = first
     before = runtime.held_memory(run.device)
-    with runtime.seeded(run.recipe.train.seed, PROBE):
+    with runtime.seeded(run.recipe.train.seed, Stream.PROBE):
         while size <= largest:
             free, needed = _free(run.device, before), _expected(points, size)
             if free is not None and needed > HEADROOM * free:
@@ -291,7 +290,7 @@ def _step(trial: Training, batch: Batch, rate: float | None = None, *, whole: bo
     usual = trial.recipe.optimizer.lr
     for group in trial.optimiser.param_groups:  # groups may have rates of their own, in proportion to the recipe's
         group["lr"] = group["base_lr"] if rate is None or usual is None else group["base_lr"] * rate / usual
-    runtime.seed_step(trial.device, trial.recipe.train.seed, DROPOUT, trial.step)
+    runtime.seed_step(trial.device, trial.recipe.train.seed, Stream.DROPOUT, trial.step)
     steps = gradient(trial, batch, statistics(trial))
     while True:
         try:

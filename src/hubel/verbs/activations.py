@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from hubel.checkpoint import Classifier
-from hubel.explain import units
-from hubel.explain.units import Activations
+from hubel.features import units
+from hubel.features.units import Activations
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.verbs.looking import look, stage_name
+from hubel.runs.nets import stage_name
+from hubel.runs.subjects import look
 
 
 def activations(

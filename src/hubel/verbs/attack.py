@@ -11,12 +11,12 @@ import torch
 
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
-from hubel.explain import attacks
-from hubel.explain.attacks import Attack
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.verbs.looking import Look, look, samples_of
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.robustness import attacks
+from hubel.robustness.attacks import Attack
+from hubel.runs.subjects import Look, look, samples_of
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,15 @@ def attack(
 ) -> Attacked:
     """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1."""
     seen = look(run, picture, device=device)
-    done = attacks.attack(seen.model, seen.image, method=method, eps=eps, pixels=seen.bounds, steps=steps, seed=seed)
+    done = attacks.attack(
+        seen.model,
+        seen.image,
+        method=method,
+        eps=eps,
+        pixels=attacks.Pixels.of(seen.preprocessing),
+        steps=steps,
+        seed=seed,
+    )
     before, after = (seen.ranking(part[0], 1)[0] for part in (done.before, done.after))
     return Attacked(done=done, look=seen, before=before, after=after)
 

@@ -13,14 +13,14 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.deploy import latency as bench_room
+from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.errors import UsageError
 from hubel.figures import timing
 from hubel.figures.theme import Figure
 from hubel.models import CARDS, card, create_model
-from hubel.serving import latency as bench_room
-from hubel.serving.latency import FORMS, Form, Latency, Timing
-from hubel.verbs.predict import load
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.nets import load
+from hubel.watching import SILENT, Watcher
 
 __all__ = ["FORMS", "Form", "Latency", "Timing", "as_json", "bench", "drawn", "sizes_up_to"]
 

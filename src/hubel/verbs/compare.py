@@ -9,8 +9,8 @@ from hubel.errors import ArtefactError
 from hubel.evaluation.comparison import Comparison, Graded
 from hubel.evaluation.comparison import compare as graded
 from hubel.report.comparison import render_comparison
+from hubel.runs.ledger import RunRecord, compare, find
 from hubel.store import RunStore
-from hubel.verbs.runs import Run, compare, find
 
 
 def weigh(names: Sequence[str | Path]) -> Comparison:
@@ -34,7 +34,7 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
 def page(names: Sequence[str | Path]) -> str:
     """All that can be said about the runs side by side, as one self-contained page."""
     result = weigh(names)
-    histories = {title: Run(find(name)).history for title, name in zip(result.names, names, strict=True)}
+    histories = {title: RunRecord(find(name)).history for title, name in zip(result.names, names, strict=True)}
     facts = compare(list(map(str, names)))
     return render_comparison(result, histories=histories, settings=facts.lines)
 

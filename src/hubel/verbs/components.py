@@ -1,6 +1,6 @@
 """What parts there are: layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations.
 
-Read from the registries themselves, with those that a user has added; `hubel.verbs.parts` has the list without them.
+Read from the registries themselves, with those that a user has added; `hubel.lessons.parts` has the list without them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hubel.errors import UsageError, unknown
 from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.panels import Line, panels
 from hubel.figures.theme import Figure
+from hubel.lessons.parts import Part, choose, find
 from hubel.nn.activations import ACTIVATIONS
 from hubel.nn.blocks import BLOCKS
 from hubel.nn.init import INITIALISERS, initialise
@@ -29,7 +30,6 @@ from hubel.registry import Component, Registry
 from hubel.runtime import seeded
 from hubel.training.optimisers import OPTIMISERS, Optimiser, build_optimiser
 from hubel.training.schedules import SCHEDULES
-from hubel.verbs.parts import Part, choose, find
 from hubel.verbs.plot import activations, losses, schedules
 
 __all__ = ["PICTURES", "Part", "component", "components", "picture"]

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
-from hubel.explain.examples import Anchor
-from hubel.explain.examples import anchor as keep
+from hubel.explain.anchors import Anchor
+from hubel.explain.anchors import anchor as keep
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
+from hubel.runs.subjects import Look, look, samples_of
 from hubel.verbs.attack import Attacked, attack
-from hubel.verbs.looking import Look, look, samples_of
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 
 def counterfactual(run: str | Path | Classifier, picture: Any, *, steps: int = 50, device: str = "auto") -> Attacked:

@@ -19,7 +19,7 @@ from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import split
 from hubel.data.summary import Summary, describe
 from hubel.errors import UsageError
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 if TYPE_CHECKING:
     from hubel.figures.theme import Figure

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from hubel.anatomy import descent as bench
-from hubel.anatomy.descent import SURFACES, Landscape, Path, Surface
 from hubel.anatomy.effective import EffectiveField, effective_field
-from hubel.anatomy.expression import parse
-from hubel.anatomy.flow import Flow, flow
-from hubel.anatomy.tape import play
 from hubel.errors import DataError, UsageError, unknown
 from hubel.figures import landscape as pictures
 from hubel.figures.theme import Figure
+from hubel.lessons import descent as bench
+from hubel.lessons.descent import SURFACES, Landscape, Path, Surface
+from hubel.lessons.expression import parse
+from hubel.lessons.flow import Flow, flow
+from hubel.lessons.tape import play
+from hubel.runs.subjects import samples
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
-from hubel.verbs.samples import samples
 
 __all__ = ["descend", "drawn_descent", "effective", "gradient_flow", "landscape", "race"]
 

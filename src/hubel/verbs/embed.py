@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.explain import space
-from hubel.explain.space import Embedding
+from hubel.features import space
+from hubel.features.space import Embedding
 from hubel.figures.embedding import embedding
 from hubel.figures.theme import Figure
 from hubel.inference import predict
-from hubel.verbs.looking import samples_of, stage_name
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.nets import stage_name
+from hubel.runs.subjects import samples_of
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)

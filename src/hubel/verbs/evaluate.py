@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly.prepare import Prepared, limited
 from hubel.checkpoint import Classifier, check_classes
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.batches import batches
@@ -19,18 +20,17 @@ from hubel.data.decode import Decoded
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.scan import Scan
 from hubel.data.sources import open_source
-from hubel.data.splits import NAMES, Splits
+from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import VIEWS, predict, with_views
 from hubel.nn.modes import evaluating
 from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
+from hubel.runs.ledger import RunRecord, find
+from hubel.runs.own_data import own_data
 from hubel.store import RunStore
-from hubel.training.recipe import compose, read_file
 from hubel.types import Predictions
-from hubel.verbs.prepare import Prepared, limited, prepare
-from hubel.verbs.runs import Run, find
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 
 def evaluate(
@@ -56,16 +56,15 @@ def evaluate(
         return _on_other_data(classifier, str(data), views, device, watch)
     if split not in NAMES:
         raise unknown("split", split, NAMES)
-    store = RunStore.open(folder)
-    recipe = compose(read_file(folder / "config.yaml"))
-    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-    prepared = prepare(recipe, watch, splits=splits)
-    check_classes(classifier.class_names, prepared.class_names)
-    rows = prepared.splits.ids(split)
+    own = own_data(folder, classifier, watch)
+    rows = own.ids(split)
     if not len(rows):
-        raise DataError(f"the run has no samples in its {split} split", hint="evaluate on a folder: --data PATH")
+        raise DataError(
+            f"the run has no samples in its {split} split",
+            hint=f"measure it on other data: hubel evaluate {folder} DATA",
+        )
     watch.stage(f"measuring on {len(rows):,} {split} samples")
-    return judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views=views)
+    return judge(classifier, own.scan, own.decoded, rows, split, device, views=views)
 
 
 def _on_other_data(
@@ -175,7 +174,7 @@ def report(
     summary: dict[str, Any],
 ) -> TrainingReport:
     """Everything the page shows."""
-    run = Run(store.folder)
+    run = RunRecord(store.folder)
     manifest = prepared.manifest
     environment = store.read_json("env.json")
     history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]

@@ -13,13 +13,13 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.explain.attribution import Attribution
 from hubel.explain.explainers import EXPLAINERS, attribute
-from hubel.explain.scores import logits_of
 from hubel.explain.trust import Chance, Trust, by_chance, trust
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
+from hubel.nn.scores import logits_of
 from hubel.report.explanation import Explanation
-from hubel.verbs.looking import look
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.subjects import look
+from hubel.watching import SILENT, Watcher
 
 DEFAULT = ("grad-cam", "hires-cam", "occlusion-fast", "integrated-gradients", "smoothgrad")
 """Shown where no method is named: the usual map, the one faithful to any head, and three ways to the pixels."""

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.verbs.looking import last_stage, samples_of, stage_name
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.nets import last_stage, stage_name
+from hubel.runs.subjects import samples_of
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubel.checkpoint import Classifier
-from hubel.explain import units
-from hubel.explain.units import Filters
+from hubel.features import units
+from hubel.features.units import Filters
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.verbs.looking import classifier_of
+from hubel.runs.nets import classifier_of
 
 
 def filters(run: str | Path | Classifier, stage: str | int | None = None) -> Filters:

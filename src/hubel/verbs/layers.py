@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +25,7 @@ def code(
     name, options = resolve(layers, {})
     entry = card(name)
     if "layers" not in options:
-        return inspect.getsource(importlib.import_module(f"hubel.models.{entry.builder_at.partition(':')[0]}"))
+        return inspect.getsource(entry.module)
     size = img_size or entry.img_size or 28
     height, width = (size, size) if isinstance(size, int) else size
     in_shape = (in_chans or entry.in_chans, height, width)

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.explain.space import nearest
+from hubel.features.space import nearest
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
 from hubel.inference import features
+from hubel.runs.nets import last_stage, stage_name
+from hubel.runs.subjects import look, samples_of
 from hubel.types import Batch
-from hubel.verbs.looking import last_stage, look, samples_of, stage_name
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hubel.anatomy.approximation import approximate
 from hubel.data.decode import read_images
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError, unknown
 from hubel.figures.gallery import gallery
 from hubel.figures.panels import panels
 from hubel.figures.theme import Figure
+from hubel.lessons.approximation import approximate
 from hubel.nn.activations import ACTIVATIONS
 from hubel.nn.kernels import KERNELS, apply_kernel
 from hubel.nn.losses import LOSSES, build_loss

@@ -16,18 +16,17 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
-from hubel.checkpoint import load as load_checkpoint
 from hubel.data.decode import read_images
 from hubel.data.images import SUFFIXES
 from hubel.data.manifest import Problem
+from hubel.deploy.ready import kept
 from hubel.errors import ArtefactError, DataError
 from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
 from hubel.inference import with_views
-from hubel.serving.ready import kept
+from hubel.runs.nets import load
 from hubel.types import Batch
-from hubel.verbs.runs import find
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
@@ -87,14 +86,6 @@ class Predictions(list[Prediction]):
         return "".join(prediction._repr_html_() for prediction in self)
 
 
-def load(run: str | Path, *, which: str = "best") -> Classifier:
-    """The classifier of a run, or of a weights folder; every file is checked before it is believed.
-
-    Raises ArtefactError for what is missing, damaged or foreign.
-    """
-    return load_checkpoint(find(run), which)
-
-
 def predict(
     run: str | Path | Classifier,
     pictures: Any,
@@ -108,7 +99,7 @@ def predict(
 ) -> Predictions:
     """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W or H W C), or many.
 
-    `fast`: make the net ready first (`hubel.serving.ready`: batch norms folded, filters packed, the number of threads
+    `fast`: make the net ready first (`hubel.deploy.ready`: batch norms folded, filters packed, the number of threads
     measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look.

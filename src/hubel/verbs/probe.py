@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from hubel import runtime
+from hubel.assembly.prepare import prepare
+from hubel.assembly.probing import probe_batch, probe_rate
 from hubel.errors import UsageError
 from hubel.figures import timing
 from hubel.figures.theme import Figure
+from hubel.recipes.schema import compose, read_environment, read_file
 from hubel.training.probes import BatchPoint, BatchProbe, RateProbe
-from hubel.training.recipe import compose, read_environment, read_file
-from hubel.verbs.prepare import prepare
-from hubel.verbs.probing import probe_batch, probe_rate
 from hubel.verbs.train import assemble, build, check_names
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.watching import SILENT, Watcher
 
 __all__ = ["BatchPoint", "BatchProbe", "Probes", "RateProbe", "probe"]
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from hubel.checkpoint import Classifier
 from hubel.errors import DataError
-from hubel.explain import examples
+from hubel.features import prototypes as bench
 from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.theme import Figure
-from hubel.verbs.looking import class_index, samples_of, stage_name
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.nets import class_index, stage_name
+from hubel.runs.subjects import samples_of
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ def prototypes(
         rows = np.flatnonzero(samples.labels == k)[:limit]
         if not len(rows):
             continue
-        chosen = examples.prototypes(features[rows], count=count, criticisms=criticisms)
+        chosen = bench.prototypes(features[rows], count=count, criticisms=criticisms)
         typical, odd = (samples.rows[rows[part]] for part in (chosen.prototypes, chosen.criticisms))
         found.append(
             Typical(

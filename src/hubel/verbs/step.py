@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hubel.anatomy import arithmetic
-from hubel.anatomy.arithmetic import Walk, Working
 from hubel.errors import UsageError, unknown
 from hubel.figures import steps as pictures
 from hubel.figures.theme import Figure
+from hubel.lessons import arithmetic
+from hubel.lessons.arithmetic import Walk, Working
 from hubel.nn.kernels import KERNELS
-from hubel.verbs.samples import samples
+from hubel.runs.subjects import samples
 
 __all__ = ["KINDS", "Walk", "Working", "drawn", "kernel", "matrix", "unit", "vector", "walk", "working"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hubel.anatomy import expression
-from hubel.anatomy.expression import Step
-from hubel.anatomy.tape import Note, Tape, play
 from hubel.figures.graph import Box, graph
 from hubel.figures.theme import Figure
-from hubel.verbs.samples import samples
+from hubel.lessons import expression
+from hubel.lessons.expression import Step
+from hubel.lessons.tape import Note, Tape, play
+from hubel.runs.subjects import samples
 
 __all__ = ["Tape", "drawn", "drawn_net", "formula", "net", "staged"]
 

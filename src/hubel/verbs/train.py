@@ -19,6 +19,11 @@ import torch.distributed as dist
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly import transfer
+from hubel.assembly.prepare import Prepared, prepare
+from hubel.assembly.probing import probed
+from hubel.assembly.together import RankLog, agree, computing, share_statistics
+from hubel.assembly.trials import paced
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
 from hubel.checkpoint.published import load_published
 from hubel.data.augment import build_augment
@@ -29,26 +34,23 @@ from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
 from hubel.models import card, resolve
-from hubel.models.quicknet import QuickNet
+from hubel.models.architectures.quicknet import QuickNet
 from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
+from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file, to_yaml
+from hubel.runs.ledger import find
+from hubel.runtime import average, processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
 from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
-from hubel.training.loop import NonFinite, Training, fit, forward_precision, rank, world
+from hubel.training.loop import NonFinite, Training, fit, forward_precision
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
-from hubel.training.recipe import Recipe, compose, flatten, read_environment, read_file, to_yaml
 from hubel.training.resume import Signals, differences, latest_unfinished
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
-from hubel.verbs import transfer
 from hubel.verbs.evaluate import conclude
-from hubel.verbs.pace import paced
-from hubel.verbs.prepare import Prepared, prepare
-from hubel.verbs.probing import probed
-from hubel.verbs.runs import Run, find
-from hubel.verbs.together import RankLog, agree, computing, of_all, processes, share_statistics
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.verbs.run import Run
+from hubel.watching import SILENT, Watcher
 
 WEIGHTS, AUGMENT = 1, 3
 """Words that tell the random numbers of initial weights and augmentation from those of order and drop-out."""
@@ -387,14 +389,14 @@ def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.devic
     )  # fmt: skip
     if not len(mine):  # fewer samples than processes: this one only listens
         numbers = dict.fromkeys(("loss",) if prepared.manifest.regression else ("loss", "accuracy"), 0.0)
-        return {f"{name}_{key}": value for key, value in of_all(numbers, 0, device).items()}
+        return {f"{name}_{key}": value for key, value in average(numbers, 0, device).items()}
     found = predict(model, reading, forward=in_precision(model, prepared.recipe, device))
     logits, labels = found.logits, found.labels
     if prepared.manifest.regression:
         numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
     else:
         numbers = {"loss": log_loss(logits, labels), "accuracy": top_k(logits, labels, 1)}
-    return {f"{name}_{key}": value for key, value in of_all(numbers, len(mine), device).items()}
+    return {f"{name}_{key}": value for key, value in average(numbers, len(mine), device).items()}
 
 
 def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.explain.units import TopPatches, maximise, top_patches
+from hubel.features.units import TopPatches, maximise, top_patches
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.verbs.looking import samples_of, stage_name
-from hubel.verbs.watching import SILENT, Watcher
+from hubel.runs.nets import stage_name
+from hubel.runs.subjects import samples_of
+from hubel.watching import SILENT, Watcher
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, cast
 
 __all__ = ["CARDS", "Card"]
@@ -18,7 +19,7 @@ class Card:
     name: str
     """The name by which it is built, torchvision's where torchvision has the net."""
     builder_at: str
-    """Where the builder is: "resnet:resnet18" is the function resnet18 in hubel/models/resnet.py."""
+    """Where the builder is: "resnet:resnet18" is the function resnet18 in hubel/models/architectures/resnet.py."""
     title: str
     """What people call it: "ResNet-18"."""
     year: int
@@ -48,8 +49,12 @@ class Card:
     @property
     def builder(self) -> Callable[..., Any]:
         """The function that builds the net; imports its module."""
-        module, _, function = self.builder_at.partition(":")
-        return cast("Callable[..., Any]", getattr(importlib.import_module(f"hubel.models.{module}"), function))
+        return cast("Callable[..., Any]", getattr(self.module, self.builder_at.partition(":")[2]))
+
+    @property
+    def module(self) -> ModuleType:
+        """The page that holds the builder, imported. A leading dot leads out of architectures: ".layers:layers"."""
+        return importlib.import_module("." + self.builder_at.partition(":")[0], "hubel.models.architectures")
 
 
 def _gather() -> dict[str, Card]:

@@ -5,7 +5,7 @@ from hubel.models.cards import Card
 CARDS = (
     Card(
         name="layers",
-        builder_at="layers:layers",
+        builder_at=".layers:layers",
         title="Net from a layer list",
         year=2015,
         reference="F. Chollet, Keras, 2015 (the sequential model)",

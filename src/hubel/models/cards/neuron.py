@@ -19,7 +19,7 @@ CARDS = (
             "Published for the 20x20 photocells of the Mark I; learn(inputs, labels) is the rule of 1957.",
             "One sum per class, the largest wins; with two classes the difference of the two is Rosenblatt's unit.",
             "Starts at zero, as the rule wants. The neuron of McCulloch and Pitts (1943), which has no rule, is "
-            "hubel.models.neuron.threshold_neuron.",
+            "hubel.models.architectures.neuron.threshold_neuron.",
         ),
         rows=("S1", "S2", "S3", "S4", "S19", "S20"),
         tags=("small", "linear", "historic"),

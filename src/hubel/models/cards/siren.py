@@ -16,7 +16,7 @@ CARDS = (
         in_chans=2,
         params=198_915,
         notes=(
-            "Takes points B 2 (hubel.models.siren.grid makes them), gives colours B 3: regression, loss mse.",
+            "Takes points B 2 (`grid` of its module makes them), gives colours B 3: regression, loss mse.",
             "hidden=(256, 256, 256, 256) and omega=30 are those of the paper's picture experiments.",
         ),
         rows=("S76", "C57", "K29"),

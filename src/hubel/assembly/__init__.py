@@ -1,0 +1,1 @@
+"""From a recipe and data to a training that is ready: choices, data, net, trials, transfer, wiring."""

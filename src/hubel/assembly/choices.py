@@ -1,0 +1,241 @@
+"""What a recipe leaves open is chosen here from the data, and each choice says why. No other module guesses.
+
+Most numbers are common values, scaled with the data; those for the digits were compared on validation splits
+(docs/training.md tells how). A test split was never looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hubel.errors import UsageError
+from hubel.nn.losses import LOSSES
+from hubel.recipes.presets import LONGER, preset_settings
+from hubel.recipes.schema import Recipe, flatten
+from hubel.training.optimisers import OPTIMISERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the choices depend on."""
+
+    kind: Literal["images", "points"]
+    task: Literal["classification", "regression"]
+    samples: int
+    """Training samples."""
+    classes: int
+    side: int
+    """The smaller side of what the net sees, in pixels; 0 for points."""
+    channels: int
+    """Channels of what the net sees; features for points."""
+    accelerator: bool
+    """Is there a GPU?"""
+    reused: bool = False
+    """Does the run start from a trained net?"""
+
+
+# A validation split of so many pictures knows an accuracy of 90 % to 0.6 points; of each class at least so many.
+VALIDATION, VALIDATION_PER_CLASS = 2_500, 25
+# Samples a run sees in all (CIFAR-10 decided: eighteen epochs), less of grey pictures, which hold less to learn, and
+# if the net was trained before; and the bounds on epochs around it.
+SEEN, GREY_SEEN, REUSED_SEEN = 860_000, 540_000, 135_000
+TWICE_SEEN = 2_000
+"""Training samples below which a frozen net looks at mirror images too."""
+FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+# Up to this side, in pixels, a trained net looks at every picture six times.
+MANY_VIEWS = 64
+
+
+def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
+    """The recipe with every open setting chosen, and the reason for each choice by setting name.
+
+    >>> from hubel.recipes.schema import compose
+    >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, channels=1,
+    ...                accelerator=False)
+    >>> full, reasons = complete(compose({"data": "digits", "lr": 0.01}), digits)
+    >>> full.model.model, full.train.epochs, full.optimizer.lr
+    ('quicknet', 40, 0.01)
+    >>> reasons["model"]
+    'fast, and accurate from scratch'
+    """
+    chosen: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+
+    def choose(setting: str, present: Any, value: Any, reason: str) -> Any:
+        if present is not None:
+            return present
+        chosen[setting], reasons[setting] = value, reason
+        return value
+
+    if facts.reused:
+        for setting, value, reason in _reused(recipe, facts):
+            choose(setting, flatten(recipe)[setting], value, reason)
+        recipe = recipe.change(**chosen)
+    preset = recipe.train.preset or "fast"
+    given = flatten(recipe)
+    from_preset, why = (
+        ({}, "") if facts.kind == "points" else preset_settings(preset, model=given["model"], side=facts.side)
+    )
+    erase = from_preset.pop("erase", None)
+    for setting, value in from_preset.items():
+        if given[setting] in (None, {}):
+            choose(setting, None, value, why)
+    recipe = recipe.change(**chosen)
+
+    train, n = recipe.train, facts.samples
+    if facts.kind == "images":
+        model = choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
+    else:
+        choose("model", recipe.model.model, "mlp", "the data are points, not pictures")
+    if facts.kind == "points":
+        choose("optimizer", recipe.optimizer.optimizer, "adamw", "works untuned on small nets")
+        choose("lr", recipe.optimizer.lr, 0.01, "usual for adamw on small nets")
+        choose("batch_size", train.batch_size, min(32, n), "few samples")
+        choose("epochs", train.epochs, 100, "each takes a moment")
+    else:
+        batch = choose("batch_size", train.batch_size, *_batch_size(n, facts.side))
+        optimizer = choose("optimizer", recipe.optimizer.optimizer, *_rule(model))
+        size = n if batch == "full" else min(batch, n)
+        seen = GREY_SEEN if facts.channels == 1 else SEEN
+        choose("epochs", train.epochs, *_epochs(n, seen, LONGER.get(preset, 1)))
+        choose("lr", recipe.optimizer.lr, *usual_rate(optimizer, size))
+    rule = chosen.get("optimizer") or recipe.optimizer.optimizer or ""
+    choose("weight_decay", recipe.optimizer.weight_decay, *_decay(rule))
+    choose("schedule", recipe.schedule.schedule, *_schedule(rule))
+    choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
+    choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
+    if facts.task == "regression":
+        choose("loss", recipe.loss.loss, "mse", "the target is a number")
+        choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
+    else:
+        name = choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
+        choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
+    augment = choose("augment", recipe.augment.augment, *_augment(facts, erase))
+    choose("views", recipe.augment.views, *_views(facts, augment))
+    if facts.reused:
+        choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
+    else:
+        choose("layer_decay", recipe.optimizer.layer_decay, 1.0, "every layer starts from nothing")
+    return recipe.change(**chosen), reasons
+
+
+def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
+    """Settings of a run that starts from a trained net: a gentler rule, a lower rate, fewer epochs."""
+    size = recipe.train.batch_size or _batch_size(facts.samples, facts.side)[0]
+    batch = facts.samples if size == "full" else int(size)
+    rule = recipe.optimizer.optimizer or "adamw"
+    epochs = min(20, max(3, round(REUSED_SEEN / max(facts.samples, 1))))
+    low = round(usual_rate(rule, batch)[0] / 3, 7)
+    return [
+        ("optimizer", rule, "gentle with weights that are good already"),
+        ("lr", low, "a third of the usual rate, so that what was learnt is not lost"),
+        ("epochs", epochs, "a trained net starts near its goal"),
+        ("schedule", "one-cycle", "warms up, then anneals to nought by the last epoch"),
+        ("label_smoothing", 0.0, "what was learnt, and the penalty of the head, guard against over-confidence"),
+    ]
+
+
+def _feature_views(facts: Facts, augment: tuple[str, ...]) -> tuple[int, str]:
+    mirrored = any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in augment)
+    if mirrored and facts.samples < TWICE_SEEN:
+        return 2, "few pictures: their mirror images double them"
+    return 1, "each picture passes through the frozen net once"
+
+
+def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
+    entry = LOSSES.get(loss)
+    if not entry.trains:
+        raise UsageError(
+            f"loss {loss!r} is called with {entry.takes}, a training run has outputs and labels",
+            hint="triplet-hard finds its triplets in the batch; all others: hubel components losses",
+        )
+    if not entry.smooths:
+        return 0.0, f"{loss} does not know it"
+    if facts.kind == "images" and facts.classes > 2 and facts.samples >= 20_000:
+        return 0.2, "few epochs of many pictures: what is sure of itself soon learns nothing more"
+    if facts.kind == "images" and facts.classes > 2:
+        return 0.1, "guards against over-confidence"
+    return 0.0, "few classes"
+
+
+def validation_share(n: int, classes: int) -> tuple[float, str]:
+    """The part of n samples to choose by, and why.
+
+    >>> [validation_share(n, 10)[0] for n in (1_797, 25_000, 50_000)]
+    [0.1, 0.1, 0.05]
+    """
+    enough = max(VALIDATION, VALIDATION_PER_CLASS * classes)
+    if n * 0.1 <= enough:
+        return 0.1, "a tenth"
+    return round(enough / n, 4), f"{enough:,} tell accuracies apart well enough: the others are better learnt from"
+
+
+def _batch_size(n: int, side: int) -> tuple[int, str]:
+    most = 64 if side > 160 else 128 if side > 64 else 1000  # activations of larger pictures need the memory
+    if n >= 2_000 and most < 1000:
+        return most, f"suits pictures of {side} pixels"
+    for size, enough in ((1000, 20_000), (256, 8_000), (128, 2_000), (64, 500), (32, 100)):
+        if n >= enough:
+            return size, f"suits {n:,} training samples"
+    return max(2, min(16, n)), "very few training samples"
+
+
+def _rule(model: str) -> tuple[str, str]:
+    if model == "quicknet":
+        return "muon-sphere", "a norm follows every filter of this net: fewest epochs to a given accuracy"
+    return "adamw", "robust over nets and data sets"
+
+
+def _schedule(optimizer: str) -> tuple[str, str]:
+    if optimizer == "muon-sphere":
+        return "linear", "falls to nought by the last epoch; turning filters need no warm-up"
+    return "one-cycle", "warms up, then anneals to nought by the last epoch"
+
+
+def usual_rate(optimizer: str, batch: int) -> tuple[float, str]:
+    """The rate for a batch of so many samples, and why.
+
+    >>> usual_rate("sgd", 256)
+    (0.2, '0.1 for a batch of 128, scaled with the batch')
+    """
+    # Scaled with the square root of the batch for adaptive rules, linearly for SGD (Goyal et al., arXiv 1706.02677).
+    if optimizer in ("sgd", "momentum", "nesterov"):
+        return round(0.1 * batch / 128, 5), "0.1 for a batch of 128, scaled with the batch"
+    if optimizer == "muon-sphere":
+        return round(0.12 * (batch / 128) ** (1 / 3), 3), "0.12 for a batch of 128, scaled with its cube root"
+    tuned = {"adamw": 0.003, "adam": 0.003, "muon": 0.01}
+    if optimizer not in tuned:
+        return OPTIMISERS.get(optimizer).lr, "usual for this optimiser"
+    base = tuned[optimizer]
+    return round(base * (batch / 128) ** 0.5, 5), f"{base} for a batch of 128, scaled with the root of the batch"
+
+
+def _decay(optimizer: str) -> tuple[float, str]:
+    if optimizer in ("adamw", "muon", "muon-sphere"):
+        return 0.05, "decoupled decay, usual for this optimiser"
+    return 5e-4, "usual for nets with batch norm"
+
+
+def _epochs(n: int, seen: int, longer: int) -> tuple[int, str]:
+    epochs = longer * min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(seen / max(n, 1))))
+    return epochs, f"about {epochs * n:,} samples seen in all"
+
+
+def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
+    if facts.kind == "points":
+        return ("none",), "points are not pictures"
+    more = (erase,) if erase else ()
+    shift = f"translate={max(1, facts.side // 14)}"
+    if facts.channels == 1:
+        return (shift, *more), "shifts only: a mirrored digit or letter is another one"
+    return ("alternating-flip", shift, *more), "mirror images and small shifts do not change what a photograph shows"
+
+
+def _views(facts: Facts, augment: tuple[str, ...]) -> tuple[str, str]:
+    words = {word.partition("=")[0] for word in augment}
+    if not words & {"flip", "alternating-flip", "cifar"}:
+        return "none", "one look at each picture"
+    if facts.side > MANY_VIEWS:
+        return "none", f"more looks would cost too much beyond {MANY_VIEWS} pixels"
+    return "mirror-shift", "six looks at a small picture cost little and are right more often"

@@ -1,0 +1,113 @@
+"""The probes before a run: a learning rate and a batch size from real steps on copies, with the reason for each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+from torch import nn
+
+from hubel.assembly.choices import usual_rate
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.trials import Assemble
+from hubel.errors import HubelError
+from hubel.recipes.schema import Recipe
+from hubel.runtime import world
+from hubel.training.probes import BatchProbe, RateProbe, batch_sizes, rate_range
+from hubel.types import Batch
+from hubel.watching import Watcher
+
+STEPS_AN_EPOCH = 16
+"""Fewer updates an epoch than that are too few, however fast they are: the probe looks at no larger batches."""
+SMALLEST = 16
+
+
+def probe_rate(
+    recipe: Recipe, prepared: Prepared, model: nn.Module, assemble: Assemble, watch: Watcher, *, steps: int = 100
+) -> RateProbe:
+    """The learning-rate range test with the recipe's own net, data, augmentation, optimiser and loss."""
+    watch.stage("probing learning rates")
+    run = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
+    return rate_range(run, steps=steps, progress=watch.progress)
+
+
+def probe_batch(
+    recipe: Recipe,
+    prepared: Prepared,
+    model: nn.Module,
+    assemble: Assemble,
+    watch: Watcher,
+    *,
+    largest: int | None = None,
+) -> BatchProbe:
+    """Throughput and memory at batch sizes up to `largest` (None: as many as leave STEPS_AN_EPOCH updates an epoch)."""
+    samples = len(prepared.ids("train"))
+    most = max(min(SMALLEST, samples), samples // STEPS_AN_EPOCH) if largest is None else min(largest, samples)
+    plain = recipe.change(epochs=1, time=None, micro_batch=None)
+
+    def feed(size: int) -> Iterator[Batch]:
+        trial = assemble(plain.change(batch_size=size), prepared, copy.deepcopy(model))
+        for epoch in range(3):  # a size near the number of samples has one batch an epoch
+            yield from trial.batches(epoch, 0)
+
+    watch.stage("probing batch sizes")
+    run = assemble(plain.change(batch_size=min(SMALLEST, samples)), prepared, copy.deepcopy(model))
+    return batch_sizes(run, feed, first=min(SMALLEST, most), largest=most)
+
+
+def probed(prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Prepared:
+    """The data with a recipe in which what `probe` names has been measured; what cannot be stays as the rules chose.
+
+    A rate that the rules chose follows the batch size. The recipe that is saved holds the numbers and probes no more.
+    """
+    recipe = prepared.recipe
+    wanted = recipe.train.probe or ()
+    if not wanted:
+        return prepared
+    recipe = recipe.change(probe=None)
+    if world() > 1:
+        watch.remark("several processes: the probes are left out, and the rules have chosen")
+        return replace(prepared, recipe=recipe)
+    if "batch_size" in wanted:
+        recipe = _sized(recipe, prepared, model, watch, assemble)
+    if "lr" in wanted:
+        recipe = _rated(recipe, prepared, model, watch, assemble)
+    return replace(prepared, recipe=recipe)
+
+
+def _sized(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+    try:
+        found = probe_batch(recipe, prepared, model, assemble, watch)
+    except HubelError as error:
+        watch.remark(f"the batch size was not probed, {recipe.train.batch_size} stays: {error.what}")
+        return recipe
+    if found.suggestion is None:
+        watch.remark(f"no batch size was found, {recipe.train.batch_size} stays: {found.reason}")
+        return recipe
+    point = next(point for point in found.points if point.size == found.suggestion)
+    reason = f"measured: {point.images_per_second:,.0f} images/s; {found.reason}"
+    prepared.reasons["batch_size"] = reason
+    watch.remark(f"batch size {found.suggestion}, {reason}")
+    recipe = recipe.change(batch_size=found.suggestion)
+    if "lr" in prepared.reasons and recipe.optimizer.optimizer is not None and prepared.preprocessing is not None:
+        rate, why = usual_rate(recipe.optimizer.optimizer, found.suggestion)
+        if recipe.transfer.from_ is None and recipe.train.preset != "paper":
+            prepared.reasons["lr"] = why
+            recipe = recipe.change(lr=rate)
+    return recipe
+
+
+def _rated(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+    try:
+        found = probe_rate(recipe, prepared, model, assemble, watch)
+    except HubelError as error:
+        watch.remark(f"the learning rate was not probed, {recipe.optimizer.lr:g} stays: {error.what}")
+        return recipe
+    if found.suggestion is None:
+        watch.remark(f"no learning rate was found, {recipe.optimizer.lr:g} stays: {found.reason}")
+        return recipe
+    reason = f"measured on {len(found.rates)} steps: in the valley of the range test; {found.reason}"
+    prepared.reasons["lr"] = reason
+    watch.remark(f"learning rate {found.suggestion:g}, {reason}")
+    return recipe.change(lr=found.suggestion)

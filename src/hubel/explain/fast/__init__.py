@@ -1,0 +1,1 @@
+"""Many nearly equal pictures through a net, computed only where they differ."""

@@ -1,0 +1,1 @@
+"""What a net has learnt to see: its units, the space of its features, samples that stand for others."""

@@ -1,0 +1,1 @@
+"""The calculations that teach: formulas, descent, arithmetic of a layer, tapes, flows of gradients."""

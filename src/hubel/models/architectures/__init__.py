@@ -1,0 +1,1 @@
+"""One page a paper: the builders of the nets in the catalogue."""

@@ -1,0 +1,272 @@
+"""EfficientNet: depth, width and resolution grown together, from a small net that was searched for.
+
+M. Tan, Q. Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019, arXiv 1905.11946.
+Table 1, EfficientNet-B0 (MBConv: expansion, depthwise k x k, squeeze and excitation, 1x1, plus the input):
+
+    stage   operator          resolution   maps   layers
+    1       conv 3x3 s2       224          32     1
+    2       MBConv1, k 3      112          16     1
+    3       MBConv6, k 3 s2   112          24     2
+    4       MBConv6, k 5 s2   56           40     2
+    5       MBConv6, k 3 s2   28           80     3
+    6       MBConv6, k 5      14           112    3
+    7       MBConv6, k 5 s2   14           192    4
+    8       MBConv6, k 3      7            320    1
+    9       conv 1x1, average, dense K     1280   1
+
+B1 to B7 multiply maps by w and layers by d. Module names are torchvision's. Small images: stages 1 and 3 keep the size.
+Letters: B batch, C input channels, H W height and width, K classes, w width, d depth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from hubel.models.architectures.mobilenet import divisible
+from hubel.models.shared import is_small
+from hubel.nn.blocks import conv_norm_act
+from hubel.nn.layers import DropPath, SqueezeExcite
+
+# Stages 2 to 8: (expansion, kernel, stride, maps, layers).
+TABLE_1 = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+# B0 … B7: (w, d, dropout).
+SCALES = (
+    (1.0, 1.0, 0.2),
+    (1.0, 1.1, 0.2),
+    (1.1, 1.2, 0.3),
+    (1.2, 1.4, 0.3),
+    (1.4, 1.8, 0.4),
+    (1.6, 2.2, 0.4),
+    (1.8, 2.6, 0.5),
+    (2.0, 3.1, 0.5),
+)
+
+Norm = Callable[[int], nn.Module]
+
+
+class MBConv(nn.Module):
+    """Inverted residual with squeeze and excitation to a quarter of the maps that come in.
+
+    B in_maps H W -> B maps H/stride W/stride.
+    """
+
+    def __init__(
+        self, in_maps: int, maps: int, kernel: int, stride: int, expansion: int, norm: Norm, drop_path: float
+    ) -> None:
+        super().__init__()
+        self.adds = stride == 1 and in_maps == maps
+        wide = divisible(in_maps * expansion)
+        layers: list[nn.Module] = [] if wide == in_maps else [conv_norm_act(in_maps, wide, 1, norm=norm, act=nn.SiLU)]
+        layers += [
+            conv_norm_act(wide, wide, kernel, stride=stride, groups=wide, norm=norm, act=nn.SiLU),
+            SqueezeExcite(wide, max(1, in_maps // 4), activation=nn.SiLU),
+            conv_norm_act(wide, maps, 1, norm=norm, act=None),
+        ]
+        self.block = nn.Sequential(*layers)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.drop_path(self.block(x)) if self.adds else self.block(x)
+
+
+class EfficientNet(nn.Module):
+    """Table 1, scaled by w and d. Images B C H W -> logits B K."""
+
+    stages = tuple(f"features.{index}" for index in range(9))
+    head = "classifier.1"
+
+    def __init__(
+        self,
+        w: float,
+        layers: Sequence[int],
+        *,
+        num_classes: int,
+        in_chans: int,
+        small: bool,
+        dropout: float,
+        drop_path: float,
+        norm: Norm = nn.BatchNorm2d,
+        stem_maps: int | None = None,
+        top: int | None = None,
+    ) -> None:
+        super().__init__()
+        done, total = 0, sum(layers)
+        maps = stem_maps or divisible(32 * w)
+        stem = conv_norm_act(in_chans, maps, 3, stride=1 if small else 2, norm=norm, act=nn.SiLU)
+        features: list[nn.Module] = [stem]
+        for row, (expansion, kernel, stride, out, _) in enumerate(TABLE_1):
+            blocks = []
+            for index in range(layers[row]):
+                step = stride if index == 0 and not (small and row == 1) else 1
+                # Deeper blocks are left out more often, up to `drop_path` (stochastic depth).
+                blocks.append(MBConv(maps, divisible(out * w), kernel, step, expansion, norm, drop_path * done / total))
+                maps = divisible(out * w)
+                done += 1
+            features.append(nn.Sequential(*blocks))
+        top = top or 4 * maps
+        features.append(conv_norm_act(maps, top, 1, norm=norm, act=nn.SiLU))
+        self.features = nn.Sequential(*features)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(top, num_classes))
+        initialise(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.features(images)  # B 1280w H/32 W/32
+        return self.classifier(self.avgpool(x).flatten(1))  # B K
+
+
+def initialise(net: nn.Module) -> None:
+    """He's normal initialisation by fan-out; the dense layer uniform by its number of inputs, biases 0.
+
+    The authors take the number of outputs there: about the same for 1,000 classes, but ten classes would begin with
+    logits ten times as large, and a loss of 10.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound)
+            nn.init.zeros_(module.bias)
+
+
+def _scaled(
+    b: int,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str,
+    dropout: float | None,
+    drop_path: float,
+) -> EfficientNet:
+    w, d, usual_dropout = SCALES[b]
+    return EfficientNet(
+        w,
+        [math.ceil(count * d) for *_, count in TABLE_1],
+        num_classes=num_classes,
+        in_chans=in_chans,
+        small=is_small(img_size, stem),
+        dropout=usual_dropout if dropout is None else dropout,
+        drop_path=drop_path,
+        # B5 to B7 keep the normalisation constants of the original code.
+        norm=nn.BatchNorm2d if b < 5 else partial(nn.BatchNorm2d, eps=0.001, momentum=0.01),
+    )
+
+
+def efficientnet_b0(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B0; images of up to 64 pixels skip two halvings; `dropout` None is the paper's."""
+    return _scaled(0, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b1(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B1; options as in efficientnet_b0."""
+    return _scaled(1, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b2(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B2; options as in efficientnet_b0."""
+    return _scaled(2, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b3(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B3; options as in efficientnet_b0."""
+    return _scaled(3, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b4(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B4; options as in efficientnet_b0."""
+    return _scaled(4, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b5(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B5; options as in efficientnet_b0."""
+    return _scaled(5, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b6(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B6; options as in efficientnet_b0."""
+    return _scaled(6, num_classes, in_chans, img_size, stem, dropout, drop_path)
+
+
+def efficientnet_b7(
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNet:
+    """EfficientNet-B7; options as in efficientnet_b0."""
+    return _scaled(7, num_classes, in_chans, img_size, stem, dropout, drop_path)

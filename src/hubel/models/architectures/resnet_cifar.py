@@ -1,0 +1,106 @@
+"""The thin ResNets for CIFAR-10: 6n + 2 layers of 3x3 convolutions, three sizes of maps, no projection anywhere.
+
+K. He, X. Zhang, S. Ren, J. Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385, section 4.2:
+
+    stage    output size   layers   maps        depth   20    32    44    56    110
+    conv1    32x32         1        16          n       3     5     7     9     18
+    layer1   32x32         2n       16          params  0.27M 0.46M 0.66M 0.85M 1.7M
+    layer2   16x16         2n       32
+    layer3   8x8           2n       64
+    fc       1             average pool, dense K
+
+Letters: B batch, C input channels, H W height and width, K classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from hubel.models.architectures.resnet import Block, conv3x3, initialise, stage
+
+
+class PaddedShortcut(nn.Module):
+    """Option A of section 3.3: every `stride`-th pixel, and zeros for the maps that are new. No parameters."""
+
+    def __init__(self, in_maps: int, maps: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.new_maps = maps - in_maps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        # The ports to PyTorch put half of the zeros before and half after; the paper does not say where.
+        before = self.new_maps // 2
+        return nn.functional.pad(x, (0, 0, 0, 0, before, self.new_maps - before))
+
+
+class ThinBlock(nn.Module):
+    """Two convolutions 3x3 and the identity. B in_maps H W -> B maps H/stride W/stride."""
+
+    def __init__(self, in_maps: int, maps: int, stride: int) -> None:
+        super().__init__()
+        self.out_maps = maps
+        self.conv1 = conv3x3(in_maps, maps, stride)
+        self.bn1 = nn.BatchNorm2d(maps)
+        self.relu1 = nn.ReLU()
+        self.conv2 = conv3x3(maps, maps)
+        self.bn2 = nn.BatchNorm2d(maps)
+        self.shortcut = nn.Identity() if in_maps == maps else PaddedShortcut(in_maps, maps, stride)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        f = self.relu1(self.bn1(self.conv1(x)))
+        f = self.bn2(self.conv2(f))
+        return self.relu2(f + self.shortcut(x))
+
+
+class CifarResNet(nn.Module):
+    """The nets of section 4.2, 6n + 2 layers. Images B C H W -> logits B K; any size from 1x1 on."""
+
+    stages = ("layer1", "layer2", "layer3")
+    head = "fc"
+
+    def __init__(self, n: int, *, num_classes: int, in_chans: int, block: Block = ThinBlock) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(in_chans, 16)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU()
+        self.layer1, _ = stage(block, 16, 16, n, stride=1)
+        self.layer2, _ = stage(block, 16, 32, n, stride=2)
+        self.layer3, _ = stage(block, 32, 64, n, stride=2)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(64, num_classes)
+        initialise(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.bn1(self.conv1(images)))  # B 16 H W
+        x = self.layer1(x)  # B 16 H W
+        x = self.layer2(x)  # B 32 H/2 W/2
+        x = self.layer3(x)  # B 64 H/4 W/4
+        return self.fc(self.avgpool(x).flatten(1))  # B K
+
+
+def resnet20(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
+    """n = 3; any size fits (`img_size` is not needed)."""
+    return CifarResNet(3, num_classes=num_classes, in_chans=in_chans)
+
+
+def resnet32(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
+    """n = 5; any size fits (`img_size` is not needed)."""
+    return CifarResNet(5, num_classes=num_classes, in_chans=in_chans)
+
+
+def resnet44(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
+    """n = 7; any size fits (`img_size` is not needed)."""
+    return CifarResNet(7, num_classes=num_classes, in_chans=in_chans)
+
+
+def resnet56(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
+    """n = 9; any size fits (`img_size` is not needed)."""
+    return CifarResNet(9, num_classes=num_classes, in_chans=in_chans)
+
+
+def resnet110(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
+    """n = 18; any size fits (`img_size` is not needed). The paper trains it first with a rate of 0.01, then 0.1."""
+    return CifarResNet(18, num_classes=num_classes, in_chans=in_chans)

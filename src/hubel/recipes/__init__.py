@@ -1,0 +1,1 @@
+"""What a run depends on, as one schema: its fields, presets, and how files, flags and the environment fill them in."""

@@ -1,0 +1,1 @@
+"""What a net does where the world shifts or is pushed."""

@@ -1,0 +1,229 @@
+"""Run folders read back: one run as an object, and all runs as a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hubel.errors import ArtefactError, near
+from hubel.store import RunStore, parse_yaml, shown
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder: what was asked for, how it went, what came out.
+
+    `recipe`, `history` and `summary` are read from the folder when they are first asked for.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's own name: "photos-1"."""
+        return self.folder.name
+
+    def __fspath__(self) -> str:
+        """A run may stand wherever its folder may: `hubel.train("photos/", from_=run)`."""
+        return str(self.folder)
+
+    @cached_property
+    def recipe(self) -> dict[str, dict[str, Any]]:
+        """The resolved recipe, by section. Raises ArtefactError when config.yaml is damaged."""
+        name = shown(str(self.folder / "config.yaml"))
+        found = parse_yaml(RunStore.open(self.folder).read_bytes("config.yaml", limit=1 << 20), name=name)
+        if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
+            raise ArtefactError(f"{name} is no recipe: it must hold sections of settings")
+        return {str(section): {str(key): value for key, value in part.items()} for section, part in found.items()}
+
+    @cached_property
+    def history(self) -> dict[str, list[float]]:
+        """Columns of metrics.csv, one entry an epoch: train_loss, val_accuracy, … Raises ArtefactError if damaged."""
+        lines = RunStore.open(self.folder).read_lines("metrics.csv")
+        try:
+            head, *rows = list(csv.reader(lines)) or [[]]
+            if len(set(head)) < len(head) or any(len(row) != len(head) for row in rows):
+                raise ValueError("its lines have different lengths")
+            return {key: [float(row[i] or "nan") for row in rows] for i, key in enumerate(head)} if rows else {}
+        except (ValueError, csv.Error) as error:
+            name = shown(str(self.folder / "metrics.csv"))
+            raise ArtefactError(f"{name} is no table of numbers: {error}") from None
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What summary.json says: status, best epoch, test results, seconds; {} for a run that never got that far.
+
+        Raises ArtefactError when it is damaged.
+        """
+        store = RunStore.open(self.folder)
+        if not store.exists("summary.json"):
+            return {}
+        name, found = shown(str(self.folder / "summary.json")), store.read_json("summary.json")
+        for part in (found, *(found.get(key, {}) for key in ("best", "test", "val") if isinstance(found, dict))):
+            if not isinstance(part, dict):
+                raise ArtefactError(f"{name} is no summary of a run: it must hold objects, got {shown(part)}")
+            wrong = [key for key, kind in _KINDS.items() if not _is(part, key, kind)]
+            if wrong:
+                raise ArtefactError(f"{name} is no summary of a run: {wrong[0]} cannot be {shown(part[wrong[0]])}")
+        return found
+
+    @property
+    def status(self) -> str:
+        """ "finished", "stopped" (by a signal or an error; it can be resumed) or "unfinished"."""
+        return str(self.summary.get("status", "unfinished"))
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "report.html"
+
+    def row(self) -> dict[str, Any]:
+        """One line for a list of runs."""
+        recipe, summary, history = self.recipe, self.summary, self.history
+        best = summary.get("best", {})
+        test = summary.get("test", {})
+        return {
+            "run": self.name,
+            "status": self.status,
+            "data": str(recipe.get("data", {}).get("data", "")),
+            "model": str(recipe.get("model", {}).get("model", "")),
+            "epochs": len(next(iter(history.values()), [])),
+            "val_accuracy": best.get("val_accuracy"),
+            "test_accuracy": test.get("accuracy"),
+            "val_loss": best.get("val_loss"),
+            "seconds": summary.get("seconds"),
+        }
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All runs of a folder, oldest first; prints as a table."""
+
+    rows: tuple[dict[str, Any], ...]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Folder -> why it could not be read."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "no runs yet; start one: hubel train digits"
+        shown = [
+            (
+                r["run"],
+                r["status"],
+                r["model"],
+                str(r["epochs"]),
+                _percent(r["val_accuracy"]),
+                _percent(r["test_accuracy"]),
+            )
+            for r in self.rows
+        ]
+        head = ("run", "status", "model", "epochs", "val", "test")
+        widths = [max(len(line[i]) for line in (head, *shown)) for i in range(len(head))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in (head, *shown)
+        )
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "status": str, "reason": str, "sentence": str, "epochs": int, "parameters": int,
+    **dict.fromkeys(("seconds", "val_accuracy", "val_loss", "accuracy"), (int, float, type(None))),
+}  # fmt: skip
+"""What stands in a summary and is shown without another look."""
+
+
+def _is(part: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> bool:
+    return key not in part or (isinstance(part[key], kind) and not isinstance(part[key], bool))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def runs(out: str | Path = "runs") -> Runs:
+    """The runs in folder `out`, oldest first. A folder that is no run is passed over; a damaged run is named."""
+    folder = Path(out)
+    if not folder.is_dir():
+        return Runs(())
+    rows: list[dict[str, Any]] = []
+    unreadable: dict[str, str] = {}
+    found = [path for path in folder.iterdir() if (path / "config.yaml").is_file()]
+    for path in sorted(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns):
+        try:
+            rows.append(RunRecord(path).row())
+        except ArtefactError as error:
+            unreadable[str(path)] = error.what
+    return Runs(tuple(rows), unreadable)
+
+
+def find(run: str | Path) -> Path:
+    """The folder of a run: a path, or the name of one in `runs/`; raises ArtefactError that suggests near names."""
+    path = Path(run)
+    for candidate in (path, Path("runs") / path):
+        if (candidate / "config.yaml").is_file():
+            return candidate
+    if path.is_file() or (path / "best.json").is_file():
+        return path
+    for candidate in (path, Path("runs") / path):  # imported weights: no training has left its recipe there
+        if (candidate / "weights" / "best.json").is_file():
+            return candidate
+    where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
+    names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
+    close = near(path.name, names)
+    hint = (
+        f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
+    )
+    raise ArtefactError(f"there is no run {str(run)!r}", hint=hint)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side: a column each, a line for every result and for every setting in which they differ."""
+
+    names: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def __str__(self) -> str:
+        table = [("", self.names), *self.lines]
+        first = max(len(title) for title, _ in table)
+        widths = [max(len(cells[i]) for _, cells in table) for i in range(len(self.names))]
+        return "\n".join(
+            f"{title:<{first}}  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
+            for title, cells in table
+        )
+
+    def to_json(self) -> str:
+        """The same as an object by run name."""
+        columns = {name: {title: cells[i] for title, cells in self.lines} for i, name in enumerate(self.names)}
+        return json.dumps(columns, indent=1)
+
+
+def compare(names: list[str | Path] | list[str]) -> Comparison:
+    """Set runs side by side. Raises ArtefactError for a run that does not exist."""
+    found = [RunRecord(find(name)) for name in names]
+    rows = [run.row() for run in found]
+    lines: list[tuple[str, tuple[str, ...]]] = [
+        ("status", tuple(row["status"] for row in rows)),
+        ("data", tuple(row["data"] for row in rows)),
+        ("model", tuple(row["model"] for row in rows)),
+        ("parameters", tuple(f"{run.summary.get('parameters', 0):,}" for run in found)),
+        ("epochs", tuple(str(row["epochs"]) for row in rows)),
+        ("training time", tuple("" if row["seconds"] is None else f"{row['seconds']:.1f} s" for row in rows)),
+        ("validation accuracy", tuple(_percent(row["val_accuracy"]) for row in rows)),
+        ("test accuracy", tuple(_percent(row["test_accuracy"]) for row in rows)),
+    ]
+    flat = [{f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()} for run in found]
+    shown = {"data.data", "model.model", "train.epochs", "run.name", "run.out"}
+    for key in dict.fromkeys(key for recipe in flat for key in recipe):
+        values = [json.dumps(recipe.get(key)) for recipe in flat]
+        if len(set(values)) > 1 and key not in shown:
+            lines.append((key, tuple(value.strip('"') for value in values)))
+    return Comparison(tuple(run.name for run in found), tuple(lines))

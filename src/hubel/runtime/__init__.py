@@ -1,0 +1,46 @@
+"""Device, threads, memory, seeds, processes: the only room that touches torch's global state."""
+
+from hubel.runtime.device import has_bf16, has_compiler, has_quick_bf16, pick_device, synchronise
+from hubel.runtime.environment import environment
+from hubel.runtime.memory import (
+    free_memory,
+    held_memory,
+    keep_memory,
+    memory_is_kept,
+    out_of_memory,
+    peak_memory,
+)
+from hubel.runtime.processes import average, processes, rank, slowest, world
+from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
+from hubel.runtime.threads import cores, fastest_threads, step_seconds, thread_candidates, threads
+
+__all__ = [
+    "Stream",
+    "average",
+    "cores",
+    "environment",
+    "fastest_threads",
+    "free_memory",
+    "generator",
+    "has_bf16",
+    "has_compiler",
+    "has_quick_bf16",
+    "held_memory",
+    "keep_memory",
+    "memory_is_kept",
+    "mix",
+    "out_of_memory",
+    "peak_memory",
+    "pick_device",
+    "processes",
+    "rank",
+    "seed_all",
+    "seed_step",
+    "seeded",
+    "slowest",
+    "step_seconds",
+    "synchronise",
+    "thread_candidates",
+    "threads",
+    "world",
+]

@@ -1,0 +1,53 @@
+"""Several processes that compute together, as torchrun starts them: which one this is, and what all agree on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+
+
+def rank() -> int:
+    """This process among those that train together; 0 when it is alone."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def processes() -> Iterator[None]:
+    """Join the other processes when torchrun started us; alone otherwise."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def slowest(seconds: float, device: torch.device) -> float:
+    """The longest time of all processes, so that all of them draw the same conclusion."""
+    if not dist.is_initialized():
+        return seconds
+    longest = torch.tensor(seconds, device=device)
+    dist.all_reduce(longest, op=dist.ReduceOp.MAX)
+    return float(longest)
+
+
+def average(numbers: dict[str, float], count: int, device: torch.device) -> dict[str, float]:
+    """Means over the samples of all processes, from each one's means over its own `count`."""
+    if world() == 1:
+        return numbers
+    parts = torch.tensor([*(value * count for value in numbers.values()), count], device=device)
+    dist.all_reduce(parts)
+    return dict(zip(numbers, (parts[:-1] / parts[-1]).tolist(), strict=True))

@@ -1,0 +1,114 @@
+"""What a few timed steps on a copy decide before a long run: arithmetic, compiling, the number of epochs."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hubel import runtime
+from hubel.assembly.prepare import Prepared, prepare
+from hubel.assembly.trials import arithmetic, attempt, compiling, fit_to_time, paced
+from hubel.recipes.schema import compose
+from hubel.training.events import StepDone
+from hubel.training.loop import fit
+from hubel.verbs.train import assemble, build
+from hubel.watching import Watcher
+
+
+class Notes(Watcher):
+    """Keeps what is remarked."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def remark(self, text: str) -> None:
+        """Keep it."""
+        self.remarks.append(text)
+
+
+def begun(**settings: Any) -> tuple[Prepared, nn.Module]:
+    prepared = prepare(compose({"data": "digits", "device": "cpu", "model_options": {"width": 0.1}}, settings))
+    return prepared, build(prepared)[0]
+
+
+def test_nothing_is_timed_for_a_short_run() -> None:
+    prepared, model = begun()
+    recipe = paced(prepared, model, Notes(), assemble)
+    assert recipe.train.precision == "auto"
+    assert not {"precision", "compile"} & set(prepared.reasons)
+
+
+def test_a_trial_leaves_net_and_random_numbers_of_the_run_as_they_were() -> None:
+    prepared, model = begun()
+    before = copy.deepcopy(model.state_dict())
+    trial = attempt(prepared.recipe, prepared, model, assemble, seconds=0.01)
+    assert trial.sample > 0
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    losses = []
+    for trials in (0, 1):
+        net = copy.deepcopy(model)
+        for _ in range(trials):
+            attempt(prepared.recipe, prepared, net, assemble, seconds=0.01)
+        events = fit(assemble(prepared.recipe, prepared, net))
+        losses.append([float(next(e for e in events if isinstance(e, StepDone)).loss) for _ in range(5)])
+    assert losses[0] == losses[1]
+
+
+def test_the_arithmetic_of_a_long_run_is_measured_and_the_reason_kept() -> None:
+    prepared, model = begun()
+    recipe = arithmetic(prepared.recipe, prepared, model, Notes(), assemble)
+    if runtime.has_bf16():
+        assert recipe.train.precision in ("fp32", "bf16")
+        assert "times as fast as fp32" in prepared.reasons["precision"]
+    else:
+        assert recipe.train.precision == "auto"
+
+
+@pytest.mark.parametrize("said", ["fp32", "bf16"])
+def test_what_the_recipe_says_is_not_measured(said: str) -> None:
+    prepared, model = begun(precision=said, compile=False)
+    recipe = arithmetic(prepared.recipe, prepared, model, Notes(), assemble)
+    assert recipe.train.precision == said
+    assert "precision" not in prepared.reasons
+
+
+def test_a_short_run_is_not_compiled() -> None:
+    prepared, model = begun()
+    assert compiling(prepared.recipe, prepared, model, Notes(), assemble).train.compile is False
+
+
+def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial() -> None:
+    prepared, model = begun(time="1h")
+    notes = Notes()
+    recipe = fit_to_time(prepared.recipe, prepared, model, notes, assemble)
+    assert recipe.train.epochs == 400  # ten times the usual number is where it ends
+    assert "fits into 3600 s" in prepared.reasons["epochs"]
+    assert notes.remarks
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_net_learns_as_the_plain_one_does() -> None:
+    prepared, model = begun(compile=True, precision="fp32", epochs=1)
+    recipe = compiling(prepared.recipe, prepared, model, Notes(), assemble)
+    assert recipe.train.compile is True
+    runs = [assemble(recipe.change(compile=said), prepared, copy.deepcopy(model)) for said in (False, True)]
+    losses = [[float(event.loss) for event in fit(run) if isinstance(event, StepDone)] for run in runs]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_net_that_cannot_be_compiled_is_trained_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/bin/false",))
+    prepared, model = begun(compile=True, precision="fp32", epochs=1, model_options={"width": 0.2})
+    notes = Notes()
+    recipe = compiling(prepared.recipe, prepared, model, notes, assemble)
+    assert recipe.train.compile is False
+    assert "not compiled, since that failed" in notes.remarks[-1]
