@@ -16,9 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hubel import runtime
 from hubel.models import create_model
 from hubel.recipes.schema import compose
+from hubel.runtime import Stream
 from hubel.training.events import MicroBatchHalved, StepDone
 from hubel.training.guard import Diagnosis, diagnose, first_fault
-from hubel.training.loop import DROPOUT, NonFinite, Training, fit, gradient, statistics
+from hubel.training.loop import NonFinite, Training, fit, gradient, statistics
 from hubel.training.optimisers import build_optimiser
 from hubel.types import Batch
 
@@ -204,7 +205,7 @@ class Scarce(TorchDispatchMode):
 def first_step(scarce: Scarce, **settings: Any) -> tuple[dict[str, torch.Tensor], list[int]]:
     """Gradients, statistics and sums after the first step's two passes, and the sizes it was halved to."""
     run = training(**settings)
-    runtime.seed_all(0, DROPOUT, 0, 0)
+    runtime.seed_all(0, Stream.DROPOUT, 0, 0)
     batch, before, halvings = next(batches(0, 0)), statistics(run), []
     with scarce:
         events = gradient(run, batch, before)
