@@ -1,0 +1,1 @@
+"""Run folders read back: the ledger, a run's own data, the nets and pictures that a command names."""

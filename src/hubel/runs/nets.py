@@ -1,0 +1,80 @@
+"""Which net is meant: a run, its weights, a catalogue name, a layer list; and which of its stages and classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from hubel import runtime
+from hubel.checkpoint import Classifier
+from hubel.checkpoint import load as load_checkpoint
+from hubel.errors import ArtefactError, UsageError, unknown
+from hubel.runs.ledger import find
+
+LISTS = (".yaml", ".yml")
+"""Endings of files that hold layer lists."""
+
+
+def load(run: str | Path, *, which: str = "best") -> Classifier:
+    """The classifier of a run, or of a weights folder; every file is checked before it is believed.
+
+    Raises ArtefactError for what is missing, damaged or foreign.
+    """
+    return load_checkpoint(find(run), which)
+
+
+def classifier_of(run: str | Path | Classifier) -> tuple[Classifier, str]:
+    """The classifier and what to call it; raises ArtefactError for runs on points and for regression.
+
+    Whoever looks into a net asks it many times, so this process keeps its memory from now on.
+    """
+    runtime.keep_memory()
+    classifier = run if isinstance(run, Classifier) else load(run)
+    if classifier.preprocessing is None or not classifier.class_names:
+        raise ArtefactError(
+            "only classifiers of pictures can be explained", hint="this run was trained on points or on numbers"
+        )
+    return classifier, "classifier" if isinstance(run, Classifier) else Path(run).name
+
+
+def class_index(class_names: tuple[str, ...], target: str | int) -> int:
+    """The class called `target`, or of that number.
+
+    >>> class_index(("cat", "dog"), "dog"), class_index(("cat", "dog"), 0), class_index(("3", "4"), "3")
+    (1, 0, 0)
+    >>> class_index(("cat", "dog"), "dgo")
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UnknownName: unknown class 'dgo'
+      did you mean 'dog'?
+    """
+    if target in class_names:
+        return class_names.index(str(target))
+    if isinstance(target, int) or target.isdigit():
+        if 0 <= int(target) < len(class_names):
+            return int(target)
+        raise UsageError(
+            f"a class number must be 0 to {len(class_names) - 1}, got {target}", hint="or give the class by name"
+        )
+    raise unknown("class", target, class_names)
+
+
+def last_stage(model: nn.Module) -> str:
+    """Where the features are read: the last stage."""
+    stages: tuple[str, ...] = getattr(model, "stages", ())
+    if not stages:
+        raise UsageError("this net names no stages", hint="give a layer by name: --stage NAME")
+    return stages[-1]
+
+
+def stage_name(model: nn.Module, stage: str | int | None) -> str | None:
+    """A stage by its number from 1 on, as people count, or a layer by its name."""
+    if stage is None or not str(stage).isdigit():
+        return None if stage is None else str(stage)
+    stages: tuple[str, ...] = getattr(model, "stages", ())
+    if not 1 <= int(stage) <= len(stages):
+        raise UsageError(
+            f"this net has {len(stages)} stages, counted from 1; got {stage}", hint=f"stages: {', '.join(stages)}"
+        )
+    return stages[int(stage) - 1]

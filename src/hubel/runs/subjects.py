@@ -1,0 +1,255 @@
+"""What a command looks at: one picture with a net that takes it, or a part of a data set decoded for a classifier.
+
+A picture is a file, or a sample of a source: `digits:3`, `photos/:12`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from hubel import runtime
+from hubel.checkpoint import Classifier
+from hubel.data.batches import batches
+from hubel.data.choose import choose_preprocessing
+from hubel.data.decode import Decoded, decode, read_images
+from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.images import SUFFIXES
+from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import scan
+from hubel.data.sources import open_source
+from hubel.data.splits import NAMES
+from hubel.errors import DataError, HubelError, UsageError, unknown
+from hubel.inference import features
+from hubel.models import CARDS, create_model
+from hubel.runs.ledger import find
+from hubel.runs.nets import LISTS, class_index, classifier_of, last_stage, load
+from hubel.runs.own_data import own_data
+from hubel.types import Batch
+from hubel.watching import SILENT, Watcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A net in evaluation mode and pictures that are ready for it."""
+
+    model: nn.Module
+    name: str
+    """Of the net."""
+    images: torch.Tensor
+    """B C H W, normalised."""
+    pixels: np.ndarray
+    """B C H W uint8, as decoded."""
+    labels: torch.Tensor | None
+    """B, where the source knows them."""
+    class_names: tuple[str, ...]
+    trained: bool
+
+
+def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
+    """The net called `net` (a run, a name, a layer list) and `count` pictures of `data` ("digits:3", "cat.jpg").
+
+    A number behind the colon is the first sample; a fresh net gets weights from `seed` and the size of the pictures.
+    Raises DataError for what cannot be read, UnknownName and ArtefactError for nets.
+    """
+    trained = net not in CARDS and not net.endswith(LISTS) and not net.startswith("timm/")
+    model: nn.Module | None = None
+    preprocessing: Preprocessing | None = None
+    names: tuple[str, ...] = ()
+    if trained:
+        try:
+            classifier = load(net)
+        except HubelError:
+            if "/" not in net and not Path(net).exists():
+                create_model(net)  # neither a run nor a net: say which net may have been meant
+            raise
+        model, preprocessing, names = classifier.model, classifier.preprocessing, classifier.class_names
+        if preprocessing is None:
+            raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
+    smallest = 1 if trained or net not in CARDS else CARDS[net].min_size
+    published = CARDS[net].img_size if net in CARDS else None
+    if isinstance(published, int) and Path(data).is_file():
+        smallest = published  # a photograph is shown to a fresh net in the size of its paper
+    pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest)
+    if model is None:
+        with runtime.seeded(seed):
+            model = create_model(
+                net, num_classes=max(2, len(classes)) if classes else None,
+                in_chans=preprocessing.channels, img_size=(preprocessing.height, preprocessing.width),
+            ).eval()  # fmt: skip
+        names = classes
+    images = preprocessing.normalise(torch.from_numpy(pixels))
+    if labels is not None and not trained and labels.is_floating_point():
+        labels = None
+    return Sample(
+        model=model, name=net, images=images, pixels=pixels, labels=labels, class_names=names, trained=trained
+    )
+
+
+def read(
+    data: str, preprocessing: Preprocessing | None, *, count: int = 1, smallest: int = 1
+) -> tuple[np.ndarray, torch.Tensor | None, Preprocessing, tuple[str, ...]]:
+    """Pictures B C H W uint8, labels if known, the geometry they were read with, and the class names."""
+    if Path(data).suffix.lower() in SUFFIXES and Path(data).is_file():
+        side = max(64, smallest)
+        chosen = preprocessing or Preprocessing(height=side, width=side)
+        pixels, _, problems = read_images([data], chosen)
+        if problems:
+            raise DataError(f"{data}: {problems[0].reason}")
+        return pixels, None, chosen, ()
+    source, _, place = data.rpartition(":")
+    if not place.isdigit() or not source:
+        source, place = data, "0"
+    manifest = open_source(source)
+    first = int(place)
+    if first >= len(manifest):
+        raise DataError(f"{source} has samples 0 to {len(manifest) - 1}, got {first}", hint=f"for example {source}:0")
+    if manifest.kind == "points":
+        raise DataError(f"{source} holds points, not pictures", hint="for example digits:3")
+    wanted = manifest.select(np.arange(first, min(first + count, len(manifest))))
+    if wanted.kind == "files":
+        wanted = scan(wanted).manifest
+    chosen = preprocessing or choose_preprocessing(wanted)
+    if min(chosen.height, chosen.width) < smallest:
+        chosen = Preprocessing(height=smallest, width=smallest, channels=chosen.channels, fit=chosen.fit)
+    decoded = decode(wanted, chosen)
+    return np.ascontiguousarray(decoded.images), torch.from_numpy(wanted.labels.copy()), chosen, manifest.class_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A classifier and one picture that is ready for it."""
+
+    model: nn.Module
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]
+    run: str
+    """What to call the net."""
+    name: str
+    """What to call the picture."""
+    pixels: np.ndarray
+    """C H W uint8, as the net gets it."""
+    image: torch.Tensor
+    """C H W, normalised, on the model's device."""
+
+    def index(self, target: str | int | None) -> int | None:
+        """The class of that name or number; raises UnknownName with near names."""
+        return None if target is None else class_index(self.class_names, target)
+
+    def ranking(self, probabilities: np.ndarray, count: int = 5) -> list[tuple[str, float]]:
+        """The most probable classes by name, best first."""
+        order = np.argsort(-probabilities, kind="stable")[:count]
+        return [(self.class_names[k], float(probabilities[k])) for k in order]
+
+
+def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") -> Look:
+    """A picture for a run: a file, a sample of a source ("digits:3"), a PIL image or an array H W (C) uint8.
+
+    Raises DataError for what is no readable picture.
+    """
+    classifier, name = classifier_of(run)
+    preprocessing = classifier.preprocessing
+    assert preprocessing is not None
+    target = runtime.pick_device(device)
+    classifier.model.to(target)
+    called = "picture"
+    if isinstance(picture, (str, Path)):
+        called = Path(picture).name
+        path = Path(picture)
+        if not path.exists() and ":" not in str(picture):
+            raise DataError(f"there is no picture {picture}", hint='give a file, or a sample of a source: "digits:3"')
+        if path.is_dir():
+            raise DataError(f"{picture} is a folder, and one picture is needed", hint="give a file in it")
+        try:
+            pixels = read(str(picture), preprocessing)[0][0]
+        except DataError as error:
+            hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
+            raise DataError(error.what, hint=hint) from error
+    elif isinstance(picture, Image.Image):
+        pixels = preprocessing.image(picture)
+    elif isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim in (2, 3):
+        pixels = preprocessing.image(Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture))
+    else:
+        raise DataError("a picture must be a file, a sample (digits:3), a PIL image or an array of bytes H W or H W C")
+    image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
+    return Look(
+        model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
+        name=called, pixels=pixels, image=image,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """A part of a data set, decoded for a classifier."""
+
+    classifier: Classifier
+    decoded: Decoded
+    manifest: Manifest
+    rows: np.ndarray
+    """N rows of the manifest that are looked at."""
+    device: torch.device
+
+    @property
+    def labels(self) -> np.ndarray:
+        """N class numbers."""
+        return np.asarray(self.decoded.labels[self.rows])
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """N C H W uint8."""
+        return np.asarray(self.decoded.images[self.rows])
+
+    def batches(self, size: int = 128) -> Iterator[Batch]:
+        """The samples in order, normalised."""
+        return batches(
+            self.decoded, self.rows, preprocessing=self.classifier.preprocessing, batch_size=size, device=self.device
+        )
+
+    def features(self, stage: str | None = None) -> np.ndarray:
+        """N F: what comes out of a stage, averaged over the places; the last stage unless one is named."""
+        return features(self.classifier.model, self.batches(), stage or last_stage(self.classifier.model))
+
+    def name(self, row: int) -> str:
+        """What a row of the manifest is called."""
+        return self.manifest.name(row)
+
+
+def samples_of(
+    run: str | Path | Classifier,
+    data: str | Path | None = None,
+    *,
+    split: str = "train",
+    limit: int | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    watch: Watcher = SILENT,
+) -> Samples:
+    """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`."""
+    classifier, _ = classifier_of(run)
+    target = runtime.pick_device(device)
+    classifier.model.to(target)
+    assert classifier.preprocessing is not None
+    if data is not None:
+        listed = open_source(str(data), progress=watch.progress)
+        scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
+        rows, manifest = np.arange(len(scan.manifest)), scan.manifest
+    else:
+        if isinstance(run, Classifier):
+            raise UsageError("a classifier alone does not know its data", hint="give data=, or the run's folder")
+        if split not in NAMES:
+            raise unknown("split", split, NAMES)
+        own = own_data(find(run), classifier, watch)
+        rows, manifest, decoded = own.splits.ids(split), own.scan.manifest, own.decoded
+    if not len(rows):
+        raise DataError(f"there are no samples in the {split} split", hint="choose another one, or give data")
+    if limit is not None and len(rows) > limit:
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+    return Samples(classifier=classifier, decoded=decoded, manifest=manifest, rows=rows, device=target)
