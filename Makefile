@@ -63,10 +63,10 @@ zoo-contracts: $(VENV)/dev
 	$(BIN)/python -m pytest -q -m slow tests/contracts/test_models.py tests/models
 
 explain-contracts: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python tests/explain/battery.py --out docs/explain_contracts.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/explainers/battery.py --out docs/explain_contracts.md
 
 explain-planted: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python tests/explain/planted.py --out docs/explain_planted.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/explainers/planted.py --out docs/explain_planted.md
 
 zoo-smoke: $(VENV)/dev
 	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md

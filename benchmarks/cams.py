@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from captum.attr import LayerGradCam
 
-from hubel.explain.cams import grad_cam, score_cam
+from hubel.explainers.cams import grad_cam, score_cam
 from hubel.models import create_model
 from hubel.runtime import environment, generator, keep_memory, seeded, threads
 

@@ -28,7 +28,7 @@ from PIL import Image
 from scipy.stats import spearmanr
 from torch import nn
 
-from hubel.explain import attribute
+from hubel.explainers import attribute
 from hubel.models import create_model
 from hubel.runtime import environment, generator, keep_memory, seeded, threads
 

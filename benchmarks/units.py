@@ -35,7 +35,7 @@ def memory() -> dict[str, int]:
 
 def child(run: str, folder: str, stage: str, k: int, limit: int | None, out: str) -> None:
     """One run of the verb; prints its figures as JSON."""
-    from hubel.runs.subjects import samples_of
+    from hubel.records.subjects import samples_of
     from hubel.verbs import units as verb
 
     samples = samples_of(run, folder, limit=limit)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,25 @@ import hubel
 def test_every_promised_name_is_there() -> None:
     for name in hubel.__all__:
         assert callable(getattr(hubel, name)), name
+
+
+def test_no_room_of_the_house_takes_the_place_of_a_promised_name() -> None:
+    rooms = {module.name for module in pkgutil.iter_modules(hubel.__path__)}
+    assert rooms >= {"models", "records", "explainers"}
+    assert not rooms & set(hubel.__all__)
+
+
+def test_the_verbs_stay_verbs_whatever_was_imported() -> None:
+    for module in pkgutil.iter_modules(hubel.__path__):
+        if module.name != "__main__":
+            importlib.import_module(f"hubel.{module.name}")
+    assert [name for name in hubel.__all__ if not callable(getattr(hubel, name))] == []
+
+
+def test_there_is_one_version() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "hubel.__version__"}
 
 
 def test_a_name_that_is_not_promised_is_an_error_that_lists_them() -> None:

@@ -14,25 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# name -> the module that defines it. The test of the front door pins this list.
+# name -> the module that defines it. None is the name of a room, since Python puts an imported package in the place of
+# any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
     "create_model": "hubel.models",
     "list_models": "hubel.models",
     "train": "hubel.verbs.train",
     "Run": "hubel.verbs.run",
-    "runs": "hubel.runs.ledger",
+    "runs": "hubel.records.ledger",
     "summary": "hubel.verbs.summary",
-    "load": "hubel.runs.nets",
+    "load": "hubel.records.nets",
     "evaluate": "hubel.verbs.evaluate",
     "predict": "hubel.verbs.predict",
-    "explain": "hubel.verbs.explain",  # also the name of a room, which is therefore callable and does the same
-    "scan": "hubel.verbs.data",  # not "data": that is the name of a room, and Python would put the room in its place
+    "explain": "hubel.verbs.explain",
+    "scan": "hubel.verbs.data",  # not "data": that is a room
 }
 
 if TYPE_CHECKING:
     from hubel.models import create_model, list_models
-    from hubel.runs.ledger import runs
-    from hubel.runs.nets import load
+    from hubel.records.ledger import runs
+    from hubel.records.nets import load
     from hubel.verbs.data import scan
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain

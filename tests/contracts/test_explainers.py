@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UnknownName, UsageError
-from hubel.explain import EXPLAINERS, attribute
+from hubel.explainers import EXPLAINERS, attribute
 from hubel.models import create_model
 from hubel.runtime import seeded
 

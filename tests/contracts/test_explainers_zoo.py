@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from explain import battery
-from hubel.explain import cams, gradients, occlusion
+from explainers import battery
+from hubel.explainers import cams, gradients, occlusion
 from hubel.models import CARDS
 
 QUICK = (

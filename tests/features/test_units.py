@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from explain.nets import Trained
+from explainers.nets import Trained
 from hubel.errors import UsageError
-from hubel.explain.anchors import anchor
+from hubel.explainers.anchors import anchor
 from hubel.features.prototypes import prototypes
 from hubel.features.space import embed, nearest
 from hubel.features.units import activations, filters, maximise, top_patches

@@ -22,7 +22,7 @@ from PIL import Image
 from confined import at_most, lines_of, told
 from hubel.errors import HubelError
 from hubel.recipes.schema import compose, read_file
-from hubel.runs.ledger import compare, runs
+from hubel.records.ledger import compare, runs
 from hubel.store import seal
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain

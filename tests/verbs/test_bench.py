@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hubel.errors import UnknownName, UsageError
-from hubel.runs.nets import load
+from hubel.records.nets import load
 from hubel.verbs.bench import as_json, bench, drawn, sizes_up_to
 from hubel.verbs.predict import predict
 from hubel.verbs.train import train

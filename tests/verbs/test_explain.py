@@ -16,8 +16,8 @@ from torch import nn
 import hubel
 from hubel.cli import main
 from hubel.errors import DataError, UnknownName, UsageError
-from hubel.explain import attribute
-from hubel.explain.trust import trust
+from hubel.explainers import attribute
+from hubel.explainers.trust import trust
 from hubel.report.explanation import verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
@@ -44,7 +44,7 @@ def test_the_front_door_explains_a_sample_a_file_and_an_array(run: Path, tmp_pat
     by_file = hubel.explain(run, tmp_path / "one.png", method="saliency")
     by_array = hubel.explain(hubel.load(run), digit, method="saliency")
     assert np.array_equal(by_file.map, by_array.map)
-    importlib.import_module("hubel.explain.cams")  # Python puts the room in the verb's place: it can be called, too
+    importlib.import_module("hubel.explainers.cams")  # Python puts the room in the verb's place: it can be called, too
     again = hubel.explain(run, "digits:3", method="occlusion", target="3")
     assert again.target == "3"
     assert again.plot().alt.startswith("occlusion: 3 ")

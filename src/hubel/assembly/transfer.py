@@ -30,7 +30,7 @@ from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import MLPHead, trunk
 from hubel.models.pretrained import WEIGHTS, published
 from hubel.recipes.schema import Recipe
-from hubel.runs.ledger import find
+from hubel.records.ledger import find
 from hubel.training.events import EpochDone, Event
 from hubel.training.features import (
     BATCH,

@@ -24,7 +24,7 @@ def command(
     hubel runs runs/photos-1 runs/photos-2
     """
     from hubel.cli.console import note, say
-    from hubel.runs.ledger import compare, runs
+    from hubel.records.ledger import compare, runs
 
     if names:
         comparison = compare(names)

@@ -45,7 +45,7 @@ class Part:
 @cache
 def listed() -> tuple[Part, ...]:
     """All parts that come with hubel, in the order of the registries."""
-    rows = json.loads(resources.files("hubel.verbs").joinpath("parts.json").read_text("utf-8"))
+    rows = json.loads(resources.files("hubel.lessons").joinpath("parts.json").read_text("utf-8"))
     return tuple(Part(**row | {"rows": tuple(row["rows"])}) for row in rows)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hubel.explain.attribution import Attribution
-from hubel.explain.explainers import EXPLAINERS
-from hubel.explain.trust import Trust
+from hubel.explainers.attribution import Attribution
+from hubel.explainers.methods import EXPLAINERS
+from hubel.explainers.trust import Trust
 from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure

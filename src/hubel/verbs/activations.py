@@ -10,8 +10,8 @@ from hubel.features import units
 from hubel.features.units import Activations
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.runs.nets import stage_name
-from hubel.runs.subjects import look
+from hubel.records.nets import stage_name
+from hubel.records.subjects import look
 
 
 def activations(

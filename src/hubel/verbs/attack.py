@@ -13,9 +13,9 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
+from hubel.records.subjects import Look, look, samples_of
 from hubel.robustness import attacks
 from hubel.robustness.attacks import Attack
-from hubel.runs.subjects import Look, look, samples_of
 from hubel.watching import SILENT, Watcher
 
 

@@ -19,7 +19,7 @@ from hubel.errors import UsageError
 from hubel.figures import timing
 from hubel.figures.theme import Figure
 from hubel.models import CARDS, card, create_model
-from hubel.runs.nets import load
+from hubel.records.nets import load
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["FORMS", "Form", "Latency", "Timing", "as_json", "bench", "drawn", "sizes_up_to"]

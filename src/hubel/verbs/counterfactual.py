@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
-from hubel.explain.anchors import Anchor
-from hubel.explain.anchors import anchor as keep
+from hubel.explainers.anchors import Anchor
+from hubel.explainers.anchors import anchor as keep
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.runs.subjects import Look, look, samples_of
+from hubel.records.subjects import Look, look, samples_of
 from hubel.verbs.attack import Attacked, attack
 from hubel.watching import SILENT, Watcher
 

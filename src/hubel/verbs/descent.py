@@ -16,7 +16,7 @@ from hubel.lessons.descent import SURFACES, Landscape, Path, Surface
 from hubel.lessons.expression import parse
 from hubel.lessons.flow import Flow, flow
 from hubel.lessons.tape import play
-from hubel.runs.subjects import samples
+from hubel.records.subjects import samples
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 
 __all__ = ["descend", "drawn_descent", "effective", "gradient_flow", "landscape", "race"]

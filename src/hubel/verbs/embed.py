@@ -13,8 +13,8 @@ from hubel.features.space import Embedding
 from hubel.figures.embedding import embedding
 from hubel.figures.theme import Figure
 from hubel.inference import predict
-from hubel.runs.nets import stage_name
-from hubel.runs.subjects import samples_of
+from hubel.records.nets import stage_name
+from hubel.records.subjects import samples_of
 from hubel.watching import SILENT, Watcher
 
 

@@ -25,9 +25,9 @@ from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import VIEWS, predict, with_views
 from hubel.nn.modes import evaluating
+from hubel.records.ledger import RunRecord, find
+from hubel.records.own_data import own_data
 from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
-from hubel.runs.ledger import RunRecord, find
-from hubel.runs.own_data import own_data
 from hubel.store import RunStore
 from hubel.types import Predictions
 from hubel.watching import SILENT, Watcher

@@ -11,14 +11,14 @@ import numpy as np
 
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
-from hubel.explain.attribution import Attribution
-from hubel.explain.explainers import EXPLAINERS, attribute
-from hubel.explain.trust import Chance, Trust, by_chance, trust
+from hubel.explainers.attribution import Attribution
+from hubel.explainers.methods import EXPLAINERS, attribute
+from hubel.explainers.trust import Chance, Trust, by_chance, trust
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
 from hubel.nn.scores import logits_of
+from hubel.records.subjects import look
 from hubel.report.explanation import Explanation
-from hubel.runs.subjects import look
 from hubel.watching import SILENT, Watcher
 
 DEFAULT = ("grad-cam", "hires-cam", "occlusion-fast", "integrated-gradients", "smoothgrad")
@@ -59,7 +59,7 @@ def explain(
     device: str = "auto",
     **settings: Any,
 ) -> Explained:
-    """Why does the net say what it says about this picture? One map, by one method (`hubel.explain.EXPLAINERS`).
+    """Why does the net say what it says about this picture? One map, by one method (`hubel.explainers.EXPLAINERS`).
 
     `target` is a class by name or number, else the predicted class; `settings` are the method's own (`layer=`,
     `patch=`, `steps=`). Raises DataError for the picture, UsageError and UnknownName for what cannot be.

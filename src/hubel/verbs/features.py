@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.runs.nets import last_stage, stage_name
-from hubel.runs.subjects import samples_of
+from hubel.records.nets import last_stage, stage_name
+from hubel.records.subjects import samples_of
 from hubel.watching import SILENT, Watcher
 
 

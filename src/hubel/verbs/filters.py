@@ -9,7 +9,7 @@ from hubel.features import units
 from hubel.features.units import Filters
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.runs.nets import classifier_of
+from hubel.records.nets import classifier_of
 
 
 def filters(run: str | Path | Classifier, stage: str | int | None = None) -> Filters:

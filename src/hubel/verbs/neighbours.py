@@ -16,8 +16,8 @@ from hubel.features.space import nearest
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
 from hubel.inference import features
-from hubel.runs.nets import last_stage, stage_name
-from hubel.runs.subjects import look, samples_of
+from hubel.records.nets import last_stage, stage_name
+from hubel.records.subjects import look, samples_of
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
 

@@ -24,7 +24,7 @@ from hubel.errors import ArtefactError, DataError
 from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
 from hubel.inference import with_views
-from hubel.runs.nets import load
+from hubel.records.nets import load
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
 

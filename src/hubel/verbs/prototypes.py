@@ -12,8 +12,8 @@ from hubel.errors import DataError
 from hubel.features import prototypes as bench
 from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.theme import Figure
-from hubel.runs.nets import class_index, stage_name
-from hubel.runs.subjects import samples_of
+from hubel.records.nets import class_index, stage_name
+from hubel.records.subjects import samples_of
 from hubel.watching import SILENT, Watcher
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hubel.checkpoint import Classifier
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.runs.ledger import RunRecord
-from hubel.runs.nets import load
+from hubel.records.ledger import RunRecord
+from hubel.records.nets import load
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.predict import Prediction, predict
 

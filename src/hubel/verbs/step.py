@@ -13,7 +13,7 @@ from hubel.figures.theme import Figure
 from hubel.lessons import arithmetic
 from hubel.lessons.arithmetic import Walk, Working
 from hubel.nn.kernels import KERNELS
-from hubel.runs.subjects import samples
+from hubel.records.subjects import samples
 
 __all__ = ["KINDS", "Walk", "Working", "drawn", "kernel", "matrix", "unit", "vector", "walk", "working"]
 

@@ -20,7 +20,7 @@ from hubel.errors import UsageError
 from hubel.figures import nets
 from hubel.figures.theme import Figure
 from hubel.models import CARDS, card, create_model
-from hubel.runs.ledger import find
+from hubel.records.ledger import find
 
 __all__ = ["Fit", "Memory", "Row", "Summary", "bytes_of", "compared", "memory", "model_of", "short", "summary"]
 

@@ -9,7 +9,7 @@ from hubel.figures.theme import Figure
 from hubel.lessons import expression
 from hubel.lessons.expression import Step
 from hubel.lessons.tape import Note, Tape, play
-from hubel.runs.subjects import samples
+from hubel.records.subjects import samples
 
 __all__ = ["Tape", "drawn", "drawn_net", "formula", "net", "staged"]
 

@@ -38,7 +38,7 @@ from hubel.models.architectures.quicknet import QuickNet
 from hubel.nn.init import INITIALISERS, initialise, zero_residuals
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file, to_yaml
-from hubel.runs.ledger import find
+from hubel.records.ledger import find
 from hubel.runtime import average, processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter

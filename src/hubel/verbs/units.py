@@ -12,8 +12,8 @@ from hubel.checkpoint import Classifier
 from hubel.features.units import TopPatches, maximise, top_patches
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
-from hubel.runs.nets import stage_name
-from hubel.runs.subjects import samples_of
+from hubel.records.nets import stage_name
+from hubel.records.subjects import samples_of
 from hubel.watching import SILENT, Watcher
 
 

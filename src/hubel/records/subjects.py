@@ -30,9 +30,9 @@ from hubel.data.splits import NAMES
 from hubel.errors import DataError, HubelError, UsageError, unknown
 from hubel.inference import features
 from hubel.models import CARDS, create_model
-from hubel.runs.ledger import find
-from hubel.runs.nets import LISTS, class_index, classifier_of, last_stage, load
-from hubel.runs.own_data import own_data
+from hubel.records.ledger import find
+from hubel.records.nets import LISTS, class_index, classifier_of, last_stage, load
+from hubel.records.own_data import own_data
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
 

@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.errors import UsageError, near
-from hubel.explain import attention, cams, gradients, occlusion, rise
-from hubel.explain.attribution import Attribution, Raw
+from hubel.explainers import attention, cams, gradients, occlusion, rise
+from hubel.explainers.attribution import Attribution, Raw
 from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick
 from hubel.registry import Registry
 

@@ -9,10 +9,10 @@ itself is not touched. It then answers in two ways:
         .windows(w, tops, lefts)       answers for copies of it that differ inside a window, computing at each layer
                                        only the rectangle that the change can reach
 
-The second is exact up to rounding: what a change can reach is worked out in `hubel.explain.fast.windows`. Operations
+The second is exact up to rounding: what a change can reach is worked out in `hubel.explainers.fast.windows`. Operations
 that mix all places (dense layers, attention) get whole maps, put together from the remembered ones and the windows.
-Wide 3 x 3 convolutions on a CPU take several rows at a time (`hubel.explain.fast.winograd`). Who can do with less may
-ask for convolutions in bfloat16, or for the first order: exact as far as windows stay small, a straight line from
+Wide 3 x 3 convolutions on a CPU take several rows at a time (`hubel.explainers.fast.winograd`). Who can do with less
+may ask for convolutions in bfloat16, or for the first order: exact as far as windows stay small, a straight line from
 there on.
 
 A net that torch.fx cannot read (its forward branches on values) is run as it is: `Fast.reason` then says why.
@@ -34,8 +34,8 @@ from torch.fx.node import map_aggregate
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from hubel.explain.fast import winograd
-from hubel.explain.fast.windows import Ground, Region, Slide, hull, mean_by_difference, slid
+from hubel.explainers.fast import winograd
+from hubel.explainers.fast.windows import Ground, Region, Slide, hull, mean_by_difference, slid
 from hubel.nn.modes import evaluating
 
 _POINTWISE_MODULES: tuple[type[nn.Module], ...] = (

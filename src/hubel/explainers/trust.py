@@ -31,8 +31,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.errors import UsageError
-from hubel.explain.explainers import attribute
-from hubel.explain.fast.forward import Fast
+from hubel.explainers.fast.forward import Fast
+from hubel.explainers.methods import attribute
 from hubel.nn.scores import checked_images, chosen, digest, logits_of
 from hubel.runtime import generator, seeded
 

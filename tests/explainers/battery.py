@@ -1,6 +1,6 @@
 """Every explainer on a net of the catalogue: does it keep its promises, and is its map the one it should be?
 
-    python tests/explain/battery.py [--match "resnet*"] [--out docs/explain_contracts.md]
+    python tests/explainers/battery.py [--match "resnet*"] [--out docs/explain_contracts.md]
 
 For each net and method the verdict is one of
 
@@ -40,9 +40,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.errors import UsageError
-from hubel.explain import EXPLAINERS, Attribution, attribute
-from hubel.explain.gradients import digest
-from hubel.explain.rise import draw
+from hubel.explainers import EXPLAINERS, Attribution, attribute
+from hubel.explainers.gradients import digest
+from hubel.explainers.rise import draw
 from hubel.models import CARDS, Card, create_model
 from hubel.nn.maps import as_maps, spatial_layers
 from hubel.runtime import environment, generator, seeded

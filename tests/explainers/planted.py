@@ -1,10 +1,10 @@
 """Which methods find the one mark that a class can be known by, and whose maps pass the checks of trust?
 
-    python tests/explain/planted.py [--pictures 12] [--out docs/explain_planted.md]
+    python tests/explainers/planted.py [--pictures 12] [--out docs/explain_planted.md]
 
 Two nets, a small convnet and a small transformer, learn noise without and with a striped mark, which is all that tells
 the classes apart. A faithful map has its maximum on the mark. Beside the methods stand maps that know nothing of the
-net, for each of which the checks of `hubel.explain.trust` have to say so: a check that passes them is worth nothing,
+net, for each of which the checks of `hubel.explainers.trust` have to say so: a check that passes them is worth nothing,
 and one that fails what finds the mark is wrong. The same on digits, where nobody knows the right map.
 """
 
@@ -23,14 +23,14 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.explain import EXPLAINERS, attribute
-from hubel.explain.gradients import digest
-from hubel.explain.trust import Trust, by_chance, edges, points_into, random_map, trust
+from hubel.explainers import EXPLAINERS, attribute
+from hubel.explainers.gradients import digest
+from hubel.explainers.trust import Trust, by_chance, edges, points_into, random_map, trust
 from hubel.models import create_model
 from hubel.runtime import environment, generator, seeded
 
 if __package__:
-    from explain.nets import Box, convnet, fit, planted, small_digits
+    from explainers.nets import Box, convnet, fit, planted, small_digits
 else:
     from nets import Box, convnet, fit, planted, small_digits
 

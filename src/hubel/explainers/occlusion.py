@@ -23,9 +23,9 @@ from scipy.interpolate import RBFInterpolator
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.explain.attribution import Raw
-from hubel.explain.fast.forward import Around, Fast
-from hubel.explain.fast.windows import Ground
+from hubel.explainers.attribution import Raw
+from hubel.explainers.fast.forward import Around, Fast
+from hubel.explainers.fast.windows import Ground
 from hubel.runtime import has_quick_bf16
 
 LARGE = 64

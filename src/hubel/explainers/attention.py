@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError, unknown
-from hubel.explain.attribution import Raw
+from hubel.explainers.attribution import Raw
 from hubel.nn.maps import attends
 from hubel.nn.modes import evaluating
 

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from hubel.errors import UsageError
-from hubel.explain.attribution import Raw
+from hubel.explainers.attribution import Raw
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import digest, logits_of, pick
 from hubel.runtime import generator

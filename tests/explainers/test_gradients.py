@@ -8,10 +8,10 @@ from captum.attr import DeepLift, GuidedBackprop, IntegratedGradients, Saliency
 from torch import nn
 from torch.nn import functional as F
 
-from explain.nets import Trained
+from explainers.nets import Trained
 from hubel.errors import UsageError
-from hubel.explain import attribute
-from hubel.explain.gradients import deeplift_values, guided_gradient, integrated, pixel_gradient
+from hubel.explainers import attribute
+from hubel.explainers.gradients import deeplift_values, guided_gradient, integrated, pixel_gradient
 from hubel.models import create_model
 from hubel.runtime import seeded
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from explain.nets import Box, Trained
+from explainers.nets import Box, Trained
 from hubel.errors import UsageError
-from hubel.explain import EXPLAINERS, attribute
-from hubel.explain.trust import (
+from hubel.explainers import EXPLAINERS, attribute
+from hubel.explainers.trust import (
     blurred,
     by_chance,
     curves,

@@ -9,10 +9,10 @@ from captum.attr import LayerGradCam
 from torch import nn
 from torch.nn import functional as F
 
-from explain.nets import Trained
+from explainers.nets import Trained
 from hubel.errors import UsageError
-from hubel.explain import attribute
-from hubel.explain.cams import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, score_cam
+from hubel.explainers import attribute
+from hubel.explainers.cams import grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, score_cam
 from hubel.models import create_model
 from hubel.nn.taps import record
 from hubel.runtime import seeded
@@ -107,7 +107,7 @@ def test_score_cam_is_the_loop_of_its_paper(digits: Trained) -> None:
 
 def test_hires_cam_sums_to_the_score_behind_a_dense_head(digits: Trained) -> None:
     """For one linear layer on top, the map (before the ReLU) adds up to score minus bias: that is its promise."""
-    from hubel.explain.cams import maps_and_gradients
+    from hubel.explainers.cams import maps_and_gradients
 
     targets = digits.labels[:4]
     _, a, g = maps_and_gradients(digits.model, digits.images[:4], targets, "block2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explain.nets import Box, Trained, convnet, fit, planted, small_digits
+from explainers.nets import Box, Trained, convnet, fit, planted, small_digits
 from hubel.runtime import seeded
 
 

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from explain.nets import Trained, naive_occlusion
+from explainers.nets import Trained, naive_occlusion
 from hubel.errors import UsageError
-from hubel.explain import attribute
-from hubel.explain.fast.forward import Fast
-from hubel.explain.fast.winograd import Winograd
-from hubel.explain.occlusion import coarse_to_fine, grid
+from hubel.explainers import attribute
+from hubel.explainers.fast.forward import Fast
+from hubel.explainers.fast.winograd import Winograd
+from hubel.explainers.occlusion import coarse_to_fine, grid
 from hubel.models import create_model
 from hubel.runtime import seeded
 

@@ -21,8 +21,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.errors import UsageError
-from hubel.explain.attribution import Raw
-from hubel.explain.fast.forward import Fast
+from hubel.explainers.attribution import Raw
+from hubel.explainers.fast.forward import Fast
 from hubel.nn.maps import as_maps, attends, cut, pick_layer
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import pick

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.explain.fast.forward import Fast
+from hubel.explainers.fast.forward import Fast
 from hubel.nn.scores import Target, checked_images, chosen, digest, logits_of
 from hubel.runtime import generator
 

@@ -10,7 +10,7 @@ from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import ArtefactError, UsageError, unknown
-from hubel.runs.ledger import find
+from hubel.records.ledger import find
 
 LISTS = (".yaml", ".yml")
 """Endings of files that hold layer lists."""
