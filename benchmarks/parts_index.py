@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from hubel.verbs.components import components
 
-INDEX = Path(__file__).parents[1] / "src" / "hubel" / "verbs" / "parts.json"
+INDEX = Path(__file__).parents[1] / "src" / "hubel" / "lessons" / "parts.json"
 
 
 def text() -> str:

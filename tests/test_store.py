@@ -24,7 +24,6 @@ from hubel.errors import ArtefactError, RunLocked, UsageError
 from hubel.store import (
     RunStore,
     SaveFailed,
-    amount,
     dump_json,
     free_bytes,
     opened,
@@ -35,6 +34,7 @@ from hubel.store import (
     shown,
     unseal,
 )
+from hubel.words import amount
 
 OLD, NEW = b"old" * 100, b"new" * 200
 

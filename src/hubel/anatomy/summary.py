@@ -26,9 +26,10 @@ from torch import nn
 from hubel.anatomy.graph import Call, Graph, Input, Operation, Ref, record
 from hubel.anatomy.operations import per_axis
 from hubel.anatomy.receptive import ReceptiveField, of_values
-from hubel.anatomy.table import short, to_csv, to_html, to_markdown
+from hubel.anatomy.table import to_html, to_markdown
 from hubel.errors import UsageError
 from hubel.types import Shape
+from hubel.words import csv_text, short
 
 CONVENTIONS = {"mac": "MACs", "flop": "FLOPs"}
 CONVENTION_TEXT = {
@@ -121,7 +122,7 @@ class Summary:
 
     def header(self) -> list[str]:
         """Column names of the table."""
-        return ["layer", "kind", "in", "setting", "out", "KB", "params", CONVENTIONS[self.convention], "field"]
+        return ["layer", "kind", "in", "setting", "out", "KiB", "params", CONVENTIONS[self.convention], "field"]
 
     def cells(self, *, minor: bool = False, depth: int | None = None) -> list[list[str]]:
         """The table as strings. `minor`: with activations and reshaping; `depth`: added up by module path."""
@@ -149,7 +150,7 @@ class Summary:
         lines = [
             f"parameters {self.params:,}" + (f" (frozen {frozen:,})" if frozen else "") + f", buffers {self.buffers:,}",
             f"{CONVENTIONS[self.convention]} {short(self.cost, digits=4)}, other operations {short(self.work)}",
-            f"weights {self.weight_bytes / 2**20:.2f} MB, all outputs {self.activation_bytes / 2**20:.2f} MB"
+            f"weights {self.weight_bytes / 2**20:.2f} MiB, all outputs {self.activation_bytes / 2**20:.2f} MiB"
             f" (batch {self.batch})",
             f"depth {self.depth} layers with weights, receptive field {self.field or 'none'}",
             self.convention_text,
@@ -186,7 +187,7 @@ class Summary:
             if minor or not row.minor:
                 cells = asdict(row)
                 rows.append([sides(cells[n]) if n in ("input", "output") else str(cells[n]) for n in names])
-        return to_csv(names, rows)
+        return csv_text(names, rows)
 
     def to_json(self) -> str:
         """Everything, as JSON."""

@@ -32,7 +32,8 @@ import torch
 
 from hubel.checkpoint.tensors import first_not_finite, read_header, read_tensors, sha256_of
 from hubel.errors import ArtefactError
-from hubel.store import FILE_LIMIT, amount, opened, shown
+from hubel.store import FILE_LIMIT, opened, shown
+from hubel.words import amount
 
 SECONDS = 60
 """How long the child may take."""

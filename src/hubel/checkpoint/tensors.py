@@ -35,7 +35,8 @@ from typing import Protocol
 import torch
 
 from hubel.errors import ArtefactError
-from hubel.store import Writer, amount, parse_json, read_into, shown
+from hubel.store import Writer, parse_json, read_into, shown
+from hubel.words import amount
 
 HEADER_LIMIT = 1 << 20
 """Bytes a header may have: room for ten thousand tensors."""

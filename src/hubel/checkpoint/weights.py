@@ -42,7 +42,8 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
 from hubel.runtime import environment, seeded
-from hubel.store import FILE_LIMIT, RunStore, amount, opened, parse_json, read_regular, shown, unseal
+from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_regular, shown, unseal
+from hubel.words import amount
 
 VERSION: Literal[1] = 1
 TOLERANCE = 1e-4

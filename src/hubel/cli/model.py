@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from hubel.cli.console import out
-from hubel.cli.models import count
 from hubel.models import Card
 from hubel.verbs.models import card
+from hubel.words import short
 
 
 def command(
@@ -50,8 +50,8 @@ def describe(entry: Card) -> list[str]:
         "published": entry.accuracy,
         "input": f"{shape}, at least {entry.min_size} x {entry.min_size}" if size else shape,
         "classes": f"{entry.num_classes}",
-        "parameters": f"{entry.params:,} ({count(entry.params)})" if entry.params is not None else "",
-        "MACs": f"{entry.macs:,} ({count(entry.macs)})" if entry.macs is not None else "",
+        "parameters": f"{entry.params:,} ({short(entry.params)})" if entry.params is not None else "",
+        "MACs": f"{entry.macs:,} ({short(entry.macs)})" if entry.macs is not None else "",
         "tags": ", ".join(entry.tags),
     }
     for key, value in facts.items():

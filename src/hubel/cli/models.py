@@ -12,6 +12,7 @@ from hubel.cli.console import note, out
 from hubel.errors import unknown
 from hubel.models import Card, list_models
 from hubel.verbs.models import models
+from hubel.words import short
 
 
 def command(
@@ -37,22 +38,19 @@ def command(
 def _line(entry: Card) -> str:
     size = entry.img_size
     side = "" if size is None else str(size) if isinstance(size, int) else "x".join(map(str, size))
-    return _row(entry.name, str(entry.year), count(entry.params), count(entry.macs), side, entry.title)
+    return _row(
+        entry.name,
+        str(entry.year),
+        "" if entry.params is None else short(entry.params),
+        "" if entry.macs is None else short(entry.macs),
+        side,
+        entry.title,
+    )
 
 
 def _row(name: str, year: str, params: str, macs: str, size: str, title: str) -> str:
     return f"{name:<24} {year:<4} {params:>7} {macs:>7} {size:>5}  {title}"[:80].rstrip()
 
 
-def count(number: int | None) -> str:
-    """Four characters for any count.
-
-    >>> count(61_706), count(25_557_032), count(4_089_184_256), count(650), count(None)
-    ('61.7k', '25.6M', '4.09G', '650', '')
-    """
-    if number is None:
-        return ""
-    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= power:
-            return f"{number / power:.3g}{letter}"
-    return str(number)
+def _count(number: int | None) -> str:
+    return "" if number is None else short(number)

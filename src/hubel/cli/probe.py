@@ -12,6 +12,7 @@ from rich.text import Text
 from hubel.cli.console import note, out
 from hubel.cli.looking import watched, write
 from hubel.cli.settings import with_settings
+from hubel.words import amount
 
 if TYPE_CHECKING:
     from hubel.verbs.probe import BatchProbe, Probes, RateProbe
@@ -83,7 +84,7 @@ def _sizes(found: BatchProbe) -> Table:
             str(point.size),
             f"{point.images_per_second:,.0f}",
             f"{1e3 * point.seconds:.3g}",
-            "" if point.memory is None else f"{point.memory / 1e6:,.0f} MB",
+            "" if point.memory is None else amount(point.memory),
             style="green" if point.size == found.suggestion else "",
         )
     return grid

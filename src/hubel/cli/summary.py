@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from hubel.cli.console import note, out
 from hubel.errors import UsageError
+from hubel.words import amount, binary_amount, is_decimal, parse_amount, short
 
 if TYPE_CHECKING:
     from hubel.verbs.summary import Fit, Memory, Summary
@@ -26,7 +28,7 @@ def command(
     compare: Annotated[bool, typer.Option("--compare", help="one line a net, side by side")] = False,
     training: Annotated[bool, typer.Option("--training", help="memory of a training step, layer by layer")] = False,
     optimiser: Annotated[str, typer.Option("--optimizer", "--optimiser", help="whose state is counted")] = "adam",
-    fits: Annotated[str, typer.Option(help="a memory size, 8GB: does it fit, and the largest batch")] = "",
+    fits: Annotated[str, typer.Option(help="a memory size, 8GiB: does it fit, and the largest batch")] = "",
     form: Annotated[str, typer.Option("--format", help="table, markdown, csv, html or json")] = "table",
     picture: Annotated[Path | None, typer.Option(help="write the picture to this SVG file")] = None,
 ) -> None:
@@ -50,7 +52,7 @@ def command(
     if training or fits:
         limit = parse_bytes(fits) if fits else None
         measured, answer = verb.memory(net[0], given, batch=batch, optimiser=optimiser, limit=limit, train=training)
-        print_memory(measured, answer)
+        print_memory(measured, answer, amount if is_decimal(fits) else binary_amount)
 
 
 def parse_shape(text: str) -> tuple[int, ...] | None:
@@ -70,19 +72,17 @@ def parse_shape(text: str) -> tuple[int, ...] | None:
 
 
 def parse_bytes(text: str) -> int:
-    """A memory size with a unit, in binary units.
+    """A memory size with a unit: GB is 1000³ bytes, GiB and a bare G are 1024³.
 
     >>> parse_bytes("8GB"), parse_bytes("512 MiB")
-    (8589934592, 536870912)
+    (8000000000, 536870912)
     """
-    units = {"K": 10, "M": 20, "G": 30, "T": 40}
-    bare = text.strip().upper().removesuffix("B").removesuffix("I")
-    power = units.get(bare[-1:], 0)
-    number = bare[:-1] if power else bare
     try:
-        return int(float(number) * (1 << power))
+        return parse_amount(text)
     except ValueError:
-        raise UsageError(f"a memory size must be a number with a unit, got {text!r}", hint="for example 8GB") from None
+        raise UsageError(
+            f"a memory size must be a number with a unit, got {text!r}", hint="for example 8GiB or 8GB"
+        ) from None
 
 
 def rendered(table: Summary, form: str, *, minor: bool, depth: int | None) -> str:
@@ -106,10 +106,8 @@ def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
     for title in ("in C", "H/W"):
         grid.add_column(title, justify="right", no_wrap=True)
     grid.add_column("setting", no_wrap=True)
-    for title in ("out C", "H/W", "KB", "params", cost, "field"):
+    for title in ("out C", "H/W", "KiB", "params", cost, "field"):
         grid.add_column(title, justify="right", no_wrap=True)
-    from hubel.verbs.summary import short
-
     factor = 2 if table.convention == "flop" else 1
     rows = table.rows if depth is None else table.grouped(depth)
     for row in rows:
@@ -149,8 +147,6 @@ def _channels_and_side(shape: tuple[int, ...]) -> tuple[str, str]:
 
 def print_compared(tables: list[Summary]) -> None:
     """One line a net."""
-    from hubel.verbs.summary import bytes_of, short
-
     grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
     grid.add_column("net")
     for title in ("input", "params", tables[0].header()[7], "activations", "depth", "field"):
@@ -161,7 +157,7 @@ def print_compared(tables: list[Summary]) -> None:
             ", ".join("x".join(map(str, shape[1:])) for shape in table.input),
             short(table.params),
             short(table.cost),
-            bytes_of(table.activation_bytes),
+            binary_amount(table.activation_bytes),
             str(table.depth),
             table.field,
         )
@@ -169,10 +165,8 @@ def print_compared(tables: list[Summary]) -> None:
     out().print(Text(tables[0].convention_text))
 
 
-def print_memory(memory: Memory, answer: Fit | None) -> None:
-    """What a step needs, which layers keep most, and what fits."""
-    from hubel.verbs.summary import bytes_of
-
+def print_memory(memory: Memory, answer: Fit | None, written: Callable[[float], str] = binary_amount) -> None:
+    """What a step needs, which layers keep most, and what fits, in units `written` as the limit was."""
     lines: list[tuple[str, Any]] = [
         ("weights", memory.weights),
         ("buffers", memory.buffers),
@@ -186,23 +180,24 @@ def print_memory(memory: Memory, answer: Fit | None) -> None:
     grid.add_column()
     grid.add_column(justify="right")
     for title, number in lines:
-        grid.add_row(title, bytes_of(number))
+        grid.add_row(title, written(number))
     console = out()
     console.print()
     console.print(grid)
-    heavy = ", ".join(f"{name or 'the model itself'} {bytes_of(size)}" for name, size in memory.kept_by_module[:4])
+    heavy = ", ".join(f"{name or 'the model itself'} {written(size)}" for name, size in memory.kept_by_module[:4])
     console.print(Text(f"kept most by: {heavy}"))
     if answer:
         verdict = "fits" if answer.fits else "does not fit"
         console.print(
             Text(
-                f"batch {answer.batch} {verdict} into {bytes_of(answer.limit)} (needs {bytes_of(answer.needed)}); "
+                f"batch {answer.batch} {verdict} into {written(answer.limit)} "
+                f"(needs {written(answer.needed)}); "
                 f"the largest batch is {answer.largest}"
-                + (f" ({bytes_of(answer.needed_at_largest)})" if answer.largest else ""),
+                + (f" ({written(answer.needed_at_largest)})" if answer.largest else ""),
                 style="bold",
             )
         )
-    note("without the device's own context, kernel workspace and fragmentation; allow some hundred MB for them")
+    note("without the device's own context, kernel workspace and fragmentation; allow some hundred MiB for them")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from hubel.cli.console import note, out
 from hubel.errors import UsageError
+from hubel.words import plain
 
 if TYPE_CHECKING:
     from hubel.verbs.trace import Tape
@@ -38,7 +39,7 @@ def command(
             )
         tape = verb.net(what, values[0], seed=seed)
         if as_json:
-            out().print(json.dumps(_plain(dataclasses.asdict(tape))), markup=False, soft_wrap=True)
+            out().print(json.dumps(plain(dataclasses.asdict(tape))), markup=False, soft_wrap=True)
         else:
             print_tape(tape)
         if picture:
@@ -101,14 +102,6 @@ def print_tape(tape: Tape) -> None:
     out().print(Text(f"{tape.model}, loss {tape.loss:.4f}", style="bold"))
     out().print(grid)
     note("mean and ± of the values; gradient: length of d loss / d value; from: the lines it was made of")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -28,6 +28,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
+from hubel.words import amount
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -263,7 +264,7 @@ class _PixelFile:
         if free < need:
             os.unlink(self.name)
             raise DataError(
-                f"decoded pictures need {need / 1e9:.2f} GB, {self.folder} has {free / 1e9:.2f} GB free",
+                f"decoded pictures need {amount(need)}, {self.folder} has {amount(free)} free",
                 hint="free some space, use a smaller --img-size, or name another place: HUBEL_HOME",
             )
         return self

@@ -17,6 +17,7 @@ from torch import nn
 from hubel import runtime
 from hubel.nn.fuse import PackedConv2d, Pair, fused, hooked, packed, pairs, twin_of
 from hubel.nn.modes import evaluating
+from hubel.words import plural
 
 TOLERANCE = 1e-4
 """Largest difference of a logit that passes, as a share of the largest logit (and of 1, if all are smaller)."""
@@ -61,10 +62,10 @@ class Ready:
     def __str__(self) -> str:
         parts = [self.form]
         if self.folded:
-            parts.append(f"{counted(self.folded, 'batch norm')} folded")
+            parts.append(f"{plural(self.folded, 'batch norm')} folded")
         if self.packed:
-            parts.append(f"{counted(self.packed, 'convolution')} packed")
-        parts.append(counted(self.threads, "thread"))
+            parts.append(f"{plural(self.packed, 'convolution')} packed")
+        parts.append(plural(self.threads, "thread"))
         return ", ".join(parts)
 
 
@@ -113,18 +114,9 @@ def ready(model: nn.Module, images: torch.Tensor) -> Ready:
         packed=sum(isinstance(module, PackedConv2d) for module in made[form].modules()),
         threads=threads,
         difference=passed[form],
-        seconds={f"{name}, {counted(count, 'thread')}": best for (name, count), best in taken.items()},
+        seconds={f"{name}, {plural(count, 'thread')}": best for (name, count), best in taken.items()},
         note="; ".join(notes),
     )
-
-
-def counted(count: int, what: str) -> str:
-    """ "1 thread", "2 threads".
-
-    >>> counted(1, "thread"), counted(2, "thread")
-    ('1 thread', '2 threads')
-    """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def difference(plain: torch.Tensor, other: torch.Tensor) -> tuple[float, float]:

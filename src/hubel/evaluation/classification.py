@@ -14,13 +14,13 @@ from html import escape
 import numpy as np
 
 from hubel.errors import DataError
-from hubel.evaluation.text import csv_text, fit, number, percent, plain, plural, span
 from hubel.metrics import classification as counts
 from hubel.metrics import probability
 from hubel.metrics.classification import Confused, PerClass
 from hubel.metrics.intervals import NOTHING, Interval, bootstrap_confusion, mean_interval, wilson
 from hubel.metrics.probability import Calibration
 from hubel.types import Predictions
+from hubel.words import csv_text, in_columns, number, percent, plain, plural, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class Evaluation:
         if self.most_confused:
             lines += ["", "  most often confused"]
             lines += [
-                f"  {fit(self.class_names[c.label], 24)} called {fit(self.class_names[c.predicted], 24)}"
+                f"  {in_columns(self.class_names[c.label], 24)} called {in_columns(self.class_names[c.predicted], 24)}"
                 f"{c.count:>6}  {percent(c.share, 1):>7}"
                 for c in self.most_confused[:5]
             ]
@@ -362,7 +362,7 @@ def _class_table(evaluation: Evaluation) -> list[str]:
     title = "class" if len(shown) == len(evaluation.class_names) else f"the {len(shown)} hardest classes"
     lines = [f"  {title:<32}{'precision':>11}{'recall':>11}{'F1':>11}{'samples':>10}"]
     lines += [
-        f"  {fit(evaluation.class_names[k], 32)}{percent(t.precision[k], 1):>11}{percent(t.recall[k], 1):>11}"
+        f"  {in_columns(evaluation.class_names[k], 32)}{percent(t.precision[k], 1):>11}{percent(t.recall[k], 1):>11}"
         f"{percent(t.f1[k], 1):>11}{t.support[k]:>10,}"
         for k in shown
     ]

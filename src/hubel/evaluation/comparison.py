@@ -15,8 +15,8 @@ import numpy as np
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
-from hubel.evaluation.text import fit, number, percent, plain
 from hubel.metrics.intervals import Interval, mcnemar, paired_difference
+from hubel.words import in_columns, number, percent, plain
 
 ERRORS = ("rmse", "mae", "mse", "r2", "bias")
 
@@ -82,7 +82,9 @@ class Comparison:
         for i, name in enumerate(self.names):
             values = (written_number(column, self.numbers[column][i]) for column in shown)
             mark = "*" if name == self.best else " "
-            lines.append(f"{mark} {fit(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}")
+            lines.append(
+                f"{mark} {in_columns(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}"
+            )
         lines += ["", *(textwrap.fill(test.sentence, 80) for test in self.tests)] if self.tests else []
         lines += ["", f"tested on other samples: {', '.join(self.unpaired)}"] if self.unpaired else []
         return "\n".join(lines)

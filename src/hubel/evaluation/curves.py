@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from hubel.evaluation.text import percent, plural
+from hubel.words import percent, plural
 
 
 @dataclass(frozen=True, slots=True)

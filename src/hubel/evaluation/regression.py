@@ -11,10 +11,10 @@ from html import escape
 import numpy as np
 
 from hubel.errors import DataError
-from hubel.evaluation.text import csv_text, number, plain, plural
 from hubel.metrics import regression
 from hubel.metrics.intervals import Interval, mean_interval
 from hubel.types import Predictions
+from hubel.words import csv_text, number, plain, plural
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

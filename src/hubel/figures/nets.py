@@ -63,7 +63,9 @@ def profile(
     with style():
         drawing = canvas(max(360, min(1400, 60 + 22 * len(layers))), 420)
         panels = drawing.subplots(3, 1, sharex=True)
-        for axes, values, title in zip(panels, (memory, params, macs), ("output, KB", "parameters", cost), strict=True):
+        for axes, values, title in zip(
+            panels, (memory, params, macs), ("output, KiB", "parameters", cost), strict=True
+        ):
             axes.bar(x, values, color=BLUE, width=0.8)
             axes.set_title(title)
             axes.grid(visible=False, axis="x")

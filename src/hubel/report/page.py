@@ -12,8 +12,8 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hubel.evaluation.text import duration, percent
 from hubel.figures.theme import BLUE, GRID, INK, MUTED, VERMILLION, Figure
+from hubel.words import duration, percent
 
 _COLOURS = {INK: "--ink", MUTED: "--muted", GRID: "--line", BLUE: "--blue", VERMILLION: "--orange"}
 

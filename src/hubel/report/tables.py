@@ -20,7 +20,7 @@ from rich.text import Text
 
 from hubel.evaluation import Comparison, Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import TITLES, shown_columns, written_number
-from hubel.evaluation.text import clean, percent
+from hubel.words import clean, percent
 
 
 def evaluation_table(evaluation: Evaluation | RegressionEvaluation, *, classes: int = 20) -> RenderableType:

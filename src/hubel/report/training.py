@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
-from hubel.evaluation.text import duration, number, percent, plural, span
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
 from hubel.figures.images import picture
@@ -21,6 +20,7 @@ from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
 from hubel.report.page import page, written
+from hubel.words import duration, number, percent, plural, span
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _kept = False
 def keep_memory() -> bool:
     """Let freed memory stay with this process for its next tensors; False where the C library cannot be told so.
 
-    glibc hands every block above 32 MB back to the system at once, and what is free at the end of its heap soon after.
+    glibc hands every block above 32 MiB back to the system at once, and what is free at the end of its heap soon after.
     The next step asks for the same blocks again, and the system must map and clear them page by page: a tenth to a
     fifth of a training step on a virtual machine, and most of the time in which batches of photographs are made
     (docs/training.md). Tensors of a training come in the same sizes again and again, so keeping them costs no memory

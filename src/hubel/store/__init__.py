@@ -21,7 +21,7 @@ Reading trusts nothing: regular files only, no links, a size limit before the fi
 """
 
 from hubel.store.documents import dump_json, parse_json, parse_yaml, read_yaml, seal, unseal
-from hubel.store.ops import FileOps, SaveFailed, Writer, amount, free_bytes
+from hubel.store.ops import FileOps, SaveFailed, Writer, free_bytes
 from hubel.store.reading import FILE_LIMIT, opened, read_into, read_regular, shown
 from hubel.store.run import RunStore
 
@@ -31,7 +31,6 @@ __all__ = [
     "RunStore",
     "SaveFailed",
     "Writer",
-    "amount",
     "dump_json",
     "free_bytes",
     "opened",

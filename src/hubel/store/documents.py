@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 
 from hubel.errors import ArtefactError
-from hubel.store.ops import amount
 from hubel.store.reading import shown
+from hubel.words import amount
 
 JSON_LIMIT = 1 << 20
 """Bytes a JSON document of ours may have."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hubel.errors import ArtefactError
+from hubel.words import amount
 
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 CLOEXEC = getattr(os, "O_CLOEXEC", 0)
@@ -175,15 +176,3 @@ def free_bytes(path: Path) -> int:
     while not path.exists() and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
-
-
-def amount(size: int) -> str:
-    """A number of bytes as people read it.
-
-    >>> amount(999), amount(102_000_000)
-    ('999 bytes', '102 MB')
-    """
-    if size < 1000:
-        return f"{size} bytes"
-    power = min(3, (len(str(size)) - 1) // 3)
-    return f"{size / 1000**power:.3g} {('kB', 'MB', 'GB')[power - 1]}"

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hubel.errors import ArtefactError
-from hubel.store.ops import CLOEXEC, NOFOLLOW, NONBLOCK, amount, reason
+from hubel.store.ops import CLOEXEC, NOFOLLOW, NONBLOCK, reason
+from hubel.words import amount
 
 FILE_LIMIT = 2 << 30
 """Bytes of the largest file that is read without asking."""

@@ -17,8 +17,9 @@ except ImportError:  # pragma: no cover - Windows: a second trainer in the same 
 
 from hubel.errors import ArtefactError, RunLocked, UsageError
 from hubel.store.documents import JSON_LIMIT, dump_json, parse_json, seal, unseal
-from hubel.store.ops import CLOEXEC, FileOps, SaveFailed, Writer, amount, explain, free_bytes, write_all
+from hubel.store.ops import CLOEXEC, FileOps, SaveFailed, Writer, explain, free_bytes, write_all
 from hubel.store.reading import FILE_LIMIT, read_regular, shown
+from hubel.words import amount
 
 _LOCK = ".lock"
 _TEMPORARY = re.compile(r"\..*\.tmp")

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from hubel.recipes.schema import GRID_INTENSITY
+from hubel.words import in_units
 
 POWERCAP = Path("/sys/class/powercap")
 SAMPLING = 5.0
@@ -92,16 +93,6 @@ class Energy:
             "notes": list(self.notes),
             "sentence": self.sentence,
         }
-
-
-def in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
-    """A value in the largest unit of which it has at least one, with three digits.
-
-    >>> in_units(0.0042, (("Wh", 1e-3), ("kWh", 1.0)))
-    '4.2 Wh'
-    """
-    name, size = next(((n, s) for n, s in reversed(units) if value >= s), units[0])
-    return f"{value / size:.3g} {name}"
 
 
 class Counters:

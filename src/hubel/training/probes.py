@@ -32,6 +32,7 @@ from hubel.runtime import Stream, out_of_memory
 from hubel.training.events import MicroBatchHalved
 from hubel.training.loop import Training, gradient, statistics
 from hubel.types import Batch
+from hubel.words import amount
 
 DECADES_BELOW, DECADES_ABOVE = 3, 2
 """The sweep goes from a thousandth of the usual rate to a hundred times it."""
@@ -242,7 +243,7 @@ def batch_sizes(
         while size <= largest:
             free, needed = _free(run.device, before), _expected(points, size)
             if free is not None and needed > HEADROOM * free:
-                ended, reason = "memory", f"{size:,} would need about {_mb(needed)} of {_mb(free)} that are free"
+                ended, reason = "memory", f"{size:,} would need about {amount(needed)} of {amount(free)} that are free"
                 break
             progress(size)
             try:
@@ -356,7 +357,3 @@ def _expected(points: list[BatchPoint], size: int) -> int:
         return 0
     (small, less), (large, more) = known
     return int(max(0, more + max(0, more - less) / (large - small) * (size - large)))
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"

@@ -21,12 +21,12 @@ from hubel.data.images import SUFFIXES
 from hubel.data.manifest import Problem
 from hubel.deploy.ready import kept
 from hubel.errors import ArtefactError, DataError
-from hubel.evaluation.text import csv_text
 from hubel.inference import predict as forward
 from hubel.inference import with_views
 from hubel.records.nets import load
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
+from hubel.words import csv_text
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""

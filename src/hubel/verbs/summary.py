@@ -15,14 +15,13 @@ from hubel.anatomy.graph import Input
 from hubel.anatomy.memory import Fit, Memory
 from hubel.anatomy.summary import CONVENTIONS, Row, summarise
 from hubel.anatomy.summary import Summary as Table
-from hubel.anatomy.table import bytes_of, short
 from hubel.errors import UsageError
 from hubel.figures import nets
 from hubel.figures.theme import Figure
 from hubel.models import CARDS, card, create_model
 from hubel.records.ledger import find
 
-__all__ = ["Fit", "Memory", "Row", "Summary", "bytes_of", "compared", "memory", "model_of", "short", "summary"]
+__all__ = ["Fit", "Memory", "Row", "Summary", "compared", "memory", "model_of", "summary"]
 
 
 @dataclass(frozen=True, slots=True)

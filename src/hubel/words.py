@@ -1,4 +1,7 @@
-"""How numbers of an evaluation are written: for people, for JSON and for spreadsheets."""
+"""How numbers, amounts and tables are written, said once: for people, for JSON and for spreadsheets.
+
+One meaning a unit: kB, MB and GB are powers of 1000 (`amount`), KiB, MiB and GiB powers of 1024 (`binary_amount`).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
 from unicodedata import east_asian_width
 
 
@@ -51,6 +55,77 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def short(value: float, *, digits: int = 3) -> str:
+    """A count with a letter, three figures: 23296 -> "23.3k".
+
+    >>> [short(n) for n in (0, 650, 23_296, 61_100_840, 1.96e10, 1e11)]
+    ['0', '650', '23.3k', '61.1M', '19.6G', '100G']
+    """
+    for power, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= power * 0.9995:
+            return f"{value / power:.{digits}g}{letter}"
+    return f"{value:.{digits}g}" if value != int(value) else str(int(value))
+
+
+def amount(size: float) -> str:
+    """A number of bytes in powers of 1000, as disks and files are sold and listed.
+
+    >>> amount(999), amount(999_999), amount(102_000_000)
+    ('999 bytes', '1 MB', '102 MB')
+    """
+    for power, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= power * (0.9995 if power > 1e3 else 1):
+            return f"{size / power:.3g} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def binary_amount(size: float) -> str:
+    """A number of bytes in powers of 1024, as memory is counted.
+
+    >>> [binary_amount(n) for n in (512, 802_816, 3.2e9)]
+    ['512 B', '784 KiB', '2.98 GiB']
+    """
+    for power, unit in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= power:
+            value = size / power
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{size:.0f} B"
+
+
+def is_decimal(text: str) -> bool:
+    """Is an amount of bytes written in powers of 1000?
+
+    >>> is_decimal("8 GB"), is_decimal("8GiB"), is_decimal("8G")
+    (True, False, False)
+    """
+    bare = text.strip().upper()
+    return bare.endswith("B") and not bare.endswith("IB")
+
+
+def parse_amount(text: str) -> int:
+    """Bytes from a number with a unit: GB is 1000³, GiB and a bare G are 1024³. Raises ValueError for other texts.
+
+    >>> parse_amount("8GB"), parse_amount("512 MiB"), parse_amount("1k"), parse_amount("100")
+    (8000000000, 536870912, 1024, 100)
+    """
+    bare = text.strip().upper().removesuffix("B").removesuffix("I")
+    power = "KMGT".find(bare[-1:]) + 1 if bare else 0
+    size = float(bare[:-1] if power else bare) * (1000 if is_decimal(text) else 1024) ** power
+    if not 0 <= size < math.inf:
+        raise ValueError(f"no amount of bytes: {text!r}")
+    return int(size)
+
+
+def in_units(value: float, units: tuple[tuple[str, float], ...]) -> str:
+    """A value in the largest unit of which it has at least one, with three digits.
+
+    >>> in_units(0.0042, (("Wh", 1e-3), ("kWh", 1.0)))
+    '4.2 Wh'
+    """
+    name, size = next(((n, s) for n, s in reversed(units) if value >= s), units[0])
+    return f"{value / size:.3g} {name}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
@@ -85,10 +160,10 @@ def clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
-def fit(text: str, columns: int) -> str:
+def in_columns(text: str, columns: int) -> str:
     """`text` on one line of exactly `columns`, cut with an ellipsis or padded; control characters become dots.
 
-    >>> fit("wire-haired fox terrier", 12), fit("cat", 5)
+    >>> in_columns("wire-haired fox terrier", 12), in_columns("cat", 5)
     ('wire-haired…', 'cat  ')
     """
     text = clean(text)
@@ -100,12 +175,14 @@ def fit(text: str, columns: int) -> str:
 
 
 def plain(value: object) -> object:
-    """JSON's view of a value: numpy becomes lists and numbers, what is not finite becomes None.
+    """JSON's view of a value: dataclasses become dictionaries, arrays lists, what is not finite None.
 
     >>> import numpy as np
     >>> plain({"auc": np.array([0.5, np.nan])})
     {'auc': [0.5, None]}
     """
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
