@@ -39,7 +39,7 @@ def test_the_page_names_counts_classes_and_every_problem(root: Path, capsys: pyt
     assert f"{root}: 25 pictures in 3 classes, 2 files left out" in out
     assert "20x16, all of them" in out
     assert "cat/cut.jpg: the end marker is missing" in out
-    assert "dog/words.jpg: starts with 'hello'" in out
+    assert "dog/words.jpg: it begins like none of JPEG" in out
     assert "dog/x.png: same contents as cat/000.png, which is labelled 'cat' and not 'dog'" in out
     assert "[red]" in out
     assert all(len(line) <= 80 for line in out.splitlines() if "/" not in line)

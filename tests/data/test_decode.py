@@ -17,7 +17,7 @@ import hubel.data.decode as module
 import hubel.data.index as index
 from data.pictures import classes, encoded, scene, tree
 from hubel.data import cache
-from hubel.data.choose import choose_preprocessing
+from hubel.data.choose import check_levels, choose_preprocessing, tell_levels
 from hubel.data.decode import channel_statistics, decode, prepare, read_images
 from hubel.data.folders import open_folder
 from hubel.data.preprocessing import FITS, Preprocessing
@@ -389,3 +389,53 @@ def test_the_choice_of_preprocessing_follows_the_pictures(photo_folder: Path, tm
     assert choose_preprocessing(open_folder(tmp_path / "large")).shape == (3, 128, 128)
     grey = tree(tmp_path / "grey", {f"{c}/1.png": encoded(scene(1).convert("L"), "PNG") for c in "ab"})
     assert choose_preprocessing(open_folder(grey)).channels == 1
+
+
+def test_grey_is_what_is_grey_whatever_the_file_says(tmp_path: Path) -> None:
+    def chosen(name: str, **pictures: Image.Image) -> Preprocessing:
+        files = {f"{c}/{n}.jpg": encoded(picture, quality=60) for c in "ab" for n, picture in pictures.items()}
+        return choose_preprocessing(open_folder(tree(tmp_path / name, files)))
+
+    grey = scene(1, 300, 200).convert("L").convert("RGB")
+    assert chosen("grey", one=grey).channels == 1
+    spot = grey.copy()
+    spot.paste("red", (100, 90, 140, 120))
+    assert chosen("spot", one=grey, two=spot).channels == 3
+    assert choose_preprocessing(open_folder(tmp_path / "grey"), channels=3).channels == 3
+
+
+def test_pictures_of_more_than_8_bits_get_one_range_for_the_set_and_it_is_said(tmp_path: Path) -> None:
+    def file(top: float, kind: type, seed: int = 0) -> bytes:
+        ramp = np.linspace(0, top, 256).reshape(16, 16).astype(kind)
+        return encoded(Image.fromarray(np.roll(ramp, seed, axis=0)), "TIFF")
+
+    def made(name: str, *files: bytes) -> tuple[Preprocessing, np.ndarray, list[str]]:
+        root = tree(tmp_path / name, {f"{'ab'[i % 2]}/{i}.tif": data for i, data in enumerate(files)})
+        p = choose_preprocessing(open_folder(root))
+        found, decoded = prepare(open_folder(root), p, cache_dir=tmp_path / "cache")
+        return p, decoded.images.reshape(len(files), -1).max(axis=1), [q.kind for q in found.problems]
+
+    p, brightest, problems = made("twelve", file(4095, np.uint16), file(1000, np.uint16))
+    assert p.levels == (0, 4095)
+    assert tell_levels(p.levels, ["I;16"]) == "12 of 16 bits used: 0 is black and 4095 white, in every picture"
+    assert brightest.tolist() == [255, 62]
+    assert "beyond levels" not in problems
+    assert made("sixteen", file(65535, np.uint16), file(65535, np.uint16, 1))[0].levels is None
+    assert tell_levels(None, ["I;16"]).startswith("16 of 16 bits used")
+    assert made("floats", file(1.0, np.float32), file(0.5, np.float32))[1].tolist() == [255, 128]
+    assert made("bytes", file(250, np.float32), file(0.5, np.float32))[0].levels == (0, 255)
+    assert made("hounsfield", file(-1000, np.int32), file(2000, np.int32))[0].levels == (-1024, 2047)
+    assert tell_levels(None, ["L", "RGB"]) == ""
+    cut = check_levels(scan(open_folder(tmp_path / "twelve"), cache_dir=tmp_path / "cache"), (0, 2047))
+    assert [(q.path, q.reason) for q in cut.problems if q.kind == "beyond levels"] == [
+        ("a/0.tif", "samples from 0 to 4095: those beyond 0 to 2047 are cut off")
+    ]
+
+
+def test_a_cache_of_other_levels_is_another_cache(tmp_path: Path) -> None:
+    data = [encoded(Image.fromarray(np.full((8, 8), value, np.uint16)), "PNG") for value in (100, 200)]
+    root = tree(tmp_path / "root", {"a/1.png": data[0], "b/2.png": data[1]})
+    for levels, seen in (((0, 255), [100, 200]), ((0, 510), [50, 100])):
+        p = Preprocessing(height=8, width=8, channels=1, levels=levels)
+        decoded = prepare(open_folder(root), p, cache_dir=tmp_path / "cache")[1]
+        assert decoded.images[:, 0, 0, 0].tolist() == seen

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.pictures import encoded, png, scene, text_chunk
-from hubel.data.images import MAX_PIXELS, BadPicture, decode, read_bytes
+from hubel.data.images import AVIF, MAX_PIXELS, BadPicture, decode, read_bytes
 from hubel.data.preprocessing import Preprocessing
+from hubel.errors import UsageError
 
 KINDS = {"truncated", "corrupt", "not an image", "empty", "bomb", "unreadable"}
 
@@ -49,7 +50,8 @@ ENCODINGS: dict[str, bytes] = {
     "gif": encoded(scene(6).quantize(64), "GIF"),
     "bmp": encoded(scene(7), "BMP"),
     "tiff": encoded(scene(8), "TIFF", compression="tiff_lzw"),
-}
+    "ppm": encoded(scene(9), "PPM"),
+} | ({"avif": encoded(scene(10), "AVIF", quality=60, speed=10)} if AVIF else {})
 
 
 def mutated(data: bytes, dice: random.Random) -> bytes:
@@ -158,7 +160,7 @@ def test_cut_jpegs_are_found(options: dict[str, object], end_marker: bool) -> No
 
 
 @pytest.mark.parametrize(
-    ("form", "least"), [("PNG", 0.99), ("WEBP", 0.95), ("GIF", 0.95), ("BMP", 0.95), ("TIFF", 0.95)]
+    ("form", "least"), [("PNG", 0.99), ("WEBP", 0.95), ("GIF", 0.95), ("BMP", 0.95), ("TIFF", 0.95), ("PPM", 0.99)]
 )
 def test_other_cut_files_are_found(form: str, least: float) -> None:
     assert recall(form, 60) >= least
@@ -204,6 +206,16 @@ def test_exif_orientation_is_honoured(code: int) -> None:
     assert np.array_equal(pixels, turned)
 
 
+def test_notes_about_a_picture_are_not_read_where_they_are_larger_than_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    padded = exif.tobytes() + bytes(2 << 20)
+    monkeypatch.setattr(Image.Image, "getexif", None)
+    assert decode(encoded(scene(1, 40, 24), "PNG", exif=padded))[0].width == 40
+
+
 BOMBS = {
     "81 megapixels": png(9000, 9000),
     "60,000 x 60,000": png(60_000, 60_000),
@@ -233,6 +245,133 @@ def test_bombs_are_refused_fast_and_small(name: str) -> None:
     assert grown < 100 << 20
 
 
+def progressive(side: int, scans: int) -> bytes:
+    """A red square whose last scan is said again and again, which costs a few bytes each time."""
+    data = encoded(Image.new("RGB", (side, side), "red"), "JPEG", progressive=True)
+    start, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[start:end] * scans + data[end:]
+
+
+SLOW = {
+    "2,000 scans": progressive(400, 2000),
+    "60 scans of 36 megapixels": progressive(16, 60).replace(b"\x08\x00\x10\x00\x10", b"\x08\x17\x70\x17\x70", 1),
+    "a million segments": b"\xff\xd8" + b"\xff\xfe\x00\x02" * 1_000_000,
+    "30 MB of fill": b"\xff\xd8" + b"\xff" * 30_000_000 + ENCODINGS["baseline"][2:],
+    "a GIF of tiny blocks": b"GIF89a\x01\0\x01\0\0\0\0\x2c\0\0\0\0\x01\0\x01\0\0\x02"
+    + b"\x01\0" * 20
+    + b"\x01\1" * 2_100_000,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_files_that_would_take_for_ever_are_refused_before_they_are_decoded(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "_getdecoder", None)  # nothing gets as far as being decoded
+    assert verdict(SLOW[name], Preprocessing(height=8, width=8)) in {"bomb", "corrupt", "truncated"}
+
+
+def test_a_progressive_file_of_many_honest_scans_is_read() -> None:
+    assert verdict(progressive(40, 40)) == "ok"
+
+
+def huge(width: int, height: int, **options: object) -> bytes:
+    """A flat JPEG of any size, from the scan of a small one: grey, so that every block is alike."""
+    return encoded(Image.new("L", (width, height), 90), "JPEG", **options)
+
+
+def test_a_jpeg_above_the_limit_is_decoded_at_a_fraction_of_its_size() -> None:
+    small, exif = Preprocessing(height=16, width=16), Image.Exif()
+    exif[0x0112] = 1
+    data = huge(1200, 900)
+    look, pixels = decode(data, small, max_pixels=100_000)
+    assert (look.width, look.height) == (1200, 900)
+    assert pixels is not None
+    assert set(pixels.ravel().tolist()) == {90}
+    assert decode(data, max_pixels=100_000)[1] is None, "whether it is whole can be told at a fraction, too"
+    assert decode(huge(1200, 900, exif=exif), small, max_pixels=100_000)[0].width == 1200
+    for refused in (huge(1200, 900, progressive=True), encoded(Image.new("L", (1200, 900)), "PNG"), huge(1600, 1200)):
+        with pytest.raises(
+            BadPicture, match=r"bomb: .*the limit is 100,000 in all \(another one: HUBEL_MAX_MEGAPIXELS"
+        ):
+            decode(refused, small, max_pixels=100_000)
+    with pytest.raises(BadPicture, match="bomb"):
+        decode(data, Preprocessing(height=400, width=400), max_pixels=100_000)
+
+
+def test_the_limit_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(Image.new("L", (200, 100)), "PNG")
+    monkeypatch.setenv("HUBEL_MAX_MEGAPIXELS", "0.01")
+    assert verdict(data) == "bomb"
+    monkeypatch.setenv("HUBEL_MAX_MEGAPIXELS", "0.02")
+    assert verdict(data) == "ok"
+    for wrong in ("many", "-1", "0", "nan", "inf"):
+        monkeypatch.setenv("HUBEL_MAX_MEGAPIXELS", wrong)
+        with pytest.raises(UsageError, match="HUBEL_MAX_MEGAPIXELS must be a number of megapixels above 0, got"):
+            decode(data)
+
+
+def test_a_limit_above_pillows_own_holds_and_pillows_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    data = encoded(Image.new("L", (200, 100)), "PNG")
+    assert decode(data, max_pixels=20_000)[0].width == 200
+    assert Image.MAX_IMAGE_PIXELS == 5_000
+
+
+@pytest.mark.parametrize(
+    ("data", "pixels"),
+    [
+        (b"P1 # black is 1\n3 2\n1 0 1 010", [0, 255, 0, 255, 0, 255]),
+        (b"P2\n# fifteen is white\n3 2 15\n0 5 15 15 10 3 ", [0, 85, 255, 255, 170, 51]),
+        (b"P4 3 2\n\xa0\x40", [0, 255, 0, 255, 0, 255]),
+        (b"P5 3 2 255\n" + bytes([0, 85, 255, 9, 170, 51]), [0, 85, 255, 9, 170, 51]),
+        (b"P5 3 2 4095\n" + np.array([0, 1365, 4095, 4095, 2730, 819], ">u2").tobytes(), [0, 85, 255, 255, 170, 51]),
+        (b"P3 1 2 255 0 85 255 9 170 51", [0, 85, 255, 9, 170, 51]),
+        (b"P6 1 2 255 " + bytes([0, 85, 255, 9, 170, 51]), [0, 85, 255, 9, 170, 51]),
+    ],
+    ids=lambda value: value[:2].decode() if isinstance(value, bytes) else "",
+)
+def test_netpbm_files_are_read_in_all_their_kinds(data: bytes, pixels: list[int]) -> None:
+    channels = 3 if data[:2] in (b"P3", b"P6") else 1
+    look, found = decode(data, Preprocessing(height=2, width=6 // 2 // channels, channels=channels))
+    assert look.format == "PPM"
+    assert found is not None
+    assert found.ravel().tolist() == pixels
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"P2 3 1 15 " + samples for samples in (b"", b"0 5", b"0 5 x", b"0 5 16")),
+        *(b"P1 3 1 012", b"P5 3 1 0 \0", b"P5 3 1 9 ", b"P6 3"),
+    ],
+)
+def test_damaged_netpbm_files_are_named(data: bytes) -> None:
+    assert verdict(data, Preprocessing(height=1, width=3)) in {"corrupt", "truncated"}
+
+
+@pytest.mark.skipif(not AVIF, reason="this Pillow reads no AVIF")
+def test_avif_is_read() -> None:
+    assert decode(ENCODINGS["avif"])[0].format == "AVIF"
+    assert recall("AVIF", 20) >= 0.95
+
+
+def test_greys_of_more_than_8_bits_keep_their_brightness_from_picture_to_picture() -> None:
+    def seen(value: float, kind: type, levels: tuple[float, float] | None = None) -> int:
+        picture = Image.fromarray(np.full((4, 4), value, kind))
+        found = decode(encoded(picture, "TIFF"), Preprocessing(height=4, width=4, channels=1, levels=levels))[1]
+        assert found is not None
+        return int(found.max())
+
+    assert seen(0.6, np.float32) == 153
+    assert seen(153.0, np.float32) == 255, "not what 0.6 is"
+    assert [seen(value, np.float32, (0, 255)) for value in (0.6, 153.0)] == [1, 153]
+    assert [seen(value, np.uint16) for value in (200, 4095)] == [1, 16]
+    assert [seen(value, np.uint16, (0, 4095)) for value in (200, 4095)] == [12, 255]
+    assert [seen(value, np.int32, (-1024, 1023)) for value in (-2000, 0, 1023)] == [0, 128, 255]
+    assert seen(float("nan"), np.float32) == 0
+
+
 def test_the_limit_lets_the_largest_cameras_through() -> None:
     assert 8192 * 6144 < MAX_PIXELS < 81_000_000
 
@@ -249,7 +388,7 @@ def test_a_gif_of_many_frames_costs_one_frame() -> None:
     ("data", "kind", "words"),
     [
         (b"", "empty", "0 bytes"),
-        (b"just some words\n", "not an image", "'just some words"),
+        (b"just some words\n", "not an image", "begins like none of JPEG, PNG"),
         (b"%PDF-1.7 ...", "not an image", "PDF"),
         (b"<!doctype html><html>", "not an image", "web page"),
         (b"PK\x03\x04rest", "not an image", "zip"),
@@ -263,6 +402,12 @@ def test_the_reason_is_in_words(data: bytes, kind: str, words: str) -> None:
         decode(data)
     assert bad.value.kind == kind
     assert words in bad.value.reason
+
+
+def test_a_reason_never_quotes_what_is_no_picture() -> None:
+    with pytest.raises(BadPicture) as bad:
+        decode(b"root:x:0:0:root:/root:/bin/bash\n")
+    assert "root" not in bad.value.reason
 
 
 def test_a_file_is_read_whole_and_links_are_not_followed(tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ MODES = ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F", 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_mode_becomes_bytes_in_our_channels(mode: str, channels: int) -> None:
-    if mode == "I;16":
-        picture = Image.fromarray(np.asarray(scene(0).convert("L")).astype(np.uint16) * 257)
+    fine = {"I;16": (np.uint16, 257), "I": (np.int32, 257), "F": (np.float32, 1 / 255)}
+    if mode in fine:
+        kind, scale = fine[mode]
+        picture = Image.fromarray((np.asarray(scene(0).convert("L"), dtype=np.float64) * scale).astype(kind))
     else:
-        picture = (scene(0).convert("L") if mode in ("I", "F", "LA") else scene(0)).convert(mode)
+        picture = (scene(0).convert("L") if mode == "LA" else scene(0)).convert(mode)
     assert picture.mode == mode
     image = Preprocessing(height=20, width=24, channels=channels, fit="squash").image(picture)
     assert image.shape == (channels, 20, 24)
@@ -140,3 +142,13 @@ def test_it_survives_the_way_through_json() -> None:
 def test_impossible_settings_are_refused_in_words(values: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Preprocessing.from_dict(values)
+
+
+def test_levels_travel_with_the_description_and_decide_about_the_cached_pixels() -> None:
+    plain, twelve = (Preprocessing(height=4, width=4, levels=levels) for levels in (None, (0, 4095)))
+    assert "levels" not in plain.to_dict()
+    assert Preprocessing.from_dict(twelve.to_dict()) == twelve
+    assert plain.geometry != twelve.geometry
+    for wrong in ((5, 5), (0, float("inf")), (float("nan"), 1), (1,)):
+        with pytest.raises(UsageError, match="levels must be two numbers, the second above the first"):
+            Preprocessing(height=4, width=4, levels=wrong)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hubel import runtime
 from hubel.assembly.choices import Facts, complete, validation_share
-from hubel.data.choose import choose_preprocessing
+from hubel.data.choose import choose_preprocessing, tell_levels
 from hubel.data.decode import Decoded, channel_statistics, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
@@ -81,6 +81,9 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     else:
         preprocessing = geometry(recipe, listed, reasons)
         scanned, decoded = scan_and_decode(listed, preprocessing, workers=recipe.data.workers, progress=watch.progress)
+        levels = tell_levels(preprocessing.levels, {look.mode for look in scanned.looks})
+        if levels:
+            watch.remark(levels)
     tell_problems(scanned, recipe, watch)
     if recipe.data.val_fraction is None:
         divided = int((scanned.manifest.given_split != "test").sum())

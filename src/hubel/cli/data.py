@@ -100,6 +100,8 @@ def lines(report: DataReport, *, everything: bool = False) -> Iterator[str]:
         p = report.preprocessing
         fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"
         yield f"  net sees   {p.width}x{p.height}, {p.channels} channel{'s' * (p.channels > 1)}{fitted}"
+        if report.levels:
+            yield f"  levels     {report.levels}"
     if about.target_range is not None:
         low, mean, high = about.target_range
         yield f"  target     {low:g} to {high:g}, mean {mean:g}"
@@ -125,7 +127,15 @@ def _sizes(about: Summary) -> str:
 
 
 def _mode(mode: str) -> str:
-    return {"L": "grey", "RGB": "colour", "RGBA": "colour with alpha", "P": "palette"}.get(mode, mode)
+    return {
+        "L": "grey",
+        "RGB": "colour",
+        "RGBA": "colour with alpha",
+        "P": "palette",
+        "I;16": "16-bit grey",
+        "I": "32-bit grey",
+        "F": "grey in floating point",
+    }.get(mode, mode)
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from hubel.data import cache
+from hubel.data.choose import check_levels
 from hubel.data.images import BadPicture, decoder, read_bytes
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
@@ -76,7 +77,7 @@ def prepare(
     index = Index(folder, manifest.root)
     entries, _, unknown = index.known(manifest.paths, manifest.stats)
     if not unknown:
-        found = conclude(manifest, entries)
+        found = check_levels(conclude(manifest, entries), preprocessing.levels)
         return found, decode(found.manifest, preprocessing, cache_dir=folder, workers=workers, progress=progress)
     with _PixelFile(folder, len(manifest), preprocessing) as pixels:
         answers = read_pictures(
@@ -85,7 +86,7 @@ def prepare(
         )  # fmt: skip
         entries = Entries.from_answers(answers)
         index.save(manifest.paths, entries)
-        found = conclude(manifest, entries)
+        found = check_levels(conclude(manifest, entries), preprocessing.levels)
         pixels.keep_rows(found.kept)
         pixels.publish(_key(found.manifest, preprocessing))
     return found, decode(found.manifest, preprocessing, cache_dir=folder)
@@ -191,7 +192,7 @@ def _arrays(arrays: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
 
 def _key(manifest: Manifest, preprocessing: Preprocessing) -> str:
     assert manifest.digests is not None
-    text = f"1 {decoder()} {preprocessing.geometry} " + "".join(manifest.digests)
+    text = f"2 {decoder()} {preprocessing.geometry} " + "".join(manifest.digests)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

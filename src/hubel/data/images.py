@@ -1,12 +1,12 @@
 """Reading one picture file that may be anything: bounded, checked to its last byte, with a reason when it is refused.
 
-Needs no torch; runs in worker processes. JPEG files, whose damage decoders forgive, have a file of their own.
+Needs no torch; runs in worker processes. JPEG files, whose damage decoders forgive, have a file of their own, as have
+PBM, PGM and PPM.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
 import struct
@@ -18,19 +18,31 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile, features
 
-from hubel.data import jpeg
+from hubel.data import jpeg, pnm
 from hubel.data.manifest import BadPicture
 from hubel.data.preprocessing import Preprocessing
+from hubel.errors import UsageError
 
 __all__ = ["BadPicture", "Look", "decode", "decoder", "digest", "open_picture", "orientation", "read_bytes"]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+AVIF = features.check("avif")
+"""Whether this Pillow reads AVIF."""
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", *(("AVIF",) if AVIF else ()))
+READ = "JPEG, PNG, WEBP, GIF, BMP, TIFF, " + ("PPM, PGM, PBM and AVIF" if AVIF else "PPM, PGM and PBM")
+"""The formats in words."""
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff".split()  # noqa: SIM905
-)
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+) | ({".avif"} if AVIF else set())
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 64_000_000
-"""Above the largest common camera (50 megapixels), below what a small file can blow up to by accident or malice."""
+"""Above the largest common camera (50 megapixels), below what a small file can blow up to by accident or malice.
+HUBEL_MAX_MEGAPIXELS is another one. What counts is what must be held in memory: a JPEG that is decoded at a fraction of
+its size may have SHRUNK times as many."""
+SHRUNK = 16
+MAX_BLOCKS = 2_000_000
+"""Of a GIF: as many as fit into MAX_BYTES where they are full, as every encoder makes them."""
+MAX_NOTES = 1 << 20
+"""Bytes of EXIF or XMP; JPEG has room for 64 KiB."""
 
 # What Pillow raises on damaged files; its own fuzzing permits these and no others.
 DAMAGE = (
@@ -41,7 +53,8 @@ DAMAGE = (
 
 _MAGIC = (
     (b"\xff\xd8", "JPEG"), (b"\x89PNG", "PNG"), (b"RIFF", "WEBP"), (b"GIF8", "GIF"), (b"BM", "BMP"),
-    (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"),
+    (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"), (b"P1", "PPM"), (b"P2", "PPM"), (b"P3", "PPM"), (b"P4", "PPM"),
+    (b"P5", "PPM"), (b"P6", "PPM"),
 )  # fmt: skip
 _FOREIGN = (
     (b"%PDF", "a PDF document"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip archive"),
@@ -57,6 +70,15 @@ class Look:
     height: int
     mode: str
     format: str
+    low: float = 0.0
+    """The smallest sample, where samples have more than 8 bits."""
+    high: float = 0.0
+    """The largest; 0 where they have no more than 8."""
+
+    @property
+    def plain(self) -> tuple[int, int, str, str, float, float]:
+        """The fields, for JSON."""
+        return self.width, self.height, self.mode, self.format, self.low, self.high
 
 
 def read_bytes(path: str, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
@@ -93,7 +115,8 @@ def decoder() -> str:
     True
     """
     jpeg_library = features.version("libjpeg_turbo") or features.version("jpg")
-    return f"Pillow {PIL.__version__}, JPEG {jpeg_library}, WebP {features.version('webp')}"
+    others = f"WebP {features.version('webp')}, AVIF {features.version('avif') if AVIF else None}"
+    return f"Pillow {PIL.__version__}, JPEG {jpeg_library}, {others}"
 
 
 def digest(data: bytes) -> str:
@@ -101,41 +124,47 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def pixel_limit() -> int:
+    """Pixels that a picture may have: HUBEL_MAX_MEGAPIXELS millions, else MAX_PIXELS; UsageError for no number above 0.
+
+    >>> pixel_limit()
+    64000000
+    """
+    text = os.environ.get("HUBEL_MAX_MEGAPIXELS", "")
+    try:
+        asked = float(text or MAX_PIXELS / 1e6)
+    except ValueError:
+        asked = 0.0
+    if not 0 < asked < 1e6:
+        raise UsageError(
+            f"HUBEL_MAX_MEGAPIXELS must be a number of megapixels above 0, got {text!r}", hint="for example 200"
+        )
+    return int(asked * 1e6)
+
+
 def decode(
-    data: bytes, preprocessing: Preprocessing | None = None, *, max_pixels: int = MAX_PIXELS
+    data: bytes, preprocessing: Preprocessing | None = None, *, max_pixels: int | None = None
 ) -> tuple[Look, np.ndarray | None]:
     """Decode a file's bytes completely and, where `preprocessing` is given, fit it: (what it is, H W C uint8).
 
-    Raises BadPicture for anything that is not one whole picture in one of the six formats.
+    Raises BadPicture for anything that is not one whole picture in one of FORMATS with at most `max_pixels`
+    (`pixel_limit` if not given).
 
-    >>> buffer = io.BytesIO()
+    >>> from io import BytesIO
+    >>> buffer = BytesIO()
     >>> Image.new("L", (8, 4), 200).save(buffer, "PNG")
-    >>> decode(buffer.getvalue())
-    (Look(width=8, height=4, mode='L', format='PNG'), None)
-    >>> decode(b"hello")
+    >>> decode(buffer.getvalue())[0].mode
+    'L'
+    >>> decode(b"")
     Traceback (most recent call last):
         ...
-    hubel.data.manifest.BadPicture: not an image: starts with 'hello', which is none of JPEG, PNG, WEBP, GIF, BMP, TIFF
+    hubel.data.manifest.BadPicture: empty: 0 bytes
     """
+    most = pixel_limit() if max_pixels is None else max_pixels
     try:
-        plan = jpeg.layout(data)
-        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours.
-        side = 2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0
-        if plan is not None and plan.plain:
-            size, form = (plan.width, plan.height), "JPEG"
-            _refuse_bomb(*size, max_pixels)
-            picture: Image.Image = jpeg.decode_plain(data, plan, side)
-        else:
-            opened = open_picture(data, max_pixels)
-            size, form = opened.size, opened.format or ""
-            if plan is not None:
-                form = "JPEG"  # also where Pillow says MPO: several pictures in one file, of which this is the first
-                jpeg.load(opened, data, plan, side)
-            else:
-                _check_length(data, form)
-                opened.load()
-            picture = opened
+        size, picture, form = _decoded(data, preprocessing, most)
         mode = picture.mode
+        low, high = extent(picture)
         turn = orientation(picture)
         if turn is not None:
             picture = picture.transpose(turn)
@@ -147,30 +176,76 @@ def decode(
         raise BadPicture("unreadable", "not enough memory to decode it") from None
     except DAMAGE as error:
         raise BadPicture(*_classify(error)) from None
-    return Look(*size, mode, form), pixels
+    return Look(*size, mode, form, low, high), pixels
 
 
-def open_picture(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile.ImageFile:
+def _decoded(data: bytes, preprocessing: Preprocessing | None, most: int) -> tuple[tuple[int, int], Image.Image, str]:
+    """(size as the header says, the picture with all its pixels, the format)."""
+    plan = jpeg.layout(data)
+    if plan is not None:
+        # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours. Who wants no
+        # pixels wants to know whether they are all there, which any fraction tells.
+        shrink = plan.shrink(2 * max(preprocessing.height, preprocessing.width) if preprocessing else 0)
+        if preprocessing is None and plan.width * plan.height > most:
+            shrink = plan.shrink(1)
+        refuse_bomb(plan.width, plan.height, most, shrink)
+        # The format is JPEG also where Pillow says MPO: several pictures in one file, of which this is the first.
+        if plan.plain:
+            return (plan.width, plan.height), jpeg.decode_plain(data, plan, shrink), "JPEG"
+        opened = open_picture(data, most)
+        size = opened.size
+        jpeg.load(opened, data, plan, shrink)
+        return size, opened, "JPEG"
+    head = pnm.header(data)
+    if head is not None:
+        refuse_bomb(head.width, head.height, most)
+        return (head.width, head.height), pnm.load(data, head), "PPM"
+    opened = open_picture(data, most)
+    form = opened.format or ""
+    _check_length(data, form)
+    opened.load()
+    return opened.size, opened, form
+
+
+def open_picture(data: bytes, max_pixels: int) -> ImageFile.ImageFile:
     """The picture behind `data` with its header read and nothing decoded; bombs are refused here."""
     if not data:
         raise BadPicture("empty", "0 bytes")
     try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
-        raise BadPicture("bomb", f"its header claims more than the limit of {max_pixels:,} pixels") from None
+        picture = jpeg.opened(data, FORMATS)
     except MemoryError:
         raise BadPicture("unreadable", "not enough memory to open it") from None
     except DAMAGE as error:
         raise BadPicture(*_foreign(data, error)) from None
-    _refuse_bomb(*picture.size, max_pixels)
+    # How much of a JPEG must be held is known to who decodes it; here only what no fraction of it would help.
+    refuse_bomb(*picture.size, max_pixels, 8 if picture.format in ("JPEG", "MPO") else 1)
     return picture
 
 
-def _refuse_bomb(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise BadPicture("bomb", f"its header claims {width:,} x {height:,} pixels, the limit is {max_pixels:,} in all")
+def refuse_bomb(width: int, height: int, most: int, shrink: int = 1) -> None:
+    """Raise BadPicture where more than `most` pixels must be held, or the header claims far more than that."""
+    if width * height > most * min(SHRUNK, shrink * shrink):
+        raise BadPicture(
+            "bomb",
+            f"its header claims {width:,} x {height:,} pixels, the limit is {most:,} in all "
+            "(another one: HUBEL_MAX_MEGAPIXELS)",
+        )
     if not width or not height:
         raise BadPicture("corrupt", "its header claims a side of 0 pixels")
+
+
+def extent(picture: Image.Image) -> tuple[float, float]:
+    """The smallest and the largest sample of a picture with more than 8 bits a sample; (0, 0) for any other.
+
+    >>> extent(Image.new("I;16", (2, 2), 4095)), extent(Image.new("L", (2, 2), 255))
+    ((4095.0, 4095.0), (0.0, 0.0))
+    """
+    if not picture.mode.startswith("I") and picture.mode != "F":
+        return 0.0, 0.0
+    samples = np.asarray(picture)
+    if picture.mode == "F":
+        samples = samples[np.isfinite(samples)]
+    return (float(samples.min()), float(samples.max())) if samples.size else (0.0, 0.0)
 
 
 _TURNS = {
@@ -178,12 +253,15 @@ _TURNS = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+_NOTES = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 _SIDEWAYS = {_TURNS[code] for code in (5, 6, 7, 8)}
 
 
 def orientation(picture: Image.Image) -> Image.Transpose | None:
     """How the picture must be turned to stand upright, from its EXIF or XMP data; None when it already does."""
-    if not picture.info.keys() & {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"}:
+    notes = [picture.info[name] for name in _NOTES if name in picture.info]
+    # Entries of such notes may all point at all of it, so what is large would be copied tens of thousands of times.
+    if not notes or any(len(note) > MAX_NOTES for note in notes):
         return None
     try:
         code = picture.getexif().get(0x0112)
@@ -209,14 +287,17 @@ def _foreign(data: bytes, error: Exception) -> tuple[str, str]:
     for magic, name in _FOREIGN:
         if data.startswith(magic):
             return "not an image", f"it is {name}"
+    if data[4:12] == b"ftypavif":
+        if AVIF:
+            return "corrupt", "starts like AVIF, but its header is damaged"
+        return (
+            "not an image",
+            "it is AVIF, which this Pillow does not read; update Pillow, or convert it to JPEG or PNG",
+        )
     if data[4:8] == b"ftyp":
-        return "not an image", "HEIC, AVIF or a film; convert it to JPEG or PNG"
-    return "not an image", f"starts with {_printable(data[:16])}, which is none of {', '.join(FORMATS)}"
-
-
-def _printable(data: bytes) -> str:
-    text = data.decode("ascii", "replace").split("\n")[0].rstrip()
-    return repr(text) if text.isprintable() and "\ufffd" not in text else f"the bytes {data[:8].hex(' ')}"
+        return "not an image", "it is HEIC or a film; convert it to JPEG or PNG"
+    # Never what it does begin with: it may be anything of the user's, and reasons go into reports and logs.
+    return "not an image", f"it begins like none of {', '.join(FORMATS)}"
 
 
 def _check_length(data: bytes, form: str) -> None:
@@ -231,6 +312,7 @@ def _gif_is_complete(data: bytes) -> bool:
     """Whether a walk over the blocks of a GIF arrives at its trailer."""
     flags = data[10] if len(data) > 10 else 0
     at = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
+    blocks = 0
     while at < len(data):
         kind = data[at]
         if kind == 0x3B:  # trailer
@@ -244,5 +326,8 @@ def _gif_is_complete(data: bytes) -> bool:
             return False
         while at < len(data) and data[at]:  # sub-blocks, each with its length first
             at += 1 + data[at]
+            blocks += 1
+            if blocks > MAX_BLOCKS:
+                raise BadPicture("bomb", f"it has more than {MAX_BLOCKS:,} blocks")
         at += 1
     return False

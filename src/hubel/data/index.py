@@ -18,7 +18,7 @@ import numpy as np
 
 from hubel.data.images import Look, decoder
 
-FORMAT = f"1, {decoder()}"
+FORMAT = f"2, {decoder()}"
 """Of the file, and what read the pictures: another decoder may take what this one refused, or refuse what it took."""
 
 
@@ -127,7 +127,7 @@ class Index:
             "paths": list(paths),
             "stats": entries.stats.T.tolist(),
             "digests": entries.digests,
-            "looks": [[one.width, one.height, one.mode, one.format] for one in kinds.values()],
+            "looks": [one.plain for one in kinds.values()],
             "look": look,
             "bad": {str(row): why for row, why in entries.bad.items()},
         }, separators=(",", ":"))  # fmt: skip

@@ -22,7 +22,7 @@ class Problem:
     """Relative to the root of the data; a class name for problems of a whole class."""
     kind: str
     """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, empty class,
-    single-image class, duplicate, conflicting labels, imbalance, bad row"""
+    single-image class, duplicate, conflicting labels, imbalance, beyond levels, bad row"""
     reason: str
     left_out: bool = True
     """False for a warning: the file is used all the same (or the problem is one of a class)."""

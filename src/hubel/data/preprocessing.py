@@ -6,6 +6,7 @@ Letters: B batch, C channels, H height, W width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,9 @@ class Preprocessing:
     std: tuple[float, ...] = ()
     """Per channel, of values in 0..1; empty for 1."""
     interpolation: str = "bilinear"
+    levels: tuple[float, float] | None = None
+    """The samples that become black and white where a sample has more than 8 bits: one range for a whole set. None is
+    what the format says: 0..65535 for whole numbers, 0..1 for floating point."""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -69,6 +73,13 @@ class Preprocessing:
                 raise UsageError(f"{name} must have {self.channels} values, one per channel, got {len(values)}")
         if any(not value > 0 for value in self.std):
             raise UsageError(f"std must be above 0 in every channel, got {self.std}")
+        if self.levels is not None and not (
+            len(self.levels) == 2 and -math.inf < self.levels[0] < self.levels[1] < math.inf
+        ):
+            raise UsageError(
+                f"levels must be two numbers, the second above the first, got {self.levels}",
+                hint="for 12 of 16 bits: levels=(0, 4095)",
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -81,7 +92,9 @@ class Preprocessing:
 
     def fitted(self, picture: Image.Image) -> np.ndarray:
         """The same as `image`, as H W C."""
-        picture = place(to_channels(picture, self.channels), self.width, self.height, self.fit, self.interpolation)
+        picture = place(
+            to_channels(picture, self.channels, self.levels), self.width, self.height, self.fit, self.interpolation
+        )
         # tobytes is three times as fast as NumPy's array protocol, which counts for small pictures.
         return np.frombuffer(picture.tobytes(), np.uint8).reshape(self.height, self.width, self.channels)
 
@@ -150,16 +163,18 @@ class Preprocessing:
         return replace(self, mean=tuple(float(v) for v in mean), std=tuple(float(v) for v in std))
 
     @property
-    def geometry(self) -> tuple[int, int, int, str, str]:
+    def geometry(self) -> tuple[Any, ...]:
         """What decides about the cached pixels; mean and deviation are applied later."""
-        return self.height, self.width, self.channels, self.fit, self.interpolation
+        known = self.height, self.width, self.channels, self.fit, self.interpolation
+        return known if self.levels is None else (*known, self.levels)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, in the order of the fields."""
+        """Plain data for JSON, in the order of the fields; levels only where the format does not say them."""
+        levels = {} if self.levels is None else {"levels": list(self.levels)}
         return {
             "height": self.height, "width": self.width, "channels": self.channels, "fit": self.fit,
             "mean": list(self.mean), "std": list(self.std), "interpolation": self.interpolation,
-        }  # fmt: skip
+        } | levels  # fmt: skip
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Preprocessing:
@@ -173,23 +188,28 @@ class Preprocessing:
             raise UsageError(f"preprocessing {what}", hint=f"its keys: {', '.join(sorted(known))}")
         for name in ("mean", "std"):
             values[name] = tuple(float(v) for v in values.get(name, ()))
+        if values.get("levels") is not None:
+            values["levels"] = tuple(float(v) for v in values["levels"])
         return Preprocessing(**values)
 
 
-def to_channels(picture: Image.Image, channels: int) -> Image.Image:
-    """Any mode Pillow decodes, as L (1 channel) or RGB (3): alpha is laid over white, 16 bits are scaled to 8.
+def to_channels(picture: Image.Image, channels: int, levels: tuple[float, float] | None = None) -> Image.Image:
+    """Any mode Pillow decodes, as L (1 channel) or RGB (3): alpha is laid over white, finer samples become 8 bits.
+
+    `levels` are the samples that become black and white there, see `Preprocessing`.
 
     >>> to_channels(Image.new("RGBA", (1, 1), (0, 0, 0, 0)), 3).getpixel((0, 0))
     (255, 255, 255)
-    >>> to_channels(Image.new("I;16", (1, 1), 65535), 1).getpixel((0, 0))
-    255
+    >>> twelve = Image.new("I;16", (1, 1), 4095)
+    >>> to_channels(twelve, 1).getpixel((0, 0)), to_channels(twelve, 1, (0, 4095)).getpixel((0, 0))
+    (16, 255)
     """
     wanted = "L" if channels == 1 else "RGB"
     mode = picture.mode
     if mode == wanted:
         return picture
     if mode.startswith("I") or mode == "F":
-        picture = _eight_bits(picture)
+        picture = _eight_bits(picture, levels)
     elif mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         layer = picture.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
@@ -199,17 +219,11 @@ def to_channels(picture: Image.Image, channels: int) -> Image.Image:
     return picture if picture.mode == wanted else picture.convert(wanted)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    # 16-bit greys span 0..65535. Pictures in 32 bits or floats have no agreed range: 0..255 or 0..1 or 0..65535,
-    # told apart by their largest value, so that one rule serves all of them.
-    values = np.asarray(picture, dtype=np.float64)
-    if picture.mode.startswith("I;16"):
-        top = 65535.0
-    else:
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        largest = float(values.max(initial=0.0))
-        top = 1.0 if picture.mode == "F" and largest <= 1 else 255.0 if largest <= 255 else max(65535.0, largest)
-    return Image.fromarray(np.clip(values * (255.0 / top) + 0.5, 0, 255).astype(np.uint8))
+def _eight_bits(picture: Image.Image, levels: tuple[float, float] | None) -> Image.Image:
+    # By the format or by the set, never by the picture alone: two pictures of one brightness must stay equally bright.
+    low, high = levels or ((0.0, 1.0) if picture.mode == "F" else (0.0, 65535.0))
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=low, posinf=high, neginf=low)
+    return Image.fromarray(np.clip((values - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8))
 
 
 def place(picture: Image.Image, width: int, height: int, fit: str, interpolation: str) -> Image.Image:

@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from hubel.data import cache
-from hubel.data.images import Look
+from hubel.data.images import READ, Look
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem, array_digests
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 
-GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+FINER = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+"""Pillow's modes with more than 8 bits a sample."""
+GREY = FINER | {"1", "L", "LA", "La"}
 """Pillow's modes without colour."""
 IMBALANCE = 10
 """The largest class this many times the smallest is worth a word."""
@@ -151,7 +153,7 @@ def _require_something(listed: Manifest, usable: Manifest, problems: Sequence[Pr
         f"{listed.source} has {what} among {len(listed)} files ({why}{first})"
         if why
         else f"{listed.source} has {what}",
-        hint="at least 2 classes with whole JPEG, PNG, WEBP, GIF, BMP or TIFF files are needed; see: hubel data SOURCE",
+        hint=f"at least 2 classes with whole {READ} files are needed; see: hubel data SOURCE",
     )
 
 

@@ -3,8 +3,8 @@
 It speaks JSON lines: the first line of its input is the job (root folder, preprocessing, file to write pixels to), each
 further line a task (first row, paths); it answers each task with one line, a list with one entry per path:
 
-    [[size, modified, changed], digest, [width, height, mode, format]]      a good picture; its pixels are written
-    [[size, modified, changed] or null, kind, reason]                       a bad one; its pixels stay 0
+    [[size, modified, changed], digest, [width, height, …]]     a good picture (as `Look.plain`); its pixels are written
+    [[size, modified, changed] or null, kind, reason]           a bad one; its pixels stay 0
 
 A picture that kills this process kills nothing else. It has no torch in it, so that starting it costs little.
 """
@@ -38,7 +38,7 @@ def read_one(
         look, pixels = decode(data, preprocessing, **limits)
     except BadPicture as bad:
         return [about, bad.kind, bad.reason], None
-    return [about, digest(data), [look.width, look.height, look.mode, look.format]], pixels
+    return [about, digest(data), [*look.plain]], pixels
 
 
 def serve(tasks: TextIO, answers: TextIO) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hubel.data.augment import build_augment, preview
-from hubel.data.choose import choose_preprocessing
+from hubel.data.choose import check_levels, choose_preprocessing, tell_levels
 from hubel.data.decode import read_images
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
@@ -41,6 +41,11 @@ class DataReport:
     given_splits: tuple[str, ...]
     """Splits that the source itself makes; the others are drawn from the training part."""
     _manifest: Manifest = field(repr=False)
+
+    @property
+    def levels(self) -> str:
+        """Which samples become black and white, in words; "" where none has more than 8 bits."""
+        return "" if self.preprocessing is None else tell_levels(self.preprocessing.levels, self.summary.modes)
 
     def sheet(self) -> Figure:
         """A contact sheet of what the net really sees: up to 12 pictures of up to 20 classes, evenly spread."""
@@ -114,6 +119,7 @@ def scan(
     preprocessing = None
     if manifest.kind != "points":
         preprocessing = choose_preprocessing(manifest, img_size=img_size, channels=channels, fit=fit)
+        found = check_levels(found, preprocessing.levels)
     return DataReport(
         summary=describe(found, split(manifest, val=val, test=test, seed=seed)),
         problems=found.problems,

@@ -17,7 +17,7 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.data.decode import read_images
-from hubel.data.images import SUFFIXES
+from hubel.data.images import READ, SUFFIXES
 from hubel.data.manifest import Problem
 from hubel.deploy.ready import kept
 from hubel.errors import ArtefactError, DataError
@@ -128,7 +128,7 @@ def predict(
         first = problems[0]
         raise DataError(
             f"none of {len(items)} pictures can be read; first: {first.path}: {first.reason}",
-            hint="JPEG, PNG, WEBP, GIF, BMP and TIFF files are read",
+            hint=f"{READ} files are read",
         )
     return found
 
