@@ -70,6 +70,39 @@ def test_focal_loss_without_focus_is_the_cross_entropy_with_weights_too() -> Non
     torch.testing.assert_close(focal(Z, Y), build_loss("cross-entropy", class_weights=WEIGHTS).double()(Z, Y))
 
 
+@pytest.mark.parametrize("name", ["cross-entropy", "focal", "bce-with-logits"])
+def test_a_weight_belongs_to_the_sample_s_class_and_not_to_where_smoothing_puts_a_part_of_it(name: str) -> None:
+    weighted = build_loss(name, label_smoothing=0.1, class_weights=WEIGHTS).double()
+    plain = build_loss(name, label_smoothing=0.1, reduction="none")
+    w = torch.tensor(WEIGHTS, dtype=torch.float64)[Y]
+    one = plain(Z, Y).reshape(40, -1).mean(dim=1)
+    torch.testing.assert_close(weighted(Z, Y), (w * one).sum() / w.sum())
+    if name != "bce-with-logits":  # mix-up's labels: each part keeps the weight of its class
+        two, other = plain(Z, Y.roll(1)), w.roll(1)
+        blend = 0.3 * F.one_hot(Y, 5).double() + 0.7 * F.one_hot(Y.roll(1), 5).double()
+        expected = (0.3 * w * one + 0.7 * other * two).sum() / (0.3 * w + 0.7 * other).sum()
+        torch.testing.assert_close(weighted(Z, blend), expected)
+
+
+def test_smoothing_does_not_turn_a_rare_class_against_the_common_ones() -> None:
+    """At 40 to 1 with balanced weights, logits that fit must cost less than such that call everything rare."""
+    labels = torch.tensor([0] * 200 + [1] * 200 + [2] * 5)
+    loss = build_loss("cross-entropy", label_smoothing=0.1, class_weights=[405 / 600, 405 / 600, 27.0])
+    right = torch.eye(3)[labels] * 4
+    z = torch.zeros(405, 3, requires_grad=True)
+    loss(z, labels).backward()
+    assert (z.grad[:200].argmin(1) == 0).all()  # a common sample is pulled to its own class
+    assert loss(right, labels) < loss(torch.eye(3)[torch.full((405,), 2)] * 4, labels)
+
+
+@pytest.mark.parametrize(("name", "made"), [("nll", "cross-entropy"), ("bce", "bce-with-logits")])
+def test_what_takes_probabilities_is_trained_on_logits_as_its_safe_form(name: str, made: str) -> None:
+    loss = build_loss(name, of_logits=True)
+    torch.testing.assert_close(loss(Z * 50, Y), build_loss(made)(Z * 50, Y))
+    soft = F.softmax(Z, 1)
+    torch.testing.assert_close(loss(Z, soft), build_loss(made)(Z, soft))
+
+
 def test_hinge_is_scikit_learn_s_for_two_classes_and_brute_force_for_more() -> None:
     two, sides = Z[:, :2], Y % 2
     lead = (two[:, 1] - two[:, 0]).numpy()

@@ -17,10 +17,11 @@ from hubel import runtime
 from hubel.models import create_model
 from hubel.recipes.schema import compose
 from hubel.runtime import Stream
-from hubel.training.events import MicroBatchHalved, StepDone
+from hubel.training.events import StepDone
 from hubel.training.guard import Diagnosis, diagnose, first_fault
-from hubel.training.loop import NonFinite, Training, fit, gradient, statistics
+from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
+from hubel.training.step import gradient, statistics
 from hubel.types import Batch
 
 IMAGES = torch.randn(48, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -206,19 +207,13 @@ def first_step(scarce: Scarce, **settings: Any) -> tuple[dict[str, torch.Tensor]
     """Gradients, statistics and sums after the first step's two passes, and the sizes it was halved to."""
     run = training(**settings)
     runtime.seed_all(0, Stream.DROPOUT, 0, 0)
-    batch, before, halvings = next(batches(0, 0)), statistics(run), []
+    batch, before = next(batches(0, 0)), statistics(run)
     with scarce:
-        events = gradient(run, batch, before)
-        try:
-            while True:
-                event = next(events)
-                assert isinstance(event, MicroBatchHalved)
-                halvings.append(event.micro_batch)
-        except StopIteration as end:
-            found = {"loss": end.value, "totals": run.totals}
+        loss, halved = gradient(run, batch, before)
+    found = {"loss": loss, "totals": run.totals}
     found |= {name: parameter.grad for name, parameter in run.model.named_parameters() if parameter.grad is not None}
     found |= dict(run.model.named_buffers())
-    return found, halvings
+    return found, list(halved)
 
 
 def test_t14_running_out_of_memory_anywhere_in_a_step_is_as_if_it_had_started_small() -> None:

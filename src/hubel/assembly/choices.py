@@ -147,8 +147,8 @@ def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
     entry = LOSSES.get(loss)
     if not entry.trains:
         raise UsageError(
-            f"loss {loss!r} is called with {entry.takes}, a training run has outputs and labels",
-            hint="triplet-hard finds its triplets in the batch; all others: hubel components losses",
+            f"loss {loss!r} takes {entry.takes}, and a classifier gives logits for labels",
+            hint="cross-entropy is usual; those that take logits: hubel components losses",
         )
     if not entry.smooths:
         return 0.0, f"{loss} does not know it"

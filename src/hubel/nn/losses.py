@@ -36,6 +36,12 @@ class Loss(Component[Callable[..., nn.Module]]):
 
     takes: str = "logits, labels"
     """What the module is called with."""
+    of_logits: Callable[..., nn.Module] | None = None
+    """Makes the same loss for nets that give logits, where it takes something else that follows from them."""
+    numbers: bool = False
+    """Does it compare with numbers, as regression needs? Class labels count as one-hot rows then."""
+    soft: bool = True
+    """Does it take soft labels, which mix-up and cut-mix make?"""
 
     @property
     def classifies(self) -> bool:
@@ -44,8 +50,8 @@ class Loss(Component[Callable[..., nn.Module]]):
 
     @property
     def trains(self) -> bool:
-        """Can a run minimise it: called with what a net gives and labels, not with pairs or triplets?"""
-        return self.takes.endswith(", labels")
+        """Can a run minimise it: from logits and labels, not from embeddings, pairs or triplets?"""
+        return self.classifies or self.of_logits is not None
 
     @property
     def smooths(self) -> bool:
@@ -56,12 +62,20 @@ class Loss(Component[Callable[..., nn.Module]]):
 LOSSES: Registry[Loss] = Registry("loss", listing="hubel components losses")
 
 
-def build_loss(name: str, *, label_smoothing: float = 0.0, class_weights: Weights = None, **options: Any) -> nn.Module:
+def build_loss(
+    name: str,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Weights = None,
+    of_logits: bool = False,
+    **options: Any,
+) -> nn.Module:
     """The loss called `name`, a module that maps a batch to a scalar.
 
     `label_smoothing` ε gives that share of each label to all classes alike (Szegedy et al., arXiv:1512.00567, section
-    7); `class_weights` (K) make some classes count more. `options` are the loss's own (gamma, margin, delta, beta,
-    reduction); None means its usual value.
+    7); `class_weights` (K) make some classes count more; `of_logits` makes the form that a net giving
+    logits is trained with, where the loss itself takes probabilities or their logarithms. `options` are the loss's own
+    (gamma, margin, delta, beta, reduction); None means its usual value.
 
     Raises UnknownName, and UsageError for an option the loss does not have.
 
@@ -80,13 +94,28 @@ def build_loss(name: str, *, label_smoothing: float = 0.0, class_weights: Weight
         given["label_smoothing"] = label_smoothing
     if class_weights is not None:
         given["class_weights"] = class_weights
-    known = list(inspect.signature(entry.build).parameters)
+    build = entry.of_logits if of_logits and entry.of_logits is not None else entry.build
+    known = list(inspect.signature(build).parameters)
     for option in given:
         if option not in known:
             close = near(option, known)
             hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
             raise UsageError(f"loss {name!r} has no option {option!r}", hint=hint)
-    return entry.build(**given)
+    return build(**given)
+
+
+def mass(loss: nn.Module, targets: torch.Tensor) -> torch.Tensor | int:
+    """What the mean of `loss` over `targets` (B, or B K) divides by: the samples, or the sum of their class weights.
+
+    Means over parts of a batch, each times its mass, sum up to the mean over the whole batch times the whole mass.
+
+    >>> labels = torch.tensor([0, 0, 1])
+    >>> mass(build_loss("cross-entropy"), labels)
+    3
+    >>> float(mass(build_loss("cross-entropy", class_weights=[1.0, 4.0]), labels))
+    6.0
+    """
+    return loss.mass(targets) if isinstance(loss, _Loss) else len(targets)
 
 
 def one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -120,15 +149,29 @@ class _Loss(nn.Module):
         self.register_buffer("class_weights", weights, persistent=False)
 
     def smoothed(self, labels: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """B K: the labels as rows, smoothed."""
+        """B K: the labels as rows, smoothed; each row sums to 1, or to the weight of the sample's class.
+
+        The weight comes first: it belongs to the sample, and not to the classes among which smoothing spreads a part.
+        """
         targets = one_hot(labels, logits)
+        if self.class_weights is not None:
+            targets = targets * self.class_weights.to(targets.dtype)
         if self.label_smoothing:
-            targets = torch.lerp(targets, torch.full_like(targets, 1 / logits.shape[1]), self.label_smoothing)
+            even = (targets.sum(dim=1, keepdim=True) / logits.shape[1]).expand_as(targets)
+            targets = torch.lerp(targets, even, self.label_smoothing)
         return targets
 
-    def weighted(self, costs: torch.Tensor) -> torch.Tensor:
-        """Costs B K, each class times its weight."""
-        return costs if self.class_weights is None else costs * self.class_weights.to(costs.dtype)
+    def sample_weights(self, labels: torch.Tensor) -> torch.Tensor | None:
+        """B: the weight of each sample's class; of soft labels the mean. None where all classes weigh the same."""
+        weights = self.class_weights
+        if weights is None:
+            return None
+        return labels.to(weights.dtype) @ weights if labels.is_floating_point() else weights[labels]
+
+    def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """What the mean divides by: the samples, or the sum of their weights."""
+        weights = self.sample_weights(targets)
+        return len(targets) if weights is None else weights.sum()
 
     def reduced(self, each: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
         """Mean (weighted if there is a `weight`), sum, or `each` as it is."""
@@ -143,19 +186,24 @@ class _Loss(nn.Module):
 
 
 class CrossEntropy(_Loss):
-    """−Σ_k w_k y_k log p_k. With weights and hard labels, "mean" divides by the sum of the weights used (as in C62)."""
+    """−w_y Σ_k y_k log p_k. With weights "mean" divides by the sum of the weights used (as in C62)."""
 
     def __init__(self, label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> None:
         super().__init__(reduction, class_weights, label_smoothing)
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(
-            logits, labels, self.class_weights, reduction=self.reduction, label_smoothing=self.label_smoothing
-        )
+        # torch smooths first and weighs then: at 28 to 1 the few common samples would pull towards the rare class.
+        if self.class_weights is None or not (self.label_smoothing or labels.is_floating_point()):
+            smoothing = self.label_smoothing
+            return F.cross_entropy(
+                logits, labels, self.class_weights, reduction=self.reduction, label_smoothing=smoothing
+            )
+        costs = -self.smoothed(labels, logits) * F.log_softmax(logits, dim=1)
+        return self.reduced(costs.sum(dim=1), self.sample_weights(labels))
 
 
 class NegativeLogLikelihood(_Loss):
-    """−w_y x_y where x are log-probabilities: for nets that end in a log-softmax."""
+    """−w_y x_y where x are log-probabilities: for nets that end in a log-softmax. Labels B, `ignore_index` left out."""
 
     def __init__(self, class_weights: Weights = None, reduction: str = "mean", ignore_index: int = -100) -> None:
         super().__init__(reduction, class_weights)
@@ -166,9 +214,15 @@ class NegativeLogLikelihood(_Loss):
             log_probabilities, labels, self.class_weights, reduction=self.reduction, ignore_index=self.ignore_index
         )
 
+    def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """As for all losses, without what is ignored."""
+        counted = targets[targets != self.ignore_index]
+        weights = self.sample_weights(counted)
+        return len(counted) if weights is None else weights.sum()
+
 
 class Focal(_Loss):
-    """−Σ_k w_k y_k (1 − p_k)^γ log p_k: samples that are right already count little; γ = 0 is the cross-entropy."""
+    """−w_y Σ_k y_k (1 − p_k)^γ log p_k: samples that are right already count little; γ = 0 is the cross-entropy."""
 
     def __init__(
         self, gamma: float = 2.0, label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean"
@@ -180,13 +234,11 @@ class Focal(_Loss):
 
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         log_p = F.log_softmax(logits, dim=1)
-        targets = self.smoothed(labels, logits)
         # 1 − p through expm1: exact where p is close to 1, which is where this loss lives. The floor keeps the slope of
         # (1 − p)^γ finite for γ < 1.
         missing = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).tiny)
-        costs = -targets * missing**self.gamma * log_p
-        weight = None if self.class_weights is None else self.weighted(targets)
-        return self.reduced(self.weighted(costs).sum(dim=1), weight)
+        costs = -self.smoothed(labels, logits) * missing**self.gamma * log_p
+        return self.reduced(costs.sum(dim=1), self.sample_weights(labels))
 
 
 class Hinge(_Loss):
@@ -200,6 +252,10 @@ class Hinge(_Loss):
             raise UsageError(f"power must be 1 or 2, got {power}")
         self.margin, self.power = margin, power
 
+    def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """The samples: torch's hinge divides by them, not by their weights."""
+        return len(targets)
+
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if labels.ndim > 1:
             raise UsageError(
@@ -212,7 +268,7 @@ class Hinge(_Loss):
 
 
 class BinaryCrossEntropy(_Loss):
-    """−[y log x + (1−y) log(1−x)], a yes or no for every class; x are probabilities, or logits if `logits`.
+    """−w_y [y log x + (1−y) log(1−x)], a yes or no for every class; x are probabilities, or logits if `logits`.
 
     With logits nothing overflows; with probabilities a sure mistake costs at most 100 (torch clamps the logarithm).
     """
@@ -229,9 +285,15 @@ class BinaryCrossEntropy(_Loss):
         self.logits = logits
 
     def forward(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        targets = self.smoothed(labels, outputs)
+        targets = one_hot(labels, outputs)
+        if self.label_smoothing:
+            targets = torch.lerp(targets, torch.full_like(targets, 1 / outputs.shape[1]), self.label_smoothing)
         function = F.binary_cross_entropy_with_logits if self.logits else F.binary_cross_entropy
-        return self.reduced(self.weighted(function(outputs, targets, reduction="none")))
+        costs = function(outputs, targets, reduction="none")  # B K
+        weights = self.sample_weights(labels)
+        if weights is None:
+            return self.reduced(costs)
+        return self.reduced(costs * weights[:, None], weights * outputs.shape[1])
 
 
 class KullbackLeibler(_Loss):
@@ -389,6 +451,10 @@ def _huber(delta: float = 1.0, reduction: str = "mean") -> nn.Module:
     return Regression(F.huber_loss, reduction, delta=delta)
 
 
+def _nll_of_logits(class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
+    return CrossEntropy(0.0, class_weights, reduction)  # log-softmax and negative log-likelihood in one
+
+
 def _bce(label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
     return BinaryCrossEntropy(label_smoothing, class_weights, reduction, logits=False)
 
@@ -406,36 +472,36 @@ for name, entry in {
     "nll": Loss(
         title="Negative log-likelihood", build=NegativeLogLikelihood, formula="−w_y x_y, x log-probabilities",
         source="Fisher 1922", note="For nets that end in log-softmax.", rows=("C62",),
-        takes="log-probabilities, labels",
+        takes="log-probabilities, labels", of_logits=_nll_of_logits,
     ),
     "focal": Loss(
         title="Focal loss", build=Focal, formula="−Σ w_k y_k (1 − p_k)^γ log p_k",
         source="Lin et al., arXiv:1708.02002", note="For rare classes among many easy samples.",
     ),
     "hinge": Loss(
-        title="Multi-class hinge", build=Hinge, formula="Σ_{k≠y} max(0, m − z_y + z_k) / K",
+        title="Multi-class hinge", build=Hinge, soft=False, formula="Σ_{k≠y} max(0, m − z_y + z_k) / K",
         source="Crammer & Singer, JMLR 2, 2001; Weston & Watkins 1999 for the sum", note="A linear SVM as a layer.",
     ),
     "mse": Loss(
-        title="Mean squared error, L2", build=_mse, formula="mean (x − y)²", source="Gauss 1809",
+        title="Mean squared error, L2", build=_mse, numbers=True, formula="mean (x − y)²", source="Gauss 1809",
         note="For regression; outliers weigh heavily. Classes count as one-hot rows.", rows=("C59",),
     ),
     "l1": Loss(
-        title="Mean absolute error, L1", build=_l1, formula="mean |x − y|", source="Laplace 1774",
+        title="Mean absolute error, L1", build=_l1, numbers=True, formula="mean |x − y|", source="Laplace 1774",
         note="For regression with outliers.", rows=("C60",),
     ),
     "smooth-l1": Loss(
-        title="Smooth L1", build=_smooth_l1, formula="½ d² / β if |d| < β else |d| − ½ β, d = x − y",
+        title="Smooth L1", build=_smooth_l1, numbers=True, formula="½ d² / β if |d| < β else |d| − ½ β, d = x − y",
         source="Girshick, arXiv:1504.08083", note="Round at the bottom, straight for outliers.", rows=("C61",),
     ),
     "huber": Loss(
-        title="Huber", build=_huber, formula="½ d² if |d| < δ else δ (|d| − ½ δ)",
+        title="Huber", build=_huber, numbers=True, formula="½ d² if |d| < δ else δ (|d| − ½ δ)",
         source="Huber, Annals of Mathematical Statistics 35, 1964", note="δ times smooth L1.",
     ),
     "bce": Loss(
         title="Binary cross-entropy", build=_bce, formula="−[y log x + (1 − y) log(1 − x)], x probabilities",
         source="Good 1952", note="Needs probabilities; prefer the form with logits.", rows=("C64",),
-        takes="probabilities, labels",
+        takes="probabilities, labels", of_logits=_bce_with_logits,
     ),
     "bce-with-logits": Loss(
         title="Binary cross-entropy with logits", build=_bce_with_logits, formula="the same with x = sigmoid(z)",

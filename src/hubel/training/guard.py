@@ -38,8 +38,12 @@ def first_fault(
     buffers: Sequence[torch.Tensor],
     optimiser: torch.optim.Optimizer,
     loss: torch.Tensor,
+    *,
+    gradients: bool = True,
 ) -> str:
     """What is not finite among learning rate, loss, gradients, weights and buffers; "" if the update may be made.
+
+    Without `gradients` those are not looked at: fp16's scaler does, and leaves out the update itself.
 
     The model comes as lists, which a loop makes once: to walk through a model takes longer than to look at a small one.
 
@@ -54,7 +58,7 @@ def first_fault(
         return "learning rate"
     parts = {
         "loss": [loss],
-        "gradient": [p.grad for p in parameters if p.grad is not None],
+        "gradient": [p.grad for p in parameters if p.grad is not None] if gradients else [],
         "weight": [p.detach() for p in parameters],
         "buffer": [b for b in buffers if b.is_floating_point()],
     }

@@ -28,7 +28,7 @@ from hubel.models.heads import MLPHead
 from hubel.nn.taps import find
 from hubel.training.events import EpochDone, Event, Finished
 from hubel.training.features import Features
-from hubel.training.loop import Training, improves
+from hubel.training.state import Training, improves
 
 PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5)
 """λ in mean loss + λ/2 ‖W‖² over standardised features; below the last one nothing changes any more."""

@@ -29,8 +29,8 @@ import torch
 from hubel import runtime
 from hubel.errors import UsageError
 from hubel.runtime import Stream, out_of_memory
-from hubel.training.events import MicroBatchHalved
-from hubel.training.loop import Training, gradient, statistics
+from hubel.training.state import Training
+from hubel.training.step import step
 from hubel.types import Batch
 from hubel.words import amount
 
@@ -142,15 +142,16 @@ def rate_range(
             mark = time.perf_counter()
             rate = low * (high / low) ** (index / (length - 1) if index > 1 else index / (steps - 1))
             try:
-                loss = float(_step(trial, next(feed), rate))
+                done = step(trial, next(feed), rate=rate)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
                 reason = f"a step failed: {(str(error).splitlines() or [type(error).__name__])[0]}"
                 break
+            loss = float(done.loss)
             seen.append(rate)
             losses.append(loss)
             progress(index + 1, length)
-            if not np.isfinite(loss):
-                reason = f"the loss was not finite at {rate:.2g}"
+            if done.fault is not None:
+                reason = f"the {done.fault.what} was not finite at {rate:.2g}"
                 break
             calm = loss if index == 0 else 0.8 * calm + 0.2 * loss
             best = min(best, calm)
@@ -249,7 +250,7 @@ def batch_sizes(
             try:
                 points.append(_timed(run, feed, size, seconds, before))
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not (isinstance(error, _Full) or out_of_memory(error)):
+                if not out_of_memory(error):
                     raise
                 ended, reason = "memory", f"memory ran out at {size:,}"
                 break
@@ -282,32 +283,6 @@ def twin(run: Training) -> Training:
     )
 
 
-class _Full(MemoryError):
-    """The loop would take the batch in parts: it does not fit as a whole."""
-
-
-def _step(trial: Training, batch: Batch, rate: float | None = None, *, whole: bool = False) -> torch.Tensor:
-    """One step as the loop makes it; with a `rate`, as if the recipe said so. Returns the loss before the update."""
-    usual = trial.recipe.optimizer.lr
-    for group in trial.optimiser.param_groups:  # groups may have rates of their own, in proportion to the recipe's
-        group["lr"] = group["base_lr"] if rate is None or usual is None else group["base_lr"] * rate / usual
-    runtime.seed_step(trial.device, trial.recipe.train.seed, Stream.DROPOUT, trial.step)
-    steps = gradient(trial, batch, statistics(trial))
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as end:
-            loss: torch.Tensor = end.value
-            break
-        if whole and isinstance(event, MicroBatchHalved):
-            raise _Full
-    trial.scaler.step(trial.optimiser)
-    trial.scaler.update()
-    trial.optimiser.zero_grad(set_to_none=True)
-    trial.step += 1
-    return loss
-
-
 def _endless(trial: Training) -> Iterator[Batch]:
     """Batches of epoch after epoch, the model in training mode as in that epoch."""
     for epoch in count():
@@ -332,7 +307,7 @@ def _timed(
     with runtime.peak_memory(run.device) as peak:
         started = mark = time.perf_counter()
         for batch in feed(size):
-            _step(trial, batch, whole=True)
+            step(trial, batch, halve=False)
             runtime.synchronise(run.device)
             taken.append(time.perf_counter() - mark)
             mark = time.perf_counter()

@@ -1,0 +1,219 @@
+"""A training under way: the parts it is made of, and all that changes from step to step.
+
+`Training.state()` is enough to go on later with the same bits: sample order, augmentation and drop-out are functions of
+(seed, epoch, sample) or (seed, step), so there is no random state to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hubel.recipes.schema import Recipe
+from hubel.training.dropout import DropoutWindow
+from hubel.types import Batch
+
+
+@dataclass(kw_only=True)
+class Training:
+    """A run under way: the parts it is made of, and everything that changes from step to step."""
+
+    recipe: Recipe
+    model: nn.Module
+    optimiser: torch.optim.Optimizer
+    schedule: Callable[..., float]
+    """(step, history of the monitored value) -> factor of each group's base rate."""
+    loss: nn.Module
+    batches: Callable[[int, int], Iterator[Batch]]
+    """(epoch, first step) -> this process's share of the epoch's batches from that step on."""
+    steps_per_epoch: int
+    measure: Callable[[nn.Module], dict[str, float]]
+    """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    task: Literal["classification", "regression"] = "classification"
+    freeze: Callable[[nn.Module, int], None] | None = None
+    """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where all does."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    step: int = 0
+    """Updates in all."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Time spent before this sitting."""
+    skipped: set[int] = field(default_factory=set)
+    """Steps to leave out, found to have no finite gradient."""
+    micro_batch: int | None = None
+    smallest_part: int = 1
+    """Samples that a part of a batch must hold at least: 2 where batch norm would else see a single value."""
+    totals: torch.Tensor = field(init=False)
+    """Running sums of the epoch: loss times samples, hits, samples (3, float64 on the device where it has it)."""
+    average: AveragedModel | None = field(init=False, default=None)
+    scaler: torch.amp.GradScaler = field(init=False)
+    """Scales the loss for fp16; does nothing otherwise."""
+
+    def __post_init__(self) -> None:
+        train = self.recipe.train
+        self.micro_batch = self.micro_batch or train.micro_batch
+        self.totals = torch.zeros(
+            3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device
+        )
+        self.parameters, self.buffers = tuple(self.model.parameters()), tuple(self.model.buffers())
+        self.precision = forward_precision(train.precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
+        if self.recipe.optimizer.ema:
+            decay = self.recipe.optimizer.ema
+            self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        part = self.recipe.model.dropout_window
+        steps = self.steps_per_epoch * (train.epochs or 1)
+        self.window = DropoutWindow(self.model, (part[0], part[1]), steps=steps) if part is not None else None
+        # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
+        self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
+        if train.compile:
+            self.forward = cast(nn.Module, torch.compile(self.forward))
+        if dist.is_initialized():
+            index = [self.device] if self.device.type == "cuda" else None
+            self.forward = DistributedDataParallel(self.forward, device_ids=index)
+
+    @property
+    def measured_model(self) -> nn.Module:
+        """The model that is measured, saved and shipped: the average of the weights where one is kept."""
+        return self.average.module if self.average is not None else self.model
+
+    @property
+    def base_rate(self) -> float:
+        """The rate of the recipe before any schedule; groups may have a share of it."""
+        return self.recipe.optimizer.lr or float(self.optimiser.param_groups[0]["base_lr"])
+
+    def factor(self, step: int) -> float:
+        """What the schedule says for a step, knowing the epochs so far."""
+        return self.schedule(step, [row[monitor(row)] for row in self.history])
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """All that is needed to go on with the same bits: tensors by name, and plain data."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        packed = self.optimiser.state_dict()
+        numbers: dict[str, dict[str, Any]] = {}
+        for index, values in packed["state"].items():
+            for name, value in values.items():
+                if isinstance(value, torch.Tensor):
+                    tensors[f"optimiser.{index}.{name}"] = value
+                else:
+                    numbers.setdefault(str(index), {})[name] = value
+        tensors["totals"] = self.totals
+        meta = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "best": self.best,
+            "seconds": self.seconds,
+            "skipped": sorted(self.skipped),
+            "micro_batch": self.micro_batch,
+            "scaler": self.scaler.state_dict(),
+            "optimiser_names": self._optimised(),
+            "optimiser_numbers": numbers,
+        }
+        return tensors, meta
+
+    def _optimised(self) -> list[str]:
+        """Names of the parameters in the order in which the optimiser counts them."""
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        return [names[id(parameter)] for group in self.optimiser.param_groups for parameter in group["params"]]
+
+    def restore(self, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
+        """Put a state back; raises ValueError if the optimiser's part belongs to other parameters."""
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(part("model."))
+        if self.average is not None:
+            self.average.load_state_dict(part("average."))
+        state: dict[int, dict[str, Any]] = {}
+        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        # By name: a recipe that was changed since may group the parameters, and so count them, otherwise.
+        present = self._optimised()
+        saved = meta.get("optimiser_names", present)
+        if sorted(saved) != sorted(present):
+            raise ValueError("the optimiser was saved with other parameters")
+        now = {name: new for new, name in enumerate(present)}
+        place = {str(old): now[name] for old, name in enumerate(saved)}
+        for name, value in part("optimiser.").items():
+            index, _, key = name.partition(".")
+            parameter = parameters[place[index]]
+            if value.ndim and value.shape != parameter.shape:  # fused kernels would write beyond its end
+                raise ValueError(f"{key} of {present[place[index]]} has the shape {tuple(value.shape)}")
+            # A copy, because the optimiser works in place; in the memory order of the parameter, because fused kernels
+            # walk through both as they lie in memory and would pair the wrong numbers.
+            like = parameter if value.ndim else value
+            copy = torch.empty_like(like, dtype=value.dtype, device=value.device)
+            state.setdefault(place[index], {})[key] = copy.copy_(value)
+        for index, values in meta["optimiser_numbers"].items():
+            state.setdefault(place[index], {}).update(values)
+        self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.totals.copy_(tensors["totals"])
+        self.epoch, self.step = _count(meta["epoch"]), _count(meta["step"])
+        self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
+        self.seconds, self.skipped = float(meta["seconds"]), {_count(step) for step in meta["skipped"]}
+        self.micro_batch = None if meta["micro_batch"] is None else _count(meta["micro_batch"])
+        if meta["scaler"]:
+            self.scaler.load_state_dict(dict(meta["scaler"]))
+
+
+def _count(value: Any) -> int:
+    """A number read from a state, if it can count something."""
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number of epochs, steps or samples")
+    return value
+
+
+class AllHeads(nn.Module):
+    """Calls `forward_all`: logits of the head, then of each auxiliary head."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """B C H W -> a tuple of B K."""
+        return self.model.forward_all(images)  # type: ignore[operator]
+
+
+def forward_precision(name: str, device: torch.device) -> torch.dtype:
+    """The arithmetic of the forward pass: "auto" is bf16 on a GPU that has it, else fp32.
+
+    On a CPU, what "auto" means for a long run is measured before it begins (`hubel.assembly.trials`).
+    """
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if fast else torch.float32
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+
+
+def monitor(row: Mapping[str, float]) -> str:
+    """The number by which epochs are compared: validation accuracy, else validation loss, else training loss."""
+    return next(key for key in ("val_accuracy", "val_loss", "train_loss") if key in row)
+
+
+def improves(row: Mapping[str, float], best: Mapping[str, float]) -> bool:
+    """Is `row` better than the best one? A tie in accuracy goes to the lower loss.
+
+    >>> improves({"val_accuracy": 0.9, "val_loss": 0.3}, {"val_accuracy": 0.9, "val_loss": 0.4})
+    True
+    """
+    if not best:
+        return True
+    key = monitor(row)
+    if key == "val_accuracy":
+        return (row[key], -row["val_loss"]) > (best[key], -best["val_loss"])
+    return row[key] < best[key]

@@ -1,0 +1,213 @@
+"""One step: forward and backward in parts, unscale, look for faults, clip, update, average. There is no second way.
+
+The loop, the learning-rate range test, the probe of batch sizes and the trials all make their steps here, so what a
+recipe says of a step (clipping, fp16, micro-batches, penalties) holds in each of them.
+
+A batch may be taken in parts (micro-batches, halves when memory runs out) and be shared out over processes. The loss is
+a mean over all of it: every part counts by its mass (see `hubel.nn.losses`: the samples, or the sum of their class
+weights), so the gradient is that of the whole batch however it was cut.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from hubel import runtime
+from hubel.nn.losses import l1_penalty, l2_penalty, mass
+from hubel.runtime import Stream, out_of_memory, rank, world
+from hubel.training import guard
+from hubel.training.state import Training
+from hubel.types import Batch
+
+SMALLEST_SCALE = 2.0**-10
+"""fp16: a gradient that overflows although the loss is scaled down so far will not fit by more of the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """What one step did."""
+
+    loss: torch.Tensor
+    """Mean loss of this process's samples before the update, still on the device."""
+    lr: float
+    """The rate of the recipe in this step; groups may have a share of it."""
+    fault: guard.Diagnosis | None = None
+    """What was not finite; the update was not made then, and statistics are as before the step."""
+    halved: tuple[int, ...] = ()
+    """Samples a part, each time memory ran out and the batch was taken again in smaller parts."""
+
+
+def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool = True) -> Stepped:
+    """One update of the weights from one batch; counts it in `run.step`, unless there is a fault.
+
+    `rate` stands for the recipe's rate and its schedule. Without `halve`, memory that runs out is raised
+    (torch.OutOfMemoryError, MemoryError or RuntimeError) instead of met by smaller parts.
+    """
+    runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
+    lr = set_rate(run, rate)
+    if run.window is not None:
+        run.window.at(run.step)
+    before = statistics(run)
+    loss, halved = gradient(run, batch, before, halve=halve)
+    run.scaler.unscale_(run.optimiser)
+    fault = _fault(run, loss)
+    if fault:
+        put_back(run, before)
+        diagnosis = guard.diagnose(fault, run.model, run.optimiser, batch, run.loss)  # reads the gradients
+        run.optimiser.zero_grad(set_to_none=True)
+        run.scaler.update()
+        return Stepped(loss, lr, diagnosis, halved)
+    if run.recipe.optimizer.clip_grad:
+        nn.utils.clip_grad_norm_(run.parameters, run.recipe.optimizer.clip_grad)
+    run.scaler.step(run.optimiser)
+    run.scaler.update()
+    run.optimiser.zero_grad(set_to_none=True)
+    if run.average is not None:
+        run.average.update_parameters(run.model)
+    run.step += 1
+    return Stepped(loss, lr, None, halved)
+
+
+def set_rate(run: Training, rate: float | None = None) -> float:
+    """Give every group its share of `rate`, or of what the schedule says for this step; returns the recipe's rate."""
+    usual = run.base_rate
+    now = run.factor(run.step) if rate is None else rate / usual
+    for group in run.optimiser.param_groups:
+        group["lr"] = group["base_lr"] * now
+    return usual * now
+
+
+def gradient(
+    run: Training, batch: Batch, before: list[torch.Tensor], *, halve: bool = True
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Forward and backward over one batch, in parts that fit into memory: (its mean loss, sizes it was halved to).
+
+    When memory runs out, the batch is taken again in halves, with the statistics as they were `before`.
+    """
+    whole = _whole(run, batch)
+    halved: list[int] = []
+    while True:
+        size = run.micro_batch or len(batch)
+        parts = divide(len(batch), size)
+        try:
+            losses = [backward(run, batch, part, whole, last=part is parts[-1]) for part in parts]
+            loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+            return whole.own_mean(loss), tuple(halved)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            # With common statistics all processes must take as many parts: one cannot halve them by itself.
+            together = run.recipe.train.sync_bn and world() > 1
+            if not halve or not out_of_memory(error) or size <= run.smallest_part or together:
+                raise
+        run.optimiser.zero_grad(set_to_none=True)
+        put_back(run, before)
+        runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
+        run.micro_batch = max(run.smallest_part, (min(size, len(batch)) + 1) // 2)
+        halved.append(run.micro_batch)
+
+
+def divide(samples: int, size: int) -> list[slice]:
+    """Parts of `size` samples; a single one that remains joins the part before it (batch norm).
+
+    >>> [part.stop - part.start for part in divide(17, 8)], [part.stop - part.start for part in divide(3, 1)]
+    ([8, 9], [1, 1, 1])
+    """
+    starts = list(range(0, samples, size))
+    if size > 1 and len(starts) > 1 and samples - starts[-1] == 1:
+        starts.pop()
+    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], samples], strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A batch in all processes: by these its parts are weighed."""
+
+    mass: torch.Tensor | int
+    """Of the loss, over all processes."""
+    count: torch.Tensor | int
+    """Samples in all processes."""
+    own: torch.Tensor | int
+    """Mass of this process's share."""
+
+    def own_mean(self, loss: torch.Tensor) -> torch.Tensor:
+        """The mean over this process's samples, from the sum of its parts as they were weighed."""
+        return loss if world() == 1 else loss * (self.mass / (world() * self.own))
+
+
+def _whole(run: Training, batch: Batch) -> _Whole:
+    own = mass(run.loss, targets_of(run, batch))
+    if world() == 1:
+        return _Whole(own, len(batch), own)
+    # DDP takes the mean over processes, whose shares may differ in size and in weight.
+    both = torch.stack([torch.as_tensor(own, device=run.device), torch.tensor(len(batch), device=run.device)]).float()
+    dist.all_reduce(both)
+    return _Whole(both[0], both[1], own)
+
+
+def targets_of(run: Training, batch: Batch) -> torch.Tensor:
+    """What the loss is given: labels B, soft labels B K, or numbers B 1 in regression."""
+    if run.task == "regression":
+        return batch.labels.float().unsqueeze(1)
+    return batch.labels if batch.soft_labels is None else batch.soft_labels
+
+
+def backward(run: Training, batch: Batch, part: slice, whole: _Whole, *, last: bool) -> torch.Tensor:
+    """Add the gradient of part of a batch, weighted by its share of the mass; returns the same share of the loss."""
+    images, labels, targets = batch.images[part], batch.labels[part], targets_of(run, batch)[part]
+    wait = isinstance(run.forward, DistributedDataParallel) and not last
+    half = run.precision != torch.float32
+    with run.forward.no_sync() if wait else nullcontext():  # type: ignore[operator]
+        with torch.autocast(run.device.type, dtype=run.precision) if half else nullcontext():
+            answer = run.forward(images)
+            logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)  # each B K
+            loss: torch.Tensor = run.loss(logits.float(), targets)
+            for other in auxiliary:
+                loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets)  # type: ignore[arg-type]
+            if world() > 1 or len(labels) < len(batch):
+                loss = loss * (mass(run.loss, targets) * world() / whole.mass)
+            if last:
+                loss = loss + penalty(run)
+        run.scaler.scale(loss).backward()
+    with torch.no_grad():
+        hits = (logits.argmax(1) == labels).sum() if run.task == "classification" else loss.new_zeros(())
+        counted = loss.detach() * whole.count / world()
+        run.totals += torch.stack([counted, hits.to(loss), loss.new_tensor(len(labels))])
+    return loss.detach()
+
+
+def penalty(run: Training) -> torch.Tensor | float:
+    """λ₁ Σ|w| + λ₂ Σw² over the weights that learn: true penalties, seen by the loss and by its gradient."""
+    l1, l2 = run.recipe.loss.l1, run.recipe.loss.l2
+    total: torch.Tensor | float = 0.0
+    if l1:
+        total = total + l1_penalty(run.model, l1)
+    if l2:
+        total = total + l2_penalty(run.model, l2)
+    return total
+
+
+def statistics(run: Training) -> list[torch.Tensor]:
+    """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes."""
+    return [value.clone() for value in (*run.buffers, run.totals)]
+
+
+def put_back(run: Training, before: list[torch.Tensor]) -> None:
+    """Undo what a forward pass has changed."""
+    with torch.no_grad():
+        for value, old in zip((*run.buffers, run.totals), before, strict=True):
+            value.copy_(old)
+
+
+def _fault(run: Training, loss: torch.Tensor) -> str:
+    """What is not finite ("loss", "gradient", …), else "".
+
+    fp16 scales the loss, and an overflow of the scaled gradient is the scaler's business, which leaves the step out and
+    scales less; but only down to SMALLEST_SCALE, and nothing else may be infinite there either.
+    """
+    patient = run.scaler.is_enabled() and run.scaler.get_scale() >= SMALLEST_SCALE
+    return guard.first_fault(run.parameters, run.buffers, run.optimiser, loss, gradients=not patient)
