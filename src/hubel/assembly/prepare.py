@@ -19,7 +19,7 @@ from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import open_source
-from hubel.data.splits import Splits, split
+from hubel.data.splits import Splits, limited, split
 from hubel.errors import DataError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
@@ -167,16 +167,3 @@ def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3)
         watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
     if len(scanned.problems) > shown:
         watch.remark(f"and {len(scanned.problems) - shown:,} more remarks: hubel data {recipe.data.data}")
-
-
-def limited(rows: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
-    """`limit` of the rows, taken in turn from every class, so that none is lost.
-
-    >>> limited(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4).tolist()
-    [0, 1, 4, 5]
-    """
-    rank = np.zeros(len(rows), np.int64)
-    for label in np.unique(labels):
-        found = np.flatnonzero(labels == label)
-        rank[found] = np.arange(len(found))
-    return np.sort(rows[np.argsort(rank, kind="stable")[:limit]])

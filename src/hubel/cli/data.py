@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,7 +166,12 @@ def _problems(report: DataReport, everything: bool) -> Iterator[str]:
         yield ""
         yield "  nothing is wrong with it"
         return
-    for left_out, title in ((True, "left out"), (False, "odd, but used")):
+    from hubel.data.manifest import leaks
+
+    if said := leaks(report.problems):
+        yield ""
+        yield from textwrap.wrap(f"leak: {said}", 80, initial_indent="  ", subsequent_indent="  ")
+    for left_out, title in ((True, "left out"), (False, "worth knowing")):
         chosen = [problem for problem in report.problems if problem.left_out == left_out]
         if not chosen:
             continue

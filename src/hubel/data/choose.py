@@ -95,7 +95,7 @@ def _files_seen(manifest: Manifest, *, colours: bool) -> _Seen:
     grey, fine, most = True, 0, pixel_limit()
     for row in _rows(manifest):
         try:
-            data, _ = read_bytes(os.path.join(manifest.root, manifest.paths[row]))
+            data, _ = read_bytes(os.path.join(manifest.root, manifest.files[row]))
             look = _header(data, most)
             if look.mode in FINER and fine < FINE:
                 look, _ = decode(data)

@@ -81,7 +81,7 @@ def prepare(
         return found, decode(found.manifest, preprocessing, cache_dir=folder, workers=workers, progress=progress)
     with _PixelFile(folder, len(manifest), preprocessing) as pixels:
         answers = read_pictures(
-            manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
+            manifest.root, manifest.files, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
             progress=progress, sizes=manifest.stats[:, 0],
         )  # fmt: skip
         entries = Entries.from_answers(answers)
@@ -124,7 +124,7 @@ def decode(
         assert manifest.stats is not None
         with _PixelFile(folder, len(manifest), preprocessing) as pixels:
             answers = read_pictures(
-                manifest.root, manifest.paths, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
+                manifest.root, manifest.files, preprocessing, pixels=(pixels.name, pixels.header), workers=workers,
                 progress=progress, sizes=manifest.stats[:, 0],
             )  # fmt: skip
             _require_unchanged(manifest, Entries.from_answers(answers))

@@ -1,107 +1,94 @@
 """A folder of class folders, as it may really be: links, pipes, hidden files, wrong files, unreadable corners.
 
     photos/cat/*.jpg  photos/dog/**/*.png            classes are the folders at the top, nested folders belong to them
-    photos/train/cat/… photos/val/… photos/test/…    the same with given splits
+    photos/train/cat/… photos/val/… photos/test/…    the same with given splits, under the field's many names for them
+    photos/cat/train/… photos/cat/test/…             given splits inside of the classes
 
-Nothing outside the folder is read, nothing is opened here, links are not followed, and nothing is left out unnamed.
+What lies beside such folders and is none of them (notes, the runs of an earlier training) is named and passed over.
+Nothing outside the folder is read unless links are followed, nothing is opened here, and nothing is left out unnamed.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hubel.data.images import SUFFIXES
-from hubel.data.manifest import Manifest, Problem
+from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
+from hubel.data.names import SPLIT_WORDS, class_order, look_alikes, shown_names, split_folders, split_word
+from hubel.data.walk import LINK, Found, entries, has_pictures, is_ignored, is_picture_name, listing, said, walk
 from hubel.errors import DataError
 
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-# Left behind by file managers; nobody wants to read about them.
-_LITTER = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
+_LAYOUT = "put each class in a folder of its own: PHOTOS/cat/1.jpg, PHOTOS/dog/1.jpg; or give a CSV with file and label"
 
 
-@dataclass
-class _Found:
-    """Files of one walk, and what was met beside them."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A folder whose pictures are of one class and one split."""
 
-    paths: list[str] = field(default_factory=list)
-    stats: list[tuple[int, int, int]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def printable(name: str) -> str:
-    """A file's name that can be shown, stored and compared anywhere: odd bytes and control characters are escaped.
-
-    >>> printable("caf\\udce9\\n")
-    'caf\\\\xe9\\\\n'
-    """
-    if name.isprintable() and name.isascii():
-        return name
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    folder: str
+    """Relative to the root."""
+    label: str
+    split: str = ""
 
 
-def open_folder(folder: str | Path) -> Manifest:
+def open_folder(folder: str | Path, *, follow_links: bool = False) -> Manifest:
     """The manifest of a folder of class folders, with or without train/val/test above them.
 
     Raises DataError when the folder holds no picture in a class folder, or fewer than two classes.
     """
-    root = _unwrapped(os.path.realpath(folder))
-    found = _Found()
-    names = _subfolders(root, found)
-    splits = {name: SPLIT_FOLDERS.get(name.casefold(), "") for name in names}
-    rows: list[tuple[str, str, str, tuple[int, int, int]]] = []  # split, class, path, stat
-    if "train" in splits.values() and all(splits.values()):
-        for name, split in splits.items():
-            inside = _subfolders(os.path.join(root, name), found, f"{name}/")
-            for label in inside:
-                rows += _class_rows(root, f"{name}/{label}", split, label, found)
-    else:
-        for label in names:
-            rows += _class_rows(root, label, "", label, found)
-    rows.sort(key=lambda row: (_SPLIT_ORDER[row[0]], row[1], row[2]))
-    class_names = sorted({row[1] for row in rows})
+    root = unwrapped(os.path.realpath(folder), follow=follow_links)
+    found = Found(follow=follow_links)
+    parts = _parts(root, found)
+    shown = shown_names(part.label for part in parts)
+    rows: list[tuple[str, str, str, str, tuple[int, int, int]]] = []  # split, class, path, file, stat
+    for part in parts:
+        inside = Found(follow=follow_links, problems=found.problems)
+        walk(root, part.folder, inside)
+        if not inside.paths:
+            found.name(part.folder, "empty class", "no picture in it", left_out=False)
+        about = zip(inside.paths, inside.files, inside.stats, strict=True)
+        rows += [(part.split, shown[part.label], *each) for each in about]
+    class_names = class_order(row[1] for row in rows)
     _require_classes(root, class_names, found)
-    _warn_of_case(sorted({*class_names, *_empty_classes(found)}), found)
+    found.problems += look_alikes(class_order(shown.values()))
     index = {name: i for i, name in enumerate(class_names)}
+    rows.sort(key=lambda row: (SPLIT_RANK[row[0]], index[row[1]], row[2]))
     return Manifest(
         source=str(folder),
         root=root,
         kind="files",
         paths=tuple(row[2] for row in rows),
+        linked=tuple(row[3] for row in rows) if follow_links else None,
         labels=np.array([index[row[1]] for row in rows], dtype=np.int64),
         class_names=tuple(class_names),
         given_split=np.array([row[0] for row in rows], dtype="<U5"),
-        stats=np.array([row[3] for row in rows], dtype=np.int64).reshape(-1, 3),
+        stats=np.array([row[4] for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(found.problems),
     )
 
 
-_SPLIT_ORDER = {"train": 0, "": 0, "val": 1, "test": 2}
+def split_parts(root: str, *, follow: bool = False) -> dict[str, str]:
+    """Folders of a root that are parts of one given split: {folder relative to the root: "train", "val" or "test"}."""
+    found = Found(follow=follow)
+    return {_inner(root, name, follow): split for name, split in split_folders(_subfolders(root, "", found)).items()}
 
 
-def _unwrapped(root: str) -> str:
+def unwrapped(root: str, *, follow: bool = False) -> str:
     """The folder itself, or the only folder in it that matters: archives often unpack to photos/photos/cat."""
     for _ in range(3):
         try:
-            entries = _listing(root)
+            inside = listing(root)
         except OSError as error:
-            raise DataError(f"cannot read the folder {root}: {error.strerror}", hint="check its permissions") from None
-        folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        if len(folders) != 1 or any(_is_picture_name(entry.name) for entry in entries):
+            raise DataError(f"cannot read the folder {root}: {said(error)}", hint="check its permissions") from None
+        folders = [entry.path for entry in inside if entry.is_dir(follow_symlinks=follow)]
+        if len(folders) != 1 or any(is_picture_name(entry.name) for entry in inside):
             return root
         try:
-            nested = any(entry.is_dir(follow_symlinks=False) for entry in _listing(folders[0]))
+            nested = any(entry.is_dir(follow_symlinks=follow) for entry in listing(folders[0]))
         except OSError:
             return root
         if not nested:
@@ -110,105 +97,162 @@ def _unwrapped(root: str) -> str:
     return root
 
 
-def _subfolders(folder: str, found: _Found, prefix: str = "") -> list[str]:
+# ---------------------------------------------------------------- what the folders of a tree are
+
+
+def _parts(root: str, found: Found) -> list[_Part]:
+    """The folders of classes; whatever else lies beside them is named."""
+    names = _subfolders(root, "", found)
+    runs = [name for name in names if _holds_runs(os.path.join(root, name))]
+    for name in runs:
+        found.name(name, "passed over", "it holds runs of hubel", left_out=False)
+    names = [name for name in names if name not in runs]
+    splits = _given_splits(root, names, found.follow)
+    if splits:
+        return _split_then_class(root, names, splits, found)
+    inner = _class_then_split(root, names, found.follow)
+    if inner:
+        return [_Part(f"{name}/{part}", name, split) for name, parts in inner.items() for part, split in parts.items()]
+    _warn_of_a_level(root, names, found)
+    return [_Part(name, name) for name in names]
+
+
+def _given_splits(root: str, names: Sequence[str], follow: bool) -> dict[str, str]:
+    """{folder: split} where the folders at the top are splits, else {}.
+
+    One odd folder beside them changes nothing. But "train" may also be a class beside "bus": then it holds pictures,
+    or no other part of a split is there and what is beside it has pictures too.
+    """
+    splits = split_folders(names)
+    beside = [name for name in names if name not in splits]
+    if not splits or not (beside or any(name.casefold() not in SPLIT_WORDS for name in splits)):
+        return splits
+    learned = [name for name, split in splits.items() if split == "train"]
+    if not all(_names_inside(root, _inner(root, name, follow), follow) for name in learned):
+        return {}
+    if len(set(splits.values())) == 1 and any(has_pictures(os.path.join(root, name), follow=follow) for name in beside):
+        return {}
+    return splits
+
+
+def _split_then_class(root: str, names: Sequence[str], splits: dict[str, str], found: Found) -> list[_Part]:
+    others = " and ".join(sorted(splits, key=lambda name: SPLIT_RANK[splits[name]]))
+    for name in names:
+        if name not in splits:
+            full = " (it holds pictures)" if has_pictures(os.path.join(root, name), follow=found.follow) else ""
+            found.name(name, "passed over", f"beside {others}, it is no part of the split{full}", left_out=False)
+    parts = []
+    for name, split in splits.items():
+        inner = _inner(root, name, found.follow)
+        parts += [_Part(f"{inner}/{label}", label, split) for label in _subfolders(root, inner, found)]
+    return parts
+
+
+def _class_then_split(root: str, names: Sequence[str], follow: bool) -> dict[str, dict[str, str]]:
+    """{class: {folder in it: split}} where every class folder holds just the parts of a split, else {}."""
+    found = {}
+    for name in names:
+        inside = _names_inside(root, name, follow)
+        found[name] = {part: split_word(part) for part in inside}
+        if len(inside) < 2 or "train" not in found[name].values() or not all(found[name].values()):
+            return {}
+    return found
+
+
+def _warn_of_a_level(root: str, names: Sequence[str], found: Found) -> None:
+    """A tree one level too high has folders of the same names in each of its folders, and no picture beside them."""
+    inside = [set(_names_inside(root, name, found.follow)) for name in names]
+    inside = [
+        these for name, these in zip(names, inside, strict=True) if these or has_pictures(os.path.join(root, name))
+    ]
+    if len(inside) < 2 or any(len(these) < 2 for these in inside):
+        return
+    common = class_order(set.intersection(*inside))
+    if 2 * len(common) < max(map(len, inside)):
+        return
+    first = ", ".join(map(printable, common[:3])) + (", …" if len(common) > 3 else "")
+    reason = (
+        f"each of these folders holds class folders ({first}): if those are the classes, give one folder as the data, "
+        "or call them train, val and test"
+    )
+    some = ", ".join(map(printable, names[:3])) + (", …" if len(names) > 3 else "")
+    found.problems.append(Problem(some, "layout", reason, left_out=False))
+
+
+def _holds_runs(folder: str) -> bool:
+    """Whether a folder is a run of hubel, or a folder of such runs."""
+    if _is_run(folder):
+        return True
+    try:
+        with os.scandir(folder) as inside:
+            for entry in inside:
+                if not entry.name.startswith("."):
+                    return entry.is_dir(follow_symlinks=False) and _is_run(entry.path)
+    except OSError:
+        pass
+    return False
+
+
+def _is_run(folder: str) -> bool:
+    return all(os.path.isfile(os.path.join(folder, name)) for name in ("config.yaml", "env.json"))
+
+
+def _inner(root: str, name: str, follow: bool) -> str:
+    """The folder that holds the class folders of a split: archives often unpack to train/train/cat."""
+    inside = _names_inside(root, name, follow)
+    again = len(inside) == 1 and split_word(inside[0]) == split_word(name) != ""
+    again = again or (len(inside) == 1 and inside[0].casefold() == name.casefold())
+    return f"{name}/{inside[0]}" if again else name
+
+
+def _names_inside(root: str, folder: str, follow: bool) -> list[str]:
+    """Names of the folders in a folder that has no pictures beside them, else []; stops at the first picture."""
+    names = []
+    try:
+        with os.scandir(os.path.join(root, folder)) as inside:
+            for entry in inside:
+                if is_ignored(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=follow):
+                    names.append(entry.name)
+                elif is_picture_name(entry.name):
+                    return []
+    except OSError:
+        return []
+    return sorted(names)
+
+
+def _subfolders(root: str, folder: str, found: Found) -> list[str]:
     """Names of the folders directly inside; files that lie beside them are named as problems."""
     names = []
-    for entry in _entries(folder, prefix, found):
-        if entry.is_dir(follow_symlinks=False):
+    prefix = f"{folder}/" if folder else ""
+    for entry in entries(os.path.join(root, folder), prefix, found):
+        if entry.is_dir(follow_symlinks=found.follow):
             names.append(entry.name)
-        elif entry.is_symlink():
-            found.problems.append(Problem(prefix + entry.name, "link", _LINK))
-        elif _is_picture_name(entry.name):
-            found.problems.append(Problem(prefix + entry.name, "outside a class", "lies beside the class folders"))
+        elif entry.is_symlink() and not found.follow:
+            found.name(prefix + entry.name, "link", LINK)
+        elif is_picture_name(entry.name):
+            found.name(prefix + entry.name, "outside a class", "lies beside the class folders")
     return names
 
 
-def _class_rows(
-    root: str, folder: str, split: str, label: str, found: _Found
-) -> list[tuple[str, str, str, tuple[int, int, int]]]:
-    inside = _Found(problems=found.problems)
-    _walk(root, folder, inside)
-    if not inside.paths:
-        found.problems.append(Problem(folder, "empty class", "no picture in it", left_out=False))
-    name = printable(label)
-    return [(split, name, path, about) for path, about in zip(inside.paths, inside.stats, strict=True)]
+# ---------------------------------------------------------------- what cannot be
 
 
-def _walk(root: str, folder: str, found: _Found) -> None:
-    """Collect the picture files below `folder`, without recursion, without following a link."""
-    waiting = [folder]
-    while waiting:
-        prefix = waiting.pop() + "/"
-        for entry in _entries(os.path.join(root, prefix), prefix, found):
-            path = prefix + entry.name
-            try:
-                about = entry.stat(follow_symlinks=False)
-            except OSError as error:
-                found.problems.append(Problem(path, "unreadable", (error.strerror or str(error)).lower()))
-                continue
-            if stat.S_ISDIR(about.st_mode):
-                waiting.append(path)
-            elif stat.S_ISREG(about.st_mode):
-                if _is_picture_name(entry.name):
-                    found.paths.append(path)
-                    found.stats.append((about.st_size, about.st_mtime_ns, about.st_ctime_ns))
-                else:
-                    found.problems.append(Problem(path, "not an image", "its name does not end like a picture's"))
-            elif stat.S_ISLNK(about.st_mode):
-                found.problems.append(Problem(path, "link", _LINK))
-            else:
-                found.problems.append(Problem(path, "special file", "a pipe, socket or device"))
-
-
-_LINK = "links are not followed; put the file itself here"
-
-
-def _entries(folder: str, prefix: str, found: _Found) -> list[os.DirEntry[str]]:
-    try:
-        return _listing(folder)
-    except OSError as error:
-        found.problems.append(Problem(prefix or ".", "unreadable", (error.strerror or str(error)).lower()))
-        return []
-
-
-def _listing(folder: str) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not _ignored(entry.name)), key=lambda entry: entry.name)
-
-
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.casefold() in _LITTER
-
-
-def _is_picture_name(name: str) -> bool:
-    _, dot, suffix = name.rpartition(".")
-    return dot + suffix.casefold() in SUFFIXES
-
-
-def _empty_classes(found: _Found) -> set[str]:
-    return {printable(p.path.rpartition("/")[2]) for p in found.problems if p.kind == "empty class"}
-
-
-def _require_classes(root: str, names: Sequence[str], found: _Found) -> None:
+def _require_classes(root: str, names: Sequence[str], found: Found) -> None:
     if len(names) >= 2:
         return
+    root = printable(root)
     loose = sum(problem.kind == "outside a class" for problem in found.problems)
-    layout = (
-        "put each class in a folder of its own: PHOTOS/cat/1.jpg, PHOTOS/dog/1.jpg; or give a CSV with file and label"
-    )
     if names:
-        raise DataError(f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}", hint=layout)
+        raise DataError(f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}", hint=_LAYOUT)
+    links = sum(problem.reason == LINK for problem in found.problems)
     if loose:
-        raise DataError(f"{root} has {loose} pictures, but none in a class folder", hint=layout)
+        raise DataError(f"{root} has {loose} pictures, but none in a class folder", hint=_LAYOUT)
+    if links:
+        raise DataError(
+            f"{root} holds no pictures, but {links} links, which are not followed", hint="add --follow-links"
+        )
     others = sum(problem.kind in ("not an image", "link", "special file", "unreadable") for problem in found.problems)
     what = f"; {others} other files were not usable ({found.problems[0].reason})" if others else ", it is empty"
-    raise DataError(f"{root} holds no pictures{what}", hint=layout)
-
-
-def _warn_of_case(names: Sequence[str], found: _Found) -> None:
-    seen: dict[str, str] = {}
-    for name in names:
-        twin = seen.setdefault(name.casefold(), name)
-        if twin != name:
-            reason = f"differs from the class {twin!r} in capital letters only; both are kept as classes of their own"
-            found.problems.append(Problem(name, "class names", reason, left_out=False))
+    raise DataError(f"{root} holds no pictures{what}", hint=_LAYOUT)

@@ -6,12 +6,15 @@ A manifest is plain data. Everything later (scan, splits, cache, batches) is a f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hubel.errors import DataError
+
+SPLIT_RANK = {"train": 0, "": 0, "val": 1, "test": 2}
+"""What is in two parts of a given split counts for the later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +24,52 @@ class Problem:
     path: str
     """Relative to the root of the data; a class name for problems of a whole class."""
     kind: str
-    """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, empty class,
-    single-image class, duplicate, conflicting labels, imbalance, beyond levels, bad row"""
+    """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, bad row, leak,
+    passed over, layout, table, empty class, class names, single-image class, several labels, not measured, duplicate,
+    conflicting labels, imbalance, beyond levels"""
     reason: str
     left_out: bool = True
-    """False for a warning: the file is used all the same (or the problem is one of a class)."""
+    """False for a warning: the file is used all the same (or the problem is one of a class, or of the whole)."""
+
+
+def leak(path: str, why: str, here: str, there: str) -> Problem:
+    """A picture that a given split has in two parts: only the one in the later part is used."""
+    return Problem(path, "leak", f"{why}: used in {there} only, not in {here or 'train'}")
+
+
+def leaks(problems: Iterable[Problem]) -> str:
+    """One sentence about what a given split has on both sides, "" where that is nothing.
+
+    >>> leaks([leak("train/a.png", "same contents as test/a.png", "train", "test")])
+    '1 test picture is also in training; the copies there are not used'
+    """
+    found = [problem for problem in problems if problem.kind == "leak"]
+    said = []
+    for part, word in (("test", "test"), ("val", "validation")):
+        here = {"train": "training", "val": "validation"}
+        for before in here:
+            count = sum(problem.reason.endswith(f"used in {part} only, not in {before}") for problem in found)
+            if count:
+                said.append(f"{count:,} {word} picture{'s are' if count > 1 else ' is'} also in {here[before]}")
+    copies = "; the copies there are not used" if said else ""
+    groups = sum(not problem.left_out for problem in found)
+    if groups:
+        said.append(f"{groups:,} group{'s are' if groups > 1 else ' is'} in more than one part")
+    return ", ".join(said) + copies
+
+
+def printable(name: str) -> str:
+    """A name that can be shown, stored and compared anywhere: odd bytes and control characters are escaped.
+
+    >>> printable("caf\\udce9\\n")
+    'caf\\\\xe9\\\\n'
+    """
+    return name if name.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in name)
+
+
+def _escaped(character: str) -> str:
+    byte = ord(character) - 0xDC00  # how Python carries a byte of a file name that is no UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
 
 
 class BadPicture(Exception):
@@ -59,7 +103,9 @@ class Manifest:
     kind: str
     """"files", "arrays" (pictures in memory) or "points" (feature vectors in memory)."""
     paths: tuple[str, ...] | None = None
-    """Relative, with forward slashes, sorted within a split and class."""
+    """Relative, with forward slashes, sorted within a split and class; as the system spells them."""
+    linked: tuple[str, ...] | None = None
+    """Where links were followed: what is opened for each of `paths`, the absolute path of what a link leads to."""
     arrays: np.ndarray | None = None
     """N H W C uint8, or N F float32 for points."""
     labels: np.ndarray
@@ -80,7 +126,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         count = len(self.labels)
-        for name in ("paths", "arrays", "given_split", "groups", "digests", "stats"):
+        for name in ("paths", "linked", "arrays", "given_split", "groups", "digests", "stats"):
             value = getattr(self, name)
             if value is not None and len(value) != count:
                 raise ValueError(f"{name} has {len(value)} entries for {count} labels")
@@ -103,11 +149,16 @@ class Manifest:
         return not self.class_names
 
     def name(self, row: int) -> str:
-        """What to call a sample in a message: its path, or its row number.
+        """What to call a sample in a message: its path in letters that can be shown, or its row number.
 
         Row numbers follow the source's own order, so they mean the same on every machine.
         """
-        return self.paths[row] if self.paths is not None else f"{self.source}[{row}]"
+        return printable(self.paths[row] if self.paths is not None else f"{self.source}[{row}]")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What to open for each sample: relative to the root, or absolute where a link was followed; () for arrays."""
+        return self.linked or self.paths or ()
 
     def select(self, ids: Sequence[int] | np.ndarray) -> Manifest:
         """The manifest of some rows only, in the order of `ids`; classes stay as they are."""
@@ -115,6 +166,7 @@ class Manifest:
         return replace(
             self,
             paths=None if self.paths is None else tuple(self.paths[i] for i in rows),
+            linked=None if self.linked is None else tuple(self.linked[i] for i in rows),
             arrays=None if self.arrays is None else self.arrays[rows],
             labels=self.labels[rows],
             given_split=self.given_split[rows],

@@ -15,7 +15,7 @@ import numpy as np
 from hubel.data import cache
 from hubel.data.images import READ, Look
 from hubel.data.index import Entries, Index
-from hubel.data.manifest import Manifest, Problem, array_digests
+from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests, leak, printable
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 
@@ -64,9 +64,11 @@ def scan(
     cache_dir: str | Path | None = None,
     workers: int | None = None,
     progress: cache.Progress | None = None,
+    partial: bool = False,
 ) -> Scan:
     """Read and decode every file once (in parallel; files known from before and unchanged are not read again).
 
+    `partial`: these are samples picked out of a set and no set of their own, so that classes may be missing.
     Raises DataError when fewer than two classes, or no sample at all, are usable.
 
     >>> from hubel.data.sources import open_source
@@ -75,8 +77,9 @@ def scan(
     (1797, 0, [])
     """
     if manifest.kind != "files":
-        return conclude(manifest, None)
-    return conclude(manifest, look_at_files(manifest, cache_dir=cache_dir, workers=workers, progress=progress))
+        return conclude(manifest, None, partial=partial)
+    looks = look_at_files(manifest, cache_dir=cache_dir, workers=workers, progress=progress)
+    return conclude(manifest, looks, partial=partial)
 
 
 def look_at_files(
@@ -94,7 +97,7 @@ def look_at_files(
     if not unknown:
         return held
     answers = read_pictures(
-        manifest.root, [manifest.paths[row] for row in unknown], sizes=manifest.stats[unknown, 0], workers=workers,
+        manifest.root, [manifest.files[row] for row in unknown], sizes=manifest.stats[unknown, 0], workers=workers,
         progress=progress,
     )  # fmt: skip
     joined = held.joined(Entries.from_answers(answers))
@@ -103,8 +106,8 @@ def look_at_files(
     return entries
 
 
-def conclude(manifest: Manifest, entries: Entries | None) -> Scan:
-    """The scan of a manifest whose files have been looked at (None: it has no files)."""
+def conclude(manifest: Manifest, entries: Entries | None, *, partial: bool = False) -> Scan:
+    """The scan of a manifest whose files have been looked at (None: it has no files); `partial` as in `scan`."""
     problems = list(manifest.problems)
     kept = np.arange(len(manifest))
     looks: tuple[Look, ...] = ()
@@ -116,13 +119,16 @@ def conclude(manifest: Manifest, entries: Entries | None) -> Scan:
             looks = (Look(width, height, "L" if channels == 1 else "RGB", "in memory"),) * len(manifest)
     else:
         assert manifest.paths is not None
-        problems += [Problem(manifest.paths[row], *why) for row, why in entries.bad.items()]
+        problems += [Problem(manifest.name(row), *why) for row, why in entries.bad.items()]
         kept = np.array([row for row in range(len(manifest)) if row not in entries.bad], dtype=np.int64)
         listed = replace(manifest, digests=entries.digests, stats=entries.stats, _digest=[])
-        usable = _without_empty_classes(listed.select(kept) if entries.bad else listed, problems)
+        usable = listed.select(kept) if entries.bad else listed
+        usable = usable if partial else _without_empty_classes(usable, problems)
         looks = tuple(look for look in entries.looks if look is not None)
-    _require_something(manifest, usable, problems)
-    problems += _same_contents(usable) + _class_sizes(usable)
+    _require_something(manifest, usable, problems, partial)
+    problems += _same_contents(usable)
+    if not partial:
+        problems += _parted_groups(usable) + _class_sizes(usable)
     problems.sort(key=lambda problem: (not problem.left_out, problem.kind, problem.path))
     return Scan(manifest=usable, kept=kept, problems=tuple(problems), listed=len(manifest), looks=looks)
 
@@ -142,17 +148,17 @@ def _without_empty_classes(manifest: Manifest, problems: list[Problem]) -> Manif
     return replace(manifest, labels=new[manifest.labels], class_names=names, _digest=[])
 
 
-def _require_something(listed: Manifest, usable: Manifest, problems: Sequence[Problem]) -> None:
-    if len(usable) and (usable.regression or usable.num_classes > 1):
+def _require_something(listed: Manifest, usable: Manifest, problems: Sequence[Problem], partial: bool) -> None:
+    if len(usable) and (usable.regression or usable.num_classes > 1 or partial):
         return
     worst = Counter(problem.kind for problem in problems if problem.left_out).most_common(3)
     why = ", ".join(f"{count} {kind}" for kind, count in worst)
     first = next((f"; first: {p.path}: {p.reason}" for p in problems if p.left_out), "")
     what = "no usable sample" if not len(usable) else f"usable samples of one class only ({usable.class_names[0]!r})"
     raise DataError(
-        f"{listed.source} has {what} among {len(listed)} files ({why}{first})"
+        f"{printable(listed.source)} has {what} among {len(listed)} files ({why}{first})"
         if why
-        else f"{listed.source} has {what}",
+        else f"{printable(listed.source)} has {what}",
         hint=f"at least 2 classes with whole {READ} files are needed; see: hubel data SOURCE",
     )
 
@@ -168,14 +174,39 @@ def _same_contents(manifest: Manifest) -> list[Problem]:
     for rows in rows_of.values():
         if len(rows) < 2:
             continue
-        first = rows[0]
-        for row in rows[1:]:
-            same = manifest.labels[row] == manifest.labels[first]
-            kind = "duplicate" if same else "conflicting labels"
-            reason = f"same contents as {manifest.name(first)}"
-            if not same:
-                reason += f", which is labelled {_label(manifest, first)} and not {_label(manifest, row)}"
-            found.append(Problem(manifest.name(row), kind, reason, left_out=False))
+        ranks = [SPLIT_RANK[manifest.given_split[row]] for row in rows]
+        latest = [row for row, rank in zip(rows, ranks, strict=True) if rank == max(ranks)]
+        first = latest[0]
+        # A picture of the test is not learned from: its copies in the parts before it are not used.
+        found += [_copy(manifest, row, first, "leak") for row in rows if row not in latest]
+        found += [_copy(manifest, row, first, "duplicate") for row in latest[1:]]
+    return found
+
+
+def _copy(manifest: Manifest, row: int, other: int, kind: str) -> Problem:
+    """A sample that has the contents of another one."""
+    reason = f"same contents as {manifest.name(other)}"
+    same = manifest.labels[row] == manifest.labels[other]
+    if not same:
+        reason += f", which is labelled {_label(manifest, other)} and not {_label(manifest, row)}"
+    if kind == "leak":
+        return leak(manifest.name(row), reason, str(manifest.given_split[row]), str(manifest.given_split[other]))
+    return Problem(manifest.name(row), kind if same else "conflicting labels", reason, left_out=False)
+
+
+def _parted_groups(manifest: Manifest) -> list[Problem]:
+    """Groups of which a given split has samples on both sides; they are used as given."""
+    if manifest.groups is None or not manifest.given_split.any():
+        return []
+    parts: dict[str, set[str]] = defaultdict(set)
+    for group, part in zip(manifest.groups.tolist(), manifest.given_split.tolist(), strict=True):
+        if group:
+            parts[group].add(part or "train")
+    found = []
+    for group, these in parts.items():
+        if len(these) > 1:
+            where = " and in ".join(sorted(these, key=SPLIT_RANK.__getitem__))
+            found.append(Problem(group, "leak", f"a group that is in {where}", left_out=False))
     return found
 
 

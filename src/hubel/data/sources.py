@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hubel.data import cache
-from hubel.data.folders import open_folder
-from hubel.data.manifest import Manifest
-from hubel.data.tables import SUFFIXES, open_table
+from hubel.data.folders import open_folder, split_parts, unwrapped
+from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
 
@@ -38,14 +39,27 @@ def data_folders(data_dir: str | Path | None = None) -> list[Path]:
 
 
 def open_source(
-    source: str | os.PathLike[str], *, data_dir: str | Path | None = None, progress: cache.Progress | None = None
+    source: str | os.PathLike[str],
+    *,
+    data_dir: str | Path | None = None,
+    data_root: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
+    progress: cache.Progress | None = None,
 ) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
 
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path
-    that has a separator in it, or that exists and is no registered name, is taken as a path. `progress` is told of the
-    bytes of a download.
-    Raises UsageError for a name or path that does not exist, DataError for one that holds nothing usable.
+    that has a separator in it, or that exists and is no registered name, is taken as a path.
+
+    `progress` is told of the bytes of a download.
+
+    `data_root` is where data lies that is no longer where `source` says: the data itself, or a folder that it lies in.
+    `columns` and `images` are for tables (see `open_table`); with `follow_links`, links in folders and tables count as
+    what they lead to.
+    Raises UsageError for a name or path that does not exist and for options that have no meaning for such a source,
+    DataError for one that holds nothing usable.
 
     >>> open_source("digits").arrays.shape
     (1797, 8, 8, 1)
@@ -57,24 +71,88 @@ def open_source(
     """
     name = os.fspath(source)
     if name in SOURCES:
+        _refuse(f"the named set {name}", columns=columns, images=images, follow_links=follow_links, data_root=data_root)
         with cache.watched(progress):
             return SOURCES.get(name)(data_folders(data_dir))
-    path = Path(name).expanduser()
+    path = Path(name).expanduser() if data_root is None else moved(name, data_root)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:
-        raise UsageError(f"{name!r} cannot be a path: {error}") from None
+        raise UsageError(f"{printable(name)!r} cannot be a path: {error}") from None
     if is_folder:
-        table = next((path / name for name in TABLES_IN_FOLDERS if (path / name).is_file()), None)
-        return open_folder(path) if table is None else open_table(table)
+        return _open_folder(path, columns, images, follow_links)
     if is_file and path.suffix.casefold() in SUFFIXES:
-        return open_table(path)
+        return open_table(path, columns=columns, images=images, follow_links=follow_links)
     if is_file:
         raise DataError(
-            f"{name} is one file; a data source is a folder of class folders, or a CSV or JSONL table of files",
+            f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",
             hint="to classify one picture: hubel predict RUN PICTURE",
         )
     raise _nothing_there(name, path)
+
+
+def moved(source: str, data_root: str | Path) -> Path:
+    """Where data lies that was `source` and moved: `data_root` itself, or what is called like it there.
+
+    Raises UsageError where there is no such folder or table.
+    """
+    root, name = Path(data_root).expanduser(), Path(source)
+    try:
+        for place in (root / name.name, *([] if name.is_absolute() else [root / name])):
+            if place != root and place.exists():
+                return place
+        if root.is_dir() and name.suffix.casefold() not in SUFFIXES:
+            return root
+        if root.is_file() and root.suffix.casefold() in SUFFIXES:
+            return root
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--data-root {printable(str(data_root))!r} cannot be a path: {error}") from None
+    raise UsageError(
+        f"--data-root must be where {printable(name.name)} lies, or that itself; got {printable(str(data_root))!r}",
+        hint="there is no such folder" if not root.exists() else f"it holds no {printable(name.name)}",
+    )
+
+
+def _refuse(what: str, **options: object) -> None:
+    """UsageError for options that would be without effect."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        flag = "--" + given[0].removesuffix("s" if given[0] == "columns" else "").replace("_", "-")
+        raise UsageError(f"{flag} has no meaning for {what}", hint=f"leave {flag} out")
+
+
+def _open_folder(
+    path: Path, columns: Mapping[str, str] | None, images: str | Path | None, follow_links: bool
+) -> Manifest:
+    """A folder of class folders, or one whose labels stand in a table, in it or in each part of its split."""
+    passed: list[Problem] = []
+    for table in _tables_in(str(path)):
+        about = Table(path=table, columns=columns or {}, folder=os.path.realpath(path), root="", follow=follow_links)
+        if columns or images or names_files(about):
+            manifest = open_table(table, columns=columns, images=images, follow_links=follow_links)
+            return replace(manifest, source=str(path))
+        reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
+        passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
+    root = unwrapped(os.path.realpath(path), follow=follow_links)
+    tables = [
+        Table(
+            path=table, columns=columns or {}, folder=os.path.join(root, *part.split("/")), root=root, split=split,
+            follow=follow_links,
+        )
+        for part, split in split_parts(root, follow=follow_links).items()
+        for table in _tables_in(os.path.join(root, part))[:1]
+    ]  # fmt: skip
+    if any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables))):
+        _refuse("tables in each part of a split", images=images)
+        return open_tables(str(path), tables)
+    _refuse("a folder of class folders", columns=columns, images=images)
+    manifest = open_folder(path, follow_links=follow_links)
+    return replace(manifest, problems=(*passed, *manifest.problems))
+
+
+def _tables_in(folder: str) -> list[Path]:
+    """The tables that say the labels of the pictures beside them."""
+    return [Path(folder, name) for name in TABLES_IN_FOLDERS if os.path.isfile(os.path.join(folder, name))]
 
 
 def _nothing_there(name: str, path: Path) -> UsageError:
@@ -90,9 +168,12 @@ def _nothing_there(name: str, path: Path) -> UsageError:
         beside = []
         if looks_like_path:
             first = next((p for p in path.parents if p.exists()), path)
-            return UsageError(f"{name} does not exist", hint=f"{first} exists, nothing of that name below it")
-    close += [repr(str(path.parent / n)) for n in near(path.name, [entry.name for entry in beside])]
-    what = f"{name} does not exist" if looks_like_path else (
-        f"no source is called {name!r}, and no such folder or file exists"
+            return UsageError(
+                f"{printable(name)} does not exist",
+                hint=f"{printable(str(first))} exists, nothing of that name below it",
+            )
+    close += [repr(printable(str(path.parent / n))) for n in near(path.name, [entry.name for entry in beside])]
+    what = f"{printable(name)} does not exist" if looks_like_path else (
+        f"no source is called {printable(name)!r}, and no such folder or file exists"
     )  # fmt: skip
     return UsageError(what, hint=f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(SOURCES)}")

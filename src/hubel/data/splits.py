@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hubel.data.manifest import Manifest, array_digests
+from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests
 from hubel.errors import DataError, UsageError
 
 NAMES = ("train", "val", "test")
@@ -122,6 +122,45 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
     return Splits(**found, dropped=np.flatnonzero(dropped), manifest_digest=manifest.digest, seed=seed)
 
 
+def limited(rows: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
+    """`limit` of the rows, taken in turn from every class, so that none is lost.
+
+    >>> limited(np.arange(6), np.array([0, 0, 0, 0, 1, 1]), 4).tolist()
+    [0, 1, 4, 5]
+    """
+    rank = np.zeros(len(rows), np.int64)
+    for label in np.unique(labels):
+        found = np.flatnonzero(labels == label)
+        rank[found] = np.arange(len(found))
+    return np.sort(rows[np.argsort(rank, kind="stable")[:limit]])
+
+
+def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: float = 0.1) -> list[Problem]:
+    """What the split leaves unsaid though `val` and `test` ask for it: nothing to choose by or to test, or not of all
+    classes, and classes of which nothing can be learned.
+    """
+    asked = {
+        name: share > 0 or bool((manifest.given_split == name).any()) for name, share in (("val", val), ("test", test))
+    }
+    empty = [
+        word for name, word in (("val", "choose by"), ("test", "test")) if asked[name] and not len(splits.ids(name))
+    ]
+    found = []
+    if empty:
+        reason = f"nothing was left to {' or to '.join(empty)}: too few pictures"
+        found.append(Problem("split", "not measured", reason, left_out=False))
+    for name, word in (("train", "training"), ("val", "validation"), ("test", "test")):
+        if manifest.regression or not len(splits.ids(name)):
+            continue
+        counts = np.bincount(manifest.labels[splits.ids(name)], minlength=manifest.num_classes)
+        none = [manifest.class_names[label] for label in np.flatnonzero(counts == 0)]
+        if none:
+            listed = ", ".join(none[:5]) + (", …" if len(none) > 5 else "")
+            reason = f"{len(none)} of {manifest.num_classes} classes have no {word} picture: {listed}"
+            found.append(Problem("split", "not measured", reason, left_out=False))
+    return found
+
+
 def _copies(manifest: Manifest) -> tuple[str, ...]:
     """What makes two samples the same: the digest of their contents."""
     if manifest.digests is not None:
@@ -134,8 +173,7 @@ def _copies(manifest: Manifest) -> tuple[str, ...]:
 
 def _straddling(given: np.ndarray, copies: tuple[str, ...]) -> np.ndarray:
     """Rows to drop: copies of a picture that also lies in a later split (test counts more than val, val than train)."""
-    rank = {"train": 0, "": 0, "val": 1, "test": 2}
-    ranks = [rank[name] for name in given.tolist()]
+    ranks = [SPLIT_RANK[name] for name in given.tolist()]
     highest: dict[str, int] = {}
     for copy, value in zip(copies, ranks, strict=True):
         highest[copy] = max(value, highest.get(copy, 0))

@@ -3,111 +3,232 @@
     file,label,split,group             only file and label are needed; other columns are not looked at
     a/1.jpg,cat,train,film-1
 
-Files are relative to the table's folder and must lie inside it. Targets that are numbers with a fraction, or a column
-called "target", make it a regression.
+Files are relative to the table's folder, or to the folder of images that is named, and must lie inside it. Columns are
+known by their usual names, or said: `label=finding`. A column called "target", or numbers with a fraction, make it a
+regression.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
-import math
+import ntpath
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
 import numpy as np
 
-from hubel.data.folders import SPLIT_FOLDERS, printable
-from hubel.data.manifest import Manifest, Problem
-from hubel.errors import DataError, near
+from hubel.data.images import SUFFIXES as PICTURES
+from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
+from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
+from hubel.data.walk import LINK, is_picture_name, listing
+from hubel.errors import DataError, UsageError, near
 
-COLUMNS = {
-    "file": ("file", "file_name", "filename", "path", "image", "image_path", "filepath", "img"),
-    "label": ("label", "class", "class_name", "category", "target", "y"),
+ROLES = ("file", "label", "target", "split", "group")
+"""What a column may be: `label` holds classes, `target` numbers to predict."""
+SPELLINGS = {
+    "file": (
+        "file", "filename", "filenames", "filepath", "path", "image", "imagepath", "imagename", "imagefile", "imageid",
+        "imageindex", "img", "imgpath", "imgname", "picture", "photo",
+    ),
+    "label": ("label", "class", "classname", "category", "finding", "diagnosis", "species", "breed", "dx", "y"),
+    "target": ("target",),
     "split": ("split", "subset", "partition"),
-    "group": ("group", "patient", "patient_id", "group_id"),
-}
+    "group": ("group", "groupid", "patient", "patientid", "subject", "subjectid", "participant", "participantid"),
+}  # fmt: skip
+"""The usual names of columns, without capitals, spaces and dashes; of several, the first in this order counts."""
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+MISSING = frozenset({"", "na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "?", "-", "missing"})
+"""How a table says that it does not know a number."""
+FEW = 12
+"""So many different whole numbers, or fewer, may as well be classes."""
+_SHOWN = 40
+"""Columns that an error lists."""
 _LINE_LIMIT = 1 << 20
+_LAYOUT = "a table has the columns file and label, and may have split and group; files are relative to its folder"
 
 
-def open_table(path: str | Path) -> Manifest:
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table file and how it is meant."""
+
+    path: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Role -> column, where that was said; "" for none."""
+    folder: str
+    """Absolute; what the files are relative to."""
+    root: str
+    """Absolute: the folder above which no file may lie, and that paths of the manifest are relative to."""
+    split: str = ""
+    """Of rows that name none themselves."""
+    follow: bool = False
+
+    @cached_property
+    def rows(self) -> list[tuple[int, dict[str, str]]]:
+        """(line, row by column) of every row. Raises DataError for what is no table."""
+        jsonl = self.path.suffix.casefold() in (".jsonl", ".ndjson")
+        rows = list(_json_rows(self.path) if jsonl else _csv_rows(self.path))
+        if not rows:
+            raise DataError(f"{shown(self.path)} has no rows", hint="the first line names the columns: file,label")
+        return rows
+
+    @cached_property
+    def present(self) -> list[str]:
+        """Columns of the table, in their order."""
+        return list(dict.fromkeys(name for _, row in self.rows[:1000] for name in row))
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row that can be used."""
+
+    path: str
+    file: str
+    label: str
+    split: str
+    group: str
+    stat: tuple[int, int, int]
+    line: int
+    where: str
+    """Which table, where there are several."""
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as a message may show it."""
+    return printable(os.fspath(path))
+
+
+def open_table(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
+) -> Manifest:
     """The manifest of a CSV, TSV or JSONL file.
 
-    Rows that cannot be used (no such file, a file outside the folder, no label) are named in the manifest's problems.
-    Raises DataError when the file is no such table, lacks a column, or has no usable row.
+    `columns` says which column is what, where the usual names do not ({"label": "finding"}; "" for none); `images` is
+    the folder that files are relative to, else the table's own. Rows that cannot be used (no such file, a file outside
+    the folder, no label) are named in the manifest's problems.
+    Raises DataError when the file is no such table, lacks a column, or has no usable row; UsageError for a role that
+    does not exist and for a folder that is none.
     """
     path = Path(path)
-    root = os.path.realpath(path.parent)
-    rows = list(_json_rows(path) if path.suffix.casefold() in (".jsonl", ".ndjson") else _csv_rows(path))
-    if not rows:
-        raise DataError(f"{path} has no rows", hint="the first line names the columns: file,label")
-    names = _columns(path, list(rows[0][1]))
+    beside = os.path.realpath(path.parent)
+    folder = beside if images is None else _image_folder(str(images), beside)
+    return open_tables(
+        str(path), [Table(path=path, columns=columns or {}, folder=folder, root=folder, follow=follow_links)]
+    )
+
+
+def open_tables(source: str, tables: Sequence[Table]) -> Manifest:
+    """The manifest of one table, or of several that are the parts of one set. Raises as `open_table`."""
+    names = [_columns(table) for table in tables]
     problems: list[Problem] = []
-    files: list[str] = []
-    labels: list[str] = []
-    splits: list[str] = []
-    groups: list[str] = []
-    stats: list[tuple[int, int, int]] = []
-    seen: dict[str, int] = {}
-    for line, row in rows:
-        file, label = row.get(names["file"], "").strip(), row.get(names["label"], "").strip()
-        split = row.get(names.get("split", ""), "").strip()
-        about, why = _usable(root, file, label, split)
-        if not why and file in seen:
-            why = f"the file is also in line {seen[file]}"
-        if why or about is None:
-            problems.append(Problem(printable(file) or f"line {line}", "bad row", f"line {line}: {why}"))
-            continue
-        seen[file] = line
-        files.append(str(PurePosixPath(file)))
-        labels.append(label)
-        splits.append(SPLIT_FOLDERS.get(split.casefold(), ""))
-        groups.append(row.get(names.get("group", ""), "").strip())
-        stats.append(about)
-    if not files:
-        raise DataError(f"{path} has no usable row among {len(rows)}: {problems[0].reason}", hint=_LAYOUT)
-    targets, class_names = _targets(names["label"], labels)
+    rows: list[_Row] = []
+    for table, roles in zip(tables, names, strict=True):
+        rows += _usable_rows(table, roles, problems, several=len(tables) > 1)
+        problems += _guessed(table, roles)
+    first = tables[0]
+    if not rows:
+        count = sum(len(table.rows) for table in tables)
+        why = next(problem.reason for problem in problems if problem.kind == "bad row")
+        raise DataError(
+            f"{shown(source)} has no usable row among {count}: {why}", hint=_found_elsewhere(first, names[0]) or _LAYOUT
+        )
+    comma = _decimal_comma(first)
+    rows, regression = _targets(first, names[0], rows, comma, problems)
+    rows = _once(rows, problems)
+    if not regression:
+        raw = shown_names(row.label for row in rows)
+        class_names = tuple(class_order(raw.values()))
+        index = {name: i for i, name in enumerate(class_names)}
+        labels = np.array([index[raw[row.label]] for row in rows], dtype=np.int64)
+        problems += look_alikes(class_names) + _several_labels(class_names)
+    else:
+        class_names = ()
+        labels = np.array([as_number(row.label, comma=comma) for row in rows], dtype=np.float32)
     if class_names and len(class_names) < 2:
-        raise DataError(f"at least 2 classes are needed, {path} has one only: {class_names[0]!r}", hint=_LAYOUT)
+        what = f"at least 2 classes are needed, {shown(source)} has one only: {class_names[0]!r}"
+        raise DataError(what, hint=f"{_LAYOUT}; {_say('label')} names another column")
+    groups = [row.group for row in rows]
     return Manifest(
-        source=str(path),
-        root=root,
+        source=source,
+        root=first.root,
         kind="files",
-        paths=tuple(files),
-        labels=targets,
+        paths=tuple(row.path for row in rows),
+        linked=tuple(row.file for row in rows) if first.follow else None,
+        labels=labels,
         class_names=class_names,
-        given_split=np.array(splits, dtype="<U5"),
+        given_split=np.array([row.split for row in rows], dtype="<U5"),
         groups=np.array(groups) if any(groups) else None,
-        stats=np.array(stats, dtype=np.int64).reshape(-1, 3),
+        stats=np.array([row.stat for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(problems),
     )
 
 
-_LAYOUT = "a table has the columns file and label, and may have split and group; files are relative to its folder"
+def names_files(table: Table) -> bool:
+    """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
+    try:
+        _columns(table)
+    except DataError:
+        return False
+    return True
+
+
+def _say(role: str, column: str = "COLUMN") -> str:
+    """The option that names a column."""
+    said = f"{role}={printable(column)}"
+    return f"--column {said}" if re.fullmatch(r"[\w=.-]+", said) else f"--column '{said}'"
+
+
+# ---------------------------------------------------------------- reading rows
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            head = file.read(8192)
-            if "\0" in head:
-                raise DataError(f"{path} is not text", hint=_LAYOUT)
-            first = head.partition("\n")[0]
-            mark = max(",;\t", key=first.count)  # spreadsheets of half the world write semicolons
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=mark, restval="")
+        with _opened(path) as file:
+            reader = csv.DictReader(file, delimiter=_delimiter(path), restval="")
             for row in reader:
                 yield reader.line_num, {str(key).strip(): str(value) for key, value in row.items() if key is not None}
     except (OSError, csv.Error, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}", hint=_LAYOUT) from None
+        raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
+
+
+def _opened(path: Path) -> TextIO:
+    """A table as text: UTF-8 with or without its mark, or UTF-16 with it, as spreadsheets also write."""
+    with open(path, "rb") as file:
+        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    if wide:
+        return open(path, encoding="utf-16", errors="replace", newline="")
+    return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _delimiter(path: Path) -> str:
+    """What separates columns: spreadsheets of half the world write semicolons."""
+    with _opened(path) as file:
+        head = file.read(8192)
+    if "\0" in head:
+        raise DataError(f"{shown(path)} is not text", hint=_LAYOUT)
+    return max(",;\t", key=head.partition("\n")[0].count)
+
+
+def _decimal_comma(table: Table) -> bool:
+    """Whether 3,5 may be a number: not where commas separate columns."""
+    return table.path.suffix.casefold() not in (".jsonl", ".ndjson") and _delimiter(table.path) != ","
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        with _opened(path) as file:
             number = 0
             while line := file.readline(_LINE_LIMIT):
                 number += 1
@@ -118,76 +239,322 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 except (ValueError, RecursionError):
                     row = None
                 if not isinstance(row, dict):
-                    raise DataError(
-                        f"line {number} of {path} is no JSON object", hint='write {"file": "a.jpg", "label": "cat"}'
-                    )
-                yield number, {str(key): "" if value is None else str(value) for key, value in row.items()}
+                    what = f"line {number} of {shown(path)} is no JSON object"
+                    raise DataError(what, hint='write {"file": "a.jpg", "label": "cat"}')
+                yield number, {str(key): _cell(value) for key, value in row.items()}
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error}", hint=_LAYOUT) from None
+        raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
 
 
-def _columns(path: Path, present: list[str]) -> dict[str, str]:
-    folded = {name.casefold(): name for name in present}
+def _cell(value: object) -> str:
+    """A value of a JSON object as a table would have it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+# ---------------------------------------------------------------- which column is what
+
+
+def check_columns(columns: Mapping[str, str]) -> None:
+    """Raise UsageError for roles that no column has."""
+    wrong = [role for role in columns if role not in ROLES]
+    if wrong:
+        close = near(wrong[0], ROLES)
+        raise UsageError(
+            f"a column is one of {', '.join(ROLES)}, got {printable(wrong[0])!r}",
+            hint=f"did you mean {close[0]}?" if close else "for example --column file=image_name",
+        )
+    if columns.get("label") and columns.get("target"):
+        raise UsageError("label and target exclude each other", hint="label holds classes, target numbers to predict")
+
+
+def _columns(table: Table) -> dict[str, str]:
+    """Role -> column, for the roles that the table has."""
+    check_columns(table.columns)
+    folded: dict[str, str] = {}
+    for name in table.present:
+        folded.setdefault(_folded(name), name)
     found = {}
-    for role, spellings in COLUMNS.items():
-        for spelling in spellings:
-            if spelling in folded:
-                found[role] = folded[spelling]
-                break
-    for role in ("file", "label"):
-        if role not in found:
-            close = near(role, present)
-            raise DataError(
-                f"{path} has no column {role!r}, only {', '.join(map(repr, present[:8]))}",
-                hint=f"rename {close[0]!r} to {role!r}" if close else _LAYOUT,
-            )
+    for role in ROLES:
+        if role in table.columns:
+            column = table.columns[role]
+            if column and column not in table.present:
+                raise _no_column(table, role, column)
+            if column:
+                found[role] = column
+            continue
+        usual = (folded[spelling] for spelling in SPELLINGS[role] if spelling in folded)
+        if column := next((name for name in usual if name not in table.columns.values()), ""):
+            found[role] = column
+    if "label" in table.columns or ("label" in found and "target" not in table.columns):
+        found.pop("target", None)
+    if "target" in table.columns:
+        found.pop("label", None)
+    if "file" not in found and "file" not in table.columns:
+        found |= {"file": column} if (column := _column_of_pictures(table)) else {}
+    if "file" not in found:
+        raise _no_column(table, "file")
+    if "label" not in found and "target" not in found:
+        raise _no_column(table, "label")
     return found
 
 
-def _usable(root: str, file: str, label: str, split: str) -> tuple[tuple[int, int, int] | None, str]:
-    """(size and times of the file, "") or (None, what is wrong with the row)."""
-    if not file:
-        return None, "no file name"
-    if not label:
-        return None, "no label"
-    if split and split.casefold() not in SPLIT_FOLDERS:
-        return None, f"the split {split!r} is none of train, val, test"
-    parts = PurePosixPath(file)
-    if parts.is_absolute() or ".." in parts.parts or "\0" in file or os.path.isabs(file):
-        return None, "the file must lie below the table's folder"
-    full = os.path.join(root, *parts.parts)
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _column_of_pictures(table: Table) -> str:
+    """The only column whose first rows are all called like pictures, else ""."""
+    some = [row for _, row in table.rows[:20]]
+    found = [name for name in table.present if all(is_picture_name(row.get(name, "").strip()) for row in some)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _no_column(table: Table, role: str, column: str = "") -> DataError:
+    present = [name for name in table.present if name]
+    listed = ", ".join(repr(printable(name)) for name in present[:_SHOWN])
+    more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
+    close = near(column or role, present)
+    what = f"{shown(table.path)} has no column {printable(column) or role!r}, but {len(present)}: {listed}{more}"
+    return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}" if present else _LAYOUT)
+
+
+def _guessed(table: Table, roles: Mapping[str, str]) -> list[Problem]:
+    """What was taken for granted and might be meant otherwise."""
+    found = []
+    file, label, group = (roles.get(role, "") for role in ("file", "label", "group"))
+    if file and "file" not in table.columns and _folded(file) not in SPELLINGS["file"]:
+        found.append(f"the files are taken from {printable(file)!r}; {_say('file')} names another column")
+    if label and "label" not in table.columns and _folded(label) not in ("label", "class", "classname", "category"):
+        found.append(f"{printable(label)!r} is taken for the label; {_say('label')} names another column")
+    if group and "group" not in table.columns and _folded(group) != "group":
+        found.append(f"rows of one {printable(group)!r} stay together in a split; --column group= lets them part")
+    return [Problem(shown(table.path.name), "table", reason, left_out=False) for reason in found]
+
+
+# ---------------------------------------------------------------- rows and their files
+
+
+def _usable_rows(table: Table, roles: Mapping[str, str], problems: list[Problem], *, several: bool) -> list[_Row]:
+    """The rows whose file is there; the others are named."""
+    where = f" of {shown(os.path.relpath(table.path, table.root))}" if several else ""
+    kind = "target" if "target" in roles else "label"
+    files = _Files(table)
+    rows = []
+    for line, row in table.rows:
+        # A role without a column is empty: pandas writes a column without a name, which is none of them.
+        cells = {role: row.get(column, "").strip() for role, column in roles.items()}
+        said, label, part = cells["file"], cells[kind], cells.get("split", "")
+        path, file, about, why = said, "", None, ""
+        if not said:
+            why = "no file name"
+        elif not label:
+            why = "no label"
+        elif part and not split_word(part):
+            why = f"the split {printable(part)!r} is none of train, val, test"
+        else:
+            path, file, about, why = files.find(said)
+        if about is None:
+            problems.append(Problem(printable(said) or f"line {line}", "bad row", f"line {line}{where}: {why}"))
+        else:
+            group = printable(cells.get("group", ""))
+            rows.append(_Row(path, file, label, split_word(part) or table.split, group, about, line, where))
+    return rows
+
+
+class _Files:
+    """Finds the files that a table names, below one folder."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.plain: dict[str, bool] = {}
+        """Folder -> whether no link lies on the way to it."""
+        self.inside: dict[str, dict[str, str]] = {}
+        """Folder -> what lies in it by its folded name: read once, when a name in it is not found."""
+
+    def find(self, said: str) -> tuple[str, str, tuple[int, int, int] | None, str]:
+        """(path relative to the root, what to open, size and times, "") or (…, None, what is wrong)."""
+        path, about, why = self._plain(said)
+        if about is None and "\\" in said:  # as Windows writes paths; but where such a file exists, it is meant
+            turned = said.replace("\\", "/")
+            other, found, reason = self._plain(turned)
+            path, about, why = (other, found, "") if found is not None else (other, None, reason)
+        if about is None and why.startswith("no such file"):
+            near_by = self._near_by(path)
+            why = f"{why}; {near_by}" if near_by else why
+        file = path
+        if about is not None and self.table.follow:
+            full = os.path.join(self.table.root, *path.split("/"))
+            file = path if (real := os.path.realpath(full)) == full else real
+        return path, file, about, why
+
+    def _plain(self, said: str) -> tuple[str, tuple[int, int, int] | None, str]:
+        table = self.table
+        path = PurePosixPath(said)
+        if path.is_absolute() and os.path.normpath(said).startswith(table.folder + os.sep):
+            path = PurePosixPath(os.path.relpath(os.path.normpath(said), table.folder))
+        if (
+            path.is_absolute()
+            or ".." in path.parts
+            or "\0" in said
+            or ntpath.splitdrive(said)[0]
+            or os.path.isabs(path)
+        ):
+            return said, None, "the file must lie below the table's folder, or below that of --images"
+        full = os.path.join(table.folder, *path.parts)
+        try:
+            relative = str(PurePosixPath(os.path.relpath(table.folder, table.root)) / path)
+            about = os.stat(full) if table.follow else os.lstat(full)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it cannot be a file's name"
+            return str(path), None, f"no such file ({reason})".lower()
+        if stat.S_ISLNK(about.st_mode) or not (table.follow or self._without_links(os.path.dirname(full))):
+            return str(path), None, f"not a plain file in a plain folder ({LINK})"
+        if not stat.S_ISREG(about.st_mode):
+            return str(path), None, "not a plain file"
+        return relative, (about.st_size, about.st_mtime_ns, about.st_ctime_ns), ""
+
+    def _without_links(self, folder: str) -> bool:
+        if folder not in self.plain:
+            self.plain[folder] = os.path.realpath(folder) == folder
+        return self.plain[folder]
+
+    def _near_by(self, path: str) -> str:
+        """What exists and may be meant: the same name with a picture's suffix, or in other capitals."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self.inside:
+            try:
+                names = [entry.name for entry in listing(os.path.join(self.table.folder, folder))]
+            except (OSError, ValueError):
+                names = []
+            by_stem = {n[: -len(end)].casefold(): n for n in names for end in PICTURES if n.casefold().endswith(end)}
+            self.inside[folder] = by_stem | {n.casefold(): n for n in names}
+        other = self.inside[folder].get(name.casefold()) or self.inside[folder].get(
+            os.path.splitext(name)[0].casefold()
+        )
+        if not other:
+            return ""
+        what = "add the suffix" if other.startswith(name + ".") else "spell it so"
+        return f"{printable(f'{folder}/{other}' if folder else other)} exists: {what}"
+
+
+def _image_folder(images: str, beside: str) -> str:
+    """The folder that `images` names, seen from here or from the table's folder. Raises UsageError."""
+    path = os.path.expanduser(images)
+    for place in (path, os.path.join(beside, path)):
+        try:
+            if os.path.isdir(place):
+                return os.path.realpath(place)
+        except ValueError:
+            break
+    raise UsageError(
+        f"--images must be a folder, {printable(images)!r} is none", hint=f"seen from here or {shown(beside)}"
+    )
+
+
+def _found_elsewhere(table: Table, roles: Mapping[str, str]) -> str:
+    """A hint where the first files lie in a folder beside the table."""
+    some = [row.get(roles["file"], "").strip() for _, row in table.rows[:20]]
     try:
-        about = os.lstat(full)
-    except (OSError, ValueError) as error:
-        return None, f"no such file ({getattr(error, 'strerror', None) or error})".lower()
-    if not stat.S_ISREG(about.st_mode) or os.path.realpath(os.path.dirname(full)) != os.path.dirname(full):
-        return None, "not a plain file in a plain folder (links are not followed)"
-    return (about.st_size, about.st_mtime_ns, about.st_ctime_ns), ""
+        folders = [entry for entry in listing(table.folder) if entry.is_dir()][:100]
+    except OSError:
+        return ""
+    for name in some:
+        for folder in folders:
+            try:
+                if name and ".." not in name and os.path.isfile(os.path.join(folder.path, name)):
+                    return f"{printable(folder.name)}/{printable(name)} exists: --images {shown(folder.path)}"
+            except ValueError:
+                continue
+    return ""
 
 
-def _targets(column: str, labels: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class indices and names, or numbers and no names.
+def _once(rows: Sequence[_Row], problems: list[Problem]) -> list[_Row]:
+    """Every file once. In two splits it counts for the later one; of two labels the first one counts."""
+    kept: dict[str, _Row] = {}
+    for row in rows:
+        first = kept.setdefault(row.path, row)
+        if first is row:
+            continue
+        again = f"line {row.line}{row.where}: the file is also in line {first.line}{first.where}"
+        name = printable(row.path)
+        if row.label != first.label:
+            labels = f"which says {printable(first.label)!r} and not {printable(row.label)!r}"
+            problems.append(Problem(name, "conflicting labels", f"{again}, {labels}"))
+        elif SPLIT_RANK[row.split] == SPLIT_RANK[first.split]:
+            problems.append(Problem(name, "bad row", again))
+        else:
+            early, late = sorted((first, row), key=lambda each: SPLIT_RANK[each.split])
+            problems.append(leak(name, again, early.split, late.split))
+            kept[row.path] = late
+    return [kept[path] for path in kept]
 
-    >>> _targets("label", ["2", "10", "2"])
-    (array([0, 1, 0]), ('2', '10'))
-    >>> _targets("label", ["2.5", "10", "2"])
-    (array([ 2.5, 10. ,  2. ], dtype=float32), ())
-    """
-    numbers = [_number(label) for label in labels]
-    if all(number is not None for number in numbers):
-        values = np.array(numbers, dtype=np.float64)
-        if column.casefold() == "target" or (values != np.round(values)).any():
-            return values.astype(np.float32), ()
-        names = sorted({printable(label) for label in labels}, key=lambda name: (float(name), name))
-    else:
-        names = sorted({printable(label) for label in labels})
-    index = {name: i for i, name in enumerate(names)}
-    return np.array([index[printable(label)] for label in labels], dtype=np.int64), tuple(names)
+
+# ---------------------------------------------------------------- classes or numbers
 
 
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def _targets(
+    table: Table, roles: Mapping[str, str], rows: list[_Row], comma: bool, problems: list[Problem]
+) -> tuple[list[_Row], bool]:
+    """The rows whose label can be used, and whether they are numbers to predict."""
+    numbers = [as_number(row.label, comma=comma) for row in rows]
+    known = [number for number in numbers if number is not None]
+    unknown = {row.label for row, number in zip(rows, numbers, strict=True) if number is None}
+    column = roles.get("target") or roles["label"]
+    if not known and "target" not in table.columns:  # words only, whatever the column is called
+        return rows, False
+    broken = any(number != round(number) for number in known)
+    only_missing = all(label.casefold() in MISSING for label in unknown)
+    regression = "target" in roles
+    if "label" not in table.columns:
+        # A column of numbers stays one though some of its cells are none; words among whole numbers may be classes.
+        mostly = len(known) >= max(2, 9 * (len(rows) - len(known)))
+        regression = regression or (broken and (only_missing or mostly))
+    if regression or (only_missing and len(known) > len(rows) // 2):
+        rows = _with_numbers(column, rows, numbers, problems)
+    if not rows:
+        what = f"the column {printable(column)!r} holds no numbers"
+        raise DataError(what, hint=f"where it holds classes: {_say('label', column)}")
+    different = sorted(set(known))
+    reason = ""
+    if regression and not broken and len(different) <= FEW and "target" not in table.columns:
+        listed = ", ".join(f"{value:g}" for value in different)
+        reason = (
+            f"{len(different)} different whole numbers ({listed}) are predicted as numbers; "
+            f"where they are classes: {_say('label', column)}"
+        )
+    elif not regression and not unknown and len(different) > max(FEW, len(rows) // 2):
+        reason = (
+            f"{len(different)} different numbers in {len(rows)} rows are taken for as many classes; "
+            f"where they are numbers to predict: {_say('target', column)}"
+        )
+    if reason:
+        problems.append(Problem(printable(column), "table", reason, left_out=False))
+    return rows, regression
+
+
+def _with_numbers(
+    column: str, rows: Sequence[_Row], numbers: Sequence[float | None], problems: list[Problem]
+) -> list[_Row]:
+    """The rows that have a number; the others are named."""
+    for row, number in zip(rows, numbers, strict=True):
+        if number is None:
+            other = f"{printable(row.label)!r} is no number, as the others of {printable(column)!r} are"
+            problems.append(Problem(printable(row.path), "bad row", f"line {row.line}{row.where}: {other}"))
+    return [row for row, number in zip(rows, numbers, strict=True) if number is not None]
+
+
+def _several_labels(names: Iterable[str]) -> list[Problem]:
+    """A remark where class names look like lists of labels: "cat blue", "cat|blue"."""
+    names = list(names)
+    for mark in ("|", ";", ",", "+", " "):
+        split = {name: parts for name in names if len(parts := [p.strip() for p in name.split(mark) if p.strip()]) > 1}
+        counts = Counter(part for name in names for part in set(split.get(name, [name])))
+        again = {part for part, count in counts.items() if count > 1}
+        # Words that recur mean little by themselves ("golden retriever", "golden eagle"): fewer words than classes do.
+        if len(split) < 2 or len(again) < 2 or (mark == " " and len(counts) > len(names)):
+            continue
+        some = next((name for name, parts in split.items() if again.issuperset(parts)), next(iter(split)))
+        listed = ", ".join(map(repr, split[some]))
+        reason = f"looks like several labels ({listed}); each combination is a class of its own here"
+        return [Problem(some, "several labels", reason, left_out=False)]
+    return []

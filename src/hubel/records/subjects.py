@@ -26,7 +26,7 @@ from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
-from hubel.data.splits import NAMES
+from hubel.data.splits import NAMES, limited
 from hubel.errors import DataError, HubelError, UsageError, unknown
 from hubel.inference import features
 from hubel.models import CARDS, create_model
@@ -106,22 +106,34 @@ def read(
             raise DataError(f"{data}: {problems[0].reason}")
         return pixels, None, chosen, ()
     source, _, place = data.rpartition(":")
-    if not place.isdigit() or not source:
-        source, place = data, "0"
+    if not (place.isascii() and place.isdigit() and source):
+        source, place = data, ""
     manifest = open_source(source)
-    first = int(place)
-    if first >= len(manifest):
-        raise DataError(f"{source} has samples 0 to {len(manifest) - 1}, got {first}", hint=f"for example {source}:0")
+    first, last = int(place[:18] or 0), len(manifest) - 1
+    if first > last:
+        raise DataError(f"{source} has samples 0 to {last}, got {place}", hint=f"for example {source}:0")
     if manifest.kind == "points":
         raise DataError(f"{source} holds points, not pictures", hint="for example digits:3")
-    wanted = manifest.select(np.arange(first, min(first + count, len(manifest))))
+    rows = np.arange(first, min(first + count, len(manifest)))
+    if manifest.kind == "files" and not place and count > 1:
+        # Files are listed class by class: the first of them would be of the first classes only.
+        rows = limited(np.arange(len(manifest)), _strata(manifest), count)
+    wanted = manifest.select(rows)
     if wanted.kind == "files":
-        wanted = scan(wanted).manifest
+        # Picked out of a set, they are no set of their own: they may be of one class.
+        wanted = scan(wanted, partial=True).manifest
     chosen = preprocessing or choose_preprocessing(wanted)
     if min(chosen.height, chosen.width) < smallest:
         chosen = Preprocessing(height=smallest, width=smallest, channels=chosen.channels, fit=chosen.fit)
     decoded = decode(wanted, chosen)
     return np.ascontiguousarray(decoded.images), torch.from_numpy(wanted.labels.copy()), chosen, manifest.class_names
+
+
+def _strata(manifest: Manifest) -> np.ndarray:
+    """What a fair sample has some of: classes, or fifths of the range of the numbers."""
+    if not manifest.regression:
+        return manifest.labels
+    return np.argsort(np.argsort(manifest.labels, kind="stable")) * 5 // len(manifest)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan as scan_manifest
 from hubel.data.sources import SOURCES, open_source
-from hubel.data.splits import split
+from hubel.data.splits import split, unmeasured
 from hubel.data.summary import Summary, describe
 from hubel.errors import UsageError
 from hubel.watching import SILENT, Watcher
@@ -120,9 +120,10 @@ def scan(
     if manifest.kind != "points":
         preprocessing = choose_preprocessing(manifest, img_size=img_size, channels=channels, fit=fit)
         found = check_levels(found, preprocessing.levels)
+    parts = split(manifest, val=val, test=test, seed=seed)
     return DataReport(
-        summary=describe(found, split(manifest, val=val, test=test, seed=seed)),
-        problems=found.problems,
+        summary=describe(found, parts),
+        problems=(*found.problems, *unmeasured(parts, manifest, val=val, test=test)),
         preprocessing=preprocessing,
         given_splits=tuple(name for name in ("train", "val", "test") if (manifest.given_split == name).any()),
         _manifest=manifest,
@@ -133,5 +134,5 @@ def _seen(manifest: Manifest, rows: np.ndarray, preprocessing: Preprocessing) ->
     if manifest.arrays is not None:
         return [preprocessing.array(manifest.arrays[row]) for row in rows]
     assert manifest.paths is not None
-    images, _, _ = read_images([os.path.join(manifest.root, manifest.paths[row]) for row in rows], preprocessing)
+    images, _, _ = read_images([os.path.join(manifest.root, manifest.files[row]) for row in rows], preprocessing)
     return list(images)

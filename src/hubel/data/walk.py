@@ -1,0 +1,126 @@
+"""One way through folders of pictures, for training and for prediction alike.
+
+Hidden files and folders and what file managers leave behind are passed over in silence. Links are not followed unless
+that is asked for, and then never in a circle. Nothing is opened here, nothing else is left out unnamed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hubel.data.images import SUFFIXES
+from hubel.data.manifest import Problem, printable
+
+# Left behind by file managers; nobody wants to read about them.
+_LITTER = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
+
+LINK = "links are not followed: put the file itself here, or add --follow-links"
+
+
+@dataclass
+class Found:
+    """Picture files of a walk in the order of their names, and what was met beside them."""
+
+    follow: bool = False
+    """Whether links are followed."""
+    paths: list[str] = field(default_factory=list)
+    """Relative to the root of the walk, with forward slashes."""
+    files: list[str] = field(default_factory=list)
+    """Where to open them: as `paths`, or the absolute path of what a link leads to."""
+    stats: list[tuple[int, int, int]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def name(self, path: str, kind: str, reason: str, *, left_out: bool = True) -> None:
+        """Write a problem down, its path in letters that can be shown."""
+        self.problems.append(Problem(printable(path), kind, reason, left_out=left_out))
+
+
+def walk(root: str, folder: str, found: Found) -> None:
+    """Collect the picture files below `folder` ("" for the root itself), to any depth, without recursion."""
+    waiting, seen = [folder], set()
+    while waiting:
+        here = waiting.pop()
+        prefix = f"{here}/" if here else ""
+        if found.follow:
+            seen.add(os.path.realpath(os.path.join(root, here)))
+        for entry in entries(os.path.join(root, here), prefix, found):
+            path = prefix + entry.name
+            try:
+                about = entry.stat(follow_symlinks=found.follow)
+            except OSError as error:
+                found.name(path, "unreadable", said(error))
+                continue
+            if stat.S_ISDIR(about.st_mode):
+                if found.follow and entry.is_symlink() and os.path.realpath(entry.path) in seen:
+                    found.name(path, "link", "leads to a folder that is read already")  # or back to one above: a circle
+                else:
+                    waiting.append(path)
+            elif stat.S_ISREG(about.st_mode):
+                if is_picture_name(entry.name):
+                    found.paths.append(path)
+                    found.files.append(os.path.realpath(entry.path) if entry.is_symlink() else path)
+                    found.stats.append((about.st_size, about.st_mtime_ns, about.st_ctime_ns))
+                else:
+                    found.name(path, "not an image", "its name does not end like a picture's")
+            elif stat.S_ISLNK(about.st_mode):
+                found.name(path, "link", LINK)
+            else:
+                found.name(path, "special file", "a pipe, socket or device")
+
+
+def entries(folder: str, prefix: str, found: Found) -> list[os.DirEntry[str]]:
+    """What lies in a folder, in the order of names; one that cannot be read is named and gives []."""
+    try:
+        return listing(folder)
+    except OSError as error:
+        found.name(prefix or ".", "unreadable", said(error))
+        return []
+
+
+def listing(folder: str) -> list[os.DirEntry[str]]:
+    """What lies in a folder but for hidden files and litter, in the order of names. Raises OSError."""
+    with os.scandir(folder) as inside:
+        return sorted((entry for entry in inside if not is_ignored(entry.name)), key=lambda entry: entry.name)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a name is hidden or litter."""
+    return name.startswith(".") or name.casefold() in _LITTER
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a name ends like a picture's."""
+    _, dot, suffix = name.rpartition(".")
+    return dot + suffix.casefold() in SUFFIXES
+
+
+def has_pictures(folder: str, *, follow: bool = False) -> bool:
+    """Whether there is a file below `folder` that is called like a picture; stops at the first."""
+    return next(_pictures(folder, follow), False)
+
+
+def _pictures(folder: str, follow: bool) -> Iterator[bool]:
+    waiting, seen = [folder], set()
+    while waiting:
+        here = waiting.pop()
+        if follow and (real := os.path.realpath(here)) in seen:
+            continue
+        if follow:
+            seen.add(real)
+        try:
+            inside = listing(here)
+        except OSError:
+            continue
+        for entry in inside:
+            if entry.is_dir(follow_symlinks=follow):
+                waiting.append(entry.path)
+            elif is_picture_name(entry.name) and entry.is_file(follow_symlinks=follow):
+                yield True
+
+
+def said(error: OSError) -> str:
+    """The system's own words."""
+    return (error.strerror or str(error)).lower()
