@@ -17,13 +17,14 @@ import torch
 from torch import nn
 
 from hubel import runtime
-from hubel.assembly.prepare import Prepared, limited
+from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.published import fetch
 from hubel.data.batches import batches
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.splits import limited
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS
 from hubel.models.fitting import Fit, fit_weights

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hubel import runtime
-from hubel.assembly.prepare import Prepared, limited
+from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier, check_classes
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.batches import batches
@@ -20,7 +20,7 @@ from hubel.data.decode import Decoded
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.scan import Scan
 from hubel.data.sources import open_source
-from hubel.data.splits import NAMES
+from hubel.data.splits import NAMES, limited
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import VIEWS, predict, with_views
