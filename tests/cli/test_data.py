@@ -52,7 +52,8 @@ def test_json_says_the_same(root: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert told["samples"] == 25
     assert told["class_names"] == ["[red]", "cat", "dog"]
     assert sum(map(sum, told["split_counts"].values())) == 25
-    assert {problem["kind"] for problem in told["problems"]} == {"truncated", "not an image", "conflicting labels"}
+    kinds = {problem["kind"] for problem in told["problems"]}
+    assert kinds == {"truncated", "not an image", "conflicting labels", "not measured"}
     assert told["preprocessing"]["fit"] == "pad"
     assert (told["preprocessing"]["height"], told["preprocessing"]["channels"]) == (10, 1)
 
@@ -123,3 +124,19 @@ def test_the_named_sources_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
     code, out, _ = run(capsys, "data", "--list")
     assert code == 0
     assert out.split()[:2] == ["digits", "mnist"]
+
+
+def test_what_was_passed_over_what_leaks_and_what_is_not_measured_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = classes(tmp_path / "d", {"train/ant": 3, "train/bee": 3, "test/ant": 2})
+    (root / "notes").mkdir()
+    (root / "test/ant/copy.png").write_bytes((root / "train/ant/001.png").read_bytes())
+    code, out, _ = run(capsys, "data", root)
+    assert code == 0
+    assert "notes: beside train and test, it is no part of the split" in out
+    assert "leak: 1 test picture is also in training" in out
+    assert "train/ant/001.png: same contents as test/ant/copy.png: used in test only, not in train" in out
+    assert "1 of 2 classes has no test picture: bee" in out
+    _, out, _ = run(capsys, "data", classes(tmp_path / "two", {"ant": 2, "bee": 2}))
+    assert "nothing was left to choose by or to test" in out

@@ -302,3 +302,118 @@ def test_the_data_folder_is_never_written_to(tmp_path: Path) -> None:
     before = state(root)
     scan(open_folder(root), cache_dir=tmp_path / "cache")
     assert state(root) == before
+
+
+def leave_a_run(folder: Path) -> None:
+    """What an earlier training leaves in a data folder."""
+    tree(folder, dict.fromkeys(("x-1/config.yaml", "x-1/env.json"), b"{}"))
+    tree(folder, {"x-1/figures/confusion.png": PICTURE})
+
+
+@pytest.mark.parametrize("stray", ["notes", "runs", "holdout"])
+def test_one_odd_folder_beside_given_splits_changes_nothing_and_is_named(tmp_path: Path, stray: str) -> None:
+    root = classes(tmp_path, {f"{part}/{name}": 1 for part in ("train", "val") for name in ("ant", "bee")})
+    if stray == "runs":
+        leave_a_run(root / "runs")
+    elif stray == "holdout":
+        classes(root, {"holdout/ant": 1})
+    else:
+        (root / "notes").mkdir()
+    manifest = open_folder(root)
+    assert manifest.class_names == ("ant", "bee")
+    assert manifest.given_split.tolist() == ["train", "train", "val", "val"]
+    assert problems(manifest) == {stray: "passed over"}
+    assert ("it holds pictures" in manifest.problems[0].reason) == (stray == "holdout")
+
+
+@pytest.mark.parametrize("top", [{"train/ant": 1, "train/bee": 1}, {"ant": 1, "bee": 1}])
+def test_runs_of_an_earlier_training_are_no_class(tmp_path: Path, top: dict[str, int]) -> None:
+    leave_a_run(classes(tmp_path, top) / "runs")
+    manifest = open_folder(tmp_path)
+    assert manifest.class_names == ("ant", "bee")
+    assert problems(manifest) == {"runs": "passed over"}
+
+
+def test_a_class_called_train_with_folders_in_it_stays_a_class_beside_others(tmp_path: Path) -> None:
+    manifest = open_folder(classes(tmp_path, {"train/steam": 1, "train/diesel": 1, "bus": 1}))
+    assert manifest.class_names == ("bus", "train")
+
+
+@pytest.mark.parametrize(
+    ("learned", "tested", "also"),
+    [
+        ("Train_png", "Test_png", None),
+        ("seg_train/seg_train", "seg_test/seg_test", "seg_pred"),
+        ("fruits-360_Training", "fruits-360_Test", None),
+        ("trainset", "testset", None),
+        ("train2017", "test2017", None),
+        ("training_images", "ValidationImages", None),
+    ],
+)
+def test_the_parts_of_a_split_are_known_by_the_many_names_of_the_field(
+    tmp_path: Path, learned: str, tested: str, also: str | None
+) -> None:
+    root = classes(tmp_path, {f"{part}/{name}": 2 for part in (learned, tested) for name in ("A", "B")})
+    if also:
+        tree(root, {f"{also}/1.png": PICTURE})
+    manifest = open_folder(root)
+    assert manifest.class_names == ("A", "B")
+    assert set(manifest.given_split) == {"train", "val" if "alid" in tested else "test"}
+    assert problems(manifest) == ({also: "passed over"} if also else {})
+
+
+def test_parts_of_a_split_may_lie_inside_the_classes(tmp_path: Path) -> None:
+    root = classes(tmp_path, {f"{name}/{part}": 1 for name in ("ant", "bee") for part in ("train", "test")})
+    manifest = open_folder(root)
+    assert manifest.class_names == ("ant", "bee")
+    assert manifest.given_split.tolist() == ["train", "train", "test", "test"]
+
+
+def test_a_tree_one_level_too_high_gets_a_remark(tmp_path: Path) -> None:
+    root = classes(tmp_path, {f"{part}/{name}": 1 for part in ("studio", "outdoors") for name in ("ant", "bee", "cow")})
+    (remark,) = open_folder(root).problems
+    assert (remark.kind, remark.left_out) == ("layout", False)
+    assert "each of these folders holds class folders (ant, bee, cow)" in remark.reason
+    other = classes(tmp_path / "other", {"cat/siam": 1, "cat/angora": 1, "dog/pug": 1, "dog/collie": 1})
+    assert open_folder(other).problems == ()
+
+
+def test_numbers_are_classes_in_the_order_of_numbers(tmp_path: Path) -> None:
+    manifest = open_folder(classes(tmp_path, dict.fromkeys(map(str, range(1, 13)), 1)))
+    assert manifest.class_names == tuple(map(str, range(1, 13)))
+    assert manifest.paths is not None
+    assert [path.split("/")[0] for path in manifest.paths] == list(manifest.class_names)
+
+
+def test_links_are_followed_where_that_is_asked_for_and_never_in_a_circle(tmp_path: Path) -> None:
+    store = classes(tmp_path / "store", {"ant": 2, "bee": 2})
+    (tmp_path / "sel/ant").mkdir(parents=True)
+    (tmp_path / "sel/ant/a.png").symlink_to(store / "ant/000.png")
+    (tmp_path / "sel/ant/round").symlink_to(tmp_path / "sel/ant")
+    (tmp_path / "sel/bee").symlink_to("../store/bee")
+    with pytest.raises(DataError, match="links, which are not followed") as error:
+        open_folder(tmp_path / "sel")
+    assert error.value.hint == "add --follow-links"
+    manifest = open_folder(tmp_path / "sel", follow_links=True)
+    assert manifest.paths == ("ant/a.png", "bee/000.png", "bee/001.png")
+    assert problems(manifest) == {"ant/round": "link"}
+    assert scan(manifest, cache_dir=tmp_path / "cache").left_out == 1
+
+
+def test_classes_that_print_alike_are_told_apart(tmp_path: Path) -> None:
+    for name in (b"caf\xe9", rb"caf\xe9"):
+        os.mkdir(os.path.join(os.fsencode(tmp_path), name))
+        with open(os.path.join(os.fsencode(tmp_path), name, b"1.png"), "wb") as file:
+            file.write(PICTURE)
+    manifest = open_folder(tmp_path)
+    assert manifest.class_names == (r"caf\xe9", r"caf\xe9 (2)")
+    assert manifest.paths is not None
+    assert manifest.paths[1] == os.fsdecode(b"caf\xe9/1.png")
+    assert manifest.name(1) == r"caf\xe9/1.png"
+
+
+@pytest.mark.parametrize("pair", [("e\u0301t\u00e9", "\u00e9t\u00e9"), ("red fox", "Red_Fox")])
+def test_classes_that_look_alike_are_mentioned(tmp_path: Path, pair: tuple[str, str]) -> None:
+    manifest = open_folder(classes(tmp_path, dict.fromkeys(pair, 1)))
+    assert manifest.num_classes == 2
+    assert list(problems(manifest).values()) == ["class names"]

@@ -9,8 +9,10 @@ import pytest
 
 from data.pictures import classes, encoded, scene, tree
 from hubel.data.folders import open_folder
+from hubel.data.manifest import leaks
 from hubel.data.scan import Scan, scan
 from hubel.data.sources import open_source
+from hubel.data.splits import split
 from hubel.data.summary import describe
 from hubel.errors import DataError
 
@@ -142,3 +144,24 @@ def test_kept_rows_are_those_of_the_list(messy: Path, tmp_path: Path) -> None:
 def test_a_scan_does_not_change_what_a_set_in_memory_is() -> None:
     listed = open_source("digits")
     assert scan(listed).manifest.digest == listed.digest
+
+
+def test_a_picture_on_both_sides_of_a_given_split_is_a_leak_and_no_duplicate(tmp_path: Path) -> None:
+    root = classes(tmp_path / "d", {"train/ant": 3, "train/bee": 3, "test/ant": 2, "test/bee": 2})
+    tree(root, {"test/ant/copy.png": (root / "train/ant/001.png").read_bytes()})
+    tree(root, {"test/bee/twin.png": (root / "test/bee/000.png").read_bytes()})
+    found = scan(open_folder(root), cache_dir=tmp_path / "cache")
+    assert kinds(found) == {"train/ant/001.png": "leak", "test/bee/twin.png": "duplicate"}
+    assert leaks(found.problems) == "1 test picture is also in training; the copies there are not used"
+    parts = split(found.manifest)
+    assert [found.manifest.name(row) for row in parts.dropped] == ["train/ant/001.png"]
+
+
+def test_a_group_on_both_sides_of_a_given_split_is_a_leak(tmp_path: Path) -> None:
+    root = classes(tmp_path / "d", {"ant": 2, "bee": 2})
+    rows = ["ant/000.png,ant,train,p", "ant/001.png,ant,test,p", "bee/000.png,bee,train,q", "bee/001.png,bee,test,r"]
+    (root / "t.csv").write_text("file,label,split,group\n" + "\n".join(rows) + "\n")
+    found = scan(open_source(root / "t.csv"), cache_dir=tmp_path / "cache")
+    assert [(p.path, p.kind, p.reason) for p in found.problems] == [
+        ("p", "leak", "a group that is in train and in test")
+    ]

@@ -55,3 +55,49 @@ def test_one_picture_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is one file") as error:
         open_source(tmp_path / "cat.png")
     assert "hubel predict" in error.value.hint
+
+
+def test_a_table_in_each_part_of_a_split_says_the_labels(tmp_path: Path) -> None:
+    root = classes(tmp_path / "h", {"train": 3, "test": 2})
+    (root / "train/metadata.csv").write_text("file_name,label\n000.png,a\n001.png,b\n002.png,a\n")
+    (root / "test/metadata.jsonl").write_text(
+        '{"file_name": "000.png", "label": "b"}\n{"file_name": "9.png", "label": "a"}'
+    )
+    manifest = open_source(root)
+    assert manifest.paths == ("train/000.png", "train/001.png", "train/002.png", "test/000.png")
+    assert manifest.class_names == ("a", "b")
+    assert manifest.given_split.tolist() == ["train", "train", "train", "test"]
+    (problem,) = manifest.problems
+    assert "line 2 of test/metadata.jsonl: no such file" in problem.reason
+
+
+def test_a_table_that_is_about_something_else_changes_no_folder(tmp_path: Path) -> None:
+    root = classes(tmp_path / "photos", {"cat": 2, "dog": 2})
+    (root / "labels.csv").write_text("id,weight\n1,3.5\n")
+    manifest = open_source(root)
+    assert manifest.class_names == ("cat", "dog")
+    assert [(problem.path, problem.kind) for problem in manifest.problems] == [("labels.csv", "passed over")]
+
+
+@pytest.mark.parametrize("said", ["elsewhere/photos", "elsewhere", "."])
+def test_data_that_moved_is_found_where_it_is_said_to_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    classes(tmp_path / "elsewhere/photos", {"cat": 1, "dog": 1})
+    monkeypatch.chdir(tmp_path / "elsewhere/photos" if said == "." else tmp_path)
+    assert open_source("/gone/photos", data_root=said).class_names == ("cat", "dog")
+
+
+def test_data_that_is_not_where_it_is_said_to_lie_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--data-root must be where list\.csv lies") as error:
+        open_source("list.csv", data_root=tmp_path)
+    assert error.value.hint == "it holds no list.csv"
+
+
+@pytest.mark.parametrize("options", [{"columns": {"file": "x"}}, {"images": "x"}, {"follow_links": True}])
+def test_options_that_would_be_without_effect_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="has no meaning for the named set digits"):
+        open_source("digits", **options)  # type: ignore[arg-type]
+    if "follow_links" not in options:
+        with pytest.raises(UsageError, match="has no meaning for a folder of class folders"):
+            open_source(classes(tmp_path / "photos", {"cat": 1, "dog": 1}), **options)  # type: ignore[arg-type]

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.pictures import encoded, scene, tree
-from hubel.data.manifest import Manifest
+from hubel.data.manifest import Manifest, leaks
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
 from hubel.data.tables import open_table
-from hubel.errors import DataError, HubelError
+from hubel.errors import DataError, HubelError, UsageError
 
 
 @pytest.fixture
@@ -137,3 +137,153 @@ def test_any_text_gets_a_manifest_or_a_typed_refusal(root: Path, contents: bytes
         open_table(path)
     except HubelError:
         return
+
+
+def remarks(manifest: Manifest, kind: str = "table") -> list[str]:
+    return [problem.reason for problem in manifest.problems if problem.kind == kind]
+
+
+def test_the_nameless_column_that_pandas_writes_is_none_of_the_columns(root: Path) -> None:
+    manifest = table(root, ",file,label,split\n0,a/0.png,cat,train\n1,a/1.png,dog,test\n0,a/2.png,dog,train\n")
+    assert manifest.given_split.tolist() == ["train", "test", "train"]
+    assert manifest.groups is None
+    assert manifest.problems == ()
+
+
+def test_backslashes_are_slashes_where_no_such_file_exists(root: Path) -> None:
+    manifest = table(root, "file,label\na\\0.png,cat\na\\1.png,dog\n")
+    assert manifest.paths == ("a/0.png", "a/1.png")
+    (root / "a\\2.png").write_bytes((root / "a/3.png").read_bytes())
+    assert table(root, "file,label\na\\2.png,cat\na\\1.png,dog\n").paths == ("a\\2.png", "a/1.png")
+
+
+def test_absolute_paths_below_the_folder_are_taken(root: Path) -> None:
+    assert table(root, f"file,label\n{root}/a/0.png,cat\na/1.png,dog\n").paths == ("a/0.png", "a/1.png")
+
+
+@pytest.mark.parametrize(("file", "words"), [("a/0", "add the suffix"), ("A/0.png", ""), ("a/0.PNG", "spell it so")])
+def test_a_file_that_may_be_meant_is_named(root: Path, file: str, words: str) -> None:
+    with pytest.raises(DataError, match="no usable row") as error:
+        table(root, f"file,label\n{file},cat\n")
+    assert (f"a/0.png exists: {words}" in error.value.what) == bool(words)
+
+
+def test_columns_are_said_where_their_names_are_unusual(root: Path) -> None:
+    (root / "k.csv").write_text("picture of,what,when\na/0.png,0,x\na/1.png,1,y\n")
+    said = {"file": "picture of", "label": "what", "group": "when"}
+    manifest = open_table(root / "k.csv", columns=said)
+    assert manifest.class_names == ("0", "1")
+    assert manifest.groups is not None
+    assert open_table(root / "k.csv", columns={"file": "picture of", "target": "what"}).regression
+    with pytest.raises(UsageError, match="a column is one of") as error:
+        open_table(root / "k.csv", columns={"lable": "what"})
+    assert error.value.hint == "did you mean label?"
+    with pytest.raises(DataError, match="has no column 'wat', but 3: 'picture of', 'what', 'when'") as wrong:
+        open_table(root / "k.csv", columns={"label": "wat"})
+    assert wrong.value.hint == "say which it is: --column label=what"
+
+
+def test_a_table_of_the_web_is_read_and_what_was_guessed_is_said(root: Path) -> None:
+    (root / "web").mkdir()
+    (root / "web/meta.csv").write_text("Patient ID,Sex,finding,filename\np1,m,none,0.png\np1,f,flu,1.png\n")
+    with pytest.raises(DataError, match="no usable row") as error:
+        open_table(root / "web/meta.csv")
+    assert "--images" not in error.value.hint  # no folder beside it has such a file
+    manifest = open_table(root / "web/meta.csv", images=root / "a")
+    assert (manifest.root, manifest.paths) == (str(root / "a"), ("0.png", "1.png"))
+    assert manifest.groups is not None
+    assert manifest.groups.tolist() == ["p1", "p1"]
+    assert remarks(manifest) == [
+        "'finding' is taken for the label; --column label=COLUMN names another column",
+        "rows of one 'Patient ID' stay together in a split; --column group= lets them part",
+    ]
+    assert open_table(root / "web/meta.csv", images=root / "a", columns={"group": ""}).groups is None
+    (root / "meta.csv").write_bytes((root / "web/meta.csv").read_bytes())
+    with pytest.raises(DataError, match="no usable row") as beside:
+        open_table(root / "meta.csv")
+    assert beside.value.hint == f"a/0.png exists: --images {root / 'a'}"
+    with pytest.raises(UsageError, match="--images must be a folder"):
+        open_table(root / "meta.csv", images="nowhere")
+
+
+def test_the_only_column_of_pictures_holds_the_files(root: Path) -> None:
+    manifest = table(root, "scan no,label\na/0.png,cat\na/1.png,dog\n")
+    assert manifest.paths == ("a/0.png", "a/1.png")
+    assert remarks(manifest) == ["the files are taken from 'scan no'; --column file=COLUMN names another column"]
+
+
+@pytest.mark.parametrize("hole", ["NA", "", "n/a", "NaN", "inf"])
+def test_a_column_of_numbers_with_a_hole_stays_one_and_the_row_is_named(root: Path, hole: str) -> None:
+    manifest = table(root, f"file,label\na/0.png,1.5\na/1.png,2\na/2.png,{hole}\na/3.png,3.25\n")
+    assert manifest.regression is (hole != "inf")
+    if manifest.regression:
+        assert manifest.labels.tolist() == [1.5, 2, 3.25]
+        assert [p.path for p in manifest.problems if p.kind == "bad row"] == ["a/2.png"]
+
+
+def test_words_among_classes_that_are_numbers_stay_classes(root: Path) -> None:
+    assert table(root, "file,label\na/0.png,1\na/1.png,2\na/2.png,many\n").class_names == ("1", "2", "many")
+    assert table(root, "file,label\na/0.png,NA\na/1.png,EU\n").class_names == ("EU", "NA")
+    assert table(root, "file,label\na/0.png,1\na/1.png,2\na/2.png,NA\n").class_names == ("1", "2")
+
+
+def test_few_whole_numbers_as_target_get_a_remark(root: Path) -> None:
+    manifest = table(root, "file,target\na/0.png,0\na/1.png,1\n")
+    assert manifest.regression
+    assert "where they are classes: --column label=target" in remarks(manifest)[0]
+    assert table(root, "file,target\na/0.png,ant\na/1.png,bee\n").class_names == ("ant", "bee")
+
+
+def test_a_decimal_comma_is_read_where_semicolons_separate(root: Path) -> None:
+    assert table(root, "file;label\na/0.png;1,5\na/1.png;2,0\n").labels.tolist() == [1.5, 2.0]
+
+
+def test_one_file_with_two_labels_is_a_contradiction_and_in_two_splits_a_leak(root: Path) -> None:
+    rows = ["a/0.png,ant,train", "a/1.png,bee,train", "a/0.png,bee,train", "a/1.png,bee,test", "a/2.png,Ant,train"]
+    manifest = table(root, "file,label,split\n" + "\n".join(rows) + "\n")
+    assert [(problem.path, problem.kind) for problem in manifest.problems] == [
+        ("a/0.png", "conflicting labels"), ("a/1.png", "leak"), ("ant", "class names"),
+    ]  # fmt: skip
+    assert dict(zip(manifest.paths or (), manifest.given_split.tolist(), strict=True))["a/1.png"] == "test"
+    assert leaks(manifest.problems) == "1 test picture is also in training; the copies there are not used"
+
+
+@pytest.mark.parametrize(
+    ("labels", "several"),
+    [
+        (["cat blue", "cat red", "dog blue", "dog red"], True),
+        (["cat|blue", "cat", "blue"], False),
+        (["cat|blue", "dog|blue", "cat"], True),
+        (["golden retriever", "golden eagle", "flat-coated retriever", "bald eagle"], False),
+    ],
+)
+def test_labels_that_look_like_several_get_a_remark(root: Path, labels: list[str], several: bool) -> None:
+    manifest = table(root, "file,label\n" + "".join(f"a/{i}.png,{label}\n" for i, label in enumerate(labels)))
+    assert manifest.num_classes == len(labels)
+    assert bool(remarks(manifest, "several labels")) == several
+
+
+def test_a_spreadsheet_of_sixteen_bits_is_read(root: Path) -> None:
+    (root / "u.csv").write_text("file\tlabel\na/0.png\tcafé\na/1.png\ttea\n", encoding="utf-16")
+    assert open_table(root / "u.csv").class_names == ("café", "tea")
+
+
+def test_names_that_are_no_text_are_escaped_where_they_are_shown(root: Path) -> None:
+    rows = (
+        {"file": "a/0.png", "label": "\ud800"},
+        {"file": "\udfff.png", "label": "x"},
+        {"file": "a/1.png", "label": "y"},
+    )
+    manifest = table(root, "".join(json.dumps(row) + "\n" for row in rows), "t.jsonl")
+    assert manifest.class_names == (r"\ud800", "y")
+    assert [problem.path for problem in manifest.problems] == [r"\udfff.png"]
+
+
+def test_links_in_tables_are_followed_where_that_is_asked_for(root: Path) -> None:
+    (root / "b.png").symlink_to("a/0.png")
+    (root / "list.csv").write_text("file,label\nb.png,x\na/1.png,y\n")
+    with pytest.raises(DataError, match="at least 2 classes"):
+        open_table(root / "list.csv")
+    manifest = open_table(root / "list.csv", follow_links=True)
+    assert manifest.files == (str(root / "a/0.png"), "a/1.png")
+    assert scan(manifest, cache_dir=root.parent / "cache").left_out == 0

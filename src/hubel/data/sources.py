@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hubel.data import cache
 from hubel.data.folders import open_folder, split_parts, unwrapped
-from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
@@ -139,7 +139,7 @@ def _open_folder(
             path=table, columns=columns or {}, folder=os.path.join(root, *part.split("/")), root=root, split=split,
             follow=follow_links,
         )
-        for part, split in split_parts(root, follow=follow_links).items()
+        for part, split in sorted(split_parts(root, follow=follow_links).items(), key=lambda part: SPLIT_RANK[part[1]])
         for table in _tables_in(os.path.join(root, part))[:1]
     ]  # fmt: skip
     if any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables))):

@@ -156,7 +156,8 @@ def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: fl
         none = [manifest.class_names[label] for label in np.flatnonzero(counts == 0)]
         if none:
             listed = ", ".join(none[:5]) + (", …" if len(none) > 5 else "")
-            reason = f"{len(none)} of {manifest.num_classes} classes have no {word} picture: {listed}"
+            have = "have" if len(none) > 1 else "has"
+            reason = f"{len(none)} of {manifest.num_classes} classes {have} no {word} picture: {listed}"
             found.append(Problem("split", "not measured", reason, left_out=False))
     return found
 
