@@ -36,6 +36,7 @@ def memory() -> dict[str, int]:
 def child(run: str, folder: str, stage: str, k: int, limit: int | None, out: str) -> None:
     """One run of the verb; prints its figures as JSON."""
     from hubel.records.subjects import samples_of
+    from hubel.report.drawings.features import draw_units
     from hubel.verbs import units as verb
 
     samples = samples_of(run, folder, limit=limit)
@@ -68,7 +69,7 @@ def child(run: str, folder: str, stage: str, k: int, limit: int | None, out: str
     done.set()
     thread.join()
     if out:
-        Path(out).write_bytes(verb.drawn(found).data)
+        Path(out).write_bytes(draw_units(found).data)
     kept = sum(array.nbytes for array in (found.top.values, found.top.ids, found.top.boxes))
     print(json.dumps({
         "samples": count, "looked at": sum(passes), "seconds": seconds, "list": start, "own": peak["RssAnon"],

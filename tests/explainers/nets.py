@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ def fit(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, *, epochs:
     return model.eval()
 
 
+@cache
 def small_digits() -> Trained:
     """The small convnet of the catalogue on scikit-learn's digits, enlarged to 16 x 16."""
     pixels = torch.from_numpy(load_digits().images).float()[:, None] / 16  # N 1 8 8

@@ -22,7 +22,7 @@ from hubel.report.explanation import verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.explain import explain, explain_page
-from hubel.verbs.features import features
+from hubel.verbs.features import features, write_features
 from hubel.verbs.neighbours import agreement, neighbours
 from hubel.verbs.prototypes import prototypes
 
@@ -162,7 +162,7 @@ def test_every_command_answers(
 def test_features_serve_another_classifier(run: Path, tmp_path: Path) -> None:
     from sklearn.neighbors import KNeighborsClassifier
 
-    features(run, split="train").save(tmp_path / "train.npz")
+    write_features(features(run, split="train"), tmp_path / "train.npz")
     table = np.load(tmp_path / "train.npz")  # no pickle allowed, numpy's default
     assert sorted(table.files) == ["class_names", "features", "labels", "layer", "names"]
     test = features(run, split="test")

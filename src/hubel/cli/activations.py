@@ -18,8 +18,9 @@ def command(
     """Draw the maps of a layer for a picture, strongest channels first."""
     from hubel.cli.console import note
     from hubel.cli.looking import write
-    from hubel.verbs.activations import activations, drawn
+    from hubel.report.drawings.features import draw_activations
+    from hubel.verbs.activations import activations
 
-    figure = drawn(activations(run, picture, stage or None, device=device))
+    figure = draw_activations(activations(run, picture, stage or None, device=device))
     note(figure.alt)
     write(figure, out)

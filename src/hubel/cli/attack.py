@@ -30,13 +30,14 @@ def command(
     """
     from hubel.cli.console import say
     from hubel.cli.looking import watched, write
-    from hubel.verbs.attack import as_eps, attack, attack_rate, drawn
+    from hubel.report.drawings.robustness import draw_attacked_picture
+    from hubel.verbs.attack import as_eps, attack, attack_rate
 
     size = as_eps(eps)
     if picture:
         found = attack(run, picture, method=method, eps=size, steps=steps, seed=seed, device=device)
         say(found.sentence)
-        write(drawn(found), out)
+        write(draw_attacked_picture(found), out)
         return
     with watched() as watch:
         rate = attack_rate(

@@ -21,15 +21,15 @@ def command(
     """Find the smallest change that flips the decision, or the patches that keep it whatever the rest shows."""
     from hubel.cli.console import say
     from hubel.cli.looking import watched, write
-    from hubel.verbs import attack
+    from hubel.report.drawings.robustness import draw_attacked_picture, draw_kept_patches
     from hubel.verbs import counterfactual as verb
 
     if keep:
         with watched() as watch:
             kept = verb.anchor(run, picture, device=device, watch=watch)
         say(kept.sentence)
-        write(verb.drawn(kept), out)
+        write(draw_kept_patches(kept), out)
         return
     found = verb.counterfactual(run, picture, steps=steps, device=device)
     say(found.sentence)
-    write(attack.drawn(found), out)
+    write(draw_attacked_picture(found), out)

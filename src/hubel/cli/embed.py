@@ -22,13 +22,14 @@ def command(
     """Draw a map of the data in the net's feature space, with pictures, and with the mistakes marked."""
     from hubel.cli.console import say
     from hubel.cli.looking import watched, write
-    from hubel.verbs.embed import drawn, embed
+    from hubel.report.drawings.features import draw_data_map
+    from hubel.verbs.embed import embed
 
     with watched() as watch:
         found = embed(
             run, data or None, method=method, stage=stage or None, split=split, limit=limit, seed=seed, device=device,
             watch=watch,
         )  # fmt: skip
-    figure = drawn(found)
+    figure = draw_data_map(found)
     say(figure.caption)
     write(figure, out)

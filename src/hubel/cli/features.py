@@ -23,9 +23,9 @@ def command(
     """
     from hubel.cli.console import note, say
     from hubel.cli.looking import watched
-    from hubel.verbs.features import features
+    from hubel.verbs.features import features, write_features
 
     with watched() as watch:
         found = features(run, data or None, stage=stage or None, split=split, limit=limit, device=device, watch=watch)
     say(f"{len(found.values):,} samples, {found.values.shape[1]:,} features each, from layer {found.layer}")
-    note(f"wrote {found.save(out)}")
+    note(f"wrote {write_features(found, out)}")

@@ -16,8 +16,9 @@ def command(
     """Draw the kernels of a convolution: in colour where they read RGB, else channel by channel."""
     from hubel.cli.console import note
     from hubel.cli.looking import write
-    from hubel.verbs.filters import drawn, filters
+    from hubel.report.drawings.features import draw_filters
+    from hubel.verbs.filters import filters
 
-    figure = drawn(filters(run, stage or None))
+    figure = draw_filters(filters(run, stage or None))
     note(figure.alt)
     write(figure, out)

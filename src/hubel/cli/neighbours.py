@@ -30,7 +30,8 @@ def command(
     """
     from hubel.cli.console import say
     from hubel.cli.looking import watched, write
-    from hubel.verbs.neighbours import agreement, drawn, neighbours
+    from hubel.report.drawings.features import draw_neighbours
+    from hubel.verbs.neighbours import agreement, neighbours
 
     if not picture:
         with watched() as watch:
@@ -47,4 +48,4 @@ def command(
         say(f"by {part.by}")
         for label, name, distance in zip(part.labels, part.names, part.distances, strict=True):
             say(f"  {distance:10.4g}  {label:<20.20}  {name}")
-    write(drawn(found), out)
+    write(draw_neighbours(found), out)

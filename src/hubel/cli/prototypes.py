@@ -22,7 +22,8 @@ def command(
     """Name the samples that stand for each class best, and those that the typical ones do not explain."""
     from hubel.cli.console import say
     from hubel.cli.looking import watched, write
-    from hubel.verbs.prototypes import drawn, prototypes
+    from hubel.report.drawings.features import draw_class_examples
+    from hubel.verbs.prototypes import prototypes
 
     with watched() as watch:
         found = prototypes(
@@ -33,4 +34,4 @@ def command(
         say(f"{part.label}: {', '.join(part.prototypes)}")
         if part.criticisms:
             say(f"  apart: {', '.join(part.criticisms)}")
-    write(drawn(found), out)
+    write(draw_class_examples(found), out)

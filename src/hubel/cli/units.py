@@ -23,13 +23,14 @@ def command(
     """Draw, for each unit, the patches of the data that excite it most, and a picture made to excite it even more."""
     from hubel.cli.console import note
     from hubel.cli.looking import watched, write
-    from hubel.verbs.units import drawn, units
+    from hubel.report.drawings.features import draw_units
+    from hubel.verbs.units import units
 
     with watched() as watch:
         found = units(
             run, data or None, stage=stage or None, split=split, which=unit or (), k=k, made=made, limit=limit,
             device=device, watch=watch,
         )  # fmt: skip
-    figure = drawn(found)
+    figure = draw_units(found)
     note(figure.alt)
     write(figure, out)

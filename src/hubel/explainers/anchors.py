@@ -80,3 +80,22 @@ def anchor(
         if share >= precision:
             break
     return Anchor(picked, mask.cpu().numpy(), share, len(taken) / cells**2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptPatches:
+    """The patches of a picture that keep its class."""
+
+    anchor: Anchor
+    pixels: np.ndarray
+    """C H W uint8: the picture."""
+    label: str
+    """The class that is kept."""
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        return (
+            f"{self.anchor.coverage:.0%} of the picture keep the decision {self.label} in {self.anchor.precision:.0%} "
+            "of the cases in which the rest is another picture."
+        )

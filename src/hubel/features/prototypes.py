@@ -7,11 +7,13 @@ Letters: N samples, F features, m prototypes, c criticisms.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hubel.errors import DataError
+from hubel.features.table import FeatureTable
 
 
 @dataclass(frozen=True)
@@ -55,3 +57,54 @@ def prototypes(samples: np.ndarray, *, count: int = 5, criticisms: int = 3) -> P
     rest = [index for index in np.argsort(-witness, kind="stable").tolist() if index not in picked]
     discrepancy = kernel.mean() - 2 * mean[picked].mean() + kernel[np.ix_(picked, picked)].mean()
     return Prototypes(np.array(picked), np.array(rest[:criticisms], dtype=np.int64), float(max(discrepancy, 0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassExamples:
+    """One class by examples."""
+
+    label: str
+    prototypes: tuple[str, ...]
+    """Names of samples."""
+    criticisms: tuple[str, ...]
+    prototype_pictures: np.ndarray
+    """m C H W uint8."""
+    criticism_pictures: np.ndarray
+    """c C H W uint8."""
+    discrepancy: float
+    """Squared maximum mean discrepancy between the prototypes and the class."""
+
+
+def class_examples(
+    table: FeatureTable,
+    pictures: Callable[[np.ndarray], np.ndarray],
+    classes: Iterable[int],
+    *,
+    count: int = 5,
+    criticisms: int = 3,
+    limit: int = 1000,
+) -> list[ClassExamples]:
+    """Prototypes and criticisms of each of `classes` that has samples, of at most `limit` of them.
+
+    `pictures`: rows of the table -> C H W uint8 of each. Raises DataError where no class has samples.
+    """
+    found = []
+    for k in classes:
+        rows = np.flatnonzero(table.labels == k)[:limit]
+        if not len(rows):
+            continue
+        chosen = prototypes(table.values[rows], count=count, criticisms=criticisms)
+        typical, odd = rows[chosen.prototypes], rows[chosen.criticisms]
+        found.append(
+            ClassExamples(
+                label=table.class_names[k],
+                prototypes=tuple(table.names[row] for row in typical),
+                criticisms=tuple(table.names[row] for row in odd),
+                prototype_pictures=pictures(typical),
+                criticism_pictures=pictures(odd),
+                discrepancy=chosen.discrepancy,
+            )
+        )
+    if not found:
+        raise DataError("none of these classes has samples there", hint="choose another split, or give data")
+    return found

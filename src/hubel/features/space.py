@@ -15,6 +15,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from hubel.errors import DataError, unknown
 
+METHODS = {"tsne": "t-SNE", "pca": "PCA"}
+"""Maps, and how they are written."""
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -62,8 +65,8 @@ def embed(samples: np.ndarray, *, method: str = "tsne", labels: np.ndarray | Non
     >>> embed(np.random.default_rng(0).normal(size=(20, 5)), method="pca").points.shape
     (20, 2)
     """
-    if method not in ("tsne", "pca"):
-        raise unknown("map", method, ["tsne", "pca"])
+    if method not in METHODS:
+        raise unknown("map", method, METHODS)
     if len(samples) < 5:
         raise DataError(f"a map needs at least 5 samples, got {len(samples)}")
     flat = samples.reshape(len(samples), -1).astype(np.float64)
@@ -81,3 +84,47 @@ def embed(samples: np.ndarray, *, method: str = "tsne", labels: np.ndarray | Non
     if labels is not None and 1 < len(np.unique(labels[chosen])) < len(chosen):
         silhouette = float(silhouette_score(flat[chosen], labels[chosen]))
     return Embedding(method, np.asarray(points, dtype=np.float64), explained, silhouette)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataMap:
+    """A map of a data set, and what is needed to read it."""
+
+    map: Embedding
+    pixels_silhouette: float
+    """The same measure of separation for the bare pixels."""
+    labels: np.ndarray
+    """N."""
+    wrong: np.ndarray
+    """N: does the net say another class?"""
+    pictures: np.ndarray
+    """N C H W uint8."""
+    class_names: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What is drawn, how well the classes are separated, and how many are mistaken."""
+        name = METHODS[self.map.method]
+        return (
+            f"{name} of the features. Separation of the classes (silhouette): {self.map.silhouette:.2f} in feature "
+            f"space, {self.pixels_silhouette:.2f} in pixels. {int(self.wrong.sum())} of {len(self.wrong)} are mistaken."
+        )
+
+
+def map_data(
+    features: np.ndarray,
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    class_names: tuple[str, ...],
+    *,
+    method: str = "tsne",
+    seed: int = 0,
+) -> DataMap:
+    """A map of features N F, with pictures N C H W uint8, true and predicted labels N."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    return DataMap(
+        map=embed(features, method=method, labels=labels, seed=seed),
+        pixels_silhouette=embed(flat, method="pca", labels=labels, seed=seed).silhouette,
+        labels=labels, wrong=predicted != labels, pictures=pictures, class_names=class_names,
+    )  # fmt: skip

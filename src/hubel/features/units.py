@@ -5,7 +5,7 @@ Letters: N samples, B batch, C channels, H W of the image, h w of a map, U units
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hubel.anatomy import receptive
+from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 from hubel.nn.maps import as_maps, pick_layer
 from hubel.nn.modes import evaluating, frozen
@@ -219,3 +220,47 @@ def maximise(
             loss.backward()
             optimiser.step()
     return x.detach().cpu().numpy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """What some units of a layer look for."""
+
+    top: TopPatches
+    """Of all units of the layer."""
+    units: tuple[int, ...]
+    """Those that are shown: the first ones, or those asked for."""
+    patches: tuple[tuple[np.ndarray, ...], ...]
+    """For each shown unit, its k patches as C h w uint8, most exciting first."""
+    names: tuple[tuple[str, ...], ...]
+    """For each shown unit, the samples the patches are from."""
+    maximal: np.ndarray | None
+    """For each shown unit, a picture C H W uint8 that was made to excite it; None if none was asked for."""
+
+
+def show_units(
+    model: nn.Module,
+    top: TopPatches,
+    which: Sequence[int],
+    *,
+    pictures: np.ndarray,
+    name: Callable[[int], str],
+    made: Preprocessing | None = None,
+    steps: int = 128,
+) -> Units:
+    """The patches of the units `which` (the first twelve unless given), cut out of the pictures N C H W uint8.
+
+    `name`: what a row of the pictures is called; `made`: how the net's pictures are normalised, for a picture that is
+    made for each unit; None makes none.
+    """
+    chosen = tuple(which) or tuple(range(min(12, len(top.values))))
+    maximal = None
+    if made is not None:
+        found = maximise(model, top.layer, chosen, size=made.shape, steps=steps)
+        maximal = np.clip(np.asarray(made.denormalise(found)) * 255, 0, 255).round().astype(np.uint8)
+    patches, names = [], []
+    for unit in chosen:
+        real = [(int(row), box) for row, box in zip(top.ids[unit], top.boxes[unit], strict=True) if row >= 0]
+        patches.append(tuple(pictures[row][:, t:b, left:r] for row, (t, left, b, r) in real))
+        names.append(tuple(name(row) for row, _ in real))
+    return Units(top=top, units=chosen, patches=tuple(patches), names=tuple(names), maximal=maximal)

@@ -12,8 +12,9 @@ Letters: B batch, C channels, H W height and width, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import Target, checked_images, chosen, digest, logits_of
 from hubel.registry import Registry
 from hubel.runtime import generator
+from hubel.types import Batch
 
 
 @dataclass(frozen=True)
@@ -204,3 +206,98 @@ def _shortened(model: nn.Module, image: torch.Tensor, far: torch.Tensor, label: 
             flips = int(model(torch.lerp(image, far, middle)[None]).argmax()) != label
             low, high = (low, middle) if flips else (middle, high)
         return torch.lerp(image, far, high)
+
+
+# ---- one picture, and many ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackedPicture:
+    """One picture, before and after."""
+
+    done: Attack
+    pixels: np.ndarray
+    """C H W uint8: the picture."""
+    changed: np.ndarray
+    """C H W in [0, 1]: what the net gets instead."""
+    before: tuple[str, float]
+    """Class and probability."""
+    after: tuple[str, float]
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        size = f"changing no pixel by more than {255 * self.done.largest[0]:.2g} of 255"
+        if not self.done.flipped[0]:
+            return f"The net still says {self.after[0]} ({self.after[1]:.0%}) after {size}."
+        said, says = (f"{name} ({share:.0%})" for name, share in (self.before, self.after))
+        return f"The net said {said}; {size}, it says {says}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackRate:
+    """How often an attack succeeds on a set."""
+
+    method: str
+    eps: float
+    samples: int
+    right: int
+    """Samples that the net classified rightly before."""
+    flipped: int
+    """Of these, wrong afterwards."""
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        before, after = self.right / self.samples, (self.right - self.flipped) / self.samples
+        change = "the smallest change" if np.isnan(self.eps) else f"{255 * self.eps:.2g} of 255"
+        share = f"{self.flipped / self.right:.0%}" if self.right else "none"
+        return (
+            f"{self.method} with {change}: accuracy falls from {before:.1%} to {after:.1%} on {self.samples:,} "
+            f"samples; {share} of the right decisions flip."
+        )
+
+
+def attack_picture(
+    model: nn.Module,
+    image: torch.Tensor,
+    pixels: np.ndarray,
+    preprocessing: Preprocessing,
+    class_names: Sequence[str],
+    **settings: Any,
+) -> AttackedPicture:
+    """Attack one image C H W, whose bytes are `pixels` C H W uint8; `settings` as for `attack`."""
+    done = attack(model, image, pixels=Pixels.of(preprocessing), **settings)
+    tops = [int(shares[0].argmax()) for shares in (done.before, done.after)]
+    before, after = (
+        (class_names[k], float(shares[0][k])) for k, shares in zip(tops, (done.before, done.after), strict=True)
+    )
+    changed = np.asarray(preprocessing.denormalise(torch.from_numpy(done.images)))[0]
+    return AttackedPicture(done=done, pixels=pixels, changed=changed, before=before, after=after)
+
+
+def attack_batches(
+    model: nn.Module,
+    batches: Iterable[Batch],
+    preprocessing: Preprocessing,
+    *,
+    method: str = "pgd",
+    eps: float = 4 / 255,
+    steps: int = 20,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> AttackRate:
+    """Attack labelled batches: how many right decisions flip? `progress` hears how many samples are done."""
+    samples = right = flipped = 0
+    for batch in batches:
+        done = attack(
+            model, batch.images, method=method, eps=eps, labels=batch.labels, pixels=Pixels.of(preprocessing),
+            steps=steps, seed=seed,
+        )  # fmt: skip
+        was_right = done.before.argmax(axis=1) == batch.labels.cpu().numpy()
+        right += int(was_right.sum())
+        flipped += int((done.flipped & was_right).sum())
+        samples += len(batch)
+        progress(samples)
+    size = float("nan") if method == "flip" else eps
+    return AttackRate(method=method, eps=size, samples=samples, right=right, flipped=flipped)

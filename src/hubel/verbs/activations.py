@@ -8,8 +8,6 @@ from typing import Any
 from hubel.checkpoint import Classifier
 from hubel.features import units
 from hubel.features.units import Activations
-from hubel.figures.theme import Figure
-from hubel.figures.tiles import tiles
 from hubel.records.nets import stage_name
 from hubel.records.subjects import look
 
@@ -20,12 +18,3 @@ def activations(
     """The maps of a stage (by number, from 1 on) or layer (by name) for a picture; of the last stage unless given."""
     seen = look(run, picture, device=device)
     return units.activations(seen.model, seen.image, stage_name(seen.model, stage))
-
-
-def drawn(found: Activations, *, count: int = 32) -> Figure:
-    """The strongest maps as grey tiles, each with the number of its channel."""
-    shown = found.maps[:count]
-    size = "x".join(map(str, found.maps.shape[1:]))
-    alt = f"{found.layer}: the {len(shown)} strongest of {len(found.maps)} maps {size}; bright is high."
-    labels = [f"{unit}: {strength:.2g}" for unit, strength in zip(found.units, found.strength, strict=True)][:count]
-    return tiles(list(shown), labels=labels, side=80, columns=8, alt=alt, caption=alt)

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from hubel.checkpoint import Classifier
+from hubel.features.table import FeatureTable
 from hubel.records.nets import last_stage, stage_name
-from hubel.records.subjects import samples_of
+from hubel.records.subjects import Samples, samples_of
+from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """A table of features."""
-
-    layer: str
-    values: np.ndarray
-    """N F float32."""
-    labels: np.ndarray
-    """N int64."""
-    names: tuple[str, ...]
-    """N: what each sample is called."""
-    class_names: tuple[str, ...]
-
-    def save(self, path: str | Path) -> Path:
-        """Write an .npz that `numpy.load` reads without pickle: features, labels, names, class_names, layer."""
-        path = Path(path).with_suffix(".npz")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            path, features=self.values, labels=self.labels, names=np.array(self.names, dtype=np.str_),
-            class_names=np.array(self.class_names, dtype=np.str_), layer=np.array(self.layer, dtype=np.str_),
-        )  # fmt: skip
-        return path
 
 
 def features(
@@ -46,16 +21,29 @@ def features(
     limit: int | None = None,
     device: str = "auto",
     watch: Watcher = SILENT,
-) -> Features:
+) -> FeatureTable:
     """The features of a `split` of the run's data, or of all of other `data`: maps are averaged over their places."""
     samples = samples_of(run, data, split=split, limit=limit, device=device, watch=watch)
+    watch.stage("reading features")
+    return read_features(samples, stage)
+
+
+def read_features(samples: Samples, stage: str | int | None = None) -> FeatureTable:
+    """The features of samples at a stage, the last one unless given."""
     model = samples.classifier.model
     layer = stage_name(model, stage) or last_stage(model)
-    watch.stage("reading features")
-    return Features(
+    return FeatureTable(
         layer=layer,
         values=samples.features(layer),
         labels=samples.labels,
         names=tuple(samples.name(int(row)) for row in samples.rows),
         class_names=samples.manifest.class_names,
     )
+
+
+def write_features(table: FeatureTable, path: str | Path) -> Path:
+    """Write the table as .npz, whole or not at all; returns where it is."""
+    path = Path(path).with_suffix(".npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    RunStore.open(path.parent).write_bytes(path.name, table.to_npz())
+    return path
