@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
-from collections.abc import Callable, Iterator
+import inspect
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from hubel.errors import unknown
+from hubel.errors import UsageError, near, unknown
 
 T = TypeVar("T")
 
@@ -108,3 +110,68 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def checked_options(
+    what: str, build: Callable[..., Any], options: Mapping[str, Any], *, hidden: Collection[str] = ()
+) -> dict[str, Any]:
+    """The options that `build` is given by a user, those that are None left out; `what` names the part in messages.
+
+    Raises UsageError with near names for an option it does not have (`hidden` ones are not the user's), and for a value
+    that is not of the kind of the usual one: a finite number, a whole number, text, yes or no, a list of numbers.
+
+    >>> def decay(*, steps, rate=0.1, turns=(0.5, 0.75)): ...
+    >>> checked_options("schedule 'decay'", decay, {"rate": 1, "turns": "0.2,0.4"}, hidden=("steps",))
+    {'rate': 1, 'turns': (0.2, 0.4)}
+    >>> checked_options("schedule 'decay'", decay, {"rate": "fast"}, hidden=("steps",))
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: rate of schedule 'decay' must be a number, got 'fast'
+      0.1 is usual
+    """
+    parameters = inspect.signature(build).parameters
+    known = [name for name in parameters if name not in hidden]
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in known:
+            close = near(name, known)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
+            raise UsageError(f"{what} has no option {name!r}", hint=hint)
+        if value is not None:
+            found[name] = _of_kind(what, name, value, parameters[name].default)
+    return found
+
+
+def _of_kind(what: str, name: str, value: Any, usual: Any) -> Any:
+    """`value`, if it is of the kind of the `usual` one; where a list of numbers is usual, a text of them is one."""
+    if isinstance(usual, tuple):
+        value = _numbers(value)
+    elif isinstance(usual, int) and not isinstance(usual, bool) and _is_number(value) and float(value).is_integer():
+        value = int(value)
+    for kind, needed, fits in (
+        (bool, "true or false", lambda: isinstance(value, bool)),
+        (int, "a whole number", lambda: type(value) is int),
+        (float, "a number", lambda: _is_number(value)),
+        (str, "text", lambda: isinstance(value, str)),
+        (tuple, "a list of numbers", lambda: isinstance(value, tuple) and all(map(_is_number, value)) and value),
+    ):
+        if isinstance(usual, kind):
+            if fits():
+                return value
+            said = ",".join(f"{each:g}" for each in usual) if isinstance(usual, tuple) else f"{usual}"
+            raise UsageError(f"{name} of {what} must be {needed}, got {value!r:.80}", hint=f"{said} is usual")
+    return value
+
+
+def _numbers(value: Any) -> Any:
+    """A list, or a text such as "0.5,0.75", as a tuple of numbers; what is none stays as it is."""
+    if isinstance(value, str):
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            return value
+    return tuple(value) if isinstance(value, list) else (value,) if _is_number(value) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

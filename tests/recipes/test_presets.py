@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubel.assembly.choices import Facts, complete
-from hubel.errors import UnknownName, UsageError
+from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.recipes.presets import PAPERS
 from hubel.recipes.schema import Recipe, compose, flatten
@@ -70,5 +70,5 @@ def test_a_net_without_a_papers_recipe_is_told_what_to_do() -> None:
         completed(preset="paper", model="quicknet")
     with pytest.raises(UsageError, match="needs a net"):
         completed(preset="paper")
-    with pytest.raises(UnknownName, match="resnet20"):
+    with pytest.raises(UsageError, match="such as resnet20"):
         completed(preset="paper", model="resnet200")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
+from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubel.errors import UsageError
 from hubel.recipes.schema import (
     SECTION_OF,
     SECTIONS,
+    _kinds,
     compose,
     flatten,
     parse_assignments,
@@ -81,7 +85,7 @@ def test_auto_leaves_a_setting_open() -> None:
         ({"batch_size": 0}, "train.batch_size must be at least 1, got 0"),
         ({"batch_size": 8, "micro_batch": 16}, "must not exceed train.batch_size"),
         ({"target": 0.9, "val_fraction": 0}, "target needs a validation split"),
-        ({"epochs": None, "dropout": 1.5}, "model.dropout must be less than 1, got 1.5"),
+        ({"epochs": None, "dropout": 1.5}, "model.dropout must be below 1, got 1.5"),
     ],
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
 )
@@ -91,6 +95,119 @@ def test_an_impossible_value_is_refused_with_what_must_hold_and_what_came(
     with pytest.raises(UsageError) as caught:
         compose(layer)
     assert message in str(caught.value)
+
+
+NUMBERS = [
+    name
+    for name in SECTION_OF
+    if {float, int} & _kinds(SECTIONS[SECTION_OF[name]].model_fields[name])
+]  # fmt: skip
+HUGE = ["lr", "weight_decay", "clip_grad", "warmup_epochs", "penalty", "l1", "l2", "mixup", "mean", "std", "time"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, "inf", "nan", True, 1 << 60], ids=str)
+def test_what_is_no_number_is_taken_for_none(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=rf"^{SECTION_OF[name]}\.{name} must"):
+        compose({name: value})
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_a_number_beyond_all_sense_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} must"):
+        compose({name: 1e38})
+
+
+@pytest.mark.parametrize("name", ["model_options", "initialise_options", "schedule_options"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1 << 60, {"a"}, b"x", date(2024, 1, 1), "a\0b"], ids=str)
+def test_options_hold_only_what_a_file_gives_back(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=rf"{name} must"):
+        compose({name: {"first": [1, {"second": value}]}, "initialise": "normal"})
+
+
+def test_a_seed_that_a_file_would_round_is_refused_as_text_too() -> None:
+    assert compose({"seed": (1 << 53) - 1}).train.seed == (1 << 53) - 1
+    with pytest.raises(UsageError, match=r"train\.seed must be at most 9007199254740991"):
+        compose({"seed": "9007199254740993"})
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"mean": "124,117,104"}, "divide by 255"),
+        ({"mean": "0.5,0.5"}, "one number or three"),
+        ({"std": "0,1,1"}, "from 1e-6 to 10"),
+        ({"mean": "0.5", "in_chans": 3}, "a value for each of 3 channels, got 1"),
+        ({"augment": ["flip"] * 1000}, "at most 32 augmentations"),
+        ({"model_options": {"layers": ["relu"] * 30_000}}, "at most 20,000 values"),
+        ({"out": "a\0b"}, "must not hold the character NUL"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_values_that_no_run_could_use_are_refused(layer: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose(layer)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300, "what came is cut short"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train:\n", "the section 'train' .* is empty"),
+        ("optimizer: {}\n", "the section 'optimizer' .* is empty"),
+        ("augment: !!set {flip, translate=2}\n", "augment.augment must be text, a number, a list"),
+        ("name: 2024-01-31\n", "run.name must be text, .*\n  write it in quotes"),
+        ("name: !!binary aGk=\n", "run.name must be text"),
+        ("lr: true\n", "optimizer.lr must not be true or false, got True"),
+        ("optimizer: {lr: .inf}\n", "optimizer.lr must be a finite number"),
+    ],
+    ids=lambda text: text.partition("\n")[0],
+)
+def test_what_a_recipe_file_says_by_mistake_is_refused_by_name(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_file(tmp_path / "recipe.yaml")
+
+
+def test_a_recipe_of_nearly_a_megabyte_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("model_options: {layers: [" + "relu, " * 150_000 + "]}")
+    started = time.process_time()
+    with pytest.raises(UsageError, match="at most 256 KiB"):
+        read_file(tmp_path / "recipe.yaml")
+    assert time.process_time() - started < 1
+
+
+def test_a_run_may_be_called_by_a_date() -> None:
+    assert compose(parse_assignments(["name=2024-01-31"])).run.name == "2024-01-31"
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=4) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(layer=st.dictionaries(st.sampled_from([*SECTION_OF, *SECTIONS, "from", "x", ""]), JUNK, max_size=5))
+def test_whatever_a_layer_holds_it_makes_a_recipe_or_a_usage_error(layer: dict[str, object]) -> None:
+    try:
+        recipe = compose(layer)
+    except UsageError:
+        return
+    assert compose(flatten(recipe)) == recipe
+    assert to_yaml(recipe)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text("ab:-,[]{}!&*?|>#'\"% \n0123456789.einf~_truesl", max_size=60))
+def test_whatever_text_is_assigned_is_read_or_refused(text: str) -> None:
+    for name in ("lr", "augment", "model_options", "time", "img_size", "unfreeze"):
+        try:
+            compose(parse_assignments([f"{name}={text}"]))
+        except UsageError:
+            continue
 
 
 def test_several_faults_are_named_together() -> None:
@@ -114,11 +231,12 @@ def test_a_recipe_file_can_never_build_an_object(tmp_path: Path) -> None:
         read_file(path)
 
 
+@settings(deadline=None)
 @given(
     lr=st.floats(1e-8, 10),
     epochs=st.integers(1, 10_000),
     augment=st.lists(st.sampled_from(["flip", "translate=2", "rotate=5"]), min_size=1, max_size=3),
-    name=st.text(max_size=20),
+    name=st.text(st.characters(exclude_characters="\0"), max_size=20),
 )
 def test_a_recipe_written_to_yaml_reads_back_as_it_was(lr: float, epochs: int, augment: list[str], name: str) -> None:
     import tempfile

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from hubel.errors import UsageError, near
+from hubel.errors import UsageError
 from hubel.nn.blocks import Residual
-from hubel.registry import Component, Registry
+from hubel.registry import Component, Registry, checked_options
 
-__all__ = ["INITIALISERS", "fans", "initialise", "zero_residuals"]
+__all__ = ["INITIALISERS", "check_initialisation", "fans", "initialise", "zero_residuals"]
 
 Fill = Callable[..., None]
 INITIALISERS: Registry[Component[Fill]] = Registry("initialisation", listing="hubel components initialisations")
@@ -46,18 +46,13 @@ def initialise(model: nn.Module, name: str, **options: Any) -> nn.Module:
     (1.0, 0.0)
     """
     fill = INITIALISERS.get(name).build
-    known = [option for option in inspect.signature(fill).parameters if option not in ("weight", "first")]
-    for option in options:
-        if option not in known:
-            close = near(option, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
-            raise UsageError(f"initialisation {name!r} has no option {option!r}", hint=hint)
+    given = check_initialisation(name, options)
     layers = [module for module in model.modules() if isinstance(module, WEIGHTED)]
     if not layers:
         raise UsageError("the model has no dense or convolution layer to initialise")
     with torch.no_grad():
         for index, layer in enumerate(layers):
-            fill(layer.weight, first=index == 0, **options)
+            fill(layer.weight, first=index == 0, **given)
             if layer.bias is not None:
                 layer.bias.zero_()
         for module in model.modules():
@@ -65,6 +60,38 @@ def initialise(model: nn.Module, name: str, **options: Any) -> nn.Module:
                 module.weight.fill_(1)
                 module.bias.zero_()
     return model
+
+
+def check_initialisation(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as the initialisation takes them, tried on a small filter bank: before there is a net, or any data.
+
+    Raises UnknownName, and UsageError for an option it does not have, and for one with which weights are not finite, or
+    all of them 0 (but for `zeros`, which is meant so).
+
+    >>> check_initialisation("normal", {"std": 1e-300})
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: with std=1e-300 the initialisation 'normal' makes every weight 0
+      std=0.01 is usual
+    """
+    fill = INITIALISERS.get(name).build
+    given = checked_options(f"initialisation {name!r}", fill, options, hidden=("weight", "first"))
+    tried = torch.empty(8, 4, 3, 3)
+    usual = {key: value.default for key, value in inspect.signature(fill).parameters.items() if key in given}
+    fault = ""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        try:
+            fill(tried, first=False, **given)
+        except (ArithmeticError, ValueError, RuntimeError, TypeError) as error:
+            fault = f"cannot work: {str(error).splitlines()[0][:80]}"
+    if not fault and not bool(torch.isfinite(tried).all()):
+        fault = "makes weights that are not finite"
+    elif not fault and name != "zeros" and not bool(tried.any()):
+        fault = "makes every weight 0"
+    if fault:
+        said, words = (", ".join(f"{key}={value}" for key, value in part.items()) for part in (given, usual))
+        raise UsageError(f"with {said} the initialisation {name!r} {fault}", hint=f"{words} is usual")
+    return given
 
 
 def zero_residuals(model: nn.Module) -> nn.Module:

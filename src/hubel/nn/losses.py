@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hubel.errors import UsageError, near
-from hubel.registry import Component, Registry
+from hubel.errors import UsageError
+from hubel.registry import Component, Registry, checked_options
 
 __all__ = ["LOSSES", "Loss", "build_loss", "hardest_triplets", "l1_penalty", "l2_penalty", "one_hot"]
 
@@ -89,19 +89,13 @@ def build_loss(
       it takes: margin, power, class_weights, reduction
     """
     entry = LOSSES.get(name)
-    given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
+    given = dict(options)
     if label_smoothing:
         given["label_smoothing"] = label_smoothing
     if class_weights is not None:
         given["class_weights"] = class_weights
     build = entry.of_logits if of_logits and entry.of_logits is not None else entry.build
-    known = list(inspect.signature(build).parameters)
-    for option in given:
-        if option not in known:
-            close = near(option, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
-            raise UsageError(f"loss {name!r} has no option {option!r}", hint=hint)
-    return build(**given)
+    return build(**checked_options(f"loss {name!r}", build, given))
 
 
 def mass(loss: nn.Module, targets: torch.Tensor) -> torch.Tensor | int:

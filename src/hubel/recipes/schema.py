@@ -19,22 +19,33 @@ hubel.errors.UsageError: a recipe has no setting 'learning_rat'
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from hubel.errors import UsageError, near
-from hubel.store import read_yaml
+from hubel.store import read_yaml, shown
 
 # ---------------------------------------------------------------- kinds of values
 
 GRID_INTENSITY = 473.0
 """Grams of CO2 for a kilowatt-hour: the world's electricity in 2024 (Ember, Global Electricity Review 2025)."""
+LARGEST = (1 << 53) - 1
+"""The largest whole number that every reader of JSON and YAML gives back as it was written."""
+RECIPE_LIMIT = 1 << 18
+"""Bytes of a recipe file: the longest layer list fits, and reading them takes a second or two."""
+MOST_VALUES = 20_000
+"""Single values in all options of a recipe."""
+LONGEST_CHAIN = 32
+"""Augmentations one after the other."""
 UNFREEZE = ("head", "last", "half", "all", "gradual")
 """What of a transferred net learns: only its new head; the last stage or half of the stages too; all; or a stage more
 each epoch, from the head down."""
@@ -124,21 +135,42 @@ def _probes(value: tuple[str, ...]) -> tuple[str, ...]:
     return named
 
 
+def _chain(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) > LONGEST_CHAIN:
+        raise ValueError(f"must name at most {LONGEST_CHAIN} augmentations")
+    return value
+
+
+def _means(value: tuple[float, ...]) -> tuple[float, ...]:
+    if len(value) not in (1, 3) or not all(0 <= mean <= 1 for mean in value):
+        raise ValueError("must be one number or three from 0 to 1 (of 255 levels: divide by 255)")
+    return value
+
+
+def _deviations(value: tuple[float, ...]) -> tuple[float, ...]:
+    if len(value) not in (1, 3) or not all(1e-6 <= deviation <= 10 for deviation in value):
+        raise ValueError("must be one number or three from 1e-6 to 10 (of 255 levels: divide by 255)")
+    return value
+
+
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
-Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=1e9)]
 Unfreeze = Annotated[int | str, BeforeValidator(_stages)]
 Place = Annotated[str, BeforeValidator(_place)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Chain = Annotated[Words, AfterValidator(_chain)]
 Probes = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_probes)]
 
 
 class Section(BaseModel):
     """A group of settings: unknown keys are errors, and nothing changes after it is built."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), validate_default=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), validate_default=False, allow_inf_nan=False
+    )
 
 
 # ---------------------------------------------------------------- the settings
@@ -157,17 +189,21 @@ class DataSection(Section):
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None = Field(
         None, description="how pictures are resized"
     )
-    mean: Numbers | None = Field(
+    mean: Annotated[Numbers, AfterValidator(_means)] | None = Field(
         None, description="taken off each channel, in 0..1: 0.485,0.456,0.406; measured if not given"
     )
-    std: Numbers | None = Field(None, description="each channel is divided by it, in 0..1; measured if not given")
+    std: Annotated[Numbers, AfterValidator(_deviations)] | None = Field(
+        None, description="each channel is divided by it, in 0..1; measured if not given"
+    )
     val_fraction: Fraction | None = Field(
         None, description="part of the training data kept for validation; a tenth if not given, less of very many"
     )
     test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")
     split_seed: int = Field(0, ge=0, description="which random split; the same number gives the same split")
     limit: int | None = Field(None, ge=1, description="train on at most so many samples, for a quick look")
-    workers: int | None = Field(None, ge=0, description="processes that scan and decode; from the cores if not given")
+    workers: int | None = Field(
+        None, ge=0, le=512, description="processes that scan and decode; from the cores if not given"
+    )
 
 
 class ModelSection(Section):
@@ -212,7 +248,7 @@ class TransferSection(Section):
         "linear or stages by the data if not given",
     )
     penalty: float | None = Field(
-        None, ge=0, description="L2 penalty of the new head; found on the validation split if not given"
+        None, ge=0, le=1e9, description="L2 penalty of the new head; found on the validation split if not given"
     )
     feature_views: int | None = Field(
         None, ge=1, le=64, description="views a frozen net is run on: the picture, its mirror image, then augmented"
@@ -223,16 +259,16 @@ class OptimizerSection(Section):
     """How weights move."""
 
     optimizer: str | None = Field(None, description="sgd, nesterov, adam, adamw, muon, … (hubel components)")
-    lr: float | None = Field(None, gt=0, description="peak learning rate")
+    lr: float | None = Field(None, gt=0, le=1e6, description="peak learning rate")
     momentum: float | None = Field(None, ge=0, lt=1, description="for optimisers that have it; else their usual one")
     betas: Annotated[Numbers, AfterValidator(_betas)] | None = Field(
         None, description="decay rates of the two moments, for adam and its kin: 0.9,0.999; else their usual ones"
     )
-    weight_decay: float | None = Field(None, ge=0, description="weight decay, not applied to biases and norms")
+    weight_decay: float | None = Field(None, ge=0, le=1e6, description="weight decay, not applied to biases and norms")
     layer_decay: float | None = Field(
         None, gt=0, le=1, description="factor of the rate for each stage further from the head; 1 is off"
     )
-    clip_grad: float | None = Field(None, gt=0, description="largest norm of the whole gradient")
+    clip_grad: float | None = Field(None, ge=1e-12, le=1e12, description="largest norm of the whole gradient")
     ema: float | None = Field(None, ge=0, lt=1, description="decay of an average of the weights, e.g. 0.99; 0 is off")
 
 
@@ -240,7 +276,7 @@ class ScheduleSection(Section):
     """How the learning rate moves."""
 
     schedule: str | None = Field(None, description="fixed, cosine, one-cycle, step, exponential, 1/t, …")
-    warmup_epochs: float | None = Field(None, ge=0, description="epochs of linear warm-up")
+    warmup_epochs: float | None = Field(None, ge=0, le=1e6, description="epochs of linear warm-up")
     schedule_options: dict[str, Any] = Field(default_factory=dict, description="options of the schedule, key=value")
 
 
@@ -250,16 +286,16 @@ class LossSection(Section):
     loss: str | None = Field(None, description="cross-entropy, focal, mse, … (hubel components)")
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the label spread over all classes")
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes weigh more")
-    l1: float = Field(0.0, ge=0, description="L1 penalty on the weights, added to the loss")
-    l2: float = Field(0.0, ge=0, description="L2 penalty on the weights, added to the loss (not weight decay)")
+    l1: float = Field(0.0, ge=0, le=1e6, description="L1 penalty on the weights, added to the loss")
+    l2: float = Field(0.0, ge=0, le=1e6, description="L2 penalty on the weights, added to the loss (not weight decay)")
 
 
 class AugmentSection(Section):
     """How training pictures are varied; all on whole batches, as functions of (seed, epoch, sample)."""
 
-    augment: Words | None = Field(None, description="none, or a list such as flip,translate=2,rotate=10,erase=8")
-    mixup: float = Field(0.0, ge=0, description="mix-up: alpha of the Beta distribution; 0 is off")
-    cutmix: float = Field(0.0, ge=0, description="cut-mix: alpha of the Beta distribution; 0 is off")
+    augment: Chain | None = Field(None, description="none, or a list such as flip,translate=2,rotate=10,erase=8")
+    mixup: float = Field(0.0, ge=0, le=1e4, description="mix-up: alpha of the Beta distribution; 0 is off")
+    cutmix: float = Field(0.0, ge=0, le=1e4, description="cut-mix: alpha of the Beta distribution; 0 is off")
     views: Literal["none", "mirror", "shift", "mirror-shift"] | None = Field(
         None, description="views of a picture whose answers the trained net averages"
     )
@@ -272,7 +308,7 @@ class TrainSection(Section):
         None, description="settings under one word; fast if not given; paper: as the net's own paper says"
     )
     probe: Probes | None = Field(None, description="measure before training: lr, batch_size or both, comma-separated")
-    epochs: int | None = Field(None, ge=1, description="passes over the training data")
+    epochs: int | None = Field(None, ge=1, le=1_000_000, description="passes over the training data")
     batch_size: int | Literal["full"] | None = Field(None, description="samples a step; 'full' for all of them")
     micro_batch: int | None = Field(None, ge=1, description="samples at once; a step sums over several to save memory")
     time: Duration | None = Field(None, description="time allowed for training: 90s, 10m, 1h30m")
@@ -301,7 +337,10 @@ class RunSection(Section):
     out: Place = Field("runs", description="folder of runs")
     name: str | None = Field(None, description="name of the run; from the data if not given; a number is added")
     grid_intensity: float = Field(
-        GRID_INTENSITY, ge=0, description="grams of CO2 for a kilowatt-hour of your electricity; the world's average"
+        GRID_INTENSITY,
+        ge=0,
+        le=1e6,
+        description="grams of CO2 for a kilowatt-hour of your electricity; the world's average",
     )
 
 
@@ -392,6 +431,7 @@ def compose(*layers: Mapping[str, Any] | Recipe) -> Recipe:
     for layer in layers:
         merged |= flatten(layer)
     nested: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    _check_plain(merged)
     for name, value in merged.items():
         # "auto" leaves a setting open, for those who like to say so; device and precision have an auto of their own
         opens = value == "auto" and SECTIONS[SECTION_OF[name]].model_fields[name].default is None
@@ -400,12 +440,77 @@ def compose(*layers: Mapping[str, Any] | Recipe) -> Recipe:
         recipe = Recipe.model_validate(nested)
     except ValidationError as error:
         raise UsageError(*_explain(error)) from None
+    _check_plain(flatten(recipe))  # once more: what came as text is a number only now
     _check_pairs(recipe)
     return recipe
 
 
+def _check_plain(settings: Mapping[str, Any]) -> None:
+    """Raise UsageError for a value that no text of a recipe gives back: a set, a date, bytes, NaN, 2 ** 60, "a\\0b".
+
+    Also for true where a number is due, which Python would take for 1.
+    """
+    left = MOST_VALUES
+    for name, given in settings.items():
+        place, free = f"{SECTION_OF[name]}.{name}", bool in _kinds(SECTIONS[SECTION_OF[name]].model_fields[name])
+        waiting = [given]
+        while waiting:
+            value, left = waiting.pop(), left - 1
+            if left < 0:
+                raise UsageError(f"a recipe holds at most {MOST_VALUES:,} values, and {place} exceeds them")
+            if isinstance(value, Mapping):
+                waiting += [*value.keys(), *value.values()]
+            elif isinstance(value, (list, tuple)):
+                waiting += value
+            elif fault := _no_plain_value(value, booleans=free):
+                raise UsageError(f"{place} {fault}, got {shown(value)}", hint=_WAYS_OUT.get(type(value).__name__, ""))
+
+
+_WAYS_OUT = {
+    "date": "write it in quotes to have it as text", "datetime": "write it in quotes to have it as text",
+    "set": "a list is written [a, b]", "bytes": "write it as text",
+}  # fmt: skip
+
+
+def _no_plain_value(value: object, *, booleans: bool) -> str:
+    """What is wrong with a single value, or ""."""
+    if isinstance(value, bool):
+        return "" if booleans else "must not be true or false"
+    if isinstance(value, int):
+        return "" if abs(value) <= LARGEST else f"must be at most {LARGEST}, beyond which numbers are rounded in files"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "must be a finite number"
+    if isinstance(value, str):
+        return "must not hold the character NUL" if "\0" in value else ""
+    if value is None or isinstance(value, os.PathLike):
+        return ""
+    return "must be text, a number, a list or a mapping" if type(value) in (set, bytes) or _is_date(value) else ""
+
+
+def _is_date(value: object) -> bool:
+    return isinstance(value, date)  # a datetime is one, too
+
+
+def _kinds(field: FieldInfo) -> set[Any]:
+    """The plain types that a setting takes; of options, bool among them."""
+    found: set[Any] = set()
+    waiting: list[Any] = [field.annotation]
+    while waiting:
+        part = waiting.pop()
+        waiting += [] if get_origin(part) is Literal else get_args(part)
+        found |= {part, *((bool,) if get_origin(part) is dict else ())}
+    return found
+
+
 def _check_pairs(recipe: Recipe) -> None:
     train, data = recipe.train, recipe.data
+    for name in ("mean", "std"):
+        values = getattr(data, name)
+        if values is not None and data.in_chans is not None and len(values) != data.in_chans:
+            raise UsageError(
+                f"data.{name} must have a value for each of {data.in_chans} channels, got {len(values)}",
+                hint="give one value for grey and three for colour, or leave --in-chans out",
+            )
     if isinstance(train.batch_size, int) and train.batch_size < 1:
         raise UsageError(f"train.batch_size must be at least 1, got {train.batch_size}")
     if isinstance(train.batch_size, int) and train.micro_batch and train.micro_batch > train.batch_size:
@@ -438,16 +543,36 @@ def _check_pairs(recipe: Recipe) -> None:
         raise UsageError("target needs a validation split", hint="leave --val-fraction at its default")
 
 
+_PLAIN_WORDS = {
+    "String should match pattern '^[0-9a-f]{64}$'": "be 64 digits from 0 to 9 and a to f",
+    "Unable to parse input string as an integer, exceeded maximum size": f"be at most {LARGEST}",
+    "greater than or equal to": "at least", "less than or equal to": "at most",
+    "be greater than": "be above", "be less than": "be below", "valid integer, unable to parse string as an integer":
+    "whole number", "valid integer, got a number with a fractional part": "whole number", "valid integer":
+    "whole number", "valid number, unable to parse string as a number": "number", "valid number": "number",
+    "valid string": "text", "a text": "text", "valid dictionary": "mapping of names to values",
+    "valid boolean, unable to interpret input": "true or false", "a true or false": "true or false",
+    "be a valid list": "be a list", "be a valid tuple": "be a list",
+}  # fmt: skip
+
+
 def _explain(error: ValidationError) -> tuple[str]:
     lines: list[str] = []
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"][:2])
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ").removeprefix("should ")
+        for theirs, ours in _PLAIN_WORDS.items():
+            message = message.replace(theirs, ours)
         message = message if message.startswith("must") else f"must {message}"
-        line = f"{place} {message}, got {fault['input']!r}"
+        line = f"{place} {message}, got {_echo(fault['input'])}"
         if line.partition(" ")[0] not in {known.partition(" ")[0] for known in lines}:
             lines.append(line)
     return ("\n".join(lines),)
+
+
+def _echo(value: object) -> str:
+    """What came, as a message may show it: cut short, control characters escaped, a path as its text."""
+    return shown(os.fspath(value) if isinstance(value, os.PathLike) else value)
 
 
 # ---------------------------------------------------------------- layers: file, environment, --set
@@ -457,11 +582,14 @@ def read_file(path: str | Path) -> dict[str, Any]:
     """The settings of a YAML recipe file. Raises UsageError when it is missing, not YAML, or not a mapping."""
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read(1_000_001)
+            text = file.read(RECIPE_LIMIT + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the recipe file {str(path)!r} cannot be read: {error}", hint="check --config") from None
-    if len(text) > 1_000_000:
-        raise UsageError(f"the recipe file {str(path)!r} is larger than 1 MB: surely not a recipe")
+    if len(text) > RECIPE_LIMIT:
+        raise UsageError(
+            f"a recipe has at most {RECIPE_LIMIT >> 10} KiB, and {str(path)!r} is longer: surely not a recipe",
+            hint="a layer list stands in a file of its own: --model net.yaml",
+        )
     try:
         found = read_yaml(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -473,7 +601,15 @@ def read_file(path: str | Path) -> dict[str, Any]:
             f"the recipe file {str(path)!r} must hold settings 'name: value', got {type(found).__name__}",
             hint="the config.yaml of any run is an example",
         )
-    return flatten(found)
+    for section in SECTIONS:
+        if section in found and (found[section] is None or found[section] == {}):
+            raise UsageError(
+                f"the section {section!r} of the recipe file {str(path)!r} is empty",
+                hint="write settings under it, or leave it out",
+            )
+    settings = flatten(found)
+    _check_plain(settings)
+    return settings
 
 
 def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -498,9 +634,11 @@ def parse_value(text: str) -> Any:
     (0.001, True, 'adamw', [3, 4])
     """
     try:
-        return float(text) if re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text) else yaml.safe_load(text)
+        number = re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", text)
+        value = float(text) if number else read_yaml(text[: RECIPE_LIMIT + 1])
     except (yaml.YAMLError, RecursionError, ValueError):
         return text
+    return text if isinstance(value, date) else value  # a run may well be called 2024-01-31
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:

@@ -8,13 +8,12 @@ resumed run cannot have a wrong rate, and a schedule can be drawn without traini
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hubel.errors import UsageError, near
-from hubel.registry import Component, Registry
+from hubel.errors import UsageError
+from hubel.registry import Component, Registry, checked_options
 
 __all__ = ["SCHEDULES", "Factor", "Schedule", "build_schedule"]
 
@@ -73,15 +72,7 @@ def build_schedule(
             f"the warm-up must be shorter than the run: {warmup_steps} of {total_steps} steps",
             hint=f"use at most {total_steps - 1}, a tenth is usual",
         )
-    known = [
-        option for option in inspect.signature(entry.build).parameters if option not in ("steps", "steps_per_epoch")
-    ]
-    given = {option: value for option, value in options.items() if value is not None}
-    for option in given:
-        if option not in known:
-            close = near(option, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
-            raise UsageError(f"schedule {name!r} has no option {option!r}", hint=hint)
+    given = checked_options(f"schedule {name!r}", entry.build, options, hidden=("steps", "steps_per_epoch"))
     factor = entry.build(steps=total_steps - warmup_steps, steps_per_epoch=steps_per_epoch, **given)
     return Schedule(
         name, factor, total_steps=total_steps, warmup_steps=warmup_steps, needs_history=entry.build is plateau
