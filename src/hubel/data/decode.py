@@ -21,7 +21,7 @@ import numpy as np
 
 from hubel.data import cache
 from hubel.data.choose import check_levels
-from hubel.data.images import BadPicture, decoder, read_bytes
+from hubel.data.images import BadPicture, decoder, read_bytes, require_range
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem
@@ -148,7 +148,8 @@ def read_images(
         for row, path in enumerate(paths):
             try:
                 # A path given by name may well be a link: the user said so.
-                _, pixels = decode_bytes(read_bytes(os.path.realpath(path))[0], preprocessing)
+                look, pixels = decode_bytes(read_bytes(os.path.realpath(path))[0], preprocessing)
+                require_range(look, preprocessing)
             except BadPicture as bad:
                 problems.append(Problem(str(path), bad.kind, bad.reason))
                 continue

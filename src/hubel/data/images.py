@@ -161,22 +161,59 @@ def decode(
     hubel.data.manifest.BadPicture: empty: 0 bytes
     """
     most = pixel_limit() if max_pixels is None else max_pixels
-    try:
+    with GUARDED:
         size, picture, form = _decoded(data, preprocessing, most)
-        mode = picture.mode
-        low, high = extent(picture)
-        turn = orientation(picture)
-        if turn is not None:
-            picture = picture.transpose(turn)
-            size = size[::-1] if turn in _SIDEWAYS else size
-        pixels = None if preprocessing is None else preprocessing.fitted(picture)
-    except BadPicture:
-        raise
-    except MemoryError:
-        raise BadPicture("unreadable", "not enough memory to decode it") from None
-    except DAMAGE as error:
-        raise BadPicture(*_classify(error)) from None
+        return finish(picture, size, form, preprocessing)
+
+
+def finish(
+    picture: Image.Image, size: tuple[int, int], form: str, preprocessing: Preprocessing | None
+) -> tuple[Look, np.ndarray | None]:
+    """A decoded picture set upright and, where `preprocessing` is given, fitted: (what it is, H W C uint8).
+
+    `size` is what its header said: it may have been decoded at a fraction of that.
+    """
+    mode = picture.mode
+    low, high = extent(picture)
+    turn = orientation(picture)
+    if turn is not None:
+        picture = picture.transpose(turn)
+        size = size[::-1] if turn in _SIDEWAYS else size
+    pixels = None if preprocessing is None else preprocessing.fitted(picture)
     return Look(*size, mode, form, low, high), pixels
+
+
+class _Guarded:
+    """What Pillow raises on damaged pictures becomes BadPicture."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, MemoryError):
+            raise BadPicture("unreadable", "not enough memory to decode it") from None
+        if isinstance(error, DAMAGE):
+            raise BadPicture(*_classify(error)) from None
+
+
+GUARDED = _Guarded()
+
+
+def require_range(look: Look, preprocessing: Preprocessing) -> None:
+    """Raise BadPicture for samples of 32 bits that no rule gives a range: they would get an answer, and a wrong one.
+
+    Floating point must be 0 to 1, whole numbers must use more than 8 and at most 16 bits, unless the preprocessing
+    knows the levels of the set that a net was trained on.
+    """
+    if preprocessing.levels is not None or look.mode not in ("F", "I"):
+        return
+    expected = "0 to 1" if look.mode == "F" else "0 to 65535 with some above 255"
+    least, most = (0, 1) if look.mode == "F" else (256, 65535)
+    if look.low < 0 or not least <= look.high <= most:
+        raise BadPicture(
+            "beyond levels",
+            f"its samples go from {look.low:.4g} to {look.high:.4g}, and {expected} is expected of such pictures",
+        )
 
 
 def _decoded(data: bytes, preprocessing: Preprocessing | None, most: int) -> tuple[tuple[int, int], Image.Image, str]:

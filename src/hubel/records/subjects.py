@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from hubel import runtime
@@ -21,7 +20,8 @@ from hubel.data.batches import batches
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, decode, read_images
 from hubel.data.decode import prepare as scan_and_decode
-from hubel.data.images import SUFFIXES
+from hubel.data.given import RESCALE, read_given, spread
+from hubel.data.images import READ, SUFFIXES
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
@@ -163,9 +163,9 @@ class Look:
 
 
 def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") -> Look:
-    """A picture for a run: a file, a sample of a source ("digits:3"), a PIL image or an array H W (C) uint8.
+    """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
-    Raises DataError for what is no readable picture.
+    Raises DataError for what is no readable picture, UsageError for what is no picture at all.
     """
     classifier, name = classifier_of(run)
     preprocessing = classifier.preprocessing
@@ -185,12 +185,15 @@ def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") ->
         except DataError as error:
             hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
             raise DataError(error.what, hint=hint) from error
-    elif isinstance(picture, Image.Image):
-        pixels = preprocessing.image(picture)
-    elif isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.ndim in (2, 3):
-        pixels = preprocessing.image(Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture))
     else:
-        raise DataError("a picture must be a file, a sample (digits:3), a PIL image or an array of bytes H W or H W C")
+        items = list(spread(picture, folder=lambda path: (path,)))
+        if len(items) != 1:
+            raise UsageError(f"one picture is needed, got {len(items)}", hint="give them one at a time")
+        _, found, problems = read_given(items, preprocessing)
+        if problems:
+            hint = RESCALE if problems[0].kind == "beyond levels" else f"{READ} files are read"
+            raise DataError(f"the picture cannot be read: {problems[0].reason}", hint=hint)
+        pixels = found[0]
     image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
     return Look(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,

@@ -11,12 +11,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
-from hubel.data.decode import read_images
+from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ, SUFFIXES
 from hubel.data.manifest import Problem
 from hubel.deploy.ready import kept
@@ -97,7 +96,8 @@ def predict(
     fast: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions:
-    """Classify `pictures`: a path, a folder (searched to its depths), a PIL image, an array (H W or H W C), or many.
+    """Classify `pictures`: a path, a folder (searched to its depths), the bytes of a picture file, an open file, a PIL
+    image, an array (H W, H W C, N H W C) or tensor (C H W, B C H W) of bytes or of numbers 0 to 1, or many of these.
 
     `fast`: make the net ready first (`hubel.deploy.ready`: batch norms folded, filters packed, the number of threads
     measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
@@ -118,7 +118,7 @@ def predict(
     _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + len(items)
     hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
     for start in range(0, len(items), batch_size):
-        names, images, bad = _read(items[start : start + batch_size], classifier, start)
+        names, images, bad = read_given(items[start : start + batch_size], classifier.preprocessing, first=start)
         problems += bad
         if len(images):
             found += answers(classifier, names, images, target, views=views, fast=hurry)
@@ -128,7 +128,7 @@ def predict(
         first = problems[0]
         raise DataError(
             f"none of {len(items)} pictures can be read; first: {first.path}: {first.reason}",
-            hint=f"{READ} files are read",
+            hint=RESCALE if first.kind == "beyond levels" else f"{READ} files are read",
         )
     return found
 
@@ -170,46 +170,9 @@ def answers(
 
 
 def gather(pictures: Any) -> Iterable[Any]:
-    """Files below folders, and everything else as it is."""
-    if isinstance(pictures, (str, Path)):
-        path = Path(pictures)
-        if path.is_dir():
-            inside = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-            yield from sorted(inside)
-        else:
-            yield path
-    elif isinstance(pictures, (Image.Image, np.ndarray)):
-        yield pictures
-    else:
-        for item in pictures:
-            yield from gather(item)
+    """Every single picture in `pictures`, files below folders included; UsageError for what is none."""
+    return spread(pictures, _inside)
 
 
-def _read(items: list[Any], classifier: Classifier, first: int) -> tuple[list[str], np.ndarray, list[Problem]]:
-    assert classifier.preprocessing is not None
-    paths = [item for item in items if isinstance(item, Path)]
-    images, rows, bad = read_images(paths, classifier.preprocessing)
-    by_path = dict(zip(rows.tolist(), images, strict=True))
-    names: list[str] = []
-    found: list[np.ndarray] = []
-    row = 0
-    for offset, item in enumerate(items):
-        if isinstance(item, Path):
-            if row in by_path:
-                names.append(str(item))
-                found.append(by_path[row])
-            row += 1
-            continue
-        names.append(f"picture {first + offset + 1}")
-        found.append(classifier.preprocessing.image(item if isinstance(item, Image.Image) else _as_picture(item)))
-    empty = np.zeros((0, *classifier.preprocessing.shape), np.uint8)
-    return names, np.stack(found) if found else empty, list(bad)
-
-
-def _as_picture(array: np.ndarray) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise DataError(
-            f"an array must be H W or H W C bytes (uint8), got shape {array.shape} of {array.dtype}",
-            hint="scale to 0..255 and convert: (255 * array).astype('uint8')",
-        )
-    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+def _inside(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
