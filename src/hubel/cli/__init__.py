@@ -11,9 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-import typer
-
-from hubel.cli.console import out, print_error
+from hubel.cli.console import lost, out, print_error, settle
 from hubel.errors import DataError, HubelError, unknown
 
 # (group, [(command, module, one line of help)]): the help page in the order in which a newcomer needs it.
@@ -68,18 +66,33 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 _ALIASES = {"eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate", "inspect": "summary"}
 
 
+LASTING = ("train", "import-weights")
+"""Commands whose work is what they write; what they print only tells of it."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        settle()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         _print_help()
         sys.exit(0)
-    if arguments[0] in ("-V", "--version"):
-        from importlib.metadata import version
-
-        out().print(f"hubel {version('hubel')}")
+    if arguments[0] in ("-V", "--version", "version"):
+        out().print(f"hubel {_version()}")
         sys.exit(0)
-    sys.exit(_run(arguments[0], arguments[1:]))
+    code = _run(arguments[0], arguments[1:])
+    words_lost = lost(sys.stdout)
+    if words_lost is not None and code == 0 and arguments[0] not in LASTING:
+        print_error(HubelError(f"the answer could not be printed: {words_lost.strerror or words_lost}"))
+        code = 1
+    sys.exit(code)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("hubel")
 
 
 def _run(name: str, arguments: list[str]) -> int:
@@ -90,10 +103,6 @@ def _run(name: str, arguments: list[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has gone; nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         print_error(_explain(error))
         return 1
@@ -109,18 +118,14 @@ def _run(name: str, arguments: list[str]) -> int:
 
 
 def _dispatch(name: str, arguments: list[str]) -> int:
-    modules = {command: module for _, group in COMMANDS for command, module, _ in group}
+    commands = {command: (module, text) for _, group in COMMANDS for command, module, text in group}
     name = _ALIASES.get(name, name)
-    if name not in modules:
-        raise unknown("command", name, modules, listing="hubel --help")
-    module = importlib.import_module(f"hubel.cli.{modules[name]}")
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(module.command)
-    try:
-        app(args=arguments, prog_name=f"hubel {name}")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    return 0
+    if name not in commands:
+        raise unknown("command", name, commands, listing="hubel --help")
+    from hubel.cli.command import run_command
+
+    module, summary = commands[name]
+    return run_command(name, importlib.import_module(f"hubel.cli.{module}").command, summary, arguments)
 
 
 def _explain(error: OSError) -> HubelError:
@@ -142,8 +147,12 @@ def _print_help() -> None:
 
     console = out()
     console.print(
-        "[bold]hubel[/bold]: from a folder of pictures to a classifier you understand and can ship\n\n"
-        "usage: [bold]hubel COMMAND[/bold] …        help on one: hubel COMMAND --help\n"
+        Text.assemble(
+            ("hubel", "bold"),
+            ": from a folder of pictures to a classifier you understand and can ship\n\nUsage: ",
+            ("hubel COMMAND", "bold"),
+            " …        help on one: hubel COMMAND --help\n",
+        )
     )
     for title, group in COMMANDS:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))

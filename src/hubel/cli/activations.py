@@ -5,22 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from hubel.cli.console import note
+from hubel.cli.options import DEVICE, PICTURE, RUN, STAGE, one_picture, out
+from hubel.cli.output import write_figure
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    picture: Annotated[str, typer.Argument(help='a picture file, or a sample of a source: "digits:3"')],
-    stage: Annotated[str, typer.Option(help="a stage by number, from 1 on, or a layer by name")] = "",
-    out: Annotated[Path, typer.Option("--out", "-o", help="the picture to write")] = Path("activations.png"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    run: RUN,
+    picture: PICTURE,
+    stage: STAGE = "",
+    file: Annotated[Path, out("the picture to write")] = Path("activations.png"),
+    device: DEVICE = "auto",
 ) -> None:
-    """Draw the maps of a layer for a picture, strongest channels first."""
-    from hubel.cli.console import note
-    from hubel.cli.looking import write
+    """Draw the maps of a layer for a picture, strongest channels first.
+
+    hubel activations runs/photos-1 cat.jpg --stage 2
+    """
     from hubel.report.drawings.features import draw_activations
     from hubel.verbs.activations import activations
 
+    picture = one_picture(picture)
     figure = draw_activations(activations(run, picture, stage or None, device=device))
     note(figure.alt)
-    write(figure, out)
+    write_figure(figure, file, beside=[picture])

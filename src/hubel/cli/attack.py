@@ -5,39 +5,54 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from hubel.cli.console import say
+from hubel.cli.options import (
+    DATA_OPTION,
+    DEVICE,
+    LIMIT,
+    RUN,
+    SEED,
+    SOME_PICTURE,
+    SPLIT,
+    STEPS,
+    one_picture,
+    option,
+    out,
+)
+from hubel.cli.output import watched, write_figure
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    picture: Annotated[
-        str, typer.Argument(help='a picture file or "digits:3"; leave it out to attack a whole split')
-    ] = "",
-    method: Annotated[str, typer.Option("--method", "-m", help="fgsm, pgd, or flip (the smallest change)")] = "pgd",
-    eps: Annotated[str, typer.Option(help="largest change of a pixel, as a share of 1: 4/255")] = "4/255",
-    steps: Annotated[int, typer.Option(min=1, help="steps of pgd and flip")] = 20,
-    data: Annotated[str, typer.Option(help="another data set; else the run's own")] = "",
-    split: Annotated[str, typer.Option(help="which part of the run's data: train, val or test")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many samples, drawn by chance")] = 500,
-    seed: Annotated[int, typer.Option(help="of the random start")] = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the picture to write")] = Path("attack.png"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    run: RUN,
+    picture: SOME_PICTURE = "",
+    method: Annotated[
+        str, option("--method", "-m", metavar="NAME", help="fgsm, pgd, or flip (the smallest change)")
+    ] = "pgd",
+    eps: Annotated[
+        str, option("--eps", "--epsilon", metavar="X", help="largest change of a pixel, as a share of 1")
+    ] = "4/255",
+    steps: STEPS = 20,
+    data: DATA_OPTION = "",
+    split: SPLIT = "test",
+    limit: LIMIT = 500,
+    seed: SEED = 0,
+    file: Annotated[Path, out("the picture to write")] = Path("attack.png"),
+    device: DEVICE = "auto",
 ) -> None:
     """Attack one picture, or count how many decisions of a split flip.
 
     hubel attack runs/photos-1 cat.jpg --method pgd --eps 4/255
     hubel attack runs/photos-1 --eps 8/255
     """
-    from hubel.cli.console import say
-    from hubel.cli.looking import watched, write
     from hubel.report.drawings.robustness import draw_attacked_picture
     from hubel.verbs.attack import as_eps, attack, attack_rate
 
     size = as_eps(eps)
     if picture:
+        picture = one_picture(picture)
         found = attack(run, picture, method=method, eps=size, steps=steps, seed=seed, device=device)
         say(found.sentence)
-        write(draw_attacked_picture(found), out)
+        write_figure(draw_attacked_picture(found), file, beside=[picture])
         return
     with watched() as watch:
         rate = attack_rate(

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
-from hubel.cli.looking import watched, write
+from hubel.cli.options import DEVICE, JSON, NET, PICTURE_FILE, SHAPE, THREADS, option
+from hubel.cli.output import print_data, table, watched, write_figure
 
 if TYPE_CHECKING:
     from hubel.verbs.bench import Latency
 
 
 def command(
-    net: Annotated[str, typer.Argument(help="a run, or the name of an architecture (with fresh weights)")],
-    batch: Annotated[int, typer.Option("--batch", "-b", min=1, help="largest batch: 1, 2, 4, … up to this")] = 16,
+    net: NET,
+    batch: Annotated[
+        int, option("--batch-size", "--batch", min=1, metavar="N", help="largest batch: 1, 2, 4, … up to this")
+    ] = 16,
     form: Annotated[
         list[str] | None,
-        typer.Option("--form", "-f", help="eager, ready, compiled or onnx; can be repeated (all)", show_default=False),
+        option("--form", "-f", metavar="FORM", help="eager, ready, compiled or onnx; can be given again (all)"),
     ] = None,
-    shape: Annotated[str, typer.Option("--input", help="channels x height x width, for an architecture")] = "",
-    seconds: Annotated[float, typer.Option(min=0.01, help="to measure each form at each batch size")] = 1.0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="threads at most; all cores if not given")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    picture: Annotated[Path | None, typer.Option(help="draw latency and throughput into this SVG file")] = None,
+    shape: SHAPE = "",
+    seconds: Annotated[
+        float, option("--seconds", min=0.01, metavar="X", help="to measure each form at each batch size")
+    ] = 1.0,
+    device: DEVICE = "auto",
+    threads: THREADS = None,
+    as_json: JSON = False,
+    file: PICTURE_FILE = None,
 ) -> None:
     """Time a net at batch 1, 2, 4, …: as PyTorch runs it, as hubel predict runs it, compiled, and in ONNX Runtime.
 
     hubel bench runs/photos-1
-    hubel bench resnet18 --batch 4 --form eager --form ready --threads 1
+    hubel bench resnet18 --batch-size 4 --form eager --form ready
     """
     from hubel.cli.summary import parse_shape
     from hubel.verbs import bench as verb
@@ -44,11 +46,11 @@ def command(
             device=device, threads=threads, watch=watch,
         )  # fmt: skip
     if as_json:
-        print(verb.as_json(found))
+        print_data(verb.as_json(found) + "\n")
     else:
         print_table(found)
-    if picture:
-        write(verb.drawn(found), picture)
+    if file:
+        write_figure(verb.drawn(found), file)
 
 
 def print_table(found: Latency) -> None:
@@ -62,11 +64,7 @@ def print_table(found: Latency) -> None:
             f"at most {here['threads']} thread{'' if here['threads'] == 1 else 's'}"
         )
     )
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    grid.add_column("form", no_wrap=True)
-    grid.add_column("made ready in", justify="right")
-    grid.add_column("logits differ by", justify="right")
-    grid.add_column("")
+    grid = table("form", "made ready in", "logits differ by", "", left=["form", ""])
     for form in found.forms:
         if form.missing:
             grid.add_row(Text(form.name), "", "", Text(form.missing, style="yellow"))
@@ -78,11 +76,7 @@ def print_table(found: Latency) -> None:
         grid.add_row(Text(form.name), ready, differs, Text(form.what))
     console.print(grid)
     console.print()
-    times = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    times.add_column("batch", justify="right")
-    times.add_column("form", no_wrap=True)
-    for title in ("median", "p10", "p90", "p99 ms", "images/s", "time/eager", "calls"):
-        times.add_column(title, justify="right", no_wrap=True)
+    times = table("batch", "form", "median", "p10", "p90", "p99 ms", "images/s", "time/eager", "calls", left=["form"])
     last = 0
     for each in found.timings:
         best = each.median == min(other.median for other in found.timings if other.batch == each.batch)

@@ -3,42 +3,48 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hubel.cli.console import note, out
+from hubel.cli.options import JSON, PICTURE_FILE, option
+from hubel.cli.output import print_json, write_figure
 from hubel.errors import UsageError
 from hubel.lessons.parts import KINDS, Part, choose, find, listed
 
 
 def command(
-    what: Annotated[str, typer.Argument(help="a kind (losses), or one part (gelu); none for all kinds")] = "",
-    match: Annotated[str, typer.Option(help="only names that fit: '*elu'")] = "*",
-    picture: Annotated[Path | None, typer.Option(help="draw all parts of the kind into this file")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="all that is known, as JSON")] = False,
+    what: Annotated[
+        str, typer.Argument(metavar="NAME", help="a kind (losses), or one part (gelu); none for all kinds")
+    ] = "",
+    match: Annotated[str, option("--match", metavar="PATTERN", help="only names that fit: '*elu'")] = "*",
+    file: PICTURE_FILE = None,
+    as_json: JSON = False,
 ) -> None:
-    """List layers, blocks, activations, losses, optimisers, schedules, initialisations and augmentations."""
-    if picture is not None:
+    """List layers, blocks, activations, losses, optimisers, schedules, initialisations and augmentations.
+
+    hubel components
+    hubel components activations --out activations.svg
+    hubel components gelu
+    """
+    if file is not None:
         from hubel.verbs import components as verb
 
         if what not in verb.PICTURES:
-            raise UsageError(f"--picture needs a kind, got {what!r}", hint=f"one of: {', '.join(verb.PICTURES)}")
-        verb.check_picture(what, picture.name)
-        picture.write_bytes(verb.picture(what).data)
-        note(f"wrote {picture}")
+            raise UsageError(f"--out needs a kind, got {what!r}", hint=f"one of: {', '.join(verb.PICTURES)}")
+        verb.check_picture(what, file.name)
+        write_figure(verb.picture(what), file)
         return
     single = bool(what) and what not in KINDS
     parts = find(listed(), what) if single else choose(listed(), match, kind=what)
     if as_json:
-        out().print(json.dumps([dataclasses.asdict(part) for part in parts], indent=1), markup=False)
+        print_json([dataclasses.asdict(part) for part in parts])
     elif single:
-        out().print("\n\n".join(map(_card, parts)), markup=False, soft_wrap=True)
+        out().print("\n\n".join(map(_card, parts)), soft_wrap=True)
     elif what or match != "*":
-        out().print("\n".join(_line(part) for part in parts), markup=False, soft_wrap=True)
+        out().print("\n".join(_line(part) for part in parts), soft_wrap=True)
         note(f"{len(parts)} parts; one of them in full: hubel components NAME")
     else:
         out().print(

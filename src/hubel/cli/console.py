@@ -1,30 +1,82 @@
-"""Where commands print: results to standard output, remarks and errors to standard error."""
+"""Where commands print: results to standard output, remarks and errors to standard error.
+
+What is printed never harms the terminal, and a terminal never harms the work: control characters are shown, not sent;
+what a console's encoding lacks is replaced; and a stream that takes nothing more (closed, its reader gone, its disk
+full) loses the words and not the training.
+"""
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
+import os
+import re
 import sys
 import textwrap
-from typing import Any
+import time
+from collections.abc import Iterable
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from hubel.errors import HubelError
 
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it, what turns the reading direction, and halves of characters."""
+
+_PLAIN = {
+    "█": "#", "━": "-", "╸": "-", "╺": "-", "…": "...", "·": "-", "×": "x", "±": "+-", "−": "-", "–": "-", "—": "-",
+    "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≈": "~", "²": "2", "³": "3", "“": '"', "”": '"', "‘": "'", "’": "'",
+}  # fmt: skip
+"""What stands for our own signs on a console that lacks them; a question mark stands for all others."""
+
+
+def visible(text: str) -> str:
+    r"""Text as a terminal may get it: control characters are named, line breaks and tabs stay.
+
+    The bytes of a file name that is no UTF-8 are named one by one.
+
+    >>> visible("cat\x1b[2J.png"), visible("caf\udce9.png"), visible("two\nlines")
+    ('cat\\x1b[2J.png', 'caf\\xe9.png', 'two\nlines')
+    """
+    return _UNSEEN.sub(_named, text)
+
+
+def _named(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # what stands for a byte that is no UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class Terminal(Console):
+    """A console through which no control character of a name, a class or a foreign file reaches the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments of anything printable, with their text made visible."""
+        for segment in super().render(renderable, options):
+            if segment.control or not _UNSEEN.search(segment.text):
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
 
 def out() -> Console:
     """The console for results. Made at each call, so that a redirected stream is honoured; 80 columns in a pipe."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Terminal(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 
 
 def err() -> Console:
     """The console for progress, remarks and errors."""
-    return Console(stderr=True, highlight=False)
+    return Terminal(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(*parts: Any) -> None:
     """Print results; tables and text alike. No markup is read, so that a class named [red] stays as it is."""
-    out().print(*parts, markup=False)
+    out().print(*parts)
 
 
 def note(text: str) -> None:
@@ -46,3 +98,79 @@ def hanging(head: str, text: str, *, indent: int | None = None) -> str:
         return head + text
     below = " " * (len(head) if indent is None else indent)
     return textwrap.fill(text, out().width, initial_indent=head, subsequent_indent=below, break_long_words=False)
+
+
+# ---------------------------------------------------------------- streams that cost no work
+
+
+class Steady(io.RawIOBase):
+    """A stream that swallows what it cannot pass on, and remembers the first reason in `lost`."""
+
+    def __init__(self, raw: Any) -> None:
+        self.raw = raw
+        self.lost: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write some of `data`, or nothing of it once the stream has failed."""
+        while self.lost is None:
+            try:
+                taken = self.raw.write(data)
+            except OSError as error:
+                self.lost = error
+            else:
+                if taken is not None:
+                    return int(taken)
+                time.sleep(0.01)  # the reader of a pipe that must not be waited for is slower than we are
+        return len(data)
+
+    def writable(self) -> bool:
+        """Always: that is the point."""
+        return True
+
+    def fileno(self) -> int:
+        """The descriptor below."""
+        return int(self.raw.fileno())
+
+    def isatty(self) -> bool:
+        """Is a terminal below?"""
+        return bool(self.raw.isatty())
+
+
+def settle() -> None:
+    """Make standard output and error steady, and able to print any character. Once, before anything is printed."""
+    # A closed stream's number would be given to the next file that is opened, and prints would land in there.
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    codecs.register_error("hubel", _replace)
+    sys.stdout = _settled(sys.stdout, 1)
+    sys.stderr = _settled(sys.stderr, 2)
+
+
+def _settled(stream: TextIO | None, number: int) -> TextIO:
+    buffer = getattr(stream, "buffer", None)
+    raw: Any
+    if stream is None or buffer is None:
+        raw, encoding, lines = io.FileIO(number, "wb", closefd=False), "utf-8", False
+    else:
+        raw, encoding, lines = getattr(buffer, "raw", buffer), stream.encoding, stream.isatty()
+    return io.TextIOWrapper(
+        io.BufferedWriter(Steady(raw)), encoding=encoding, errors="hubel", line_buffering=lines or number == 2
+    )
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(sign, "?") for sign in signs), error.end
+
+
+def lost(stream: TextIO) -> OSError | None:
+    """Why a settled stream did not take everything; None when it did, or when only its reader has gone (head, less)."""
+    stream.flush()
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
+    error = raw.lost if isinstance(raw, Steady) else None
+    return None if error is None or error.errno in (errno.EPIPE, errno.EBADF, errno.EINVAL) else error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hubel.cli.console import note, say
+from hubel.cli.console import say
+from hubel.cli.options import JSON, option, out
+from hubel.cli.output import print_json, watched, write_figure
+from hubel.errors import UsageError
 
 if TYPE_CHECKING:
     from hubel.data.summary import Summary
@@ -22,54 +24,75 @@ SHOWN = 10
 
 def command(
     source: Annotated[
-        str, typer.Argument(help="a name (digits, mnist …), a folder of class folders, a CSV or JSONL")
+        str,
+        typer.Argument(metavar="DATA", help="a name (digits, mnist …), a folder of class folders, a CSV or JSONL"),
     ] = "",
-    data_dir: Annotated[str | None, typer.Option(help="where named sets lie, if not in HUBEL_DATA")] = None,
-    img_size: Annotated[int | None, typer.Option(help="side of what the net sees, in pixels")] = None,
-    channels: Annotated[int | None, typer.Option(help="1 for grey, 3 for colour")] = None,
-    fit: Annotated[str, typer.Option(help="pad, crop, squash or auto")] = "auto",
-    val: Annotated[float, typer.Option(help="share for validation, where none is given")] = 0.1,
-    test: Annotated[float, typer.Option(help="share for the test, where none is given")] = 0.1,
-    seed: Annotated[int, typer.Option(help="of the split")] = 0,
-    sheet: Annotated[
-        Path | None, typer.Option(help="write a contact sheet of what the net sees to this PNG file")
+    again: Annotated[str, option("--data", "--source", metavar="DATA", hidden=True, help="the same as an option")] = "",
+    data_dir: Annotated[
+        str | None, option("--data-dir", metavar="FOLDER", help="where named sets lie, if not in HUBEL_DATA")
     ] = None,
-    augment: Annotated[str, typer.Option(help="with --sheet: one picture a class, varied: flip,rotate=15")] = "",
-    show_all: Annotated[bool, typer.Option("--all", help="list every problem and every class")] = False,
-    list_sources: Annotated[bool, typer.Option("--list", help="list the named sources")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="everything, as JSON")] = False,
-    workers: Annotated[int | None, typer.Option(help="processes that read files")] = None,
+    img_size: Annotated[
+        int | None, option("--img-size", "--imgsz", "--image-size", metavar="N", help="side of what the net sees")
+    ] = None,
+    channels: Annotated[
+        int | None, option("--in-chans", "--channels", metavar="N", help="1 for grey, 3 for colour")
+    ] = None,
+    fit: Annotated[str, option("--fit", metavar="HOW", help="pad, crop, squash or auto")] = "auto",
+    val: Annotated[
+        float,
+        option("--val-fraction", "--val", "--val-split", metavar="X", help="part for validation, where none is given"),
+    ] = 0.1,
+    test: Annotated[
+        float,
+        option("--test-fraction", "--test", "--test-split", metavar="X", help="part for the test, where none is given"),
+    ] = 0.1,
+    seed: Annotated[int, option("--split-seed", "--seed", metavar="N", help="which random split")] = 0,
+    file: Annotated[Path | None, out("write a contact sheet of what the net sees to this PNG file", "--sheet")] = None,
+    augment: Annotated[
+        str,
+        option(
+            "--augment",
+            "--augmentation",
+            metavar="LIST",
+            help="with --out: one picture a class, varied: flip,rotate=15",
+        ),
+    ] = "",
+    show_all: Annotated[bool, option("--all", help="list every problem and every class")] = False,
+    list_sources: Annotated[bool, option("--list", help="list the named sources")] = False,
+    as_json: JSON = False,
+    workers: Annotated[
+        int | None, option("--workers", "--num-workers", min=0, metavar="N", help="processes that read files")
+    ] = None,
 ) -> None:
     """Read every file of a data source and say what there is, what is left out and what is odd.
 
     hubel data photos/
-    hubel data photos/ --sheet sheet.png
-    hubel data photos/ --sheet varied.png --augment flip,rotate=15,colour
+    hubel data photos/ --out sheet.png
+    hubel data photos/ --out varied.png --augment flip,rotate=15,colour
     hubel data --list
     """
-    from hubel.cli.progress import Showing
-    from hubel.errors import UsageError
     from hubel.verbs.data import SOURCES, scan
 
+    source = source or again
     if list_sources:
         say("\n".join(SOURCES))
         return
     if not source:
         raise UsageError("a data source is needed", hint=f"a folder, a table, or one of: {', '.join(SOURCES)}")
-    if augment and sheet is None:
-        raise UsageError("--augment shows its pictures on a contact sheet", hint="add --sheet FILE.png")
-    watch = Showing()
-    try:
+    if augment and file is None:
+        raise UsageError("--augment shows its pictures on a contact sheet", hint="add --out FILE.png")
+    with watched() as watch:
         report = scan(
             source, data_dir=data_dir, img_size=img_size, channels=channels, fit=fit, val=val, test=test, seed=seed,
             workers=workers, watch=watch,
         )  # fmt: skip
-    finally:
-        watch.done()
-    if sheet is not None:
-        sheet.write_bytes((report.augmented(augment, seed=seed) if augment else report.sheet()).data)
-        note(f"contact sheet: {sheet}")
-    say(json.dumps(as_data(report), indent=1) if as_json else "\n".join(lines(report, everything=show_all)))
+    if file is not None:
+        figure = report.augmented(augment, seed=seed) if augment else report.sheet()
+        write_figure(figure, file, beside=[source])
+    if as_json:
+        print_json(as_data(report))
+    else:
+        say("\n".join(lines(report, everything=show_all)))
 
 
 def as_data(report: DataReport) -> dict[str, Any]:

@@ -5,48 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from hubel.cli.console import say
+from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, JSON, RUN, SPLIT, VIEWS, WHICH, one_source, option
+from hubel.cli.output import print_json, watched
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    data: Annotated[
-        str | None, typer.Argument(help="other labelled data with the same classes", show_default=False)
+    run: RUN,
+    data: DATA = "",
+    again: DATA_AGAIN = "",
+    split: SPLIT = "test",
+    which: WHICH = "best",
+    views: VIEWS = None,
+    device: DEVICE = "auto",
+    folder: Annotated[
+        Path | None,
+        option("--out", "--output-dir", "--save-dir", metavar="FOLDER", help="also write evaluation.json and tables"),
     ] = None,
-    split: Annotated[str, typer.Option(help="which of the run's own splits: train, val or test")] = "test",
-    which: Annotated[str, typer.Option(help="which weights: best or last")] = "best",
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="views averaged per picture: none, mirror, shift, mirror-shift; the run's if not given",
-            show_default=False,
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="also write evaluation.json and tables here", show_default=False)
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
 
     hubel evaluate runs/photos-1
     hubel evaluate runs/photos-1 new-photos/
     """
-    from hubel.cli.console import say
-    from hubel.cli.progress import Showing
     from hubel.verbs.evaluate import evaluate, write_to
 
-    watch = Showing()
-    try:
-        result = evaluate(run, data, split=split, which=which, views=views, device=device, watch=watch)
-    finally:
-        watch.done()
-    if out is not None:
-        write_to(out, result)
-    if json:
-        from json import dumps
-
-        say(dumps(result.to_dict(), indent=1, ensure_ascii=False))
+    with watched() as watch:
+        result = evaluate(
+            run, one_source(data, again), split=split, which=which, views=views, device=device, watch=watch
+        )
+    if folder is not None:
+        write_to(folder, result)
+    if as_json:
+        print_json(result.to_dict())
     else:
         say(str(result))

@@ -7,25 +7,47 @@ from typing import Annotated
 
 import typer
 
-from hubel.cli.console import note, out
+from hubel.cli.console import note, say
+from hubel.cli.options import numbers, option
+from hubel.cli.settings import pairs
+from hubel.errors import DataError
 
 
 def command(
-    file: Annotated[str, typer.Argument(help="a .safetensors or .pth file, or the word: published")],
-    model: Annotated[str, typer.Option("--as", help="the architecture the weights belong to (hubel models)")],
-    folder: Annotated[Path, typer.Option("--out", help="where the run folder goes")] = Path("runs"),
-    classes: Annotated[Path | None, typer.Option(help="a text file with one class name a line")] = None,
-    num_classes: Annotated[int | None, typer.Option(help="outputs, where the file does not say")] = None,
-    in_chans: Annotated[int | None, typer.Option(help="input channels; the stem is adapted")] = None,
-    img_size: Annotated[int | None, typer.Option(help="side of the pictures in pixels")] = None,
-    mean: Annotated[str | None, typer.Option(help="per channel, 0..1: 0.485,0.456,0.406")] = None,
-    std: Annotated[str | None, typer.Option(help="per channel, 0..1: 0.229,0.224,0.225")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="option of the architecture, name=value")] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="accept weights that leave some tensors at random")
-    ] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a .safetensors or .pth file, or the word: published")],
+    model: Annotated[
+        str,
+        option("--as", "--model", "--arch", metavar="MODEL", help="the architecture of the weights (hubel models)"),
+    ],
+    folder: Annotated[
+        Path, option("--out", "--output-dir", "--project", metavar="FOLDER", help="folder of runs")
+    ] = Path("runs"),
+    classes: Annotated[
+        Path | None, option("--classes", metavar="FILE", help="a text file with one class name a line")
+    ] = None,
+    num_classes: Annotated[
+        int | None, option("--num-classes", metavar="N", help="outputs, where the file does not say")
+    ] = None,
+    in_chans: Annotated[
+        int | None, option("--in-chans", "--channels", metavar="N", help="input channels; the stem is adapted")
+    ] = None,
+    img_size: Annotated[
+        int | None, option("--img-size", "--imgsz", "--image-size", metavar="N", help="side of the pictures in pixels")
+    ] = None,
+    mean: Annotated[str | None, option("--mean", metavar="LIST", help="per channel, 0..1: 0.485,0.456,0.406")] = None,
+    std: Annotated[str | None, option("--std", metavar="LIST", help="per channel, 0..1: 0.229,0.224,0.225")] = None,
+    options: Annotated[
+        list[str] | None,
+        option(
+            "--model-option", "--option", "--model-options", metavar="NAME=VALUE", help="option of the architecture"
+        ),
+    ] = None,
+    partial: Annotated[bool, option("--partial", help="accept weights that leave some tensors at random")] = False,
 ) -> None:
-    """Read weights that others made: tensors only, in a process of its own; say what fitted, write a run folder."""
+    """Read weights that others made: tensors only, in a process of its own; say what fitted, write a run folder.
+
+    hubel import-weights resnet18.pth --as resnet18
+    """
     from hubel.verbs.weights import import_weights, told
 
     done = import_weights(
@@ -36,16 +58,15 @@ def command(
         num_classes=num_classes,
         in_chans=in_chans,
         img_size=img_size,
-        mean=_numbers("--mean", mean),
-        std=_numbers("--std", std),
-        options=_options(option or []),
+        mean=numbers("--mean", mean),
+        std=numbers("--std", std),
+        options=pairs("--model-option", options or []),
         partial=partial,
     )
     height, width = done.img_size
-    out().print(
+    say(
         f"{done.run}: {done.architecture}, {done.num_classes} classes, pictures of {height}x{width}\n"
-        f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {told(done.fit)}",
-        markup=False,
+        f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {told(done.fit)}"
     )
     if done.fit.by_order:
         note("no name fitted; the tensors were matched one after the other, by shape")
@@ -55,36 +76,9 @@ def command(
 
 
 def _lines(path: Path | None) -> list[str]:
-    from hubel.errors import DataError
-
     if path is None:
         return []
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read class names from {str(path)!r}: {error}", hint="one name a line, UTF-8") from None
-
-
-def _numbers(name: str, text: str | None) -> list[float] | None:
-    from hubel.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"{name} must be numbers with commas, got {text!r}", hint=f"{name} 0.5,0.5,0.5") from None
-
-
-def _options(texts: list[str]) -> dict[str, object]:
-    import yaml
-
-    from hubel.errors import UsageError
-
-    options: dict[str, object] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--option must be name=value, got {text!r}", hint="--option stem=full")
-        options[name] = yaml.safe_load(value)
-    return options

@@ -5,21 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from hubel.cli.console import note
+from hubel.cli.options import PICTURE, one_picture, option, out
+from hubel.cli.output import write_figure
 
 
 def command(
-    photo: Annotated[Path, typer.Argument(help="a picture file")],
-    kernel: Annotated[list[str] | None, typer.Option(help="only these (hubel components kernels)")] = None,
-    side: Annotated[int, typer.Option(help="pixels of each picture")] = 224,
-    picture: Annotated[Path, typer.Option("--picture", "--out", help="the PNG file to write")] = Path("kernels.png"),
+    picture: PICTURE,
+    kernel: Annotated[
+        list[str] | None, option("--kernel", metavar="NAME", help="only these (hubel components kernels)")
+    ] = None,
+    side: Annotated[int, option("--side", "--img-size", "--imgsz", min=1, metavar="N", help="pixels of a side")] = 224,
+    file: Annotated[Path, out("the PNG file to write")] = Path("kernels.png"),
 ) -> None:
-    """Lay identity, edge, sharpen, blur and gradient kernels over a picture."""
+    """Lay identity, edge, sharpen, blur and gradient kernels over a picture.
+
+    hubel kernels cat.jpg
+    hubel kernels cat.jpg --kernel sobel-x --kernel laplacian
+    """
     from hubel.verbs import plot as verb
 
+    photo = Path(one_picture(picture))
     figure, arrays = verb.kernels(photo, kernel or (), side=side)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(figure.data)
-    note(f"{len(arrays)} kernels; wrote {picture}")
+    note(f"{len(arrays)} kernels")
+    write_figure(figure, file, beside=[str(photo)])

@@ -6,32 +6,34 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from hubel.cli.console import note, out
+from hubel.cli.console import say
+from hubel.cli.options import NET, SEED, option, out
+from hubel.cli.output import write_figure
 
 
 def command(
-    net: Annotated[str, typer.Argument(help="a run, or the name of a net")],
-    data: Annotated[str, typer.Argument(help="labelled samples: digits, photos/")],
-    count: Annotated[int, typer.Option(help="samples the loss is measured on")] = 128,
-    points: Annotated[int, typer.Option(help="points along each direction")] = 21,
-    radius: Annotated[float, typer.Option(help="how far, in lengths of the net's own filters")] = 1.0,
-    line: Annotated[bool, typer.Option("--line", help="one direction only")] = False,
-    seed: Annotated[int, typer.Option(help="of the random directions")] = 0,
-    picture: Annotated[Path, typer.Option(help="the SVG file to write")] = Path("landscape.svg"),
+    net: NET,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="labelled samples: digits, photos/")],
+    count: Annotated[
+        int, option("--limit", "--count", min=1, metavar="N", help="samples the loss is measured on")
+    ] = 128,
+    points: Annotated[int, option("--points", metavar="N", help="points along each direction")] = 21,
+    radius: Annotated[float, option("--radius", metavar="X", help="how far, in lengths of the net's own filters")] = 1,
+    line: Annotated[bool, option("--line", help="one direction only")] = False,
+    seed: SEED = 0,
+    file: Annotated[Path, out("the SVG file to write")] = Path("landscape.svg"),
 ) -> None:
-    """Measure the loss along random, filter-normalised directions and draw its contours."""
+    """Measure the loss along random, filter-normalised directions and draw its contours.
+
+    hubel landscape runs/photos-1 photos/
+    """
     from hubel.verbs import descent as verb
 
     found, figure = verb.landscape(net, data, count=count, points=points, radius=radius, seed=seed, line=line)
     middle = found.loss.ravel()[found.loss.size // 2]
-    out().print(
-        Text(
-            f"loss at the net {middle:.4g}, lowest seen {found.loss.min():.4g}, highest {found.loss.max():.4g} "
-            f"({found.directions})"
-        )
+    say(
+        f"loss at the net {middle:.4g}, lowest seen {found.loss.min():.4g}, highest {found.loss.max():.4g} "
+        f"({found.directions})"
     )
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(figure.data)
-    note(f"wrote {picture}")
+    write_figure(figure, file, beside=[data])

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import textwrap
 from typing import Annotated
 
 import typer
 
 from hubel.cli.console import out
+from hubel.cli.options import JSON, option
+from hubel.cli.output import print_json
 from hubel.models import Card
 from hubel.verbs.models import card
 from hubel.words import short
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="a name from `hubel models`")],
-    as_json: Annotated[bool, typer.Option("--json", help="the card as JSON")] = False,
-    code: Annotated[
-        bool, typer.Option("--code", help="a layer list (.yaml) as plain PyTorch, or the file of a net")
-    ] = False,
-    num_classes: Annotated[int | None, typer.Option(help="classes, for --code")] = None,
-    in_chans: Annotated[int | None, typer.Option(help="input channels, for --code")] = None,
-    img_size: Annotated[int | None, typer.Option(help="side of the pictures in pixels, for --code")] = None,
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="a name from hubel models, or a layer list (.yaml)")],
+    as_json: JSON = False,
+    code: Annotated[bool, option("--code", help="a layer list (.yaml) as plain PyTorch, or the file of a net")] = False,
+    num_classes: Annotated[int | None, option("--num-classes", metavar="N", help="classes, for --code")] = None,
+    in_chans: Annotated[
+        int | None, option("--in-chans", "--channels", metavar="N", help="input channels, for --code")
+    ] = None,
+    img_size: Annotated[
+        int | None, option("--img-size", "--imgsz", "--image-size", metavar="N", help="side in pixels, for --code")
+    ] = None,
 ) -> None:
-    """Print what is known about an architecture (paper, counts, published accuracy), or its code."""
+    """Print what is known about an architecture (paper, counts, published accuracy), or its code.
+
+    hubel model vgg16
+    hubel model mynet.yaml --code
+    """
     if code:
         from hubel.verbs.layers import code as program
 
-        out().print(program(name, num_classes=num_classes, in_chans=in_chans, img_size=img_size), markup=False)
+        out().print(program(name, num_classes=num_classes, in_chans=in_chans, img_size=img_size))
         return
     entry = card(name)
     if as_json:
-        out().print(json.dumps(dataclasses.asdict(entry), indent=1), markup=False)
+        print_json(dataclasses.asdict(entry))
         return
-    out().print("\n".join(describe(entry)), markup=False)
+    out().print("\n".join(describe(entry)))
 
 
 def describe(entry: Card) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Annotated
 
 import typer
 
 from hubel.cli.console import note, out
+from hubel.cli.options import JSON, option
+from hubel.cli.output import print_json
 from hubel.errors import unknown
 from hubel.models import Card, list_models
 from hubel.verbs.models import models
@@ -16,22 +17,31 @@ from hubel.words import short
 
 
 def command(
-    pattern: Annotated[str, typer.Argument(help="names to list, with * and ?: 'resnet*'")] = "*",
-    match: Annotated[str, typer.Option(help="the same as an option")] = "",
-    sort: Annotated[str, typer.Option(help="name, year, params or macs")] = "name",
-    tag: Annotated[str, typer.Option(help="only nets with this word: residual, mobile, small …")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="all that the cards say, as JSON")] = False,
+    pattern: Annotated[
+        str, typer.Argument(metavar="NAME", help="a part of the name (vgg), or a pattern: 'resnet?'")
+    ] = "*",
+    match: Annotated[str, option("--match", hidden=True, help="the same as an option")] = "",
+    sort: Annotated[str, option("--sort", metavar="BY", help="name, year, params or macs")] = "name",
+    tag: Annotated[
+        str, option("--tag", metavar="WORD", help="only nets with this word: residual, mobile, small …")
+    ] = "",
+    as_json: JSON = False,
 ) -> None:
-    """List the architectures with parameters, multiply-accumulates and year."""
+    """List the architectures with parameters, multiply-accumulates and year.
+
+    hubel models
+    hubel models vgg
+    hubel models 'resnet*' --sort params
+    """
     wanted = match or pattern
     found = models(wanted, sort=sort, tag=tag)
-    if not found and "*" not in wanted and "?" not in wanted:
+    if not found:
         raise unknown("model", wanted, list_models(), listing="hubel models")
     if as_json:
-        out().print(json.dumps([dataclasses.asdict(entry) for entry in found], indent=1), markup=False)
+        print_json([dataclasses.asdict(entry) for entry in found])
         return
     lines = [_row("name", "year", "params", "MACs", "input", "what"), *(_line(entry) for entry in found)]
-    out().print("\n".join(lines), markup=False, soft_wrap=True)
+    out().print("\n".join(lines), soft_wrap=True)
     note(f"{len(found)} architectures; the card of one: hubel model NAME")
 
 

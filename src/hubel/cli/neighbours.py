@@ -5,21 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from hubel.cli.console import say
+from hubel.cli.options import (
+    DATA_OPTION,
+    DEVICE,
+    LIMIT,
+    RUN,
+    SOME_PICTURE,
+    SPLIT,
+    STAGE,
+    one_picture,
+    option,
+    out,
+)
+from hubel.cli.output import watched, write_figure
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    picture: Annotated[
-        str, typer.Argument(help='a picture file or "digits:3"; leave it out to measure the test split')
-    ] = "",
-    data: Annotated[str, typer.Option(help="another data set; else the run's own")] = "",
-    split: Annotated[str, typer.Option(help="which part of the run's data: train, val or test")] = "train",
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many samples, drawn by chance")] = None,
-    stage: Annotated[str, typer.Option(help="a stage by number, from 1 on, or a layer by name")] = "",
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="neighbours")] = 8,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the picture to write")] = Path("neighbours.png"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    run: RUN,
+    picture: SOME_PICTURE = "",
+    data: DATA_OPTION = "",
+    split: SPLIT = "train",
+    limit: LIMIT = None,
+    stage: STAGE = "",
+    k: Annotated[int, option("--neighbours", "--k", min=1, metavar="N", help="how many are shown")] = 8,
+    file: Annotated[Path, out("the picture to write")] = Path("neighbours.png"),
+    device: DEVICE = "auto",
 ) -> None:
     """Find the samples nearest to a picture by the net's features and, beside it, by the bare pixels.
 
@@ -28,8 +39,6 @@ def command(
     hubel neighbours runs/photos-1 cat.jpg
     hubel neighbours runs/photos-1 --limit 10000
     """
-    from hubel.cli.console import say
-    from hubel.cli.looking import watched, write
     from hubel.report.drawings.features import draw_neighbours
     from hubel.verbs.neighbours import agreement, neighbours
 
@@ -40,6 +49,7 @@ def command(
             )
         say(rate.sentence)
         return
+    picture = one_picture(picture)
     with watched() as watch:
         found = neighbours(
             run, picture, data or None, k=k, stage=stage or None, split=split, limit=limit, device=device, watch=watch
@@ -48,4 +58,4 @@ def command(
         say(f"by {part.by}")
         for label, name, distance in zip(part.labels, part.names, part.distances, strict=True):
             say(f"  {distance:10.4g}  {label:<20.20}  {name}")
-    write(draw_neighbours(found), out)
+    write_figure(draw_neighbours(found), file, beside=[picture, *([data] if data else [])])

@@ -8,18 +8,24 @@ from typing import Annotated
 import typer
 
 from hubel.cli.console import note
+from hubel.cli.options import out
+from hubel.cli.output import write_figure
 
 
 def command(
     names: Annotated[
-        list[str], typer.Argument(help="relu gelu …; loss mse huber …; lr one-cycle …; approximation FORMULA")
+        list[str],
+        typer.Argument(metavar="NAME", help="relu gelu …; loss mse huber …; lr one-cycle …; approximation FORMULA"),
     ],
-    picture: Annotated[Path, typer.Option("--picture", "--out", help="the SVG file to write")] = Path("plot.svg"),
+    file: Annotated[Path, out("the SVG file to write")] = Path("plot.svg"),
 ) -> None:
-    """Draw functions and their derivatives side by side."""
+    """Draw functions and their derivatives side by side.
+
+    hubel plot relu gelu swish
+    hubel plot lr cosine one-cycle --out rates.svg
+    """
     from hubel.verbs import plot as verb
 
     figure = verb.plot(names)
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(figure.data)
-    note(f"{figure.alt}\nwrote {picture}")
+    note(figure.alt)
+    write_figure(figure, file)

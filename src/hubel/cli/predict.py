@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hubel.cli.console import note, say
+from hubel.cli.options import DEVICE, JSON, RUN, VIEWS, WHICH, expanded, option
+from hubel.cli.output import print_data, print_json, watched
+from hubel.errors import UsageError
 
 if TYPE_CHECKING:
     from hubel.verbs.predict import Prediction
@@ -20,24 +26,21 @@ class Format(StrEnum):
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    pictures: Annotated[list[str], typer.Argument(help="picture files or folders")],
-    form: Annotated[Format, typer.Option("--format", "-f", help="how to print")] = Format.table,
-    top: Annotated[int, typer.Option(min=1, help="classes per picture")] = 3,
-    which: Annotated[str, typer.Option(help="which weights: best or last")] = "best",
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="views averaged per picture: none, mirror, shift, mirror-shift; the run's if not given",
-            show_default=False,
-        ),
+    run: RUN,
+    pictures: Annotated[
+        list[str] | None, typer.Argument(metavar="PICTURE", help="picture files, folders, patterns such as 'new/*.jpg'")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    again: Annotated[
+        list[str] | None, option("--data", "--source", metavar="DATA", hidden=True, help="the same as an option")
+    ] = None,
+    form: Annotated[Format, option("--format", metavar="FORMAT", help="table, json or csv")] = Format.table,
+    as_json: JSON = False,
+    top: Annotated[int, option("--top", "--topk", min=1, metavar="N", help="classes for each picture")] = 3,
+    which: WHICH = "best",
+    views: VIEWS = None,
+    device: DEVICE = "auto",
     fast: Annotated[
-        bool | None,
-        typer.Option(
-            "--fast/--no-fast", help="make the net ready first; by itself from 100 pictures", show_default=False
-        ),
+        bool | None, option("--fast/--no-fast", help="make the net ready first; by itself from 100 pictures")
     ] = None,
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
@@ -45,25 +48,20 @@ def command(
     hubel predict runs/photos-1 new/*.jpg
     hubel predict runs/photos-1 new/ --format csv > answers.csv
     """
-    from hubel.cli.console import note, say
-    from hubel.cli.progress import Showing
     from hubel.verbs.predict import predict
 
-    watch = Showing()
-    watch.stage("classifying")
-    try:
-        found = predict(run, pictures, which=which, views=views, device=device, fast=fast, watch=watch)
-    finally:
-        watch.done()
+    names = [*(pictures or []), *(again or [])]
+    if not names:
+        raise UsageError("a picture is needed", hint=f"hubel predict {run} cat.jpg, or a folder of pictures")
+    with watched() as watch:
+        watch.stage("classifying")
+        found = predict(run, expanded(names), which=which, views=views, device=device, fast=fast, watch=watch)
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
-    if form is Format.json:
-        import json
-
-        rows = [{"file": p.name, "label": p.label, **_numbers(p)} for p in found]
-        say(json.dumps(rows, indent=1, ensure_ascii=False))
+    if as_json or form is Format.json:
+        print_json([{"file": p.name, "label": p.label, **_numbers(p)} for p in found])
     elif form is Format.csv:
-        print(found.to_csv(), end="")
+        print_data(found.to_csv())
     else:
         say(_table(found, top))
     if found.problems:
@@ -77,12 +75,10 @@ def _numbers(prediction: Prediction) -> dict[str, object]:
 
 
 def _table(found: list[Prediction], top: int) -> str:
-    from pathlib import Path
-
     names = [Path(p.name).name for p in found]
     if len(set(names)) < len(names):
         names = [p.name for p in found]
-    wide = min(max(len(name) for name in names), 40)
+    wide = min(max((len(name) for name in names), default=0), 40)
     lines = []
     for name, prediction in zip(names, found, strict=True):
         shown = name if len(name) <= wide else f"…{name[-wide + 1 :]}"

@@ -9,8 +9,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from hubel.cli.console import note, out
-from hubel.cli.looking import watched, write
+from hubel.cli.console import note
+from hubel.cli.console import out as results
+from hubel.cli.options import JSON, option
+from hubel.cli.options import out as out_option
+from hubel.cli.output import print_data, table, watched, write_figure
 from hubel.cli.settings import with_settings
 from hubel.words import amount
 
@@ -18,32 +21,31 @@ if TYPE_CHECKING:
     from hubel.verbs.probe import BatchProbe, Probes, RateProbe
 
 
-@with_settings
+@with_settings(without=("data", "name", "grid_intensity", "probe", "save_every", "on_save_error", "target", "patience"))
 def command(
-    data: Annotated[str, typer.Argument(help="digits, mnist, cifar10, … or a folder, a CSV or a JSONL file")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="digits, mnist, cifar10, … or a folder, a CSV or a JSONL file")
+    ],
     *,
-    only: Annotated[str, typer.Option("--only", help="lr or batch-size; both if not given", show_default=False)] = "",
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="a recipe file", show_default=False)] = None,
-    steps: Annotated[int, typer.Option(min=10, help="steps of the sweep of learning rates")] = 100,
+    only: Annotated[str, option("--only", metavar="WHAT", help="lr or batch-size; both if not given")] = "",
+    config: Annotated[Path | None, option("--config", metavar="FILE", help="a recipe file")] = None,
+    steps: Annotated[int, option("--steps", min=10, metavar="N", help="steps of the sweep of learning rates")] = 100,
     largest: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="largest batch; as many as leave 16 updates an epoch if not given", show_default=False
+        option(
+            "--largest", min=1, metavar="N", help="largest batch; as many as leave 16 updates an epoch if not given"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    picture: Annotated[
-        Path | None,
-        typer.Option(help="draw the curves: NAME-rate.svg and NAME-batch.svg", show_default=False),
-    ] = None,
+    as_json: JSON = False,
+    out: Annotated[Path | None, out_option("draw the curves: NAME-rate.svg and NAME-batch.svg")] = None,
     settings: dict[str, Any],
 ) -> None:
     """Find a learning rate and a batch size for a net, its data and this machine. Trains nothing, writes nothing.
 
       hubel probe digits
-      hubel probe photos/ --model resnet18 --only lr --picture sweep.svg
+      hubel probe photos/ --model resnet18 --only lr --out sweep.svg
 
-    hubel train SOURCE --probe lr,batch_size does the same first and trains with what it found.
+    The same before a training, which then takes what was found: hubel train DATA --probe lr,batch_size
     """
     from hubel.verbs.probe import probe
 
@@ -51,17 +53,17 @@ def command(
         what = (only,) if only else ("lr", "batch_size")
         found = probe(data, what=what, config=config, steps=steps, largest=largest, watch=watch, **settings)
     if as_json:
-        print(found.to_json())
+        print_data(found.to_json() + "\n")
     else:
         print_probes(found)
-    if picture:
+    if out:
         for name, figure in found.figures().items():
-            write(figure, picture.with_name(f"{picture.stem}-{name}.svg"))
+            write_figure(figure, out.with_name(f"{out.stem}-{name}.svg"), beside=[data])
 
 
 def print_probes(found: Probes) -> None:
     """Batch sizes as a table, rates as lines, and the flags to use."""
-    console = out()
+    console = results()
     console.print(Text(f"{found.model} on {found.data}, {found.optimizer}", style="bold"))
     if found.batch is not None:
         console.print(_sizes(found.batch))
@@ -76,9 +78,7 @@ def print_probes(found: Probes) -> None:
 
 
 def _sizes(found: BatchProbe) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    for title in ("batch", "images/s", "ms a step", "memory"):
-        grid.add_column(title, justify="right", no_wrap=True)
+    grid = table("batch", "images/s", "ms a step", "memory")
     for point in found.points:
         grid.add_row(
             str(point.size),
@@ -92,7 +92,7 @@ def _sizes(found: BatchProbe) -> Table:
 
 def print_rates(rate: RateProbe, found: Probes) -> None:
     """The three rates of the sweep, and what the rules would have taken."""
-    console = out()
+    console = results()
     steps = len(rate.rates)
     swept = f"{rate.rates[0]:.1g} to {rate.rates[-1]:.1g}" if steps else "nothing"
     console.print(

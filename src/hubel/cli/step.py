@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from hubel.cli.console import note, out
+from hubel.cli.console import out
+from hubel.cli.options import LAYER, PICTURE_FILE, SEED, option
+from hubel.cli.output import bold, write_figure
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,23 +17,36 @@ if TYPE_CHECKING:
 
 
 def command(
-    what: Annotated[str, typer.Argument(help="conv, pool, dense, softmax, cross-entropy, batchnorm; or a net")],
-    data: Annotated[str, typer.Argument(help="for a net: the sample, digits:3 or cat.jpg")] = "",
-    values: Annotated[str, typer.Option("--input", help="'6x6' (drawn from --seed), or rows: '1 2 / 3 4'")] = "6x6",
-    kernel: Annotated[str, typer.Option(help="edge, sharpen, gaussian, … or rows; for dense: the weights")] = "edge",
-    size: Annotated[int, typer.Option(help="side of a pooling window")] = 2,
-    stride: Annotated[int | None, typer.Option(help="pixels between windows")] = None,
-    pad: Annotated[int, typer.Option(help="pixels of padding on every side")] = 0,
-    how: Annotated[str, typer.Option(help="pooling: max, avg or min")] = "max",
-    flip: Annotated[bool, typer.Option("--flip", help="true convolution: turn the kernel first")] = False,
-    target: Annotated[str, typer.Option(help="cross-entropy: the true distribution, '1 0 0'")] = "",
-    layer: Annotated[str, typer.Option(help="of the net: its name, as in hubel summary")] = "",
-    place: Annotated[str, typer.Option("--unit", help="channel,row,column of the net's layer")] = "0,0,0",
-    at: Annotated[int, typer.Option(help="which window the picture shows, from 0")] = 0,
-    picture: Annotated[Path | None, typer.Option(help="draw the window into this SVG file")] = None,
-    seed: Annotated[int, typer.Option(help="of drawn numbers and fresh weights")] = 0,
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="conv, pool, dense, softmax, cross-entropy, batchnorm; or a net")
+    ],
+    data: Annotated[str, typer.Argument(metavar="PICTURE", help="for a net: the sample, digits:3 or cat.jpg")] = "",
+    values: Annotated[
+        str, option("--input", metavar="NUMBERS", help="'6x6' (drawn from --seed), or rows: '1 2 / 3 4'")
+    ] = "6x6",
+    kernel: Annotated[
+        str, option("--kernel", metavar="KERNEL", help="edge, sharpen, gaussian, … or rows; for dense: the weights")
+    ] = "edge",
+    size: Annotated[int, option("--size", min=1, metavar="N", help="side of a pooling window")] = 2,
+    stride: Annotated[int | None, option("--stride", min=1, metavar="N", help="pixels between windows")] = None,
+    pad: Annotated[int, option("--pad", "--padding", min=0, metavar="N", help="pixels of padding on every side")] = 0,
+    how: Annotated[str, option("--how", metavar="HOW", help="pooling: max, avg or min")] = "max",
+    flip: Annotated[bool, option("--flip", help="true convolution: turn the kernel first")] = False,
+    target: Annotated[
+        str, option("--target", metavar="NUMBERS", help="cross-entropy: the true distribution, '1 0 0'")
+    ] = "",
+    layer: LAYER = "",
+    place: Annotated[str, option("--unit", metavar="C,R,C", help="channel,row,column of the net's layer")] = "0,0,0",
+    at: Annotated[int, option("--at", min=0, metavar="N", help="which window the picture shows, from 0")] = 0,
+    file: PICTURE_FILE = None,
+    seed: SEED = 0,
 ) -> None:
-    """Show the arithmetic: the window, the products, the sum, the bias, the result."""
+    """Show the arithmetic: the window, the products, the sum, the bias, the result.
+
+    hubel step conv --input 5x5 --kernel edge
+    hubel step pool --input "1 2 / 3 4" --how max
+    hubel step runs/photos-1 cat.jpg --layer block1.0 --unit 0,3,3
+    """
     from hubel.verbs import step as verb
 
     if what in ("conv", "pool"):
@@ -41,10 +55,8 @@ def command(
             what, verb.matrix(values, seed), weights, size=size, stride=stride, padding=pad, how=how, flip=flip
         )
         print_walk(steps)
-        if picture:
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            picture.write_bytes(verb.drawn(steps, at).data)
-            note(f"wrote {picture}")
+        if file:
+            write_figure(verb.drawn(steps, at), file)
         return
     if what in verb.KINDS:
         weights = verb.matrix(kernel) if what == "dense" else None
@@ -83,7 +95,7 @@ def print_walk(steps: Walk) -> None:
 
 def print_working(working: Working) -> None:
     """The title and the lines."""
-    out().print(Text(working.title, style="bold"))
+    bold(working.title)
     for line in working.lines:
         out().print(Text(f"  {line}"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
+from hubel.cli.options import JSON, PICTURE_FILE, SHAPE, expanded, option
+from hubel.cli.output import bold, print_data, table, write_figure
 from hubel.errors import UsageError
 from hubel.words import amount, binary_amount, is_decimal, parse_amount, short
 
@@ -19,36 +20,48 @@ if TYPE_CHECKING:
 
 
 def command(
-    net: Annotated[list[str], typer.Argument(help="names, layer lists (.yaml), or folders of runs")],
-    shape: Annotated[str, typer.Option("--input", help="channels x height x width: 3x224x224")] = "",
-    batch: Annotated[int, typer.Option(help="images at once")] = 1,
-    depth: Annotated[int | None, typer.Option(help="add up by module path, so many levels deep")] = None,
-    minor: Annotated[bool, typer.Option("--all", help="show activations and reshaping, too")] = False,
-    flops: Annotated[bool, typer.Option("--flops", help="count FLOPs (2 per MAC) in place of MACs")] = False,
-    compare: Annotated[bool, typer.Option("--compare", help="one line a net, side by side")] = False,
-    training: Annotated[bool, typer.Option("--training", help="memory of a training step, layer by layer")] = False,
-    optimiser: Annotated[str, typer.Option("--optimizer", "--optimiser", help="whose state is counted")] = "adam",
-    fits: Annotated[str, typer.Option(help="a memory size, 8GiB: does it fit, and the largest batch")] = "",
-    form: Annotated[str, typer.Option("--format", help="table, markdown, csv, html or json")] = "table",
-    picture: Annotated[Path | None, typer.Option(help="write the picture to this SVG file")] = None,
+    net: Annotated[list[str], typer.Argument(metavar="NET", help="names, layer lists (.yaml), or folders of runs")],
+    shape: SHAPE = "",
+    batch: Annotated[int, option("--batch-size", "--batch", min=1, metavar="N", help="images at once")] = 1,
+    depth: Annotated[
+        int | None, option("--depth", min=1, metavar="N", help="add up by module path, so many levels deep")
+    ] = None,
+    minor: Annotated[bool, option("--all", help="show activations and reshaping, too")] = False,
+    flops: Annotated[bool, option("--flops", help="count FLOPs (2 per MAC) in place of MACs")] = False,
+    compare: Annotated[bool, option("--compare", help="one line a net, side by side")] = False,
+    training: Annotated[bool, option("--training", help="memory of a training step, layer by layer")] = False,
+    optimiser: Annotated[
+        str, option("--optimizer", "--optimiser", "--optim", metavar="NAME", help="whose state is counted")
+    ] = "adam",
+    fits: Annotated[
+        str, option("--fits", metavar="SIZE", help="a memory size, 8GiB: does it fit, and the largest batch")
+    ] = "",
+    form: Annotated[str, option("--format", metavar="FORMAT", help="table, markdown, csv, html or json")] = "table",
+    as_json: JSON = False,
+    file: PICTURE_FILE = None,
 ) -> None:
-    """Shapes, parameters, memory, multiply-accumulates and receptive fields, counted without running the net."""
+    """Shapes, parameters, memory, multiply-accumulates and receptive fields, counted without running the net.
+
+    hubel summary resnet50
+    hubel summary vgg16 resnet18 runs/photos-1
+    hubel summary resnet50 --training --batch-size 32 --fits 8GiB
+    """
     from hubel.verbs import summary as verb
 
-    given = parse_shape(shape)
+    given, form = parse_shape(shape), "json" if as_json else form
     convention = "flop" if flops else "mac"
-    tables = [verb.summary(name, given, batch=batch, convention=convention) for name in net]
+    tables = [verb.summary(name, given, batch=batch, convention=convention) for name in expanded(net)]
     if compare or len(tables) > 1:
         print_compared(tables)
-        if picture:
-            _write(picture, verb.compared(tables).data)
+        if file:
+            write_figure(verb.compared(tables), file)
         return
     if form == "table":
         print_table(tables[0], minor=minor, depth=depth)
     else:
-        out().print(rendered(tables[0], form, minor=minor, depth=depth), markup=False, soft_wrap=True, end="")
-    if picture:
-        _write(picture, tables[0].plot().data)
+        print_data(rendered(tables[0], form, minor=minor, depth=depth))
+    if file:
+        write_figure(tables[0].plot(), file)
     if training or fits:
         limit = parse_bytes(fits) if fits else None
         measured, answer = verb.memory(net[0], given, batch=batch, optimiser=optimiser, limit=limit, train=training)
@@ -124,7 +137,7 @@ def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
             row.field.replace(" + all", "+"),
         )
     console = out()
-    console.print(Text(table.title, style="bold"))
+    bold(table.title)
     console.print(grid)
     for line in table.totals(minor=minor or depth is not None):
         console.print(Text(line, style="bold yellow" if line.startswith("PARTIAL") else ""))
@@ -147,19 +160,16 @@ def _channels_and_side(shape: tuple[int, ...]) -> tuple[str, str]:
 
 def print_compared(tables: list[Summary]) -> None:
     """One line a net."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    grid.add_column("net")
-    for title in ("input", "params", tables[0].header()[7], "activations", "depth", "field"):
-        grid.add_column(title, justify="right", no_wrap=True)
-    for table in tables:
+    grid = table("net", "input", "params", tables[0].header()[7], "activations", "depth", "field", left=["net"])
+    for net in tables:
         grid.add_row(
-            Text(table.model),
-            ", ".join("x".join(map(str, shape[1:])) for shape in table.input),
-            short(table.params),
-            short(table.cost),
-            binary_amount(table.activation_bytes),
-            str(table.depth),
-            table.field,
+            Text(net.model),
+            ", ".join("x".join(map(str, shape[1:])) for shape in net.input),
+            short(net.params),
+            short(net.cost),
+            binary_amount(net.activation_bytes),
+            str(net.depth),
+            net.field,
         )
     out().print(grid)
     out().print(Text(tables[0].convention_text))
@@ -198,9 +208,3 @@ def print_memory(memory: Memory, answer: Fit | None, written: Callable[[float], 
             )
         )
     note("without the device's own context, kernel workspace and fragmentation; allow some hundred MiB for them")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    note(f"wrote {path}")

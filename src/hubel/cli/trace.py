@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
+from hubel.cli.options import JSON, PICTURE_FILE, SEED, option
+from hubel.cli.output import bold, print_json, write_figure
 from hubel.errors import UsageError
 from hubel.words import plain
 
@@ -20,15 +20,27 @@ if TYPE_CHECKING:
 
 
 def command(
-    what: Annotated[str, typer.Argument(help='a formula "L = w3*(w1+w2)", or a net: a run, a name, a layer list')],
-    given: Annotated[list[str] | None, typer.Argument(help="w1=-2 w2=5 for a formula; digits:3 for a net")] = None,
-    steps: Annotated[int, typer.Option(help="steps of gradient descent")] = 1,
-    lr: Annotated[float | None, typer.Option(help="learning rate; none: no update")] = None,
-    picture: Annotated[Path | None, typer.Option(help="draw the graph into this SVG file")] = None,
-    seed: Annotated[int, typer.Option(help="of the weights of a fresh net")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="all numbers as JSON")] = False,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help='a formula "L = w3*(w1+w2)", or a net: a run, a name, a layer list'),
+    ],
+    given: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="VALUE|PICTURE", help="w1=-2 w2=5 for a formula; digits:3 for a net"),
+    ] = None,
+    steps: Annotated[int, option("--steps", "--iterations", min=1, metavar="N", help="steps of gradient descent")] = 1,
+    lr: Annotated[
+        float | None, option("--lr", "--learning-rate", metavar="X", help="learning rate; none: no update")
+    ] = None,
+    file: PICTURE_FILE = None,
+    seed: SEED = 0,
+    as_json: JSON = False,
 ) -> None:
-    """Show every value of a calculation, forward, then backward, then the update."""
+    """Show every value of a calculation, forward, then backward, then the update.
+
+    hubel trace "L = w3*(w1+w2)" w1=-2 w2=5 w3=-4 --lr 0.1
+    hubel trace lenet5 digits:3 --out graph.svg
+    """
     from hubel.verbs import trace as verb
 
     values = given or []
@@ -39,22 +51,22 @@ def command(
             )
         tape = verb.net(what, values[0], seed=seed)
         if as_json:
-            out().print(json.dumps(plain(dataclasses.asdict(tape))), markup=False, soft_wrap=True)
+            print_json(plain(dataclasses.asdict(tape)), indent=None)
         else:
             print_tape(tape)
-        if picture:
-            _write(picture, verb.drawn_net(tape).data)
+        if file:
+            write_figure(verb.drawn_net(tape), file)
         return
     if steps > 1 and lr is None:
         raise UsageError("several steps need a learning rate", hint="for example --lr 0.1")
     done = verb.formula(what, dict(parse_value(text) for text in values), steps=steps, rate=lr)
     if as_json:
         rows = [dataclasses.asdict(step) | {"gradients": step.gradients, "updated": step.updated} for step in done]
-        out().print(json.dumps(rows), markup=False, soft_wrap=True)
+        print_json(rows, indent=None)
     else:
-        out().print("\n\n".join(step.as_text() for step in done), markup=False, soft_wrap=True)
-    if picture:
-        _write(picture, verb.drawn(done[-1]).data)
+        out().print("\n\n".join(step.as_text() for step in done), soft_wrap=True)
+    if file:
+        write_figure(verb.drawn(done[-1]), file)
 
 
 def is_formula(what: str, values: list[str]) -> bool:
@@ -99,12 +111,6 @@ def print_tape(tape: Tape) -> None:
             f"{entry.gradient.norm:.3g}" if entry.gradient else "",
             " ".join(map(str, entry.inputs)),
         )
-    out().print(Text(f"{tape.model}, loss {tape.loss:.4f}", style="bold"))
+    bold(f"{tape.model}, loss {tape.loss:.4f}")
     out().print(grid)
     note("mean and ± of the values; gradient: length of d loss / d value; from: the lines it was made of")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    note(f"wrote {path}")

@@ -5,32 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from hubel.cli.console import note
+from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, LIMIT, RUN, SPLIT, STAGE, one_source, option, out
+from hubel.cli.output import watched, write_figure
 
 
 def command(
-    run: Annotated[str, typer.Argument(help="a run folder, such as runs/photos-1")],
-    stage: Annotated[str, typer.Option(help="a stage by number, from 1 on, or a layer by name")] = "",
-    data: Annotated[str, typer.Option(help="another data set; else the run's own")] = "",
-    split: Annotated[str, typer.Option(help="which part of the run's data: train, val or test")] = "train",
-    limit: Annotated[int | None, typer.Option(min=1, help="at most so many samples, drawn by chance")] = None,
-    unit: Annotated[list[int] | None, typer.Option(min=0, help="a unit to show; can be given again")] = None,
-    k: Annotated[int, typer.Option("--k", "-k", min=1, help="patches for each unit")] = 8,
-    made: Annotated[bool, typer.Option(help="also make a picture that excites each unit")] = True,
-    out: Annotated[Path, typer.Option("--out", "-o", help="the picture to write")] = Path("units.png"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, mps")] = "auto",
+    run: RUN,
+    data: DATA = "",
+    again: DATA_AGAIN = "",
+    stage: STAGE = "",
+    split: SPLIT = "train",
+    limit: LIMIT = None,
+    unit: Annotated[
+        list[int] | None, option("--unit", min=0, metavar="N", help="a unit to show; can be given again")
+    ] = None,
+    k: Annotated[int, option("--patches", "-k", "--k", min=1, metavar="N", help="patches for each unit")] = 8,
+    made: Annotated[bool, option("--made/--no-made", help="leave out the pictures made to excite each unit")] = True,
+    file: Annotated[Path, out("the picture to write")] = Path("units.png"),
+    device: DEVICE = "auto",
 ) -> None:
-    """Draw, for each unit, the patches of the data that excite it most, and a picture made to excite it even more."""
-    from hubel.cli.console import note
-    from hubel.cli.looking import watched, write
+    """Draw, for each unit, the patches of the data that excite it most, and a picture made to excite it even more.
+
+    hubel units runs/photos-1 --stage 3 --unit 0 --unit 7
+    """
     from hubel.report.drawings.features import draw_units
     from hubel.verbs.units import units
 
+    source = one_source(data, again)
     with watched() as watch:
         found = units(
-            run, data or None, stage=stage or None, split=split, which=unit or (), k=k, made=made, limit=limit,
+            run, source, stage=stage or None, split=split, which=unit or (), k=k, made=made, limit=limit,
             device=device, watch=watch,
         )  # fmt: skip
     figure = draw_units(found)
     note(figure.alt)
-    write(figure, out)
+    write_figure(figure, file, beside=[source] if source else ())

@@ -14,7 +14,7 @@ A setting that is None is chosen by `hubel.assembly.choices` from the data; the 
 Traceback (most recent call last):
     ...
 hubel.errors.UsageError: a recipe has no setting 'learning_rat'
-  did you mean 'lr'? all of them: hubel train --help
+  did you mean 'lr'? all of them: hubel train --help-all
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _whole(value: object) -> object:
 
 
 def _probes(value: tuple[str, ...]) -> tuple[str, ...]:
-    named = tuple(dict.fromkeys(_ALIASES.get(word.replace("-", "_"), word.replace("-", "_")) for word in value))
+    named = tuple(dict.fromkeys(SPELLINGS.get(word.replace("-", "_"), word.replace("-", "_")) for word in value))
     if not named or not set(named) <= {"lr", "batch_size"}:
         raise ValueError("must be lr, batch_size or lr,batch_size")
     return named
@@ -370,21 +370,48 @@ SECTIONS: dict[str, type[Section]] = {
 # short name -> section: the index that lets every setting have one name everywhere
 SECTION_OF: dict[str, str] = {setting: section for section, kind in SECTIONS.items() for setting in kind.model_fields}
 
-_ALIASES = {
+SPELLINGS = {
     "learning_rate": "lr",
     "lr0": "lr",
     "batch": "batch_size",
+    "bs": "batch_size",
     "imgsz": "img_size",
     "image_size": "img_size",
     "wd": "weight_decay",
     "optimiser": "optimizer",
+    "optim": "optimizer",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "warmup": "warmup_epochs",
+    "grad_clip": "clip_grad",
+    "max_grad_norm": "clip_grad",
     "initialize": "initialise",
     "smoothing": "label_smoothing",
     "augmentation": "augment",
     "channels": "in_chans",
     "source": "data",
     "from": "from_",
+    "arch": "model",
+    "architecture": "model",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "max_time": "time",
+    "num_workers": "workers",
+    "val": "val_fraction",
+    "val_split": "val_fraction",
+    "validation_split": "val_fraction",
+    "test": "test_fraction",
+    "test_split": "test_fraction",
+    "max_samples": "limit",
+    "random_seed": "seed",
+    "random_state": "seed",
+    "output_dir": "out",
+    "save_dir": "out",
+    "project": "out",
+    "run_name": "name",
+    "mixed_precision": "precision",
 }
+"""Names that others are used to, and the one that is meant."""
 
 
 def setting_name(key: str) -> str:
@@ -395,7 +422,7 @@ def setting_name(key: str) -> str:
     """
     section, dot, short = key.rpartition(".")
     name = short.replace("-", "_")
-    name = _ALIASES.get(name, name)
+    name = SPELLINGS.get(name, name)
     if name in SECTION_OF and (not dot or section == SECTION_OF[name]):
         return name
     if name in SECTION_OF:
@@ -403,9 +430,9 @@ def setting_name(key: str) -> str:
             f"a recipe has no setting {key!r}: {name!r} stands in section {SECTION_OF[name]!r}",
             hint=f"write {SECTION_OF[name]}.{name}, or {name} alone",
         )
-    close = [_ALIASES.get(word, word) for word in near(name, [*SECTION_OF, *_ALIASES])]
+    close = [SPELLINGS.get(word, word) for word in near(name, [*SECTION_OF, *SPELLINGS])]
     hint = f"did you mean {' or '.join(repr(word) for word in dict.fromkeys(close))}? " if close else ""
-    raise UsageError(f"a recipe has no setting {key!r}", hint=f"{hint}all of them: hubel train --help")
+    raise UsageError(f"a recipe has no setting {key!r}", hint=f"{hint}all of them: hubel train --help-all")
 
 
 def flatten(layer: Mapping[str, Any] | Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hubel.runtime.memory import (
     out_of_memory,
     peak_memory,
 )
-from hubel.runtime.processes import average, processes, rank, slowest, world
+from hubel.runtime.processes import average, processes, rank, slowest, speaks, world
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
 from hubel.runtime.threads import cores, fastest_threads, step_seconds, thread_candidates, threads
 
@@ -38,6 +38,7 @@ __all__ = [
     "seed_step",
     "seeded",
     "slowest",
+    "speaks",
     "step_seconds",
     "synchronise",
     "thread_candidates",

@@ -15,6 +15,16 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def speaks() -> bool:
+    """Is this the process that tells what all have done? Also before they have joined, and when they have parted."""
+    return not launched() or os.environ.get("RANK", "0") == "0"
+
+
+def launched() -> bool:
+    """Did torchrun start this process, as one of several?"""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def world() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -23,7 +33,7 @@ def world() -> int:
 @contextmanager
 def processes() -> Iterator[None]:
     """Join the other processes when torchrun started us; alone otherwise."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
+    if not launched() or dist.is_initialized():
         yield
         return
     if torch.cuda.is_available():

@@ -2,6 +2,8 @@
 
 >>> [entry.name for entry in models("resnet1?", sort="params")]
 ['resnet18']
+>>> len(models("vgg")) == len(models("*vgg*")) > 4, models("no such net")
+(True, ())
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ SORTS: dict[str, Callable[[Card], tuple[object, ...]]] = {
 
 
 def models(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[Card, ...]:
-    """The cards whose name fits the shell pattern `match` and that carry `tag`, sorted by one of `SORTS`.
+    """The cards whose name fits `match` and that carry `tag`, sorted by one of `SORTS`.
 
+    `match` is a shell pattern, or a part of the name: "vgg". Where no name has that part, titles are searched.
     Raises UnknownName for another way to sort, or a tag that no card carries.
     """
     if sort not in SORTS:
@@ -32,5 +35,8 @@ def models(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[Card
     tags = sorted({word for entry in CARDS.values() for word in entry.tags})
     if tag and tag not in tags:
         raise unknown("tag", tag, tags)
-    found = [CARDS[name] for name in list_models(match)]
+    plain = not set(match) & set("*?[")
+    found = [CARDS[name] for name in list_models(f"*{match.lower()}*" if plain else match)]
+    if plain and not found:
+        found = [entry for entry in CARDS.values() if match.lower() in entry.title.lower()]
     return tuple(sorted((entry for entry in found if not tag or tag in entry.tags), key=SORTS[sort]))
