@@ -52,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy",
-        "training", "lessons",
+        "training", "lessons", "store",
     },
     "__main__": {"cli"},
 }  # fmt: skip
