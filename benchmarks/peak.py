@@ -29,12 +29,13 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from hubel import runtime
+from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import paced
+from hubel.assembly.wire import assemble
 from hubel.recipes.schema import compose
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
-from hubel.verbs.train import assemble, build
 from hubel.watching import SILENT
 
 SIDES = (1024, 2048, 4096)
@@ -47,7 +48,7 @@ def default_run(data: Path, words: list[str], *, keep: bool = True) -> tuple[Pre
     settings = dict(word.split("=", 1) for word in words)
     prepared = prepare(compose({"data": str(data)}, settings))
     model, _ = build(prepared)
-    recipe = paced(prepared, model, SILENT, assemble)
+    recipe = paced(prepared, model, SILENT)
     return prepared, assemble(recipe, prepared, model)
 
 

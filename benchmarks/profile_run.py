@@ -31,11 +31,12 @@ from peak import default_run, seconds_a_step
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from hubel import runtime
+from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.wire import assemble
 from hubel.figures.bars import bars
 from hubel.training.loop import Training
 from hubel.types import Batch
-from hubel.verbs.train import assemble, build
 
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURE = DOCS / "pictures" / "speed-profile.svg"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import hubel.runtime.threads as threads_module
+import hubel.runtime.threading as threads_module
 from hubel import runtime
 
 
@@ -67,7 +67,6 @@ def test_the_measurement_leaves_threads_and_random_numbers_as_they_were() -> Non
 
 PAGES = """
 import resource, sys, torch
-import hubel.runtime.threads as threads_module
 from hubel import runtime
 if sys.argv[1] == "keep" and not runtime.keep_memory():
     print(-1)

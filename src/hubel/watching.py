@@ -2,7 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a face shows before the first step of a training."""
+
+    run: str
+    """Its folder."""
+    data: str
+    samples: Mapping[str, int]
+    """By split: train, val, test."""
+    classes: int
+    """0 for a number."""
+    shape: tuple[int, int, int] | None
+    """C H W of what the net sees; None for points."""
+    model: str
+    parameters: int
+    transfer: str
+    """What was taken over from another net, and what of it learns; "" for a net that starts from nothing."""
+    fits_head: bool
+    """Is only a head fitted, so that "epochs" are penalties?"""
+    epochs: int
+    epoch: int
+    """Epochs done before, where a run goes on."""
+    steps: int
+    """Of an epoch."""
+    batch_size: int
+    optimizer: str
+    lr: float
+    device: str
+    threads: int
+    processes: int
+    reasons: Mapping[str, str]
+    """Why each setting that was left open is what it is."""
 
 
 class Watcher:
@@ -17,8 +53,8 @@ class Watcher:
     def remark(self, text: str) -> None:
         """Something the user should know: what was left out, what was chosen, what was repaired."""
 
-    def training(self, plan: dict[str, Any]) -> None:
-        """Training begins: epochs, steps an epoch, samples, model, parameters, device, folder."""
+    def training(self, plan: Plan) -> None:
+        """Training begins."""
 
     def event(self, event: Any) -> None:
         """An event of the training loop (`hubel.training.events`), which stands above this module."""

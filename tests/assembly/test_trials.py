@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import arithmetic, attempt, compiling, fit_to_time, paced
+from hubel.assembly.wire import assemble
 from hubel.recipes.schema import compose
 from hubel.training.events import StepDone
 from hubel.training.loop import fit
-from hubel.verbs.train import assemble, build
 from hubel.watching import Watcher
 
 
@@ -38,22 +39,23 @@ def begun(**settings: Any) -> tuple[Prepared, nn.Module]:
 
 def test_nothing_is_timed_for_a_short_run() -> None:
     prepared, model = begun()
-    recipe = paced(prepared, model, Notes(), assemble)
+    found = paced(prepared, model, Notes())
+    recipe = found.recipe
     assert recipe.train.precision == "auto"
-    assert not {"precision", "compile"} & set(prepared.reasons)
+    assert not {"precision", "compile"} & set(found.reasons)
 
 
 def test_a_trial_leaves_net_and_random_numbers_of_the_run_as_they_were() -> None:
     prepared, model = begun()
     before = copy.deepcopy(model.state_dict())
-    trial = attempt(prepared.recipe, prepared, model, assemble, seconds=0.01)
+    trial = attempt(prepared.recipe, prepared, model, seconds=0.01)
     assert trial.sample > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     losses = []
     for trials in (0, 1):
         net = copy.deepcopy(model)
         for _ in range(trials):
-            attempt(prepared.recipe, prepared, net, assemble, seconds=0.01)
+            attempt(prepared.recipe, prepared, net, seconds=0.01)
         events = fit(assemble(prepared.recipe, prepared, net))
         losses.append([float(next(e for e in events if isinstance(e, StepDone)).loss) for _ in range(5)])
     assert losses[0] == losses[1]
@@ -61,10 +63,11 @@ def test_a_trial_leaves_net_and_random_numbers_of_the_run_as_they_were() -> None
 
 def test_the_arithmetic_of_a_long_run_is_measured_and_the_reason_kept() -> None:
     prepared, model = begun()
-    recipe = arithmetic(prepared.recipe, prepared, model, Notes(), assemble)
+    found = arithmetic(prepared, model, Notes())
+    recipe = found.recipe
     if runtime.has_bf16():
         assert recipe.train.precision in ("fp32", "bf16")
-        assert "times as fast as fp32" in prepared.reasons["precision"]
+        assert "times as fast as fp32" in found.reasons["precision"]
     else:
         assert recipe.train.precision == "auto"
 
@@ -72,22 +75,24 @@ def test_the_arithmetic_of_a_long_run_is_measured_and_the_reason_kept() -> None:
 @pytest.mark.parametrize("said", ["fp32", "bf16"])
 def test_what_the_recipe_says_is_not_measured(said: str) -> None:
     prepared, model = begun(precision=said, compile=False)
-    recipe = arithmetic(prepared.recipe, prepared, model, Notes(), assemble)
+    found = arithmetic(prepared, model, Notes())
+    recipe = found.recipe
     assert recipe.train.precision == said
-    assert "precision" not in prepared.reasons
+    assert "precision" not in found.reasons
 
 
 def test_a_short_run_is_not_compiled() -> None:
     prepared, model = begun()
-    assert compiling(prepared.recipe, prepared, model, Notes(), assemble).train.compile is False
+    assert compiling(prepared, model, Notes()).recipe.train.compile is False
 
 
 def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial() -> None:
     prepared, model = begun(time="1h")
     notes = Notes()
-    recipe = fit_to_time(prepared.recipe, prepared, model, notes, assemble)
+    found = fit_to_time(prepared, model, notes)
+    recipe = found.recipe
     assert recipe.train.epochs == 400  # ten times the usual number is where it ends
-    assert "fits into 3600 s" in prepared.reasons["epochs"]
+    assert "fits into 3600 s" in found.reasons["epochs"]
     assert notes.remarks
 
 
@@ -95,7 +100,8 @@ def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial
 @pytest.mark.filterwarnings("ignore")
 def test_a_compiled_net_learns_as_the_plain_one_does() -> None:
     prepared, model = begun(compile=True, precision="fp32", epochs=1)
-    recipe = compiling(prepared.recipe, prepared, model, Notes(), assemble)
+    found = compiling(prepared, model, Notes())
+    recipe = found.recipe
     assert recipe.train.compile is True
     runs = [assemble(recipe.change(compile=said), prepared, copy.deepcopy(model)) for said in (False, True)]
     losses = [[float(event.loss) for event in fit(run) if isinstance(event, StepDone)] for run in runs]
@@ -109,6 +115,7 @@ def test_a_net_that_cannot_be_compiled_is_trained_as_it_is(monkeypatch: pytest.M
     monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("/bin/false",))
     prepared, model = begun(compile=True, precision="fp32", epochs=1, model_options={"width": 0.2})
     notes = Notes()
-    recipe = compiling(prepared.recipe, prepared, model, notes, assemble)
+    found = compiling(prepared, model, notes)
+    recipe = found.recipe
     assert recipe.train.compile is False
     assert "not compiled, since that failed" in notes.remarks[-1]

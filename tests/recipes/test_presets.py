@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from hubel.assembly.checks import check_names
 from hubel.assembly.choices import Facts, complete
 from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.recipes.presets import PAPERS
 from hubel.recipes.schema import Recipe, compose, flatten
 from hubel.training.schedules import build_schedule
-from hubel.verbs.train import check_names
 
 
 def completed(**settings: Any) -> tuple[Recipe, dict[str, str]]:

@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.assembly.build import build
 from hubel.assembly.prepare import prepare
+from hubel.assembly.wire import assemble
 from hubel.data.augment import build_augment
 from hubel.data.batches import epoch_order
 from hubel.recipes.schema import compose
 from hubel.training.events import EpochDone, StepDone
 from hubel.training.loop import fit
 from hubel.training.schedules import build_schedule
-from hubel.verbs.train import assemble, build
 
 SETTINGS: dict[str, Any] = {
     "data": "digits", "limit": 400, "epochs": 2, "batch_size": 100, "optimizer": "nesterov", "lr": 0.05,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import hubel.verbs.train
+import hubel.assembly.wire
 from hubel.errors import HubelError
 from hubel.store import RunStore
 from hubel.types import Batch
@@ -22,7 +22,7 @@ STEPS = 3 * (1437 // 32)
 
 def poison(monkeypatch: pytest.MonkeyPatch, positions: set[tuple[int, int]]) -> None:
     """Make the pictures of these (epoch, step) so bright that the loss overflows."""
-    honest = hubel.verbs.train.batches
+    honest = hubel.assembly.wire.batches
 
     def batches(*arguments: Any, epoch: int = 0, start_step: int = 0, **words: Any) -> Iterator[Batch]:
         found = honest(*arguments, epoch=epoch, start_step=start_step, **words)
@@ -30,7 +30,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, positions: set[tuple[int, int]]) -> 
             bad = words.get("shuffle") and (epoch, step) in positions
             yield Batch(batch.images * 1e38 * 1e4, batch.labels, batch.ids) if bad else batch
 
-    monkeypatch.setattr(hubel.verbs.train, "batches", batches)
+    monkeypatch.setattr(hubel.assembly.wire, "batches", batches)
 
 
 def accuracy(run: Path) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from hubel.errors import UsageError
 from hubel.nn.losses import LOSSES
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
 from hubel.training.optimisers import OPTIMISERS
@@ -47,18 +48,19 @@ FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 MANY_VIEWS = 64
 
 
-def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
+def complete(begun: Chosen, facts: Facts) -> Chosen:
     """The recipe with every open setting chosen, and the reason for each choice by setting name.
 
     >>> from hubel.recipes.schema import compose
     >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, channels=1,
     ...                accelerator=False)
-    >>> full, reasons = complete(compose({"data": "digits", "lr": 0.01}), digits)
-    >>> full.model.model, full.train.epochs, full.optimizer.lr
+    >>> full = complete(Chosen(recipe=compose({"data": "digits", "lr": 0.01})), digits)
+    >>> full.recipe.model.model, full.recipe.train.epochs, full.recipe.optimizer.lr
     ('quicknet', 40, 0.01)
-    >>> reasons["model"]
+    >>> full.reasons["model"]
     'fast, and accurate from scratch'
     """
+    recipe = begun.recipe
     chosen: dict[str, Any] = {}
     reasons: dict[str, str] = {}
 
@@ -117,7 +119,7 @@ def complete(recipe: Recipe, facts: Facts) -> tuple[Recipe, dict[str, str]]:
         choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
     else:
         choose("layer_decay", recipe.optimizer.layer_decay, 1.0, "every layer starts from nothing")
-    return recipe.change(**chosen), reasons
+    return begun.change(reasons, **chosen)
 
 
 def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:

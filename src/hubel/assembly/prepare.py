@@ -6,9 +6,11 @@ Training, evaluation and every later reader of a run's own data come this way.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch.distributed as dist
 
 from hubel import runtime
 from hubel.assembly.choices import Facts, complete, validation_share
@@ -23,21 +25,19 @@ from hubel.data.splits import Splits, limited, split
 from hubel.errors import DataError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
+from hubel.records.own_data import NO_PICTURES
+from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
-
-NO_PICTURES = Preprocessing(height=1, width=1)
-"""What `decode` is given for points, which it passes through."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """Everything about the data that a run needs."""
 
-    recipe: Recipe
-    """With every open setting chosen."""
-    reasons: dict[str, str]
-    """Why, by setting."""
+    chosen: Chosen
+    """The recipe with every open setting chosen, and why."""
     scan: Scan
     splits: Splits
     decoded: Decoded
@@ -45,6 +45,16 @@ class Prepared:
     """None for points."""
     seconds: float
     """Time it took."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """With every open setting chosen."""
+        return self.chosen.recipe
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why, by setting."""
+        return self.chosen.reasons
 
     @property
     def manifest(self) -> Manifest:
@@ -63,23 +73,29 @@ class Prepared:
             return limited(rows, self.manifest.labels[rows], self.recipe.data.limit)
         return rows
 
+    def with_recipe(self, recipe: Recipe) -> Prepared:
+        """The same data for another recipe, the reasons as they are."""
+        return replace(self, chosen=replace(self.chosen, recipe=recipe))
+
     def names(self) -> list[str]:
         """What each sample is called in a list of predictions."""
         return [self.manifest.name(row) for row in range(len(self.manifest))]
 
 
-def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = None) -> Prepared:
+def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits | None = None) -> Prepared:
     """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data."""
     started = time.perf_counter()
+    chosen = begun if isinstance(begun, Chosen) else Chosen(recipe=begun)
+    recipe = chosen.recipe
     watch.stage("reading the data")
     listed = open_source(recipe.data.data, data_dir=recipe.data.data_dir, progress=watch.progress)
-    reasons: dict[str, str] = {}
     if listed.kind == "points":
         scanned = conclude(listed, None)
         decoded = decode(scanned.manifest, NO_PICTURES)
         preprocessing = None
     else:
-        preprocessing = geometry(recipe, listed, reasons)
+        preprocessing, why = geometry(recipe, listed)
+        chosen = chosen.change(why)
         scanned, decoded = scan_and_decode(listed, preprocessing, workers=recipe.data.workers, progress=watch.progress)
         levels = tell_levels(preprocessing.levels, {look.mode for look in scanned.looks})
         if levels:
@@ -88,42 +104,33 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     if recipe.data.val_fraction is None:
         divided = int((scanned.manifest.given_split != "test").sum())
         most = 0.99 - recipe.data.test_fraction  # where the test takes nearly all, something is left to learn from
-        share, reasons["val_fraction"] = validation_share(divided, scanned.manifest.num_classes)
-        recipe = recipe.change(val_fraction=max(0.0, min(share, most)))
+        share, reason = validation_share(divided, scanned.manifest.num_classes)
+        chosen = chosen.take(reason, val_fraction=max(0.0, min(share, most)))
     if splits is None:
-        part = recipe.data
+        part = chosen.recipe.data
         assert part.val_fraction is not None
         splits = split(scanned.manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
     else:
         splits.verify(scanned.manifest)
-    train = splits.train
-    if len(train) < 2:
-        raise DataError(f"at least two training samples are needed, got {len(train)}", hint="add pictures")
+    if len(splits.train) < 2:
+        raise DataError(f"at least two training samples are needed, got {len(splits.train)}", hint="add pictures")
     if preprocessing is not None:
-        given = recipe.data.mean, recipe.data.std
-        if recipe.model.pretrained:  # published weights expect the scale of their own training
-            expected = published(recipe.model.model or "")
-            mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
-        else:
-            mean, std = channel_statistics(decoded, train)
-        preprocessing = preprocessing.with_statistics(given[0] or mean, given[1] or std)
+        preprocessing = with_statistics(preprocessing, recipe, decoded, splits.train)
         size = (preprocessing.height, preprocessing.width)
-        recipe = recipe.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
+        chosen = chosen.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
     facts = Facts(
         kind="points" if preprocessing is None else "images",
         task="regression" if manifest.regression else "classification",
-        samples=min(len(train), recipe.data.limit or len(train)),
+        samples=min(len(splits.train), recipe.data.limit or len(splits.train)),
         classes=manifest.num_classes,
         side=0 if preprocessing is None else min(preprocessing.height, preprocessing.width),
         channels=decoded.images.shape[1],
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,
     )
-    recipe, chosen = complete(recipe, facts)
     return Prepared(
-        recipe=recipe,
-        reasons=reasons | chosen,
+        chosen=complete(chosen, facts),
         scan=scanned,
         splits=splits,
         decoded=decoded,
@@ -132,9 +139,32 @@ def prepare(recipe: Recipe, watch: Watcher = SILENT, *, splits: Splits | None = 
     )
 
 
-def geometry(recipe: Recipe, listed: Manifest, reasons: dict[str, str]) -> Preprocessing:
-    """Size, channels and fit as the recipe says, else from the pictures, else what the model needs at least."""
+def prepare_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
+    """Prepare the data; with several processes, the first fills the cache and the others read it."""
+    if world() == 1:
+        return prepare(recipe, watch, splits=splits)
+    if rank() == 0:
+        prepared = prepare(recipe, watch, splits=splits)
+        dist.barrier()
+        return prepared
+    dist.barrier()
+    return prepare(recipe, splits=splits)
+
+
+def with_statistics(preprocessing: Preprocessing, recipe: Recipe, decoded: Decoded, train: np.ndarray) -> Preprocessing:
+    """With the mean and deviation of each channel: the recipe's, the published weights', else the training part's."""
+    if recipe.model.pretrained:  # published weights expect the scale of their own training
+        expected = published(recipe.model.model or "")
+        mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
+    else:
+        mean, std = channel_statistics(decoded, train)
+    return preprocessing.with_statistics(recipe.data.mean or mean, recipe.data.std or std)
+
+
+def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str, str]]:
+    """Size, channels and fit as the recipe says, else from the pictures, else what the model needs; and why."""
     part = recipe.data
+    reasons: dict[str, str] = {}
     found = choose_preprocessing(
         listed, img_size=part.img_size, channels=part.in_chans, fit=part.fit or "auto",
         interpolation=part.interpolation or "bilinear",
@@ -158,7 +188,7 @@ def geometry(recipe: Recipe, listed: Manifest, reasons: dict[str, str]) -> Prepr
             "squash": "nothing is cut off",
         }
         reasons["fit"] = lost[found.fit]
-    return found
+    return found, reasons
 
 
 def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3) -> None:

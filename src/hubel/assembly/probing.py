@@ -10,7 +10,7 @@ from torch import nn
 
 from hubel.assembly.choices import usual_rate
 from hubel.assembly.prepare import Prepared
-from hubel.assembly.trials import Assemble
+from hubel.assembly.wire import assemble
 from hubel.errors import HubelError
 from hubel.recipes.schema import Recipe
 from hubel.runtime import world
@@ -23,9 +23,7 @@ STEPS_AN_EPOCH = 16
 SMALLEST = 16
 
 
-def probe_rate(
-    recipe: Recipe, prepared: Prepared, model: nn.Module, assemble: Assemble, watch: Watcher, *, steps: int = 100
-) -> RateProbe:
+def probe_rate(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, *, steps: int = 100) -> RateProbe:
     """The learning-rate range test with the recipe's own net, data, augmentation, optimiser and loss."""
     watch.stage("probing learning rates")
     run = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
@@ -36,7 +34,6 @@ def probe_batch(
     recipe: Recipe,
     prepared: Prepared,
     model: nn.Module,
-    assemble: Assemble,
     watch: Watcher,
     *,
     largest: int | None = None,
@@ -56,58 +53,56 @@ def probe_batch(
     return batch_sizes(run, feed, first=min(SMALLEST, most), largest=most)
 
 
-def probed(prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Prepared:
+def probed(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     """The data with a recipe in which what `probe` names has been measured; what cannot be stays as the rules chose.
 
     A rate that the rules chose follows the batch size. The recipe that is saved holds the numbers and probes no more.
     """
-    recipe = prepared.recipe
-    wanted = recipe.train.probe or ()
+    wanted = prepared.recipe.train.probe or ()
     if not wanted:
         return prepared
-    recipe = recipe.change(probe=None)
+    prepared = prepared.with_recipe(prepared.recipe.change(probe=None))
     if world() > 1:
         watch.remark("several processes: the probes are left out, and the rules have chosen")
-        return replace(prepared, recipe=recipe)
+        return prepared
     if "batch_size" in wanted:
-        recipe = _sized(recipe, prepared, model, watch, assemble)
-    if "lr" in wanted:
-        recipe = _rated(recipe, prepared, model, watch, assemble)
-    return replace(prepared, recipe=recipe)
+        prepared = _size(prepared, model, watch)
+    return _rate(prepared, model, watch) if "lr" in wanted else prepared
 
 
-def _sized(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+def _size(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
+    """With the batch size that the probe suggests, and the rate that follows from it where the rules chose one."""
+    recipe, chosen = prepared.recipe, prepared.chosen
     try:
-        found = probe_batch(recipe, prepared, model, assemble, watch)
+        found = probe_batch(recipe, prepared, model, watch)
     except HubelError as error:
         watch.remark(f"the batch size was not probed, {recipe.train.batch_size} stays: {error.what}")
-        return recipe
+        return prepared
     if found.suggestion is None:
         watch.remark(f"no batch size was found, {recipe.train.batch_size} stays: {found.reason}")
-        return recipe
+        return prepared
     point = next(point for point in found.points if point.size == found.suggestion)
     reason = f"measured: {point.images_per_second:,.0f} images/s; {found.reason}"
-    prepared.reasons["batch_size"] = reason
     watch.remark(f"batch size {found.suggestion}, {reason}")
-    recipe = recipe.change(batch_size=found.suggestion)
-    if "lr" in prepared.reasons and recipe.optimizer.optimizer is not None and prepared.preprocessing is not None:
-        rate, why = usual_rate(recipe.optimizer.optimizer, found.suggestion)
-        if recipe.transfer.from_ is None and recipe.train.preset != "paper":
-            prepared.reasons["lr"] = why
-            recipe = recipe.change(lr=rate)
-    return recipe
+    chosen = chosen.take(reason, batch_size=found.suggestion)
+    ruled = "lr" in chosen.reasons and recipe.optimizer.optimizer is not None and prepared.preprocessing is not None
+    if ruled and recipe.transfer.from_ is None and recipe.train.preset != "paper":
+        rate, why = usual_rate(recipe.optimizer.optimizer or "", found.suggestion)
+        chosen = chosen.take(why, lr=rate)
+    return replace(prepared, chosen=chosen)
 
 
-def _rated(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+def _rate(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
+    """With the learning rate that the range test suggests."""
+    recipe = prepared.recipe
     try:
-        found = probe_rate(recipe, prepared, model, assemble, watch)
+        found = probe_rate(recipe, prepared, model, watch)
     except HubelError as error:
         watch.remark(f"the learning rate was not probed, {recipe.optimizer.lr:g} stays: {error.what}")
-        return recipe
+        return prepared
     if found.suggestion is None:
         watch.remark(f"no learning rate was found, {recipe.optimizer.lr:g} stays: {found.reason}")
-        return recipe
+        return prepared
     reason = f"measured on {len(found.rates)} steps: in the valley of the range test; {found.reason}"
-    prepared.reasons["lr"] = reason
     watch.remark(f"learning rate {found.suggestion:g}, {reason}")
-    return recipe.change(lr=found.suggestion)
+    return replace(prepared, chosen=prepared.chosen.take(reason, lr=found.suggestion))

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
 
-import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hubel import runtime
 from hubel.data import cache
-from hubel.errors import HubelError, UsageError
+from hubel.errors import UsageError
 from hubel.nn.sync_norm import synchronised
 from hubel.recipes.schema import Recipe
-from hubel.runtime import rank, world
-from hubel.store import RunStore
-from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped
+from hubel.runtime import world
 from hubel.watching import Watcher
 
 FEW = 16
@@ -73,33 +66,3 @@ def share_statistics(model: nn.Module) -> None:
     if world() > 1:
         for buffer in model.buffers():
             dist.broadcast(buffer, 0)
-
-
-class RankLog:
-    """What one of several processes did: logs/rank-N.jsonl in the run folder, a line an event."""
-
-    def __init__(self, store: RunStore, device: torch.device) -> None:
-        self.store, self.name = store, f"logs/rank-{rank()}.jsonl"
-        self.started = time.perf_counter()
-        self.line({
-            "event": "start", "rank": rank(), "processes": world(), "host": platform.node(), "process": os.getpid(),
-            "device": str(device), "threads": torch.get_num_threads(),
-        })  # fmt: skip
-
-    def line(self, facts: dict[str, Any]) -> None:
-        """Append a line. A log that cannot be written is no reason to end a training."""
-        with suppress(HubelError):
-            seconds = round(time.perf_counter() - self.started, 3)
-            self.store.append_line(self.name, json.dumps({"seconds": seconds, **facts}))
-
-    def event(self, event: Event) -> None:
-        """Log what concerns this process: its epochs, what it left out, when its memory ran out, its end."""
-        if isinstance(event, EpochDone):
-            pace = event.row.get("images_per_second", 0.0) / world()
-            self.line({"event": "epoch", "epoch": event.epoch + 1, "own_images_per_second": round(pace, 2)})
-        elif isinstance(event, Skipped):
-            self.line({"event": "skipped", "epoch": event.epoch + 1, "step": event.step, "reason": event.reason})
-        elif isinstance(event, MicroBatchHalved):
-            self.line({"event": "memory ran out", "micro_batch": event.micro_batch})
-        elif isinstance(event, Finished):
-            self.line({"event": "finished", "reason": event.reason})

@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.wire import assemble
 from hubel.data.batches import batches
 from hubel.inference import predict
 from hubel.recipes.schema import Recipe
@@ -26,8 +26,6 @@ from hubel.runtime import world
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.watching import Watcher
-
-Assemble = Callable[[Recipe, Prepared, nn.Module], Training]
 
 WORTH_A_TRIAL = 50e6
 """Pixels seen in a whole run (epochs x pictures x height x width) below which it is over before a trial has paid."""
@@ -60,9 +58,7 @@ class Trial:
         return self.best / self.batch
 
 
-def attempt(
-    recipe: Recipe, prepared: Prepared, model: nn.Module, assemble: Assemble, seconds: float = 0.5, steps: int = 3
-) -> Trial:
+def attempt(recipe: Recipe, prepared: Prepared, model: nn.Module, seconds: float = 0.5, steps: int = 3) -> Trial:
     """At least `steps` steps and `seconds` seconds of training on a copy of `model`."""
     training = assemble(recipe.change(epochs=1, time=None), prepared, copy.deepcopy(model))
     started, marks, size = time.perf_counter(), [], 1
@@ -77,13 +73,12 @@ def attempt(
     return Trial(float(np.median(taken)), float(taken.min()), marks[0] - started, size, training)
 
 
-def paced(prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
-    """The recipe with arithmetic, compiling and epochs settled; the reasons are added to those of `prepared`."""
-    recipe = prepared.recipe
+def paced(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
+    """With arithmetic, compiling and epochs settled, and the reasons."""
     if world() == 1 and long_enough(prepared):
-        recipe = arithmetic(recipe, prepared, model, watch, assemble)
-        recipe = compiling(recipe, prepared, model, watch, assemble)
-    return fit_to_time(recipe, prepared, model, watch, assemble)
+        prepared = arithmetic(prepared, model, watch)
+        prepared = compiling(prepared, model, watch)
+    return fit_to_time(prepared, model, watch)
 
 
 def long_enough(prepared: Prepared) -> bool:
@@ -106,58 +101,56 @@ def brief(recipe: Recipe) -> Recipe:
     return recipe.change(batch_size=TRIAL_BATCH, micro_batch=None) if large else recipe
 
 
-def arithmetic(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+def arithmetic(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     """On a CPU that has bf16 instructions: bf16 if this net trains faster with it here."""
+    recipe = prepared.recipe
     device = runtime.pick_device(recipe.train.device)
     if recipe.train.precision != "auto" or device.type != "cpu" or not runtime.has_bf16():
-        return recipe
+        return prepared
     taken: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for precision in ("fp32", "bf16", "fp32", "bf16"):  # by turns: a busy moment of the machine should meet both
-        taken[precision].append(
-            attempt(brief(recipe.change(precision=precision)), prepared, model, assemble, seconds=0.3).sample
-        )
+        taken[precision].append(attempt(brief(recipe.change(precision=precision)), prepared, model, seconds=0.3).sample)
     gain = min(taken["fp32"]) / min(taken["bf16"])
     chosen = "bf16" if gain >= GAIN else "fp32"
     reason = f"a trial here: bf16 trains {gain:.1f} times as fast as fp32"
-    prepared.reasons["precision"] = reason
     if chosen == "bf16":
         watch.remark(f"forward pass in bf16: {reason}")
-    return recipe.change(precision=chosen)
+    return replace(prepared, chosen=prepared.chosen.take(reason, precision=chosen))
 
 
-def compiling(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+def compiling(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     """Compile if the recipe says so and it works here, or if the run is long and a trial shows that it gains."""
+    recipe = prepared.recipe
     wanted, device = recipe.train.compile, runtime.pick_device(recipe.train.device)
     worth = COMPILED_SECONDS.get(device.type)
     if wanted is False or (wanted is None and (worth is None or not runtime.has_compiler(device))):
-        return recipe.change(compile=False)
-    plain = attempt(recipe.change(compile=False), prepared, model, assemble)
+        return prepared.with_recipe(recipe.change(compile=False))
+    plain = attempt(recipe.change(compile=False), prepared, model)
     eager = plain.sample * seen(recipe, prepared)
     if wanted is None and worth is not None and eager < worth:
-        return recipe.change(compile=False)
+        return prepared.with_recipe(recipe.change(compile=False))
     watch.stage("compiling the net")
     try:
-        faster = attempt(recipe.change(compile=True), prepared, model, assemble)
+        faster = attempt(recipe.change(compile=True), prepared, model)
     except Exception as error:  # the compiler's own errors are of many kinds, and none of them may end a training
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         watch.remark(f"the net is not compiled, since that failed: {first}")
-        prepared.reasons["compile"] = f"compiling failed: {first}"
-        return recipe.change(compile=False)
-    again = attempt(recipe.change(compile=False), prepared, model, assemble)  # was the first look at a busy moment?
+        return replace(prepared, chosen=prepared.chosen.take(f"compiling failed: {first}", compile=False))
+    again = attempt(recipe.change(compile=False), prepared, model)  # was the first look at a busy moment?
     eager = min(plain.sample, again.sample) * seen(recipe, prepared)
     gain = eager / (faster.sample * seen(recipe, prepared))
     pays = faster.first + faster.sample * seen(recipe, prepared) < eager
     reason = f"a trial here: compiled, it trains {gain:.2f} times as fast, after {faster.first:.0f} s of compiling"
-    prepared.reasons["compile"] = reason
     watch.remark(("compiled: " if wanted or pays else "not compiled: ") + reason)
-    return recipe.change(compile=bool(wanted) or pays)
+    return replace(prepared, chosen=prepared.chosen.take(reason, compile=bool(wanted) or pays))
 
 
-def fit_to_time(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Watcher, assemble: Assemble) -> Recipe:
+def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     """With `time` and no `epochs` of the user's, as many epochs as fit."""
+    recipe = prepared.recipe
     if not recipe.train.time or "epochs" not in prepared.reasons:
-        return recipe
-    trial = attempt(recipe, prepared, model, assemble, min(5.0, 0.02 * recipe.train.time))
+        return prepared
+    trial = attempt(recipe, prepared, model, min(5.0, 0.02 * recipe.train.time))
     measured, rows = time.perf_counter(), prepared.splits.val[:500]
     device = trial.training.device
     reading_some = batches(
@@ -173,6 +166,5 @@ def fit_to_time(recipe: Recipe, prepared: Prepared, model: nn.Module, watch: Wat
         dist.all_reduce(common, op=dist.ReduceOp.MIN)
         epochs = int(common)
     reason = f"fits into {recipe.train.time:g} s: an epoch takes about {epoch:.2g} s here"
-    prepared.reasons["epochs"] = reason
     watch.remark(f"{epochs} epochs, which {reason}")
-    return recipe.change(epochs=epochs)
+    return replace(prepared, chosen=prepared.chosen.take(reason, epochs=epochs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -11,7 +10,7 @@ from rich.text import Text
 
 from hubel.cli.console import err
 from hubel.training.events import EpochDone, Event, Finished, StepDone
-from hubel.watching import Watcher
+from hubel.watching import Plan, Watcher
 
 REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""
@@ -33,7 +32,7 @@ class Showing(Watcher):
         self.name = ""
         self.begun = time.perf_counter()
         self.looked = 0.0
-        self.plan: dict[str, Any] = {}
+        self.epochs = 0
         self.started = 0.0
         self.images = 0
 
@@ -57,36 +56,37 @@ class Showing(Watcher):
         """A line that stays."""
         self.console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
 
-    def training(self, plan: dict[str, Any]) -> None:
+    def training(self, plan: Plan) -> None:
         """Say what is about to be trained, and open the bar."""
         self._close()
-        self.plan = plan
+        self.epochs = plan.epochs
         if self.quiet:
             return
-        size = "" if plan["size"] is None else f", {'x'.join(str(side) for side in plan['size'][1:])} pixels"
-        colour = "" if plan["size"] is None else ", colour" if plan["size"][0] == 3 else ", grey"
-        what = f"{plan['classes']} classes" if plan["classes"] else "a number"
-        count = f"{plan['train']:,} to train on, {plan['val']:,} to choose by, {plan['test']:,} to test"
-        together = f" in {plan['processes']} processes" if plan["processes"] > 1 else ""
+        size = "" if plan.shape is None else f", {'x'.join(str(side) for side in plan.shape[1:])} pixels"
+        colour = "" if plan.shape is None else ", colour" if plan.shape[0] == 3 else ", grey"
+        what = f"{plan.classes} classes" if plan.classes else "a number"
+        train, val, test = (plan.samples[name] for name in ("train", "val", "test"))
+        count = f"{train:,} to train on, {val:,} to choose by, {test:,} to test"
+        together = f" in {plan.processes} processes" if plan.processes > 1 else ""
         recipe = (
-            f"{plan['epochs']} {'epoch' if plan['epochs'] == 1 else 'epochs'} of {plan['steps']} steps, "
-            f"batch {plan['batch_size']}, "
-            f"{plan['optimizer']} at {plan['lr']:g}"
+            f"{plan.epochs} {'epoch' if plan.epochs == 1 else 'epochs'} of {plan.steps} steps, "
+            f"batch {plan.batch_size}, "
+            f"{plan.optimizer} at {plan.lr:g}"
         )
-        if plan.get("fits_head"):
-            recipe = f"a head fitted to what the frozen net sees, at up to {plan['epochs']} penalties"
-        start = (("from", plan["transfer"]),) if plan.get("transfer") else ()
+        if plan.fits_head:
+            recipe = f"a head fitted to what the frozen net sees, at up to {plan.epochs} penalties"
+        start = (("from", plan.transfer),) if plan.transfer else ()
         lines = (
-            ("data", f"{plan['data']}: {what}{size}{colour}; {count}"),
-            ("model", f"{plan['model']}, {plan['parameters']:,} parameters, on {plan['device']}{together}"),
+            ("data", f"{plan.data}: {what}{size}{colour}; {count}"),
+            ("model", f"{plan.model}, {plan.parameters:,} parameters, on {plan.device}{together}"),
             *start,
             ("recipe", recipe),
-            ("run", plan["run"]),
+            ("run", plan.run),
         )  # fmt: skip
         for title, text in lines:
             self.console.print(Text.assemble((f"{title:<8}", "bold"), text), soft_wrap=not self.live)
         if self.live:
-            self._open("training", plan["steps"])
+            self._open("training", plan.steps)
 
     def event(self, event: Event) -> None:
         """Show a step on the bar, an epoch as a line."""
@@ -110,16 +110,16 @@ class Showing(Watcher):
             return
         self.looked = now
         speed = self.images / max(now - self.started, 1e-9)
-        steps_left = event.steps * (self.plan["epochs"] - event.epoch) - event.step
+        steps_left = event.steps * (self.epochs - event.epoch) - event.step
         left = steps_left * event.images / speed if self.images else float("nan")
         note = f"loss {event.loss.item():.4f}  {speed:,.0f} images/s  {clock(left)} left"
-        title = f"epoch {event.epoch + 1}/{self.plan['epochs']}"
+        title = f"epoch {event.epoch + 1}/{self.epochs}"
         self.bar.update(self.task, completed=event.step, total=event.steps, description=title, note=note)
 
     def _epoch(self, event: EpochDone) -> Text:
         row = event.row
-        epochs = self.plan.get("epochs", 0)
-        parts = [f"epoch {event.epoch + 1:>{len(str(epochs))}}/{epochs}", f"loss {row['train_loss']:.4f}"]
+        count = f"{event.epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
+        parts = [f"epoch {count}", f"loss {row['train_loss']:.4f}"]
         if "val_loss" in row:
             parts.append(f"val loss {row['val_loss']:.4f}")
         if "val_accuracy" in row:

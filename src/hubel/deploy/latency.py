@@ -88,7 +88,7 @@ class Latency:
     """Of one picture, C H W."""
     parameters: int
     environment: dict[str, object]
-    """Machine, versions, threads: `hubel.runtime.environment`."""
+    """Machine, versions, threads: `hubel.runtime.machine`."""
     forms: tuple[Form, ...]
     timings: tuple[Timing, ...]
     """By batch size, then by form."""

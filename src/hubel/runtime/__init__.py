@@ -1,7 +1,8 @@
 """Device, threads, memory, seeds, processes: the only room that touches torch's global state."""
 
 from hubel.runtime.device import has_bf16, has_compiler, has_quick_bf16, pick_device, synchronise
-from hubel.runtime.environment import environment
+from hubel.runtime.distributed import average, processes, rank, slowest, speaks, world
+from hubel.runtime.machine import environment
 from hubel.runtime.memory import (
     free_memory,
     held_memory,
@@ -10,9 +11,8 @@ from hubel.runtime.memory import (
     out_of_memory,
     peak_memory,
 )
-from hubel.runtime.processes import average, processes, rank, slowest, speaks, world
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
-from hubel.runtime.threads import cores, fastest_threads, step_seconds, thread_candidates, threads
+from hubel.runtime.threading import cores, fastest_threads, step_seconds, thread_candidates, threads
 
 __all__ = [
     "Stream",

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hubel import runtime
+from hubel.assembly.build import build
+from hubel.assembly.checks import check_names
 from hubel.assembly.prepare import prepare
 from hubel.assembly.probing import probe_batch, probe_rate
 from hubel.errors import UsageError
@@ -17,7 +19,6 @@ from hubel.figures import timing
 from hubel.figures.theme import Figure
 from hubel.recipes.schema import compose, read_environment, read_file
 from hubel.training.probes import BatchPoint, BatchProbe, RateProbe
-from hubel.verbs.train import assemble, build, check_names
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["BatchPoint", "BatchProbe", "Probes", "RateProbe", "probe"]
@@ -130,11 +131,11 @@ def probe(
         recipe = prepared.recipe
         batch = rate = None
         if "batch_size" in named:
-            batch = probe_batch(recipe, prepared, model, assemble, watch, largest=largest)
+            batch = probe_batch(recipe, prepared, model, watch, largest=largest)
             if batch.suggestion is not None and not given:
                 recipe = recipe.change(batch_size=batch.suggestion)
         if "lr" in named:
-            rate = probe_rate(recipe, prepared, model, assemble, watch, steps=steps)
+            rate = probe_rate(recipe, prepared, model, watch, steps=steps)
     size = recipe.train.batch_size
     assert recipe.optimizer.lr is not None
     assert size is not None

@@ -13,7 +13,7 @@ from typing import cast
 
 import torch
 
-from hubel.runtime.environment import processor
+from hubel.runtime.machine import processor
 from hubel.runtime.seeds import seeded
 
 

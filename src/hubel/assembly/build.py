@@ -1,0 +1,56 @@
+"""The net of a recipe, with its initial weights, and its description as data."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel import runtime
+from hubel.assembly.prepare import Prepared
+from hubel.checkpoint import ModelSpec
+from hubel.checkpoint.published import load_published
+from hubel.data.batches import epoch_order
+from hubel.models import card, resolve
+from hubel.models.architectures.quicknet import QuickNet
+from hubel.nn.init import initialise, zero_residuals
+
+WHITENING_SAMPLES = 4096
+"""Training pictures from which QuickNet's first filters are computed."""
+
+
+def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
+    """The net of the recipe with its initial weights, a function of the seed, and its description as data."""
+    recipe, manifest = prepared.recipe, prepared.manifest
+    options = dict(recipe.model.model_options)
+    if recipe.model.dropout is not None:
+        options["dropout"] = recipe.model.dropout
+    assert recipe.model.model is not None
+    name, options = resolve(recipe.model.model, options)
+    img_size: tuple[int, int] | None
+    if prepared.preprocessing is not None:
+        in_chans = prepared.preprocessing.channels
+        img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
+    else:  # a net for pictures takes points as pictures of one pixel
+        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1) if card(name).img_size else None
+    spec = ModelSpec(
+        architecture=name,
+        num_classes=manifest.num_classes or 1,
+        in_chans=in_chans,
+        img_size=img_size,
+        options=options,
+    )
+    runtime.seed_all(recipe.train.seed, runtime.Stream.WEIGHTS)
+    model = spec.build()
+    if recipe.model.initialise is not None:
+        initialise(model, recipe.model.initialise, **recipe.model.initialise_options)
+    if recipe.model.zero_residuals:
+        zero_residuals(model)
+    if recipe.model.pretrained:
+        load_published(model, recipe.model.model)
+    elif recipe.transfer.from_ is None and isinstance(model, QuickNet) and prepared.preprocessing is not None:
+        # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
+        rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
+        pictures = torch.from_numpy(prepared.decoded.images[np.sort(rows)])
+        model.start_from(prepared.preprocessing.normalise(pictures))
+    return model, spec

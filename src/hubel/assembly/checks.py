@@ -1,0 +1,42 @@
+"""What can be refused before any picture is read: names that no registry holds, settings that exclude each other."""
+
+from __future__ import annotations
+
+from hubel import runtime
+from hubel.assembly.wire import augmentations
+from hubel.data.augment import build_augment
+from hubel.errors import UsageError
+from hubel.models import card
+from hubel.nn.init import INITIALISERS
+from hubel.nn.losses import LOSSES
+from hubel.recipes.schema import Recipe, flatten
+from hubel.training.optimisers import OPTIMISERS
+from hubel.training.schedules import build_schedule
+
+
+def check_names(recipe: Recipe) -> None:
+    """Raise UsageError for a name that no registry holds: before any picture is read, not after."""
+    for setting in recipe.train.probe or ():
+        given = flatten(recipe)[setting]
+        if given is not None:
+            flag = f"--{setting.replace('_', '-')}"
+            raise UsageError(f"{setting} is given ({given}) and to be probed", hint=f"leave out {flag} or --probe")
+    name = recipe.model.model
+    if name is not None and not name.startswith("timm/") and not name.endswith((".yaml", ".yml")):
+        card(name)
+    if recipe.optimizer.optimizer is not None:
+        settings = OPTIMISERS.get(recipe.optimizer.optimizer).settings
+        if recipe.optimizer.betas is not None and "betas" not in settings:
+            having = ", ".join(name for name in OPTIMISERS.names() if "betas" in OPTIMISERS.get(name).settings)
+            raise UsageError(
+                f"betas are the decay rates of two moments, and {recipe.optimizer.optimizer!r} keeps no two",
+                hint=f"leave --betas out, or take one of {having}",
+            )
+    if recipe.model.initialise is not None:
+        INITIALISERS.get(recipe.model.initialise)
+    if recipe.loss.loss is not None:
+        LOSSES.get(recipe.loss.loss)
+    if recipe.schedule.schedule is not None:
+        build_schedule(recipe.schedule.schedule, total_steps=10, **recipe.schedule.schedule_options)
+    build_augment(augmentations(recipe))
+    runtime.pick_device(recipe.train.device)

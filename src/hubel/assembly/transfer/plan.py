@@ -1,0 +1,159 @@
+"""How much of a transferred net learns again, as the recipe says or as a look at its stages advises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+from torch import nn
+
+from hubel.assembly.build import build
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.transfer.head import only_head
+from hubel.assembly.transfer.source import Source, told, transplant
+from hubel.assembly.transfer.study import Study, stages_of, study
+from hubel.checkpoint import ModelSpec
+from hubel.errors import UsageError
+from hubel.models.heads import MLPHead
+from hubel.recipes.schema import Recipe
+from hubel.training.heads import penalties
+from hubel.training.loop import Training
+from hubel.training.optimisers import depths
+from hubel.training.transfer import Plan, choose, choose_head, counts, freeze, thawed
+from hubel.watching import Watcher
+
+
+def planned(
+    prepared: Prepared, source: Source, watch: Watcher
+) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any]]:
+    """The net with the source's weights, how much of it learns (chosen here where the recipe leaves it open), and why.
+
+    Returns the net, its description, the data with the recipe completed, and the facts for transfer.json.
+    """
+    model, spec = build(prepared)
+    recipe = prepared.recipe
+    facts = told(transplant(model, source), source)
+    part, options = recipe.transfer, recipe.model.model_options
+    head = part.head or ("mlp" if "head_hidden" in options else "stages" if options.get("all_stages") else None)
+    looked = Study()
+    if part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None):
+        looked = study(prepared, model, watch)
+        facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
+        facts["together"] = looked.together
+    plan = _plan(recipe, len(prepared.ids("train")), looked, head)
+    settings: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    if part.head is None:
+        settings["head"], reasons["head"] = plan.head, plan.reason if head is None else "as the options of the net say"
+    if part.unfreeze is None:
+        settings["unfreeze"] = plan.unfreeze
+        reasons["unfreeze"] = facts["reason"] = plan.reason
+    other = {"cut": plan.cut} if plan.cut else {"all_stages": True} if plan.head == "stages" and head is None else {}
+    if other:
+        try:
+            model, spec = build(prepared.with_recipe(recipe.change(model_options=options | other)))
+            facts |= told(transplant(model, source), source)
+            settings["model_options"], reasons["model_options"] = options | other, plan.reason
+        except UsageError as error:
+            if plan.cut is None:
+                raise
+            settings["unfreeze"] = "half"
+            reasons["unfreeze"] = f"{plan.reason}; {error.what}, so the later half learns instead"
+    if part.unfreeze is None:
+        watch.remark(f"{settings['unfreeze']} learns: {reasons['unfreeze']}")
+    elif other:
+        watch.remark(f"the head sees all stages: {plan.reason}")
+    if recipe.optimizer.layer_decay is None:
+        slower = "lower rates further from the head, whose features are more general"
+        settings["layer_decay"] = plan.layer_decay
+        reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
+    prepared = replace(prepared, chosen=prepared.chosen.change(reasons, **settings))
+    if only_head(prepared, model):
+        walk = penalties(recipe.transfer.penalty, held_out=len(prepared.splits.val) > 0, hidden=is_hidden(model))
+        if "epochs" not in prepared.reasons:
+            watch.remark("the head of a frozen net is fitted to its optimum: epochs are not counted")
+        why = "one for each penalty of the head, from strong to weak, until it gets worse"
+        prepared = replace(prepared, chosen=prepared.chosen.take(why, epochs=len(walk)).change(ema=0.0))
+    learning = thawed(prepared.recipe.transfer.unfreeze or 0, 1 << 30, len(stages_of(model)))
+    learns, stays = counts(model, learning)
+    facts |= {
+        "unfreeze": prepared.recipe.transfer.unfreeze,
+        "head": prepared.recipe.transfer.head,
+        "learns": learns,
+        "stays": stays,
+        "stages": stage_rows(model, prepared.recipe),
+    }
+    return model, spec, prepared, facts
+
+
+def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan:
+    """What the recipe says (`head`: of the head), and for the rest what the look at the stages advises."""
+    unfreeze, together = recipe.transfer.unfreeze, looked.together if head is None else None
+    if unfreeze is None:
+        plan = choose(samples, looked.probes, looked.samples, together)
+    else:
+        chosen, why = choose_head(looked.probes, together)
+        plan = Plan(unfreeze=unfreeze, cut=None, head=chosen, layer_decay=0.5, reason=why, similar=True)
+    return plan if head is None else replace(plan, head=head, cut=None if head == "stages" else plan.cut)
+
+
+def is_hidden(model: nn.Module) -> bool:
+    """Has the head a hidden layer?"""
+    return isinstance(model.get_submodule(str(model.head)), MLPHead)
+
+
+def stage_rows(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """A row for the stem, each stage and the head: its parameters, from which epoch it learns, at which rate."""
+    names, unfreeze = stages_of(model), recipe.transfer.unfreeze or 0
+    far = depths(model)
+    sizes: dict[int, int] = {}
+    for name, parameter in model.named_parameters():
+        sizes[far[name]] = sizes.get(far[name], 0) + parameter.numel()
+    decay = recipe.optimizer.layer_decay or 1.0
+    titles = {0: str(model.head), len(names) + 1: "before the first stage"}
+    rows = []
+    for depth in range(len(names) + 1, -1, -1):
+        if depth not in sizes:
+            continue
+        if unfreeze == "gradual":
+            since: int | None = depth + 1 if depth < (recipe.train.epochs or 1) else None
+        else:
+            since = 1 if depth <= thawed(unfreeze, 0, len(names)) else None
+        title = titles.get(depth) or names[len(names) - depth]
+        rows.append({"name": title, "parameters": sizes[depth], "since": since, "rate": decay**depth})
+    return rows
+
+
+def freezing(recipe: Recipe) -> Callable[[nn.Module, int], None] | None:
+    """What puts to sleep the part of a transferred net that does not learn in an epoch; None for other runs."""
+    unfreeze = recipe.transfer.unfreeze
+    if recipe.transfer.from_ is None or unfreeze is None:
+        return None
+
+    def sleep(model: nn.Module, epoch: int) -> None:
+        freeze(model, thawed(unfreeze, epoch, len(stages_of(model))))
+
+    return sleep
+
+
+def learnt(training: Training) -> dict[str, int]:
+    """How many parameters learn, for the summary of a run from a trained net; {} for other runs."""
+    unfreeze = training.recipe.transfer.unfreeze
+    if training.freeze is None or unfreeze is None:
+        return {}
+    return {"learning_parameters": counts(training.model, thawed(unfreeze, 1 << 30, len(stages_of(training.model))))[0]}
+
+
+def in_words(training: Training) -> str:
+    """What is transferred and what learns, in a line; "" for other runs."""
+    found = learnt(training)
+    if not found:
+        return ""
+    part, total = training.recipe.transfer, sum(p.numel() for p in training.model.parameters())
+    learns = found["learning_parameters"]
+    what = {
+        "head": "the head alone", "last": "the last stage and the head", "half": "the later half and the head",
+        "all": "everything", "gradual": "a stage more each epoch",
+    }.get(str(part.unfreeze), f"{part.unfreeze} stages and the head")  # fmt: skip
+    return f"{part.from_}; learning: {what} ({learns:,} parameters, {total - learns:,} stay)"

@@ -1,0 +1,215 @@
+"""Where a trained net comes from, and what is taken over from it: weights, geometry, statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hubel.assembly.prepare import Prepared
+from hubel.checkpoint import ModelSpec
+from hubel.checkpoint import load as load_checkpoint
+from hubel.checkpoint.foreign import read_foreign
+from hubel.checkpoint.published import fetch
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError, UsageError, near
+from hubel.models import CARDS
+from hubel.models.fitting import Fit, fit_weights
+from hubel.models.heads import trunk
+from hubel.models.pretrained import WEIGHTS, published
+from hubel.recipes.chosen import Chosen
+from hubel.recipes.schema import Recipe
+from hubel.records.ledger import find
+
+HIDDEN_UNITS = 256
+"""Of a head with a hidden layer, where `model_options` say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A trained net to start from."""
+
+    name: str
+    """As it was asked for."""
+    spec: ModelSpec
+    preprocessing: Preprocessing | None
+    tensors: Mapping[str, torch.Tensor]
+    sha256: str
+    """Of the weights file."""
+    class_names: tuple[str, ...] = ()
+
+
+def find_source(name: str) -> Source:
+    """A run, its weights, or an architecture with published weights.
+
+    Raises ArtefactError, with near names, for what is none of these, is damaged, or must be imported first.
+    """
+    try:
+        place = find(name)
+    except ArtefactError as error:
+        if any(entry.model == name for entry in WEIGHTS):
+            return published_source(name)
+        if name in CARDS:
+            raise ArtefactError(
+                f"no weights were published for {name}, and no run is called so",
+                hint=f"train one first, and start --from its run; published: {', '.join(_published()[:6])}, …",
+            ) from None
+        close = near(name, _published())
+        more = f"; of the published nets: {' or '.join(repr(word) for word in close)}" if close else ""
+        raise ArtefactError(f"there is no run and no published net {name!r}", hint=error.hint + more) from None
+    if place.is_file() and place.suffix not in (".safetensors", ".json"):
+        raise ArtefactError(
+            f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
+        )
+    if place.suffix == ".safetensors" and not place.with_suffix(".json").exists():
+        raise ArtefactError(
+            f"{name} stands alone: nothing says which net it belongs to",
+            hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE",
+        )
+    classifier = load_checkpoint(place)
+    return Source(
+        name=name,
+        spec=classifier.spec,
+        preprocessing=classifier.preprocessing,
+        tensors=classifier.model.state_dict(),
+        sha256=classifier.provenance.sha256,
+        class_names=classifier.class_names,
+    )
+
+
+def _published() -> list[str]:
+    return list(dict.fromkeys(entry.model for entry in WEIGHTS))
+
+
+def published_source(name: str) -> Source:
+    """The published ImageNet weights of an architecture, downloaded if they are not in the cache."""
+    entry = published(name)
+    foreign = read_foreign(fetch(entry), legacy=True)
+    sides = (entry.size, entry.size)
+    return Source(
+        name=name,
+        spec=ModelSpec(architecture=name, num_classes=entry.num_classes, in_chans=3, img_size=sides, options={}),
+        preprocessing=Preprocessing(
+            height=entry.size, width=entry.size, channels=3, fit="crop", mean=entry.mean, std=entry.std,
+            interpolation=entry.interpolation,
+        ),
+        tensors=foreign.tensors,
+        sha256=foreign.sha256,
+    )  # fmt: skip
+
+
+def adopt(recipe: Recipe, source: Source) -> Chosen:
+    """The recipe with the source's net and preprocessing in it, and the reasons. What the user said is kept.
+
+    Raises UsageError where the recipe names another net, ArtefactError where it was made for other weights.
+    """
+    part, seen = recipe.data, source.preprocessing
+    if recipe.model.model not in (None, source.spec.architecture):
+        raise UsageError(
+            f"from brings the net {source.spec.architecture}, and the recipe asks for {recipe.model.model}",
+            hint="leave --model out",
+        )
+    wanted = recipe.transfer.from_sha256
+    if wanted is not None and wanted != source.sha256:
+        raise ArtefactError(
+            f"the weights of {source.name} are not those this recipe was made with: "
+            f"sha-256 {source.sha256[:12]}…, not {wanted[:12]}…",
+            hint="give the old weights with --from, or leave from_sha256 out",
+        )
+    options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
+    options |= recipe.model.model_options
+    if recipe.transfer.head == "mlp":
+        options.setdefault("head_hidden", HIDDEN_UNITS)
+    if recipe.transfer.head == "stages":
+        options["all_stages"] = True
+    took = f"as the net of {source.name} was trained"
+    settings: dict[str, Any] = {
+        "model": source.spec.architecture, "model_options": options, "from_sha256": source.sha256,
+    }  # fmt: skip
+    reasons = {"model": f"the net of {source.name}"}
+    if seen is not None:
+        channels = part.in_chans or seen.channels
+        for name, value in (
+            ("img_size", (seen.height, seen.width)),
+            ("in_chans", channels),
+            ("fit", seen.fit),
+            ("interpolation", seen.interpolation),
+            ("mean", _for_channels(seen.mean or (0.0,) * seen.channels, channels)),
+            ("std", _for_channels(seen.std or (1.0,) * seen.channels, channels)),
+        ):
+            if getattr(part, name) is None:
+                settings[name], reasons[name] = value, took
+    return Chosen(recipe=recipe).change(reasons, **settings)
+
+
+def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """Statistics of C channels for another number of them: the mean of all.
+
+    >>> _for_channels((0.5, 0.25, 0.75), 1), _for_channels((0.5,), 3)
+    ((0.5,), (0.5, 0.5, 0.5))
+    """
+    return values if len(values) == channels else (sum(values) / len(values),) * channels
+
+
+def transplant(model: nn.Module, source: Source) -> Fit:
+    """The source's weights put into `model`, but for its head, which stays fresh; the stem adapted to its channels.
+
+    Auxiliary heads, which have a row for each class, stay fresh too. Raises UsageError where the body does not fit.
+    """
+    if not getattr(model, "stages", ()) or not getattr(model, "head", ""):
+        raise UsageError(
+            f"the net of {source.name} does not say what its stages and its head are, so it cannot be transferred",
+            hint="a net needs the attributes `stages` and `head`; hubel models lists nets that have them",
+        )
+    model = trunk(model)
+    tensors = source.tensors
+    if source.spec.options.get("all_stages"):
+        tensors = {name.removeprefix("body."): value for name, value in tensors.items() if name.startswith("body.")}
+    head = f"{model.head}."
+    body = {name: value for name, value in tensors.items() if not name.startswith(head)}
+    sides = source.spec.img_size
+    size = "" if sides is None else f"--img-size {sides[0] if sides[0] == sides[1] else f'{sides[0]}x{sides[1]}'}, "
+    hint = f"build it as it was: {size}no other --model-option"
+    try:
+        fit = fit_weights(model, body)
+    except ArtefactError as error:
+        raise UsageError(f"nothing of {source.name} fits this net: {error.what}", hint=hint) from None
+    old = source.spec.num_classes
+    other_heads = {name for name, shape, came in fit.mismatched if came[:1] == (old,) and came[1:] == shape[1:]}
+    strange = [
+        name
+        for name in (*fit.missing, *(row[0] for row in fit.mismatched))
+        if not name.startswith(head) and name not in other_heads
+    ]
+    if strange:
+        raise UsageError(
+            f"the weights of {source.name} do not fit this net at {len(strange)} places, the first {strange[0]!r}",
+            hint=hint,
+        )
+    return fit
+
+
+def check_kind(prepared: Prepared, source: Source) -> None:
+    """Raise UsageError where a net over points meets pictures, or the other way round."""
+    if (source.preprocessing is None) != (prepared.preprocessing is None):
+        kinds = ("points", "pictures") if source.preprocessing is None else ("pictures", "points")
+        raise UsageError(
+            f"the net of {source.name} takes {kinds[0]}, and {prepared.manifest.source} holds {kinds[1]}",
+            hint="start from a net of the same kind",
+        )
+
+
+def told(fit: Fit, source: Source) -> dict[str, Any]:
+    """What was taken over, as plain data."""
+    return {
+        "from": source.name,
+        "sha256": source.sha256,
+        "architecture": source.spec.architecture,
+        "old_classes": list(source.class_names[:1000]),
+        "old_class_count": source.spec.num_classes,
+        "tensors_taken": len(fit.loaded) + len(fit.adapted),
+        "stem_adapted": bool(fit.adapted),
+    }

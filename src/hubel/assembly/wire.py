@@ -1,0 +1,157 @@
+"""Model, optimiser, schedule, loss and batches, wired together as a recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel import runtime
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.together import share_statistics
+from hubel.assembly.transfer.plan import freezing
+from hubel.data.augment import build_augment
+from hubel.data.batches import batches
+from hubel.inference import predict
+from hubel.metrics.classification import top_k
+from hubel.metrics.probability import log_loss
+from hubel.nn.losses import build_loss
+from hubel.recipes.schema import Recipe
+from hubel.runtime import average, rank, world
+from hubel.training.loop import Training, forward_precision
+from hubel.training.optimisers import OPTIMISERS, build_optimiser
+from hubel.training.schedules import build_schedule
+from hubel.types import Batch
+
+MOST_EPOCHS = 1 << 30
+"""An epoch so late that everything that ever learns is learning."""
+
+
+def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
+    """Model, optimiser, schedule, loss and batches, wired together as the recipe says."""
+    device = runtime.pick_device(recipe.train.device)
+    layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else torch.contiguous_format
+    model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    rows = prepared.ids("train")
+    size = batch_size(recipe, len(rows))
+    steps = max(1, len(rows) // size)
+    assert recipe.optimizer.optimizer is not None, "defaults have chosen"
+    assert recipe.optimizer.lr is not None
+    assert recipe.schedule.schedule is not None
+    assert recipe.loss.loss is not None
+    freeze = freezing(recipe)
+    if freeze is not None:
+        freeze(model, MOST_EPOCHS)  # what never learns is none of the optimiser's business
+    optimiser = build_optimiser(
+        recipe.optimizer.optimizer,
+        model,
+        lr=recipe.optimizer.lr,
+        weight_decay=recipe.optimizer.weight_decay or 0.0,
+        layer_decay=recipe.optimizer.layer_decay or 1.0,
+        momentum=momentum(recipe),
+        betas=recipe.optimizer.betas,
+    )
+    total = steps * (recipe.train.epochs or 1)
+    schedule = build_schedule(
+        recipe.schedule.schedule,
+        total_steps=total,
+        steps_per_epoch=steps,
+        warmup_steps=min(total - 1, round(steps * (recipe.schedule.warmup_epochs or 0.0))),
+        **recipe.schedule.schedule_options,
+    )
+    loss = build_loss(
+        recipe.loss.loss,
+        label_smoothing=recipe.loss.label_smoothing or 0.0,
+        class_weights=class_weights(recipe, prepared, rows),
+    ).to(device)
+    augment = build_augment(augmentations(recipe))
+    seed, classes = recipe.train.seed, prepared.manifest.num_classes
+
+    def training_batches(epoch: int, start: int) -> Iterator[Batch]:
+        found = batches(
+            prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
+            shuffle=True, augment=augment if augment.steps else None, device=device,
+            channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
+        )  # fmt: skip
+        for batch in found:
+            if not augment.mixes:
+                yield batch
+                continue
+            images, soft = augment.mix(batch.images, batch.labels, classes, batch.ids, seed=seed, epoch=epoch)
+            yield Batch(images, batch.labels, batch.ids, soft)
+
+    return Training(
+        recipe=recipe,
+        model=model,
+        optimiser=optimiser,
+        schedule=schedule,
+        loss=loss,
+        batches=training_batches,
+        steps_per_epoch=steps,
+        measure=lambda model: measure(model, prepared, "val", device),
+        device=device,
+        task="regression" if prepared.manifest.regression else "classification",
+        freeze=freeze,
+    )
+
+
+def batch_size(recipe: Recipe, samples: int) -> int:
+    """Samples a step: as asked, but never more than there are."""
+    wanted = recipe.train.batch_size
+    return samples if wanted == "full" or wanted is None else min(wanted, samples)
+
+
+def augmentations(recipe: Recipe) -> tuple[str, ...]:
+    """The chain of augmentations, mix-up and cut-mix last."""
+    part = recipe.augment
+    mixing = [f"{name}={alpha:g}" for name, alpha in (("mixup", part.mixup), ("cutmix", part.cutmix)) if alpha]
+    chain = [word for word in part.augment or () if word != "none"] + mixing
+    return tuple(chain) or ("none",)
+
+
+def momentum(recipe: Recipe) -> float | None:
+    """The momentum of the recipe, for optimisers that take one; None elsewhere."""
+    takes = "momentum" in OPTIMISERS.get(recipe.optimizer.optimizer or "").settings
+    return recipe.optimizer.momentum if takes else None
+
+
+def class_weights(recipe: Recipe, prepared: Prepared, rows: np.ndarray) -> torch.Tensor | None:
+    """Weights that make every class count alike: N / (K n_k), 0 for a class without training samples."""
+    if recipe.loss.class_weights == "none" or prepared.manifest.regression:
+        return None
+    counts = np.bincount(prepared.manifest.labels[rows], minlength=prepared.manifest.num_classes)
+    weights = np.where(counts > 0, len(rows) / (len(counts) * np.maximum(counts, 1)), 0.0)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.device) -> dict[str, float]:
+    """Loss and accuracy (or squared error) on a split, for every epoch. {} if the split is empty."""
+    rows = prepared.splits.ids(name)
+    if not len(rows):
+        return {}
+    mine = rows[rank() :: world()]
+    share_statistics(model)
+    reading = batches(
+        prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=500, device=device,
+        channels_last=prepared.recipe.train.channels_last,
+    )  # fmt: skip
+    if not len(mine):  # fewer samples than processes: this one only listens
+        numbers = dict.fromkeys(("loss",) if prepared.manifest.regression else ("loss", "accuracy"), 0.0)
+        return {f"{name}_{key}": value for key, value in average(numbers, 0, device).items()}
+    found = predict(model, reading, forward=in_precision(model, prepared.recipe, device))
+    logits, labels = found.logits, found.labels
+    if prepared.manifest.regression:
+        numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
+    else:
+        numbers = {"loss": log_loss(logits, labels), "accuracy": top_k(logits, labels, 1)}
+    return {f"{name}_{key}": value for key, value in average(numbers, len(mine), device).items()}
+
+
+def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The forward pass in the arithmetic of the training: the numbers of an epoch cost no more than they must."""
+    precision = forward_precision(recipe.train.precision, device)
+    if precision == torch.float32:
+        return model
+    return torch.autocast(device.type, dtype=precision)(model)

@@ -1,0 +1,197 @@
+"""What a run writes while it trains: its table, its events, its weights and states; and a log of each process."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import torch
+
+from hubel.checkpoint import ModelSpec, golden_images, golden_logits, save_state, save_weights
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import HubelError
+from hubel.runtime import rank, world
+from hubel.store import RunStore, SaveFailed
+from hubel.training.energy import Meter
+from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
+from hubel.training.loop import Training
+from hubel.watching import SILENT, Watcher
+
+SAVE_SHARE = 0.01
+"""Share of the time that saving may take; the first and the last epoch are always saved."""
+SAVE_EVERY = 300.0
+"""Seconds after which a state is saved also inside an epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What the weights belong to: written beside them, so that they can be read without the run."""
+
+    spec: ModelSpec
+    preprocessing: Preprocessing | None
+    """None for points."""
+    class_names: tuple[str, ...]
+    data_digest: str
+    first: torch.Tensor
+    """A few training samples as decoded, with whose logits every copy of the weights can be checked."""
+
+
+class Logbook:
+    """What a run writes while it trains: a row an epoch, a line an event, weights and states as often as is cheap.
+
+    What the disk does not take raises SaveFailed; with `on_save_error: continue` it is told to `watch` instead, kept,
+    and tried again with the next line and the next save.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        training: Training,
+        subject: Subject,
+        meter: Meter,
+        watch: Watcher = SILENT,
+    ) -> None:
+        self.store, self.training, self.subject, self.watch = store, training, subject, watch
+        self.waiting: list[tuple[str, str]] = []  # lines of logs that the disk has not taken yet
+        self.trouble = False
+        self.meter = meter
+        self.log = RankLog(store, training.device) if world() > 1 else None
+        self.golden = golden_images(subject.first)
+        self.saved_at = time.perf_counter()
+        self.cost = 0.0
+        self.kept: dict[str, torch.Tensor] | None = None
+        self.every = max(1, training.steps_per_epoch // 20)
+
+    def event(self, event: Event) -> None:
+        """Log an event; save when it is time to."""
+        if self.log is not None:
+            self.log.event(event)
+        if isinstance(event, StepDone):
+            if event.step % self.every == 0:
+                self._line({"event": "step", "epoch": event.epoch + 1, "step": event.step, "loss": event.loss.item()})
+            if time.perf_counter() - self.saved_at > (self.training.recipe.train.save_every or SAVE_EVERY):
+                self._tolerate(self.save)
+        elif isinstance(event, EpochDone):
+            self._row(event.row)
+            self._line({"event": "epoch", **without_nan(event.row)})
+            if event.best:
+                self.kept = {k: v.detach().clone() for k, v in self.training.measured_model.state_dict().items()}
+            if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
+                self._tolerate(self.save)
+        else:
+            self._line({"event": type(event).__name__.lower(), **without_nan(as_data(event))})
+
+    def save(self, *, finished: bool = False) -> None:
+        """Write weights/best (if a better one came), weights/last, and the state to resume from; or SaveFailed."""
+        started = self.saved_at = time.perf_counter()
+        training = self.training
+        self._flush()
+        if self.kept is not None:
+            self._weights("best", self.kept, training.best)
+            self.kept = None
+        if training.history and training.step == training.epoch * training.steps_per_epoch:
+            # inside an epoch the numbers of the last epoch would not be those of these weights
+            self._weights("last", training.measured_model.state_dict(), training.history[-1])
+        tensors, meta = training.state()
+        logs = {name: self.store.mark(name) for name in ("metrics.csv", "events.jsonl")}
+        energy = self.meter.energy().to_dict()
+        save_state(self.store, tensors, {"training": meta, "logs": logs, "finished": finished, "energy": energy})
+        self.cost, self.saved_at = time.perf_counter() - started, time.perf_counter()
+        if self.trouble:
+            self.trouble = False
+            self.watch.remark("the disk takes files again: everything so far is saved")
+
+    def _weights(self, name: str, state: Mapping[str, torch.Tensor], row: Mapping[str, float]) -> None:
+        model = self.training.measured_model
+        now = {key: value.detach().clone() for key, value in model.state_dict().items()}
+        model.load_state_dict(state)
+        logits = golden_logits(model, self.subject.preprocessing, self.golden)
+        model.load_state_dict(now)
+        save_weights(
+            self.store,
+            name,
+            state,
+            spec=self.subject.spec,
+            preprocessing=self.subject.preprocessing,
+            class_names=self.subject.class_names,
+            recipe=self.training.recipe.model_dump(mode="json"),
+            metrics=without_nan(row),
+            data_digest=self.subject.data_digest,
+            probes=(self.golden, logits),
+        )
+
+    def _row(self, row: Mapping[str, float]) -> None:
+        if not self.store.exists("metrics.csv") and all(name != "metrics.csv" for name, _ in self.waiting):
+            self._append("metrics.csv", ",".join(row))
+        self._append("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
+
+    def _line(self, facts: Mapping[str, Any]) -> None:
+        self._append("events.jsonl", json.dumps(without_nan(facts), allow_nan=False))
+
+    def _append(self, name: str, line: str) -> None:
+        self.waiting.append((name, line))
+        self._tolerate(self._flush)
+
+    def _flush(self) -> None:
+        while self.waiting:
+            self.store.append_line(*self.waiting[0])
+            del self.waiting[0]
+
+    def _tolerate(self, write: Callable[[], None]) -> None:
+        """Write; where the recipe says so, go on when that fails, saying so once until a save succeeds again."""
+        try:
+            write()
+        except SaveFailed as error:
+            if self.training.recipe.train.on_save_error == "stop":
+                raise
+            if not self.trouble:
+                self.trouble = True
+                self.watch.remark(f"{error.what}; training goes on, and the next save tries again")
+                self.waiting.append(("events.jsonl", json.dumps({"event": "save failed", "reason": error.what})))
+
+
+def without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows no NaN and no infinity: None stands for them."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def as_data(value: Any) -> Any:
+    """A dataclass as a dictionary."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+class RankLog:
+    """What one of several processes did: logs/rank-N.jsonl in the run folder, a line an event."""
+
+    def __init__(self, store: RunStore, device: torch.device) -> None:
+        self.store, self.name = store, f"logs/rank-{rank()}.jsonl"
+        self.started = time.perf_counter()
+        self.line({
+            "event": "start", "rank": rank(), "processes": world(), "host": platform.node(), "process": os.getpid(),
+            "device": str(device), "threads": torch.get_num_threads(),
+        })  # fmt: skip
+
+    def line(self, facts: dict[str, Any]) -> None:
+        """Append a line. A log that cannot be written is no reason to end a training."""
+        with suppress(HubelError):
+            seconds = round(time.perf_counter() - self.started, 3)
+            self.store.append_line(self.name, json.dumps({"seconds": seconds, **facts}))
+
+    def event(self, event: Event) -> None:
+        """Log what concerns this process: its epochs, what it left out, when its memory ran out, its end."""
+        if isinstance(event, EpochDone):
+            pace = event.row.get("images_per_second", 0.0) / world()
+            self.line({"event": "epoch", "epoch": event.epoch + 1, "own_images_per_second": round(pace, 2)})
+        elif isinstance(event, Skipped):
+            self.line({"event": "skipped", "epoch": event.epoch + 1, "step": event.step, "reason": event.reason})
+        elif isinstance(event, MicroBatchHalved):
+            self.line({"event": "memory ran out", "micro_batch": event.micro_batch})
+        elif isinstance(event, Finished):
+            self.line({"event": "finished", "reason": event.reason})

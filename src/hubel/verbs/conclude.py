@@ -1,0 +1,170 @@
+"""The end of every training: the best weights are measured once, and results, report and summary written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel import runtime
+from hubel.assembly.prepare import Prepared
+from hubel.checkpoint import Classifier
+from hubel.checkpoint import load as load_checkpoint
+from hubel.data.scan import Scan
+from hubel.data.splits import NAMES, limited
+from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation.judge import judge
+from hubel.inference import VIEWS
+from hubel.nn.modes import evaluating
+from hubel.records.ledger import RunRecord
+from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
+from hubel.store import RunStore
+from hubel.verbs.evaluate import write_results
+
+
+def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> None:
+    """The end of a training: measure the best weights once on the test split, write results, summary and report."""
+    classifier = load_checkpoint(store.folder, "best")
+    split = "test" if len(prepared.splits.test) else "val" if len(prepared.splits.val) else "train"
+    rows = prepared.splits.ids(split)
+    device = runtime.pick_device(prepared.recipe.train.device)
+    result = judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
+    write_results(store, result)
+    headline: dict[str, Any] = {"split": split, "sentence": result.sentence, **numbers(result)}
+    if classifier.views != "none":
+        once = judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views="none")
+        headline |= {"views": classifier.views, "one_view": numbers(once)}
+    page = report(store, prepared, classifier, result, summary | {"result": headline})
+    drawings = figures(page)
+    for name, figure in drawings.items():
+        store.write_bytes(f"figures/{name}.{figure.kind}", figure.data)
+    store.write_text("report.html", render(page, drawings))
+    # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
+    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
+
+
+def numbers(result: Evaluation | RegressionEvaluation) -> dict[str, float]:
+    """The one or two numbers that stand in a list of runs."""
+    if isinstance(result, Evaluation):
+        return {"accuracy": result.top1, "balanced_accuracy": result.balanced_accuracy}
+    return {"rmse": result.rmse, "mae": result.mae}
+
+
+def report(
+    store: RunStore,
+    prepared: Prepared,
+    classifier: Classifier,
+    result: Evaluation | RegressionEvaluation,
+    summary: dict[str, Any],
+) -> TrainingReport:
+    """Everything the page shows."""
+    run = RunRecord(store.folder)
+    manifest = prepared.manifest
+    environment = store.read_json("env.json")
+    history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]
+    images = prepared.decoded.images
+    pictures = prepared.preprocessing is not None
+    shown = sample(prepared)
+    wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
+    return TrainingReport(
+        title=run.name,
+        class_names=manifest.class_names,
+        evaluation=result,
+        history=history,
+        best_epoch=int(summary["best"].get("epoch", 0)) or None,
+        stopped=STOPPED.get(summary["reason"], ""),
+        views=viewed(summary["result"]),
+        recipe=prepared.recipe.model_dump(mode="json"),
+        reasons=prepared.reasons,
+        command=str(environment.pop("command", "")),
+        environment=environment,
+        timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
+        energy=(summary["energy"]["sentence"], *summary["energy"]["notes"]),
+        data={"source": manifest.source, "samples": len(manifest), **looks(prepared.scan)},
+        splits={name: len(prepared.ids(name)) for name in NAMES},
+        class_counts={
+            name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
+            for name in NAMES
+            if not manifest.regression
+        },
+        problems=[
+            Problem(p.path, p.reason, "left out" if p.left_out else "kept") for p in prepared.scan.problems[:200]
+        ],
+        problem_count=len(prepared.scan.problems),
+        contact_sheet=[images[row] for row in shown] if pictures else (),
+        contact_labels=manifest.labels[shown].tolist() if pictures and not manifest.regression else (),
+        mistake_images={row: images[row] for row in wrong} if pictures else {},
+        transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
+        model=str(prepared.recipe.model.model),
+        layers=layers(classifier),
+        parameters=summary["parameters"],
+    )
+
+
+STOPPED = {
+    "epochs": "All epochs of the recipe were done.",
+    "optimum": "A weaker penalty of the head made the validation result no better.",
+    "time": "The time allowed was used up.",
+    "target": "The target accuracy was reached on the validation split.",
+    "patience": "The validation result had not improved for as long as the recipe waits.",
+}
+
+
+def viewed(headline: dict[str, Any]) -> str:
+    """How often each picture was looked at, as a sentence; "" where it was once."""
+    if "views" not in headline:
+        return ""
+    once = headline["one_view"]
+    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {once['rmse']:.4g}"
+    views = headline["views"]
+    return f"Each picture was looked at {VIEWS[views]} times ({views}), as hubel predict does; with one look {told}."
+
+
+def sample(prepared: Prepared, count: int = 24) -> np.ndarray:
+    """A few training rows, in turn from every class."""
+    rows = prepared.ids("train")
+    if prepared.manifest.regression:
+        return rows[:count]
+    return limited(rows, prepared.manifest.labels[rows], min(count, len(rows)))
+
+
+def looks(scan: Scan) -> dict[str, object]:
+    """Sizes, modes and formats of the pictures, as facts for the report."""
+    if not scan.looks:
+        return {}
+    widths, heights = [look.width for look in scan.looks], [look.height for look in scan.looks]
+    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+    return {
+        "size (width x height)": smallest if smallest == largest else f"{smallest} to {largest}",
+        "modes": ", ".join(sorted({look.mode for look in scan.looks})),
+        "formats": ", ".join(sorted({look.format for look in scan.looks})),
+    }
+
+
+def layers(classifier: Classifier) -> list[LayerRow]:
+    """Name, kind, output shape and own parameters of each leaf module, by one forward pass of one blank sample."""
+    found: list[LayerRow] = []
+    handles = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: object, output: object) -> None:
+            own = sum(p.numel() for p in module.parameters(recurse=False))
+            if isinstance(output, torch.Tensor):
+                found.append(LayerRow(name, type(module).__name__, tuple(output.shape[1:]), own))
+
+        return hook
+
+    device = next(iter(classifier.model.parameters()), torch.zeros(0)).device
+    shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
+    try:
+        for name, module in classifier.model.named_modules():
+            if not list(module.children()):
+                handles.append(module.register_forward_hook(watch(name)))
+        with evaluating(classifier.model), torch.no_grad():
+            classifier.model(torch.zeros(1, *shape, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
