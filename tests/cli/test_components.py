@@ -25,7 +25,19 @@ def test_without_a_word_it_lists_all_kinds_in_80_columns(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "kind", ["layers", "blocks", "activations", "losses", "optimisers", "schedules", "initialisations", "augmentations"]
+    "kind",
+    [
+        "layers",
+        "blocks",
+        "activations",
+        "losses",
+        "optimisers",
+        "schedules",
+        "initialisations",
+        "augmentations",
+        "sound",
+        "video",
+    ],
 )
 def test_a_kind_lists_its_parts_with_formulas_in_80_columns(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, text, _ = run(capsys, kind)
@@ -39,6 +51,12 @@ def test_a_name_shows_one_part_in_full(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0
     assert "selu: Scaled ELU (activations)" in text
     assert "1706.02515" in text
+
+
+def test_what_recipes_cannot_name_says_how_python_calls_it(capsys: pytest.CaptureFixture[str]) -> None:
+    _, text, _ = run(capsys, "pitch-shift")
+    assert "in Python   hubel.data.augment_audio.pitch_shift" in text
+    assert "options     semitones" in text
 
 
 def test_names_can_be_matched_and_given_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ def command(
     file: PICTURE_FILE = None,
     as_json: JSON = False,
 ) -> None:
-    """List layers, blocks, activations, losses, optimisers, schedules, initialisations and augmentations.
+    """List layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations, sound, video.
 
     hubel components
     hubel components activations --out activations.svg
@@ -72,8 +72,9 @@ def _line(part: Part) -> str:
 
 
 def _card(part: Part) -> str:
+    how = "in a recipe" if part.used.startswith("--") else "in Python"
     rows = [
-        ("formula", part.formula), ("options", part.options), ("in a recipe", part.used), ("mind", part.note),
+        ("formula", part.formula), ("options", part.options), (how, part.used), ("mind", part.note),
         ("source", part.source),
     ]  # fmt: skip
     head = f"{part.name}: {part.title} ({part.kind})"

@@ -47,6 +47,9 @@ class Augmentation(Component[Callable[..., Any]]):
 LARGE = 1 << 14
 """Bytes of an image from which on a flip by itself costs less than its share of a batch's (224 x 224: a sixth)."""
 
+MOST_STEPS = 32
+"""Augmentations in one chain: as many as there are kinds of them; each costs every batch its time."""
+
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", listing="hubel components augmentations")
 
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -267,6 +270,11 @@ def build_augment(spec: str | Sequence[str] = "none", *, mixup: float = 0.0, cut
     words = [part for word in words for part in PRESETS.get(word, (word,))]
     words += [f"mixup={mixup:g}"] if mixup else []
     words += [f"cutmix={cutmix:g}"] if cutmix else []
+    if len(words) > MOST_STEPS:
+        raise UsageError(
+            f"a chain has at most {MOST_STEPS} augmentations, got {len(words):,}",
+            hint="leave out what is said twice; trivial picks one of ten for each picture",
+        )
     steps = [_step(word, place) for place, word in enumerate(words)]
     blends = [step for step in steps if step.kind == "mix"]
     if len(blends) > 1:
@@ -308,9 +316,11 @@ def _value(name: str, key: str, text: str, default: Any) -> Any:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not np.isfinite(number):
+    if not abs(number) <= 1e9:  # no option means anything beyond, and whole numbers on tensors end there
+        large = " of at most a billion" if abs(number) > 1e9 else ""
         raise UsageError(
-            f"{key} of augmentation {name!r} must be a number, got {text!r}", hint=AUGMENTATIONS.get(name).example
+            f"{key} of augmentation {name!r} must be a number{large}, got {text!r}",
+            hint=AUGMENTATIONS.get(name).example,
         )
     return int(number) if number.is_integer() and isinstance(default, int) else number
 

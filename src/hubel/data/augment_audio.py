@@ -8,13 +8,18 @@ spectrum is read at another speed, and each bin's phase goes on at its own rate,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
 from hubel.data.draws import Draws
 from hubel.errors import UsageError
+from hubel.registry import Component, Registry
 
-__all__ = ["add_noise", "augment_waves", "mask_spectrogram", "pitch_shift", "resample", "spectrogram", "time_stretch"]
+__all__ = [
+    "SOUND", "add_noise", "augment_waves", "mask_spectrogram", "pitch_shift", "resample", "spectrogram", "time_stretch",
+]  # fmt: skip
 
 WINDOW, HOP = 512, 128
 
@@ -158,3 +163,29 @@ def augment_waves(
         wave = F.pad(wave, (0, max(0, waves.shape[1] - wave.shape[1])))[:, : waves.shape[1]]
         changed.append(add_noise(wave, ids[index : index + 1], snr=snr + softer, seed=seed, epoch=epoch))
     return torch.cat(changed) if changed else waves
+
+
+SOUND: Registry[Component[Callable[..., torch.Tensor]]] = Registry(
+    "sound augmentation", listing="hubel components sound"
+)
+"""Name -> function on waves, or on spectrograms; called from Python, since recipes are about pictures."""
+
+for _name, _function, _title, _formula, _source, _rows in (
+    ("time-stretch", time_stretch, "Time stretching", "f(t) -> f(rate · t), pitches kept by a phase vocoder",
+     "Flanagan & Golden, BSTJ 45, 1966; Laroche & Dolson, 1999", ("C111",)),
+    ("pitch-shift", pitch_shift, "Pitch shifting", "pitches times 2^(semitones / 12), length kept",
+     "Flanagan & Golden, BSTJ 45, 1966", ("C111",)),
+    ("add-noise", add_noise, "Noise in a sound", "f + n, the power of n so many decibels below that of f",
+     "folklore", ("C107", "C111")),
+    ("mask-spectrogram", mask_spectrogram, "SpecAugment", "a band of bins and one of frames set to 0",
+     "Park et al., arXiv:1904.08779", ("C111",)),
+    ("augment-waves", augment_waves, "All of them, drawn for each sound", "stretched, shifted, noisy, by its id",
+     "folklore", ("C111",)),
+):  # fmt: skip
+    SOUND.add(
+        _name,
+        Component(
+            title=_title, build=_function, formula=_formula, source=_source, rows=_rows,
+            note=(_function.__doc__ or "").strip().splitlines()[0],
+        ),
+    )  # fmt: skip

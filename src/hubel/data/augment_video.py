@@ -8,13 +8,16 @@ ones when they carry the clip's id: there is nothing else to it. (Contrast and c
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from hubel.data.augment import Augment
 from hubel.data.draws import Draws
 from hubel.errors import UsageError
+from hubel.registry import Component, Registry
 
-__all__ = ["augment_clips", "change_speed", "crop_time", "reverse_time"]
+__all__ = ["VIDEO", "augment_clips", "change_speed", "crop_time", "reverse_time"]
 
 
 def augment_clips(clips: torch.Tensor, augment: Augment, ids: torch.Tensor, *, seed: int, epoch: int) -> torch.Tensor:
@@ -67,3 +70,23 @@ def _frames(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 def _check(clips: torch.Tensor) -> None:
     if clips.ndim != 5:
         raise UsageError(f"clips must be B T C H W, got shape {tuple(clips.shape)}")
+
+
+VIDEO: Registry[Component[Callable[..., torch.Tensor]]] = Registry(
+    "video augmentation", listing="hubel components video"
+)
+"""Name -> function on clips; called from Python, since recipes are about pictures."""
+
+for _name, _function, _title, _formula in (
+    ("augment-clips", augment_clips, "Any chain on clips", "every frame of a clip varied alike"),
+    ("change-speed", change_speed, "Faster or slower", "t -> f t about the middle, f in [1/(1 + by), 1 + by]"),
+    ("reverse-time", reverse_time, "Backwards", "t -> T − 1 − t with probability p"),
+    ("crop-time", crop_time, "A part of the clip", "so many neighbouring frames, from anywhere"),
+):
+    VIDEO.add(
+        _name,
+        Component(
+            title=_title, build=_function, formula=_formula, source="folklore", rows=("C112",),
+            note=(_function.__doc__ or "").strip().splitlines()[0],
+        ),
+    )  # fmt: skip

@@ -15,6 +15,8 @@ from sklearn.datasets import load_sample_image
 from torch import nn
 
 from hubel.data.augment import AUGMENTATIONS, build_augment, preview
+from hubel.data.augment_audio import SOUND
+from hubel.data.augment_video import VIDEO
 from hubel.errors import UsageError, unknown
 from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.panels import Line, panels
@@ -43,6 +45,8 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "schedules": SCHEDULES,
     "initialisations": INITIALISERS,
     "augmentations": AUGMENTATIONS,
+    "sound": SOUND,
+    "video": VIDEO,
 }
 _SETTING = {
     "losses": "--loss {}",
@@ -50,6 +54,8 @@ _SETTING = {
     "schedules": "--schedule {}",
     "initialisations": "--initialise {}",
     "augmentations": "--augment {}",
+    "sound": "hubel.data.augment_audio.{}",
+    "video": "hubel.data.augment_video.{}",
 }
 
 
@@ -80,7 +86,7 @@ def _all() -> Iterator[Part]:
 
 
 def _part(kind: str, name: str, entry: Component[Any]) -> Part:
-    used = getattr(entry, "example", "") or name
+    used = getattr(entry, "example", "") or (entry.build.__name__ if kind in ("sound", "video") else name)
     return Part(
         kind=kind, name=name, title=entry.title, formula=entry.formula, source=entry.source, note=entry.note,
         options=_options(kind, entry), used=_SETTING.get(kind, "").format(used), rows=entry.rows,
@@ -91,8 +97,8 @@ def _options(kind: str, entry: Component[Any]) -> str:
     if isinstance(entry, Optimiser):
         return ", ".join([f"lr={entry.lr:g}", *(f"{name}={value}" for name, value in entry.settings.items())])
     given = {"weight", "first", "steps", "steps_per_epoch", "inplace", "device", "dtype"}
-    if kind == "augmentations":
-        given |= {"images", "draws", "height", "width"}
+    given |= {"images", "draws", "height", "width"} if kind == "augmentations" else set()
+    given |= {"waves", "spectra", "clips", "ids", "seed", "epoch"} if kind in ("sound", "video") else set()
     parameters = inspect.signature(entry.build).parameters.values()
     return ", ".join(
         p.name if p.default is p.empty else f"{p.name}={_shown(p.default)}"
