@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _DOORS = {
     "create_model": "hubel.models",
     "list_models": "hubel.models",
+    "register_model": "hubel.models",
     "train": "hubel.verbs.train",
     "Run": "hubel.verbs.run",
     "runs": "hubel.records.ledger",
@@ -31,7 +32,7 @@ _DOORS = {
 }
 
 if TYPE_CHECKING:
-    from hubel.models import create_model, list_models
+    from hubel.models import create_model, list_models, register_model
     from hubel.records.ledger import runs
     from hubel.records.nets import load
     from hubel.verbs.data import scan
@@ -50,6 +51,7 @@ __all__ = [
     "list_models",
     "load",
     "predict",
+    "register_model",
     "runs",
     "scan",
     "summary",

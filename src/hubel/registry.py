@@ -2,6 +2,9 @@
 
 Names are unique, unknown names suggest near ones, tests add an entry inside a `with`, and an entry can be a
 string "package.module:attribute" that is imported only when it is asked for, so that listing names costs nothing.
+
+A registry with a `group` also holds what installed packages offer under that group of entry points: the names are known
+at once, the code is imported when one of them is asked for. A package that fails then loses its own entries only.
 """
 
 from __future__ import annotations
@@ -10,12 +13,17 @@ import fnmatch
 import importlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from hubel.errors import UsageError, near, unknown
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -57,10 +65,21 @@ class Registry(Generic[T]):
       did you mean 'circle'? all of them: hubel shapes
     """
 
-    def __init__(self, kind: str, *, listing: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        listing: str = "",
+        group: str = "",
+        adopt: Callable[[EntryPoint], T] | None = None,
+    ) -> None:
+        """`adopt` makes an entry of what a package offers, and raises TypeError for what cannot be one."""
         self.kind = kind
         self.listing = listing
+        self.group = group
+        self._adopt = adopt or _loaded
         self._entries: dict[str, T | str] = {}
+        self._adopted: dict[str, tuple[EntryPoint, T]] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Decorator that files an object under `name`; a name that is taken is a programming error."""
@@ -77,20 +96,74 @@ class Registry(Generic[T]):
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._entries[name] = value
 
+    def replace(self, name: str, value: T | str) -> None:
+        """File `value` under `name`, in the place of what was there."""
+        self._entries[name] = value
+
+    def remove(self, name: str) -> None:
+        """Forget what was filed under `name`."""
+        self._entries.pop(name, None)
+
     def get(self, name: str) -> T:
-        """The entry called `name`; raises UnknownName with the nearest names."""
-        if name not in self._entries:
-            raise unknown(self.kind, name, self._entries, listing=self.listing)
-        value = self._entries[name]
-        if isinstance(value, str):
-            module, _, attribute = value.partition(":")
-            value = cast(T, getattr(importlib.import_module(module), attribute))
-            self._entries[name] = value
-        return value
+        """The entry called `name`; raises UnknownName with the nearest names, UsageError if its package fails."""
+        if name in self._entries:
+            value = self._entries[name]
+            if isinstance(value, str):
+                module, _, attribute = value.partition(":")
+                value = cast(T, getattr(importlib.import_module(module), attribute))
+                self._entries[name] = value
+            return value
+        offered = self._offered()
+        if name not in offered:
+            raise unknown(self.kind, name, self, listing=self.listing)
+        return self._load(name, offered[name])
+
+    def _load(self, name: str, offer: EntryPoint) -> T:
+        if name in self._adopted and self._adopted[name][0] == offer:
+            return self._adopted[name][1]
+        try:
+            adopted = self._adopt(offer)
+        except Exception as error:  # the code of others may fail in any way, and only this name is lost by it
+            raise UsageError(
+                f"the {self.kind} {name!r} of {package(offer)} cannot be used: {type(error).__name__}: {error}",
+                hint=f"it is offered as {offer.value} in {self.group}: mend that package or uninstall it",
+            ) from error
+        self._adopted[name] = (offer, adopted)
+        return adopted
+
+    def _offered(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for offer in offers(self.group) if self.group else ():
+            found.setdefault(offer.name, offer)  # of two packages with the same name, the first on the path
+        return found
 
     def names(self, match: str = "*") -> list[str]:
-        """Names in the order of registration, filtered by a shell pattern."""
-        return [name for name in self._entries if fnmatch.fnmatchcase(name, match)]
+        """Names in the order of registration, filtered by a shell pattern; those of installed packages last."""
+        return [name for name in self if fnmatch.fnmatchcase(name, match)]
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Names and entries, without those whose package fails (`faults` has them)."""
+        faults = self.faults()
+        return ((name, self.get(name)) for name in self if name not in faults)
+
+    def values(self) -> Iterator[T]:
+        """All entries, without those whose package fails."""
+        return (value for _, value in self.items())
+
+    def faults(self) -> dict[str, str]:
+        """Name -> why: what installed packages offer and cannot be used."""
+        found: dict[str, str] = {}
+        offered = self._offered()
+        for offer in offers(self.group) if self.group else ():
+            if offer.name in self._entries or offered[offer.name] != offer:
+                taken = f"the {self.kind} {offer.name!r} of {package(offer)} is left out: that name is taken"
+                found[f"{offer.name} of {package(offer)}"] = taken
+                continue
+            try:
+                self._load(offer.name, offer)
+            except UsageError as error:
+                found[offer.name] = error.what
+        return found
 
     @contextmanager
     def temporarily(self, name: str, value: T | str) -> Iterator[None]:
@@ -102,14 +175,70 @@ class Registry(Generic[T]):
         finally:
             self._entries = before
 
+    def __getitem__(self, name: str) -> T:
+        return self.get(name)
+
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._entries or name in self._offered()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
+        return iter({**self._entries, **self._offered()})
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len({**self._entries, **self._offered()})
+
+
+def offers(group: str) -> tuple[EntryPoint, ...]:
+    """What installed packages offer under a group of entry points ("hubel.metrics"); nothing is imported for that."""
+    return _offers(group, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _offers(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """`path` is where packages are looked for: a new folder in it is a new look."""
+    from importlib.metadata import entry_points  # 20 ms, and most commands never ask
+
+    return tuple(entry_points(group=group))
+
+
+def _loaded(offer: EntryPoint) -> Any:
+    return offer.load()
+
+
+def package(offer: EntryPoint) -> str:
+    """The package that offers something, as one names it: "hubel-flowers 1.2"."""
+    return f"{offer.dist.name} {offer.dist.version}" if offer.dist is not None else "an installed package"
+
+
+def adopt(kind: type[T], what: str) -> Callable[[EntryPoint], T]:
+    """Takes what a package offers if it is of that kind; else TypeError says `what` it must be."""
+
+    def adopted(offer: EntryPoint) -> T:
+        value = offer.load()
+        if not isinstance(value, kind):
+            raise TypeError(f"it must be {what}, got {value!r}")
+        return value
+
+    return adopted
+
+
+def check_options(
+    owner: str, given: Iterable[str], known: Iterable[str], *, word: str = "option", else_: str = "nothing"
+) -> None:
+    """Raise UsageError for the first of `given` that is not among `known`, with near names, or all of them.
+
+    >>> check_options("loss 'hinge'", ["margn"], ["margin", "power"])
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: loss 'hinge' has no option 'margn'
+      did you mean 'margin'?
+    """
+    names = list(known)
+    for option in given:
+        if option not in names:
+            close = near(option, names)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(names) or else_}"
+            raise UsageError(f"{owner} has no {word} {option!r}", hint=hint)
 
 
 def checked_options(
@@ -132,11 +261,8 @@ def checked_options(
     parameters = inspect.signature(build).parameters
     known = [name for name in parameters if name not in hidden]
     found: dict[str, Any] = {}
+    check_options(what, options, known)
     for name, value in options.items():
-        if name not in known:
-            close = near(name, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
-            raise UsageError(f"{what} has no option {name!r}", hint=hint)
         if value is not None:
             found[name] = _of_kind(what, name, value, parameters[name].default)
     return found

@@ -11,7 +11,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint.published import load_published
 from hubel.data.batches import epoch_order
-from hubel.models import card, resolve
+from hubel.models import card, contract, resolve
 from hubel.models.architectures.quicknet import QuickNet
 from hubel.nn.init import initialise, zero_residuals
 
@@ -42,6 +42,8 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     )
     runtime.seed_all(recipe.train.seed, runtime.Stream.WEIGHTS)
     model = spec.build()
+    if not name.startswith("timm/") and card(name).find is not None:
+        contract.check(model, (in_chans, *(img_size or ())), spec.num_classes, name=name)
     if recipe.model.initialise is not None:
         initialise(model, recipe.model.initialise, **recipe.model.initialise_options)
     if recipe.model.zero_residuals:

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from hubel import runtime
 from hubel.assembly.wire import augmentations
 from hubel.data.augment import build_augment
 from hubel.errors import UsageError
-from hubel.models import card
+from hubel.models import card, resolve
 from hubel.nn.init import INITIALISERS
 from hubel.nn.losses import LOSSES
 from hubel.recipes.schema import Recipe, flatten
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
+
+
+def by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with a list of layers as a model's options; raises UsageError for a module or its class."""
+    model = settings.get("model")
+    if model is None or isinstance(model, str):
+        return dict(settings)
+    if isinstance(model, Sequence):
+        name, options = resolve(model, settings.get("model_options", {}))
+        return {**settings, "model": name, "model_options": options}
+    kind = (model if isinstance(model, type) else type(model)).__name__
+    raise UsageError(
+        f"a net is trained by its name, so that its run can be read again; model must be a name, got a {kind}",
+        hint=f"hubel.register_model({kind}), then model={kind.lower()!r}",
+    )
 
 
 def check_names(recipe: Recipe) -> None:

@@ -175,7 +175,8 @@ def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str,
         reasons["img_size"] = "the size its published weights were trained for"
     elif part.img_size is None:
         reasons["img_size"] = "from the pictures' own sizes"
-        card = CARDS.get(recipe.model.model or "")
+        name = recipe.model.model or ""
+        card = CARDS[name] if name in CARDS else None  # noqa: SIM401 — a registry, whose `get` refuses what is not there
         if card is not None and min(found.height, found.width) < card.min_size:
             reasons["img_size"] = f"the smallest that {card.name} takes"
             found = replace(found, height=card.min_size, width=card.min_size)

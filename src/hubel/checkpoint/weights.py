@@ -367,7 +367,8 @@ def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -
     if not known or (spec.architecture not in CARDS and not _TIMM_OPTIONS.isdisjoint(spec.options)):
         raise ArtefactError(
             f"the checkpoint names the architecture {shown(spec.architecture)}, which is not in the catalogue",
-            hint="it was made by another version of hubel; the nets of this one: hubel models",
+            hint="register a net of your own before reading it: hubel.register_model(…); or install the package that "
+            "offers it; else another version of hubel made it, and the nets of this one are: hubel models",
         )
     try:
         with _Meter(10_000 + 100 * len(wanted)), torch.device("meta"), seeded(0):

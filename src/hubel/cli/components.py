@@ -13,6 +13,7 @@ from hubel.cli.options import JSON, PICTURE_FILE, option
 from hubel.cli.output import print_json, write_figure
 from hubel.errors import UsageError
 from hubel.lessons.parts import KINDS, Part, choose, find, listed
+from hubel.registry import offers, package
 
 
 def command(
@@ -23,7 +24,7 @@ def command(
     file: PICTURE_FILE = None,
     as_json: JSON = False,
 ) -> None:
-    """List layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations, sound, video.
+    """List the parts of nets and recipes: layers, losses, optimisers, schedules, kernels, metrics, ….
 
     hubel components
     hubel components activations --out activations.svg
@@ -44,7 +45,9 @@ def command(
     elif single:
         out().print("\n\n".join(map(_card, parts)), soft_wrap=True)
     elif what or match != "*":
-        out().print("\n".join(_line(part) for part in parts), soft_wrap=True)
+        offered = offers("hubel.metrics") if what == "metrics" else ()
+        lines = [*map(_line, parts), *(f"{offer.name:<18} of {package(offer)}" for offer in offered)]
+        out().print("\n".join(lines), soft_wrap=True)
         note(f"{len(parts)} parts; one of them in full: hubel components NAME")
     else:
         out().print(

@@ -17,6 +17,9 @@ def command(
     split: SPLIT = "test",
     which: WHICH = "best",
     views: VIEWS = None,
+    metrics: Annotated[
+        str, option("--metrics", metavar="LIST", help="more numbers: ece,top5 (hubel components metrics)")
+    ] = "",
     device: DEVICE = "auto",
     folder: Annotated[
         Path | None,
@@ -33,8 +36,9 @@ def command(
 
     with watched() as watch:
         result = evaluate(
-            run, one_source(data, again), split=split, which=which, views=views, device=device, watch=watch
-        )
+            run, one_source(data, again), split=split, which=which, views=views, device=device, watch=watch,
+            metrics=[name.strip() for name in metrics.split(",") if name.strip()],
+        )  # fmt: skip
     if folder is not None:
         write_to(folder, result)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import textwrap
 from typing import Annotated
 
@@ -40,7 +39,7 @@ def command(
         return
     entry = card(name)
     if as_json:
-        print_json(dataclasses.asdict(entry))
+        print_json(entry.to_dict())
         return
     out().print("\n".join(describe(entry)))
 
@@ -50,7 +49,11 @@ def describe(entry: Card) -> list[str]:
     size = entry.img_size
     height, width = (size, size) if isinstance(size, int) else size or (0, 0)
     shape = f"{entry.in_chans} x {height} x {width}" if size else f"{entry.in_chans} features"
-    lines = [f"{entry.title} ({entry.year})", f"hubel train DATA --model {entry.name}", ""]
+    lines = [
+        f"{entry.title} ({entry.year})" if entry.year else entry.title,
+        f"hubel train DATA --model {entry.name}",
+        "",
+    ]
     facts = {
         "new": entry.novelty,
         "paper": entry.reference,

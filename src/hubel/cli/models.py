@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Annotated
 
 import typer
@@ -38,7 +37,7 @@ def command(
     if not found:
         raise unknown("model", wanted, list_models(), listing="hubel models")
     if as_json:
-        print_json([dataclasses.asdict(entry) for entry in found])
+        print_json([entry.to_dict() for entry in found])
         return
     lines = [_row("name", "year", "params", "MACs", "input", "what"), *(_line(entry) for entry in found)]
     out().print("\n".join(lines), soft_wrap=True)
@@ -50,7 +49,7 @@ def _line(entry: Card) -> str:
     side = "" if size is None else str(size) if isinstance(size, int) else "x".join(map(str, size))
     return _row(
         entry.name,
-        str(entry.year),
+        str(entry.year or ""),
         "" if entry.params is None else short(entry.params),
         "" if entry.macs is None else short(entry.macs),
         side,

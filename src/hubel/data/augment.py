@@ -27,8 +27,8 @@ from scipy.special import betaincinv
 
 from hubel.data import augment_ops as ops
 from hubel.data.draws import Draws
-from hubel.errors import UsageError, near
-from hubel.registry import Component, Registry
+from hubel.errors import UsageError
+from hubel.registry import Component, Registry, check_options
 
 __all__ = ["AUGMENTATIONS", "PRESETS", "Augment", "Augmentation", "build_augment", "preview"]
 
@@ -301,10 +301,7 @@ def _step(word: str, place: int) -> Step:
                     hint=f"they are {takes}" if options else f"write just {name}",
                 )
             key, value = list(options)[index], text
-        if key not in options:
-            close = near(key, options)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(options) or 'nothing'}"
-            raise UsageError(f"augmentation {name!r} has no option {key!r}", hint=hint)
+        check_options(f"augmentation {name!r}", [key], options)
         given[key] = _value(name, key, value, options[key])
     return Step(name, entry.kind, place, partial(entry.build, **given))
 

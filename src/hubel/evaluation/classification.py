@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
 
 from hubel.errors import DataError
+from hubel.evaluation.named import named, titled
 from hubel.metrics import classification as counts
 from hubel.metrics import probability
 from hubel.metrics.classification import Confused, PerClass
@@ -81,6 +82,8 @@ class Evaluation:
     confidence: np.ndarray
     truth_probability: np.ndarray
     paths: tuple[str, ...] | None
+    more: dict[str, float] = field(default_factory=dict)
+    """What was asked for besides, by name (`hubel.metrics.METRICS`)."""
 
     @property
     def error_count(self) -> int:
@@ -131,6 +134,7 @@ class Evaluation:
                 for c in self.most_confused
             ],
             "confusion": self.confusion,
+            **({"metrics": self.more} if self.more else {}),
         }
         return plain(document)  # type: ignore[return-value]
 
@@ -170,7 +174,8 @@ class Evaluation:
             for title, value, name in shares + plain_numbers
             if not math.isnan(getattr(self, name))
         ]
-        return [*found, ("calibration error", percent(self.calibration.ece), "")]
+        found.append(("calibration error", percent(self.calibration.ece), ""))
+        return found + titled(self.more, {title for title, _, _ in found})
 
     def hardest(self, limit: int) -> list[int]:
         """Indices of all classes, or of the `limit` with the lowest F1 where there are more, lowest first."""
@@ -234,11 +239,13 @@ def assess(
     split: str = "test",
     mistakes: int = 48,
     seed: int = 0,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Judge a classifier by its answers.
 
     `predictions`: logits N K, labels N (-1: not known), ids N. `class_names`: K. `paths`: N names of the samples, in
     the order of the predictions. `mistakes`: how many of the worst to keep. `seed`: of the bootstrap.
+    `metrics`: more numbers, by name (`hubel.metrics.METRICS`).
 
     Raises DataError when there are no labelled samples, when logits are not finite, or when K is not len(class_names).
 
@@ -333,6 +340,7 @@ def assess(
         confidence=confidence,
         truth_probability=truth_p,
         paths=tuple(names_of) if names_of is not None else None,
+        more=named(metrics, "classification", logits, labels),
     )
 
 

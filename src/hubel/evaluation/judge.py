@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -23,21 +25,28 @@ def judge(
     device: torch.device,
     *,
     views: str | None = None,
+    metrics: Sequence[str] = (),
 ) -> Evaluation | RegressionEvaluation:
-    """The forward pass over some rows, and everything that can be said about it."""
+    """The forward pass over some rows, and everything that can be said about it; `metrics` are more numbers by name."""
     classifier.model.to(device)
     reading = batches(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=500, device=device, channels_last=True
     )
     look = with_views(classifier.model, classifier.views if views is None else views)
-    return assessed(predict(classifier.model, reading, forward=look), classifier.class_names, scan, rows, split)
+    found = predict(classifier.model, reading, forward=look)
+    return assessed(found, classifier.class_names, scan, rows, split, metrics)
 
 
 def assessed(
-    predictions: Predictions, class_names: tuple[str, ...], scan: Scan, rows: np.ndarray, split: str
+    predictions: Predictions,
+    class_names: tuple[str, ...],
+    scan: Scan,
+    rows: np.ndarray,
+    split: str,
+    metrics: Sequence[str] = (),
 ) -> Evaluation | RegressionEvaluation:
     """Predictions as an evaluation that knows its samples by name."""
     names = None if scan.manifest.paths is None else [scan.manifest.name(int(row)) for row in rows]
     if not class_names:
-        return assess_regression(predictions, paths=names, split=split)
-    return assess(predictions, class_names, paths=names, split=split)
+        return assess_regression(predictions, paths=names, split=split, metrics=metrics)
+    return assess(predictions, class_names, paths=names, split=split, metrics=metrics)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
 
 from hubel.errors import DataError
+from hubel.evaluation.named import named, titled
 from hubel.metrics import regression
 from hubel.metrics.intervals import Interval, mean_interval
 from hubel.types import Predictions
@@ -39,6 +40,8 @@ class RegressionEvaluation:
     worst: np.ndarray
     """Positions in the arrays, the largest error first."""
     paths: tuple[str, ...] | None
+    more: dict[str, float] = field(default_factory=dict)
+    """What was asked for besides, by name (`hubel.metrics.METRICS`)."""
 
     @property
     def sentence(self) -> str:
@@ -58,12 +61,13 @@ class RegressionEvaluation:
             interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
             value = getattr(self, name)
             found.append((title, number(value) if name == "r2" else f"{value:.4g}", interval))
-        return found
+        return found + titled(self.more, {"R²", "mean squared error", "mean absolute error", "root mean squared error"})
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         names = ("split", "samples", "mse", "rmse", "mae", "r2", "bias", "intervals")
-        return plain({"task": "regression", **{name: getattr(self, name) for name in names}})  # type: ignore[return-value]
+        numbers = {name: getattr(self, name) for name in names} | ({"metrics": self.more} if self.more else {})
+        return plain({"task": "regression", **numbers})  # type: ignore[return-value]
 
     def predictions_csv(self) -> str:
         """One line a sample: id, path, true value, predicted value, error."""
@@ -92,7 +96,11 @@ class RegressionEvaluation:
 
 
 def assess_regression(
-    predictions: Predictions, *, paths: Sequence[str] | None = None, split: str = "test"
+    predictions: Predictions,
+    *,
+    paths: Sequence[str] | None = None,
+    split: str = "test",
+    metrics: Sequence[str] = (),
 ) -> RegressionEvaluation:
     """Judge a regressor: predictions N 1 (in `logits`), targets N (in `labels`, NaN where not known).
 
@@ -136,4 +144,5 @@ def assess_regression(
         predicted=predicted,
         worst=np.argsort(-np.abs(errors), kind="stable"),
         paths=names,
+        more=named(metrics, "regression", predicted, targets),
     )

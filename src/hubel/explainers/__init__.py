@@ -3,7 +3,7 @@
 The door of the room is `attribute`; its methods are in `EXPLAINERS`. Results are plain arrays.
 """
 
-from hubel.explainers.attribution import Attribution
+from hubel.explainers.attribution import Attribution, Raw
 from hubel.explainers.methods import EXPLAINERS, Explainer, attribute
 
-__all__ = ["EXPLAINERS", "Attribution", "Explainer", "attribute"]
+__all__ = ["EXPLAINERS", "Attribution", "Explainer", "Raw", "attribute"]

@@ -17,11 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hubel.errors import UsageError, near
 from hubel.explainers import attention, cams, gradients, occlusion, rise
 from hubel.explainers.attribution import Attribution, Raw
 from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick
-from hubel.registry import Registry
+from hubel.registry import Registry, adopt, check_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,12 @@ class Explainer:
     """What the map answers, in words."""
 
 
-EXPLAINERS = Registry[Explainer]("explainer", listing="hubel explain --methods")
+EXPLAINERS = Registry[Explainer](
+    "explainer",
+    listing="hubel explain --methods",
+    group="hubel.explainers",
+    adopt=adopt(Explainer, "a hubel.explainers.Explainer"),
+)
 
 EXPLAINERS.add(
     "grad-cam",
@@ -221,8 +225,4 @@ def _blank(maps: torch.Tensor) -> str:
 
 def _check_settings(method: str, explainer: Explainer, settings: dict[str, Any]) -> None:
     known = list(inspect.signature(explainer.run).parameters)[3:]
-    for name in settings:
-        if name not in known:
-            close = near(name, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'none'}"
-            raise UsageError(f"method {method!r} has no setting {name!r}", hint=hint)
+    check_options(f"method {method!r}", settings, known, word="setting")

@@ -21,7 +21,7 @@ __all__ = ["KINDS", "Part", "choose", "find", "listed"]
 
 KINDS = (
     "layers", "blocks", "activations", "losses", "optimisers", "schedules", "initialisations", "augmentations",
-    "sound", "video",
+    "sound", "video", "kernels", "metrics",
 )  # fmt: skip
 
 

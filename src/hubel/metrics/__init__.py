@@ -16,7 +16,7 @@ import numpy as np
 
 from hubel.metrics import classification, probability, regression
 from hubel.metrics.classification import check, confusion_matrix, top_k
-from hubel.registry import Registry
+from hubel.registry import Registry, adopt
 
 __all__ = ["METRICS", "Metric", "confusion_matrix", "top1", "top5", "top_k"]
 
@@ -41,6 +41,13 @@ class Metric:
     """Classification: (logits N K, labels N). Regression: (predicted N, targets N)."""
     larger_is_better: bool = True
     task: str = "classification"
+    """What it judges: "classification" or "regression"."""
+    formula: str = ""
+    """One line of plain text."""
+    source: str = "folklore"
+    """Who proposed it where."""
+    note: str = ""
+    """When to use it, or what to mind, in one sentence."""
 
     def __call__(self, scores: np.ndarray, truth: np.ndarray) -> float:
         """The number."""
@@ -55,17 +62,32 @@ def _of_confusion(statistic: Callable[[np.ndarray], float]) -> Callable[[np.ndar
     return metric
 
 
-METRICS = Registry[Metric]("metric")
-METRICS.add("accuracy", Metric("accuracy", top1))
-METRICS.add("top5", Metric("top-5 accuracy", top5))
-METRICS.add("balanced_accuracy", Metric("balanced accuracy", _of_confusion(classification.balanced_accuracy)))
-METRICS.add("macro_f1", Metric("macro F1", _of_confusion(classification.macro_f1)))
-METRICS.add("weighted_f1", Metric("weighted F1", _of_confusion(classification.weighted_f1)))
-METRICS.add("auc", Metric("AUC (one vs rest)", probability.auc))
-METRICS.add("log_loss", Metric("log-loss", probability.log_loss, larger_is_better=False))
-METRICS.add("brier", Metric("Brier score", probability.brier, larger_is_better=False))
-METRICS.add("ece", Metric("calibration error", probability.ece, larger_is_better=False))
-METRICS.add("mse", Metric("mean squared error", regression.mse, larger_is_better=False, task="regression"))
-METRICS.add("rmse", Metric("root mean squared error", regression.rmse, larger_is_better=False, task="regression"))
-METRICS.add("mae", Metric("mean absolute error", regression.mae, larger_is_better=False, task="regression"))
-METRICS.add("r2", Metric("R²", regression.r2, task="regression"))
+METRICS = Registry[Metric](
+    "metric", listing="hubel components metrics", group="hubel.metrics", adopt=adopt(Metric, "a hubel.metrics.Metric")
+)
+
+
+for _name, _title, _function, _formula in (
+    ("accuracy", "accuracy", top1, "right / N"),
+    ("top5", "top-5 accuracy", top5, "samples whose class is among the 5 largest logits / N"),
+    ("balanced_accuracy", "balanced accuracy", _of_confusion(classification.balanced_accuracy),
+     "mean over classes k of right(k) / N(k)"),
+    ("macro_f1", "macro F1", _of_confusion(classification.macro_f1), "mean over classes of 2 TP / (2 TP + FP + FN)"),
+    ("weighted_f1", "weighted F1", _of_confusion(classification.weighted_f1), "Σ N(k)/N · F1(k)"),
+    ("auc", "AUC (one vs rest)", probability.auc, "mean over classes of P(a sample of k scores above one of another)"),
+):  # fmt: skip
+    METRICS.add(_name, Metric(_title, _function, formula=_formula))
+for _name, _title, _function, _formula, _source in (
+    ("log_loss", "log-loss", probability.log_loss, "−mean log p(true class), in nats", "folklore"),
+    ("brier", "Brier score", probability.brier, "mean Σ (p(k) − y(k))², 0 to 2", "Brier, Monthly Weather Review 1950"),
+    ("ece", "calibration error", probability.ece, "Σ over 15 bins of n/N · |accuracy − mean confidence|",
+     "Naeini, Cooper, Hauskrecht, AAAI 2015"),
+):  # fmt: skip
+    METRICS.add(_name, Metric(_title, _function, larger_is_better=False, formula=_formula, source=_source))
+for _name, _title, _function, _formula in (
+    ("mse", "mean squared error", regression.mse, "mean (ŷ − y)²"),
+    ("rmse", "root mean squared error", regression.rmse, "√ mean (ŷ − y)²"),
+    ("mae", "mean absolute error", regression.mae, "mean |ŷ − y|"),
+):
+    METRICS.add(_name, Metric(_title, _function, larger_is_better=False, task="regression", formula=_formula))
+METRICS.add("r2", Metric("R²", regression.r2, task="regression", formula="1 − Σ(ŷ − y)² / Σ(y − ȳ)²"))

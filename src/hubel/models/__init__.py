@@ -25,13 +25,16 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hubel.errors import UsageError, near, unknown
+from hubel.errors import UsageError
+from hubel.models import own
 from hubel.models.cards import CARDS, Card
+from hubel.models.own import register_model
+from hubel.registry import check_options
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "resolve"]
+__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "register_model", "resolve"]
 
 TIMM = "timm/"
 LISTS = (".yaml", ".yml")
@@ -59,9 +62,7 @@ def card(name: str) -> Card:
         )
     if name.endswith(LISTS):
         return CARDS["layers"]
-    if name not in CARDS:
-        raise unknown("model", name, CARDS, listing="hubel models")
-    return CARDS[name]
+    return CARDS.get(name)
 
 
 def resolve(name: str | Sequence[Any], options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -103,24 +104,17 @@ def create_model(
     if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
         num_classes = entry.num_classes
     builder = entry.builder
-    known = set(inspect.signature(builder).parameters) - {"num_classes", "in_chans", "img_size"}
-    for option in options:
-        if option not in known and not name.startswith(TIMM):
-            close = near(option, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(sorted(known)) or 'nothing more'}"
-            raise UsageError(f"model {name!r} has no option {option!r}", hint=hint)
+    if entry.find is None and not name.startswith(TIMM):
+        known = set(inspect.signature(builder).parameters) - {*own.SIZES}
+        check_options(f"model {name!r}", options, sorted(known), else_="nothing more")
     height, width = _pair(img_size) or _pair(entry.img_size) or (None, None)
     if height and width and min(height, width) < entry.min_size:
         raise UsageError(
             f"model {name!r} needs images of at least {entry.min_size}x{entry.min_size} pixels, got {height}x{width}",
             hint=f"use --img-size {entry.min_size} or more, or another model: hubel models",
         )
-    net: nn.Module = builder(
-        num_classes=num_classes,
-        in_chans=in_chans,
-        img_size=(height, width),
-        **options,
-    )
+    sizes = {"num_classes": num_classes, "in_chans": in_chans, "img_size": (height, width)}
+    net: nn.Module = builder(**sizes, **options) if entry.find is None else own.build(name, builder, sizes, options)
     if cut is None and hidden is None and not staged:
         return net
     heads = importlib.import_module("hubel.models.heads")

@@ -32,8 +32,9 @@ from typing import Any
 
 import yaml
 
-from hubel.errors import UsageError, near, unknown
+from hubel.errors import UsageError, unknown
 from hubel.nn.activations import ACTIVATIONS, build_activation
+from hubel.registry import check_options
 
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]
@@ -242,10 +243,10 @@ def _call(layer: Callable[..., Made], word: str, shape: Shape, values: list[str]
     usage = f"{word} {' '.join(p.name.upper() if p.default is p.empty else f'[{p.name}]' for p in ordered)}".strip()
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     usage += f" {' '.join(f'[{name}=]' for name in named)}" if named else ""
-    for option in options:
-        if option not in {p.name for p in parameters}:
-            close = near(option, [p.name for p in parameters])
-            raise Misfit(f"it has no option {option!r}", f"did you mean {close[0]!r}?" if close else f"write: {usage}")
+    try:
+        check_options("it", options, [p.name for p in parameters])
+    except UsageError as error:
+        raise Misfit(error.what, error.hint if error.hint.startswith("did") else f"write: {usage}") from None
     needed = [p.name for p in ordered[len(places) :] if p.default is p.empty and p.name not in options]
     if len(places) > len(ordered) or needed or any(p.name in options for p in ordered[: len(places)]):
         raise Misfit(f"{'it lacks ' + needed[0] if needed else 'too many values'}", f"write: {usage}")

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from hubel.errors import UsageError, near
-from hubel.registry import Component, Registry
+from hubel.errors import UsageError
+from hubel.registry import Component, Registry, check_options
 
 __all__ = ["ACTIVATIONS", "Activation", "Maxout", "ScaledTanh", "Sine", "Step", "build_activation"]
 
@@ -50,11 +50,7 @@ def build_activation(name: str, **options: Any) -> nn.Module:
     """
     build = ACTIVATIONS.get(name).build
     known = list(inspect.signature(build).parameters)
-    for option in options:
-        if option not in known:
-            close = near(option, known)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes: {', '.join(known) or 'nothing'}"
-            raise UsageError(f"activation {name!r} has no option {option!r}", hint=hint)
+    check_options(f"activation {name!r}", options, known)
     return build(**options)
 
 

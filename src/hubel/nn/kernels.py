@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from hubel.errors import unknown
+from hubel.registry import Registry
 
 __all__ = ["KERNELS", "Kernel", "apply_kernel"]
 
@@ -37,7 +37,8 @@ def _kernel(title: str, weights: list[list[float]], note: str, *rows: str, over:
     return Kernel(title=title, weights=np.asarray(weights, dtype=np.float64) / over, note=note, rows=rows)
 
 
-KERNELS: dict[str, Kernel] = {
+KERNELS: Registry[Kernel] = Registry("kernel", listing="hubel components kernels")
+for _name, _found in {
     "identity": _kernel("Identity", [[0, 0, 0], [0, 1, 0], [0, 0, 0]], "Leaves the image as it is.", "C127"),
     "edge-corners": _kernel(
         "Edges, diagonal", [[1, 0, -1], [0, 0, 0], [-1, 0, 1]], "A mixed second derivative: answers to corners.", "C128"
@@ -76,7 +77,8 @@ KERNELS: dict[str, Kernel] = {
     "low-pass": _kernel("Low-pass 7×7", [[1] * 7] * 7, "A wide mean, divided by its area.", "C133", over=49),
     "plus": _kernel("Plus sign", [[0, 1, 0], [1, 1, 1], [0, 1, 0]], "Answers most to a plus of its size.", "C134"),
     "emboss": _kernel("Emboss", [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], "Light from the top left."),
-}  # fmt: skip
+}.items():  # fmt: skip
+    KERNELS.add(_name, _found)
 
 
 def apply_kernel(images: torch.Tensor, name: str) -> torch.Tensor:
@@ -85,9 +87,7 @@ def apply_kernel(images: torch.Tensor, name: str) -> torch.Tensor:
     The result has the size of the input; a kernel of even size looks one pixel further right and down.
     Raises UnknownName.
     """
-    if name not in KERNELS:
-        raise unknown("kernel", name, KERNELS, listing="hubel kernels")
-    weights = torch.as_tensor(KERNELS[name].weights, dtype=images.dtype, device=images.device)
+    weights = torch.as_tensor(KERNELS.get(name).weights, dtype=images.dtype, device=images.device)
     height, width = weights.shape
     top, left = (height - 1) // 2, (width - 1) // 2
     padded = F.pad(images, (left, width - 1 - left, top, height - 1 - top), mode="replicate")

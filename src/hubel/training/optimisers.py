@@ -20,8 +20,8 @@ import torch
 from torch import nn
 from torch.optim.adamw import adamw
 
-from hubel.errors import UsageError, near, unknown
-from hubel.registry import Component, Registry
+from hubel.errors import UsageError, unknown
+from hubel.registry import Component, Registry, check_options
 
 __all__ = ["OPTIMISERS", "Muon", "Optimiser", "build_optimiser", "depths", "orthogonalise", "parameter_groups"]
 
@@ -79,17 +79,9 @@ def build_optimiser(
     if weight_decay < 0:
         raise UsageError(f"weight_decay must not be negative, got {weight_decay}", hint="0 switches it off")
     chosen = dict(rule.settings)
-    for setting, value in settings.items():
-        if value is None:
-            continue
-        if setting not in rule.settings:
-            close = near(setting, rule.settings)
-            known = ", ".join(rule.settings) or "nothing but lr and weight_decay"
-            raise UsageError(
-                f"optimiser {name!r} has no setting {setting!r}",
-                hint=f"did you mean {close[0]!r}?" if close else f"it takes: {known}",
-            )
-        chosen[setting] = tuple(value) if setting == "betas" else value
+    given = {setting: value for setting, value in settings.items() if value is not None}
+    check_options(f"optimiser {name!r}", given, rule.settings, word="setting", else_="nothing but lr and weight_decay")
+    chosen |= {setting: tuple(value) if setting == "betas" else value for setting, value in given.items()}
     parts = parameter_groups(model, lr=lr, weight_decay=weight_decay, groups=groups, layer_decay=layer_decay)
     if isinstance(rule.build, type) and issubclass(rule.build, Muon):
         parts = list(_apart(parts, head=getattr(model, "head", ""), rest=rule.build.rest))

@@ -1,4 +1,4 @@
-"""What parts there are: layers, blocks, activations, losses, optimisers, schedules, initialisations, augmentations.
+"""What parts there are: layers, blocks, activations, losses, optimisers, schedules, kernels, metrics and more.
 
 Read from the registries themselves, with those that a user has added; `hubel.lessons.parts` has the list without them.
 """
@@ -22,10 +22,11 @@ from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.panels import Line, panels
 from hubel.figures.theme import Figure
 from hubel.lessons.parts import Part, choose, find
+from hubel.metrics import METRICS, Metric
 from hubel.nn.activations import ACTIVATIONS
 from hubel.nn.blocks import BLOCKS
 from hubel.nn.init import INITIALISERS, initialise
-from hubel.nn.kernels import KERNELS, apply_kernel
+from hubel.nn.kernels import KERNELS, Kernel, apply_kernel
 from hubel.nn.layers import LAYERS
 from hubel.nn.losses import LOSSES
 from hubel.registry import Component, Registry
@@ -47,6 +48,8 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "augmentations": AUGMENTATIONS,
     "sound": SOUND,
     "video": VIDEO,
+    "kernels": KERNELS,
+    "metrics": METRICS,
 }
 _SETTING = {
     "losses": "--loss {}",
@@ -81,11 +84,24 @@ def component(name: str) -> tuple[Part, ...]:
 
 def _all() -> Iterator[Part]:
     for kind, registry in REGISTRIES.items():
-        for name in registry:
-            yield _part(kind, name, registry.get(name))
+        for name, entry in registry.items():
+            yield _part(kind, name, entry)
 
 
-def _part(kind: str, name: str, entry: Component[Any]) -> Part:
+def _part(kind: str, name: str, entry: Any) -> Part:
+    if isinstance(entry, Kernel):
+        rows = " | ".join(" ".join(f"{weight:.3g}" for weight in row) for row in entry.weights[:3])
+        return Part(
+            kind=kind, name=name, title=entry.title, formula=rows + (" | …" if len(entry.weights) > 3 else ""),
+            source="folklore", note=entry.note, options="", rows=entry.rows,
+            used=f"hubel kernels PHOTO --kernel {name}",
+        )  # fmt: skip
+    if isinstance(entry, Metric):
+        better = "larger is better" if entry.larger_is_better else "smaller is better"
+        return Part(
+            kind=kind, name=name, title=entry.title, formula=entry.formula, source=entry.source, options="",
+            note=f"{entry.task}, {better}. {entry.note}".strip(), used=f"hubel evaluate RUN --metrics {name}", rows=(),
+        )  # fmt: skip
     used = getattr(entry, "example", "") or (entry.build.__name__ if kind in ("sound", "video") else name)
     return Part(
         kind=kind, name=name, title=entry.title, formula=entry.formula, source=entry.source, note=entry.note,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
+from hubel.metrics import METRICS
 from hubel.records.ledger import find
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
@@ -32,20 +34,24 @@ def evaluate(
     split: str = "test",
     which: str = "best",
     views: str | None = None,
+    metrics: Sequence[str] = (),
     device: str = "auto",
     watch: Watcher = SILENT,
 ) -> Evaluation | RegressionEvaluation:
     """Measure a trained run on its own `split`, or on all of other labelled `data` with the same classes.
 
     `views` of each picture are averaged (`hubel.inference.VIEWS`): those of the run if not given, "none" for one look.
+    `metrics` are more numbers to compute, by name (`hubel components metrics`); the result has them in `more`.
 
     Of the run's own data the very split of the training is used, after a check that neither data nor split has changed.
     Writes nothing. Raises ArtefactError, DataError, UsageError.
     """
     folder = find(run)
     classifier = load_checkpoint(folder, which)
+    for name in metrics:
+        METRICS.get(name)  # a name that is none is told before anything is measured
     if data is not None:
-        return _on_other_data(classifier, str(data), views, device, watch)
+        return _on_other_data(classifier, str(data), views, metrics, device, watch)
     if split not in NAMES:
         raise unknown("split", split, NAMES)
     own = own_data(folder, classifier, watch)
@@ -56,11 +62,12 @@ def evaluate(
             hint=f"measure it on other data: hubel evaluate {folder} DATA",
         )
     watch.stage(f"measuring on {len(rows):,} {split} samples")
-    return judge(classifier, own.scan, own.decoded, rows, split, runtime.pick_device(device), views=views)
+    target = runtime.pick_device(device)
+    return judge(classifier, own.scan, own.decoded, rows, split, target, views=views, metrics=metrics)
 
 
 def _on_other_data(
-    classifier: Classifier, data: str, views: str | None, device: str, watch: Watcher
+    classifier: Classifier, data: str, views: str | None, metrics: Sequence[str], device: str, watch: Watcher
 ) -> Evaluation | RegressionEvaluation:
     if classifier.preprocessing is None:
         raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
@@ -72,9 +79,8 @@ def _on_other_data(
     else:
         check_classes(classifier.class_names, names, what=data)
     name = Path(data).name or data
-    return judge(
-        classifier, scan, decoded, np.arange(len(scan.manifest)), name, runtime.pick_device(device), views=views
-    )
+    rows, target = np.arange(len(scan.manifest)), runtime.pick_device(device)
+    return judge(classifier, scan, decoded, rows, name, target, views=views, metrics=metrics)
 
 
 def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:

@@ -28,8 +28,8 @@ ON_TOKENS = ("attention-rollout", "occlusion-fast", "integrated-gradients", "smo
 
 
 def listing() -> dict[str, str]:
-    """Method -> the question that it answers."""
-    return {name: EXPLAINERS.get(name).question for name in EXPLAINERS}
+    """Method -> the question that it answers, or why the method of an installed package cannot be used."""
+    return {name: explainer.question for name, explainer in EXPLAINERS.items()} | EXPLAINERS.faults()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.assembly.build import build
-from hubel.assembly.checks import check_names
+from hubel.assembly.checks import by_name, check_names
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
 from hubel.assembly.together import agree, computing
@@ -82,7 +82,7 @@ def train(
         recipe = compose(
             read_file(config) if config is not None else {},
             read_environment(),
-            settings | ({} if data is None else {"data": str(data)}),
+            by_name(settings) | ({} if data is None else {"data": str(data)}),
         )
         if not recipe.data.data:
             raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")

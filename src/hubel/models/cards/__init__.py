@@ -7,7 +7,13 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+from hubel.errors import UsageError
+from hubel.registry import Registry, package
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 __all__ = ["CARDS", "Card"]
 
@@ -46,10 +52,19 @@ class Card:
     tags: tuple[str, ...] = field(default=())
     """Words to search by: "residual", "mobile", "sequence"."""
 
+    find: Callable[[], Callable[..., Any]] | None = field(default=None, repr=False, compare=False)
+    """Gives the builder of a net that is not hubel's own (`hubel.models.own`); None for the catalogue."""
+
     @property
     def builder(self) -> Callable[..., Any]:
         """The function that builds the net; imports its module."""
+        if self.find is not None:
+            return self.find()
         return cast("Callable[..., Any]", getattr(self.module, self.builder_at.partition(":")[2]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The facts as plain data."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "find"}
 
     @property
     def module(self) -> ModuleType:
@@ -57,14 +72,31 @@ class Card:
         return importlib.import_module("." + self.builder_at.partition(":")[0], "hubel.models.architectures")
 
 
-def _gather() -> dict[str, Card]:
-    cards: dict[str, Card] = {}
+def _offered(offer: EntryPoint) -> Card:
+    """The card of a net that an installed package offers: its code is imported when the net is built, no sooner."""
+
+    def find() -> Callable[..., Any]:
+        try:
+            builder = offer.load()
+        except Exception as error:  # the code of others may fail in any way
+            raise UsageError(
+                f"the model {offer.name!r} of {package(offer)} cannot be loaded: {type(error).__name__}: {error}",
+                hint=f"it is offered as {offer.value}: mend that package or uninstall it",
+            ) from error
+        return cast("Callable[..., Any]", builder)
+
+    return Card(
+        name=offer.name, builder_at=offer.value, title=f"of {package(offer)}", year=0,
+        reference=f"the package {package(offer)}", novelty="offered by an installed package", find=find,
+    )  # fmt: skip
+
+
+def _gather() -> Registry[Card]:
+    cards: Registry[Card] = Registry("model", listing="hubel models", group="hubel.models", adopt=_offered)
     for module in sorted(info.name for info in pkgutil.iter_modules(__path__)):
         for entry in importlib.import_module(f"{__name__}.{module}").CARDS:
-            if entry.name in cards:
-                raise ValueError(f"model {entry.name!r} has two cards")
-            cards[entry.name] = entry
+            cards.add(entry.name, entry)
     return cards
 
 
-CARDS: dict[str, Card] = _gather()
+CARDS: Registry[Card] = _gather()
