@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from unicodedata import east_asian_width
@@ -151,22 +152,35 @@ def width(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def clean(text: str) -> str:
-    """`text` with a dot for every letter that a terminal would obey or cannot show.
+def visible(text: str, *, lines: bool = True) -> str:
+    r"""Text as a terminal may get it: what it would obey is named instead. Without `lines` all is on one line.
 
-    >>> clean("\\x1b[31mred")
-    '·[31mred'
+    Control characters, what turns the reading direction, and the bytes of a file name that is no UTF-8.
+
+    >>> visible("cat\x1b[2J.png"), visible("caf\udce9.png"), visible("two\nlines"), visible("two\nlines", lines=False)
+    ('cat\\x1b[2J.png', 'caf\\xe9.png', 'two\nlines', 'two\\x0alines')
     """
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
+    return (_OBEYED if lines else _OBEYED_OR_BREAK).sub(_named, text)
+
+
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_OBEYED_OR_BREAK = re.compile(_OBEYED.pattern[:-1] + "\t\n]")
+
+
+def _named(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # stands for a byte that is no UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def in_columns(text: str, columns: int) -> str:
-    """`text` on one line of exactly `columns`, cut with an ellipsis or padded; control characters become dots.
+    """`text` on one line of exactly `columns`, cut with an ellipsis or padded; control characters are named.
 
     >>> in_columns("wire-haired fox terrier", 12), in_columns("cat", 5)
     ('wire-haired…', 'cat  ')
     """
-    text = clean(text)
+    text = visible(text, lines=False)
     if width(text) > columns:
         while width(text) > columns - 1:
             text = text[:-1]
@@ -202,8 +216,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([_cell(value) for value in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
-    # A file name that is no valid text must not keep the table from being written.
-    return out.getvalue().encode("utf-8", "replace").decode()
+    return visible(out.getvalue())  # also a file name that is no text can be written
 
 
 def _cell(value: object) -> object:

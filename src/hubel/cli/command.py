@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from typer.core import TyperCommand
@@ -45,7 +45,7 @@ def run_command(name: str, function: Callable[..., None], summary: str, argument
     try:
         code = command.main(args=arguments, prog_name=f"hubel {name}", standalone_mode=False)
     except _Refusal as refusal:
-        raise refused(command, refusal) from None
+        raise refused(command, refusal, arguments) from None
     except typer.Abort:  # Ctrl-D at a question
         return 1
     except SystemExit as stop:
@@ -68,17 +68,50 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def refused(command: Command, refusal: Exception) -> HubelError:
-    """Our error for what the parser does not take."""
-    wanted = getattr(refusal, "option_name", None)
+def refused(command: Command, refusal: Exception, arguments: list[str]) -> HubelError:
+    """Our error for what the parser does not take: what must hold, what came, and what to do."""
     said = str(getattr(refusal, "format_message", lambda: str(refusal))())
     more = f"all options: {_called(command)} --help-all"
-    if type(refusal).__name__ != "NoSuchOption" or wanted is None:
-        return UsageError(said[:1].lower() + said[1:].removesuffix("."), hint=more)
-    known = [flag for option in command.params for flag in (*option.opts, *option.secondary_opts) if flag[:2] == "--"]
-    close = near(str(wanted), known)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    return UsageError(f"{_called(command)} has no option {wanted}", hint=hint + more)
+    kind, option, parameter = (
+        type(refusal).__name__, getattr(refusal, "option_name", ""), getattr(refusal, "param", None)
+    )  # fmt: skip
+    if kind == "NoSuchOption":
+        known = [flag for each in command.params for flag in (*each.opts, *each.secondary_opts) if flag[:2] == "--"]
+        close = near(str(option), known)
+        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        return UsageError(f"{_called(command)} has no option {option}", hint=hint + more)
+    if kind == "BadOptionUsage":
+        return UsageError(f"{option} needs a value" if "requires" in said else said, hint=more)
+    if kind == "MissingParameter" and parameter is not None:
+        return UsageError(f"{_called(command)} needs {_title(parameter)}: {parameter.help}", hint=more)
+    if parameter is not None:
+        return UsageError(f"{_title(parameter)} must be {_wanted(parameter)}{_came(parameter, arguments)}", hint=more)
+    return UsageError(said[:1].lower() + said[1:].removesuffix("."), hint=more)
+
+
+def _title(parameter: Any) -> str:
+    is_option = parameter.param_type_name == "option"
+    return str(parameter.opts[0] if is_option else (parameter.metavar or parameter.name).strip("[]."))
+
+
+def _wanted(parameter: Any) -> str:
+    """What a parameter takes, in words."""
+    kind = parameter.type_descriptor.annotation
+    kinds = {kind, *get_args(kind)}
+    text = "a whole number" if int in kinds else "a number" if float in kinds else "something else"
+    words = next(([each.value for each in part] for part in kinds if isinstance(part, type(Enum))), None)
+    if words is not None:
+        return " or ".join(map(str, words))
+    return text if getattr(parameter, "min", None) is None else f"{text} of at least {parameter.min}"
+
+
+def _came(parameter: Any, arguments: list[str]) -> str:
+    """What was given for an option, as far as it can be seen among the words."""
+    for place, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if _dashed(name) in parameter.opts:
+            return f", got {value if equals else next(iter(arguments[place + 1 :]), '')!r}"
+    return ""
 
 
 def _called(command: Command) -> str:

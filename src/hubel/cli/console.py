@@ -11,7 +11,6 @@ import codecs
 import errno
 import io
 import os
-import re
 import sys
 import textwrap
 import time
@@ -23,9 +22,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from hubel.errors import HubelError
-
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What a terminal obeys instead of showing it, what turns the reading direction, and halves of characters."""
+from hubel.words import visible
 
 _PLAIN = {
     "█": "#", "━": "-", "╸": "-", "╺": "-", "…": "...", "·": "-", "×": "x", "±": "+-", "−": "-", "–": "-", "—": "-",
@@ -34,34 +31,13 @@ _PLAIN = {
 """What stands for our own signs on a console that lacks them; a question mark stands for all others."""
 
 
-def visible(text: str) -> str:
-    r"""Text as a terminal may get it: control characters are named, line breaks and tabs stay.
-
-    The bytes of a file name that is no UTF-8 are named one by one.
-
-    >>> visible("cat\x1b[2J.png"), visible("caf\udce9.png"), visible("two\nlines")
-    ('cat\\x1b[2J.png', 'caf\\xe9.png', 'two\nlines')
-    """
-    return _UNSEEN.sub(_named, text)
-
-
-def _named(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if 0xDC80 <= code <= 0xDCFF:  # what stands for a byte that is no UTF-8
-        code -= 0xDC00
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
 class Terminal(Console):
     """A console through which no control character of a name, a class or a foreign file reaches the terminal."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """The segments of anything printable, with their text made visible."""
         for segment in super().render(renderable, options):
-            if segment.control or not _UNSEEN.search(segment.text):
-                yield segment
-            else:
-                yield Segment(visible(segment.text), segment.style)
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def out() -> Console:

@@ -19,7 +19,7 @@ def command(
         str, typer.Argument(metavar="PICTURE", help='a picture file, or a sample of a data set: "digits:3"')
     ] = "",
     method: Annotated[
-        str, option("--method", "-m", metavar="NAME,…", help="methods, with commas between them (--methods lists them)")
+        str, option("--method", "-m", metavar="NAMES", help="methods, with commas between them (--methods lists them)")
     ] = "",
     target: Annotated[
         str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -39,26 +40,24 @@ def command(
     if as_json:
         print_json([entry.to_dict() for entry in found])
         return
-    lines = [_row("name", "year", "params", "MACs", "input", "what"), *(_line(entry) for entry in found)]
+    lines = [
+        *_row("name", "year", "params", "MACs", "input", "what"),
+        *(line for entry in found for line in _lines(entry)),
+    ]
     out().print("\n".join(lines), soft_wrap=True)
     note(f"{len(found)} architectures; the card of one: hubel model NAME")
 
 
-def _line(entry: Card) -> str:
+def _lines(entry: Card) -> list[str]:
     size = entry.img_size
     side = "" if size is None else str(size) if isinstance(size, int) else "x".join(map(str, size))
-    return _row(
-        entry.name,
-        str(entry.year or ""),
-        "" if entry.params is None else short(entry.params),
-        "" if entry.macs is None else short(entry.macs),
-        side,
-        entry.title,
-    )
+    return _row(entry.name, str(entry.year or ""), _count(entry.params), _count(entry.macs), side, entry.title)
 
 
-def _row(name: str, year: str, params: str, macs: str, size: str, title: str) -> str:
-    return f"{name:<24} {year:<4} {params:>7} {macs:>7} {size:>5}  {title}"[:80].rstrip()
+def _row(name: str, year: str, params: str, macs: str, size: str, title: str) -> list[str]:
+    """A line of 80 columns, and more lines where the title is long."""
+    head = f"{name:<24} {year:<4} {params:>7} {macs:>7} {size:>5}  "
+    return textwrap.wrap(title, 80, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
 
 
 def _count(number: int | None) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from hubel.cli.console import note, out, visible
+from hubel.cli.console import note, out
 from hubel.cli.progress import Showing
 from hubel.errors import UsageError
 from hubel.store import RunStore
+from hubel.words import visible
 
 if TYPE_CHECKING:
     from hubel.figures.theme import Figure

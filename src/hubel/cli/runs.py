@@ -1,58 +1,132 @@
-"""`hubel runs`."""
+"""`hubel runs`: what runs there are; one of them; and away with some."""
 
 from __future__ import annotations
 
+import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hubel.cli.compare import show_comparison
+from hubel.cli.console import note, say
+from hubel.cli.options import JSON, expanded, option
+from hubel.cli.output import print_json
+from hubel.errors import UsageError
+from hubel.words import visible
+
+if TYPE_CHECKING:
+    from hubel.records.ledger import RunRecord
+
 
 def command(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="runs to set side by side; all are listed without", show_default=False)
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ls|show|rm", help="what to do, and with which runs; else all are listed"),
     ] = None,
-    out: Annotated[str, typer.Option(help="folder of runs")] = "runs",
+    folder: Annotated[
+        str, option("--out", "--output-dir", "--project", metavar="FOLDER", help="folder of runs")
+    ] = "runs",
+    yes: Annotated[bool, option("--yes", "-y", help="rm: do not ask")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="also write the comparison as a page, such as compare.html", show_default=False)
+        Path | None, option("--report", metavar="FILE", hidden=True, help="as hubel compare --out")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    as_json: JSON = False,
 ) -> None:
-    """List all runs, or compare some: results, and the settings in which they differ.
+    """List all runs, show what one was asked for and what came out, or remove some.
 
     hubel runs
-    hubel runs runs/photos-1 runs/photos-2
+    hubel runs show photos-1
+    hubel runs rm photos-1 photos-2
     """
-    from hubel.cli.console import note, say
-    from hubel.records.ledger import compare, runs
+    task, names = (words[0], words[1:]) if words and words[0] in ("ls", "show", "rm") else ("", words or [])
+    if not task and names:
+        show_comparison(expanded(names), report, as_json=as_json)
+    elif task == "rm":
+        _remove(_named(names, "rm", folder), yes=yes)
+    elif task == "show":
+        _show(_named(names, "show", folder), as_json=as_json)
+    elif names:
+        raise UsageError(f"ls takes no names, got {names[0]!r}", hint=f"hubel runs show {names[0]}")
+    else:
+        _list(folder, as_json=as_json)
 
-    if names:
-        comparison = compare(names)
-        say(comparison.to_json() if json else str(comparison))
-        if len(names) > 1 and not json:
-            say(findings(names))
-        if report is not None:
-            from hubel.verbs.compare import write_page
 
-            write_page(names, report)
-        return
-    found = runs(out)
-    for folder, reason in found.unreadable.items():
-        note(f"{folder}: {reason}")
-    if json:
-        from json import dumps
+def _named(names: list[str], task: str, folder: str) -> list[str]:
+    """The runs that were named: as they are, or in the folder of runs."""
+    if not names:
+        raise UsageError(f"{task} needs the name of a run", hint=f"hubel runs {task} photos-1")
+    inside = [str(Path(folder, name)) if Path(folder, name).is_dir() else name for name in names]
+    return expanded(inside)
 
-        say(dumps(list(found.rows), indent=1))
+
+def _list(folder: str, *, as_json: bool) -> None:
+    from hubel.records.ledger import runs
+
+    found = runs(folder)
+    for name, reason in found.unreadable.items():
+        note(f"{name}: {reason}")
+    if as_json:
+        print_json(list(found.rows))
     else:
         say(str(found))
 
 
-def findings(names: list[str]) -> str:
-    """Whether the best run is better by more than luck; "" where the runs were not all measured alike."""
-    from hubel.errors import HubelError
-    from hubel.verbs.compare import weigh
+def _show(names: Sequence[str], *, as_json: bool) -> None:
+    from hubel.records.ledger import RunRecord, find
 
-    try:
-        return "\n" + "\n".join(test.sentence for test in weigh(names).tests)
-    except HubelError as error:  # a run that was never measured can still be laid beside another
-        return f"\nno test of the difference: {error.what}"
+    found = [RunRecord(find(name)) for name in names]
+    if as_json:
+        print_json(
+            [{**run.row(), "folder": str(run.folder), "recipe": run.recipe, "summary": run.summary} for run in found]
+        )
+        return
+    for number, run in enumerate(found):
+        say(("\n" if number else "") + "\n".join(_lines(run)))
+
+
+def _lines(run: RunRecord) -> list[str]:
+    """What a run is, and its settings section by section, in 80 columns."""
+    row = {key: value for key, value in run.row().items() if value not in (None, "")}
+    row |= {key: f"{row[key]:.2%}" for key in ("val_accuracy", "test_accuracy") if key in row}
+    facts = [("folder", run.folder), *((key.replace("_", " "), value) for key, value in row.items() if key != "run")]
+    if run.report.is_file():
+        facts.append(("report", run.report))
+    for section, settings in run.recipe.items():
+        said = [f"{key}={_short(value)}" for key, value in settings.items() if value not in (None, {}, [], "")]
+        if said:
+            facts.append((section, ", ".join(said)))
+    return [line for key, value in facts for line in _entry(key, value)]
+
+
+def _entry(key: str, value: object) -> list[str]:
+    head, text = f"{key:<15}", visible(_short(value), lines=False)
+    return textwrap.wrap(text, 80, initial_indent=head, subsequent_indent=" " * 15, break_long_words=False,
+                         break_on_hyphens=False) or [head.rstrip()]  # fmt: skip
+
+
+def _short(value: object) -> str:
+    """A value as a line shows it.
+
+    >>> _short(0.253717), _short(["flip", "erase=8"])
+    ('0.2537', 'flip,erase=8')
+    """
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _remove(names: Sequence[str], *, yes: bool) -> None:
+    from hubel.records.removal import removable, remove
+
+    folders = [removable(name) for name in names]  # all of them are known to be runs before the first one goes
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"{', '.join(map(str, folders))} would go, and nobody is there to ask", hint="say --yes")
+        for folder in folders:
+            say(str(folder))
+        typer.confirm("remove all of this for good?" if len(folders) > 1 else "remove it for good?", abort=True)
+    for folder in folders:
+        note(f"removed {remove(folder)}")

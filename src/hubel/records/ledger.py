@@ -156,7 +156,7 @@ def runs(out: str | Path = "runs") -> Runs:
     rows: list[dict[str, Any]] = []
     unreadable: dict[str, str] = {}
     found = [path for path in folder.iterdir() if (path / "config.yaml").is_file()]
-    for path in sorted(found, key=lambda path: (path / "config.yaml").stat().st_mtime_ns):
+    for path in sorted(found, key=lambda path: ((path / "config.yaml").stat().st_mtime_ns, path.name)):
         try:
             rows.append(RunRecord(path).row())
         except ArtefactError as error:

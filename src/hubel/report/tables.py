@@ -20,7 +20,7 @@ from rich.text import Text
 
 from hubel.evaluation import Comparison, Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import TITLES, shown_columns, written_number
-from hubel.words import clean, percent
+from hubel.words import percent, visible
 
 
 def evaluation_table(evaluation: Evaluation | RegressionEvaluation, *, classes: int = 20) -> RenderableType:
@@ -84,7 +84,7 @@ def rows_table(rows: Sequence[Mapping[str, object]], *, formats: Mapping[str, st
 
 def _text(text: str, style: str = "") -> Text:
     """Letters as they are, none of them obeyed."""
-    return Text(clean(text), style=style)
+    return Text(visible(text, lines=False), style=style)
 
 
 def _cell(value: object, form: str) -> str:

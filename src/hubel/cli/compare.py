@@ -1,0 +1,57 @@
+"""`hubel compare RUN RUN …`: results side by side, and whether one is better by more than luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hubel.cli.console import note, say
+from hubel.cli.options import JSON, expanded, out
+from hubel.cli.output import print_data, write_file
+from hubel.errors import HubelError, UsageError
+
+
+def command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="two runs or more: folders, or names in runs/")],
+    file: Annotated[Path | None, out("also write the comparison as a page, such as compare.html", "--report")] = None,
+    as_json: JSON = False,
+) -> None:
+    """Set runs side by side: results, an exact test of the difference, and the settings in which they differ.
+
+    hubel compare photos-1 photos-2
+    hubel compare runs/photos-* --out compare.html
+    """
+    names = expanded(runs)
+    if len(names) < 2:
+        raise UsageError(f"two runs or more are compared, got {len(names)}", hint=f"hubel runs show {names[0]}")
+    show_comparison(names, file, as_json=as_json)
+
+
+def show_comparison(names: list[str], file: Path | None, *, as_json: bool = False) -> None:
+    """Print runs side by side, and write the page of the comparison where one is wanted."""
+    from hubel.records.ledger import compare
+
+    comparison = compare(names)
+    if as_json:
+        print_data(comparison.to_json() + "\n")
+    else:
+        say(str(comparison))
+        if len(names) > 1:
+            say(findings(names))
+    if file is not None:
+        from hubel.verbs.compare import page
+
+        write_file(file, page(names).encode(errors="backslashreplace"), told=False)
+        note(f"wrote {file}")
+
+
+def findings(names: list[str]) -> str:
+    """Whether the best run is better by more than luck; why that cannot be said where it was not measured alike."""
+    from hubel.verbs.compare import weigh
+
+    try:
+        return "\n" + "\n".join(test.sentence for test in weigh(names).tests)
+    except HubelError as error:  # a run that was never measured can still be laid beside another
+        return f"\nno test of the difference: {error.what}"
