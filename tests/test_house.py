@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"runtime", "store", "recipes", "nn", "data", "models", "inference", "checkpoint"},
     "training": _BENCHES | {"store", "recipes", "tasks"},
     "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},
-    "lessons": {"registry", "nn", "anatomy", "training", "data"},
+    "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "report": {
         "figures", "metrics", "data", "evaluation", "anatomy", "explainers", "features", "robustness", "deploy",
         "training", "lessons", "records",

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubel.errors import UnknownName, UsageError
+from hubel.lessons.catalogue import REGISTRIES
 from hubel.lessons.parts import KINDS, listed
-from hubel.verbs.components import PICTURES, REGISTRIES, check_picture, component, components, picture
+from hubel.verbs.components import PICTURES, check_picture, component, components, picture
 
 
 def test_the_listing_holds_every_part_of_every_registry() -> None:

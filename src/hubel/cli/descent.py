@@ -29,6 +29,7 @@ def command(
     hubel descent "w**2" w=2 --lr 0.1
     hubel descent valley sgd adam --out race.svg
     """
+    from hubel.report.drawings.lessons import draw_descent
     from hubel.verbs import descent as verb
 
     values = given or []
@@ -38,7 +39,7 @@ def command(
             place = "  ".join(f"{name} = {x:<12.6g}" for name, x in zip(path.variables, point, strict=True))
             say(f"{number:>4}  {place}  L = {value:.6g}")
         bold(path.verdict)
-        figure = verb.drawn_descent(what, path) if file else None
+        figure = draw_descent(what, path) if file else None
     else:
         paths, figure = verb.race(what, values, steps=steps or 150, rate=lr)
         for path in sorted(paths, key=lambda path: path.values[-1]):

@@ -23,9 +23,10 @@ def command(
     hubel kernels cat.jpg
     hubel kernels cat.jpg --kernel sobel-x --kernel laplacian
     """
+    from hubel.report.drawings.lessons import draw_filtered_picture
     from hubel.verbs import plot as verb
 
     photo = Path(one_picture(picture))
-    figure, arrays = verb.kernels(photo, kernel or (), side=side)
-    note(f"{len(arrays)} kernels")
-    write_figure(figure, file, beside=[str(photo)])
+    found = verb.kernels(photo, kernel or (), side=side)
+    note(f"{len(found.answers)} kernels")
+    write_figure(draw_filtered_picture(found, name=photo.name), file, beside=[str(photo)])

@@ -47,6 +47,7 @@ def command(
     hubel step pool --input "1 2 / 3 4" --how max
     hubel step runs/photos-1 cat.jpg --layer block1.0 --unit 0,3,3
     """
+    from hubel.report.drawings.lessons import draw_walk
     from hubel.verbs import step as verb
 
     if what in ("conv", "pool"):
@@ -56,7 +57,7 @@ def command(
         )
         print_walk(steps)
         if file:
-            write_figure(verb.drawn(steps, at), file)
+            write_figure(draw_walk(steps, at), file)
         return
     if what in verb.KINDS:
         weights = verb.matrix(kernel) if what == "dense" else None

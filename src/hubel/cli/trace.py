@@ -41,6 +41,7 @@ def command(
     hubel trace "L = w3*(w1+w2)" w1=-2 w2=5 w3=-4 --lr 0.1
     hubel trace lenet5 digits:3 --out graph.svg
     """
+    from hubel.report.drawings.lessons import draw_round, draw_tape
     from hubel.verbs import trace as verb
 
     values = given or []
@@ -55,7 +56,7 @@ def command(
         else:
             print_tape(tape)
         if file:
-            write_figure(verb.drawn_net(tape), file)
+            write_figure(draw_tape(tape), file)
         return
     if steps > 1 and lr is None:
         raise UsageError("several steps need a learning rate", hint="for example --lr 0.1")
@@ -66,7 +67,7 @@ def command(
     else:
         out().print("\n\n".join(step.as_text() for step in done), soft_wrap=True)
     if file:
-        write_figure(verb.drawn(done[-1]), file)
+        write_figure(draw_round(done[-1]), file)
 
 
 def is_formula(what: str, values: list[str]) -> bool:

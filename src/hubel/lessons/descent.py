@@ -144,6 +144,8 @@ def _himmelblau(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 _FOUR = ((3, 2), (-2.805118, 3.131312), (-3.779310, -3.283186), (3.584428, -1.848126))
 _R2 = math.sqrt(2)
+RATES = {"rmsprop": 0.02, "adam": 0.1, "adamw": 0.1, "adagrad": 0.5, "adadelta": 10.0, "muon": 0.1}
+"""Rates of the rules that measure steps in units of the window; the others take 0.01."""
 SURFACES: dict[str, Surface] = {
     s.name: s
     for s in (

@@ -109,7 +109,7 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Round:
     """One forward and backward pass with the numbers put in, and the update."""
 
     formula: Formula
@@ -286,7 +286,7 @@ class _Builder(ast.NodeVisitor):
         return self.add(Node(self.fresh(), name, tuple(self.visit(argument) for argument in arguments)))
 
 
-def evaluate(formula: Formula, values: Mapping[str, float], *, number: int = 1, rate: float | None = None) -> Step:
+def evaluate(formula: Formula, values: Mapping[str, float], *, number: int = 1, rate: float | None = None) -> Round:
     """One forward and backward pass.
 
     Raises UsageError for missing or superfluous variables, and where the formula has no value (division by zero).
@@ -319,18 +319,18 @@ def evaluate(formula: Formula, values: Mapping[str, float], *, number: int = 1, 
     for i in range(len(known) - 1, -1, -1):
         for slope, j in zip(local[i], formula.nodes[i].inputs, strict=False):
             flowing[j] += flowing[i] * slope
-    return Step(formula, number, tuple(known), tuple(local), tuple(flowing), rate)
+    return Round(formula, number, tuple(known), tuple(local), tuple(flowing), rate)
 
 
 def trace(
     formula: Formula | str, values: Mapping[str, float], *, steps: int = 1, rate: float | None = None
-) -> tuple[Step, ...]:
+) -> tuple[Round, ...]:
     """Gradient descent by hand: `steps` passes, with the update w - rate * gradient between them."""
     if not 1 <= steps <= MOST_STEPS:
         raise UsageError(f"steps must be between 1 and {MOST_STEPS}, got {steps}")
     if isinstance(formula, str):
         formula = parse(formula)
-    done: list[Step] = []
+    done: list[Round] = []
     for number in range(1, steps + 1):
         done.append(evaluate(formula, values, number=number, rate=rate))
         values = done[-1].updated

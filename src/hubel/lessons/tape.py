@@ -33,6 +33,8 @@ from hubel.types import Shape
 THUMBNAIL = 48
 """Largest side of the small pictures in pixels; larger maps are thinned."""
 MOST_NOTES = 5_000
+MOST_GROUPS = 48
+"""A net with more operations is shown by stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,3 +250,21 @@ def _thumbnails(value: torch.Tensor, count: int) -> np.ndarray:
     maps = maps[:, ::step, ::step]
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return ((maps - low) / (high - low).clamp_min(1e-12) * 255).byte().cpu().numpy()
+
+
+def staged(tape: Tape, most: int = MOST_GROUPS) -> list[list[int]]:
+    """Indices of notes, grouped by module path at the greatest depth that gives at most `most` groups."""
+    groups = [[i] for i in range(len(tape.notes))]
+    depth = max((note.module.count(".") + 1 for note in tape.notes if note.module), default=1)
+    while len(groups) > most and depth > 0:
+        groups = []
+        last = None
+        for i, note in enumerate(tape.notes):
+            path = ".".join(note.module.split(".")[:depth])
+            if groups and path and path == last:
+                groups[-1].append(i)
+            else:
+                groups.append([i])
+            last = path
+        depth -= 1
+    return groups

@@ -64,7 +64,7 @@ def last_stage(model: nn.Module) -> str:
     """Where the features are read: the last stage."""
     stages: tuple[str, ...] = getattr(model, "stages", ())
     if not stages:
-        raise UsageError("this net names no stages", hint="give a layer by name: --stage NAME")
+        raise UsageError("this net names no stages", hint="give a layer by name")
     return stages[-1]
 
 
