@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"registry", "runtime", "store"},
     "models": {"registry", "nn"},
     "inference": {"runtime", "nn"},
-    "checkpoint": {"runtime", "store", "nn", "data", "models", "inference"},
+    "checkpoint": {"runtime", "store", "nn", "data", "models", "inference", "anatomy"},
     "tasks": {"registry", "nn", "metrics", "data"},
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "nn", "data", "inference", "checkpoint"},

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import http.server
 import os
 import re
 import threading
 import zipfile
+from collections import defaultdict, deque
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -21,7 +25,7 @@ from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.published import fetch
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import CARDS, create_model
-from hubel.models.fitting import fit_weights
+from hubel.models.fitting import fit_weights, renamed
 from hubel.models.pretrained import WEIGHTS, published
 from hubel.verbs.weights import import_weights
 
@@ -45,10 +49,12 @@ def test_pth_and_safetensors_give_the_same_tensors(tmp_path: Path) -> None:
     state = digits_net().state_dict()
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}, "epoch": 3}, tmp_path / "a.pth")
     save_file(state, tmp_path / "a.safetensors")
-    for name in ("a.pth", "a.safetensors"):
-        found = read_foreign(tmp_path / name).tensors
-        assert {k: v.shape for k, v in found.items()} == {k: v.shape for k, v in state.items()}
-        assert all(torch.equal(found[k], state[k]) for k in state)
+    for name, prefix, ordered in (("a.pth", "module.", True), ("a.safetensors", "", False)):
+        found = read_foreign(tmp_path / name)
+        assert found.ordered is ordered
+        assert set(found.tensors) == {prefix + k for k in state}
+        assert all(torch.equal(found.tensors[prefix + k], state[k]) for k in state)
+    assert list(read_foreign(tmp_path / "a.pth").tensors) == [f"module.{k}" for k in state], "in the author's order"
     torch.save({**state, "note": 3}, tmp_path / "b.pth")
     assert read_foreign(tmp_path / "b.pth").left_out == ("note",)
 
@@ -61,10 +67,8 @@ def test_what_is_not_a_plain_state_dict_is_refused_and_runs_nothing(tmp_path: Pa
     with pytest.raises(ArtefactError, match="objects that are not tensors"):
         read_foreign(path)
     torch.save({**state, "b": Runs(trace)}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(ArtefactError, match="bare pickle, the format before"):
-        read_foreign(path)
     with pytest.raises(ArtefactError, match="objects that are not tensors"):
-        read_foreign(path, legacy=True)
+        read_foreign(path)
     assert not trace.exists()
     torch.save({"a": torch.ones(1).expand(10**10)}, path)
     with pytest.raises(ArtefactError, match="its tensors claim 40,000,000,000 bytes"):
@@ -116,8 +120,8 @@ def test_weights_fit_by_name_by_order_and_with_another_stem(tmp_path: Path) -> N
     image = torch.rand(2, 1, 12, 12)
     assert torch.allclose(grey(image), theirs(image.expand(-1, 3, -1, -1)), atol=1e-5), "grey is colour without colour"
     fresh = create_model("mnist_cnn", num_classes=4, in_chans=3, img_size=12)
-    renamed = {f"layer{number}": value for number, value in enumerate(theirs.state_dict().values())}
-    assert fit_weights(fresh, renamed).by_order
+    numbered = {f"layer{number}": value for number, value in enumerate(theirs.state_dict().values())}
+    assert fit_weights(fresh, numbered, ordered=True).by_order
     assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), theirs.parameters(), strict=True))
     with pytest.raises(ArtefactError, match="none of the 1 tensors fits the net: it has for example"):
         fit_weights(fresh, {"x": torch.ones(1)})
@@ -138,7 +142,7 @@ def test_the_published_densenets_fit_under_the_names_of_their_time(tmp_path: Pat
     torch.save(state, tmp_path / "densenet121.pth", _use_new_zipfile_serialization=False)
 
     net = create_model("densenet121", num_classes=1000).eval()
-    fit = fit_weights(net, read_foreign(tmp_path / "densenet121.pth", legacy=True).tensors)
+    fit = fit_weights(net, read_foreign(tmp_path / "densenet121.pth").tensors)
     assert fit.complete
     assert not fit.unexpected
     assert not fit.by_order
@@ -162,6 +166,154 @@ def test_an_imported_run_is_a_classifier_with_the_head_of_the_file(tmp_path: Pat
             tmp_path / "net.pth", model="mnist_cnn", in_chans=3, img_size=12, num_classes=4, class_names="abc",
             out=tmp_path / "runs",
         )  # fmt: skip
+
+
+def test_tensors_come_out_of_checkpoints_with_other_objects_beside_them(tmp_path: Path) -> None:
+    """M4: what a training script saves beside its weights becomes stand-ins that do nothing."""
+    state = digits_net().state_dict()
+    prefixed = {f"module._orig_mod.model.{k}": v for k, v in state.items()}
+    beside = {
+        "epoch": 3, "args": argparse.Namespace(lr=0.1), "best_acc1": np.float64(77.3), "seen": np.arange(3),
+        "log": defaultdict(list, a=[1]), "last": deque([1, 2]), "at": tmp_path, "model_ema": dict(state),
+    }  # fmt: skip
+    for whole, zipped, left_out, prefix in (
+        ({"model": state, **beside}, True, ("model_ema",), ""),
+        ({"model": state, **beside}, False, ("model_ema",), ""),
+        ({"n_averaged": torch.tensor(9)} | prefixed, True, (), "model"),
+    ):
+        torch.save(whole, tmp_path / "net.th", _use_new_zipfile_serialization=zipped)
+        found = read_foreign(tmp_path / "net.th")
+        assert found.left_out == left_out
+        fresh = create_model("mnist_cnn", num_classes=4, in_chans=3, img_size=12)
+        fit = fit_weights(fresh, found.tensors)
+        assert fit.complete
+        assert fit.prefix == prefix
+        assert all(torch.equal(value, state[name]) for name, value in fresh.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["builtins.eval", "subprocess.Popen"])
+def test_a_checkpoint_that_names_programs_is_refused(tmp_path: Path, name: str) -> None:
+    torch.save({"weight": torch.ones(2), "beside": argparse.Namespace()}, tmp_path / "net.pth")
+    module, _, function = name.rpartition(".")
+    with zipfile.ZipFile(tmp_path / "net.pth") as old, zipfile.ZipFile(tmp_path / "evil.pth", "w") as new:
+        for member in old.infolist():
+            data = old.read(member)
+            new.writestr(member, data.replace(b"cargparse\nNamespace\n", f"c{module}\n{function}\n".encode()))
+    with pytest.raises(ArtefactError, match="objects that are not tensors, and those could run programs"):
+        read_foreign(tmp_path / "evil.pth")
+
+
+def test_a_whole_net_saved_as_an_object_gives_no_tensors(tmp_path: Path) -> None:
+    torch.save(digits_net(), tmp_path / "net.pth")
+    with pytest.raises(ArtefactError, match="it holds a whole net or another object, not a state dict"):
+        read_foreign(tmp_path / "net.pth")
+
+
+def stack(width: int = 8) -> torch.nn.Module:
+    """A net without biases whose layers have all the same shape: by shape alone nothing tells them apart."""
+    layers = [f"conv {width} 3x3 padding=same bias=no", "relu"] * 3
+    return create_model([*layers, "globalpool", f"dense {width}"], num_classes=width, in_chans=width, img_size=6)
+
+
+def test_order_is_believed_only_where_it_is_the_authors_and_said_aloud(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    source = stack().eval()
+    # Sorted by name, the first layer comes last: what .safetensors files do to every state dict.
+    names = dict(zip(source.state_dict(), ("stem.w", "body.w", "body2.w", "a_head.weight", "a_head.bias"), strict=True))
+    authors = {names[name]: value for name, value in source.state_dict().items()}
+    fit = fit_weights(net := stack().eval(), authors, ordered=True)
+    assert (fit.by_order, fit.complete, fit.alike) == (True, True, 3)
+    x = torch.rand(2, 8, 6, 6)
+    assert torch.equal(net(x), source(x))
+    fit = fit_weights(stack(), dict(sorted(authors.items())))
+    assert not fit.complete, "three tensors of one shape, and nothing says which is which"
+    different = create_model(["flatten", "dense 5", "dense K"], num_classes=3, in_chans=1, img_size=2)
+    state = {f"t{k}": v for k, v in reversed(list(enumerate(different.state_dict().values())))}
+    assert fit_weights(different, state).complete, "each shape stands once: no other way to put them"
+
+
+def test_a_wrong_order_is_found_out_by_what_the_tensors_are() -> None:
+    layers = ["conv 4 3x3 bias=no", "batchnorm", "flatten", "dense K"]
+    net = create_model(layers, num_classes=2, in_chans=1, img_size=4)
+    state = {f"x{k}": v.clone() for k, v in enumerate(net.state_dict().values()) if v.ndim}
+    assert fit_weights(net, state, ordered=True).by_order
+    state["x4"] = torch.full((4,), -1.0)  # no variance is negative
+    with pytest.raises(ArtefactError, match="none of the"):
+        fit_weights(net, state, ordered=True)
+
+
+def test_two_nets_in_a_file_are_told_apart_by_hand() -> None:
+    state = digits_net().state_dict()
+    both = {
+        f"{who}.{name}": value + (who == "teacher") for who in ("student", "teacher") for name, value in state.items()
+    }
+    fresh = digits_net()
+    with pytest.raises(ArtefactError, match=r"2 nets that fit equally well: student, teacher\n  .*--rename student="):
+        fit_weights(fresh, both)
+    assert fit_weights(fresh, renamed(both, [("teacher", "")])).complete
+    assert torch.equal(fresh.state_dict()["dense.bias"], state["dense.bias"] + 1)
+    with pytest.raises(UsageError, match="no tensor's name begins with 'head'"):
+        renamed(both, [("head", "fc")])
+
+
+def test_positions_of_a_transformer_are_interpolated_to_another_grid() -> None:
+    """M5."""
+    torch.manual_seed(0)
+    small = create_model("vit_tiny", num_classes=2, in_chans=1, img_size=12)
+    large = create_model("vit_tiny", num_classes=2, in_chans=1, img_size=16)
+    fit = fit_weights(large, small.state_dict())
+    assert fit.complete
+    assert fit.adapted == ("encoder.pos_embedding",)
+    ours, theirs = large.encoder.pos_embedding, small.encoder.pos_embedding
+    assert torch.equal(ours[:, 0], theirs[:, 0]), "the class token has no place"
+
+
+def test_import_says_what_the_file_says_and_takes_the_rest_from_the_user(tmp_path: Path) -> None:
+    """The head under another name, three channels kept, the preprocessing whole, golden logits."""
+    net = digits_net().eval()
+    state = {name.replace("dense.", "linear."): value for name, value in net.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "net.pth")
+    arguments = {"model": "mnist_cnn", "img_size": 12, "out": tmp_path / "runs"}
+    x = torch.rand(2, 3, 12, 12)
+    golden = {"images": x, "logits": net(x).detach()}
+    save_file(golden, tmp_path / "golden.safetensors")
+    done = import_weights(
+        tmp_path / "net.pth", fit="crop", crop_share=0.875, interpolation="bicubic",
+        golden=tmp_path / "golden.safetensors", **arguments,
+    )  # fmt: skip
+    assert (done.num_classes, done.in_chans, done.fit.head, done.checked) == (4, 3, "linear", True)
+    found = load(done.run)
+    assert torch.equal(found.model(x), net(x))
+    assert found.preprocessing is not None
+    assert (found.preprocessing.crop_share, found.preprocessing.interpolation) == (0.875, "bicubic")
+    by_hand = import_weights(tmp_path / "net.pth", rename=[("linear", "dense")], **arguments)
+    assert by_hand.fit.complete
+    assert not by_hand.fit.head
+    save_file(golden | {"logits": golden["logits"] + 1}, tmp_path / "golden.safetensors")
+    with pytest.raises(ArtefactError, match="answers the golden images otherwise: off by"):
+        import_weights(tmp_path / "net.pth", golden=tmp_path / "golden.safetensors", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"num_classes": 10**9}, "num_classes must be 1 to 1,000,000, got 1,000,000,000"),
+        ({"num_classes": 0}, "num_classes must be 1 to"),
+        ({"img_size": 10**6}, "img_size must be 1 to 16,384, got 1,000,000"),
+        ({"img_size": 0}, "img_size must be 1 to"),
+        ({"in_chans": 0}, "channels must be 1"),
+        ({"mean": [float("nan")] * 3}, "mean must be a number"),
+        ({"std": [float("inf")] * 3}, "std must be above 0"),
+        ({"crop_share": 0.0}, "crop_share must be above 0"),
+        ({"fit": "pad", "crop_share": 0.9}, "crop_share has no effect"),
+        ({"options": {"dropout": "x"}}, "mnist_cnn with dropout='x' cannot be built"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_the_file_is_read(
+    tmp_path: Path, settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        import_weights(tmp_path / "no.pth", out=tmp_path / "runs", **{"model": "mnist_cnn", "in_chans": 3} | settings)
 
 
 def test_a_download_is_kept_only_if_its_digest_begins_as_its_name_says(

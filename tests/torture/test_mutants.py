@@ -213,7 +213,7 @@ def weights(folder: Path) -> Callable[[random.Random, int], tuple[str, Callable[
         path = folder / name
         path.write_bytes(data)
         if name == "bare.pth":  # only published files whose digest was checked come so far
-            return name, lambda: foreign.read_foreign(path, legacy=True)
+            return name, lambda: foreign.read_foreign(path)
         return name, lambda: import_weights(path, model="mnist_cnn", in_chans=1, img_size=12, out=folder / "runs")
 
     return mutant

@@ -3,10 +3,11 @@
 A .pth file is a pickle in a zip. Pickles can run programs, so nothing here unpickles in our own process, and nothing at
 all is believed before it has been checked:
 
-    1. a regular file below the size limit; not a pickle of the old kind without a zip (refused)
+    1. a regular file below the size limit
     2. the zip's list of contents: stored, not compressed, no larger together than the file, only names that a state
-       dict has (a TorchScript archive carries code and is refused)
-    3. a child process reads it with weights_only=True, bounded in memory and time, and writes safetensors
+       dict has (a TorchScript archive carries code and is refused); a file from before PyTorch 1.6 has no zip
+    3. a child process reads it with weights_only=True, bounded in memory and time, and writes safetensors; whatever is
+       no tensor becomes a stand-in that does nothing
     4. that file is read here with the same checks as any of our own, and every value must be finite
 
 >>> import tempfile, torch
@@ -41,8 +42,6 @@ CHILD = Path(__file__).with_name("foreign_child.py")
 _MEMBER = re.compile(
     r"[^/]{1,200}/(data\.pkl|byteorder|version|\.format_version|\.storage_alignment|\.data/serialization_id|data/\d{1,9})"
 )
-_PREFIXES = ("module.", "_orig_mod.")
-"""What wrappers (data parallel, compile) put before every name."""
 CONVERT = "ask its author for .safetensors, or save it anew where you trust it: torch.save(net.state_dict(), FILE)"
 
 
@@ -55,15 +54,12 @@ class Foreign:
     """Entries that were no dense tensors: the epoch, the optimiser, ..."""
     sha256: str
     """Digest of the file."""
+    ordered: bool = False
+    """Are the tensors in the order in which their author's net names them? safetensors files are sorted instead."""
 
 
-def read_foreign(
-    path: str | Path, *, limit: int = FILE_LIMIT, seconds: float = SECONDS, legacy: bool = False
-) -> Foreign:
-    """The named tensors of a .safetensors or .pth file; raises ArtefactError with the reason for every other.
-
-    `legacy` lets a bare pickle through to the child: for published files, many of them old, whose digest was checked.
-    """
+def read_foreign(path: str | Path, *, limit: int = FILE_LIMIT, seconds: float = SECONDS) -> Foreign:
+    """The named tensors of a .safetensors or .pth file; raises ArtefactError with the reason for every other."""
     path = Path(path)
     name = shown(str(path))
     with opened(path, limit=limit) as (descriptor, size):
@@ -71,22 +67,17 @@ def read_foreign(
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(0)
             start = file.read(4)
-    if start[:2] == b"PK":
-        tensors, left_out = _from_pickle(path, name, size, seconds)
-    elif start[:1] == b"\x80" and legacy:
-        tensors, left_out = _from_pickle(path, name, size, seconds, zipped=False)
-    elif start[:1] == b"\x80":
-        raise ArtefactError(f"{name} is a bare pickle, the format before PyTorch 1.6; it is not opened", hint=CONVERT)
+    zipped = start[:2] == b"PK"
+    pickled = zipped or start[:1] == b"\x80"  # without a zip: the format before PyTorch 1.6
+    if pickled:
+        tensors, left_out = _from_pickle(path, name, size, seconds, zipped=zipped)
     else:
         tensors, left_out = _from_safetensors(path, name, limit), ()
     if not tensors:
         raise ArtefactError(
             f"{name} holds no tensors", hint="a state dict is needed: torch.save(net.state_dict(), FILE)"
         )
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in tensors):
-            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return Foreign(tensors, left_out, digest)
+    return Foreign(tensors, left_out, digest, ordered=pickled)
 
 
 def _from_safetensors(path: Path, name: str, limit: int) -> dict[str, torch.Tensor]:
@@ -99,7 +90,7 @@ def _from_safetensors(path: Path, name: str, limit: int) -> dict[str, torch.Tens
 
 
 def _from_pickle(
-    path: Path, name: str, size: int, seconds: float, *, zipped: bool = True
+    path: Path, name: str, size: int, seconds: float, *, zipped: bool
 ) -> tuple[dict[str, torch.Tensor], tuple[str, ...]]:
     with tempfile.TemporaryDirectory(prefix="hubel-import-") as folder:
         # A copy of our own: what is checked and what the child reads cannot be exchanged in between.
@@ -111,8 +102,11 @@ def _from_pickle(
         if zipped:
             check_zip(copy, name)
         target = Path(folder) / "out.safetensors"
-        said = _run_child(copy, target, folder, name, seconds)
-        return _from_safetensors(target, name, 2 * size + (1 << 20)), said
+        names, left_out = _run_child(copy, target, folder, name, seconds)
+        tensors = _from_safetensors(target, name, 2 * size + (1 << 20))
+    if set(tensors) != {f"t{number}" for number in range(len(names))} or len(set(names)) < len(names):
+        raise ArtefactError(f"{name} could not be read: the child process named other tensors than came", hint=CONVERT)
+    return {said: tensors[f"t{number}"] for number, said in enumerate(names)}, left_out
 
 
 def check_zip(path: Path, name: str) -> None:
@@ -134,7 +128,11 @@ def check_zip(path: Path, name: str) -> None:
         raise ArtefactError(f"{name} claims {amount(total)} of contents in {amount(path.stat().st_size)}", hint=CONVERT)
 
 
-def _run_child(source: Path, target: Path, folder: str, name: str, seconds: float) -> tuple[str, ...]:
+Heard = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names of the tensors in the order of the file, and what was left out."""
+
+
+def _run_child(source: Path, target: Path, folder: str, name: str, seconds: float) -> Heard:
     try:
         done = subprocess.run(  # noqa: S603 (our own program, no shell, nothing of the file in its arguments)
             [sys.executable, "-I", str(CHILD), str(source), str(target)],
@@ -147,12 +145,13 @@ def _run_child(source: Path, target: Path, folder: str, name: str, seconds: floa
     return heard(done, name)
 
 
-def heard(done: subprocess.CompletedProcess[bytes], name: str) -> tuple[str, ...]:
-    """What the child says it left out. Raises ArtefactError with its last words if it failed."""
+def heard(done: subprocess.CompletedProcess[bytes], name: str) -> Heard:
+    """What the child says it read, and what it left out. Raises ArtefactError with its last words if it failed."""
     if done.returncode != 0:
         last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise ArtefactError(f"{name} is not a plain state dict: {shown(last, 300)}", hint=CONVERT)
     try:
-        return tuple(str(entry) for entry in json.loads(done.stdout)["left_out"])
+        said = json.loads(done.stdout)
+        return tuple(str(entry) for entry in said["names"]), tuple(str(entry) for entry in said["left_out"])
     except (ValueError, KeyError, TypeError):
         raise ArtefactError(f"{name} could not be read: the child process gave no answer", hint=CONVERT) from None

@@ -29,7 +29,7 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
     """
     entry = published(name, version)
     model = trunk(model)
-    fit = fit_weights(model, read_foreign(fetch(entry, base=base), legacy=True).tensors)
+    fit = fit_weights(model, read_foreign(fetch(entry, base=base)).tensors)
     head = str(getattr(model, "head", ""))
     strange = [name for name in (*fit.missing, *(row[0] for row in fit.mismatched)) if not name.startswith(head)]
     if strange:

@@ -25,9 +25,9 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golden_logits
+from hubel.checkpoint.sizing import TooMuchWork, check_memory, sized
 from hubel.checkpoint.tensors import (
     Entry,
     first_not_finite,
@@ -81,6 +81,7 @@ class _Preprocessing(_Closed):
     mean: list[float]
     std: list[float]
     interpolation: str
+    crop_share: float = 1.0
 
 
 class _Manifest(_Closed):
@@ -138,7 +139,7 @@ def save_weights(
         weights=weights,
         probes=golden,
     )
-    store.write_json(files.manifest, manifest.model_dump(), sealed=True, limit=MANIFEST_LIMIT)
+    store.write_json(files.manifest, _plain(manifest), sealed=True, limit=MANIFEST_LIMIT)
     for file in (files.weights, files.probes) if golden else (files.weights,):
         store.rename(f"{file}.next", file)
     if golden is None:
@@ -313,6 +314,14 @@ def _preprocessing(manifest: _Manifest) -> Preprocessing | None:
     return found
 
 
+def _plain(manifest: BaseModel) -> dict[str, Any]:
+    """A manifest as plain data; what came later and has its usual value is left out, for older readers."""
+    document = manifest.model_dump()
+    if document["preprocessing"] is not None and document["preprocessing"]["crop_share"] == 1:
+        del document["preprocessing"]["crop_share"]
+    return document
+
+
 def _described(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
     return {name: _text(code, shape) for name, code, shape in table_of(tensors)}
 
@@ -347,20 +356,6 @@ def _compare(wanted: Mapping[str, str], found: Mapping[str, str], of: str, where
 # the architecture
 
 
-class _Meter(TorchFunctionMode):
-    """Stops a builder that makes far more tensors than the file holds: a depth of 10^9 would not end."""
-
-    def __init__(self, most: int) -> None:
-        super().__init__()
-        self.left = most
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.left -= 1
-        if self.left < 0:
-            raise ArtefactError("the architecture in the checkpoint is far larger than its weights")
-        return function(*args, **(kwargs or {}))
-
-
 def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -> None:
     """Build the net without memory and compare it with the file; raises ArtefactError before any is spent."""
     known = spec.architecture in CARDS or _TIMM.fullmatch(spec.architecture)
@@ -371,21 +366,20 @@ def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -
             "offers it; else another version of hubel made it, and the nets of this one are: hubel models",
         )
     try:
-        with _Meter(10_000 + 100 * len(wanted)), torch.device("meta"), seeded(0):
-            model = spec.build()
-    except ArtefactError:
-        raise
+        model, needed = sized(spec, most_calls=10_000 + 100 * len(wanted))
+    except TooMuchWork as error:
+        raise ArtefactError("the architecture in the checkpoint is far larger than its weights") from error
     except HubelError as error:
         raise ArtefactError(f"the checkpoint's architecture cannot be built: {error.what}", hint=error.hint) from error
-    except Exception as error:  # a builder may fail in any way over options it was never meant to get
+    if needed.weight_bytes > 2 * size + (256 << 20):
         raise ArtefactError(
-            f"the architecture {shown(spec.architecture)} cannot be built from the checkpoint's options: "
-            f"{shown(str(error))}"
-        ) from error
-    held = sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers()))
-    if held > 2 * size + (256 << 20):
-        raise ArtefactError(f"the checkpoint's architecture needs {amount(held)}, its file has {amount(size)}")
+            f"the checkpoint's architecture needs {amount(needed.weight_bytes)}, its file has {amount(size)}"
+        )
     _compare(_described(model.state_dict()), wanted, f"the architecture {spec.architecture!r}", "the checkpoint")
+    try:
+        check_memory(spec, needed)
+    except UsageError as error:
+        raise ArtefactError(error.what, hint="a machine with more memory can load it") from error
 
 
 def _meet(

@@ -29,13 +29,29 @@ def command(
         int | None, option("--num-classes", metavar="N", help="outputs, where the file does not say")
     ] = None,
     in_chans: Annotated[
-        int | None, option("--in-chans", "--channels", metavar="N", help="input channels; the stem is adapted")
+        int | None, option("--in-chans", "--channels", metavar="N", help="1 or 3, if not those of the file")
     ] = None,
     img_size: Annotated[
         int | None, option("--img-size", "--imgsz", "--image-size", metavar="N", help="side of the pictures in pixels")
     ] = None,
     mean: Annotated[str | None, option("--mean", metavar="LIST", help="per channel, 0..1: 0.485,0.456,0.406")] = None,
     std: Annotated[str | None, option("--std", metavar="LIST", help="per channel, 0..1: 0.229,0.224,0.225")] = None,
+    fit: Annotated[
+        str | None, option("--fit", metavar="HOW", help="pictures of another shape: crop, pad or squash")
+    ] = None,
+    interpolation: Annotated[
+        str | None, option("--interpolation", metavar="HOW", help="nearest, bilinear, bicubic or lanczos")
+    ] = None,
+    crop_share: Annotated[
+        float | None,
+        option("--crop-share", metavar="SHARE", help="of the short side, for --fit crop: 0.875 is 224 out of 256"),
+    ] = None,
+    rename: Annotated[
+        list[str] | None, option("--rename", metavar="OLD=NEW", help="a name in the file is another in the net")
+    ] = None,
+    golden: Annotated[
+        Path | None, option("--golden", metavar="FILE", help="images and the logits that must come, .safetensors")
+    ] = None,
     options: Annotated[
         list[str] | None,
         option(
@@ -60,16 +76,31 @@ def command(
         img_size=img_size,
         mean=numbers("--mean", mean),
         std=numbers("--std", std),
+        fit=fit,
+        interpolation=interpolation,
+        crop_share=crop_share,
+        rename=[(old, str(new or "")) for old, new in pairs("--rename", rename or []).items()],
+        golden=golden,
         options=pairs("--model-option", options or []),
         partial=partial,
     )
     height, width = done.img_size
     say(
-        f"{done.run}: {done.architecture}, {done.num_classes} classes, pictures of {height}x{width}\n"
+        f"{done.run}: {done.architecture}, {done.num_classes} classes, "
+        f"{'grey' if done.in_chans == 1 else 'colour'} pictures of {height}x{width}\n"
         f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {told(done.fit)}"
     )
     if done.fit.by_order:
-        note("no name fitted; the tensors were matched one after the other, by shape")
+        note("names did not fit: the tensors were matched one after the other, by shape")
+    if done.fit.alike and not done.checked:
+        note(
+            f"{done.fit.alike} of them could by their shape stand elsewhere; only their order speaks for them: "
+            "check with --golden FILE, or on pictures whose class you know"
+        )
+    if done.fit.head:
+        note(f"{done.fit.head!r} was taken for the head, by its shape")
+    if done.checked:
+        note("the golden logits are met")
     if done.left_out:
         note(f"left out, as no tensors: {', '.join(done.left_out[:8])}")
     note(f"next: hubel predict {done.run} PICTURE")

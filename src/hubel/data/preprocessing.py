@@ -37,7 +37,8 @@ class Preprocessing:
 
     `fit` says what happens to a picture whose shape is not height x width: "pad" shrinks it until it fits and fills
     the rest with middle grey (nothing is lost), "crop" shrinks it until it covers and cuts the
-    middle out (nothing is distorted), "squash" changes its proportions (no border, nothing lost).
+    middle out (nothing is distorted), "squash" changes its proportions (no border, nothing lost). `crop_share` is what
+    "crop" takes of the largest such middle part: 0.875 is the usual 224 out of 256.
 
     >>> p = Preprocessing(height=2, width=2, channels=1, fit="squash")
     >>> p.image(Image.new("RGB", (8, 6), "white")).tolist()
@@ -58,6 +59,7 @@ class Preprocessing:
     levels: tuple[float, float] | None = None
     """The samples that become black and white where a sample has more than 8 bits: one range for a whole set. None is
     what the format says: 0..65535 for whole numbers, 0..1 for floating point."""
+    crop_share: float = 1.0
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -71,8 +73,14 @@ class Preprocessing:
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values and len(values) != self.channels:
                 raise UsageError(f"{name} must have {self.channels} values, one per channel, got {len(values)}")
-        if any(not value > 0 for value in self.std):
-            raise UsageError(f"std must be above 0 in every channel, got {self.std}")
+        if not all(math.isfinite(value) for value in self.mean):
+            raise UsageError(f"mean must be a number in every channel, got {self.mean}", hint="usually within 0 to 1")
+        if not all(0 < value < math.inf for value in self.std):
+            raise UsageError(f"std must be above 0 in every channel, got {self.std}", hint="usually within 0 to 1")
+        if not 0 < self.crop_share <= 1:
+            raise UsageError(f"crop_share must be above 0 and at most 1, got {self.crop_share}", hint="1 is all of it")
+        if self.crop_share < 1 and self.fit != "crop":
+            raise UsageError(f"crop_share has no effect with fit {self.fit!r}", hint="use fit 'crop', or leave it out")
         if self.levels is not None and not (
             len(self.levels) == 2 and -math.inf < self.levels[0] < self.levels[1] < math.inf
         ):
@@ -92,16 +100,15 @@ class Preprocessing:
 
     def fitted(self, picture: Image.Image) -> np.ndarray:
         """The same as `image`, as H W C."""
-        picture = place(
-            to_channels(picture, self.channels, self.levels), self.width, self.height, self.fit, self.interpolation
-        )
+        picture = to_channels(picture, self.channels, self.levels)
+        picture = place(picture, self.width, self.height, self.fit, self.interpolation, self.crop_share)
         # tobytes is three times as fast as NumPy's array protocol, which counts for small pictures.
         return np.frombuffer(picture.tobytes(), np.uint8).reshape(self.height, self.width, self.channels)
 
     def array(self, pixels: np.ndarray) -> np.ndarray:
         """H W C (C 1 or 3) uint8 pixels as C H W uint8, fitted; for pictures that never were a file."""
         height, width, channels = pixels.shape
-        if (channels, height, width) == self.shape:
+        if (channels, height, width) == self.shape and self.crop_share == 1:
             return np.ascontiguousarray(pixels.transpose(2, 0, 1))
         return self.image(Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels))
 
@@ -166,15 +173,17 @@ class Preprocessing:
     def geometry(self) -> tuple[Any, ...]:
         """What decides about the cached pixels; mean and deviation are applied later."""
         known = self.height, self.width, self.channels, self.fit, self.interpolation
-        return known if self.levels is None else (*known, self.levels)
+        share = () if self.crop_share == 1 else (self.crop_share,)  # what is usual has the names it always had
+        return (*known, *share, *(() if self.levels is None else (self.levels,)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, in the order of the fields; levels only where the format does not say them."""
+        """Plain data for JSON, in the order of the fields; levels and crop_share only where they are not the usual ones."""
         levels = {} if self.levels is None else {"levels": list(self.levels)}
+        share = {} if self.crop_share == 1 else {"crop_share": self.crop_share}
         return {
             "height": self.height, "width": self.width, "channels": self.channels, "fit": self.fit,
             "mean": list(self.mean), "std": list(self.std), "interpolation": self.interpolation,
-        } | levels  # fmt: skip
+        } | levels | share  # fmt: skip
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Preprocessing:
@@ -226,16 +235,18 @@ def _eight_bits(picture: Image.Image, levels: tuple[float, float] | None) -> Ima
     return Image.fromarray(np.clip((values - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8))
 
 
-def place(picture: Image.Image, width: int, height: int, fit: str, interpolation: str) -> Image.Image:
-    """An L or RGB picture brought to width x height by the rule `fit`."""
-    if picture.size == (width, height):
+def place(
+    picture: Image.Image, width: int, height: int, fit: str, interpolation: str, crop_share: float = 1.0
+) -> Image.Image:
+    """An L or RGB picture brought to width x height by the rule `fit`; see `Preprocessing`."""
+    if picture.size == (width, height) and crop_share == 1:
         return picture
     how = INTERPOLATIONS[interpolation]
     if fit == "squash":
         return picture.resize((width, height), how)
     if fit == "crop":
         # The middle part with the right proportions, cut and shrunk in one go.
-        scale = min(picture.width / width, picture.height / height)
+        scale = crop_share * min(picture.width / width, picture.height / height)
         left, top = (picture.width - width * scale) / 2, (picture.height - height * scale) / 2
         left, top = max(0.0, left), max(0.0, top)  # rounding may have gone a hair beyond the border
         right, bottom = min(picture.width, left + width * scale), min(picture.height, top + height * scale)

@@ -22,6 +22,7 @@ hubel.errors.UsageError: layer 2 'conv 8 5x5': a window of 5x5 does not fit into
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +45,11 @@ LARGEST_FILE = 1 << 20
 DEEPEST = 8
 """Layers inside layers inside layers: more is a mistake, or an attack on the parser."""
 MOST_STEPS = 10_000
+"""Layers that a list may unfold to, those inside others counted."""
+MOST_WEIGHTS = 1 << 37
+"""Numbers that one layer may learn (half a terabyte): more is a slip of the pen, or an attack."""
+MOST_VALUES = 1 << 36
+"""Numbers that one layer may make of one picture."""
 
 
 @dataclass(frozen=True)
@@ -174,19 +180,14 @@ def _chain(
                 for _ in range(_times(values)):
                     steps += _chain(inside, shape, classes, counts, where=f"{here}.", depth=depth + 1)
                     shape = steps[-1].shape
-                    _bounded(steps, here)
             else:
                 steps.append(_step(text, inside, shape, classes, counts, where=here, depth=depth))
                 shape = steps[-1].shape
         except Misfit as misfit:
             raise UsageError(f"{here} {text!r}: {misfit.what}", hint=misfit.hint) from None
-        _bounded(steps, here)
+        if counts.total() > MOST_STEPS:  # of the whole list: a thousand branches of a thousand layers hide in a line
+            raise UsageError(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers", hint="make it smaller")
     return tuple(steps)
-
-
-def _bounded(steps: list[Step], here: str) -> None:
-    if len(steps) > MOST_STEPS:
-        raise UsageError(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers")
 
 
 def _open(layer: Any, here: str) -> tuple[str, Any]:
@@ -231,9 +232,39 @@ def _step(
         words = [*LAYERS, *HOLDERS, "repeat", *ACTIVATIONS]
         raise Misfit(f"there is no layer {word!r}", unknown("layer", word, words).hint)
     cls, args, kwargs, out = made
+    _affordable(made, shape)
     counts[word] += 1
     name = f"{word.replace('-', '_')}{counts[word]}"  # checkpoints hold letters, digits and _ only
     return Step(name, text, cls, args, tuple(kwargs.items()), branches, out)
+
+
+def _affordable(made: Made, shape: Shape) -> None:
+    """Raise Misfit for a layer that no machine could hold, before anything is built."""
+    learned, values = _learned(made, shape), math.prod(made[3])
+    if learned > MOST_WEIGHTS:
+        raise Misfit(f"it would learn {learned:,} numbers, and {MOST_WEIGHTS:,} are the most", "make it smaller")
+    if values > MOST_VALUES:
+        told = "x".join(map(str, made[3]))
+        raise Misfit(
+            f"it would make {told} values of one picture, and {MOST_VALUES:,} are the most",
+            "use fewer channels, or less enlarging before it",
+        )
+
+
+def _learned(made: Made, shape: Shape) -> int:
+    """How many numbers a layer learns, biases left out."""
+    cls, args, kwargs, out = made
+    window = kwargs.get("kernel_size", 1)
+    area = window * window if isinstance(window, int) else math.prod(window)
+    if cls in ("nn.Conv2d", "nn.ConvTranspose2d"):
+        return int(args[0]) * int(args[1]) // int(kwargs.get("groups", 1)) * int(area)
+    if cls == "Separable":
+        return int(args[0]) * (int(area) + int(args[1]))
+    if cls in ("nn.Linear", "SqueezeExcite"):
+        return int(args[0]) * int(args[1])
+    if cls == "Residual" and "project" in kwargs:
+        return shape[0] * out[0]
+    return math.prod(out) if cls == "nn.LayerNorm" else 0
 
 
 def _call(layer: Callable[..., Made], word: str, shape: Shape, values: list[str], classes: int | None) -> Made:

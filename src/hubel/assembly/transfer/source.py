@@ -87,7 +87,7 @@ def _published() -> list[str]:
 def published_source(name: str) -> Source:
     """The published ImageNet weights of an architecture, downloaded if they are not in the cache."""
     entry = published(name)
-    foreign = read_foreign(fetch(entry), legacy=True)
+    foreign = read_foreign(fetch(entry))
     sides = (entry.size, entry.size)
     return Source(
         name=name,
