@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -38,11 +39,12 @@ from hubel.checkpoint import (
 )
 from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.published import load_published
-from hubel.checkpoint.tensors import DTYPES, sha256_of
+from hubel.checkpoint.tensors import DTYPES, read_about, sha256_of
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import create_model
 from hubel.store import RunStore, SaveFailed, opened, seal
+from hubel.verbs.predict import predict
 
 SPEC = ModelSpec(
     architecture="layers", num_classes=3, in_chans=1, img_size=(8, 8),
@@ -142,6 +144,77 @@ def test_a_classifier_knows_the_views_it_was_measured_with(tmp_path: Path, recip
         store, "points", spec.build().state_dict(), spec=spec, preprocessing=None, class_names=(), recipe=recipe
     )
     assert load(store.folder, "points").views == "none"
+
+
+def test_one_weights_file_copied_out_of_a_run_is_useful_by_itself(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    save(store, recipe={"augment": {"views": "mirror"}}, data_digest="d1")
+    alone = tmp_path / "elsewhere" / "my net (1).safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes((store.folder / "weights" / "best.safetensors").read_bytes())
+    whole, found = load(store.folder), load(alone)
+    assert (found.class_names, found.preprocessing, found.spec) == (NAMES, PREPROCESSING, SPEC)
+    assert (found.views, found.provenance.sha256) == ("mirror", whole.provenance.sha256)
+    assert found.provenance.metrics == whole.provenance.metrics
+    inputs = PREPROCESSING.normalise(images(3))
+    assert torch.equal(found.model(inputs), whole.model(inputs))
+    assert not [
+        prediction for prediction in predict(alone, np.zeros((8, 8), np.uint8)) if prediction.label not in NAMES
+    ]
+
+
+def lone_file(tmp_path: Path, about: dict[str, Any] | str) -> Path:
+    said = about if isinstance(about, str) else json.dumps(about)
+    store = new(tmp_path)
+    with store.writing("lone.safetensors") as writer:
+        write_tensors(writer, model().state_dict(), about=said)
+    return store.path("lone.safetensors")
+
+
+ABOUT: dict[str, Any] = {
+    "format": "hubel-net", "version": 1, "architecture": SPEC.to_dict(), "class_names": list(NAMES),
+    "preprocessing": PREPROCESSING.to_dict(), "metrics": {}, "data_digest": "", "made_with": {}, "views": "none",
+}  # fmt: skip
+UPSAMPLED = {"layers": ["upsample 60", "upsample 60", "globalpool", "dense K"]}
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ("", "stands alone, and nothing in it says which net it belongs to"),
+        ("{", "is not valid"),
+        ("3", "an object was expected"),
+        (ABOUT | {"more": 1}, "is no manifest of weights: 'more'"),
+        (ABOUT | {"version": 2}, "has format version 2"),
+        (ABOUT | {"class_names": ["cat"]}, "must name each of its 3 classes once"),
+        (ABOUT | {"architecture": SPEC.to_dict() | {"name": "os.system"}}, "not in the catalogue"),
+        (ABOUT | {"architecture": SPEC.to_dict() | {"options": UPSAMPLED}}, "does not fit the architecture"),
+        (
+            ABOUT | {"architecture": SPEC.to_dict() | {"options": {"layers": ["dense 999999999"] * 9}}},
+            "cannot be built",
+        ),
+    ],
+)
+def test_a_header_that_is_not_what_was_saved_is_refused(tmp_path: Path, about: Any, said: str) -> None:
+    with pytest.raises(ArtefactError, match=said):
+        load(lone_file(tmp_path, about))
+
+
+def test_a_weights_file_says_no_more_about_itself_than_its_header_may_hold(tmp_path: Path) -> None:
+    path = lone_file(tmp_path, "x" * (1 << 18))
+    with opened(path) as (descriptor, size):
+        assert read_header(descriptor, size)
+        assert read_about(descriptor, size) == ""
+
+
+def test_a_checkpoint_that_bursts_on_one_picture_is_refused_by_number(tmp_path: Path) -> None:
+    store = new(tmp_path)
+    options = {"layers": ["upsample 100", "upsample 90", "globalpool", "dense K"]}  # few weights, 207 GB of values
+    spec = ModelSpec(architecture="layers", num_classes=3, in_chans=1, img_size=(24, 24), options=options)
+    state = {"dense1.weight": torch.zeros(3, 1), "dense1.bias": torch.zeros(3)}
+    save_weights(store, "bomb", state, spec=spec, preprocessing=None, class_names=())
+    with pytest.raises(ArtefactError, match=r"the layer list needs 18[0-9] GB to answer one picture, and .* are free"):
+        load(store.folder, "bomb")
 
 
 def test_a_net_of_very_many_layers_is_read_if_its_file_holds_them(tmp_path: Path) -> None:

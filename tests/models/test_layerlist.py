@@ -159,3 +159,25 @@ def test_a_missing_file_is_a_usage_error() -> None:
 
 def test_every_word_says_what_it_does() -> None:
     assert all(layer.__doc__ for layer in LAYERS.values())
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (
+            ["conv 1000000 3x3", "conv 1000000 3x3 padding=same", "globalpool", "dense K"],
+            "it would learn 9,000,000,000",
+        ),
+        (["flatten", "dense 999999999", "dense 999999999", "dense K"], "it would learn 999,999,998"),
+        (["upsample 9000", "upsample 9000", "globalpool", "dense K"], "values of one picture, and 68,719"),
+        (
+            [{"concat": ["conv 8 1x1"]}] + [{"branches": [["relu"]] * 2}] * 60 + ["globalpool", "dense K"],
+            "values of one",
+        ),
+        ([{"branches": [["relu"]] * 20_000}, "globalpool", "dense K"], "unfolds to more than 10,000 layers"),
+        ([{"repeat 1000": [{"residual": [{"repeat 1000": ["relu"]}]}]}, "dense K"], "unfolds to more than 10,000"),
+    ],
+)
+def test_what_no_machine_holds_is_counted_while_the_list_is_read(layers: list[Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse(layers, in_shape=(8, 8, 8), num_classes=3)

@@ -10,6 +10,7 @@ from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint.published import load_published
+from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.batches import epoch_order
 from hubel.models import card, contract, resolve
 from hubel.models.architectures.quicknet import QuickNet
@@ -40,9 +41,12 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
         img_size=img_size,
         options=options,
     )
+    own = not name.startswith("timm/") and card(name).find is not None
+    if not own:  # weighed before it is built; a net of one's own may need real numbers to be built at all
+        check_memory(sized(spec)[1], training=True)
     runtime.seed_all(recipe.train.seed, runtime.Stream.WEIGHTS)
     model = spec.build()
-    if not name.startswith("timm/") and card(name).find is not None:
+    if own:
         contract.check(model, (in_chans, *(img_size or ())), spec.num_classes, name=name)
     if recipe.model.initialise is not None:
         initialise(model, recipe.model.initialise, **recipe.model.initialise_options)

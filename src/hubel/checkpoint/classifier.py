@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,9 +93,14 @@ class Classifier:
     @property
     def views(self) -> str:
         """The views of a picture that it was measured with (`hubel.inference.VIEWS`): those it classifies with."""
-        part = self.provenance.recipe.get("augment")
-        views = part.get("views") if isinstance(part, dict) else None
-        return views if self.preprocessing is not None and isinstance(views, str) else "none"
+        return "none" if self.preprocessing is None else views_of(self.provenance.recipe)
+
+
+def views_of(recipe: Mapping[str, Any]) -> str:
+    """The views that a recipe averages over when it measures; "none" where it does not say."""
+    part = recipe.get("augment")
+    views = part.get("views") if isinstance(part, dict) else None
+    return views if isinstance(views, str) else "none"
 
 
 def golden_images(images: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ import re
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 import torch
@@ -109,14 +109,14 @@ def _names(file: IO[bytes]) -> Iterator[str]:
         file.seek(0, os.SEEK_END)
 
 
-def stand_ins(source: str) -> list[tuple[Any, str]]:
+def stand_ins(source: str) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """(stand-in, "module.name") for everything a file names; what torch itself allows keeps its meaning."""
     names = named_in(source)
     program = next((name for name in names if PROGRAMS.fullmatch(name)), None)
     if program is not None:
         raise PermissionError(program.replace(" ", "."))
     renamed = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as torch spells the names of Python 2
-    found: list[tuple[Any, str]] = []
+    found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
     for module, _, name in (name.partition(" ") for name in names):
         kind = next((kind for pattern, kind in FILLED.items() if pattern.fullmatch(name)), None)
         one = type("StandIn", (StandIn,), {}) if kind is None else _Filled(kind)

@@ -4,7 +4,7 @@
 >>> spec = ModelSpec(architecture="mlp", num_classes=10, in_chans=1, img_size=(8, 8), options={"hidden": [10**6]})
 >>> sized(spec)[1].weight_bytes
 300000040
->>> check_memory(spec, sized(spec)[1], free=10**8)
+>>> check_memory(sized(spec)[1], free=10**8)
 Traceback (most recent call last):
     ...
 hubel.errors.UsageError: mlp with hidden=[1000000] needs 300 MB to answer one picture, and 100 MB are free
@@ -13,6 +13,7 @@ hubel.errors.UsageError: mlp with hidden=[1000000] needs 300 MB to answer one pi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,10 @@ from torch.overrides import TorchFunctionMode
 from hubel.anatomy.graph import record
 from hubel.checkpoint.classifier import ModelSpec
 from hubel.errors import HubelError, UsageError
-from hubel.models import CARDS
+from hubel.models import CARDS, card, create_model, resolve
 from hubel.runtime import free_memory, seeded
-from hubel.store import amount, shown
+from hubel.store import shown
+from hubel.words import amount
 
 MOST_CALLS = 1_000_000
 """Calls of torch while a net is built or shown one picture; the deepest of the catalogue takes a fiftieth of it."""
@@ -39,6 +41,8 @@ COPIES = 4
 class Size:
     """Bytes that a net cannot do without."""
 
+    what: str
+    """The net, in a few words."""
     weight_bytes: int
     """Of its weights and buffers, as they are built."""
     answer_bytes: int
@@ -68,28 +72,61 @@ def sized(spec: ModelSpec, *, most_calls: int = MOST_CALLS) -> tuple[nn.Module, 
 
     Raises UsageError, with the builder's reason, for options that it cannot be built with; TooMuchWork.
     """
+    return _weighed(spec.build, spec.architecture, spec.options, (spec.in_chans, *(spec.img_size or ())), most_calls)
+
+
+def check_fresh(name: str, in_chans: int, img_size: tuple[int, int] | None, num_classes: int | None = None) -> None:
+    """Raise UsageError where a fresh net of the catalogue, or of a layer list, is larger than this machine's memory.
+
+    What only its own builder knows (timm's nets, registered ones) is not looked at.
+    """
+    architecture, options = resolve(name, {})
+    if architecture.startswith("timm/") or card(architecture).find is not None:
+        return
+
+    def make() -> nn.Module:
+        return create_model(
+            architecture, num_classes=num_classes, in_chans=in_chans, img_size=img_size, **options
+        )  # fmt: skip
+
+    check_memory(_weighed(make, architecture, options, (in_chans, *(img_size or ())), MOST_CALLS)[1])
+
+
+def check_memory(size: Size, *, training: bool = False, free: int | None = None) -> None:
+    """Raise UsageError unless `free` bytes (None: of this machine) hold the net and what it makes of one picture."""
+    free = free_memory(torch.device("cpu")) if free is None else free
+    needed = size.weight_bytes * (COPIES if training else 1) + size.answer_bytes
+    if free is None or needed <= free:
+        return
+    what = "to be trained with one picture" if training else "to answer one picture"
+    raise UsageError(f"{size.what} needs {amount(needed)} {what}, and {amount(free)} are free", hint="make it smaller")
+
+
+def _weighed(
+    make: Callable[[], nn.Module], name: str, options: Mapping[str, Any], shape: tuple[int, ...], most_calls: int
+) -> tuple[nn.Module, Size]:
+    what = "the layer list" if name == "layers" else name
+    if options and name != "layers":
+        what += " with " + ", ".join(f"{key}={shown(value, 60)}" for key, value in list(options.items())[:4])
     try:
         with _Meter(most_calls), torch.device("meta"), seeded(0):
-            model = spec.build()
+            model = make()
     except HubelError:
         raise
     except Exception as error:  # a builder may fail in any way over options it was never meant to get
         why = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise UsageError(
-            f"{described(spec)} cannot be built: {shown(why, 200)}", hint=f"its card: hubel model {spec.architecture}"
-        ) from error
+        raise UsageError(f"{what} cannot be built: {shown(why, 200)}", hint=f"its card: hubel model {name}") from error
     held = sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
-    return model, Size(weight_bytes=held, answer_bytes=_answer(model, spec, most_calls))
+    usual = name in CARDS and name != "layers" and max(shape[1:], default=0) <= USUAL_SIDE
+    # The builders of the catalogue are known: no picture of usual size makes them burst.
+    return model, Size(what=what, weight_bytes=held, answer_bytes=0 if usual else _answer(model, shape, most_calls))
 
 
-def _answer(model: nn.Module, spec: ModelSpec, most_calls: int) -> int:
+def _answer(model: nn.Module, shape: tuple[int, ...], most_calls: int) -> int:
     """Bytes of the largest operation's inputs and outputs for one picture."""
-    sides = spec.img_size or ()
-    if spec.architecture in CARDS and spec.architecture != "layers" and max(sides, default=0) <= USUAL_SIDE:
-        return 0  # the builders of the catalogue are known: no picture of usual size makes them burst
     try:
         with _Meter(most_calls):
-            graph = record(model, (spec.in_chans, *sides), whole=False)
+            graph = record(model, shape, whole=False)
     except TooMuchWork:
         raise
     except Exception:  # what depends on values cannot be foreseen: the pass itself will tell
@@ -100,23 +137,3 @@ def _answer(model: nn.Module, spec: ModelSpec, most_calls: int) -> int:
         touched = {value.storage: value for value in met}
         held.append(sum(value.bytes for value in touched.values() if value.kind not in ("parameter", "buffer")))
     return max(held)
-
-
-def check_memory(spec: ModelSpec, size: Size, *, training: bool = False, free: int | None = None) -> None:
-    """Raise UsageError unless `free` bytes (None: of this machine) hold the net and what it makes of one picture."""
-    free = free_memory(torch.device("cpu")) if free is None else free
-    needed = size.weight_bytes * (COPIES if training else 1) + size.answer_bytes
-    if free is None or needed <= free:
-        return
-    what = "to be trained with one picture" if training else "to answer one picture"
-    raise UsageError(
-        f"{described(spec)} needs {amount(needed)} {what}, and {amount(free)} are free", hint="make it smaller"
-    )
-
-
-def described(spec: ModelSpec) -> str:
-    """An architecture and the options it is built with, in a few words."""
-    if spec.architecture == "layers":
-        return "the layer list"
-    options = ", ".join(f"{name}={shown(value, 60)}" for name, value in list(spec.options.items())[:4])
-    return f"{spec.architecture} with {options}" if options else spec.architecture

@@ -2,11 +2,12 @@
 
     8 bytes    length L of the header, little endian
     L bytes    JSON: {"name": {"dtype": "F32", "shape": [64, 3, 7, 7], "data_offsets": [start, end]}, ...}
+               and "__metadata__", in which a checkpoint says what net its tensors are
     the rest   the values, little endian, without gaps
 
 The library `safetensors` reads what is written here and the other way round (tests hold both). The writing is our
 own because every byte must go through `FileOps`, and because it then needs no copy of the tensors and no second pass
-for the digest. The reading is our own because the header must be judged before memory is spent: at most 1 MB, plain
+for the digest. The reading is our own because the header must be judged before memory is spent: its size, plain
 names, known types, no gap, no overlap, nothing behind the end.
 
 >>> import tempfile
@@ -30,7 +31,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -38,8 +39,10 @@ from hubel.errors import ArtefactError
 from hubel.store import Writer, parse_json, read_into, shown
 from hubel.words import amount
 
+ABOUT_LIMIT = 1 << 18
+"""Bytes of a header that may say what the tensors are."""
 HEADER_LIMIT = 1 << 20
-"""Bytes a header may have: room for ten thousand tensors."""
+"""Bytes of a header besides: room for ten thousand tensors."""
 NAME = re.compile(r"[A-Za-z0-9_.]{1,200}")
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
@@ -47,6 +50,8 @@ DTYPES = {
 }  # fmt: skip
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 _CHUNK = 1 << 20
+_ABOUT = "hubel"
+"""The key of the header's metadata under which we say what the tensors are."""
 
 Table = list[tuple[str, str, tuple[int, ...]]]
 """Name, dtype code and shape of each tensor, sorted by name."""
@@ -81,19 +86,23 @@ def table_of(tensors: Mapping[str, torch.Tensor]) -> Table:
     return sorted((name, _CODES[tensor.dtype], tuple(tensor.shape)) for name, tensor in tensors.items())
 
 
-def write_tensors(file: Writer, tensors: Mapping[str, torch.Tensor]) -> Table:
-    """Write all tensors, from any device, in logical order of their elements; returns their table."""
+def write_tensors(file: Writer, tensors: Mapping[str, torch.Tensor], *, about: str = "") -> Table:
+    """Write all tensors, from any device, in logical order of their elements; returns their table.
+
+    `about` says in the header what they are (`read_about` gives it back); more than ABOUT_LIMIT is left out.
+    """
     table = table_of(tensors)
     # Wide types first keeps every tensor aligned, as the format asks.
     ordered = sorted(table, key=lambda row: (-DTYPES[row[1]].itemsize, row[0]))
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    said = {_ABOUT: about} if 0 < len(json.dumps(about)) <= ABOUT_LIMIT and about else {}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"} | said}
     end = 0
     for name, code, shape in ordered:
         start, end = end, end + math.prod(shape) * DTYPES[code].itemsize
         header[name] = {"dtype": code, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode("ascii")
     text += b" " * (-len(text) % 8)
-    if len(text) > HEADER_LIMIT:
+    if len(text) > HEADER_LIMIT + len(json.dumps(said)) * bool(said):
         raise ValueError(
             f"{len(tensors)} tensors need a header of {amount(len(text))}, more than {amount(HEADER_LIMIT)}"
         )
@@ -134,20 +143,7 @@ def read_header(descriptor: int, size: int, *, name: str = "the file", seen: Dig
 
     `seen` is a digest that is told of the bytes that were read.
     """
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    head = bytearray(8)
-    if read_into(descriptor, memoryview(head)) < 8:
-        raise ArtefactError(f"{name} is no safetensors file: it has only {size} bytes")
-    length = int.from_bytes(head, "little")
-    if length > min(HEADER_LIMIT, size - 8):
-        raise ArtefactError(f"{name} is no safetensors file: its header would have {amount(length)}")
-    text = bytearray(length)
-    read_into(descriptor, memoryview(text))
-    if seen is not None:
-        seen.update(head + text)
-    header = parse_json(bytes(text), name=f"the header of {name}")
-    if not isinstance(header, dict):
-        raise ArtefactError(f"the header of {name} must be an object")
+    header, length = _header(descriptor, size, name, seen)
     header.pop("__metadata__", None)
     entries = {key: _entry(key, value, 8 + length, name) for key, value in header.items()}
     end = 8 + length
@@ -158,6 +154,32 @@ def read_header(descriptor: int, size: int, *, name: str = "the file", seen: Dig
     if end != size:
         raise ArtefactError(f"{name} has {size} bytes, its header describes {end}")
     return entries
+
+
+def read_about(descriptor: int, size: int, *, name: str = "the file") -> str:
+    """What a file's header says its tensors are; "" where `write_tensors` was not told."""
+    metadata = _header(descriptor, size, name, None)[0].get("__metadata__")
+    said = metadata.get(_ABOUT) if isinstance(metadata, dict) else None
+    return said if isinstance(said, str) else ""
+
+
+def _header(descriptor: int, size: int, name: str, seen: Digest | None) -> tuple[dict[str, Any], int]:
+    """The header as plain data, and its bytes."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    head = bytearray(8)
+    if read_into(descriptor, memoryview(head)) < 8:
+        raise ArtefactError(f"{name} is no safetensors file: it has only {size} bytes")
+    length = int.from_bytes(head, "little")
+    if length > min(HEADER_LIMIT + ABOUT_LIMIT, size - 8):
+        raise ArtefactError(f"{name} is no safetensors file: its header would have {amount(length)}")
+    text = bytearray(length)
+    read_into(descriptor, memoryview(text))
+    if seen is not None:
+        seen.update(head + text)
+    header = parse_json(bytes(text), name=f"the header of {name}", limit=HEADER_LIMIT + ABOUT_LIMIT)
+    if not isinstance(header, dict):
+        raise ArtefactError(f"the header of {name} must be an object")
+    return header, length
 
 
 def _entry(key: str, value: object, base: int, name: str) -> Entry:

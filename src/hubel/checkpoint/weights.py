@@ -1,6 +1,6 @@
 """Trained weights on disk: three files under one name, of which the last written makes the others valid.
 
-    weights/best.safetensors          the model's tensors; any safetensors tool opens it
+    weights/best.safetensors          the model's tensors; any safetensors tool opens it; its header says what net it is
     weights/best.probes.safetensors   golden images and the logits the model gave them
     weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
 
@@ -15,22 +15,24 @@ golden logits met within 1e-4.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golden_logits
+from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golden_logits, views_of
 from hubel.checkpoint.sizing import TooMuchWork, check_memory, sized
 from hubel.checkpoint.tensors import (
     Entry,
     first_not_finite,
+    read_about,
     read_header,
     read_tensors,
     sha256_of,
@@ -82,24 +84,41 @@ class _Preprocessing(_Closed):
     std: list[float]
     interpolation: str
     crop_share: float = 1.0
+    levels: list[float] | None = None
 
 
-class _Manifest(_Closed):
-    """The closed schema of weights/NAME.json: an unknown key is an error, as is a missing one."""
+class _Net(_Closed):
+    """What weights are, wherever it is said."""
 
-    format: Literal["hubel-weights"]
     version: Literal[1]
     architecture: _Architecture
     class_names: list[str] = Field(max_length=100_000)
     preprocessing: _Preprocessing | None
-    recipe: dict[str, Any]
     metrics: dict[str, float | int | str | None]
     data_digest: str = Field(max_length=200)
     made_with: dict[str, str]
+
+
+class _About(_Net):
+    """The closed schema of what a weights file says about itself in its header, so that it is useful alone."""
+
+    format: Literal["hubel-net"]
+    views: str = Field(max_length=40)
+    """Views of a picture that it was measured with."""
+
+
+class _Manifest(_Net):
+    """The closed schema of weights/NAME.json: an unknown key is an error, as is a missing one."""
+
+    format: Literal["hubel-weights"]
+    recipe: dict[str, Any]
     tensors: dict[str, str]
     """Each name with its dtype and shape: "F32 64 3 7 7"."""
     weights: _File
     probes: _File | None
+
+
+_Said = TypeVar("_Said", _About, _Manifest)
 
 
 def save_weights(
@@ -122,19 +141,23 @@ def save_weights(
     """
     files = _names(name)
     _settle(store, files)
-    weights = _write(store, files.weights, model_state)
-    golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
     here = environment()
+    net = {
+        "version": VERSION,
+        "architecture": _Architecture(**spec.to_dict()),
+        "class_names": list(class_names),
+        "preprocessing": None if preprocessing is None else _Preprocessing(**preprocessing.to_dict()),
+        "metrics": dict(metrics or {}),
+        "data_digest": data_digest,
+        "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
+    }
+    about = _About(format="hubel-net", views=views_of(recipe or {}), **net)
+    weights = _write(store, files.weights, model_state, about=json.dumps(_plain(about), separators=(",", ":")))
+    golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
     manifest = _Manifest(
+        **net,
         format="hubel-weights",
-        version=VERSION,
-        architecture=_Architecture(**spec.to_dict()),
-        class_names=list(class_names),
-        preprocessing=None if preprocessing is None else _Preprocessing(**preprocessing.to_dict()),
         recipe=dict(recipe or {}),
-        metrics=dict(metrics or {}),
-        data_digest=data_digest,
-        made_with={"hubel": str(here["hubel"]), "torch": str(here["torch"])},
         tensors=_described(model_state),
         weights=weights,
         probes=golden,
@@ -149,34 +172,22 @@ def save_weights(
 def load(path: str | Path, which: str = "best") -> Classifier:
     """The classifier in a run folder (its weights called `which`), or in one weights file (.safetensors or .json).
 
-    Raises ArtefactError, with the reason and the way out, for anything that is not exactly what was saved.
+    A .safetensors file alone is enough: its header says what it is. With the two files beside it, its digest and its
+    golden logits are checked as well. Raises ArtefactError, with the reason and the way out, for anything that is not
+    exactly what was saved.
     """
+    alone = Path(path)
+    if alone.suffix == ".safetensors" and not alone.is_dir() and not alone.with_suffix(".json").exists():
+        return _load_alone(alone)
     folder, name = _find(Path(path), which)
     files = _names(name, prefix="")
     manifest = _read_manifest(folder / files.manifest)
-    sides = manifest.architecture.img_size
-    spec = ModelSpec(
-        architecture=manifest.architecture.name,
-        num_classes=manifest.architecture.num_classes,
-        in_chans=manifest.architecture.in_chans,
-        img_size=None if sides is None else (sides[0], sides[1]),
-        options=manifest.architecture.options,
-    )
-    class_names = tuple(manifest.class_names)
-    if class_names and (len(class_names) != spec.num_classes or len(set(class_names)) != len(class_names)):
-        raise ArtefactError(f"{files.manifest} must name each of its {spec.num_classes} classes once")
-    preprocessing = _preprocessing(manifest)
+    spec, class_names, preprocessing = _net(manifest, files.manifest)
     with _chosen(folder / files.weights, manifest.weights) as (descriptor, entries):
         _compare(manifest.tensors, _texts(entries), "the list of tensors in its JSON", files.weights)
         _judge_architecture(spec, manifest.tensors, manifest.weights.size)
         tensors = read_tensors(descriptor, entries, name=files.weights)
-    broken = first_not_finite(tensors)
-    if broken is not None:
-        raise ArtefactError(f"{files.weights}: tensor {broken!r} holds NaN or infinity", hint="take another checkpoint")
-    with seeded(0):
-        model = spec.build()
-    model.load_state_dict(tensors)
-    model.eval()
+    model = _filled(spec, tensors, files.weights)
     if manifest.probes is not None:
         with _chosen(folder / files.probes, manifest.probes) as (descriptor, entries):
             golden = read_tensors(descriptor, entries, name=files.probes)
@@ -195,6 +206,66 @@ def load(path: str | Path, which: str = "best") -> Classifier:
             sha256=manifest.weights.sha256,
         ),
     )
+
+
+def _load_alone(path: Path) -> Classifier:
+    """The classifier in a weights file that nothing lies beside, by what its header says."""
+    name = shown(str(path))
+    with opened(path) as (descriptor, size):
+        about = read_about(descriptor, size, name=name)
+        if not about:
+            raise ArtefactError(
+                f"{name} stands alone, and nothing in it says which net it belongs to",
+                hint=f"import it: hubel import-weights {path} --as ARCHITECTURE, or copy {path.stem}.json beside it",
+            )
+        document = parse_json(about.encode("utf-8", "replace"), name=f"what {name} says it is")
+        net = _understood(_About, document, name)
+        spec, class_names, preprocessing = _net(net, name)
+        entries = read_header(descriptor, size, name=name)
+        _judge_architecture(spec, _texts(entries), size)
+        digest = sha256_of(descriptor)
+        tensors = read_tensors(descriptor, entries, name=name)
+    return Classifier(
+        model=_filled(spec, tensors, name),
+        preprocessing=preprocessing,
+        class_names=class_names,
+        spec=spec,
+        provenance=Provenance(
+            source=str(path),
+            recipe={"augment": {"views": net.views}},
+            metrics=net.metrics,
+            data_digest=net.data_digest,
+            made_with=net.made_with,
+            sha256=digest,
+        ),
+    )
+
+
+def _net(said: _Net, where: str) -> tuple[ModelSpec, tuple[str, ...], Preprocessing | None]:
+    """The architecture, the classes and the preprocessing that a manifest or a header describes."""
+    sides = said.architecture.img_size
+    spec = ModelSpec(
+        architecture=said.architecture.name,
+        num_classes=said.architecture.num_classes,
+        in_chans=said.architecture.in_chans,
+        img_size=None if sides is None else (sides[0], sides[1]),
+        options=said.architecture.options,
+    )
+    class_names = tuple(said.class_names)
+    if class_names and (len(class_names) != spec.num_classes or len(set(class_names)) != len(class_names)):
+        raise ArtefactError(f"{where} must name each of its {spec.num_classes} classes once")
+    return spec, class_names, _preprocessing(said)
+
+
+def _filled(spec: ModelSpec, tensors: Mapping[str, torch.Tensor], where: str) -> nn.Module:
+    """The net with its weights, in evaluation mode; raises ArtefactError for values that are none."""
+    broken = first_not_finite(tensors)
+    if broken is not None:
+        raise ArtefactError(f"{where}: tensor {broken!r} holds NaN or infinity", hint="take another checkpoint")
+    with seeded(0):
+        model = spec.build()
+    model.load_state_dict(tensors)
+    return model.eval()
 
 
 # names and files
@@ -230,9 +301,9 @@ def _find(path: Path, which: str) -> tuple[Path, str]:
     return folder, which
 
 
-def _write(store: RunStore, file: str, tensors: Mapping[str, torch.Tensor]) -> _File:
+def _write(store: RunStore, file: str, tensors: Mapping[str, torch.Tensor], *, about: str = "") -> _File:
     with store.writing(f"{file}.next", read_back=True) as writer:
-        write_tensors(writer, tensors)
+        write_tensors(writer, tensors, about=about)
     return _File(size=writer.size, sha256=writer.sha256)
 
 
@@ -283,13 +354,20 @@ def _chosen(path: Path, wanted: _File) -> Iterator[tuple[int, dict[str, Entry]]]
 def _read_manifest(path: Path) -> _Manifest:
     name = shown(str(path))
     document = unseal(parse_json(read_regular(path, limit=MANIFEST_LIMIT), name=name, limit=MANIFEST_LIMIT), name=name)
-    if document.get("format") == "hubel-weights" and document.get("version") != VERSION:
+    return _understood(_Manifest, document, name)
+
+
+def _understood(kind: type[_Said], document: Any, name: str) -> _Said:
+    """A document by its schema; raises ArtefactError for what came from a later hubel, or is none of ours."""
+    if not isinstance(document, dict):
+        raise ArtefactError(f"{name} is no description of a net: an object was expected, got {shown(document)}")
+    if document.get("format") in ("hubel-weights", "hubel-net") and document.get("version") != VERSION:
         raise ArtefactError(
             f"{name} has format version {shown(document.get('version'))}, this hubel reads {VERSION}",
             hint="upgrade hubel: pip install -U hubel",
         )
     try:
-        return _Manifest(**document)
+        return kind(**document)
     except ValidationError as error:
         raise ArtefactError(f"{name} is no manifest of weights: {_first(error)}") from None
 
@@ -300,7 +378,7 @@ def _first(error: ValidationError) -> str:
     return f"{shown('.'.join(str(part) for part in first['loc']))}: {first['msg']}"
 
 
-def _preprocessing(manifest: _Manifest) -> Preprocessing | None:
+def _preprocessing(manifest: _Net) -> Preprocessing | None:
     if manifest.preprocessing is None:
         return None
     try:
@@ -315,10 +393,12 @@ def _preprocessing(manifest: _Manifest) -> Preprocessing | None:
 
 
 def _plain(manifest: BaseModel) -> dict[str, Any]:
-    """A manifest as plain data; what came later and has its usual value is left out, for older readers."""
+    """A manifest as plain data; what later readers know and has its usual value is left out, for older ones."""
     document = manifest.model_dump()
-    if document["preprocessing"] is not None and document["preprocessing"]["crop_share"] == 1:
-        del document["preprocessing"]["crop_share"]
+    if document["preprocessing"] is not None:
+        usual = {"crop_share": 1.0, "levels": None}
+        known = document["preprocessing"].items()
+        document["preprocessing"] = {name: value for name, value in known if name not in usual or value != usual[name]}
     return document
 
 
@@ -377,7 +457,7 @@ def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -
         )
     _compare(_described(model.state_dict()), wanted, f"the architecture {spec.architecture!r}", "the checkpoint")
     try:
-        check_memory(spec, needed)
+        check_memory(needed)
     except UsageError as error:
         raise ArtefactError(error.what, hint="a machine with more memory can load it") from error
 

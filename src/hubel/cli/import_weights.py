@@ -66,6 +66,7 @@ def command(
     """
     from hubel.verbs.weights import import_weights, told
 
+    pairs("--rename", rename or [])  # refuses what is no pair; what a pair says is a name, even where it looks a number
     done = import_weights(
         file,
         model=model,
@@ -79,7 +80,7 @@ def command(
         fit=fit,
         interpolation=interpolation,
         crop_share=crop_share,
-        rename=[(old, str(new or "")) for old, new in pairs("--rename", rename or []).items()],
+        rename=[(old, new) for old, _, new in (word.partition("=") for word in rename or [])],
         golden=golden,
         options=pairs("--model-option", options or []),
         partial=partial,

@@ -177,7 +177,7 @@ class Preprocessing:
         return (*known, *share, *(() if self.levels is None else (self.levels,)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, in the order of the fields; levels and crop_share only where they are not the usual ones."""
+        """Plain data for JSON, in the order of the fields; levels and crop_share only where they are not the usual."""
         levels = {} if self.levels is None else {"levels": list(self.levels)}
         share = {} if self.crop_share == 1 else {"crop_share": self.crop_share}
         return {

@@ -16,6 +16,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.sizing import check_fresh
 from hubel.data.batches import batches
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, decode, read_images
@@ -80,10 +81,12 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
         smallest = published  # a photograph is shown to a fresh net in the size of its paper
     pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest)
     if model is None:
+        sides = (preprocessing.height, preprocessing.width)
+        outputs = max(2, len(classes)) if classes else None
+        check_fresh(net, preprocessing.channels, sides, outputs)
         with runtime.seeded(seed):
             model = create_model(
-                net, num_classes=max(2, len(classes)) if classes else None,
-                in_chans=preprocessing.channels, img_size=(preprocessing.height, preprocessing.width),
+                net, num_classes=outputs, in_chans=preprocessing.channels, img_size=sides
             ).eval()  # fmt: skip
         names = classes
     images = preprocessing.normalise(torch.from_numpy(pixels))

@@ -13,6 +13,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.sizing import check_fresh
 from hubel.deploy import latency as bench_room
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.errors import UsageError
@@ -114,8 +115,9 @@ def _net(net: str | Path | Classifier, shape: Sequence[int] | None) -> tuple[nn.
         shape = (entry.in_chans, *(() if size is None else (size, size) if isinstance(size, int) else size))
     if len(shape) not in (1, 3) or min(shape) < 1:
         raise UsageError(f"a picture has channels x height x width, got {tuple(shape)}", hint="e.g. --input 3x224x224")
+    sides = (shape[1], shape[2]) if len(shape) == 3 else None
+    check_fresh(name, shape[0], sides)
     with runtime.seeded(0):
-        sides = (shape[1], shape[2]) if len(shape) == 3 else None
         model = create_model(name, in_chans=shape[0], img_size=sides).eval()
     return model, tuple(shape), f"{name}, fresh weights"
 

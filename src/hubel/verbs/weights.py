@@ -112,7 +112,7 @@ def import_weights(
         img_size=(height, width), options=built_with,
     )  # fmt: skip
     skeleton, needed = sized(spec)
-    check_memory(spec, needed)
+    check_memory(needed)
     foreign = read_foreign(file) if given is None else read_foreign(fetch(given))
     tensors = renamed(foreign.tensors, rename)
     spec = _as_in_file(spec, skeleton, tensors, classes=num_classes is None and not class_names, stem=in_chans is None)

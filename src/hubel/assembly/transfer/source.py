@@ -64,11 +64,6 @@ def find_source(name: str) -> Source:
         raise ArtefactError(
             f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
         )
-    if place.suffix == ".safetensors" and not place.with_suffix(".json").exists():
-        raise ArtefactError(
-            f"{name} stands alone: nothing says which net it belongs to",
-            hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE",
-        )
     classifier = load_checkpoint(place)
     return Source(
         name=name,
