@@ -142,7 +142,7 @@ def save_weights(
     files = _names(name)
     _settle(store, files)
     here = environment()
-    net = {
+    net: dict[str, Any] = {
         "version": VERSION,
         "architecture": _Architecture(**spec.to_dict()),
         "class_names": list(class_names),
