@@ -17,17 +17,17 @@ from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.data.choose import choose_preprocessing, tell_levels
 from hubel.data.decode import Decoded, channel_statistics, decode
 from hubel.data.decode import prepare as scan_and_decode
-from hubel.data.manifest import Manifest
+from hubel.data.manifest import Manifest, leaks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
-from hubel.data.sources import open_source
-from hubel.data.splits import Splits, limited, split
-from hubel.errors import DataError
+from hubel.data.sources import lies_among
+from hubel.data.splits import Splits, limited, split, unmeasured
+from hubel.errors import DataError, UsageError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES
+from hubel.records.own_data import NO_PICTURES, find_again, open_data
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
 
@@ -88,7 +88,12 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
     chosen = begun if isinstance(begun, Chosen) else Chosen(recipe=begun)
     recipe = chosen.recipe
     watch.stage("reading the data")
-    listed = open_source(recipe.data.data, data_dir=recipe.data.data_dir, progress=watch.progress)
+    listed = open_data(recipe, watch) if splits is None else find_again(recipe, watch)
+    if splits is None and lies_among(listed, recipe.run.out):
+        raise UsageError(
+            f"runs would be written into the data: out is {recipe.run.out!r}, the data are {recipe.data.data!r}",
+            hint="--out FOLDER: a folder of its own, for example runs",
+        )
     if listed.kind == "points":
         scanned = conclude(listed, None)
         decoded = decode(scanned.manifest, NO_PICTURES)
@@ -110,6 +115,8 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         part = chosen.recipe.data
         assert part.val_fraction is not None
         splits = split(scanned.manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
+        for problem in unmeasured(splits, scanned.manifest, val=part.val_fraction, test=part.test_fraction):
+            watch.remark(problem.reason)
     else:
         splits.verify(scanned.manifest)
     if len(splits.train) < 2:
@@ -194,6 +201,8 @@ def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str,
 
 def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3) -> None:
     """The first few problems of the scan as remarks, and where to find the others."""
+    if said := leaks(scanned.problems):
+        watch.remark(f"leak: {said}")
     for problem in scanned.problems[:shown]:
         watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
     if len(scanned.problems) > shown:

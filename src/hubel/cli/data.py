@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hubel.cli.console import say
-from hubel.cli.options import JSON, option, out
+from hubel.cli.options import COLUMN, DATA_ROOT, FOLLOW_LINKS, IMAGES, JSON, option, out
 from hubel.cli.output import print_json, watched, write_figure
+from hubel.cli.settings import columns, columns_among
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def command(
         str,
         typer.Argument(metavar="DATA", help="a name (digits, mnist …), a folder of class folders, a CSV or JSONL"),
     ] = "",
+    more: Annotated[list[str] | None, typer.Argument(metavar="ROLE=NAME", hidden=True)] = None,
     again: Annotated[str, option("--data", "--source", metavar="DATA", hidden=True, help="the same as an option")] = "",
     data_dir: Annotated[
         str | None, option("--data-dir", metavar="FOLDER", help="where named sets lie, if not in HUBEL_DATA")
@@ -60,6 +62,10 @@ def command(
     show_all: Annotated[bool, option("--all", help="list every problem and every class")] = False,
     list_sources: Annotated[bool, option("--list", help="list the named sources")] = False,
     as_json: JSON = False,
+    column: COLUMN = None,
+    images: IMAGES = None,
+    follow_links: FOLLOW_LINKS = False,
+    data_root: DATA_ROOT = None,
     workers: Annotated[
         int | None, option("--workers", "--num-workers", min=0, metavar="N", help="processes that read files")
     ] = None,
@@ -69,6 +75,7 @@ def command(
     hubel data photos/
     hubel data photos/ --out sheet.png
     hubel data photos/ --out varied.png --augment flip,rotate=15,colour
+    hubel data labels.csv --column label=grade --images scans/
     hubel data --list
     """
     from hubel.verbs.data import SOURCES, scan
@@ -81,13 +88,18 @@ def command(
         raise UsageError("a data source is needed", hint=f"a folder, a table, or one of: {', '.join(SOURCES)}")
     if augment and file is None:
         raise UsageError("--augment shows its pictures on a contact sheet", hint="add --out FILE.png")
+    also, words = columns_among(more or []) if column else ({}, more or [])
+    if words:
+        raise UsageError(f"one data source is needed, got {words[0]!r} too", hint="hubel data --help lists the options")
     with watched() as watch:
         report = scan(
             source, data_dir=data_dir, img_size=img_size, channels=channels, fit=fit, val=val, test=test, seed=seed,
-            workers=workers, watch=watch,
+            workers=workers, columns=columns(column) | also, images=images, follow_links=follow_links,
+            data_root=data_root, watch=watch,
         )  # fmt: skip
     if file is not None:
         figure = report.augmented(augment, seed=seed) if augment else report.sheet()
+        report.check_place(file)
         write_figure(figure, file, beside=[source])
     if as_json:
         print_json(as_data(report))

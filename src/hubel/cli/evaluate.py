@@ -6,8 +6,24 @@ from pathlib import Path
 from typing import Annotated
 
 from hubel.cli.console import say
-from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, JSON, RUN, SPLIT, VIEWS, WHICH, one_source, option
+from hubel.cli.options import (
+    COLUMN,
+    DATA,
+    DATA_AGAIN,
+    DATA_ROOT,
+    DEVICE,
+    FOLLOW_LINKS,
+    IMAGES,
+    JSON,
+    RUN,
+    SPLIT,
+    VIEWS,
+    WHICH,
+    one_source,
+    option,
+)  # fmt: skip
 from hubel.cli.output import print_json, watched
+from hubel.cli.settings import columns
 
 
 def command(
@@ -25,6 +41,10 @@ def command(
         Path | None,
         option("--out", "--output-dir", "--save-dir", metavar="FOLDER", help="also write evaluation.json and tables"),
     ] = None,
+    column: COLUMN = None,
+    images: IMAGES = None,
+    follow_links: FOLLOW_LINKS = False,
+    data_root: DATA_ROOT = None,
     as_json: JSON = False,
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
@@ -36,7 +56,8 @@ def command(
 
     with watched() as watch:
         result = evaluate(
-            run, one_source(data, again), split=split, which=which, views=views, device=device, watch=watch,
+            run, one_source(data, again), split=split, which=which, views=views, device=device, data_root=data_root,
+            columns=columns(column), images=images, follow_links=follow_links, watch=watch,
             metrics=[name.strip() for name in metrics.split(",") if name.strip()],
         )  # fmt: skip
     if folder is not None:

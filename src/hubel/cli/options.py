@@ -69,6 +69,17 @@ VIEWS = Annotated[
         help="views averaged for each picture: none, mirror, shift, mirror-shift; the run's if not given",
     ),
 ]
+COLUMN = Annotated[
+    list[str] | None,
+    option("--column", metavar="ROLE=NAME", help="a column of a table: file=…, label=…, target=…, split=…, group=…"),
+]
+IMAGES = Annotated[
+    str | None, option("--images", metavar="FOLDER", help="what the files of a table are relative to, else its folder")
+]
+FOLLOW_LINKS = Annotated[bool, option("--follow-links", help="follow links in folders and tables")]
+DATA_ROOT = Annotated[
+    str | None, option("--data-root", metavar="FOLDER", help="where the data lie, if they moved: they, or their folder")
+]
 JSON = Annotated[bool, option("--json", help="print JSON")]
 PICTURE_FILE = Annotated[Path | None, out("also draw it into this file")]
 SHAPE = Annotated[str, option("--input", "--input-size", metavar="CxHxW", help="what goes in: 3x224x224")]

@@ -11,6 +11,8 @@ from hubel.errors import UsageError
 from hubel.recipes.form import BEGINNER, Field, fields
 from hubel.recipes.schema import flatten, parse_assignments, parse_value
 
+ROLES = ("file", "label", "target", "split", "group")
+"""What a column of a table may be."""
 Verb = Callable[..., None]
 
 
@@ -33,7 +35,8 @@ def _extended(command: Verb, without: Collection[str]) -> Verb:
         settings = {name: value for name, value in settings.items() if value is not None}
         for field in form:
             if field.kind == "names and values" and field.name in settings:
-                settings[field.name] = pairs(field.flag, settings[field.name])
+                read = columns if field.name == "columns" else lambda words, flag=field.flag: pairs(flag, words)
+                settings[field.name] = read(settings[field.name])
         command(**given, settings=settings)
 
     places = [p for p in own if p.kind is not p.KEYWORD_ONLY]
@@ -78,6 +81,33 @@ def pairs(flag: str, words: list[str]) -> dict[str, Any]:
             raise UsageError(f"{flag} takes name=value, got {word!r}", hint=f"e.g. {flag} width=0.5")
         found[key.strip()] = parse_value(value)
     return found
+
+
+def columns(words: list[str] | None) -> dict[str, str]:
+    """Columns such as "label=grade" by what they are; unlike other values, the names stay text as it is.
+
+    >>> columns(["label=01", "group="])
+    {'label': '01', 'group': ''}
+    """
+    found = {}
+    for word in words or ():
+        role, equals, name = word.partition("=")
+        if not equals:
+            raise UsageError(f"--column takes role=name, got {word!r}", hint="for example --column file=image_name")
+        found[role.strip()] = name
+    return found
+
+
+def columns_among(words: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The columns among bare words, and the other words: `--column file=scan label=grade` says two columns.
+
+    >>> columns_among(["label=grade", "epochs=3", "target=0.9"])
+    ({'label': 'grade'}, ['epochs=3', 'target=0.9'])
+    """
+    # "target" is a setting, too: the accuracy at which training stops, a number.
+    bare = [word.partition("=") for word in words]
+    found = [f"{role}={name}" for role, _, name in bare if role in ROLES and not name.replace(".", "", 1).isdecimal()]
+    return columns(found), [word for word in words if word not in found]
 
 
 def assignments(words: list[str]) -> dict[str, Any]:

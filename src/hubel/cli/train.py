@@ -10,7 +10,7 @@ import typer
 from hubel.cli.console import say
 from hubel.cli.options import one_source, option
 from hubel.cli.output import watched
-from hubel.cli.settings import assignments, with_settings
+from hubel.cli.settings import assignments, columns_among, with_settings
 
 
 @with_settings()
@@ -44,6 +44,9 @@ def command(
     words = list(more or [])
     if source is not None and "=" in source and not Path(source).exists():
         words, source = [source, *words], None
+    if "columns" in settings:
+        also, words = columns_among(words)
+        settings["columns"] |= also
     settings = settings | assignments([*words, *(assign or [])])
     data = one_source(source or "", settings.pop("data", ""))
 

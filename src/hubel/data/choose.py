@@ -23,6 +23,8 @@ TINT = 8
 """Levels of 255 that the channels of a grey picture may be apart, as JPEG's rounding puts them."""
 LARGEST = 128
 """The side chosen at most: what a small computer trains on in minutes."""
+MAX_SIDE = 4096
+"""The largest side that may be asked for."""
 SQUARE = 1.1
 """Proportions up to this, longer side to shorter, pass as square."""
 
@@ -49,6 +51,11 @@ def choose_preprocessing(
     """
     if fit not in (*FITS, "auto"):
         raise UsageError(f"fit must be one of auto, {', '.join(FITS)}, got {fit!r}")
+    sides = () if img_size is None else (img_size, img_size) if isinstance(img_size, int) else img_size
+    if not all(1 <= side <= MAX_SIDE for side in sides):
+        raise UsageError(f"img_size must be between 1 and {MAX_SIDE:,} pixels, got {img_size}", hint="--img-size 128")
+    if channels not in (None, 1, 3):
+        raise UsageError(f"channels must be 1 (grey) or 3 (colour), got {channels}", hint="--channels 3")
     if manifest.kind == "points":
         raise UsageError(f"{manifest.source} holds points, not pictures: it needs no preprocessing")
     seen = _arrays_seen(manifest) if manifest.arrays is not None else _files_seen(manifest, colours=channels is None)

@@ -28,6 +28,11 @@ SOURCES.add("cifar100", "hubel.data.formats:open_cifar100")
 for _points in ("spirals", "moons", "circles", "xor", "iris"):
     SOURCES.add(_points, f"hubel.data.points:{_points}")
 
+FLAGS = {
+    "columns": "--column", "images": "--images", "follow_links": "--follow-links", "data_root": "--data-root",
+}  # fmt: skip
+"""How a source is read, by option of `open_source`, and the flag that says it."""
+
 TABLES_IN_FOLDERS = ("metadata.csv", "metadata.jsonl", "labels.csv", "labels.jsonl")
 """A folder whose pictures are not in class folders may say their labels in one of these."""
 
@@ -117,7 +122,7 @@ def _refuse(what: str, **options: object) -> None:
     """UsageError for options that would be without effect."""
     given = [name for name, value in options.items() if value]
     if given:
-        flag = "--" + given[0].removesuffix("s" if given[0] == "columns" else "").replace("_", "-")
+        flag = FLAGS[given[0]]
         raise UsageError(f"{flag} has no meaning for {what}", hint=f"leave {flag} out")
 
 
@@ -148,6 +153,19 @@ def _open_folder(
     _refuse("a folder of class folders", columns=columns, images=images)
     manifest = open_folder(path, follow_links=follow_links)
     return replace(manifest, problems=(*passed, *manifest.problems))
+
+
+def lies_among(manifest: Manifest, place: str | Path) -> bool:
+    """Whether a file written to `place` would lie among the data: over one of theirs, or in one of their folders."""
+    real = os.path.realpath(os.path.expanduser(place))
+    table = os.path.realpath(os.path.expanduser(manifest.source))
+    if manifest.paths is None or real == table:
+        return manifest.paths is not None
+    if not real.startswith(manifest.root + os.sep):
+        return real == manifest.root and os.path.isdir(table)
+    inside = os.path.relpath(real, manifest.root).replace(os.sep, "/")
+    above = inside.partition("/")[0] + "/"
+    return any(path == inside or path.startswith(above) for path in manifest.paths)
 
 
 def _tables_in(folder: str) -> list[Path]:

@@ -123,6 +123,13 @@ def _place(value: object) -> object:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
+def _columns(value: object) -> object:
+    """Names of columns as text, whatever YAML makes of them; nothing said is {}."""
+    if isinstance(value, Mapping):
+        return {str(role): "" if name is None else str(name) for role, name in value.items()}
+    return {} if value is None else value
+
+
 def _whole(value: object) -> object:
     """A flag brings "3" as text, and a Literal takes numbers only."""
     return int(value) if isinstance(value, str) and value.isdigit() else value
@@ -159,6 +166,7 @@ Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=1e9)]
 Unfreeze = Annotated[int | str, BeforeValidator(_stages)]
 Place = Annotated[str, BeforeValidator(_place)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
+Columns = Annotated[dict[str, str], BeforeValidator(_columns)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Chain = Annotated[Words, AfterValidator(_chain)]
@@ -181,6 +189,15 @@ class DataSection(Section):
 
     data: str = Field("", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file")
     data_dir: str | None = Field(None, description="where named data sets lie, else the environment's HUBEL_DATA")
+    data_root: Place | None = Field(
+        None, description="where data lies that moved: the data itself, or the folder it lies in"
+    )
+    columns: Columns = Field(
+        default_factory=dict,
+        description="a column of a table by what it is: file=scan, label=grade, target, split, group",
+    )
+    images: Place | None = Field(None, description="folder that the files of a table are relative to, else its own")
+    follow_links: bool = Field(False, description="follow links in folders and tables")
     img_size: Size | None = Field(None, description="what the net sees, in pixels: 128, or 96x128 (height x width)")
     in_chans: Channels | None = Field(None, description="channels: 1 grey, 3 colour; from the data if not given")
     fit: Literal["pad", "crop", "squash"] | None = Field(
@@ -389,6 +406,7 @@ SPELLINGS = {
     "smoothing": "label_smoothing",
     "augmentation": "augment",
     "channels": "in_chans",
+    "column": "columns",
     "source": "data",
     "from": "from_",
     "arch": "model",
@@ -649,7 +667,8 @@ def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, 
     found: dict[str, Any] = {}
     for name in SECTION_OF:
         variable = f"HUBEL_{name.rstrip('_').upper()}"
-        if name != "data" and variable in environment:
+        # HUBEL_DATA_ROOT says where the data of a run lies now, and is no setting of a new one.
+        if name not in ("data", "data_root") and variable in environment:
             found[name] = parse_value(environment[variable])
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,9 @@ def create_folder(
     store = RunStore.create(recipe.run.out, name)
     store.write_text("config.yaml", to_yaml(recipe))
     environment = runtime.environment(device)
-    store.write_json("env.json", environment | {"processes": runtime.world(), "command": command()})
+    store.write_json(
+        "env.json", environment | {"processes": runtime.world(), "command": command(), "folder": os.getcwd()}
+    )
     store.write_json("split.json", splits.to_dict(), limit=1 << 30)
     store.write_json("data.json", data_facts(manifest, splits, samples, problems), limit=1 << 30)
     store.write_json("reasons.json", dict(chosen.reasons))

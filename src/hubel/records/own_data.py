@@ -6,6 +6,7 @@ says which data it is: whatever else somebody writes into it later, a picture lo
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,13 @@ import numpy as np
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.manifest import Manifest, printable
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
-from hubel.data.sources import open_source
+from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import Splits
-from hubel.errors import ArtefactError
-from hubel.recipes.schema import compose, read_file
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
@@ -40,10 +42,71 @@ class OwnData:
         return self.splits.ids(split)
 
 
-def own_data(folder: Path, classifier: Classifier, watch: Watcher = SILENT) -> OwnData:
+def open_data(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
+    """The source that a recipe names, as it says that it is to be read. Raises as `open_source`."""
+    part = recipe.data
+    return open_source(
+        part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
+        follow_links=part.follow_links, progress=watch.progress,
+    )  # fmt: skip
+
+
+def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) -> Recipe:
+    """The recipe of the run in `folder` with its data as they are found from here.
+
+    They lie in `data_root` or the environment's HUBEL_DATA_ROOT if they moved, else where they lay when the run began,
+    whatever folder that was begun in, else where the recipe says.
+    """
+    part = recipe.data
+    if part.data in SOURCES:
+        return recipe
+    began = _began_in(folder)
+    places = {
+        name: place
+        for name in ("data", "data_root", "images")
+        if (said := getattr(part, name)) and _exists(place := os.path.join(began, os.path.expanduser(said)))
+    }
+    root = data_root or os.environ.get("HUBEL_DATA_ROOT")
+    return recipe.change(**places | ({"data_root": root} if root else {}))
+
+
+def _began_in(folder: Path) -> str:
+    """The folder that a run was begun in, "" where it does not say."""
+    store = RunStore.open(folder)
+    try:
+        said = store.read_json("env.json").get("folder", "") if store.exists("env.json") else ""
+    except (ArtefactError, AttributeError):  # where it began is a help, no more
+        return ""
+    return said if isinstance(said, str) else ""
+
+
+def _exists(path: str) -> bool:
+    try:
+        return os.path.exists(path)
+    except ValueError:
+        return False
+
+
+def find_again(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
+    """The source of a run's `placed` recipe; DataError, with the way out, where it is gone."""
+    try:
+        return open_data(recipe, watch)
+    except UsageError as error:
+        place = recipe.data.data_root or recipe.data.data
+        raise DataError(
+            f"the data of the run cannot be found: {error.what}",
+            hint=f"--data-root FOLDER, or HUBEL_DATA_ROOT, says where {printable(Path(place).name)} lies now; "
+            "other data: hubel evaluate RUN DATA",
+        ) from None
+
+
+def own_data(
+    folder: Path, classifier: Classifier, watch: Watcher = SILENT, *, data_root: str | Path | None = None
+) -> OwnData:
     """The data of the run in `folder`, after a check that neither samples nor split have changed since.
 
-    Raises ArtefactError where the folder does not say which data it was, DataError where they are gone or changed.
+    `data_root` says where they lie now, if they moved. Raises ArtefactError where the folder does not say which data it
+    was, DataError where they are gone or changed.
     """
     store = RunStore.open(folder)
     for name in ("config.yaml", "split.json"):
@@ -55,7 +118,7 @@ def own_data(folder: Path, classifier: Classifier, watch: Watcher = SILENT) -> O
     recipe = compose(read_file(folder / "config.yaml"))
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
     watch.stage("reading the data")
-    listed = open_source(recipe.data.data, data_dir=recipe.data.data_dir, progress=watch.progress)
+    listed = find_again(placed(folder, recipe, data_root), watch)
     if classifier.preprocessing is None:
         scan = conclude(listed, None)
         decoded = decode(scan.manifest, NO_PICTURES)

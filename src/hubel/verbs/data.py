@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,7 @@ from hubel.data.decode import read_images
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan as scan_manifest
-from hubel.data.sources import SOURCES, open_source
+from hubel.data.sources import SOURCES, lies_among, open_source
 from hubel.data.splits import split, unmeasured
 from hubel.data.summary import Summary, describe
 from hubel.errors import UsageError
@@ -68,6 +70,11 @@ class DataReport:
         some = "" if len(classes) >= manifest.num_classes else f" ({len(classes)} of {manifest.num_classes} classes)"
         return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as the net sees it: {size}{some}")
 
+    def check_place(self, place: str | Path) -> None:
+        """Raise UsageError for a file that lies among the data, which are never written to."""
+        if lies_among(self._manifest, place):
+            raise UsageError(f"{str(place)!r} lies among the data: nothing is written there", hint="give another --out")
+
     def augmented(self, augment: str, *, seed: int = 0) -> Figure:
         """A contact sheet of one picture of up to 20 classes: as the net sees it, then as varied in the first epochs.
 
@@ -102,9 +109,15 @@ def scan(
     seed: int = 0,
     cache_dir: str | None = None,
     workers: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
+    data_root: str | Path | None = None,
     watch: Watcher = SILENT,
 ) -> DataReport:
     """List a source, read every file to its last byte, and say what there is.
+
+    `columns`, `images`, `follow_links` and `data_root` say how it is read (`hubel.data.sources.open_source`).
 
     Raises UsageError for a source that does not exist, DataError for one from which nothing can be learned.
 
@@ -113,7 +126,10 @@ def scan(
     (1797, (), (1, 8, 8))
     """
     watch.stage("reading the data")
-    listed = open_source(source, data_dir=data_dir, progress=watch.progress)
+    listed = open_source(
+        source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
+        progress=watch.progress,
+    )  # fmt: skip
     found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest
     preprocessing = None

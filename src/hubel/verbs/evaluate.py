@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +15,16 @@ from hubel.checkpoint import Classifier, check_classes
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.decode import Decoded
 from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.manifest import Manifest
 from hubel.data.scan import Scan
-from hubel.data.sources import open_source
+from hubel.data.sources import FLAGS, open_source
 from hubel.data.splits import NAMES
+from hubel.data.tables import SUFFIXES as TABLES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
 from hubel.metrics import METRICS
+from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import find
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
@@ -36,9 +40,16 @@ def evaluate(
     views: str | None = None,
     metrics: Sequence[str] = (),
     device: str = "auto",
+    data_root: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
     watch: Watcher = SILENT,
 ) -> Evaluation | RegressionEvaluation:
     """Measure a trained run on its own `split`, or on all of other labelled `data` with the same classes.
+
+    `data_root` is where its own data lie now, if they moved; `columns`, `images` and `follow_links` say how other data
+    are to be read (`hubel.data.sources.open_source`), else as those of the run.
 
     `views` of each picture are averaged (`hubel.inference.VIEWS`): those of the run if not given, "none" for one look.
     `metrics` are more numbers to compute, by name (`hubel components metrics`); the result has them in `more`.
@@ -50,11 +61,22 @@ def evaluate(
     classifier = load_checkpoint(folder, which)
     for name in metrics:
         METRICS.get(name)  # a name that is none is told before anything is measured
+    reading = {"columns": columns, "images": images, "follow_links": follow_links}
     if data is not None:
-        return _on_other_data(classifier, str(data), views, metrics, device, watch)
+        if data_root is not None:
+            raise UsageError(
+                "data_root is of the run's own data, and other data are given", hint="leave --data-root out"
+            )
+        manifest = open_source(str(data), **_as_trained(folder, str(data), reading), progress=watch.progress)
+        return _on_other_data(classifier, manifest, str(data), views, metrics, device, watch)
+    if any(reading.values()):
+        flag = next(FLAGS[name] for name, value in reading.items() if value)
+        raise UsageError(
+            f"{flag} says how other data are read, and none are given", hint=f"hubel evaluate {folder} DATA"
+        )
     if split not in NAMES:
         raise unknown("split", split, NAMES)
-    own = own_data(folder, classifier, watch)
+    own = own_data(folder, classifier, watch, data_root=data_root)
     rows = own.ids(split)
     if not len(rows):
         raise DataError(
@@ -66,12 +88,25 @@ def evaluate(
     return judge(classifier, own.scan, own.decoded, rows, split, target, views=views, metrics=metrics)
 
 
+def _as_trained(folder: Path, data: str, reading: dict[str, Any]) -> dict[str, Any]:
+    """How other data are read: as said, else a table as that which the run was trained on."""
+    if any(reading.values()) or not data.casefold().endswith(TABLES) or not (folder / "config.yaml").is_file():
+        return reading
+    part = compose(read_file(folder / "config.yaml")).data
+    return {"columns": part.columns, "images": None, "follow_links": part.follow_links}
+
+
 def _on_other_data(
-    classifier: Classifier, data: str, views: str | None, metrics: Sequence[str], device: str, watch: Watcher
+    classifier: Classifier,
+    manifest: Manifest,
+    data: str,
+    views: str | None,
+    metrics: Sequence[str],
+    device: str,
+    watch: Watcher,
 ) -> Evaluation | RegressionEvaluation:
     if classifier.preprocessing is None:
         raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
-    manifest = open_source(data)
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
     names = scan.manifest.class_names
     if set(names) <= set(classifier.class_names):

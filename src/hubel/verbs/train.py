@@ -29,6 +29,7 @@ from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_environment, read_file
 from hubel.records.folder import create_folder
 from hubel.records.ledger import find
+from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
@@ -77,7 +78,7 @@ def train(
         if resume is not None:
             found = latest_unfinished(settings.get("out", "runs")) if str(resume) == "auto" else find(resume)
             if found is not None:
-                return go_on(Path(found), watch)
+                return go_on(Path(found), watch, data_root=settings.get("data_root"))
             watch.remark("no unfinished run to resume: starting a new one")
         recipe = compose(
             read_file(config) if config is not None else {},
@@ -142,10 +143,13 @@ def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: W
     return whole.with_recipe(whole.recipe.change(unfreeze=recipe.transfer.unfreeze, time=recipe.train.time)), spent
 
 
-def go_on(folder: Path, watch: Watcher) -> Run:
-    """Resume a run where its last saved state stands, to the same bits as if it had never stopped."""
+def go_on(folder: Path, watch: Watcher, *, data_root: str | Path | None = None) -> Run:
+    """Resume a run where its last saved state stands, to the same bits as if it had never stopped.
+
+    `data_root` says where its data lie now, if they moved.
+    """
     store = RunStore.open(folder)
-    recipe = compose(read_file(folder / "config.yaml"))
+    recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root)
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
     if Run(folder).status == "finished":
         watch.remark(f"{folder} has finished already: nothing to resume")
