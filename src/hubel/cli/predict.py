@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hubel.cli.console import note, say
-from hubel.cli.options import DEVICE, JSON, RUN, VIEWS, WHICH, expanded, option
+from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
 from hubel.cli.output import print_data, print_json, watched
 from hubel.errors import UsageError
 
@@ -42,6 +42,7 @@ def command(
     fast: Annotated[
         bool | None, option("--fast/--no-fast", help="make the net ready first; by itself from 100 pictures")
     ] = None,
+    follow_links: FOLLOW_LINKS = False,
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
 
@@ -55,7 +56,10 @@ def command(
         raise UsageError("a picture is needed", hint=f"hubel predict {run} cat.jpg, or a folder of pictures")
     with watched() as watch:
         watch.stage("classifying")
-        found = predict(run, expanded(names), which=which, views=views, device=device, fast=fast, watch=watch)
+        found = predict(
+            run, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
+            watch=watch,
+        )  # fmt: skip
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
     if as_json or form is Format.json:

@@ -24,7 +24,7 @@ from hubel.data.choose import check_levels
 from hubel.data.images import BadPicture, decoder, read_bytes, require_range
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
-from hubel.data.manifest import Manifest, Problem
+from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import read_pictures
@@ -147,11 +147,13 @@ def read_images(
         warnings.simplefilter("ignore")
         for row, path in enumerate(paths):
             try:
+                if "\0" in str(path):
+                    raise BadPicture("unreadable", "a name cannot hold a zero byte")
                 # A path given by name may well be a link: the user said so.
                 look, pixels = decode_bytes(read_bytes(os.path.realpath(path))[0], preprocessing)
                 require_range(look, preprocessing)
             except BadPicture as bad:
-                problems.append(Problem(str(path), bad.kind, bad.reason))
+                problems.append(Problem(printable(str(path)), bad.kind, bad.reason))
                 continue
             assert pixels is not None
             images.append(pixels.transpose(2, 0, 1))

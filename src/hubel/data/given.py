@@ -18,7 +18,7 @@ from PIL import Image, ImageFile
 
 from hubel.data.decode import read_images
 from hubel.data.images import GUARDED, MAX_BYTES, BadPicture, decode, finish, pixel_limit, refuse_bomb, require_range
-from hubel.data.manifest import Problem
+from hubel.data.manifest import Problem, printable
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 
@@ -46,7 +46,7 @@ def spread(pictures: Any, folder: Callable[[Path], Iterable[Path]]) -> Iterator[
     """
     if isinstance(pictures, (str, os.PathLike)):
         path = Path(pictures)
-        yield from folder(path) if path.is_dir() else (path,)
+        yield from folder(path) if os.path.isdir(path) else (path,)  # also where no such path can be
     elif isinstance(pictures, (bytes, bytearray, memoryview)):
         yield bytes(pictures)
     elif isinstance(pictures, Image.Image):
@@ -126,7 +126,7 @@ def read_given(
     found: list[np.ndarray] = []
     problems: list[Problem] = []
     for number, item in enumerate(items, first + 1):
-        name = str(item) if isinstance(item, Path) else f"picture {number}"
+        name = printable(str(item)) if isinstance(item, Path) else f"picture {number}"
         if isinstance(item, Path):
             images, _, bad = read_images([item], preprocessing)
             problems += bad

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hubel.data.images import SUFFIXES
 from hubel.data.manifest import Problem, printable
@@ -69,6 +69,30 @@ def walk(root: str, folder: str, found: Found) -> None:
                 found.name(path, "link", LINK)
             else:
                 found.name(path, "special file", "a pipe, socket or device")
+
+
+def pictures_below(folder: str, *, follow: bool = False) -> tuple[list[str], list[Problem]]:
+    """The picture files below a folder that somebody named, as paths that begin with it, and what cannot be used.
+
+    Files of another kind are no problem here: who names a folder means the pictures in it.
+    """
+    found = Found(follow=follow)
+    walk(folder, "", found)
+    paths = sorted(found.paths, key=lambda path: path.split("/"))
+    problems = [
+        replace(
+            problem, path=printable(folder) if problem.path == "." else printable(os.path.join(folder, problem.path))
+        )
+        for problem in found.problems
+        if problem.kind in ("unreadable", "special file")
+        or (problem.reason == LINK and _may_matter(folder, problem.path))
+    ]
+    return [os.path.join(folder, path) for path in paths], problems
+
+
+def _may_matter(folder: str, path: str) -> bool:
+    """Whether a link that was not followed could have led to a picture."""
+    return is_picture_name(path) or os.path.isdir(os.path.join(folder, path))
 
 
 def entries(folder: str, prefix: str, found: Found) -> list[os.DirEntry[str]]:

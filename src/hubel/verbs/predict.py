@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -16,8 +16,9 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.data.given import RESCALE, read_given, spread
-from hubel.data.images import READ, SUFFIXES
+from hubel.data.images import READ
 from hubel.data.manifest import Problem
+from hubel.data.walk import pictures_below
 from hubel.deploy.ready import kept
 from hubel.errors import ArtefactError, DataError
 from hubel.inference import predict as forward
@@ -94,10 +95,14 @@ def predict(
     device: str = "auto",
     batch_size: int = 64,
     fast: bool | None = None,
+    follow_links: bool = False,
     watch: Watcher = SILENT,
 ) -> Predictions:
     """Classify `pictures`: a path, a folder (searched to its depths), the bytes of a picture file, an open file, a PIL
     image, an array (H W, H W C, N H W C) or tensor (C H W, B C H W) of bytes or of numbers 0 to 1, or many of these.
+
+    Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
+    with `follow_links`. A link that is named itself is what it leads to.
 
     `fast`: make the net ready first (`hubel.deploy.ready`: batch norms folded, filters packed, the number of threads
     measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
@@ -112,7 +117,9 @@ def predict(
     classifier.model.to(target)
     found = Predictions()
     problems: list[Problem] = []
-    items = list(gather(pictures))
+    items = list(gather(pictures, problems, follow_links=follow_links))
+    if not items and problems:
+        raise DataError(f"{problems[0].path}: {problems[0].reason}", hint=f"{READ} files are read")
     if not items:
         raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
     _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + len(items)
@@ -127,7 +134,7 @@ def predict(
     if not found:
         first = problems[0]
         raise DataError(
-            f"none of {len(items)} pictures can be read; first: {first.path}: {first.reason}",
+            f"none of {max(len(items), len(problems))} pictures can be read; first: {first.path}: {first.reason}",
             hint=RESCALE if first.kind == "beyond levels" else f"{READ} files are read",
         )
     return found
@@ -169,10 +176,15 @@ def answers(
     ]
 
 
-def gather(pictures: Any) -> Iterable[Any]:
-    """Every single picture in `pictures`, files below folders included; UsageError for what is none."""
-    return spread(pictures, _inside)
+def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False) -> Iterator[Any]:
+    """Every single picture in `pictures`, files below folders included; UsageError for what is none.
 
+    What lies below a folder and cannot be a picture goes to `problems`.
+    """
 
-def _inside(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    def inside(folder: Path) -> list[Path]:
+        paths, odd = pictures_below(str(folder), follow=follow_links)
+        problems.extend(odd)
+        return [Path(path) for path in paths]
+
+    return spread(pictures, inside)
