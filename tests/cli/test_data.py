@@ -140,3 +140,31 @@ def test_what_was_passed_over_what_leaks_and_what_is_not_measured_is_said(
     assert "1 of 2 classes has no test picture: bee" in out
     _, out, _ = run(capsys, "data", classes(tmp_path / "two", {"ant": 2, "bee": 2}))
     assert "nothing was left to choose by or to test" in out
+
+
+def test_a_table_is_read_as_the_flags_say(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "k.csv").write_text("picture,grade\n" + "".join(f"cat/00{i}.png,0{i % 2}\n" for i in range(8)))
+    code, out, _ = run(
+        capsys, "data", tmp_path / "k.csv", "--column", "file=picture", "label=grade", "--images", root
+    )  # fmt: skip
+    assert code == 0
+    assert "8 pictures in 2 classes" in out
+    code, _, err = run(capsys, "data", tmp_path / "k.csv", "label=grade")
+    assert code == 2
+    assert "one data source is needed" in err
+
+
+@pytest.mark.parametrize("sheet", ["cat/000.png", "cat/new.png", "t.csv"])
+def test_no_sheet_is_written_among_the_data(root: Path, capsys: pytest.CaptureFixture[str], sheet: str) -> None:
+    (root / "t.csv").write_text("file,label\ncat/000.png,x\ndog/000.png,y\n")
+    before = (root / "cat/000.png").read_bytes()
+    code, _, err = run(capsys, "data", root / "t.csv" if sheet == "cat/000.png" else root, "--sheet", root / sheet)
+    assert (code, (root / "cat/000.png").read_bytes()) == ((2, before) if sheet != "t.csv" else (0, before)), err
+    assert not (root / "cat/new.png").exists()
+
+
+@pytest.mark.parametrize("flags", [["--img-size", "0"], ["--img-size", "5000"], ["--channels", "7"]])
+def test_impossible_geometry_is_refused(capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
+    code, _, err = run(capsys, "data", "digits", *flags)
+    assert code == 2
+    assert flags[1].rstrip("0") in err

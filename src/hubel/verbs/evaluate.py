@@ -65,14 +65,14 @@ def evaluate(
     if data is not None:
         if data_root is not None:
             raise UsageError(
-                "data_root is of the run's own data, and other data are given", hint="leave --data-root out"
+                "--data-root is for the run's own data, and others are named", hint="leave one of them out"
             )
         manifest = open_source(str(data), **_as_trained(folder, str(data), reading), progress=watch.progress)
         return _on_other_data(classifier, manifest, str(data), views, metrics, device, watch)
     if any(reading.values()):
         flag = next(FLAGS[name] for name, value in reading.items() if value)
         raise UsageError(
-            f"{flag} says how other data are read, and none are given", hint=f"hubel evaluate {folder} DATA"
+            f"{flag} says how other data are read, and none are named", hint=f"hubel evaluate {folder} DATA"
         )
     if split not in NAMES:
         raise unknown("split", split, NAMES)

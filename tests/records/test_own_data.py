@@ -1,0 +1,85 @@
+"""A run finds its data again: from any folder, read as its recipe says, and where they were moved to."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data.pictures import classes
+from hubel.errors import DataError, UsageError
+from hubel.recipes.schema import compose
+from hubel.records.own_data import placed
+from hubel.verbs.evaluate import evaluate
+from hubel.verbs.train import train
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photographs, a table of them with names of its own, and a run trained on that table."""
+    place = tmp_path_factory.mktemp("place")
+    classes(place / "photos", {"ant": 12, "bee": 12})
+    rows = [f"{name}/{i:03}.png,0{i % 2}" for name in ("ant", "bee") for i in range(12)]
+    (place / "list.csv").write_text("picture of,grade\n" + "\n".join(rows) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HUBEL_HOME", str(place / "home"))
+        patch.chdir(place)
+        said = {"columns": {"file": "picture of", "label": "grade"}, "images": "photos"}
+        train("list.csv", model="mlp", epochs=1, threads=1, compile=False, **said)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBEL_HOME", str(place / "home"))
+
+
+def test_a_run_is_measured_from_any_folder_as_its_recipe_reads_the_data(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(place / "runs/list-1").samples == 2
+    # A table is read as that of the training, unless another way is said; the names of classes stay text.
+    assert evaluate(
+        place / "runs/list-1", place / "list.csv", images=place / "photos", columns={"label": "grade"}
+    ).samples
+
+
+def test_data_that_moved_are_found_where_they_are_said_to_lie(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(place / "runs/list-1", tmp_path / "runs/list-1")
+    env = (run / "env.json").read_text().replace(str(place), "/nowhere/at/all")
+    (run / "env.json").write_text(env)
+    shutil.copytree(place / "photos", tmp_path / "disk/photos")
+    shutil.copy(place / "list.csv", tmp_path / "disk")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="data of the run cannot be found") as error:
+        evaluate(run)
+    assert "--data-root FOLDER" in error.value.hint
+    assert evaluate(run, data_root="disk").samples == 2
+    monkeypatch.setenv("HUBEL_DATA_ROOT", "disk")
+    assert evaluate(run).samples == 2
+
+
+def test_options_that_would_be_without_effect_are_refused(place: Path) -> None:
+    with pytest.raises(UsageError, match="--images says how other data are read"):
+        evaluate(place / "runs/list-1", images="photos")
+    with pytest.raises(UsageError, match="--data-root is for the run's own data"):
+        evaluate(place / "runs/list-1", place / "photos", data_root="photos")
+
+
+def test_named_sets_have_no_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUBEL_DATA_ROOT", "anywhere")
+    recipe = compose({"data": "digits"})
+    assert placed(place / "runs/list-1", recipe) == recipe
+
+
+@pytest.mark.parametrize("out", ["photos", "photos/ant", "photos/ant/runs"])
+def test_runs_are_never_written_among_the_pictures(place: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    monkeypatch.chdir(place)
+    before = sorted(place.rglob("photos/**"))
+    with pytest.raises(UsageError, match="runs would be written into the data"):
+        train("photos", model="mlp", epochs=1, out=out)
+    assert sorted(place.rglob("photos/**")) == before
