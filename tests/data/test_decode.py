@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import hubel.data.decode as module
 import hubel.data.index as index
 from data.pictures import classes, encoded, scene, tree
 from hubel.data import cache
+from hubel.data.augment import build_augment
+from hubel.data.batches import batches
 from hubel.data.choose import check_levels, choose_preprocessing, tell_levels
 from hubel.data.decode import channel_statistics, decode, prepare, read_images
 from hubel.data.folders import open_folder
@@ -264,6 +267,58 @@ def test_a_cache_file_of_another_shape_is_made_again(root: Path, tmp_path: Path)
     assert np.array_equal(first.images, second.images)
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_cache_file_whose_bytes_are_not_those_written_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: bool
+) -> None:
+    monkeypatch.setattr(module, "_free_memory", lambda: 0 if mapped else 1 << 40)
+    (tmp_path / "decoded").mkdir()
+    with module._PixelFile(tmp_path, 3, P) as pixels:
+        Path(pixels.name).write_bytes(bytes(pixels.header) + os.urandom(3 * 12 * 14 * 3))
+        written = pixels.publish("key")
+    start, file = pixels.header, tmp_path / "decoded/key.npy"
+    whole, shape = file.read_bytes(), (3, 3, 12, 14)
+    found = module._open_cached(file, shape)
+    assert found is not None
+    assert np.array_equal(found, written)
+    assert isinstance(found, np.memmap) == mapped
+    for name, damaged in {
+        "zeroed pixels": whole[:start] + bytes(len(whole) - start - 9) + whole[-9:],
+        "one bit": whole[: start + 100] + bytes([whole[start + 100] ^ 1]) + whole[start + 101 :],
+        "a zeroed end": whole[:-20] + bytes(20), "no seal": whole[:-9], "more": whole + b"x",
+        "zeros": bytes(len(whole)),
+    }.items():  # fmt: skip
+        file.write_bytes(damaged)
+        assert module._open_cached(file, shape) is None, name
+
+
+def test_a_zeroed_file_among_the_decoded_is_made_again(root: Path, tmp_path: Path) -> None:
+    _, first = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    (cached,) = (tmp_path / "cache/decoded").iterdir()
+    whole = cached.read_bytes()
+    cached.write_bytes(whole[:200] + bytes(len(whole) - 200))
+    _, second = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert np.array_equal(first.images, second.images)
+    assert cached.read_bytes() == whole
+
+
+def test_pixels_lie_as_nets_are_fed_and_batches_are_the_same_bits_either_way(root: Path, tmp_path: Path) -> None:
+    _, decoded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
+    assert decoded.images.transpose(0, 2, 3, 1).flags.c_contiguous
+    plain = replace(decoded, images=np.ascontiguousarray(decoded.images))
+    for chain in ("none", "flip", "alternating-flip,translate=2,erase=3", "flip,resized-crop=0.1", "photos", "trivial"):
+        for last in (False, True):
+            options: dict[str, Any] = {
+                "preprocessing": P, "batch_size": 4, "shuffle": True, "augment": build_augment(chain),
+                "channels_last": last,
+            }  # fmt: skip
+            for one, other in zip(
+                batches(decoded, decoded.ids, **options), batches(plain, plain.ids, **options), strict=True
+            ):
+                assert torch.equal(one.images, other.images), chain
+                assert one.images.stride() == other.images.stride(), chain
+
+
 @pytest.mark.parametrize("limit", ["much", "-1", "nan"])
 def test_a_limit_that_is_no_number_is_an_error_in_words(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
@@ -307,7 +362,7 @@ def test_a_manifest_that_was_not_scanned_is_not_decoded(root: Path, tmp_path: Pa
 def test_a_cache_that_loses_what_was_written_is_an_error_in_words(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_open_cached", lambda file, shape: None)
+    monkeypatch.setattr(module, "_open_cached", lambda file, shape, checked=False: None)
     with pytest.raises(DataError, match="lost what was just written to it"):
         prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
 

@@ -57,6 +57,6 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     elif recipe.transfer.from_ is None and isinstance(model, QuickNet) and prepared.preprocessing is not None:
         # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
         rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
-        pictures = torch.from_numpy(prepared.decoded.images[np.sort(rows)])
+        pictures = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[np.sort(rows)]))
         model.start_from(prepared.preprocessing.normalise(pictures))
     return model, spec

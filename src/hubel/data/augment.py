@@ -50,6 +50,9 @@ LARGE = 1 << 14
 MOST_STEPS = 32
 """Augmentations in one chain: as many as there are kinds of them; each costs every batch its time."""
 
+EXACT = 1 << 16
+"""Pixels whose bytes add up in float32 without rounding, in any order: 65,536 times 255 is below 2²⁴."""
+
 AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", listing="hubel components augmentations")
 
 PRESETS: dict[str, tuple[str, ...]] = {
@@ -100,9 +103,15 @@ class Augment:
         in_bytes = all(
             step.name == "resized-crop" or (step.kind in exact and step.name != "trivial") for step in self.steps
         )
+        copied = True  # nothing but copies of pixels so far, whose order in memory nobody can tell from the result
         for kind, neighbours in itertools.groupby(self.steps, key=lambda step: step.kind):
+            steps = list(neighbours)
+            window = kind == "warp" and [step.name for step in steps] == ["resized-crop"]
+            if copied and not window and kind != "move" and not (in_bytes and images[0, 0].numel() <= EXACT):
+                images = images.contiguous()  # sums are rounded in the order of memory: the same for every source
+            copied = copied and kind == "move"
             images = images if in_bytes or kind != "warp" else as_float(images)
-            images = _apply(kind, list(neighbours), images, ids, seed, epoch)
+            images = _apply(kind, steps, images, ids, seed, epoch)
         return images
 
     @property
@@ -187,10 +196,13 @@ def _moved(images: torch.Tensor, moves: list[ops.Move]) -> torch.Tensor:
         if move.inside is not None:
             inside = move.inside if inside is None else inside & move.inside
         rows, cols = rows.gather(1, move.rows), cols.gather(1, move.cols)
-    batch, channels, _, width = images.shape
-    places = rows[:, :, None] * width + cols[:, None, :]  # B H W
-    places = places.reshape(batch, 1, -1).expand(-1, channels, -1)
-    moved = images.reshape(batch, channels, -1).gather(2, places).reshape(images.shape)
+    channels, width = images.shape[1], images.shape[3]
+    places = (rows[:, :, None] * width + cols[:, None, :]).flatten(1)  # B HW
+    if channels > 1 and images.is_contiguous(memory_format=torch.channels_last):
+        pixels = images.permute(0, 2, 3, 1).flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, channels))
+        moved = pixels.unflatten(1, images.shape[2:]).permute(0, 3, 1, 2)
+    else:
+        moved = images.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).reshape(images.shape)
     return moved if inside is None else moved * inside[:, None]
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import torch
 
-from hubel.data.decode import Decoded
+from hubel.data.decode import Decoded, rows_of
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 from hubel.runtime import mix
@@ -100,8 +100,8 @@ def batches(
 
 
 def gathered(images: np.ndarray, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Some rows of an array (in memory or mapped) on a device."""
-    taken = torch.from_numpy(np.take(images, rows, axis=0))
+    """Some rows of an array (in memory or mapped) on a device, with the channels where the array has them."""
+    taken = torch.from_numpy(rows_of(images, rows))
     if device.type == "cuda":
         taken = taken.pin_memory()  # only from there does a copy go on while the processor does something else
     return taken.to(device, non_blocking=True)

@@ -3,6 +3,9 @@
 The cache is keyed by the contents of the pictures, the geometry of the preprocessing and the version of the decoder. So
 a folder that was moved or renamed finds its pixels again, and a changed picture never meets an old pixel. Nothing is
 written into the data folder.
+
+A file holds N H W C bytes, as pictures are decoded and as most nets are fed, behind the header of NumPy's format 1.0;
+after them stands their CRC-32, which finds what disks and crashes do. Whoever can write there is trusted.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import os
 import shutil
 import tempfile
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +41,7 @@ class Decoded:
     """All samples of a manifest, ready to be gathered into batches. Row i is row i of the manifest."""
 
     images: np.ndarray
-    """N C H W uint8, in memory or mapped from a file; N F float32 for points."""
+    """N C H W uint8, in memory or mapped from a file, where the channels may lie last; N F float32 for points."""
     labels: np.ndarray
     """N, int64 classes or float32 targets."""
     ids: np.ndarray
@@ -88,8 +92,8 @@ def prepare(
         index.save(manifest.paths, entries)
         found = check_levels(conclude(manifest, entries), preprocessing.levels)
         pixels.keep_rows(found.kept)
-        pixels.publish(_key(found.manifest, preprocessing))
-    return found, decode(found.manifest, preprocessing, cache_dir=folder)
+        images = pixels.publish(_key(found.manifest, preprocessing))
+    return found, _ready(found.manifest, preprocessing, images)
 
 
 def decode(
@@ -104,21 +108,14 @@ def decode(
 
     Raises DataError when a file cannot be read any more, or is not what it was when it was scanned.
     """
-    digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
-
-    def decoded(images: np.ndarray) -> Decoded:
-        mapped = isinstance(images, np.memmap)
-        ids = np.arange(len(manifest))
-        return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, mapped=mapped)
-
     if manifest.arrays is not None:
-        return decoded(manifest.arrays if manifest.kind == "points" else _arrays(manifest.arrays, preprocessing))
+        points = manifest.kind == "points"
+        return _ready(manifest, preprocessing, manifest.arrays if points else _arrays(manifest.arrays, preprocessing))
     if manifest.digests is None:
         raise DataError(f"{manifest.source} must be scanned before it is decoded", hint="use prepare or scan first")
     folder = _cache_folder(cache_dir)
     key = _key(manifest, preprocessing)
-    shape = (len(manifest), *preprocessing.shape)
-    images = _open_cached(_cache_file(folder, key), shape)
+    images = _open_cached(_cache_file(folder, key), (len(manifest), *preprocessing.shape))
     if images is None:
         assert manifest.paths is not None
         assert manifest.stats is not None
@@ -128,11 +125,15 @@ def decode(
                 progress=progress, sizes=manifest.stats[:, 0],
             )  # fmt: skip
             _require_unchanged(manifest, Entries.from_answers(answers))
-            pixels.publish(key)
-        images = _open_cached(_cache_file(folder, key), shape)
-    if images is None:
-        raise DataError(f"the cache folder {folder} lost what was just written to it", hint="is the disk full?")
-    return decoded(images)
+            images = pixels.publish(key)
+    return _ready(manifest, preprocessing, images)
+
+
+def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray) -> Decoded:
+    digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
+    ids = np.arange(len(manifest))
+    mapped = isinstance(images, np.memmap)
+    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, mapped=mapped)
 
 
 def read_images(
@@ -162,6 +163,18 @@ def read_images(
     return stacked, np.array(rows, dtype=np.int64), tuple(problems)
 
 
+def rows_of(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some rows of an array N C H W or N F, in memory or mapped, copied in the order in which they lie there.
+
+    >>> last = np.zeros((9, 4, 4, 3), np.uint8).transpose(0, 3, 1, 2)
+    >>> rows_of(last, np.array([7, 2])).strides == last[:2].strides
+    True
+    """
+    if images.ndim == 4 and not images.flags.c_contiguous and images.transpose(0, 2, 3, 1).flags.c_contiguous:
+        return np.take(images.transpose(0, 2, 3, 1), rows, axis=0).transpose(0, 3, 1, 2)
+    return np.take(images, rows, axis=0)
+
+
 def channel_statistics(decoded: Decoded, ids: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel, of values in 0..1, over the samples `ids`: those of the training part.
 
@@ -172,7 +185,7 @@ def channel_statistics(decoded: Decoded, ids: np.ndarray) -> tuple[tuple[float, 
     channels = decoded.images.shape[1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(rows), 1024):
-        block = decoded.images[rows[start : start + 1024]]
+        block = rows_of(decoded.images, rows[start : start + 1024])
         for channel in range(channels):
             counts[channel] += np.bincount(block[:, channel].reshape(-1), minlength=256)
     values = np.arange(256) / 255
@@ -195,7 +208,7 @@ def _arrays(arrays: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
 
 def _key(manifest: Manifest, preprocessing: Preprocessing) -> str:
     assert manifest.digests is not None
-    text = f"2 {decoder()} {preprocessing.geometry} " + "".join(manifest.digests)
+    text = f"3 {decoder()} {preprocessing.geometry} " + "".join(manifest.digests)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -207,18 +220,38 @@ def _cache_file(folder: Path, key: str) -> Path:
     return folder / "decoded" / f"{key}.npy"
 
 
-def _open_cached(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The array in a cache file: read where it fits into memory, else mapped; None when there is none that fits."""
+def _open_cached(file: Path, shape: tuple[int, ...], *, checked: bool = False) -> np.ndarray | None:
+    """The array N C H W in a cache file, read where memory has room for it, else mapped; None when there is none.
+
+    A file whose bytes are not those that were written is none, unless it has been `checked` just now.
+    """
+    count, channels, height, width = shape
     try:
         mapped = np.lib.format.open_memmap(file, mode="r")
-        if mapped.shape != shape or mapped.dtype != np.uint8:
+        if mapped.shape != (count, height, width, channels) or mapped.dtype != np.uint8:
             return None
         os.utime(file)  # used just now: the last to be thrown out
-        if mapped.nbytes > _free_memory() // 2:
-            return mapped
-        return np.fromfile(file, np.uint8, mapped.size, offset=mapped.offset).reshape(shape)
+        pixels: np.ndarray = mapped
+        if mapped.nbytes <= _free_memory() // 2:
+            pixels = np.fromfile(file, np.uint8, mapped.size, offset=mapped.offset).reshape(mapped.shape)
+        end = np.fromfile(file, np.uint8, offset=mapped.offset + mapped.size).tobytes()
+        if not checked and end != _seal(pixels):
+            return None
     except (OSError, ValueError):
         return None
+    return pixels.transpose(0, 3, 1, 2)
+
+
+def _seal(pixels: np.ndarray) -> bytes:
+    """What stands behind the pixels in a cache file: their CRC-32."""
+    found = 0
+    for start in range(0, len(pixels), some := max(1, _AT_ONCE // max(1, pixels[:1].nbytes))):
+        found = zlib.crc32(pixels[start : start + some].data, found)
+    return b"crc32" + found.to_bytes(4)
+
+
+_AT_ONCE = 1 << 26
+"""Bytes of a mapped file that are looked at before the next ones are."""
 
 
 def _free_memory() -> int:
@@ -243,12 +276,12 @@ def _require_unchanged(manifest: Manifest, entries: Entries) -> None:
 
 
 class _PixelFile:
-    """A .npy file of N C H W bytes that appears under its name when it is complete, and else not at all."""
+    """A .npy file of N H W C bytes that appears under its name when it is complete, and else not at all."""
 
     def __init__(self, folder: Path, count: int, preprocessing: Preprocessing) -> None:
         self.folder = folder
-        self.shape = (count, *preprocessing.shape)
-        self.row_bytes = int(np.prod(preprocessing.shape))
+        self.shape = (count, preprocessing.height, preprocessing.width, preprocessing.channels)
+        self.row_bytes = int(np.prod(self.shape[1:]))
         self.header = len(_npy_header(self.shape))
         self.name = ""
 
@@ -286,15 +319,31 @@ class _PixelFile:
                     file.write(row)
         self.shape = (len(kept), *self.shape[1:])
 
-    def publish(self, key: str) -> None:
-        """Give the file its header, its exact size and its name."""
+    def publish(self, key: str) -> np.ndarray:
+        """Give the file its header, its exact size, its seal and its name; returns what is in it as N C H W."""
+        count, height, width, channels = self.shape
+        end = self.header + count * self.row_bytes
         with open(self.name, "r+b") as file:
             file.write(_npy_header(self.shape))
-            file.truncate(self.header + self.shape[0] * self.row_bytes)
-            file.flush()
-            os.fsync(file.fileno())
+            file.truncate(end)
+        rows = (
+            np.memmap(self.name, np.uint8, "r", self.header, (count, self.row_bytes))
+            if count
+            else np.zeros(0, np.uint8)
+        )
+        seal = _seal(rows)
+        del rows  # Windows gives no new name to a file that is mapped
+        with open(self.name, "ab") as file:
+            file.write(seal)
+        # Not forced to the disk: what a power cut takes from it is found by its seal, and decoded again.
         os.replace(self.name, _cache_file(self.folder, key))
         self.name = ""
+        images = _open_cached(_cache_file(self.folder, key), (count, channels, height, width), checked=True)
+        if images is None:
+            raise DataError(
+                f"the cache folder {self.folder} lost what was just written to it", hint="is the disk full?"
+            )
+        return images
 
     def __exit__(self, *exception: object) -> None:
         if self.name:

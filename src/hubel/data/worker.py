@@ -49,13 +49,15 @@ def serve(tasks: TextIO, answers: TextIO) -> None:
     for line in tasks:
         task = json.loads(line)
         paths = task["paths"]
-        block = None if preprocessing is None else np.zeros((len(paths), *preprocessing.shape), np.uint8)  # N C H W
+        block = None  # N H W C, as pictures are decoded, and as most nets are fed
+        if preprocessing is not None:
+            block = np.zeros((len(paths), preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
         answer: list[Any] = []
         for i, path in enumerate(paths):
             entry, pixels = read_one(os.path.join(job["root"], path), preprocessing, job["limits"])
             answer.append(entry)
             if block is not None and pixels is not None:
-                block[i] = pixels.transpose(2, 0, 1)
+                block[i] = pixels
         if out is not None and block is not None:
             # Written, not mapped: a full disk is an error here and would be a SIGBUS there.
             try:

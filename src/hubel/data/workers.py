@@ -77,7 +77,7 @@ def read_pictures(
 ) -> list[Any]:
     """One entry per path, in order, as `hubel.data.worker` describes them.
 
-    `pixels` (file, offset of row 0) is where row i of N C H W uint8 goes when there is a `preprocessing`; `sizes` are
+    `pixels` (file, offset of row 0) is where row i of N H W C uint8 goes when there is a `preprocessing`; `sizes` are
     the files' sizes in bytes, by which the work is shared out; `limits` go to `hubel.data.images.decode`.
     Raises DataError when the disk is full or a worker cannot be started.
     """

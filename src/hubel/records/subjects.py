@@ -223,7 +223,7 @@ class Samples:
     @property
     def pixels(self) -> np.ndarray:
         """N C H W uint8."""
-        return np.asarray(self.decoded.images[self.rows])
+        return np.ascontiguousarray(self.decoded.images[self.rows])
 
     def batches(self, size: int = 128) -> Iterator[Batch]:
         """The samples in order, normalised."""

@@ -35,6 +35,6 @@ def prototypes(
     table = read_features(samples, stage)
 
     def pictures(rows: np.ndarray) -> np.ndarray:
-        return np.asarray(samples.decoded.images[samples.rows[rows]])
+        return np.ascontiguousarray(samples.decoded.images[samples.rows[rows]])
 
     return class_examples(table, pictures, wanted, count=count, criticisms=criticisms, limit=limit)
