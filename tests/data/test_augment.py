@@ -11,7 +11,7 @@ import scipy.stats
 import torch
 
 from hubel.data import augment_ops as ops
-from hubel.data.augment import Augment, build_augment, preview
+from hubel.data.augment import AUGMENTATIONS, Augment, build_augment, preview
 from hubel.data.draws import Draws
 from hubel.errors import UnknownName, UsageError
 
@@ -141,6 +141,28 @@ def test_a_resized_crop_of_bytes_stays_bytes_and_is_the_same_but_for_rounding() 
             last = augment(images.contiguous(memory_format=torch.channels_last), torch.arange(32), seed=3, epoch=1)
             assert torch.equal(last, seen)
     assert build_augment("resized-crop,contrast=0.5")(images, torch.arange(32), seed=0, epoch=0).dtype == torch.float32
+
+
+@pytest.mark.parametrize("size", [(20, 30), (80, 75)])
+def test_a_flip_before_a_window_is_taken_with_it_and_is_the_same_bits(size: tuple[int, int]) -> None:
+    ids = torch.arange(32)
+    images = torch.randint(0, 256, (32, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    chain = build_augment("flip,resized-crop=0.1")
+    window = chain.steps[1].function(Draws(ids, 3, 1, 1), *size)
+    before = images.clone()
+    expected = ops.windows(build_augment("flip")(images, ids, seed=3, epoch=1), window)
+    assert torch.equal(chain(images, ids, seed=3, epoch=1), expected)
+    assert torch.equal(images, before)
+
+
+def test_a_chain_gives_the_same_bits_whether_channels_lie_first_or_last() -> None:
+    ids = torch.arange(6)
+    images = torch.randint(0, 256, (6, 3, 12, 12), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
+    last = images.contiguous(memory_format=torch.channels_last)
+    words = [entry.example for name in AUGMENTATIONS if (entry := AUGMENTATIONS.get(name)).kind != "mix"]
+    for chain in (*words, *(f"{a},{b}" for a in words[::3] for b in words[1::4])):
+        one, other = (build_augment(chain)(source, ids, seed=0, epoch=0) for source in (images, last))
+        assert torch.equal(one, other), chain
 
 
 def test_a_resized_crop_elsewhere_than_on_a_cpu_shows_the_same() -> None:

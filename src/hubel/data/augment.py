@@ -103,15 +103,19 @@ class Augment:
         in_bytes = all(
             step.name == "resized-crop" or (step.kind in exact and step.name != "trivial") for step in self.steps
         )
+        groups = [list(steps) for _, steps in itertools.groupby(self.steps, key=lambda step: step.kind)]
+        mirrored = _mirrored_before_a_window(groups, images, ids, seed, epoch)
+        if mirrored is not None:
+            groups = groups[1:]
         copied = True  # nothing but copies of pixels so far, whose order in memory nobody can tell from the result
-        for kind, neighbours in itertools.groupby(self.steps, key=lambda step: step.kind):
-            steps = list(neighbours)
-            window = kind == "warp" and [step.name for step in steps] == ["resized-crop"]
+        for steps in groups:
+            kind, window = steps[0].kind, _is_window(steps)
             if copied and not window and kind != "move" and not (in_bytes and images[0, 0].numel() <= EXACT):
                 images = images.contiguous()  # sums are rounded in the order of memory: the same for every source
             copied = copied and kind == "move"
             images = images if in_bytes or kind != "warp" else as_float(images)
-            images = _apply(kind, steps, images, ids, seed, epoch)
+            images = _apply(kind, steps, images, ids, seed, epoch, mirrored)
+            mirrored = None
         return images
 
     @property
@@ -140,9 +144,24 @@ def as_float(images: torch.Tensor) -> torch.Tensor:
     return images if images.is_floating_point() else images.float() / 255
 
 
+def _is_window(steps: list[Step]) -> bool:
+    return [step.name for step in steps] == ["resized-crop"]
+
+
+def _mirrored_before_a_window(
+    groups: list[list[Step]], images: torch.Tensor, ids: torch.Tensor, seed: int, epoch: int
+) -> torch.Tensor | None:
+    """B, bool: which images a flip mirrors, where what comes next is a window, which can do that as well; else None."""
+    if len(groups) < 2 or [step.kind for step in groups[0]] != ["move"] or not _is_window(groups[1]):
+        return None
+    (flip,) = groups[0]
+    return _mirrored_only(images, [flip.function(Draws(ids, seed, epoch, flip.place), *images.shape[2:])])
+
+
 def _apply(
-    kind: Kind, steps: list[Step], images: torch.Tensor, ids: torch.Tensor, seed: int, epoch: int
-) -> torch.Tensor:
+    kind: Kind, steps: list[Step], images: torch.Tensor, ids: torch.Tensor, seed: int, epoch: int,
+    mirrored: torch.Tensor | None = None,
+) -> torch.Tensor:  # fmt: skip
     height, width = images.shape[2:]
     occasions = [(step.function, Draws(ids, seed, epoch, step.place)) for step in steps]
     if kind == "move":
@@ -150,8 +169,8 @@ def _apply(
     if kind == "warp":
         # the last warp of the chain is the first to be asked where its pixels come from
         first, *others = [function(draws, height, width) for function, draws in occasions]
-        if [step.name for step in steps] == ["resized-crop"]:
-            return ops.windows(images, first)
+        if _is_window(steps):
+            return ops.windows(images, first, mirrored)
         for matrix in others:
             first = first @ matrix
         return ops.warp(as_float(images), first)

@@ -185,7 +185,7 @@ def resized_crop(draws: Draws, height: int, width: int, *, area: float = 0.35, r
     return matrix(draws, m00=across / width, m11=down / height, m02=x, m12=y)
 
 
-def windows(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+def windows(images: torch.Tensor, matrices: torch.Tensor, mirrored: torch.Tensor | None = None) -> torch.Tensor:
     """Images (B C H W, bytes or floating point) seen through matrices of `resized_crop` (B 3 3).
 
     What `warp` shows, but that the outermost half pixel repeats the border of the part and does not look beyond it. On
@@ -199,8 +199,13 @@ def windows(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     top, left = matrices[:, 1, 2] + (height - down) / 2, matrices[:, 0, 2] + (width - across) / 2
     boxes = torch.stack((top, left, top + down, left + across), dim=1).round().long().tolist()
     seen = torch.empty(images.shape, dtype=images.dtype, memory_format=torch.channels_last)
+    turned = [False] * len(boxes) if mirrored is None else mirrored.tolist()
     for i, (y0, x0, y1, x1) in enumerate(boxes):
-        part = images[i : i + 1, :, y0:y1, x0:x1].contiguous(memory_format=torch.channels_last)
+        if turned[i]:
+            part = images[i : i + 1, :, y0:y1, width - x1 : width - x0].flip(3)
+        else:
+            part = images[i : i + 1, :, y0:y1, x0:x1]
+        part = part.contiguous(memory_format=torch.channels_last)
         seen[i : i + 1] = F.interpolate(part, size=(height, width), mode="bilinear")
     return seen
 
