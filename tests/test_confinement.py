@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
+from hubel.cli import COMMANDS
+from hubel.models import create_model
 from trainers import flags
 
 SRC = Path(__file__).parents[1] / "src" / "hubel"
@@ -173,23 +176,103 @@ exec sh -c "$3" sh "$1" "$2"
 HOSTILE = (
     "torch", "numpy", "json", "yaml", "typing", "random", "pickle", "struct", "selectors", "PIL", "hubel", "typer",
     "rich", "sitecustomize", "usercustomize", "conftest", "multiprocessing", "concurrent", "matplotlib", "sklearn",
+    "ctypes", "platform", "tempfile", "inspect", "html", "csv", "hashlib", "ast", "copy", "queue", "shutil", "zipfile",
+    "scipy", "captum", "pydantic", "jinja2", "pooch", "safetensors", "onnx", "secrets", "cProfile", "pdb", "timeit",
 )  # fmt: skip
+
+# Every command at its shortest: command -> what follows it.
+EVERY = {
+    "data": "photos", "probe": "photos --model mnist_gap --img-size 16 --threads 1",
+    "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
+    "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
+    "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
+    "explain": "runs/photos-1 photos/dark/1.png -m saliency --no-trust", "filters": "runs/photos-1",
+    "activations": "runs/photos-1 photos/dark/1.png", "units": "runs/photos-1 --unit 0",
+    "neighbours": "runs/photos-1 photos/dark/1.png", "embed": "runs/photos-1 --method pca --split train", "features": "runs/photos-1",
+    "prototypes": "runs/photos-1", "attack": "runs/photos-1 photos/dark/1.png",
+    "counterfactual": "runs/photos-1 photos/dark/1.png", "model": "lenet5", "components": "", "summary": "mnist_cnn",
+    "trace": "x*y+z x=1 y=2 z=3", "step": "conv", "plot": "relu", "kernels": "photos/dark/1.png", "descent": "x**2 x=1",
+    "landscape": "runs/photos-1 photos --points 3 --limit 4", "field": "runs/photos-1 photos/dark/1.png",
+    "gradient-flow": "mnist_cnn digits", "import-weights": "net.safetensors --as mnist_gap --img-size 16 --out runs",
+}  # fmt: skip
+
+EVERY_ONE = """
+import os, shutil, subprocess, sys
+children = []
+def watch(event, arguments):
+    if event == "subprocess.Popen" and "python" in os.path.basename(str(arguments[0])):
+        words, environment = list(map(str, arguments[1])), arguments[3] if arguments[3] is not None else os.environ
+        if not {"-P", "-I"} & set(words) and not environment.get("PYTHONSAFEPATH"):
+            children.append(words)
+sys.addaudithook(watch)
+from hubel.cli import main
+for line in open(sys.argv[1]).read().splitlines():
+    sys.argv = ["hubel", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        print("exit", end.code, line, file=sys.stderr)
+subprocess.run([sys.executable, "-c", "import ctypes, json"], check=True)  # as the compiler's children are started
+print("unguarded", children, file=sys.stderr)
+"""
+
+
+def hostile(work: Path, canary: Path) -> None:
+    """Modules of all names that are imported by somebody, which leave a trace when they are."""
+    for name in HOSTILE:
+        (work / f"{name}.py").write_text(f"open({str(canary)!r}, 'a').write({name!r})\n")
+    (work / ".env").write_text("HUBEL_EPOCHS=0\n")
+    (work / "pyproject.toml").write_text("[tool.hubel]\nepochs = 0\n")
 
 
 def test_t36_nothing_that_lies_in_the_working_folder_is_run(tmp_path: Path) -> None:
     work = tmp_path / "work"
     pictures(work / "photos")
     canary = tmp_path / "canary"
-    for name in HOSTILE:
-        (work / f"{name}.py").write_text(f"open({str(canary)!r}, 'a').write({name!r})\n")
-    (work / ".env").write_text("HUBEL_EPOCHS=0\n")
-    (work / "pyproject.toml").write_text("[tool.hubel]\nepochs = 0\n")
+    hostile(work, canary)
     done = subprocess.run(
         ["sh", "-c", TOUR, "sh", str(work), str(HUBEL)],
         capture_output=True, text=True, env=environment(tmp_path), timeout=300,
     )  # fmt: skip
     assert not canary.exists(), f"these were run: {canary.read_text()}"
     assert done.returncode == 0, done.stderr
+    # With -m the folder comes first, until hubel is there; what has hubel's own name is then what was asked for.
+    (work / "hubel.py").unlink()
+    again = subprocess.run(
+        [sys.executable, "-m", "hubel", "models", "lenet*"],
+        cwd=work, capture_output=True, text=True, env=environment(tmp_path),
+    )  # fmt: skip
+    assert not canary.exists(), f"these were run: {canary.read_text()}"
+    assert again.returncode == 0, again.stderr
+
+
+def test_t35_t36_every_command_runs_nothing_of_the_working_folder_and_starts_no_child_that_could(
+    tmp_path: Path,
+) -> None:
+    """All commands one after the other in one process, which is started as the script `hubel` is."""
+    assert set(EVERY) == {name for _, group in COMMANDS for name, _, _ in group}, "a new command: give it a line"
+    work = tmp_path / "work"
+    pictures(work / "photos")
+    before = {path: path.read_bytes() for path in (work / "photos").rglob("*.png")}
+    state = create_model("mnist_gap", num_classes=2, in_chans=3, img_size=16).state_dict()
+    save_file(state, work / "net.safetensors")
+    canary = tmp_path / "canary"
+    hostile(work, canary)
+    script, lines = tmp_path / "bin" / "tour.py", tmp_path / "bin" / "lines"
+    script.parent.mkdir()
+    script.write_text(EVERY_ONE)
+    first = [f"train {EVERY['train']} --seed {seed}" for seed in (0, 1)]
+    lines.write_text("\n".join([*first, *(f"{name} {rest}" for name, rest in EVERY.items() if name != "train")]))
+    done = subprocess.run(
+        [sys.executable, str(script), str(lines)],
+        cwd=work, capture_output=True, text=True, env=environment(tmp_path), timeout=300,
+    )  # fmt: skip
+    assert not canary.exists(), f"these were run: {canary.read_text()}"
+    exits = [line for line in done.stderr.splitlines() if line.startswith("exit ")]
+    assert len(exits) == len(EVERY) + 1, done.stderr
+    assert [line for line in exits if not line.startswith(("exit 0 ", "exit None "))] == [], done.stderr
+    assert "unguarded []" in done.stderr
+    assert {path: path.read_bytes() for path in (work / "photos").rglob("*.png")} == before, "T35: nothing of the data"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root to take the network away")

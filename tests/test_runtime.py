@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 import hubel.runtime.threading as threads_module
 from hubel import runtime
+from hubel.runtime.memory import OutOfMemory, in_parts
 
 
 def test_cores_are_those_this_process_may_use() -> None:
@@ -91,3 +93,20 @@ def test_kept_memory_is_not_mapped_again() -> None:
     pages = (48 << 20) // resource.getpagesize()
     assert faults["keep"] < pages
     assert faults["leave"] > 5 * pages
+
+
+def test_parts_are_halved_until_they_fit_and_one_that_does_not_is_a_typed_error() -> None:
+    sizes: list[int] = []
+
+    def run(part: slice, most: int) -> int:
+        sizes.append(part.stop - part.start)
+        if sizes[-1] > most:
+            raise RuntimeError("DefaultCPUAllocator: not enough memory")
+        return part.start
+
+    assert in_parts(10, 8, partial(run, most=3), what="pictures") == [0, 2, 4, 6, 8]
+    assert sizes == [8, 4, 2, 2, 2, 2, 2]
+    with pytest.raises(OutOfMemory, match="memory ran out over pictures, one at a time: DefaultCPUAllocator"):
+        in_parts(4, 4, partial(run, most=0), what="pictures")
+    with pytest.raises(ZeroDivisionError):
+        in_parts(1, 1, lambda part: 1 // 0, what="pictures")

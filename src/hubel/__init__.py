@@ -9,6 +9,14 @@ The verbs and the few types a user meets, loaded on first use: `import hubel` it
 
 from __future__ import annotations
 
+import os
+import sys
+
+# `python -m hubel` puts the working folder before everything else, and a json.py lying there would be run in place of
+# Python's own. While the module that -m names is looked for, its place in sys.argv holds "-m".
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[:1] in ([""], [os.getcwd()]):
+    del sys.path[0]
+
 import importlib
 from typing import TYPE_CHECKING, Any
 

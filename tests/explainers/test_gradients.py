@@ -110,3 +110,29 @@ def test_smoothgrad_depends_on_the_image_and_the_seed_only(digits: Trained) -> N
     without = attribute(digits.model, digits.images[5], method="smoothgrad", target=3, noise=0).map
     plain = attribute(digits.model, digits.images[5], method="saliency", target=3).map
     assert torch.allclose(torch.tensor(without), torch.tensor(plain), atol=1e-5)
+
+
+class Tight(nn.Module):
+    """A net whose memory holds a few pictures at once, on the CPU's allocator's own words."""
+
+    def __init__(self, model: nn.Module, most: int) -> None:
+        super().__init__()
+        self.model, self.most = model, most
+        self.largest = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > self.most:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        self.largest = max(self.largest, len(x))
+        return self.model(x)
+
+
+@pytest.mark.parametrize("method", ["smoothgrad", "integrated-gradients", "rise", "score-cam", "occlusion"])
+def test_where_memory_runs_out_smaller_parts_give_the_same_map(digits: Trained, method: str) -> None:
+    """W22."""
+    settings: dict[str, int] = {"masks": 40} if method == "rise" else {}
+    tight = Tight(digits.model, 5)
+    wide = Tight(digits.model, 10**6)
+    maps = [attribute(net, digits.images[:1], method=method, target=1, **settings).map for net in (tight, wide)]
+    assert torch.allclose(*map(torch.from_numpy, maps), atol=1e-4)
+    assert tight.largest <= 5 < wide.largest

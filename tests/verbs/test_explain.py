@@ -25,6 +25,7 @@ from hubel.verbs.explain import explain, explain_page
 from hubel.verbs.features import features, write_features
 from hubel.verbs.neighbours import agreement, neighbours
 from hubel.verbs.prototypes import prototypes
+from hubel.watching import Watcher
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +204,43 @@ def test_attacks_and_their_opposite(run: Path) -> None:
     assert flipped.done.length[0] < attack(run, "digits:3", eps=40 / 255).done.length[0]
     kept = anchor(run, "digits:3")
     assert kept.anchor.precision >= 0.95 or kept.anchor.coverage == 1
+
+
+class Heard(Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.remarks: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def test_a_prediction_and_its_explanation_name_one_probability_and_why_the_maps_have_another(run: Path) -> None:
+    net = hubel.load(run)
+    recipe = net.provenance.recipe
+    recipe = {**recipe, "augment": {**recipe["augment"], "views": "mirror-shift"}}
+    net = replace(net, provenance=replace(net.provenance, recipe=recipe))
+    digit = np.random.default_rng(5).integers(0, 255, (8, 8), dtype=np.uint8)
+    (said,) = hubel.predict(net, digit)
+    page = explain_page(net, digit, methods=["saliency"], trusted=False)
+    assert page.ranking[0] == (said.label, pytest.approx(said.probability, abs=1e-6))
+    assert page.maps[0].probabilities[0] != pytest.approx(said.probability, abs=1e-3)
+    assert "mean of 6 views, as predict takes it; the one the maps explain says" in page.sentence
+    assert explain(net, digit, method="saliency").probability == pytest.approx(said.probability, abs=1e-6)
+
+
+def test_what_an_explanation_takes_is_said_first_and_quick_methods_come_first(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Heard()
+    monkeypatch.setattr(importlib.import_module("hubel.verbs.explain"), "WORTH_SAYING", 0)
+    page = explain_page(run, "digits:3", methods=["smoothgrad", "saliency"], watch=watch)
+    assert [found.method for found in page.maps] == ["saliency", "smoothgrad"]
+    assert watch.remarks[0].startswith("this will take about ")
+    assert "--no-trust" in watch.remarks[0]
+    assert watch.stages[0].startswith("saliency on ")

@@ -71,10 +71,14 @@ LASTING = ("train", "import-weights")
 """Commands whose work is what they write; what they print only tells of it."""
 
 
+MEMORY = "memory ran out", "close other programs, or ask for less: smaller pictures (--img-size), a smaller net"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
+        keep_out()
         settle()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         _print_help()
@@ -88,6 +92,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         print_error(HubelError(f"the answer could not be printed: {words_lost.strerror or words_lost}"))
         code = 1
     sys.exit(code)
+
+
+def keep_out() -> None:
+    """Let nothing of the working folder be imported, here or in any child (the compiler starts `python -c`)."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    sys.path[:] = [place for place in sys.path if place not in ("", ".")]
 
 
 def _version() -> str:
@@ -110,6 +120,9 @@ def _run(name: str, arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("HUBEL_DEBUG"):
             raise
+        if "torch" in sys.modules and importlib.import_module("hubel.runtime.memory").out_of_memory(error):
+            print_error(HubelError(MEMORY[0], hint=MEMORY[1]))
+            return 1
         fault = HubelError(
             f"hubel met a fault of its own: {type(error).__name__}: {error}",
             hint="HUBEL_DEBUG=1 shows where; please report it with the command you gave",

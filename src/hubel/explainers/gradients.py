@@ -15,6 +15,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from hubel.errors import UsageError
 from hubel.explainers.attribution import Raw
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import digest, logits_of, pick
-from hubel.runtime import generator
+from hubel.runtime import generator, in_parts
 
 
 def pixel_gradient(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -73,9 +74,15 @@ def smoothgrad(
         for first in range(0, samples, batch_size):
             count = min(batch_size, samples - first)
             jitter = torch.randn(count, *image.shape, generator=source).to(image)
-            total += pixel_gradient(model, image + spread * jitter, target.expand(count)).sum(dim=0)
+            run = partial(_summed, model, image + spread * jitter, target)
+            total += sum(in_parts(count, batch_size, run, what="noisy copies of the picture"))
         maps.append((total / samples).abs().amax(dim=0))
     return Raw(maps=torch.stack(maps), details={"samples": float(samples)})
+
+
+def _summed(model: nn.Module, images: torch.Tensor, target: torch.Tensor, part: slice) -> torch.Tensor:
+    some = images[part]
+    return pixel_gradient(model, some, target.expand(len(some))).sum(dim=0)
 
 
 def integrated_gradients(
@@ -118,15 +125,26 @@ def integrated(
     shares = torch.as_tensor(weights / 2).to(images)
     values = []
     for image, origin, target in zip(images, start, targets, strict=True):
-        total = torch.zeros_like(image)
-        for alpha, share in zip(alphas.split(batch_size), shares.split(batch_size), strict=True):
-            way = origin + alpha[:, None, None, None] * (image - origin)  # n C H W
-            total += torch.einsum("n,nchw->chw", share, pixel_gradient(model, way, target.expand(len(alpha))))
+        run = partial(_along, model, origin, image, target, alphas, shares)
+        total = torch.zeros_like(image) + sum(in_parts(steps, batch_size, run, what="steps towards the picture"))
         values.append(total * (image - origin))
     result = torch.stack(values)
     difference = pick(logits_of(model, images), targets) - pick(logits_of(model, start), targets)
     error = (result.sum(dim=(1, 2, 3)) - difference).abs() / difference.abs().clamp_min(1e-6)
     return result, error
+
+
+def _along(
+    model: nn.Module,
+    origin: torch.Tensor,
+    image: torch.Tensor,
+    target: torch.Tensor,
+    alphas: torch.Tensor,
+    shares: torch.Tensor,
+    part: slice,
+) -> torch.Tensor:
+    way = origin + alphas[part, None, None, None] * (image - origin)  # n C H W
+    return torch.einsum("n,nchw->chw", shares[part], pixel_gradient(model, way, target.expand(len(way))))
 
 
 def guided_backprop(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> Raw:

@@ -33,6 +33,8 @@ class Explainer:
     layer: bool = False
     """It reads the maps of one layer, which can be chosen."""
     needs: str = "any net"
+    passes: int = 3
+    """About how many passes of the net a picture takes; with gradients one counts as three."""
     question: str
     """What the map answers, in words."""
 
@@ -91,6 +93,7 @@ EXPLAINERS.add(
         signed=False,
         layer=True,
         needs="a layer with maps",
+        passes=300,
         question="Which maps keep the score when only what they show is left? No gradients.",
     ),
 )
@@ -106,12 +109,15 @@ EXPLAINERS.add(
         run=gradients.gradient_x_input, signed=True, question="A first guess at what each pixel adds to the score."
     ),
 )
-EXPLAINERS.add("smoothgrad", Explainer(run=gradients.smoothgrad, signed=False, question="Saliency without its noise."))
+EXPLAINERS.add(
+    "smoothgrad", Explainer(run=gradients.smoothgrad, signed=False, passes=96, question="Saliency without its noise.")
+)
 EXPLAINERS.add(
     "integrated-gradients",
     Explainer(
         run=gradients.integrated_gradients,
         signed=True,
+        passes=150,
         question="What does each pixel add to the score, compared with a grey image? The map sums to the difference.",
     ),
 )
@@ -130,24 +136,36 @@ EXPLAINERS.add(
         run=gradients.deeplift,
         signed=True,
         needs="activations that are modules, each called once",
+        passes=8,
         question="What does each pixel add to the score, compared with a grey image? One backward pass.",
     ),
 )
 EXPLAINERS.add(
     "occlusion",
-    Explainer(run=occlusion.occlusion, signed=True, question="How much does the score drop when this part is covered?"),
+    Explainer(
+        run=occlusion.occlusion,
+        signed=True,
+        passes=180,
+        question="How much does the score drop when this part is covered?",
+    ),
 )
 EXPLAINERS.add(
     "occlusion-fast",
     Explainer(
         run=occlusion.occlusion_fast,
         signed=True,
+        passes=40,
         question="How much does the score drop when this part is covered? Some patches measured, the rest foreseen.",
     ),
 )
 EXPLAINERS.add(
     "rise",
-    Explainer(run=rise.rise, signed=True, question="How much more probable is the class when this pixel is visible?"),
+    Explainer(
+        run=rise.rise,
+        signed=True,
+        passes=1000,
+        question="How much more probable is the class when this pixel is visible?",
+    ),
 )
 EXPLAINERS.add(
     "attention-rollout",

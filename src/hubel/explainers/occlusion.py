@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -24,9 +25,9 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.explainers.attribution import Raw
-from hubel.explainers.fast.forward import Around, Fast
+from hubel.explainers.fast.forward import Around, Fast, Slope
 from hubel.explainers.fast.windows import Ground
-from hubel.runtime import has_quick_bf16
+from hubel.runtime import has_quick_bf16, in_parts
 
 LARGE = 64
 """Rows or columns of a picture from which the approximate map is computed in bfloat16, where that is quick."""
@@ -199,10 +200,18 @@ class _Drops:
         if slope is None:
             return
         for rows, columns in _blocks(self.places, np.ones(self.places.shape, dtype=bool), batch_size):
-            self.foreseen[rows, columns] = self.around.first_order(slope, *self._covered(rows, columns)).cpu().numpy()
+            in_parts(len(rows), len(rows), partial(self._foresee, slope, rows, columns), what="covered patches")
+
+    def _foresee(self, slope: Slope, rows: np.ndarray, columns: np.ndarray, part: slice) -> None:
+        rows, columns = rows[part], columns[part]
+        self.foreseen[rows, columns] = self.around.first_order(slope, *self._covered(rows, columns)).cpu().numpy()
 
     def measure(self, rows: np.ndarray, columns: np.ndarray) -> None:
-        """Measure the patches (row, column) of the grid in one batch."""
+        """Measure the patches (row, column) of the grid, in one batch if memory allows."""
+        in_parts(len(rows), len(rows), partial(self._measure, rows, columns), what="covered patches")
+
+    def _measure(self, rows: np.ndarray, columns: np.ndarray, part: slice) -> None:
+        rows, columns = rows[part], columns[part]
         logits = self.around.windows(*self._covered(rows, columns))
         drops = self.around.logits[0, self.target].double() - logits[:, self.target].double()
         self.values[rows, columns] = drops.cpu().numpy()

@@ -29,8 +29,9 @@ from hubel.data.scan import scan
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, limited
 from hubel.errors import DataError, HubelError, UsageError, unknown
-from hubel.inference import features
+from hubel.inference import features, with_views
 from hubel.models import CARDS, create_model
+from hubel.nn.modes import evaluating
 from hubel.records.ledger import find
 from hubel.records.nets import LISTS, class_index, classifier_of, last_stage, load
 from hubel.records.own_data import own_data
@@ -154,6 +155,14 @@ class Look:
     """C H W uint8, as the net gets it."""
     image: torch.Tensor
     """C H W, normalised, on the model's device."""
+    views: str = "none"
+    """The views that `hubel predict` averages over (`hubel.inference.VIEWS`)."""
+
+    def probabilities(self) -> np.ndarray:
+        """K: what `hubel predict` says of the picture, averaged over its views."""
+        forward = with_views(self.model, self.views)
+        with evaluating(self.model), torch.no_grad():
+            return np.asarray(forward(self.image[None]).double().softmax(dim=1)[0].cpu().numpy())
 
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
@@ -200,7 +209,7 @@ def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") ->
     image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
     return Look(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
-        name=called, pixels=pixels, image=image,
+        name=called, pixels=pixels, image=image, views=classifier.views,
     )  # fmt: skip
 
 

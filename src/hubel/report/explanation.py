@@ -35,6 +35,8 @@ class Explanation:
     """One for each map, or none at all."""
     refusals: Sequence[tuple[str, str]] = ()
     """(method, why it cannot be used on this net)."""
+    looks: str = ""
+    """Why the maps' own probability differs from the prediction's, as a sentence; "" where it does not."""
 
     @property
     def sentence(self) -> str:
@@ -43,7 +45,7 @@ class Explanation:
         text = f"The net says {best} ({share:.0%})."
         if self.target != best:
             text += f" The maps explain {self.target} ({dict(self.ranking).get(self.target, 0):.0%})."
-        return text
+        return f"{text} {self.looks}".rstrip()
 
 
 def drawings(report: Explanation) -> dict[str, Figure]:

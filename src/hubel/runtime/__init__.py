@@ -6,6 +6,7 @@ from hubel.runtime.machine import environment
 from hubel.runtime.memory import (
     free_memory,
     held_memory,
+    in_parts,
     keep_memory,
     memory_is_kept,
     out_of_memory,
@@ -26,6 +27,7 @@ __all__ = [
     "has_compiler",
     "has_quick_bf16",
     "held_memory",
+    "in_parts",
     "keep_memory",
     "memory_is_kept",
     "mix",

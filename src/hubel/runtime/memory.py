@@ -5,9 +5,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
+
+from hubel.errors import HubelError
+
+Part = TypeVar("Part")
+"""What a computation gives for a part of its samples."""
 
 _kept = False
 
@@ -101,6 +106,41 @@ def _kilobytes(path: str, name: str) -> int | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+class OutOfMemory(HubelError):
+    """A computation does not fit into memory, not even in its smallest part."""
+
+
+def in_parts(count: int, size: int, run: Callable[[slice], Part], *, what: str) -> list[Part]:
+    """What `run` gives for `count` samples in slices of at most `size`; where memory runs out, in halves from there on.
+
+    `run` must change nothing before it has succeeded. Raises OutOfMemory, naming `what`, when one sample does not fit.
+
+    >>> in_parts(5, 2, lambda part: part.stop, what="numbers")
+    [2, 4, 5]
+    """
+    start, results = 0, []
+    while start < count:
+        part = slice(start, min(start + size, count))
+        try:
+            results.append(run(part))
+            start = part.stop
+            continue
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        # Outside the handler, whose traceback would keep what was computed so far alive.
+        if part.stop - part.start == 1:
+            raise OutOfMemory(
+                f"memory ran out over {what}, one at a time: {reason}",
+                hint="close other programs, or use smaller pictures or another method",
+            )
+        size = (part.stop - part.start + 1) // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return results
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,13 +14,18 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
-from hubel.explainers.trust import Chance, Trust, by_chance, trust
+from hubel.explainers.trust import Trust, by_chance, passes, trust
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
+from hubel.inference import VIEWS
 from hubel.nn.scores import logits_of
-from hubel.records.subjects import look
+from hubel.records.subjects import Look, look
 from hubel.report.explanation import Explanation
 from hubel.watching import SILENT, Watcher
+from hubel.words import duration
+
+WORTH_SAYING = 20
+"""Seconds from which on it is said beforehand how long an explanation will take."""
 
 DEFAULT = ("grad-cam", "hires-cam", "occlusion-fast", "integrated-gradients", "smoothgrad")
 """Shown where no method is named: the usual map, the one faithful to any head, and three ways to the pixels."""
@@ -40,10 +46,12 @@ class Explained(Attribution):
     """C H W uint8, as the net got it."""
     target: str
     """The class that is explained."""
+    probability: float
+    """Of that class, as `hubel predict` says: over the views that the run averages, of which the map explains one."""
 
     def plot(self) -> Figure:
         """The map over the picture, with a legend."""
-        title = f"{self.method}: {self.target} {self.probabilities[0]:.0%}"
+        title = f"{self.method}: {self.target} {self.probability:.0%}"
         return overlay(self.pixels, self.map, signed=self.signed, title=title, caption=self.note)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
@@ -65,9 +73,13 @@ def explain(
     `patch=`, `steps=`). Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
     seen = look(run, picture, device=device)
-    found = attribute(seen.model, seen.image, method=method, target=seen.index(target), **settings)
+    shares = seen.probabilities()
+    picked = seen.index(target)
+    picked = int(shares.argmax()) if picked is None else picked
+    found = attribute(seen.model, seen.image, method=method, target=picked, **settings)
     values = {field.name: getattr(found, field.name) for field in fields(Attribution)}
-    return Explained(**values, pixels=seen.pixels, target=seen.class_names[found.targets[0]])
+    name = seen.class_names[picked]
+    return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
 
 
 def explain_page(
@@ -83,41 +95,40 @@ def explain_page(
 ) -> Explanation:
     """Several methods on one picture, side by side, with their trust measures; what `report.explanation` draws.
 
-    Methods that cannot be applied to the net are named with the reason; when none can, UsageError says so.
+    Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
+    named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`.
     """
     seen = look(run, picture, device=device)
     picked = seen.index(target)
-    logits = logits_of(seen.model, seen.image[None])
-    shares = logits.double().softmax(dim=1)[0].cpu().numpy()
+    shares = seen.probabilities()
     picked = int(shares.argmax()) if picked is None else picked
     wanted = list(methods) or list(ON_TOKENS if getattr(seen.model, "attention", None) else DEFAULT)
-    for method in wanted:
-        EXPLAINERS.get(method)
+    wanted.sort(key=lambda method: EXPLAINERS.get(method).passes)
+    _foretell(seen, wanted, trusted, watch)
     maps: list[Attribution] = []
     trusts: list[Trust | None] = []
     refusals: list[tuple[str, str]] = []
-    chance: Chance | None = None
+    settings = {m: {"layer": layer} if layer and EXPLAINERS.get(m).layer else {} for m in wanted}
     for method in wanted:
         watch.stage(f"{method} on {seen.name}")
-        settings: dict[str, Any] = {"layer": layer} if layer and EXPLAINERS.get(method).layer else {}
         try:
             heard = {"progress": watch.progress} if method.startswith("occlusion") else {}
-            found = attribute(seen.model, seen.image, method=method, target=picked, **settings, **heard)
+            found = attribute(seen.model, seen.image, method=method, target=picked, **settings[method], **heard)
         except UsageError as refusal:
             if methods and len(wanted) == 1:
                 raise
             refusals.append((method, f"{refusal.what}; {refusal.hint}" if refusal.hint else refusal.what))
             continue
         maps.append(found)
-        if trusted:
-            if chance is None:
-                watch.stage(f"random maps on {seen.name}, to compare with")
-                chance = by_chance(seen.model, seen.image, target=picked)
-            watch.stage(f"how far to trust {method}")
-            checked = trust(seen.model, seen.image, found.map, method=method, target=picked, chance=chance, **settings)
-            trusts.append(checked)
     if not maps:
         raise UsageError(f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}")
+    if trusted:
+        watch.stage(f"random maps on {seen.name}, to compare with")
+        chance = by_chance(seen.model, seen.image, target=picked)
+        for found in maps:
+            watch.stage(f"how far to trust {found.method}")
+            same: dict[str, Any] = dict(method=found.method, target=picked, chance=chance, **settings[found.method])
+            trusts.append(trust(seen.model, seen.image, found.map, **same))
     return Explanation(
         title=seen.name,
         model=seen.run,
@@ -127,4 +138,29 @@ def explain_page(
         maps=maps,
         trusts=trusts,
         refusals=refusals,
+        looks=_looks(seen, maps[0]),
+    )
+
+
+def _foretell(seen: Look, methods: Sequence[str], trusted: bool, watch: Watcher) -> None:
+    """Say what all of it will take, from the time of one pass, where that is long enough to be wondered about."""
+    started = time.perf_counter()
+    logits_of(seen.model, seen.image[None])
+    one = time.perf_counter() - started
+    costs = [EXPLAINERS.get(method).passes for method in methods]
+    checks = [passes(cost) for cost in costs] if trusted else []
+    seconds = one * (sum(costs) + sum(each for _, each in checks) + (checks[0][0] if checks else 0))
+    if seconds >= WORTH_SAYING:
+        shorter = f"; without how far to trust each, --no-trust, about {duration(one * sum(costs))}" if trusted else ""
+        watch.remark(f"this will take about {duration(seconds)}{shorter}")
+
+
+def _looks(seen: Look, found: Attribution) -> str:
+    """Why the probability of the maps' one look differs from the prediction's; "" where there is only one look."""
+    count = VIEWS[seen.views]
+    if count == 1:
+        return ""
+    target, share = seen.class_names[found.targets[0]], found.probabilities[0]
+    return (
+        f"This is the mean of {count} views, as predict takes it; the one the maps explain says {target} {share:.0%}."
     )

@@ -37,6 +37,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from hubel.explainers.fast import winograd
 from hubel.explainers.fast.windows import Ground, Region, Slide, hull, mean_by_difference, slid
 from hubel.nn.modes import evaluating
+from hubel.runtime import in_parts
 
 _POINTWISE_MODULES: tuple[type[nn.Module], ...] = (
     nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh,
@@ -97,7 +98,11 @@ class Fast:
             self._prepare(self.graph)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """B K logits for B C H W images."""
+        """B K logits for B C H W images, in as many parts as memory asks for."""
+        parts = in_parts(len(images), max(1, len(images)), lambda part: self._logits(images[part]), what="pictures")
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
         with evaluating(self.model), torch.inference_mode():
             images = images.contiguous(memory_format=torch.channels_last)
             if self.graph is None:
