@@ -1,4 +1,4 @@
-"""Nets of timm under our contract, called timm/NAME; timm is an optional extra and is imported when a net is built.
+"""Nets of timm under our contract, called timm/NAME; timm is a package of its own, imported when a net is built.
 
 The attribute "timm/NAME" of this module is the builder of timm's NAME, for any name that timm knows.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from hubel.errors import UsageError, missing_extra, unknown
+from hubel.errors import MissingExtra, UsageError, unknown
 
 
 def build(
@@ -23,7 +23,9 @@ def build(
     try:
         import timm
     except ImportError:
-        raise missing_extra("timm", "timm", f"the model timm/{timm_name}") from None
+        raise MissingExtra(
+            f"the model timm/{timm_name} needs the package 'timm', which is not installed", hint="pip install timm"
+        ) from None
     known = timm.list_models()
     if timm_name not in known:
         raise unknown("model of timm", timm_name, known)
