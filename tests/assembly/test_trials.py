@@ -92,7 +92,7 @@ def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial
     found = fit_to_time(prepared, model, notes)
     recipe = found.recipe
     assert recipe.train.epochs == 400  # ten times the usual number is where it ends
-    assert "fits into 3600 s" in found.reasons["epochs"]
+    assert "fits into 1 h 0 min" in found.reasons["epochs"]
     assert notes.remarks
 
 

@@ -278,3 +278,24 @@ def test_auxiliary_heads_learn_with_their_weight_in_the_loss() -> None:
     steps = [event for event in fit(training(model)) if isinstance(event, StepDone)]
     assert steps[0].loss.item() == pytest.approx((main + 0.3 * aux).item(), rel=1e-5)
     assert not torch.equal(model.aux.weight, before["aux.weight"])
+
+
+def test_where_the_epochs_follow_from_the_time_the_rate_follows_the_clock() -> None:
+    run = training()
+    run.allowed, run.timed = 10.0, True
+    by_step = [run.schedule(step) for step in range(2 * STEPS)]
+    assert run.factor(7) == by_step[0]  # no time has passed, however many steps have
+    run.seconds = 5.0
+    assert run.factor(7) == by_step[STEPS]
+    run.seconds = 10.0
+    assert run.factor(7) == by_step[-1]
+
+
+def test_a_timed_run_goes_beyond_its_planned_epochs_and_ends_with_its_time() -> None:
+    run = training()
+    run.allowed, run.timed = 0.6, True
+    events = list(fit(run))
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "time"
+    assert 0.6 <= events[-1].seconds + run.reading
+    assert run.factor(run.step) == pytest.approx(run.schedule(2 * STEPS - 1), abs=1e-9)

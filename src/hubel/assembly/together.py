@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,8 +19,6 @@ from hubel.watching import Watcher
 
 FEW = 16
 """Samples below which statistics of a batch are too rough for a good net (Wu and He, arXiv:1803.08494, figure 1)."""
-SHORT = 30.0
-"""Seconds of training below which the number of threads is not worth a measurement."""
 
 
 @contextmanager
@@ -29,9 +26,8 @@ def computing(recipe: Recipe) -> Iterator[None]:
     """Compute with the recipe's number of threads, or the one found fastest here; keep the memory of tensors."""
     count = recipe.train.threads
     on_cpu = runtime.pick_device(recipe.train.device).type == "cpu"
-    short = recipe.train.time is not None and recipe.train.time < SHORT
-    if count is None and on_cpu and world() == 1 and "OMP_NUM_THREADS" not in os.environ and not short:
-        count = runtime.fastest_threads(cache.home() / "threads.json")
+    if count is None and on_cpu and world() == 1:
+        count = runtime.settle_threads(cache.home() / "threads.json")
     if on_cpu:
         runtime.keep_memory()
     with runtime.threads(count):

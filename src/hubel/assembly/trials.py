@@ -20,17 +20,22 @@ from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.wire import assemble
 from hubel.data.batches import batches
-from hubel.inference import predict
+from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
 from hubel.runtime import world
 from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.watching import Watcher
+from hubel.words import duration, plural
 
 WORTH_A_TRIAL = 50e6
 """Pixels seen in a whole run (epochs x pictures x height x width) below which it is over before a trial has paid."""
 TRIAL_BATCH = 128
 """Samples a step of a trial: enough for the arithmetic to work as in the run, few enough to be over soon."""
+REPORT_SECONDS = 2.0
+"""Seconds that the report of a run takes besides measuring."""
+FITS = "fits into"
+"""How the reason for a number of epochs begins that was counted from the time allowed."""
 GAIN = 1.15
 """How many times faster bf16 must be to be worth its coarser numbers."""
 COMPILED_SECONDS = {"cpu": 1200.0, "cuda": 120.0}
@@ -67,18 +72,19 @@ def attempt(recipe: Recipe, prepared: Prepared, model: nn.Module, seconds: float
             runtime.synchronise(training.device)
             marks.append(time.perf_counter())
             size = event.images
-            if len(marks) > steps and marks[-1] - started > seconds:
+            enough = 2 if marks[-1] - started > 4 * seconds else steps + 1  # where steps are long, two tell it
+            if len(marks) >= enough and marks[-1] - started > seconds:
                 break
     taken = np.diff(marks) if len(marks) > 1 else np.array([marks[0] - started])
     return Trial(float(np.median(taken)), float(taken.min()), marks[0] - started, size, training)
 
 
-def paced(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
-    """With arithmetic, compiling and epochs settled, and the reasons."""
+def paced(prepared: Prepared, model: nn.Module, watch: Watcher, since: float | None = None) -> Prepared:
+    """With arithmetic, compiling and epochs settled, and the reasons; `since`: when the time of the recipe began."""
     if world() == 1 and long_enough(prepared):
         prepared = arithmetic(prepared, model, watch)
         prepared = compiling(prepared, model, watch)
-    return fit_to_time(prepared, model, watch)
+    return fit_to_time(prepared, model, watch, since)
 
 
 def long_enough(prepared: Prepared) -> bool:
@@ -127,7 +133,7 @@ def compiling(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
         return prepared.with_recipe(recipe.change(compile=False))
     plain = attempt(recipe.change(compile=False), prepared, model)
     eager = plain.sample * seen(recipe, prepared)
-    if wanted is None and worth is not None and eager < worth:
+    if wanted is None and worth is not None and min(eager, recipe.train.time or eager) < worth:
         return prepared.with_recipe(recipe.change(compile=False))
     watch.stage("compiling the net")
     try:
@@ -145,26 +151,61 @@ def compiling(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     return replace(prepared, chosen=prepared.chosen.take(reason, compile=bool(wanted) or pays))
 
 
-def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
+def allow(training: Training, prepared: Prepared, spent: float, watch: Watcher) -> None:
+    """What of the recipe's time is left to train, after `spent` seconds and before those of measuring and reporting.
+
+    Where reading the data has taken so much that hardly anything is left, a fifth of the time is trained all the same,
+    and that is said.
+    """
+    whole = training.recipe.train.time
+    if not whole:
+        return
+    training.timed = "epochs" in prepared.reasons and prepared.reasons["epochs"].startswith(FITS)
+    a_sample = sample_seconds(training, prepared)
+    training.reading = a_sample * len(prepared.splits.val)
+    looks = VIEWS.get(training.recipe.augment.views or "none", 1)
+    after = min(0.2 * whole, REPORT_SECONDS + a_sample * len(prepared.splits.test) * (looks + (looks > 1)))
+    left = whole - spent - after
+    training.allowed = max(0.2 * whole, left)
+    if left < 0.2 * whole:
+        watch.remark(
+            f"reading the data took {duration(spent)} of the {duration(whole)} allowed; "
+            f"{duration(training.allowed)} of training follow all the same"
+        )
+
+
+def sample_seconds(training: Training, prepared: Prepared, most: int = 256) -> float:
+    """Seconds that measuring takes for a sample, on a few of the validation samples; 0 where there are none."""
+    rows = prepared.splits.val[:most]
+    if not len(rows):
+        return 0.0
+    began = time.perf_counter()
+    some = batches(
+        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=500, device=training.device,
+        channels_last=training.recipe.train.channels_last,
+    )  # fmt: skip
+    predict(training.model, some)
+    return (time.perf_counter() - began) / len(rows)
+
+
+def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher, since: float | None = None) -> Prepared:
     """With `time` and no `epochs` of the user's, as many epochs as fit."""
     recipe = prepared.recipe
     if not recipe.train.time or "epochs" not in prepared.reasons:
         return prepared
     trial = attempt(recipe, prepared, model, min(5.0, 0.02 * recipe.train.time))
-    measured, rows = time.perf_counter(), prepared.splits.val[:500]
-    device = trial.training.device
-    reading_some = batches(
-        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=500, device=device,
-        channels_last=recipe.train.channels_last,
-    )  # fmt: skip
-    predict(trial.training.model, reading_some)
-    reading = (time.perf_counter() - measured) * len(prepared.splits.val) / max(1, len(rows))
+    reading = sample_seconds(trial.training, prepared) * len(prepared.splits.val)
+    left = recipe.train.time - (0.0 if since is None else time.perf_counter() - since)
     epoch = trial.step * trial.training.steps_per_epoch + reading
-    epochs = max(1, min(10 * (recipe.train.epochs or 1), math.floor(0.95 * recipe.train.time / epoch)))
+    epochs = max(1, min(10 * (recipe.train.epochs or 1), math.floor(0.95 * left / epoch)))
     if world() > 1:
         common = torch.tensor(epochs)
         dist.all_reduce(common, op=dist.ReduceOp.MIN)
         epochs = int(common)
-    reason = f"fits into {recipe.train.time:g} s: an epoch takes about {epoch:.2g} s here"
-    watch.remark(f"{epochs} epochs, which {reason}")
+    if epoch > left:
+        part = f"an epoch takes about {duration(epoch)} here, so that {max(left, 0) / epoch:.0%} of one are done"
+    else:
+        part = f"an epoch takes about {duration(epoch)} here"
+    reason = f"{FITS} {duration(recipe.train.time)}: {part}"
+    watch.remark(f"{plural(epochs, 'epoch')}, which {reason}")
     return replace(prepared, chosen=prepared.chosen.take(reason, epochs=epochs))

@@ -13,9 +13,19 @@ from hubel.runtime.memory import (
     peak_memory,
 )
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
-from hubel.runtime.threading import cores, fastest_threads, step_seconds, thread_candidates, threads
+from hubel.runtime.threading import (
+    CROWD,
+    cores,
+    fastest_threads,
+    others_running,
+    settle_threads,
+    step_seconds,
+    thread_candidates,
+    threads,
+)
 
 __all__ = [
+    "CROWD",
     "Stream",
     "average",
     "cores",
@@ -31,6 +41,7 @@ __all__ = [
     "keep_memory",
     "memory_is_kept",
     "mix",
+    "others_running",
     "out_of_memory",
     "peak_memory",
     "pick_device",
@@ -39,6 +50,7 @@ __all__ = [
     "seed_all",
     "seed_step",
     "seeded",
+    "settle_threads",
     "slowest",
     "speaks",
     "step_seconds",

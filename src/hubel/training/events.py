@@ -49,6 +49,16 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadsChanged:
+    """Another number of threads makes steps faster now; the bits of what follows may differ in the last place."""
+
+    epoch: int
+    step: int
+    threads: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MicroBatchHalved:
     """Memory ran out; the step was taken again in smaller parts, with the same result."""
 
@@ -71,4 +81,4 @@ class Finished:
     """The row of the best epoch."""
 
 
-Event = StepDone | EpochDone | Skipped | MicroBatchHalved | Finished
+Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Finished

@@ -15,7 +15,8 @@ import torch.distributed as dist
 from hubel.errors import HubelError
 from hubel.runtime import slowest, world
 from hubel.training import guard
-from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
+from hubel.training.crowding import watch_threads
+from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.training.state import Training, forward_precision, improves
 from hubel.training.step import step
 
@@ -56,6 +57,7 @@ def fit(run: Training) -> Iterator[Event]:
     def elapsed() -> float:
         return before + time.perf_counter() - started
 
+    threads = watch_threads(run.device, fixed=train.threads is not None)
     reason = finished(run) if run.epoch else ""
     while not reason:
         epoch_started, first = time.perf_counter(), run.step - run.epoch * run.steps_per_epoch
@@ -77,10 +79,13 @@ def fit(run: Training) -> Iterator[Event]:
                 run.step += 1
                 yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), str(done.fault))
                 continue
-            run.seconds = elapsed()
+            run.seconds, lasted = elapsed(), elapsed() - run.seconds
             images += len(batch) * world()
             yield StepDone(run.epoch, index, run.steps_per_epoch, len(batch) * world(), done.loss, done.lr)
-            if train.time and world() == 1 and elapsed() >= train.time:
+            changed = threads.after(lasted) if threads is not None else None
+            if changed is not None:
+                yield ThreadsChanged(run.epoch, index, *changed)
+            if run.limit and world() == 1 and elapsed() + run.reading >= run.limit:
                 reason = "time"  # several processes must stop at the same step: they look at the epoch's end only
                 break
         trained = time.perf_counter() - epoch_started
@@ -88,7 +93,9 @@ def fit(run: Training) -> Iterator[Event]:
         run.epoch += 1
         # A step count that follows from the epoch alone keeps schedule and order right after an epoch cut short.
         run.step = run.epoch * run.steps_per_epoch
+        measured = time.perf_counter()
         row = {"epoch": float(run.epoch), **train_numbers(run), **run.measure(run.measured_model), "lr": lr}
+        run.reading = time.perf_counter() - measured
         row |= {"images_per_second": images / trained, "seconds": elapsed()}
         run.totals.zero_()
         run.history.append(row)
@@ -117,9 +124,9 @@ def finished(run: Training) -> str:
     train, row = run.recipe.train, run.history[-1]
     if train.target is not None and row.get("val_accuracy", 0.0) >= train.target:
         return "target"
-    if run.epoch >= (train.epochs or 1):
+    if run.epoch >= (train.epochs or 1) and not run.timed:
         return "epochs"
-    if train.time and slowest(run.seconds, run.device) >= train.time:
+    if run.limit and slowest(run.seconds + run.reading, run.device) >= run.limit:
         return "time"
     if train.patience and run.epoch - run.best["epoch"] >= train.patience:
         return "patience"

@@ -49,6 +49,12 @@ class Training:
     best: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     """Time spent before this sitting."""
+    allowed: float | None = None
+    """Seconds of training, measuring included, after which it ends; None: as the time of the recipe says."""
+    timed: bool = False
+    """Does the schedule follow the clock, since the epochs are only what was thought to fit into the time?"""
+    reading: float = 0.0
+    """Seconds that measuring after an epoch takes."""
     skipped: set[int] = field(default_factory=set)
     """Steps to leave out, found to have no finite gradient."""
     micro_batch: int | None = None
@@ -93,8 +99,21 @@ class Training:
         """The rate of the recipe before any schedule; groups may have a share of it."""
         return self.recipe.optimizer.lr or float(self.optimiser.param_groups[0]["base_lr"])
 
+    @property
+    def limit(self) -> float | None:
+        """Seconds of training after which it ends."""
+        return self.recipe.train.time if self.allowed is None else self.allowed
+
     def factor(self, step: int) -> float:
-        """What the schedule says for a step, knowing the epochs so far."""
+        """What the schedule says for a step, knowing the epochs so far.
+
+        A run that has a time and no number of epochs is at the place of the schedule that its time has reached: so the
+        rate is at its end when the time is up, however fast the machine is then (M. Li, E. Yumer, D. Ramanan, Budgeted
+        Training, ICLR 2020).
+        """
+        if self.timed and self.limit:
+            total = self.steps_per_epoch * (self.recipe.train.epochs or 1)
+            step = min(total - 1, int(total * self.seconds / max(self.limit - self.reading, 1e-9)))
         return self.schedule(step, [row[monitor(row)] for row in self.history])
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -117,6 +136,8 @@ class Training:
             "history": self.history,
             "best": self.best,
             "seconds": self.seconds,
+            "allowed": self.allowed,
+            "timed": self.timed,
             "skipped": sorted(self.skipped),
             "micro_batch": self.micro_batch,
             "scaler": self.scaler.state_dict(),
@@ -165,6 +186,8 @@ class Training:
         self.epoch, self.step = _count(meta["epoch"]), _count(meta["step"])
         self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
         self.seconds, self.skipped = float(meta["seconds"]), {_count(step) for step in meta["skipped"]}
+        self.allowed = None if meta.get("allowed") is None else float(meta["allowed"])
+        self.timed = meta.get("timed") is True
         self.micro_batch = None if meta["micro_batch"] is None else _count(meta["micro_batch"])
         if meta["scaler"]:
             self.scaler.load_state_dict(dict(meta["scaler"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from hubel.assembly.together import agree, computing
 from hubel.assembly.transfer.head import events, only_head, warm
 from hubel.assembly.transfer.plan import in_words, learnt, planned, stage_rows
 from hubel.assembly.transfer.source import adopt, check_kind, find_source
-from hubel.assembly.trials import paced
+from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import ModelSpec, load_state
 from hubel.data.splits import Splits
@@ -33,7 +34,7 @@ from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
-from hubel.training.events import Finished, MicroBatchHalved, Skipped
+from hubel.training.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.training.logbook import Logbook, RankLog, Subject, without_nan
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.resume import Signals, differences, latest_unfinished
@@ -96,13 +97,15 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run in a folder of its own: data, net, trials, wiring."""
     if recipe.transfer.from_ is not None:
         return begin_from(recipe, watch)
+    since = time.perf_counter()
     prepared = prepare_together(recipe, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
     prepared = probed(prepared, model, watch)
     agree(prepared.recipe, model, batch_size(prepared.recipe, len(prepared.ids("train"))), watch)
-    prepared = paced(prepared, model, watch)
+    prepared = paced(prepared, model, watch, since)
     training = assemble(prepared.recipe, prepared, model)
+    allow(training, prepared, time.perf_counter() - since, watch)
     folder = [str(create(prepared, training).folder)] if rank() == 0 else [""]
     if world() > 1:
         dist.broadcast_object_list(folder)
@@ -113,6 +116,7 @@ def begin_from(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run from a trained net: its weights, a plan what learns again, and a head fitted to what it sees."""
     if world() > 1:
         raise UsageError("a run that starts --from a trained net takes one process", hint="leave torchrun out")
+    since = time.perf_counter()
     watch.stage("reading the net to start from")
     source = find_source(str(recipe.transfer.from_))
     prepared = prepare(adopt(recipe, source), watch)
@@ -125,6 +129,7 @@ def begin_from(recipe: Recipe, watch: Watcher) -> Run:
         facts["stages"] = stage_rows(model, prepared.recipe)
     training = assemble(prepared.recipe, prepared, model)
     training.seconds = spent
+    allow(training, prepared, time.perf_counter() - since - spent, watch)
     store = create(prepared, training)
     store.write_json("transfer.json", facts)
     return follow(store, training, prepared, spec, watch)
@@ -292,7 +297,7 @@ def pursue(book: Logbook, prepared: Prepared, watch: Watcher, signals: Signals) 
             for event in events(training, prepared, watch):
                 book.event(event)
                 watch.event(event)
-                if isinstance(event, (Skipped, MicroBatchHalved)):
+                if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged)):
                     watch.remark(said(event))
                 if isinstance(event, Finished):
                     return event
@@ -323,8 +328,10 @@ def roll_back(book: Logbook, error: NonFinite) -> None:
     book.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
 
 
-def said(event: Skipped | MicroBatchHalved) -> str:
+def said(event: Skipped | MicroBatchHalved | ThreadsChanged) -> str:
     """A remark about an event."""
+    if isinstance(event, ThreadsChanged):
+        return event.reason
     if isinstance(event, Skipped):
         return f"epoch {event.epoch + 1}, step {event.step} was left out: {event.reason}"
     return f"memory ran out: the batch is now taken in parts of {event.micro_batch}, with the same result"
