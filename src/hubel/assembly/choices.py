@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 from hubel.nn.losses import LOSSES
 from hubel.recipes.chosen import Chosen
@@ -34,6 +35,8 @@ class Facts:
     """Is there a GPU?"""
     reused: bool = False
     """Does the run start from a trained net?"""
+    mirrors: Mirrors | None = None
+    """What mirror images of pictures in colour would do, where that was asked."""
 
 
 # A validation split of so many pictures knows an accuracy of 90 % to 0.6 points; of each class at least so many.
@@ -231,6 +234,9 @@ def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
     shift = f"translate={max(1, facts.side // 14)}"
     if facts.channels == 1:
         return (shift, *more), "shifts only: a mirrored digit or letter is another one"
+    if facts.mirrors is not None and facts.mirrors.strangers:
+        share = f"{facts.mirrors.handed:.0%} of {facts.mirrors.asked:,} pictures are nearer to their class"
+        return (shift, *more), f"shifts only: {share} than to its mirror image"
     return ("alternating-flip", shift, *more), "mirror images and small shifts do not change what a photograph shows"
 
 

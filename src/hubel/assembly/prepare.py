@@ -18,6 +18,7 @@ from hubel.data.choose import choose_preprocessing, tell_levels
 from hubel.data.decode import Decoded, channel_statistics, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest, leaks
+from hubel.data.mirrors import ask_mirrors
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import lies_among
@@ -126,6 +127,9 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         size = (preprocessing.height, preprocessing.width)
         chosen = chosen.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
+    mirrors = None
+    if preprocessing is not None and preprocessing.channels == 3 and recipe.augment.augment is None:
+        mirrors = None if manifest.regression else ask_mirrors(decoded.images, manifest.labels, splits.train)
     facts = Facts(
         kind="points" if preprocessing is None else "images",
         task="regression" if manifest.regression else "classification",
@@ -135,6 +139,7 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         channels=decoded.images.shape[1],
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,
+        mirrors=mirrors,
     )
     return Prepared(
         chosen=complete(chosen, facts),

@@ -1,0 +1,33 @@
+"""What a recipe leaves open is chosen from the data, and the choice says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubel.assembly.choices import Facts, complete
+from hubel.data.mirrors import Mirrors
+from hubel.recipes.schema import compose
+
+
+@pytest.mark.parametrize(
+    ("channels", "mirrors", "flipped", "reason"),
+    [
+        (3, Mirrors(600, 0.52, 140, 180), True, "mirror images"),
+        (3, None, True, "mirror images"),
+        (3, Mirrors(600, 0.95, 30, 2), False, "95% of 600 pictures are nearer to their class than to its mirror image"),
+        (3, Mirrors(600, 0.95, 2, 90), True, "mirror images"),
+        (1, None, False, "a mirrored digit or letter is another one"),
+    ],
+    ids=["seen both ways", "not asked", "strangers", "strangers that help", "grey"],
+)
+def test_pictures_are_mirrored_only_where_mirror_images_are_none_but_pictures(
+    channels: int, mirrors: Mirrors | None, flipped: bool, reason: str
+) -> None:
+    facts = Facts(
+        kind="images", task="classification", samples=600, classes=10, side=32, channels=channels, accelerator=False,
+        mirrors=mirrors,
+    )  # fmt: skip
+    recipe, reasons = complete(compose({"data": "letters"}), facts)
+    assert ("alternating-flip" in (recipe.augment.augment or ())) == flipped
+    assert (recipe.augment.views == "mirror-shift") == flipped
+    assert reason in reasons["augment"]

@@ -1,0 +1,53 @@
+"""Whether flips may be a default: what looks like writing is told from what looks like the world."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from data.pictures import scene
+from hubel.data.mirrors import FEWEST, ask_mirrors
+
+
+def coloured_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Digits in one colour on another, N 3 8 8, and their labels."""
+    bunch, random = load_digits(), np.random.default_rng(0)
+    ink, paper = random.integers(0, 256, (2, count, 3, 1, 1))
+    share = bunch.images[:count, None] / 16
+    return (share * ink + (1 - share) * paper).astype(np.uint8), bunch.target[:count]
+
+
+@pytest.mark.parametrize("count", [200, 1700])
+def test_mirror_images_of_digits_are_strangers_in_any_colour(count: int) -> None:
+    answer = ask_mirrors(*coloured_digits(count), np.arange(count))
+    assert answer is not None
+    assert answer.asked == min(count, 1000)
+    assert answer.handed > 0.85
+    assert answer.strangers
+
+
+def test_mirror_images_of_scenes_that_may_face_either_way_are_not() -> None:
+    pictures = [np.asarray(scene(seed % 12, 40, 40)) for seed in range(240)]
+    random = np.random.default_rng(0)
+    turned = [picture[:, ::-1] if random.random() < 0.5 else picture for picture in pictures]
+    answer = ask_mirrors(np.stack(turned).transpose(0, 3, 1, 2), np.arange(240) % 12, np.arange(240))
+    assert answer is not None
+    assert 0.3 < answer.handed < 0.7
+    assert not answer.strangers
+
+
+def test_where_mirror_images_help_to_tell_the_classes_they_are_kept() -> None:
+    # Every scene of a class is alone in facing its way; its mirror image is among the others.
+    pictures = np.stack([np.asarray(scene(seed // 2, 40, 40))[:, :: (-1) ** seed] for seed in range(200)])
+    answer = ask_mirrors(pictures.transpose(0, 3, 1, 2), np.arange(200) // 2, np.arange(200))
+    assert answer is not None
+    assert answer.gained > answer.lost + 50
+    assert not answer.strangers
+
+
+def test_few_pictures_or_classes_of_one_give_no_answer() -> None:
+    images, labels = coloured_digits(100)
+    assert ask_mirrors(images, labels, np.arange(FEWEST - 1)) is None
+    assert ask_mirrors(images, np.arange(100), np.arange(100)) is None
+    assert ask_mirrors(np.zeros((100, 3, 2, 2), np.uint8), labels, np.arange(100)) is not None, "and nothing breaks"
