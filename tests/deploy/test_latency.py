@@ -11,7 +11,7 @@ from torch import nn
 
 from hubel.deploy import onnx
 from hubel.deploy.latency import Latency, latency, no_compiler
-from hubel.errors import UnknownName, UsageError
+from hubel.errors import ArtefactError, UnknownName, UsageError
 from hubel.models import create_model
 
 needs_onnx = pytest.mark.skipif(bool(onnx.absent()), reason="the extra 'export' is not installed")
@@ -46,6 +46,27 @@ def test_onnx_runtime_gives_the_logits_of_the_net_at_every_batch_size() -> None:
     found = latency(net, (1, 28, 28), batches=[1], forms=["eager", "onnx"], seconds=0.01)
     assert found.forms[1].agrees
     assert found.forms[1].difference < 1e-5
+
+
+@needs_onnx
+def test_a_transformer_takes_batches_of_every_size() -> None:
+    """W11."""
+    torch.manual_seed(0)
+    net = create_model("vit_tiny", num_classes=3, in_chans=1, img_size=8).eval()
+    session = onnx.Session(onnx.exported(net, torch.randn(3, 1, 8, 8)), threads=1)
+    for batch in (1, 2, 3, 5, 9):
+        images = torch.randn(batch, 1, 8, 8)
+        assert torch.allclose(session(images), net(images), atol=1e-5)
+
+
+@needs_onnx
+def test_a_batch_size_that_is_burnt_in_is_noticed_after_the_export() -> None:
+    class Burnt(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.mean((2, 3)) + torch.zeros(len(images), 1)
+
+    with pytest.raises(ArtefactError, match="does not take a batch of 1: "):
+        onnx.exported(Burnt().eval(), torch.randn(2, 3, 4, 4))
 
 
 @needs_onnx

@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import nn
 
-from hubel.errors import missing_extra
+from hubel.deploy.ready import difference
+from hubel.errors import ArtefactError, missing_extra
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+SIZES = (1, 2, 3, 5)
+"""Batch sizes at which an exported net is compared with the net itself."""
 
 
 def absent() -> str:
@@ -24,7 +27,9 @@ def absent() -> str:
 def exported(model: nn.Module, images: torch.Tensor) -> bytes:
     """The net in evaluation mode as the bytes of an ONNX file, for batches of any size of pictures like `images`.
 
-    `images`: at least two, B C H W, since one alone would be taken for a fixed batch of one. Raises MissingExtra, and
+    `images`: at least two, B C H W, since one alone would be taken for a fixed batch of one. The exporter burns the
+    batch size in, without a word, where a net takes it for a plain number; so the file is tried at several sizes.
+    Raises MissingExtra, ArtefactError where the file answers otherwise than the net or only batches of one size, and
     what PyTorch's exporter raises for nets it cannot follow.
     """
     if absent():
@@ -34,7 +39,34 @@ def exported(model: nn.Module, images: torch.Tensor) -> bytes:
     with _quiet():
         program = torch.onnx.export(model, (images,), dynamo=True, dynamic_shapes=free, verbose=False)
     assert program is not None
-    return program.model_proto.SerializeToString()
+    data: bytes = program.model_proto.SerializeToString()
+    check_batches(data, model, images)
+    return data
+
+
+def check_batches(data: bytes, model: nn.Module, images: torch.Tensor, sizes: Sequence[int] = SIZES) -> None:
+    """Raise ArtefactError unless an ONNX file gives the net's logits for pictures like `images` in batches of `sizes`.
+
+    The net must be in evaluation mode.
+    """
+    session = Session(data, threads=torch.get_num_threads())
+    for size in sizes:
+        pictures = images.repeat(-(-size // len(images)), *[1] * (images.dim() - 1))[:size]
+        # Each another one, so that an answer that only repeats the first picture's is noticed.
+        pictures = pictures * torch.linspace(1, 0.5, size).reshape(-1, *[1] * (images.dim() - 1))
+        with torch.no_grad():
+            plain = model(pictures)
+        try:
+            found = session(pictures)
+        except Exception as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise ArtefactError(
+                f"the ONNX file does not take a batch of {size}: {why}",
+                hint="in the net's forward, take the batch size as x.shape[0], not as len(x)",
+            ) from None
+        away, allowed = difference(plain, found)
+        if not away <= allowed:
+            raise ArtefactError(f"at batch {size} the ONNX file's logits are off by {away:.3g}, allowed {allowed:.3g}")
 
 
 class Session:

@@ -272,7 +272,7 @@ class DropPath(nn.Module):
         if not self.training or self.probability == 0:
             return branch
         kept = 1 - self.probability
-        mask = branch.new_empty(len(branch), *[1] * (branch.ndim - 1)).bernoulli_(kept)
+        mask = branch.new_empty(branch.shape[0], *[1] * (branch.ndim - 1)).bernoulli_(kept)
         return branch * mask / kept
 
     def extra_repr(self) -> str:

@@ -146,7 +146,7 @@ class VisionTransformer(nn.Module):
                 hint="its positions are learned one by one; build it with another img_size",
             )
         x = self.conv_proj(images).flatten(2).transpose(1, 2)  # B N-1 D
-        x = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)  # B N D
+        x = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)  # B N D
         return self.heads(self.encoder(x)[:, 0])  # B K
 
 
