@@ -16,7 +16,6 @@ from hubel.cli.options import (
     IMAGES,
     JSON,
     RUN,
-    SPLIT,
     VIEWS,
     WHICH,
     one_source,
@@ -30,7 +29,9 @@ def command(
     run: RUN,
     data: DATA = "",
     again: DATA_AGAIN = "",
-    split: SPLIT = "test",
+    split: Annotated[
+        str | None, option("--split", metavar="SPLIT", help="part: train, val or test (test unless said)")
+    ] = None,
     which: WHICH = "best",
     views: VIEWS = None,
     metrics: Annotated[

@@ -21,7 +21,9 @@ class Run(RunRecord):
         """The trained classifier; `which` is "best" or "last"."""
         return load(self.folder, which=which)
 
-    def evaluate(self, data: str | Path | None = None, *, split: str = "test") -> Evaluation | RegressionEvaluation:
+    def evaluate(
+        self, data: str | Path | None = None, *, split: str | None = None
+    ) -> Evaluation | RegressionEvaluation:
         """Measure the run on one of its own splits, or on other labelled data."""
         return evaluate(self.folder, data, split=split)
 
