@@ -6,6 +6,7 @@ import pytest
 
 from hubel.assembly.choices import Facts, complete
 from hubel.data.mirrors import Mirrors
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import compose
 
 
@@ -27,7 +28,8 @@ def test_pictures_are_mirrored_only_where_mirror_images_are_none_but_pictures(
         kind="images", task="classification", samples=600, classes=10, side=32, channels=channels, accelerator=False,
         mirrors=mirrors,
     )  # fmt: skip
-    recipe, reasons = complete(compose({"data": "letters"}), facts)
+    chosen = complete(Chosen(recipe=compose({"data": "letters"})), facts)
+    recipe, reasons = chosen.recipe, chosen.reasons
     assert ("alternating-flip" in (recipe.augment.augment or ())) == flipped
     assert (recipe.augment.views == "mirror-shift") == flipped
     assert reason in reasons["augment"]
