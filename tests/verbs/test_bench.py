@@ -9,7 +9,8 @@ import pytest
 
 from hubel.errors import UnknownName, UsageError
 from hubel.records.nets import load
-from hubel.verbs.bench import as_json, bench, drawn, sizes_up_to
+from hubel.report.drawings.timing import draw_latency
+from hubel.verbs.bench import bench, sizes_up_to
 from hubel.verbs.predict import predict
 from hubel.verbs.train import train
 
@@ -18,10 +19,10 @@ def test_an_architecture_is_timed_by_its_name() -> None:
     found = bench("mnist_cnn", batches=[1, 2], forms=["eager", "ready"], seconds=0.01, device="cpu", threads=1)
     assert (found.title, found.shape) == ("mnist_cnn, fresh weights", (1, 28, 28))
     assert found.environment["threads"] == 1
-    facts = json.loads(as_json(found))
+    facts = json.loads(found.to_json())
     assert [row["agrees"] for row in facts["forms"]] == [True, True]
     assert facts["timings"][3]["batch"] == 2
-    figure = drawn(found)
+    figure = draw_latency(found)
     assert figure.kind == "svg"
     assert "ms at batch 1" in figure.alt
 
@@ -29,7 +30,7 @@ def test_an_architecture_is_timed_by_its_name() -> None:
 def test_what_could_not_be_made_is_null_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     found = bench("two_conv", batches=[1], forms=["compiled"], seconds=0.01, device="cpu")
-    assert json.loads(as_json(found))["forms"][0]["difference"] is None
+    assert json.loads(found.to_json())["forms"][0]["difference"] is None
 
 
 def test_points_and_other_sizes_are_timed_too() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hubel.errors import UsageError
 from hubel.recipes.schema import compose, read_file
+from hubel.report.drawings.timing import draw_probes
 from hubel.verbs.probe import probe
 from hubel.verbs.train import train
 from hubel.watching import Watcher
@@ -32,7 +33,7 @@ def test_probing_gives_numbers_pictures_and_flags_and_writes_nothing(
     assert found.batch is not None
     assert found.rate is not None
     assert found.batch_size == found.batch.suggestion
-    assert set(found.figures()) == {"rate", "batch"}
+    assert set(draw_probes(found)) == {"rate", "batch"}
     facts = json.loads(found.to_json())
     assert facts["rate"]["suggestion"] == found.rate.suggestion
     assert found.flags().startswith(f"--batch-size {found.batch.suggestion}")

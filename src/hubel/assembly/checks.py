@@ -13,6 +13,7 @@ from hubel.models import card, resolve
 from hubel.nn.init import INITIALISERS
 from hubel.nn.losses import LOSSES
 from hubel.recipes.schema import Recipe, flatten
+from hubel.records.nets import is_architecture
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
 
@@ -40,7 +41,7 @@ def check_names(recipe: Recipe) -> None:
             flag = f"--{setting.replace('_', '-')}"
             raise UsageError(f"{setting} is given ({given}) and to be probed", hint=f"leave out {flag} or --probe")
     name = recipe.model.model
-    if name is not None and not name.startswith("timm/") and not name.endswith((".yaml", ".yml")):
+    if name is not None and not is_architecture(name):
         card(name)
     if recipe.optimizer.optimizer is not None:
         settings = OPTIMISERS.get(recipe.optimizer.optimizer).settings

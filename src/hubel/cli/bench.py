@@ -38,6 +38,7 @@ def command(
     hubel bench resnet18 --batch-size 4 --form eager --form ready
     """
     from hubel.cli.summary import parse_shape
+    from hubel.report.drawings.timing import draw_latency
     from hubel.verbs import bench as verb
 
     with watched() as watch:
@@ -46,11 +47,11 @@ def command(
             device=device, threads=threads, watch=watch,
         )  # fmt: skip
     if as_json:
-        print_data(verb.as_json(found) + "\n")
+        print_data(found.to_json() + "\n")
     else:
         print_table(found)
     if file:
-        write_figure(verb.drawn(found), file)
+        write_figure(draw_latency(found), file)
 
 
 def print_table(found: Latency) -> None:

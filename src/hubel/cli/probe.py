@@ -47,6 +47,7 @@ def command(
 
     The same before a training, which then takes what was found: hubel train DATA --probe lr,batch_size
     """
+    from hubel.report.drawings.timing import draw_probes
     from hubel.verbs.probe import probe
 
     with watched() as watch:
@@ -57,7 +58,7 @@ def command(
     else:
         print_probes(found)
     if out:
-        for name, figure in found.figures().items():
+        for name, figure in draw_probes(found).items():
             write_figure(figure, out.with_name(f"{out.stem}-{name}.svg"), beside=[data])
 
 

@@ -7,12 +7,14 @@ counts is the whole call, pictures in, logits out, on a device that has finished
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from hubel.errors import UsageError, unknown
 from hubel.nn.fuse import twin_of
 from hubel.nn.modes import evaluating
 from hubel.runtime import out_of_memory
+from hubel.words import plain
 
 FORMS = {
     "eager": "the net as trained, as PyTorch runs it: model.eval(), torch.no_grad()",
@@ -101,6 +104,15 @@ class Latency:
             if (timing.form, timing.batch) == (form, batch):
                 return timing
         raise KeyError(f"{form} at batch {batch} was not measured")
+
+    def to_json(self) -> str:
+        """Everything that was measured, as JSON; seconds as numbers, what is not known as null."""
+        facts: dict[str, Any] = asdict(self)
+        for row, each in zip(facts["timings"], self.timings, strict=True):
+            row["images_per_second"] = each.images_per_second
+        for row, form in zip(facts["forms"], self.forms, strict=True):
+            row["agrees"] = form.agrees
+        return json.dumps(plain(facts), indent=1, ensure_ascii=False)
 
 
 def latency(

@@ -10,10 +10,8 @@ from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import ArtefactError, UsageError, unknown
+from hubel.models import CARDS, LISTS, TIMM, Card, card
 from hubel.records.ledger import find
-
-LISTS = (".yaml", ".yml")
-"""Endings of files that hold layer lists."""
 
 
 def load(run: str | Path, *, which: str = "best") -> Classifier:
@@ -22,6 +20,39 @@ def load(run: str | Path, *, which: str = "best") -> Classifier:
     Raises ArtefactError for what is missing, damaged or foreign.
     """
     return load_checkpoint(find(run), which)
+
+
+def is_architecture(name: str) -> bool:
+    """Is this a name of the catalogue, one of timm's nets, or a file with a layer list?
+
+    >>> is_architecture("resnet18"), is_architecture("my-net.yaml"), is_architecture("runs/photos-1")
+    (True, True, False)
+    """
+    return name in CARDS or name.endswith(LISTS) or name.startswith(TIMM)
+
+
+def open_net(net: str | Path | Classifier) -> Classifier | Card:
+    """What a name stands for: the card of an architecture, of which nothing is built yet, or the classifier of a run.
+
+    A run whose folder is called as an architecture is named by its path: ./resnet18. Raises ArtefactError for a run
+    that is not there or cannot be read, UnknownName with near names for what is neither a run nor an architecture.
+    """
+    if isinstance(net, Classifier):
+        return net
+    name = str(net)
+    if is_architecture(name):
+        return card(name)
+    if not Path(name).exists() and not (Path("runs") / name).exists() and "/" not in name:
+        card(name)
+    return load(name)
+
+
+def made_for(net: Classifier | Card) -> tuple[int, ...]:
+    """C H W of the pictures that a net takes, or was published for; C alone for points."""
+    if isinstance(net, Classifier):
+        return (net.spec.in_chans, *(net.spec.img_size or ()))
+    size = net.img_size
+    return (net.in_chans, *(() if size is None else (size, size) if isinstance(size, int) else size))
 
 
 def classifier_of(run: str | Path | Classifier) -> tuple[Classifier, str]:

@@ -28,12 +28,12 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, limited
-from hubel.errors import DataError, HubelError, UsageError, unknown
+from hubel.errors import DataError, UsageError, unknown
 from hubel.inference import features, with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find
-from hubel.records.nets import LISTS, class_index, classifier_of, last_stage, load
+from hubel.records.nets import class_index, classifier_of, last_stage, open_net
 from hubel.records.own_data import own_data
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
@@ -62,18 +62,13 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
     A number behind the colon is the first sample; a fresh net gets weights from `seed` and the size of the pictures.
     Raises DataError for what cannot be read, UnknownName and ArtefactError for nets.
     """
-    trained = net not in CARDS and not net.endswith(LISTS) and not net.startswith("timm/")
+    opened = open_net(net)
+    trained = isinstance(opened, Classifier)
     model: nn.Module | None = None
     preprocessing: Preprocessing | None = None
     names: tuple[str, ...] = ()
-    if trained:
-        try:
-            classifier = load(net)
-        except HubelError:
-            if "/" not in net and not Path(net).exists():
-                create_model(net)  # neither a run nor a net: say which net may have been meant
-            raise
-        model, preprocessing, names = classifier.model, classifier.preprocessing, classifier.class_names
+    if isinstance(opened, Classifier):
+        model, preprocessing, names = opened.model, opened.preprocessing, opened.class_names
         if preprocessing is None:
             raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
     smallest = 1 if trained or net not in CARDS else CARDS[net].min_size

@@ -17,11 +17,12 @@ then takes as much longer as it has more samples.
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from hubel.runtime import Stream, out_of_memory
 from hubel.training.state import Training
 from hubel.training.step import step
 from hubel.types import Batch
-from hubel.words import amount
+from hubel.words import amount, plain
 
 DECADES_BELOW, DECADES_ABOVE = 3, 2
 """The sweep goes from a thousandth of the usual rate to a hundred times it."""
@@ -99,6 +100,50 @@ class BatchProbe:
     reason: str
     """Why no larger size was tried."""
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """What was found; None for what was not asked for."""
+
+    data: str
+    model: str
+    optimizer: str
+    lr: float
+    """That the recipe says, or the rules choose."""
+    batch_size: int | str
+    """The same; the learning rates were swept with it."""
+    rate: RateProbe | None
+    batch: BatchProbe | None
+
+    def flags(self) -> str:
+        """The suggestions as flags of `hubel train`."""
+        parts = []
+        if self.batch is not None and self.batch.suggestion is not None:
+            parts.append(f"--batch-size {self.batch.suggestion}")
+        if self.rate is not None and self.rate.suggestion is not None:
+            parts.append(f"--lr {self.rate.suggestion:g}")
+        return " ".join(parts)
+
+    def to_json(self) -> str:
+        """Everything as JSON; what is not finite as null."""
+        facts: dict[str, Any] = {
+            "data": self.data, "model": self.model, "optimizer": self.optimizer, "lr": self.lr,
+            "batch_size": self.batch_size,
+        }  # fmt: skip
+        if self.rate is not None:
+            names = ("rates", "losses", "smoothed", "suggestion", "valley", "steepest", "edge", "reason", "seconds")
+            facts["rate"] = {name: getattr(self.rate, name) for name in names}
+        if self.batch is not None:
+            facts["batch"] = {
+                "points": [
+                    {"size": p.size, "step_seconds": p.seconds, "images_per_second": p.images_per_second,
+                     "memory": p.memory}
+                    for p in self.batch.points
+                ],
+                **{name: getattr(self.batch, name) for name in ("suggestion", "ended", "reason", "seconds")},
+            }  # fmt: skip
+        return json.dumps(plain(facts), indent=1, ensure_ascii=False)
 
 
 def rate_range(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +12,11 @@ from hubel.assembly.checks import check_names
 from hubel.assembly.prepare import prepare
 from hubel.assembly.probing import probe_batch, probe_rate
 from hubel.errors import UsageError
-from hubel.figures import timing
-from hubel.figures.theme import Figure
 from hubel.recipes.schema import compose, read_environment, read_file
-from hubel.training.probes import BatchPoint, BatchProbe, RateProbe
+from hubel.training.probes import BatchPoint, BatchProbe, Probes, RateProbe
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["BatchPoint", "BatchProbe", "Probes", "RateProbe", "probe"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Probes:
-    """What was found; None for what was not asked for."""
-
-    data: str
-    model: str
-    optimizer: str
-    lr: float
-    """That the recipe says, or the rules choose."""
-    batch_size: int | str
-    """The same; the learning rates were swept with it."""
-    rate: RateProbe | None
-    batch: BatchProbe | None
-
-    def flags(self) -> str:
-        """The suggestions as flags of `hubel train`."""
-        parts = []
-        if self.batch is not None and self.batch.suggestion is not None:
-            parts.append(f"--batch-size {self.batch.suggestion}")
-        if self.rate is not None and self.rate.suggestion is not None:
-            parts.append(f"--lr {self.rate.suggestion:g}")
-        return " ".join(parts)
-
-    def figures(self) -> dict[str, Figure]:
-        """`rate` and `batch`, as far as there is something to draw."""
-        found = {}
-        if self.rate is not None and len(self.rate.rates):
-            marks = {"valley": self.rate.valley, "steepest": self.rate.steepest, "edge": self.rate.edge}
-            there = {name: rate for name, rate in marks.items() if rate is not None}
-            found["rate"] = timing.rate_sweep(
-                self.rate.rates.tolist(), self.rate.losses.tolist(), self.rate.smoothed.tolist(), there, chosen="valley"
-            )
-        if self.batch is not None and self.batch.points:
-            points = self.batch.points
-            found["batch"] = timing.batch_sweep(
-                [point.size for point in points],
-                [point.images_per_second for point in points],
-                [nan if point.memory is None else point.memory / 1e6 for point in points],
-                chosen=self.batch.suggestion,
-            )
-        return found
-
-    def to_json(self) -> str:
-        """Everything as JSON; what is not finite as null."""
-        facts: dict[str, Any] = {
-            "data": self.data, "model": self.model, "optimizer": self.optimizer, "lr": self.lr,
-            "batch_size": self.batch_size,
-        }  # fmt: skip
-        if self.rate is not None:
-            rate = self.rate
-            facts["rate"] = {
-                "rates": rate.rates.tolist(), "losses": rate.losses.tolist(), "smoothed": rate.smoothed.tolist(),
-                "suggestion": rate.suggestion, "valley": rate.valley, "steepest": rate.steepest, "edge": rate.edge,
-                "reason": rate.reason, "seconds": rate.seconds,
-            }  # fmt: skip
-            for key in ("losses", "smoothed"):
-                facts["rate"][key] = [value if isfinite(value) else None for value in facts["rate"][key]]
-        if self.batch is not None:
-            batch = self.batch
-            facts["batch"] = {
-                "points": [
-                    {"size": p.size, "step_seconds": p.seconds, "images_per_second": p.images_per_second,
-                     "memory": p.memory}
-                    for p in batch.points
-                ],
-                "suggestion": batch.suggestion, "ended": batch.ended, "reason": batch.reason, "seconds": batch.seconds,
-            }  # fmt: skip
-        return json.dumps(facts, indent=1, ensure_ascii=False)
 
 
 def probe(

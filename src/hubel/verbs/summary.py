@@ -8,18 +8,18 @@ from pathlib import Path
 
 from torch import nn
 
-from hubel import checkpoint
 from hubel.anatomy import memory as bytes_bench
 from hubel.anatomy.abstract import build
 from hubel.anatomy.graph import Input
 from hubel.anatomy.memory import Fit, Memory
 from hubel.anatomy.summary import CONVENTIONS, Row, summarise
 from hubel.anatomy.summary import Summary as Table
+from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.figures import nets
 from hubel.figures.theme import Figure
-from hubel.models import CARDS, card, create_model
-from hubel.records.ledger import find
+from hubel.models import create_model
+from hubel.records.nets import made_for, open_net
 
 __all__ = ["Fit", "Memory", "Row", "Summary", "compared", "memory", "model_of", "summary"]
 
@@ -50,17 +50,10 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
     if isinstance(target, nn.Module):
         return target, input or (3, 224, 224), type(target).__name__
     name = str(target)
-    if Path(name).is_dir() or (name not in CARDS and (Path("runs") / name).is_dir()):
-        classifier = checkpoint.load(find(name))
-        spec = classifier.spec
-        return classifier.model, input or (spec.in_chans, *(spec.img_size or ())), f"{spec.architecture} ({name})"
-    entry = card(name)
-    shape = input
-    if shape is None and entry.img_size is None:
-        shape = (entry.in_chans,)
-    if shape is None:
-        size = entry.img_size or 224
-        shape = (entry.in_chans, *((size, size) if isinstance(size, int) else size))
+    entry = open_net(name)
+    if isinstance(entry, Classifier):
+        return entry.model, input or made_for(entry), f"{entry.spec.architecture} ({name})"
+    shape = input or made_for(entry)
     sides = tuple(side for side in shape if isinstance(side, int)) if isinstance(shape, tuple) else ()
     if len(sides) not in (1, 3) or len(sides) != len(shape):
         raise UsageError(f"{name!r} takes one image, got {shape!r}", hint="give channels x height x width: 3x224x224")
