@@ -50,10 +50,11 @@ def number(value: float, digits: int = 3) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun and thousands separated.
 
-    >>> plural(1, "sample"), plural(10_000, "class")
-    ('1 sample', '10,000 classes')
+    >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty")
+    ('1 sample', '10,000 classes', '11 penalties')
     """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
+    many = f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else many}"
 
 
 def short(value: float, *, digits: int = 3) -> str:

@@ -230,3 +230,21 @@ def test_a_class_that_was_never_predicted_sorts_last_and_shows_a_dash() -> None:
     page = Page(render(TrainingReport(title="t", evaluation=evaluation, class_names=["a", "b", "never"])))
     assert "never – 0.0 % 0.0 %" in page.text
     assert "-1.0" in [a.get("data-value") for _, a in page.elements]
+
+
+def test_a_fitted_head_is_told_by_its_penalties_and_no_verdict_is_made_of_them() -> None:
+    """Falling penalties over-fit in the end, which is why they are tried in turn; nobody should "stop earlier"."""
+    walk = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
+    rows = [
+        {"epoch": k + 1, "train_loss": 1 / (k + 1), "val_loss": 0.5 + 0.3 * abs(k - 2), "penalty": penalty}
+        for k, penalty in enumerate(walk)
+    ]
+    text = render(report(history=rows, best_epoch=3, stopped=""))
+    assert "by heart" not in text
+    assert "earlier" not in text
+    assert "The head with penalty 0.1 was kept" in text
+    assert "6 penalties" in text
+    assert "penalty tried, from strong to weak" in text
+    assert "epoch" not in text.partition("<main")[2].partition('id="errors"')[0]
+    in_epochs = render(report(history=[{k: v for k, v in row.items() if k != "penalty"} for row in rows], best_epoch=3))
+    assert "by heart" in in_epochs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import torch
 from torch import nn
 
 import hubel.training
+from hubel.errors import UsageError
 from hubel.models import create_model
 from hubel.nn.losses import build_loss, mass
 from hubel.recipes.schema import compose
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
 from hubel.training.probes import rate_range, twin
-from hubel.training.step import divide, step
+from hubel.training.step import check_parts, divide, step
 from hubel.types import Batch
 
 IMAGES = torch.randn(96, 1, 12, 12, generator=torch.Generator().manual_seed(1))
@@ -131,6 +133,58 @@ def test_a_single_sample_that_remains_joins_the_part_before_it() -> None:
             parts = divide(samples, size)
             assert [i for part in parts for i in range(part.start, part.stop)] == list(range(samples))
             assert size == 1 or samples == 1 or min(part.stop - part.start for part in parts) > 1
+
+
+class Squeezed(nn.Module):
+    """A batch norm over single pixels: two samples give it two values, one gives it one."""
+
+    def __init__(self, limit: int = 100) -> None:
+        super().__init__()
+        self.norm, self.fc, self.limit = nn.BatchNorm1d(144), nn.Linear(144, 3), limit
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if len(images) > self.limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return self.fc(self.norm(images.flatten(1)))
+
+
+def squeezed(limit: int = 100, **settings: Any) -> Training:
+    model = Squeezed(limit)
+    return dataclasses.replace(training(**settings), model=model, optimiser=build_optimiser("sgd", model, lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("samples", "micro", "processes", "message"),
+    [
+        (1, None, 1, "batches of one sample give this net one\n  --batch-size 2"),
+        (8, 1, 1, "micro_batch 1.* give this net one\n  --micro-batch 2"),
+        (3, None, 2, "one sample in each of 2 processes .*\n  --batch-size 4, or --sync-bn"),
+        (1, None, 2, "a batch of 1 cannot be shared out to 2 processes\n  --batch-size 2"),
+    ],
+)
+def test_a_batch_norm_that_would_see_one_value_is_refused_before_the_first_step(
+    samples: int, micro: int | None, processes: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = squeezed(micro_batch=micro)
+    monkeypatch.setattr("hubel.training.step.world", lambda: processes)
+    before = [buffer.clone() for buffer in run.model.buffers()]
+    with pytest.raises(UsageError, match=message):
+        check_parts(run, samples, IMAGES[:1])
+    assert all(torch.equal(old, new) for old, new in zip(before, run.model.buffers(), strict=True))
+    check_parts(run, 17 * processes, IMAGES[:1]) if micro is None else None
+    check_parts(training(micro_batch=1), 8, IMAGES[:1])  # without batch norm a sample may come alone
+
+
+def test_a_batch_norm_that_sleeps_takes_a_single_sample() -> None:
+    run = squeezed()
+    run.freeze = lambda model, epoch: model.norm.eval() and None
+    check_parts(run, 1, IMAGES[:1])
+
+
+def test_halving_stops_before_batch_norm_would_see_a_single_value() -> None:
+    assert step(squeezed(limit=2), next(batches(0, 0))).halved == (12, 6, 3, 2)
+    with pytest.raises(torch.OutOfMemoryError):
+        step(squeezed(limit=1), next(batches(0, 0)))
 
 
 LOSSES = {

@@ -204,6 +204,19 @@ def test_two_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
         ({"augment": "flop"}, "flop"),
         ({"lr": -1}, "optimizer.lr must be above 0, got -1"),
         ({"epochs": 0}, "train.epochs must be at least 1, got 0"),
+        ({"loss": "triplet-hard"}, "takes embeddings, labels, and a classifier gives logits"),
+        ({"loss": "contrastive"}, "--loss cross-entropy"),
+        ({"loss": "nll", "label_smoothing": 0.1}, "loss 'nll' has no option 'label_smoothing'"),
+        ({"loss": "hinge", "mixup": 0.2}, "needs hard labels"),
+        ({"loss": "mse", "class_weights": "balanced"}, "loss 'mse' has no option 'class_weights'"),
+        ({"model": "autoencoder", "model_options": {}}, "autoencoder needs the task reconstruct, which"),
+        ({"optimizer": "adamw", "momentum": 0.9}, "'adamw' has no momentum"),
+        ({"threads": 100_000}, "threads must be at most the"),
+        ({"initialise": "normal", "initialise_options": {"std": 1e-300}}, "makes every weight 0"),
+        ({"initialise": "normal", "initialise_options": {"std": "wide"}}, "must be a number, got 'wide'"),
+        ({"schedule": "cosine", "schedule_options": {"final": "low"}}, "final of schedule 'cosine' must be a number"),
+        ({"model": "mobilenet_v2", "model_options": {}, "batch_size": 1}, "batch norm needs two values a channel"),
+        ({"model": "mobilenet_v2", "model_options": {}, "batch_size": 9, "micro_batch": 1}, "--micro-batch 2"),
         ({"learning_rat": 1}, "a recipe has no setting 'learning_rat'\n  did you mean 'lr'"),
         ({"mixup": 0.2, "cutmix": 0.2}, "exclude each other"),
         ({"val_fraction": 0.6, "test_fraction": 0.5}, "must be below 1"),
@@ -221,6 +234,31 @@ def test_an_impossible_recipe_is_refused_with_the_way_out(
         hubel.train("digits", out=str(tmp_path), **(SMALL | settings))
     assert message in str(caught.value)
     assert not list(tmp_path.iterdir()), "a refused recipe leaves no run behind"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "cross-entropy"}, "loss 'cross-entropy' is made for classes\n  take mse, l1, smooth-l1, huber"),
+        ({"class_weights": "balanced"}, "class weights need classes"),
+    ],
+    ids=["loss", "weights"],
+)
+def test_a_loss_for_classes_is_refused_where_the_target_is_a_number(
+    settings: dict[str, Any], message: str, picture_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(picture_folder, tmp_path / "pictures")
+    files = [f"pictures/{path.relative_to(picture_folder)}" for path in sorted(picture_folder.rglob("*.png"))]
+    lines = [f"{file},{index / 7:.3f}" for index, file in enumerate(files)]
+    (tmp_path / "numbers.csv").write_text("file,target\n" + "\n".join(lines) + "\n")
+    with pytest.raises(UsageError, match=message):
+        hubel.train(tmp_path / "numbers.csv", out=str(tmp_path / "runs"), **(SMALL | settings))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_remainder_of_one_sample_joins_the_part_before_it(tmp_path: Path) -> None:
+    settings = SMALL | {"model": "mobilenet_v2", "model_options": {}, "limit": 34, "epochs": 1}
+    assert hubel.train("digits", out=str(tmp_path), batch_size=17, micro_batch=16, **settings).status == "finished"
 
 
 def test_unusable_data_is_refused_before_a_run_folder_is_made(tmp_path: Path) -> None:

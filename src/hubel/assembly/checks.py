@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hubel import runtime
+from hubel.assembly.choices import check_loss
 from hubel.assembly.wire import augmentations
 from hubel.data.augment import build_augment
 from hubel.errors import UsageError
-from hubel.models import card, resolve
-from hubel.nn.init import INITIALISERS
-from hubel.nn.losses import LOSSES
+from hubel.models import CARDS, card, resolve
+from hubel.nn.init import check_initialisation
 from hubel.recipes.schema import Recipe, flatten
 from hubel.records.nets import is_architecture
 from hubel.training.optimisers import OPTIMISERS
@@ -41,10 +41,16 @@ def check_names(recipe: Recipe) -> None:
             flag = f"--{setting.replace('_', '-')}"
             raise UsageError(f"{setting} is given ({given}) and to be probed", hint=f"leave out {flag} or --probe")
     name = recipe.model.model
-    if name is not None and not is_architecture(name):
-        card(name)
+    if name is not None:
+        _check_task(name)
     if recipe.optimizer.optimizer is not None:
         settings = OPTIMISERS.get(recipe.optimizer.optimizer).settings
+        if recipe.optimizer.momentum is not None and "momentum" not in settings:
+            having = ", ".join(name for name in OPTIMISERS.names() if "momentum" in OPTIMISERS.get(name).settings)
+            raise UsageError(
+                f"{recipe.optimizer.optimizer!r} has no momentum of its own to set",
+                hint=f"leave --momentum out, or take one of {having}",
+            )
         if recipe.optimizer.betas is not None and "betas" not in settings:
             having = ", ".join(name for name in OPTIMISERS.names() if "betas" in OPTIMISERS.get(name).settings)
             raise UsageError(
@@ -52,10 +58,22 @@ def check_names(recipe: Recipe) -> None:
                 hint=f"leave --betas out, or take one of {having}",
             )
     if recipe.model.initialise is not None:
-        INITIALISERS.get(recipe.model.initialise)
-    if recipe.loss.loss is not None:
-        LOSSES.get(recipe.loss.loss)
+        check_initialisation(recipe.model.initialise, recipe.model.initialise_options)
+    check_loss(recipe)
     if recipe.schedule.schedule is not None:
         build_schedule(recipe.schedule.schedule, total_steps=10, **recipe.schedule.schedule_options)
     build_augment(augmentations(recipe))
     runtime.pick_device(recipe.train.device)
+
+
+def _check_task(model: str) -> None:
+    """Raise UnknownName, and UsageError for a net of which parts would never learn from classes."""
+    if not is_architecture(model):
+        card(model)  # which says what is meant
+    known = CARDS.get(model)
+    if known is not None and known.task != "classify":
+        raise UsageError(
+            f"{model} needs the task {known.task}, which hubel train does not have: from classes its decoder would "
+            "never learn",
+            hint="take a classifier: hubel models",
+        )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
-from hubel.nn.losses import LOSSES
+from hubel.nn.losses import LOSSES, build_loss
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
@@ -84,6 +84,9 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     )
     erase = from_preset.pop("erase", None)
     for setting, value in from_preset.items():
+        rule = given["optimizer"] or chosen.get("optimizer")
+        if setting == "momentum" and rule and "momentum" not in OPTIMISERS.get(rule).settings:
+            continue  # another optimiser was asked for than the paper's
         if given[setting] in (None, {}):
             choose(setting, None, value, why)
     recipe = recipe.change(**chosen)
@@ -110,6 +113,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     choose("schedule", recipe.schedule.schedule, *_schedule(rule))
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
+    check_loss(recipe, facts.task)
     if facts.task == "regression":
         choose("loss", recipe.loss.loss, "mse", "the target is a number")
         choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
@@ -149,19 +153,46 @@ def _feature_views(facts: Facts, augment: tuple[str, ...]) -> tuple[int, str]:
 
 
 def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
-    entry = LOSSES.get(loss)
-    if not entry.trains:
-        raise UsageError(
-            f"loss {loss!r} takes {entry.takes}, and a classifier gives logits for labels",
-            hint="cross-entropy is usual; those that take logits: hubel components losses",
-        )
-    if not entry.smooths:
+    if not LOSSES.get(loss).smooths:
         return 0.0, f"{loss} does not know it"
     if facts.kind == "images" and facts.classes > 2 and facts.samples >= 20_000:
         return 0.2, "few epochs of many pictures: what is sure of itself soon learns nothing more"
     if facts.kind == "images" and facts.classes > 2:
         return 0.1, "guards against over-confidence"
     return 0.0, "few classes"
+
+
+def check_loss(recipe: Recipe, task: str | None = None) -> None:
+    """Raise UsageError where the recipe's loss cannot be what a run minimises; with the `task`, once it is known.
+
+    >>> from hubel.recipes.schema import compose
+    >>> check_loss(compose({"loss": "hinge", "mixup": 0.2}))
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: loss 'hinge' needs hard labels, and mix-up and cut-mix make soft ones
+      leave --mixup and --cutmix out, or take --loss cross-entropy
+    """
+    part = recipe.loss
+    if task == "regression" and part.class_weights != "none":
+        raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")
+    if part.loss is None:
+        return
+    entry = LOSSES.get(part.loss)
+    if task == "regression" and not entry.numbers:
+        having = ", ".join(name for name in LOSSES if LOSSES.get(name).numbers)
+        raise UsageError(f"the target is a number, and loss {part.loss!r} is made for classes", hint=f"take {having}")
+    if not entry.trains:
+        raise UsageError(
+            f"loss {part.loss!r} takes {entry.takes}, and a classifier gives logits for labels",
+            hint="take --loss cross-entropy; those that take logits: hubel components losses",
+        )
+    if not entry.soft and (recipe.augment.mixup or recipe.augment.cutmix):
+        raise UsageError(
+            f"loss {part.loss!r} needs hard labels, and mix-up and cut-mix make soft ones",
+            hint="leave --mixup and --cutmix out, or take --loss cross-entropy",
+        )
+    weights = None if part.class_weights == "none" else [1.0]
+    build_loss(part.loss, label_smoothing=part.label_smoothing or 0.0, class_weights=weights, of_logits=True)
 
 
 def validation_share(n: int, classes: int) -> tuple[float, str]:

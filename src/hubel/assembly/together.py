@@ -25,6 +25,7 @@ FEW = 16
 def computing(recipe: Recipe) -> Iterator[None]:
     """Compute with the recipe's number of threads, or the one found fastest here; keep the memory of tensors."""
     count = recipe.train.threads
+    runtime.check_threads(count)
     on_cpu = runtime.pick_device(recipe.train.device).type == "cpu"
     if count is None and on_cpu and world() == 1:
         count = runtime.settle_threads(cache.home() / "threads.json")

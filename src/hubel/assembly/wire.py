@@ -23,6 +23,7 @@ from hubel.runtime import average, rank, world
 from hubel.training.loop import Training, forward_precision
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.schedules import build_schedule
+from hubel.training.step import check_parts
 from hubel.types import Batch
 
 MOST_EPOCHS = 1 << 30
@@ -65,6 +66,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         recipe.loss.loss,
         label_smoothing=recipe.loss.label_smoothing or 0.0,
         class_weights=class_weights(recipe, prepared, rows),
+        of_logits=True,
     ).to(device)
     augment = build_augment(augmentations(recipe))
     seed, classes = recipe.train.seed, prepared.manifest.num_classes
@@ -82,7 +84,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
             images, soft = augment.mix(batch.images, batch.labels, classes, batch.ids, seed=seed, epoch=epoch)
             yield Batch(images, batch.labels, batch.ids, soft)
 
-    return Training(
+    training = Training(
         recipe=recipe,
         model=model,
         optimiser=optimiser,
@@ -95,6 +97,8 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         task="regression" if prepared.manifest.regression else "classification",
         freeze=freeze,
     )
+    check_parts(training, size, torch.zeros(1, *prepared.decoded.images.shape[1:]))
+    return training
 
 
 def batch_size(recipe: Recipe, samples: int) -> int:

@@ -119,12 +119,15 @@ class Showing(Watcher):
     def _epoch(self, event: EpochDone) -> Text:
         row = event.row
         count = f"{event.epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
-        parts = [f"epoch {count}", f"loss {row['train_loss']:.4f}"]
+        # A head that is fitted has no epochs: its rows are penalties, and how many will be tried is not known.
+        head = f"penalty {row['penalty']:<6g}" if "penalty" in row else f"epoch {count}"
+        parts = [head, f"loss {row['train_loss']:.4f}"]
         if "val_loss" in row:
             parts.append(f"val loss {row['val_loss']:.4f}")
         if "val_accuracy" in row:
             parts.append(f"accuracy {row['val_accuracy']:.2%}")
-        parts.append(f"penalty {row['penalty']:g}" if "penalty" in row else f"{row['images_per_second']:,.0f} images/s")
+        if "penalty" not in row:  # a head's fit passes over features, and not over pictures
+            parts.append(f"{row['images_per_second']:,.0f} images/s")
         text = Text("  ".join(parts))
         return text.append(" best", style="green") if event.best else text
 

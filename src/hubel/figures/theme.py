@@ -94,10 +94,20 @@ class Figure:
         return {mime: self.data.decode() if self.kind == "svg" else self.data, "text/plain": self.alt}
 
 
+def _not_ours() -> dict[Any, Any]:
+    """matplotlib's own value of every setting that somebody has changed, but for those that choose windows."""
+    now = dict.items(mpl.rcParams)  # asking rcParams itself for its backend would choose one
+    usual = mpl.rcParamsDefault
+    return {key: usual[key] for key, value in now if not key.startswith("backend") and value != dict.get(usual, key)}
+
+
 @contextmanager
 def style() -> Iterator[None]:
-    """Our style inside the block, the user's own afterwards. Build and finish a drawing inside one block."""
-    with _WARDROBE, mpl.rc_context(_STYLE), warnings.catch_warnings():
+    """Our style inside the block, the user's own afterwards. Build and finish a drawing inside one block.
+
+    Nothing of the user's own matplotlibrc shines through: with `text.usetex` a report would need TeX.
+    """
+    with _WARDROBE, mpl.rc_context(_not_ours() | _STYLE), warnings.catch_warnings():
         # Names in Chinese or Arabic are drawn by the reader's fonts; that the measuring font lacks them is no matter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield

@@ -53,7 +53,8 @@ class TrainingReport:
     """The result in a sentence; the evaluation's own where it is empty."""
     evaluation: Evaluation | RegressionEvaluation | None = None
     history: Sequence[Mapping[str, object]] = ()
-    """One row an epoch: epoch, train_loss, val_loss, train_accuracy, val_accuracy, lr, …; missing values are gaps."""
+    """One row an epoch: epoch, train_loss, val_loss, train_accuracy, val_accuracy, lr, …; missing values are gaps. Of a
+    head that was fitted to a frozen net a row is a `penalty`, from strong to weak."""
     best_epoch: int | None = None
     """Whose weights were kept, counted from 1."""
     stopped: str = ""
@@ -97,6 +98,12 @@ class TrainingReport:
     parameters: int | None = None
     """Trainable parameters of the whole net; the sum over the layers where it is not given."""
 
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """Those tried for a head that was fitted; () for a net that learnt in epochs."""
+        found = [row.get("penalty") for row in self.history]
+        return tuple(float(value) for value in found if isinstance(value, (int, float)))
+
 
 def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None) -> str:
     """The page as text. Names are escaped everywhere, and the page's own policy forbids scripts and addresses.
@@ -107,7 +114,9 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
     >>> text.startswith("<!doctype html>"), "It works." in text
     (True, True)
     """
-    verdict = diagnose_curves(report.history, classes=len(report.class_names)) if len(report.history) > 2 else None
+    # Points of a walk through penalties are no curve in time: nothing is learnt by heart there for having gone on.
+    judged = len(report.history) > 2 and not report.penalties
+    verdict = diagnose_curves(report.history, classes=len(report.class_names)) if judged else None
     parameters = report.parameters
     if parameters is None and report.layers:
         parameters = sum(layer.parameters for layer in report.layers)
@@ -146,7 +155,8 @@ def _tiles(report: TrainingReport, parameters: int | None) -> list[tuple[str, st
     elif e is not None:
         found += [(title, value, interval) for title, value, interval in e.rows()]
     if "training" in report.timing:
-        found.append(("training time", duration(report.timing["training"]), plural(len(report.history), "epoch")))
+        tried = plural(len(report.history), "penalty" if report.penalties else "epoch")
+        found.append(("training time", duration(report.timing["training"]), tried))
     if parameters is not None:
         learns = report.transfer.get("learns")
         note = report.model if learns is None else f"{report.model}; {learns:,} learn"
@@ -170,7 +180,10 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         series = {line: _column(report.history, key) for line, key in lines.items()}
         series = {line: values for line, values in series.items() if any(map(math.isfinite, values))}
         if series and len(report.history) > 1:
-            found[name] = curves(series, title=title, share=name == "accuracy", steep=name == "loss", mark=mark)
+            x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
+            found[name] = curves(
+                series, title=title, x_label=x_label, share=name == "accuracy", steep=name == "loss", mark=mark
+            )
     e = report.evaluation
     if isinstance(e, Evaluation):
         c = e.calibration

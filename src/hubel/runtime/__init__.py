@@ -15,6 +15,7 @@ from hubel.runtime.memory import (
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
 from hubel.runtime.threading import (
     CROWD,
+    check_threads,
     cores,
     fastest_threads,
     others_running,
@@ -28,6 +29,7 @@ __all__ = [
     "CROWD",
     "Stream",
     "average",
+    "check_threads",
     "cores",
     "environment",
     "fastest_threads",

@@ -11,8 +11,11 @@ import torch.distributed as dist
 
 
 def rank() -> int:
-    """This process among those that train together; 0 when it is alone."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    """This process among those that train together, also before they meet and after they part; 0 when it is alone."""
+    if dist.is_initialized():
+        return dist.get_rank()
+    number = os.environ.get("RANK", "") if "TORCHELASTIC_RUN_ID" in os.environ else ""
+    return int(number) if number.isdigit() else 0
 
 
 def speaks() -> bool:

@@ -13,6 +13,7 @@ from typing import cast
 
 import torch
 
+from hubel.errors import UsageError
 from hubel.runtime.machine import processor
 from hubel.runtime.seeds import seeded
 
@@ -96,6 +97,23 @@ def cores() -> tuple[int, int]:
         except OSError:
             return len(mine), len(mine)
     return len(siblings), len(mine)
+
+
+def check_threads(count: int | None) -> None:
+    """Raise UsageError for more threads than there are cores: they would take turns, and each turn costs.
+
+    >>> check_threads(1 << 20)  # doctest: +IGNORE_EXCEPTION_DETAIL
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: threads must be at most the 8 cores that this process may use, got 1048576
+    """
+    _, logical = cores()
+    if count is not None and count > logical:
+        have = "the one core" if logical == 1 else f"the {logical} cores"
+        raise UsageError(
+            f"threads must be at most {have} that this process may use, got {count}",
+            hint=f"--threads {logical}, or leave it out",
+        )
 
 
 def thread_candidates(physical: int, logical: int) -> list[int]:

@@ -58,8 +58,6 @@ class Training:
     skipped: set[int] = field(default_factory=set)
     """Steps to leave out, found to have no finite gradient."""
     micro_batch: int | None = None
-    smallest_part: int = 1
-    """Samples that a part of a batch must hold at least: 2 where batch norm would else see a single value."""
     totals: torch.Tensor = field(init=False)
     """Running sums of the epoch: loss times samples, hits, samples (3, float64 on the device where it has it)."""
     average: AveragedModel | None = field(init=False, default=None)

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from hubel import runtime
+from hubel.errors import UsageError
 from hubel.nn.losses import l1_penalty, l2_penalty, mass
 from hubel.runtime import Stream, out_of_memory, rank, world
 from hubel.training import guard
@@ -27,6 +29,10 @@ from hubel.types import Batch
 
 SMALLEST_SCALE = 2.0**-10
 """fp16: a gradient that overflows although the loss is scaled down so far will not fit by more of the same."""
+
+
+ALONE = "more than 1 value per channel"
+"""What torch's batch norm says of a single value, of which there is no variance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ def gradient(
     """
     whole = _whole(run, batch)
     halved: list[int] = []
+    scarce: BaseException | None = None
     while True:
         size = run.micro_batch or len(batch)
         parts = divide(len(batch), size)
@@ -102,12 +109,17 @@ def gradient(
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             # With common statistics all processes must take as many parts: one cannot halve them by itself.
             together = run.recipe.train.sync_bn and world() > 1
-            if not halve or not out_of_memory(error) or size <= run.smallest_part or together:
+            if not halve or not out_of_memory(error) or size == 1 or together:
                 raise
+            scarce = error
+        except ValueError as error:
+            if scarce is not None and ALONE in str(error):
+                raise scarce from error  # two samples were too many, and batch norm takes no single one
+            raise
         run.optimiser.zero_grad(set_to_none=True)
         put_back(run, before)
         runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
-        run.micro_batch = max(run.smallest_part, (min(size, len(batch)) + 1) // 2)
+        run.micro_batch = (min(size, len(batch)) + 1) // 2
         halved.append(run.micro_batch)
 
 
@@ -121,6 +133,58 @@ def divide(samples: int, size: int) -> list[slice]:
     if size > 1 and len(starts) > 1 and samples - starts[-1] == 1:
         starts.pop()
     return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], samples], strict=True)]
+
+
+def check_parts(run: Training, samples: int, image: torch.Tensor) -> None:
+    """Raise UsageError, before the first step, where a batch of `samples` cannot be shared out or normalised.
+
+    Every process needs a sample of its own; and batch norm needs two values a channel, which one sample alone has not
+    where the maps have shrunk to a pixel. `image` (1 C H W, or 1 F) is one of the shape to come.
+    """
+    if samples < world():
+        raise UsageError(
+            f"a batch of {samples} cannot be shared out to {world()} processes",
+            hint=f"--batch-size {world()} at least",
+        )
+    share = samples // world()
+    if min(share, run.micro_batch or share) > 1 or (run.recipe.train.sync_bn and world() > 1):
+        return
+    if takes_one(run, image):
+        return
+    if share > 1:
+        what, hint = "parts of one sample (micro_batch 1)", "--micro-batch 2, or leave it out"
+    elif world() > 1:
+        what = f"one sample in each of {world()} processes"
+        hint = f"--batch-size {2 * world()}, or --sync-bn to take the statistics from all of them"
+    else:
+        what, hint = "batches of one sample", "--batch-size 2, or a net without batch norm: hubel models"
+    raise UsageError(f"batch norm needs two values a channel to learn from, and {what} give this net one", hint=hint)
+
+
+def takes_one(run: Training, image: torch.Tensor) -> bool:
+    """Can the net, as it learns in its first epoch, be run on a single image? Everything is left as it was."""
+    if not any(isinstance(module, _BatchNorm) for module in run.model.modules()):
+        return True
+    modes = {module: module.training for module in run.model.modules()}
+    asleep = [parameter.requires_grad for parameter in run.parameters]
+    before = statistics(run)
+    run.model.train()
+    if run.freeze is not None:
+        run.freeze(run.model, 0)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            run.model(image.to(run.device))
+    except ValueError as error:
+        if ALONE not in str(error):
+            raise
+        return False
+    finally:
+        put_back(run, before)
+        for module, mode in modes.items():
+            module.training = mode
+        for parameter, learns in zip(run.parameters, asleep, strict=True):
+            parameter.requires_grad_(learns)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def bench(
         if text.endswith("compiled"):
             watch.remark("torch.compile may take minutes; --form eager --form ready leaves it out")
 
+    runtime.check_threads(threads)
     with runtime.threads(threads):
         return bench_room.latency(
             model.to(target),

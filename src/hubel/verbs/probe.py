@@ -49,6 +49,7 @@ def probe(
         raise UsageError("hubel probe starts from fresh weights", hint="hubel train --from … --probe lr measures there")
     check_names(recipe)
     given = recipe.train.batch_size is not None
+    runtime.check_threads(recipe.train.threads)
     with runtime.threads(recipe.train.threads):
         prepared = prepare(recipe, watch)
         watch.stage("building the model")

@@ -37,6 +37,8 @@ class Card:
     img_size: int | tuple[int, int] | None = 224
     """Published input size H (and W) in pixels; None if there is none (point sets)."""
     in_chans: int = 3
+    task: str = "classify"
+    """What all of its parts learn from: classes, or "reconstruct", which gives pictures back."""
     min_size: int = 1
     """The smallest H and W it can honestly take (with its stem for small images)."""
     params: int | None = None

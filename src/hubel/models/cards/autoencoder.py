@@ -14,6 +14,7 @@ CARDS = (
         num_classes=10,
         img_size=28,
         in_chans=1,
+        task="reconstruct",
         params=256_331,
         notes=(
             "Convolutional, where the paper stacks dense layers; code=32 sets the waist.",

@@ -1,0 +1,34 @@
+"""Figures have a style of their own, whatever the user's matplotlib is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import matplotlib as mpl
+
+from hubel.figures.curves import curves
+
+
+def drawn() -> bytes:
+    return curves({"training": [1.0, 0.5], "validation": [0.9, 0.7]}, title="Loss of class $5_2$").data
+
+
+def test_nothing_of_the_user_s_own_style_shines_through() -> None:
+    expected = drawn()
+    theirs = {
+        "text.usetex": True, "font.family": ["Nonexistent"], "savefig.bbox": "tight", "axes.formatter.use_locale": True,
+        "axes.prop_cycle": mpl.cycler(color=["red"]), "lines.linestyle": ":",
+    }  # fmt: skip
+    with mpl.rc_context(theirs):
+        assert drawn() == expected
+        assert {key: mpl.rcParams[key] for key in theirs} == theirs, "and theirs is as it was"
+
+
+def test_a_backend_that_does_not_exist_costs_no_figure() -> None:
+    code = "from hubel.figures.curves import curves; print(curves({'a': [1.0, 2.0]}, title='t').kind)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "MPLBACKEND": "nonsense"}
+    )
+    assert (done.stdout.strip(), done.returncode) == ("svg", 0), done.stderr
