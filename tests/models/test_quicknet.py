@@ -19,7 +19,7 @@ def test_the_first_filters_answer_to_the_data_with_equal_strength_and_uncorrelat
     for channels in (1, 3):
         net = create_model("quicknet", num_classes=2, in_chans=channels, img_size=16)
         images = pictures(channels)
-        net.start_from(images)
+        net.prepare_from(images)
         answers = functional.conv2d(images, net.stem[0].weight, stride=2)[:, : 4 * channels]
         covariance = answers.transpose(0, 1).flatten(1).cov(correction=0)
         assert (covariance - torch.eye(4 * channels)).abs().max() < 0.06
@@ -27,7 +27,7 @@ def test_the_first_filters_answer_to_the_data_with_equal_strength_and_uncorrelat
 
 def test_the_second_half_of_the_first_filters_is_the_first_with_the_other_sign_and_none_of_them_is_learned() -> None:
     net = create_model("quicknet", num_classes=2, in_chans=3, img_size=16)
-    net.start_from(pictures(3))
+    net.prepare_from(pictures(3))
     filters = net.stem[0].weight
     assert filters.shape == (24, 3, 2, 2)
     assert torch.equal(filters[12:], -filters[:12])
@@ -37,5 +37,5 @@ def test_the_second_half_of_the_first_filters_is_the_first_with_the_other_sign_a
 
 def test_a_direction_in_which_nothing_varies_is_not_blown_up() -> None:
     net = create_model("quicknet", num_classes=2, in_chans=1, img_size=16)
-    net.start_from(torch.ones(50, 1, 16, 16))
+    net.prepare_from(torch.ones(50, 1, 16, 16))
     assert net.stem[0].weight.abs().max() < 50

@@ -45,6 +45,9 @@ from hubel.types import Shape
 Number = int | Fraction
 Array = np.ndarray
 
+WHOLE = "all"
+"""What stands for the field of a unit that sees the whole input and runs along none of its sides."""
+
 # An empty window has its first pixel after its last one; minimum and maximum then do the right thing by themselves.
 _NEVER = np.int32(1 << 29)
 
@@ -69,6 +72,8 @@ class ReceptiveField:
     """Size of the image in pixels."""
     shape: Shape
     """Of the layer's output, with the batch."""
+    capped: bool = False
+    """Behind the last map a single unit sees everything: then size is that of the image, not of an endless one."""
 
     @property
     def whole(self) -> bool:
@@ -91,6 +96,8 @@ class ReceptiveField:
         return tuple(bounds)
 
     def __str__(self) -> str:
+        if self.capped:
+            return WHOLE
         text = "x".join(f"{float(s):g}" for s in dict.fromkeys(self.size))
         return f"{text} + all" if self.context else text
 
@@ -132,15 +139,21 @@ def of_values(graph: Graph) -> dict[int, ReceptiveField]:
 
 
 def _published(view: _View, shape: Shape, image: Shape) -> ReceptiveField:
+    alone = all(axis.dim is None or (axis.dim < len(shape) and shape[axis.dim] == 1) for axis in view)
+    everything = all(
+        int(axis.low.max()) <= 0 and int(axis.high.min()) >= n - 1 for axis, n in zip(view, image, strict=True)
+    )
+    capped = alone and everything and any(axis.size > n for axis, n in zip(view, image, strict=True))
     return ReceptiveField(
-        tuple(axis.size for axis in view),
+        tuple(image) if capped else tuple(axis.size for axis in view),
         tuple(axis.jump for axis in view),
-        tuple(axis.start for axis in view),
+        tuple(0 for _ in view) if capped else tuple(axis.start for axis in view),
         any(axis.context for axis in view),
         tuple(axis.low for axis in view),
         tuple(axis.high for axis in view),
         image,
         shape,
+        capped,
     )
 
 
@@ -700,7 +713,9 @@ def _reshaped(axis: _Axis, before: Shape, after: Shape) -> _Axis:
         if axis.dim is not None and begin <= axis.dim < i:
             inside = [d for d in group if before[d] != 1]
             outside = [d for d in range(goal, j) if after[d] != 1]
-            if len(inside) <= 1 and len(outside) <= 1:
+            if inside and axis.dim not in inside:
+                merged = 1  # one position along this axis: it goes with the channels, and runs along nothing now
+            elif len(inside) <= 1 and len(outside) <= 1:
                 dim = outside[0] if outside else (goal if goal < j else None)
             else:
                 merged = before[axis.dim]

@@ -25,7 +25,7 @@ from torch import nn
 
 from hubel.anatomy.graph import Call, Graph, Input, Operation, Ref, record
 from hubel.anatomy.operations import per_axis
-from hubel.anatomy.receptive import ReceptiveField, of_values
+from hubel.anatomy.receptive import WHOLE, ReceptiveField, of_values
 from hubel.anatomy.table import to_html, to_markdown
 from hubel.errors import UsageError
 from hubel.types import Shape
@@ -94,7 +94,7 @@ class Summary:
     activation_bytes: int
     """Sum of all outputs that need memory of their own."""
     depth: int
-    """Layers with weights (convolutions, dense layers) on the longest path."""
+    """Layers with weights (convolutions, dense layers) on the longest path; weights may be computed from others."""
     field: str
     """Of the last spatial map."""
     convention: str = "mac"
@@ -234,7 +234,12 @@ def of_graph(graph: Graph, model: nn.Module, *, convention: str = "mac", name: s
     rows = _rows(graph, seen)
     parameters = {id(p): p for p in model.parameters()}.values()
     buffers = list(model.buffers())
+    learned = frozenset(
+        f"{name}.{buffer}" for name, module in model.named_modules() for buffer in getattr(module, "learned", ())
+    )
     notes = list(graph.notes)
+    if any(view.capped for view in seen.values()):
+        notes.append(f"field {WHOLE}: behind the last map, the whole input; a larger window has no more to see")
     unused = sum(p.numel() for p in parameters) - sum(row.params for row in rows)
     if unused and not graph.partial:
         notes.append(f"{unused:,} parameters are not used in this pass (auxiliary heads, spare layers)")
@@ -252,7 +257,7 @@ def of_graph(graph: Graph, model: nn.Module, *, convention: str = "mac", name: s
         macs=graph.macs,
         work=sum(op.work for op in graph.operations),
         activation_bytes=sum(storages.values()),
-        depth=_depth(graph),
+        depth=_depth(graph, learned),
         field=spatial[-1] if spatial else "",
         convention=convention,
         notes=tuple(notes),
@@ -270,11 +275,21 @@ def _is_map(graph: Graph, index: int) -> bool:
     return len(shape) >= 3 and math.prod(shape[2:]) > 1
 
 
-def _depth(graph: Graph) -> int:
-    """Convolutions and dense layers on the longest path from input to output."""
+def _depth(graph: Graph, learned: frozenset[str]) -> int:
+    """Convolutions and dense layers on the longest path from input to output.
+
+    Weights may be computed from parameters (masked, turned, standardised), or be buffers that are `learned`.
+    """
     deepest = [0] * len(graph.values)
+    weights = {i for i, v in enumerate(graph.values) if v.kind == "parameter" or v.name in learned}
+    fixed = weights | {i for i, v in enumerate(graph.values) if v.kind in ("buffer", "constant")}
     for op in graph.operations:
-        weighted = op.macs > 0 and any(graph.values[i].kind == "parameter" for i in op.inputs)
+        if op.inputs and fixed.issuperset(op.inputs):  # no picture passes here: it makes weights of weights
+            fixed.update(op.outputs)
+            if not weights.isdisjoint(op.inputs):
+                weights.update(op.outputs)
+            continue
+        weighted = op.macs > 0 and not weights.isdisjoint(op.inputs)
         level = max((deepest[i] for i in op.inputs), default=0) + weighted
         for i in op.outputs:
             deepest[i] = max(deepest[i], level)

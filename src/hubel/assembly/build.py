@@ -12,12 +12,9 @@ from hubel.checkpoint import ModelSpec
 from hubel.checkpoint.published import load_published
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.batches import epoch_order
-from hubel.models import card, contract, resolve
-from hubel.models.architectures.quicknet import QuickNet
+from hubel.models import card, contract, resolve, size_for_points
+from hubel.models.preparing import Prepares
 from hubel.nn.init import initialise, zero_residuals
-
-WHITENING_SAMPLES = 4096
-"""Training pictures from which QuickNet's first filters are computed."""
 
 
 def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
@@ -32,8 +29,8 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     if prepared.preprocessing is not None:
         in_chans = prepared.preprocessing.channels
         img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
-    else:  # a net for pictures takes points as pictures of one pixel
-        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1) if card(name).img_size else None
+    else:
+        in_chans, img_size = prepared.decoded.images.shape[1], size_for_points(name, options)
     spec = ModelSpec(
         architecture=name,
         num_classes=manifest.num_classes or 1,
@@ -51,12 +48,12 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
     if recipe.model.initialise is not None:
         initialise(model, recipe.model.initialise, **recipe.model.initialise_options)
     if recipe.model.zero_residuals:
-        zero_residuals(model)
+        zero_residuals(model, torch.zeros(2, in_chans, *(img_size or ())))
     if recipe.model.pretrained:
         load_published(model, recipe.model.model)
-    elif recipe.transfer.from_ is None and isinstance(model, QuickNet) and prepared.preprocessing is not None:
-        # Drawn by the split's seed, not the run's: the same filters for every seed of a comparison.
-        rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[:WHITENING_SAMPLES]
+    elif recipe.transfer.from_ is None and isinstance(model, Prepares) and prepared.preprocessing is not None:
+        # Drawn by the split's seed, not the run's: the same start for every seed of a comparison.
+        rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[: model.prepares_from]
         pictures = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[np.sort(rows)]))
-        model.start_from(prepared.preprocessing.normalise(pictures))
+        model.prepare_from(prepared.preprocessing.normalise(pictures))
     return model, spec

@@ -17,6 +17,7 @@ from hubel.data.batches import batches
 from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
+from hubel.nn.layout import arrange
 from hubel.nn.losses import build_loss
 from hubel.recipes.schema import Recipe
 from hubel.runtime import average, rank, world
@@ -34,7 +35,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     """Model, optimiser, schedule, loss and batches, wired together as the recipe says."""
     device = runtime.pick_device(recipe.train.device)
     layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else torch.contiguous_format
-    model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    model = arrange(model.to(device), layout)
     rows = prepared.ids("train")
     size = batch_size(recipe, len(rows))
     steps = max(1, len(rows) // size)

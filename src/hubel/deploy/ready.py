@@ -16,6 +16,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.nn.fuse import PackedConv2d, Pair, fused, hooked, packed, pairs, twin_of
+from hubel.nn.layout import arrange
 from hubel.nn.modes import evaluating
 from hubel.words import plural
 
@@ -210,7 +211,7 @@ def _forms(model: nn.Module, images: torch.Tensor) -> tuple[dict[str, nn.Module]
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 module._parameters[name] = own[id(parameter)]
-    made[CHANNELS_LAST] = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made[CHANNELS_LAST] = arrange(folded, torch.channels_last)
     return made, len(found), notes
 
 

@@ -46,10 +46,9 @@ class RegressionEvaluation:
     @property
     def sentence(self) -> str:
         """The result as one sentence."""
-        explained = "" if math.isnan(self.r2) else f" and explains {100 * max(0.0, self.r2):.1f} % of the variance"
         return (
             f"On {plural(self.samples, self.split + ' sample')} it is off by {self.mae:.4g} on average "
-            f"(root mean square {self.rmse:.4g}){explained}."
+            f"(root mean square {self.rmse:.4g}){_judged(self.r2)}."
         )
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -93,6 +92,19 @@ class RegressionEvaluation:
             f"<tr><th style='text-align:left'>{a}</th><td>{b}</td><td>{c}</td></tr>" for a, b, c in self.rows()
         )
         return f"<p>{escape(self.sentence)}</p><table>{rows}</table>"
+
+
+def _judged(r2: float) -> str:
+    """What a share of explained variance says; nothing where there is none.
+
+    >>> _judged(0.5), _judged(-0.69)
+    (' and explains 50.0 % of the variance', ', which is worse than always answering the mean (R² −0.69)')
+    """
+    if math.isnan(r2):
+        return ""
+    if r2 < 0:
+        return f", which is worse than always answering the mean (R² −{abs(r2):.2f})"
+    return f" and explains {100 * r2:.1f} % of the variance"
 
 
 def assess_regression(

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +33,7 @@ from hubel.registry import check_options
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "register_model", "resolve"]
+__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "register_model", "resolve", "size_for_points"]
 
 TIMM = "timm/"
 LISTS = (".yaml", ".yml")
@@ -104,10 +103,10 @@ def create_model(
     if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
         num_classes = entry.num_classes
     builder = entry.builder
-    if entry.find is None and not name.startswith(TIMM):
-        known = set(inspect.signature(builder).parameters) - {*own.SIZES}
-        check_options(f"model {name!r}", options, sorted(known), else_="nothing more")
-    height, width = _pair(img_size) or _pair(entry.img_size) or (None, None)
+    if entry.find is None and not name.startswith(TIMM):  # the others know their own options
+        options = importlib.import_module("hubel.models.options").read_options(name, builder, options)
+    points = img_size is None and _starts_dense(options.get("layers"))
+    height, width = (None, None) if points else _pair(img_size) or _pair(entry.img_size) or (None, None)
     if height and width and min(height, width) < entry.min_size:
         raise UsageError(
             f"model {name!r} needs images of at least {entry.min_size}x{entry.min_size} pixels, got {height}x{width}",
@@ -124,6 +123,36 @@ def create_model(
     if staged:
         net = heads.over_stages(net, shape)
     return net if hidden is None else heads.with_hidden(net, hidden)
+
+
+def size_for_points(name: str, options: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The `img_size` with which a net is built for points B F in place of pictures (after `resolve`).
+
+    None, or one pixel for nets that flatten what comes. Raises UsageError for a net that only takes pictures.
+
+    >>> size_for_points("mlp", {}), size_for_points("mnist_mlp", {})
+    (None, (1, 1))
+    >>> size_for_points("resnet18", {})
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: model 'resnet18' takes pictures, and these are points
+      nets for points: hubel models --tag points; a picture is channels x height x width: 3x224x224
+    """
+    entry = card(name)
+    if entry.img_size is None or _starts_dense(options.get("layers")):
+        return None
+    if "points" in entry.tags or entry.find is not None:  # nets of one's own know themselves
+        return (1, 1)
+    raise UsageError(
+        f"model {name!r} takes pictures, and these are points",
+        hint="nets for points: hubel models --tag points; a picture is channels x height x width: 3x224x224",
+    )
+
+
+def _starts_dense(layers: Any) -> bool:
+    """A layer list whose first layer is dense takes a vector, and so points."""
+    first = layers[0] if isinstance(layers, Sequence) and layers and not isinstance(layers, str) else ""
+    return isinstance(first, str) and first.split()[:1] == ["dense"]
 
 
 def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

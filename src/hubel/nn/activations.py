@@ -125,7 +125,7 @@ class Maxout(nn.Module):
                 f"maxout takes the largest of every {self.pieces} channels, got {x.shape[1]} channels",
                 hint=f"give the layer before it a multiple of {self.pieces} channels",
             )
-        return x.unflatten(1, (-1, self.pieces)).amax(dim=2)
+        return x.unflatten(1, (-1, self.pieces)).max(dim=2).values  # see nn.layers.largest
 
 
 class Threshold(nn.Threshold):

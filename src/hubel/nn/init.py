@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.nn.blocks import Residual
+from hubel.nn.modes import evaluating
+from hubel.nn.scores import device_of
 from hubel.registry import Component, Registry, checked_options
 
 __all__ = ["INITIALISERS", "check_initialisation", "fans", "initialise", "zero_residuals"]
@@ -94,35 +96,62 @@ def check_initialisation(name: str, options: Mapping[str, Any]) -> dict[str, Any
     return given
 
 
-def zero_residuals(model: nn.Module) -> nn.Module:
+def zero_residuals(model: nn.Module, images: torch.Tensor) -> nn.Module:
     """Set the last normalisation scale of every residual branch to 0, in place: each block starts as the identity.
 
     Goyal et al., arXiv:1706.02677, section 5.1. Knows hubel's `Residual` and blocks that name their normalisations bn1,
-    bn2, bn3, as the ResNets do. Raises UsageError if the model has none.
+    bn2, bn3, as the ResNets do. That is only well where the scale ends its branch beside a shortcut: before a ReLU, or
+    before the last convolution (pre-activation), a scale of 0 lets no gradient through, and the branch never learns. So
+    it is tried on `images` B C H W (any pixels of the right shape). Raises UsageError if the model has no such
+    branch, or one that would not learn; the model is then as it was.
 
     >>> from hubel.nn.blocks import residual_block
-    >>> block = zero_residuals(residual_block(4, 4)).eval()
     >>> x = torch.rand(1, 4, 5, 5)
+    >>> block = zero_residuals(residual_block(4, 4), x).eval()
     >>> torch.equal(block(x), x)
     True
     """
-    last = [norm for module in model.modules() if (norm := _last_norm(module)) is not None]
+    last = {name: norm for name, module in model.named_modules() if (norm := _last_norm(module)) is not None}
     if not last:
         raise UsageError(
             "the model has no residual branch that ends in a normalisation", hint="leave zero_residuals out"
         )
+    before = [norm.weight.detach().clone() for norm in last.values()]
     with torch.no_grad():
-        for norm in last:
+        for norm in last.values():
             norm.weight.zero_()
+    dead = _without_gradient(model, list(last.values()), images)
+    if dead:
+        with torch.no_grad():
+            for norm, weight in zip(last.values(), before, strict=True):
+                norm.weight.copy_(weight)
+        names = list(last)
+        raise UsageError(
+            f"with zero_residuals {len(dead)} of {len(last)} residual branches would never learn, {names[dead[0]]!r} "
+            "for one: its last scale is not the last thing before the sum with the shortcut",
+            hint="leave zero_residuals out: it is for blocks like those of resnet18, not for pre-activation",
+        )
     return model
 
 
+def _without_gradient(model: nn.Module, norms: Sequence[Any], images: torch.Tensor) -> list[int]:
+    """Positions of the norms whose scale gets no gradient at all; the generators and the model's modes stay."""
+    device = device_of(model)
+    with torch.random.fork_rng(devices=[]), evaluating(model), torch.enable_grad():
+        torch.manual_seed(0)
+        pixels = torch.randn(images.shape).to(device)
+        answers = model(pixels)
+        # Each logit with a weight of its own, or a softmax-like symmetry would cancel what is sought.
+        score = (answers * torch.randn(answers.shape).to(device)).sum()
+        slopes = torch.autograd.grad(score, [norm.weight for norm in norms], allow_unused=True)
+    return [place for place, slope in enumerate(slopes) if slope is None or not bool(slope.ne(0).any())]
+
+
 def _last_norm(module: nn.Module) -> Any:
-    if isinstance(module, Residual):
-        norms = [inner for inner in module.branch.modules() if isinstance(inner, NORMS)]
-        return norms[-1] if norms else None
-    named = [getattr(module, name, None) for name in ("bn3", "bn2")]
-    return next((norm for norm in named if isinstance(norm, NORMS)), None)
+    named = (getattr(module, name, None) for name in ("bn3", "bn2"))
+    end = module.branch if isinstance(module, Residual) else next((part for part in named if part is not None), None)
+    norms = [inner for inner in end.modules() if isinstance(inner, NORMS)] if isinstance(end, nn.Module) else []
+    return norms[-1] if norms else None
 
 
 def fans(weight: torch.Tensor) -> tuple[int, int]:

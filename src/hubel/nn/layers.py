@@ -32,6 +32,7 @@ __all__ = [
     "StandardisedConv2d",
     "conv_size",
     "conv_transpose_size",
+    "largest",
     "local_response_norm",
     "same_padding",
 ]
@@ -151,11 +152,23 @@ class GlobalAvgPool2d(nn.Module):
         return images.mean(dim=(2, 3))
 
 
+def largest(images: torch.Tensor) -> torch.Tensor:
+    """The largest value of each map: B C H W -> B C.
+
+    Not `amax`: compiled in bfloat16 its gradient is 0/0 (it shares itself out among all places that equal the maximum,
+    which after rounding may be none).
+
+    >>> largest(torch.tensor([[[[1.0, 4.0], [3.0, 2.0]]]]))
+    tensor([[4.]])
+    """
+    return F.adaptive_max_pool2d(images, 1).flatten(1)
+
+
 class GlobalMaxPool2d(nn.Module):
     """The largest value of each map: B C H W -> B C."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.amax(dim=(2, 3))
+        return largest(images)
 
 
 class BlurPool2d(nn.Module):

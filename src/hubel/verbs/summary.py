@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +19,7 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.figures import nets
 from hubel.figures.theme import Figure
-from hubel.models import create_model
+from hubel.models import create_model, resolve, size_for_points
 from hubel.records.nets import made_for, open_net
 
 __all__ = ["Fit", "Memory", "Row", "Summary", "compared", "memory", "model_of", "summary"]
@@ -54,13 +55,16 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
     if isinstance(entry, Classifier):
         return entry.model, input or made_for(entry), f"{entry.spec.architecture} ({name})"
     shape = input or made_for(entry)
+    listed, options = resolve(name, {})
     sides = tuple(side for side in shape if isinstance(side, int)) if isinstance(shape, tuple) else ()
     if len(sides) not in (1, 3) or len(sides) != len(shape):
         raise UsageError(f"{name!r} takes one image, got {shape!r}", hint="give channels x height x width: 3x224x224")
-    net = build(
-        lambda: create_model(name, in_chans=sides[0], img_size=(sides[1], sides[2]) if len(sides) == 3 else None)
-    )
-    return net, shape, name
+    size = (sides[1], sides[2]) if len(sides) == 3 else size_for_points(listed, options)
+    classes, called = None, name
+    if re.search(r"\bK\b", str(options.get("layers", ""))):  # a list that leaves the classes open is shown with ten
+        classes, called = entry.num_classes, f"{name} (K = {entry.num_classes})"
+    net = build(lambda: create_model(listed, num_classes=classes, in_chans=sides[0], img_size=size, **options))
+    return net, shape, called
 
 
 def summary(

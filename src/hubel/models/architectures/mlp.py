@@ -5,11 +5,12 @@
     softmax_regression  in-K                   no hidden layer: the linear classifier
     mnist_mlp           784-256-128-64-10      200,960 + 32,896 + 8,256 + 650 = 242,762
     mlp_8_32_32_2       8-32-32-2              288 + 1,056 + 66 = 1,410
-    toy_3_2_1           2-3-2-1                9 + 8 + 3 = 20
+    toy_3_2_1           2-3-2-1                9 + 8 + 3 = 20: one sigmoid unit, also for two classes
     toy_3_2_3           2-3-2-3                9 + 8 + 9 = 26
 
 The output is a logit per class: the sigmoid or softmax drawn at the end of such nets belongs to the loss, which is
-stabler when it computes both at once. Letters: B batch, F input features (C·H·W for pictures), K classes.
+stabler when it computes both at once. With `one_unit` and two classes the logits are 0 and what the one unit says.
+Letters: B batch, F input features (C·H·W for pictures), K classes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.nn.activations import ACTIVATIONS
+from hubel.nn.activations import build_activation
 
 LARGEST = 1_000_000_000
 """Weights beyond which a net is a description only (4 GB in float32): to be built on the meta device."""
@@ -49,14 +50,18 @@ class MLP(nn.Module):
         activation: str = "relu",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        one_unit: bool = False,
     ) -> None:
         super().__init__()
         widths = (in_features, *hidden)
         self.flatten = nn.Sequential(nn.Flatten(), nn.Dropout(input_dropout))
         for depth, (before, after) in enumerate(pairwise(widths), start=1):
-            layer = nn.Sequential(nn.Linear(before, after), ACTIVATIONS.get(activation)(), nn.Dropout(dropout))
+            unit = build_activation(activation)
+            lines = getattr(unit, "pieces", 1)  # maxout takes several sums for each value it gives
+            layer = nn.Sequential(nn.Linear(before, lines * after), unit, nn.Dropout(dropout))
             self.add_module(f"hidden{depth}", layer)
-        self.classify = nn.Linear(widths[-1], num_classes)
+        self.one_unit = one_unit and num_classes == 2
+        self.classify = nn.Linear(widths[-1], 1 if self.one_unit else num_classes)
         self.hidden = tuple(f"hidden{depth}" for depth in range(1, len(widths)))
         self.stages = self.hidden or ("flatten",)
 
@@ -65,7 +70,9 @@ class MLP(nn.Module):
         x = self.flatten(images)  # B F
         for name in self.hidden:
             x = self.get_submodule(name)(x)  # B width
-        return self.classify(x)  # B K
+        logits = self.classify(x)  # B K
+        # Against a first class that always says 0, softmax is the sigmoid of the one unit.
+        return torch.cat([torch.zeros_like(logits), logits], dim=1) if self.one_unit else logits
 
 
 def mlp(
@@ -77,11 +84,13 @@ def mlp(
     activation: str = "relu",
     dropout: float = 0.0,
     input_dropout: float = 0.0,
+    one_unit: bool = False,
 ) -> MLP:
     """A perceptron of any depth: pictures C H W when `img_size` is known, else points of `in_chans` features.
 
     `dropout` acts after each hidden layer, `input_dropout` on the input (0.5 and 0.2 are the rates of Srivastava
-    et al. 2014). Raises UsageError for a width below 1, or for a net too large to be anything but a description.
+    et al. 2014), `one_unit` lets one sigmoid unit answer for two classes. Raises UsageError for a
+    width below 1, or for a net too large to be anything but a description.
     """
     height, width = img_size
     in_features = in_chans * height * width if height and width else in_chans
@@ -101,6 +110,7 @@ def mlp(
         activation=activation,
         dropout=dropout,
         input_dropout=input_dropout,
+        one_unit=one_unit,
     )
 
 
@@ -108,6 +118,7 @@ def mlp(
 softmax_regression = partial(mlp, hidden=())
 mlp_8_32_32_2 = partial(mlp, hidden=(32, 32))
 toy = partial(mlp, hidden=(3, 2))
+toy_sigmoid = partial(mlp, hidden=(3, 2), one_unit=True)
 iris = partial(mlp, hidden=(10,))
 approximator = partial(mlp, hidden=(8,))
 glasses = partial(mlp, hidden=(65_536,))

@@ -30,9 +30,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.errors import UsageError
+from hubel.nn.layers import largest
 
 Q = 200.0
 """Speed of learning; after one lesson a plane already answers selectively."""
+
+
+GAIN = 30.0
+"""Brings the answers of U_C3, a few hundredths for most pictures, to the size that a dense layer learns well from."""
 
 
 class SLayer(nn.Module):
@@ -42,6 +47,7 @@ class SLayer(nn.Module):
     b: torch.Tensor
     c: torch.Tensor
     taken: torch.Tensor
+    learned = ("a", "b")
 
     def __init__(self, in_planes: int, planes: int, size: int, selectivity: float) -> None:
         super().__init__()
@@ -118,6 +124,7 @@ class Neocognitron(nn.Module):
 
     stages = ("c1", "c2", "s3")
     head = "classify"
+    prepares_from = 400
 
     def __init__(self, num_classes: int, in_chans: int, planes: tuple[int, int, int]) -> None:
         super().__init__()
@@ -136,11 +143,15 @@ class Neocognitron(nn.Module):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """U_C3: how strongly each plane of the last layer answers anywhere, B P."""
         x = self.c2(self.s2(self.c1(self.s1(self.contrast(images)))))
-        return self.s3(x).amax(dim=(2, 3))
+        return largest(self.s3(x))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.features(images)
-        return self.classify(x / (x + 0.5))
+        return self.classify(GAIN * x / (x + 0.5))
+
+    def prepare_from(self, images: torch.Tensor) -> None:
+        """Learn what is learned without labels, from pictures N C H W, once before the head is trained."""
+        self.organise(images)
 
     @torch.no_grad()
     def organise(self, images: torch.Tensor) -> tuple[int, int, int]:

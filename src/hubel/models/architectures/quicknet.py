@@ -11,7 +11,7 @@ already works on a quarter of the pixels. No shortcuts, no bias before a norm, G
     group3   the same                               256              3x3
     head     max over the rest, dense without bias  K
 
-The stem's filters are computed from the data where there are any (`start_from`): the principal directions of 2x2
+The stem's filters are computed from the data where there are any (`prepare_from`): the principal directions of 2x2
 patches, each with both signs, scaled to unit variance; they are not learned then. Departures from the paper: the number
 of groups follows the picture's size (two below 16 pixels, one more for each doubling beyond 48), so that the last maps
 are three pixels or less; the norm keeps its scale learnable.
@@ -24,6 +24,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 from torch.nn import functional
+
+from hubel.nn.layers import largest
 
 # Maps of groups 1, 2, 3, ... at width 1; further groups keep the last number.
 WIDTHS = (64, 256, 256)
@@ -55,6 +57,7 @@ class QuickNet(nn.Module):
     """Stem, groups, head."""
 
     head = "classify"
+    prepares_from = 4096
 
     def __init__(self, num_classes: int, in_chans: int, img_size: int, width: float, dropout: float) -> None:
         super().__init__()
@@ -69,7 +72,7 @@ class QuickNet(nn.Module):
             if isinstance(conv, nn.Conv2d) and conv.bias is None:
                 start_as_identity(conv)
 
-    def start_from(self, images: torch.Tensor) -> None:
+    def prepare_from(self, images: torch.Tensor) -> None:
         """Set the stem to whitening filters of `images` (N C H W, normalised), and leave it there.
 
         A direction of variance λ is divided by sqrt(λ + ε): its output then varies as much as any other's, so the
@@ -95,7 +98,7 @@ class QuickNet(nn.Module):
         x = self.stem(images)  # B 24 H-1 W-1
         for group in self.groups:
             x = group(x)  # B maps H/2 W/2
-        x = self.dropout(x.amax(dim=(2, 3)))  # B maps
+        x = self.dropout(largest(x))  # B maps
         return self.classify(x) * LOGIT_SCALE  # B K
 
 

@@ -20,6 +20,6 @@ CARDS = (
             "The list of its card is the MNIST convnet with dropout; the smallest picture depends on the list.",
         ),
         rows=("K13", "K14", "K16", "K17", "K18", "K20"),
-        tags=("small",),
+        tags=("small", "points"),
     ),
 )

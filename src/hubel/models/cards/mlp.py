@@ -29,7 +29,7 @@ CARDS = (
             "It learns where in the picture something is: a shifted digit is a new digit to it.",
         ),
         rows=("S6", "S9"),
-        tags=("small", "dense"),
+        tags=("small", "dense", "points"),
     ),
     Card(
         name="softmax_regression",
@@ -45,7 +45,7 @@ CARDS = (
         macs=7_840,
         accuracy="MNIST about 92 %; the linear classifier of LeCun et al. 1998 reached 88.0 %",
         notes=(_POINTS,),
-        tags=("small", "dense", "linear"),
+        tags=("small", "dense", "linear", "points"),
     ),
     Card(
         name="mnist_mlp",
@@ -62,7 +62,7 @@ CARDS = (
         accuracy="MNIST 97.87 %",
         notes=("200,960 + 32,896 + 8,256 + 650 parameters, 948.29 KiB in float32.",),
         rows=("S8",),
-        tags=("small", "dense"),
+        tags=("small", "dense", "points"),
     ),
     Card(
         name="mlp_8_32_32_2",
@@ -82,7 +82,7 @@ CARDS = (
     ),
     Card(
         name="toy_3_2_1",
-        builder_at="mlp:toy",
+        builder_at="mlp:toy_sigmoid",
         title="Two-class toy net 3-2-1",
         year=1986,
         reference=_RUMELHART,
@@ -92,7 +92,12 @@ CARDS = (
         in_chans=2,
         params=20,
         macs=14,
-        notes=(_SIGMOID, "The number of inputs is free; 2 features here.", _POINTS),
+        notes=(
+            _SIGMOID,
+            "With two classes it keeps its one unit: the logits are 0 and what the unit says.",
+            "The number of inputs is free; 2 features here.",
+            _POINTS,
+        ),
         rows=("S14",),
         tags=("small", "dense", "points"),
     ),

@@ -22,6 +22,6 @@ CARDS = (
             "hubel.models.architectures.neuron.threshold_neuron.",
         ),
         rows=("S1", "S2", "S3", "S4", "S19", "S20"),
-        tags=("small", "linear", "historic"),
+        tags=("small", "linear", "historic", "points"),
     ),
 )
