@@ -19,11 +19,9 @@ ELSEWHERE = (
     ("S50", "Deep Compression", "coming: pruning and quantisation in the deploy room"),
     ("S58", "Generic CNN", "built: `hubel train DATA --model my-net.yaml`, a net from a layer list"),
     ("S59", "ILSVRC entries of 2016, 2017", "background: ensembles that were never published as nets"),
-    (
-        "S61, S62, S63",
-        "Demonstrations: warped digit, face filter, plus sign",
-        "built: `hubel kernels`, `hubel explain`",
-    ),
+    ("S61", "Digit that is slightly warped", "coming: shifts, turns and warps in the robustness room"),
+    ("S62", "Filter for faces that reacts to a dog", "background: a drawing of what an activation removes"),
+    ("S63", "Plus-sign detector", "built: `hubel kernels PICTURE --kernel plus`"),
     (
         "S64, S115",
         "Two-class image sets (hotdog, glasses, cat and dog)",
@@ -37,12 +35,12 @@ ELSEWHERE = (
     (
         "S79",
         "SVM, trees and other classical learners",
-        "built: `models/architectures/baselines`, over pixels, HOG or features",
+        "built, in Python: `hubel.models.baselines` ([how](building-models.md)), over pixels, HOG or features",
     ),
     (
         "S80",
         "SIFT, HOG, hand-made pipelines",
-        "built: HOG in `models/architectures/baselines`; SIFT is background",
+        "built, in Python: HOG in `hubel.models.baselines` ([how](building-models.md)); SIFT is background",
     ),
     ("S81", "Hierarchies of edges, textures, parts", "background: a way to see nets; `hubel explain` shows it"),
     ("S82, S109", "ChatGPT, DALL-E 2, trends and hype charts", "background: not image classification"),

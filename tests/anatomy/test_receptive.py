@@ -252,3 +252,23 @@ def test_windows_of_units_that_see_only_padding_are_empty() -> None:
     (top, bottom), _ = seen.window(0, 5)
     assert bottom <= top
     assert np.all(seen.first[0][0, 0, 3:7, 4] == np.arange(4))
+
+
+def test_behind_the_last_map_the_field_is_the_whole_input_and_no_larger() -> None:
+    class Branches(nn.Module):
+        """Channels whose windows differ, pooled to one pixel: as GoogLeNet ends."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.small, self.large = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(1, 4, 7, padding=3)
+            self.pool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(7, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.pool(torch.cat([self.small(x), self.large(x)], dim=1)).flatten(1))
+
+    found = fields(record(Branches(), (1, 12, 12)))
+    assert found["large"].size == (7, 7)
+    for name in ("pool", "fc"):
+        assert (found[name].size, found[name].capped, str(found[name])) == ((12, 12), True, "all"), name
+    exact = fields(record(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(200, 2)), (1, 12, 12)))
+    assert (exact["2"].size, exact["2"].capped) == ((12, 12), False)

@@ -32,7 +32,9 @@ def test_any_size_comes_back_as_it_was(size: tuple[int, int]) -> None:
     net = create_model("autoencoder", in_chans=3, img_size=size)
     assert net.reconstruct(torch.zeros(2, 3, *size)).shape == (2, 3, *size)
     assert net.decode(torch.zeros(2, 32)).shape == (2, 3, *size)
-    with pytest.raises(UsageError, match="code must be at least 1, got 0"):
+    with pytest.raises(
+        UsageError, match="option .code. of model .autoencoder. must be a whole number of at least 1, got 0"
+    ):
         create_model("autoencoder", code=0)
 
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from hubel.errors import ArtefactError, DataError, UnknownName, UsageError
 from hubel.models import create_model
-from hubel.models.architectures.baselines import METHODS, baseline, hog, load_linear, net_features
+from hubel.models.baselines import METHODS, baseline, hog, load_linear, net_features
 
 DIGITS = load_digits()
 IMAGES, LABELS = (DIGITS.images[:, None] * 15).astype(np.uint8), DIGITS.target

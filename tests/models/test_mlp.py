@@ -64,7 +64,28 @@ def test_dropout_acts_in_training_only() -> None:
 def test_the_impossible_is_refused_with_a_reason() -> None:
     with pytest.raises(UsageError, match=r"65,536-65,536-1 has 4,295,032,832 weights, 17\.2 GB"):
         create_model("glasses_mlp", in_chans=1)
-    with pytest.raises(UsageError, match="at least 1 unit, got 10-0-2"):
+    with pytest.raises(UsageError, match=r"whole numbers of at least 1, got \(0,\)"):
         create_model("mlp", num_classes=2, in_chans=10, hidden=(0,))
     with pytest.raises(UnknownName, match="did you mean 'relu'"):
         create_model("mlp", activation="relo")
+
+
+def test_maxout_gets_as_many_sums_as_it_takes_the_largest_of() -> None:
+    net = create_model("mlp", num_classes=3, in_chans=4, hidden=(5, 6), activation="maxout")
+    w1, b1, w2, b2, w3, b3 = net.parameters()
+    x = torch.randn(7, 4)
+    first = (x @ w1.T + b1).reshape(7, 5, 2).max(2).values
+    second = (first @ w2.T + b2).reshape(7, 6, 2).max(2).values
+    torch.testing.assert_close(net(x), second @ w3.T + b3)
+
+
+def test_the_toy_net_of_two_classes_keeps_its_one_sigmoid_unit() -> None:  # S14
+    net = create_model("toy_3_2_1", num_classes=2, in_chans=2)
+    assert [tuple(weight.shape) for weight in net.parameters() if weight.dim() == 2] == [(3, 2), (2, 3), (1, 2)]
+    x = torch.randn(5, 2)
+    hidden = torch.relu(torch.relu(x @ net.hidden1[0].weight.T + net.hidden1[0].bias) @ net.hidden2[0].weight.T
+                        + net.hidden2[0].bias)  # fmt: skip
+    sigmoid = torch.sigmoid(hidden @ net.classify.weight.T + net.classify.bias)[:, 0]
+    torch.testing.assert_close(net(x).softmax(dim=1)[:, 1], sigmoid)
+    assert create_model("toy_3_2_1", num_classes=3, in_chans=2)(x).shape == (5, 3)
+    assert create_model("toy_3_2_3", num_classes=2, in_chans=2).classify.out_features == 2

@@ -11,6 +11,8 @@ from hubel.models import create_model
 from hubel.nn.activations import build_activation
 from hubel.nn.init import fans, initialise, zero_residuals
 
+PICTURES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
 
 def spread_after(name: str, activation: str, depth: int = 20, **options: float) -> float:
     torch.manual_seed(0)
@@ -62,10 +64,34 @@ def test_fan_out_keeps_the_gradient_instead() -> None:
 
 
 def test_a_resnet_with_silent_branches_starts_with_every_block_as_its_shortcut() -> None:
-    net = zero_residuals(create_model("resnet18", num_classes=10, in_chans=3, img_size=32)).eval()
+    net = zero_residuals(create_model("resnet18", num_classes=10, in_chans=3, img_size=32), PICTURES).eval()
     block = net.layer1[1]
     x = torch.rand(1, 64, 8, 8)
     assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet20", "se_resnet18", "resnext50_32x4d", "blur_resnet18", "resnet110_relu_preact"]
+)
+def test_where_a_scale_ends_the_branch_every_branch_still_learns(name: str) -> None:
+    net = zero_residuals(create_model(name, num_classes=10, in_chans=3, img_size=32), PICTURES)
+    silent = [w for key, w in net.named_parameters() if key.endswith("weight") and w.dim() == 1 and not w.any()]
+    assert len(silent) >= 8
+    net(PICTURES).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in silent)
+
+
+@pytest.mark.parametrize(
+    "name", ["preact_resnet18", "wrn_16_4", "resnet110_bn_after_add", "resnet110_relu_before_add", "plain20"]
+)
+def test_where_it_would_silence_the_branch_for_ever_it_is_refused_and_nothing_changes(name: str) -> None:
+    net = create_model(name, num_classes=10, in_chans=3, img_size=32)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    state = torch.get_rng_state()
+    with pytest.raises(UsageError, match=r"would never learn, '.*' for one"):
+        zero_residuals(net, PICTURES)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +101,7 @@ def test_a_resnet_with_silent_branches_starts_with_every_block_as_its_shortcut()
         (lambda: initialise(nn.ReLU(), "he-normal"), UsageError, "no dense or convolution layer"),
         (lambda: initialise(nn.Linear(2, 2), "he-normal", fan="sideways"), UsageError, "fan must be in or out"),
         (lambda: initialise(nn.Linear(2, 2), "he-normal", slop=1), UsageError, "did you mean 'slope'"),
-        (lambda: zero_residuals(nn.Linear(2, 2)), UsageError, "no residual branch"),
+        (lambda: zero_residuals(nn.Linear(2, 2), torch.zeros(1, 2)), UsageError, "no residual branch"),
     ],
 )
 def test_what_cannot_be_is_refused(call, error: type, message: str) -> None:

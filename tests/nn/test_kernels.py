@@ -28,6 +28,34 @@ def test_a_kernel_is_laid_over_the_image_as_it_is_written(name: str, photo: torc
         np.testing.assert_allclose(found[0, channel].numpy(), expected, atol=1e-12)
 
 
+WRITTEN = {  # as the textbooks print them, each against its own numbers
+    "identity": "0 0 0 / 0 1 0 / 0 0 0",
+    "edge-corners": "1 0 -1 / 0 0 0 / -1 0 1",
+    "laplacian": "0 1 0 / 1 -4 1 / 0 1 0",
+    "laplacian-8": "-1 -1 -1 / -1 8 -1 / -1 -1 -1",
+    "sobel-x": "-1 0 1 / -2 0 2 / -1 0 1",
+    "sobel-y": "-1 -2 -1 / 0 0 0 / 1 2 1",
+    "sharpen": "0 -1 0 / -1 5 -1 / 0 -1 0",
+    "box-blur": "1 1 1 / 1 1 1 / 1 1 1",
+    "gaussian-blur": "1 2 1 / 2 4 2 / 1 2 1",
+    "edge-vertical": "1 0 -1 / 1 0 -1 / 1 0 -1",
+    "edge-horizontal": "1 1 1 / 0 0 0 / -1 -1 -1",
+    "gradient-x": "-1 1 / -1 1",
+    "gradient-y": "-1 -1 / 1 1",
+    "low-pass": " / ".join(["1 1 1 1 1 1 1"] * 7),
+    "plus": "0 1 0 / 1 1 1 / 0 1 0",
+    "emboss": "-2 -1 0 / -1 1 1 / 0 1 2",
+}
+OVER = {"box-blur": 9, "gaussian-blur": 16, "low-pass": 49}
+
+
+def test_every_kernel_has_the_numbers_that_are_printed_for_it() -> None:
+    assert set(KERNELS) == set(WRITTEN)
+    for name, text in WRITTEN.items():
+        rows = [[float(number) for number in row.split()] for row in text.split(" / ")]
+        np.testing.assert_array_equal(KERNELS[name].weights, np.array(rows) / OVER.get(name, 1), err_msg=name)
+
+
 @pytest.mark.parametrize("name", ["identity", "sharpen", "box-blur", "gaussian-blur", "low-pass"])
 def test_these_keep_the_brightness(name: str) -> None:
     assert KERNELS[name].weights.sum() == pytest.approx(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,3 +151,24 @@ def test_every_layer_says_what_it_is(name: str) -> None:
     assert entry.title
     assert entry.formula
     assert entry.source
+
+
+def test_the_largest_value_of_a_map_hands_its_gradient_to_one_place() -> None:
+    # `amax` shares it out among all places that equal the maximum; compiled in bfloat16 that may be none: 0 / 0.
+    x = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    for images in (x, x.contiguous(memory_format=torch.channels_last), torch.ones(2, 2, 3, 3)):
+        leaf = images.clone().requires_grad_()
+        found = layers.largest(leaf)
+        assert torch.equal(found, images.amax(dim=(2, 3)))
+        found.sum().backward()
+        assert torch.equal(leaf.grad.flatten(2).ne(0).sum(2), torch.ones(found.shape, dtype=torch.long))
+
+
+def test_nothing_that_learns_takes_its_maximum_by_amax() -> None:
+    room = Path(layers.__file__).parent
+    users = [
+        path.name
+        for path in [*room.glob("*.py"), *(room.parent / "models").rglob("*.py")]
+        if re.search(r"\.amax\(dim|torch\.amax", path.read_text())
+    ]
+    assert users == []

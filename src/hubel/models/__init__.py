@@ -28,7 +28,6 @@ from hubel.errors import UsageError
 from hubel.models import own
 from hubel.models.cards import CARDS, Card
 from hubel.models.own import register_model
-from hubel.registry import check_options
 
 if TYPE_CHECKING:
     from torch import nn

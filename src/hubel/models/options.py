@@ -43,7 +43,8 @@ def _read(name: str, option: str, entry: inspect.Parameter, value: Any) -> Any:
     kind, optional = str(entry.annotation).removesuffix(" | None"), str(entry.annotation).endswith("| None")
     if value is None and optional:
         return None
-    wanted, read = WORD, _word
+    wanted = WORD
+    read: Callable[[Any], Any] = _word
     if kind == "int":
         wanted, read = WHOLE, _whole
     elif kind == "float" and ("drop" in option):

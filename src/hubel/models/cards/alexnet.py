@@ -15,8 +15,8 @@ CARDS = (
         title="AlexNet (2012, two groups)",
         year=2012,
         reference=_2012,
-        novelty="Deep, with ReLU, dropout and heavy augmentation, trained on two GPUs: it halved the error on "
-        "ImageNet.",
+        novelty="Deep, with ReLU, dropout and heavy augmentation, trained on two GPUs: its 15.3 % of top-5 "
+        "errors on ImageNet were 42 % fewer than the 26.2 % of the next best entry.",
         min_size=15,
         params=60_965_224,
         macs=724_406_816,
