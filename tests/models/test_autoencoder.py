@@ -33,7 +33,7 @@ def test_any_size_comes_back_as_it_was(size: tuple[int, int]) -> None:
     assert net.reconstruct(torch.zeros(2, 3, *size)).shape == (2, 3, *size)
     assert net.decode(torch.zeros(2, 32)).shape == (2, 3, *size)
     with pytest.raises(
-        UsageError, match="option .code. of model .autoencoder. must be a whole number of at least 1, got 0"
+        UsageError, match=r"option .code. of model .autoencoder. must be a whole number of at least 1, got 0"
     ):
         create_model("autoencoder", code=0)
 
