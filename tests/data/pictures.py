@@ -60,3 +60,15 @@ def png(width: int, height: int, body: bytes = b"", *, chunks: bytes = b"", grey
 def text_chunk(data: bytes) -> bytes:
     body = b"note\0\0" + zlib.compress(data)
     return len(body).to_bytes(4) + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4)
+
+
+def deep(samples: np.ndarray) -> bytes:
+    """A PNG of colours (H W 3, or 4 with alpha) of 16 bits, which Pillow reads and cannot write."""
+    height, width, channels = samples.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    head = width.to_bytes(4) + height.to_bytes(4) + bytes([16, 6 if channels == 4 else 2, 0, 0, 0])
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")

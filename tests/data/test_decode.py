@@ -16,7 +16,7 @@ from PIL import Image
 
 import hubel.data.decode as module
 import hubel.data.index as index
-from data.pictures import classes, encoded, scene, tree
+from data.pictures import classes, deep, encoded, scene, tree
 from hubel.data import cache
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
@@ -481,6 +481,9 @@ def test_pictures_of_more_than_8_bits_get_one_range_for_the_set_and_it_is_said(t
     assert made("bytes", file(250, np.float32), file(0.5, np.float32))[0].levels == (0, 255)
     assert made("hounsfield", file(-1000, np.int32), file(2000, np.int32))[0].levels == (-1024, 2047)
     assert tell_levels(None, ["L", "RGB"]) == ""
+    colours = [deep(np.full((8, 8, 3), (top, 9, 200))) for top in (1023, 300)]
+    p, brightest, _ = made("colours", *colours)
+    assert (p.levels, p.channels, brightest.tolist()) == ((0, 1023), 3, [255, 75])
     cut = check_levels(scan(open_folder(tmp_path / "twelve"), cache_dir=tmp_path / "cache"), (0, 2047))
     assert [(q.path, q.reason) for q in cut.problems if q.kind == "beyond levels"] == [
         ("a/0.tif", "samples from 0 to 4095: those beyond 0 to 2047 are cut off")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from data.pictures import encoded, scene
+from data.pictures import deep, encoded, scene
 from hubel.data.given import ACCEPTED, read_given, spread
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
@@ -169,3 +169,7 @@ def test_an_array_follows_the_levels_of_its_net() -> None:
     assert read(np.full((4, 4), 4095, np.uint16), p).max() == 255
     assert read(np.full((4, 4), 4095, np.float32), p).max() == 255
     assert read(Image.new("I", (4, 4), 2048), p).max() == 128
+    colour = Preprocessing(height=4, width=4, levels=(0, 4095))
+    samples = np.full((4, 4, 3), 4095, np.uint16)
+    assert np.array_equal(read(samples, colour), read(deep(samples), colour))
+    assert read(samples, colour).max() == 255

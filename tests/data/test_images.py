@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from data.pictures import encoded, png, scene, text_chunk
+from data.pictures import deep, encoded, png, scene, text_chunk
 from hubel.data.images import AVIF, MAX_PIXELS, BadPicture, decode, read_bytes
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
@@ -418,6 +418,21 @@ def test_greys_of_more_than_8_bits_keep_their_brightness_from_picture_to_picture
     assert [seen(value, np.uint16, (0, 4095)) for value in (200, 4095)] == [12, 255]
     assert [seen(value, np.int32, (-1024, 1023)) for value in (-2000, 0, 1023)] == [0, 128, 255]
     assert seen(float("nan"), np.float32) == 0
+
+
+def test_colours_of_16_bits_follow_the_levels_of_the_set() -> None:
+    samples = np.random.default_rng(0).integers(0, 4096, (6, 5, 3))
+    samples[0, 0, 0], samples[0, 0, 1] = 0, 4095
+    plain, twelve = (Preprocessing(height=6, width=5, levels=levels) for levels in (None, (0, 4095)))
+    for data in (deep(samples), deep(np.dstack([samples, np.full((6, 5), 65535)]))):
+        look, pixels = decode(data, twelve)
+        assert look.mode in ("RGB;16", "RGBA;16")
+        assert (look.low, look.high) == (0, 4095)
+        assert np.array_equal(pixels, np.floor(samples * (255 / 4095) + 0.5))
+        assert np.array_equal(decode(data, plain)[1], samples >> 8), "without levels as ever"
+    look, pixels = decode(deep(samples * 16), plain)
+    assert look.high > 60_000
+    assert np.array_equal(pixels, samples >> 4)
 
 
 def test_the_limit_lets_the_largest_cameras_through() -> None:

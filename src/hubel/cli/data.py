@@ -169,6 +169,7 @@ def _mode(mode: str) -> str:
         "RGBA": "colour with alpha",
         "P": "palette",
         "I;16": "16-bit grey",
+        "RGB;16": "16-bit colour",
         "I": "32-bit grey",
         "F": "grey in floating point",
     }.get(mode, mode)

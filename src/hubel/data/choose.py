@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hubel.data.images import BadPicture, Look, decode, open_picture, orientation, pixel_limit, read_bytes
+from hubel.data.images import BadPicture, Look, decode, mode_of, open_picture, orientation, pixel_limit, read_bytes
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import FITS, Preprocessing
 from hubel.data.scan import FINER, GREY, Scan
@@ -107,8 +107,10 @@ def _files_seen(manifest: Manifest, *, colours: bool) -> _Seen:
             if look.mode in FINER and fine < FINE:
                 look, _ = decode(data)
                 fine += 1
-            elif colours and grey and look.mode not in GREY:
-                small = Preprocessing(height=min(look.height, LARGEST), width=min(look.width, LARGEST), fit="squash")
+            if colours and grey and look.mode not in GREY:
+                height, width = min(look.height, LARGEST), min(look.width, LARGEST)
+                levels = used_levels([look]) if look.high else None
+                small = Preprocessing(height=height, width=width, fit="squash", levels=levels)
                 _, pixels = decode(data, small)
                 grey = pixels is None or is_grey(pixels)
         except BadPicture:  # the scan will name it
@@ -123,7 +125,7 @@ def _header(data: bytes, most: int) -> Look:
     turn = orientation(picture)
     if turn is not None and turn.name in ("TRANSPOSE", "TRANSVERSE", "ROTATE_90", "ROTATE_270"):
         size = size[::-1]
-    return Look(*size, picture.mode, picture.format or "")
+    return Look(*size, mode_of(picture), picture.format or "")
 
 
 def is_grey(pixels: np.ndarray) -> bool:

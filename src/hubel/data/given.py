@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 from hubel.data.decode import read_images
 from hubel.data.images import GUARDED, MAX_BYTES, BadPicture, decode, finish, pixel_limit, refuse_bomb, require_range
 from hubel.data.manifest import Problem, printable
-from hubel.data.preprocessing import Preprocessing
+from hubel.data.preprocessing import Preprocessing, to_bytes
 from hubel.errors import UsageError
 
 ACCEPTED = (
@@ -199,7 +199,11 @@ def _drawn(pixels: np.ndarray, preprocessing: Preprocessing) -> Image.Image:
         if channels > 1:
             pixels = (pixels.astype(np.float64) * 255 + 0.5).astype(np.uint8)
     if pixels.dtype == np.uint16 and channels > 1:
-        pixels = (pixels >> 8).astype(np.uint8)  # as files with 16 bits a colour are read
+        # As colours of 16 bits are read from files: by the levels of the set, else the higher byte.
+        higher = (pixels >> 8).astype(np.uint8)
+        if preprocessing.levels is not None:
+            higher[:, :, :3] = to_bytes(pixels[:, :, :3], preprocessing.levels)
+        pixels = higher
     if channels == 1:
         pixels = pixels[:, :, 0].astype(np.float32) if pixels.dtype.kind == "f" else pixels[:, :, 0]
     return Image.fromarray(np.ascontiguousarray(pixels))

@@ -10,9 +10,11 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import PIL
@@ -20,7 +22,7 @@ from PIL import Image, ImageFile, features
 
 from hubel.data import jpeg, pnm
 from hubel.data.manifest import BadPicture
-from hubel.data.preprocessing import Preprocessing
+from hubel.data.preprocessing import Preprocessing, to_bytes
 from hubel.errors import UsageError
 
 __all__ = ["BadPicture", "Look", "decode", "decoder", "digest", "open_picture", "orientation", "read_bytes"]
@@ -162,19 +164,23 @@ def decode(
     """
     most = pixel_limit() if max_pixels is None else max_pixels
     with GUARDED:
-        size, picture, form = _decoded(data, preprocessing, most)
-        return finish(picture, size, form, preprocessing)
+        size, picture, form, fine = _decoded(data, preprocessing, most)
+        return finish(picture, size, form, preprocessing, fine)
 
 
 def finish(
-    picture: Image.Image, size: tuple[int, int], form: str, preprocessing: Preprocessing | None
+    picture: Image.Image,
+    size: tuple[int, int],
+    form: str,
+    preprocessing: Preprocessing | None,
+    fine: tuple[str, float, float] | None = None,
 ) -> tuple[Look, np.ndarray | None]:
     """A decoded picture set upright and, where `preprocessing` is given, fitted: (what it is, H W C uint8).
 
-    `size` is what its header said: it may have been decoded at a fraction of that.
+    `size` is what its header said: it may have been decoded at a fraction of that. `fine` are the mode, the smallest
+    and the largest sample of what had more bits before.
     """
-    mode = picture.mode
-    low, high = extent(picture)
+    mode, low, high = fine or (picture.mode, *extent(picture))
     turn = orientation(picture)
     if turn is not None:
         picture = picture.transpose(turn)
@@ -216,8 +222,10 @@ def require_range(look: Look, preprocessing: Preprocessing) -> None:
         )
 
 
-def _decoded(data: bytes, preprocessing: Preprocessing | None, most: int) -> tuple[tuple[int, int], Image.Image, str]:
-    """(size as the header says, the picture with all its pixels, the format)."""
+def _decoded(
+    data: bytes, preprocessing: Preprocessing | None, most: int
+) -> tuple[tuple[int, int], Image.Image, str, tuple[str, float, float] | None]:
+    """(size as the header says, the picture with all its pixels, the format, what `finish` calls fine)."""
     plan = jpeg.layout(data)
     if plan is not None:
         # Twice the size wanted, so that the last step of shrinking is always a proper filter of ours. Who wants no
@@ -228,20 +236,64 @@ def _decoded(data: bytes, preprocessing: Preprocessing | None, most: int) -> tup
         refuse_bomb(plan.width, plan.height, most, shrink)
         # The format is JPEG also where Pillow says MPO: several pictures in one file, of which this is the first.
         if plan.plain:
-            return (plan.width, plan.height), jpeg.decode_plain(data, plan, shrink), "JPEG"
+            return (plan.width, plan.height), jpeg.decode_plain(data, plan, shrink), "JPEG", None
         opened = open_picture(data, most)
         size = opened.size
         jpeg.load(opened, data, plan, shrink)
-        return size, opened, "JPEG"
+        return size, opened, "JPEG", None
     head = pnm.header(data)
     if head is not None:
         refuse_bomb(head.width, head.height, most)
-        return (head.width, head.height), pnm.load(data, head), "PPM"
+        return (head.width, head.height), pnm.load(data, head), "PPM", None
     opened = open_picture(data, most)
     form = opened.format or ""
     _check_length(data, form)
+    mode = mode_of(opened)
     opened.load()
-    return opened.size, opened, form
+    if mode == opened.mode:
+        return opened.size, opened, form, None
+    picture, low, high = _sixteen_bit_colour(opened, data, most, preprocessing)
+    return opened.size, picture, form, (mode, low, high)
+
+
+def mode_of(picture: ImageFile.ImageFile) -> str:
+    """Pillow's mode of a picture that is opened and not yet loaded, with ";16" where its colours have 16 bits."""
+    return f"{picture.mode};16" if ";16" in _raw_mode(picture) and picture.mode in ("RGB", "RGBA") else picture.mode
+
+
+def _raw_mode(picture: ImageFile.ImageFile) -> str:
+    """How the samples lie in the file: "RGB;16B" are colours of 16 bits, the higher byte first."""
+    arguments: Any = picture.tile[0].args if len(picture.tile) == 1 else ""
+    raw = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return raw if isinstance(raw, str) else ""
+
+
+def _sixteen_bit_colour(
+    loaded: Image.Image, data: bytes, most: int, preprocessing: Preprocessing | None
+) -> tuple[Image.Image, float, float]:
+    """(the picture by the levels of its set, the smallest and the largest sample).
+
+    Pillow has no mode for such colours and keeps the higher byte of each. Where that would lose something, the file is
+    read again as if its bytes lay the other way round, which gives the lower ones.
+    """
+    levels = preprocessing.levels if preprocessing is not None else None
+    higher = np.asarray(loaded)
+    colours = higher[:, :, :3]
+    if levels is None and int(colours.max(initial=0)) >= 128:  # all 16 bits are used: the higher byte is the picture
+        return loaded, float(colours.min(initial=255)) * 256, 65535.0
+    again = open_picture(data, most)
+    (tile,) = again.tile
+    raw = _raw_mode(again)
+    other = raw[:-1] + {"B": "L", "L": "B"}.get(raw[-1], "B" if sys.byteorder == "little" else "L")
+    again.tile = [tile._replace(args=(other, *tile.args[1:]) if isinstance(tile.args, tuple) else other)]
+    again.load()
+    samples = colours.astype(np.uint16) << 8 | np.asarray(again)[:, :, :3]
+    extremes = float(samples.min(initial=65535)), float(samples.max(initial=0))
+    if levels is None:
+        return loaded, *extremes
+    picture = Image.fromarray(np.concatenate([to_bytes(samples, levels), higher[:, :, 3:]], axis=2))
+    picture.info = dict(loaded.info)
+    return picture, *extremes
 
 
 def open_picture(data: bytes, max_pixels: int) -> ImageFile.ImageFile:

@@ -230,9 +230,20 @@ def to_channels(picture: Image.Image, channels: int, levels: tuple[float, float]
 
 def _eight_bits(picture: Image.Image, levels: tuple[float, float] | None) -> Image.Image:
     # By the format or by the set, never by the picture alone: two pictures of one brightness must stay equally bright.
-    low, high = levels or ((0.0, 1.0) if picture.mode == "F" else (0.0, 65535.0))
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float64), nan=low, posinf=high, neginf=low)
-    return Image.fromarray(np.clip((values - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8))
+    return Image.fromarray(
+        to_bytes(np.asarray(picture), levels or ((0.0, 1.0) if picture.mode == "F" else (0.0, 65535.0)))
+    )
+
+
+def to_bytes(samples: np.ndarray, levels: tuple[float, float]) -> np.ndarray:
+    """Samples of any type as uint8: what `levels` say is black and white, what lies beyond is cut off, NaN is black.
+
+    >>> to_bytes(np.array([-5, 0, 2048, 4095, 9000]), (0, 4095)).tolist()
+    [0, 0, 128, 255, 255]
+    """
+    low, high = levels
+    values = np.nan_to_num(np.asarray(samples, dtype=np.float64), nan=low, posinf=high, neginf=low)
+    return np.clip((values - low) * (255.0 / (high - low)) + 0.5, 0, 255).astype(np.uint8)
 
 
 def place(

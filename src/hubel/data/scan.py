@@ -19,10 +19,10 @@ from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests, le
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 
-FINER = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
-"""Pillow's modes with more than 8 bits a sample."""
-GREY = FINER | {"1", "L", "LA", "La"}
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes without colour."""
+FINER = (GREY - {"1", "L", "LA", "La"}) | {"RGB;16", "RGBA;16"}
+"""Modes with more than 8 bits a sample."""
 IMBALANCE = 10
 """The largest class this many times the smallest is worth a word."""
 
