@@ -21,9 +21,9 @@ import torch
 from hubel.checkpoint import Classifier, ModelSpec
 from hubel.checkpoint.classifier import Provenance
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.prediction import answers
 from hubel.deploy.ready import ready
 from hubel.runtime import environment, seeded, threads
-from hubel.verbs.predict import answers
 
 BLOCK = 4
 

@@ -33,8 +33,8 @@ from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import paced
 from hubel.assembly.wire import assemble
+from hubel.events import StepDone
 from hubel.recipes.schema import compose
-from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.watching import SILENT
 

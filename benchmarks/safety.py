@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from hubel import runtime
-from hubel.training.events import EpochDone, Event
+from hubel.events import EpochDone, Event
 from hubel.verbs import train as training_verb
 from hubel.watching import Watcher
 

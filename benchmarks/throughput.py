@@ -24,9 +24,9 @@ from hubel import runtime
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
+from hubel.events import StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
-from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.training.optimisers import build_optimiser
 

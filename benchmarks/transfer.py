@@ -43,7 +43,7 @@ from PIL import Image
 
 import hubel
 from hubel import runtime
-from hubel.training.events import Finished
+from hubel.events import Finished
 from hubel.verbs.train import train
 from hubel.watching import Watcher
 

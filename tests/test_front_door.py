@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import pkgutil
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from sklearn.datasets import load_digits
 
 import hubel
+
+PROMISED = {
+    "ArtefactError", "Classifier", "DataError", "DataReport", "Evaluation", "Explained", "HubelError", "Prediction",
+    "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError", "Watcher",
+    "create_model", "evaluate", "explain", "list_models", "load", "predict", "register_model", "runs", "scan",
+    "summary", "train",
+}  # fmt: skip
+
+
+def test_the_front_door_is_pinned() -> None:
+    assert set(hubel.__all__) == PROMISED, "a name here is a promise to users: add or remove one on purpose only"
+    assert {*PROMISED, "__version__"} == set(dir(hubel))
+    assert importlib.metadata.version("hubel") == hubel.__version__
 
 
 def test_every_promised_name_is_there() -> None:
@@ -74,3 +92,114 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+# ---------------------------------------------------------------- a run, a net, pictures
+
+
+@pytest.fixture(scope="module")
+def digits() -> np.ndarray:
+    """Four pictures 8 8, bytes."""
+    return (load_digits().images[:4] * 255 / 16).astype(np.uint8)
+
+
+def test_a_run_is_found_by_path_by_text_and_by_its_name(digits_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = digits_run.parent / "runs" / "my-digits"
+    named.parent.mkdir()
+    named.symlink_to(digits_run)
+    monkeypatch.chdir(digits_run.parent)
+    for given in (digits_run, str(digits_run), hubel.Run(digits_run)):
+        assert hubel.Run(given).folder == digits_run
+    run = hubel.Run("my-digits")
+    assert (run.name, run.status) == ("my-digits", "finished")
+    with pytest.raises(hubel.ArtefactError, match=r"there is no run 'my-digit'\n  did you mean 'runs/my-digits'"):
+        hubel.Run("my-digit")
+
+
+def test_runs_and_nets_predict_and_give_the_same_probabilities(digits_run: Path, digits: np.ndarray) -> None:
+    run, net = hubel.Run(digits_run), hubel.load(digits_run)
+    assert isinstance(net, hubel.Classifier)
+    found = net.predict(list(digits))
+    assert isinstance(found, hubel.Predictions)
+    assert isinstance(found[0], hubel.Prediction)
+    assert found.labels == [prediction.label for prediction in run.predict(list(digits))]
+    shares = net.predict_proba(list(digits))
+    assert shares.shape == (4, 10)
+    np.testing.assert_allclose(shares.sum(1), 1)
+    np.testing.assert_array_equal(shares, run.predict_proba(list(digits)))
+    np.testing.assert_array_equal(shares, found.probabilities)
+    assert found.labels == [net.class_names[k] for k in shares.argmax(1)]
+    single = net.predict(torch.from_numpy(digits[0])[None] / 255)
+    assert single[0].label == found[0].label
+    assert isinstance(net.explain(digits[0], method="saliency"), hubel.Explained)
+    assert run.explain(digits[0], method="saliency").target == found[0].label
+
+
+def test_a_row_of_probabilities_stands_for_each_picture_or_none_does(
+    digits_run: Path, digits: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    pictures = [digits[0], tmp_path / "bad.png"]
+    assert len(hubel.predict(digits_run, pictures).problems) == 1
+    with pytest.raises(hubel.DataError, match=r"1 of 2 pictures cannot be read.*bad.png"):
+        hubel.load(digits_run).predict_proba(pictures)
+
+
+class Heard(hubel.Watcher):
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+
+def test_progress_is_shown_when_asked_for_and_not_where_nobody_looks(
+    digits_run: Path, digits: np.ndarray, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = {
+        "limit": 60,
+        "epochs": 1,
+        "threads": 1,
+        "device": "cpu",
+        "out": str(tmp_path),
+        "model_options": {"width": 0.1},
+    }
+    hubel.train("digits", **small)
+    hubel.evaluate(digits_run)
+    hubel.predict(digits_run, digits[0])
+    hubel.explain(digits_run, digits[0], method="saliency")
+    hubel.scan("digits")
+    assert capfd.readouterr() == ("", "")
+    hubel.train("digits", **small, verbose=True)
+    out, err = capfd.readouterr()
+    assert (out, "epoch 1/1" in err, "60 to train on" in err) == ("", True, True)
+    heard = Heard()
+    hubel.evaluate(digits_run, watch=heard)
+    assert any("measuring" in stage for stage in heard.stages)
+
+
+def test_in_a_notebook_progress_is_one_cell_that_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[str] = []
+
+    class ZMQInteractiveShell:
+        """What answers the cells of a notebook is called so."""
+
+    class Handle:
+        def update(self, page: str) -> None:
+            pages[-1] = page
+
+    ipython, display = types.ModuleType("IPython"), types.ModuleType("IPython.display")
+    ipython.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    ipython.display = display  # type: ignore[attr-defined]
+    display.HTML = str  # type: ignore[attr-defined]
+    display.display = lambda page, display_id: pages.append(page) or Handle()  # type: ignore[attr-defined, func-returns-value]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    settings = {"limit": 60, "threads": 1, "device": "cpu", "out": str(tmp_path), "model_options": {"width": 0.1}}
+    hubel.train("digits", epochs=2, **settings)
+    assert len(pages) == 1
+    assert all(word in pages[0] for word in ("60 to train on", "epoch 1/2", "epoch 2/2"))
+    hubel.train("digits", epochs=1, verbose=False, **settings)
+    assert len(pages) == 1

@@ -12,8 +12,8 @@ from typing import Any
 
 from hubel.checkpoint import load_state
 from hubel.checkpoint.tensors import as_bytes
+from hubel.events import EpochDone, Event, StepDone
 from hubel.store import RunStore
-from hubel.training.events import EpochDone, Event, StepDone
 from hubel.watching import Watcher
 
 SETTINGS: dict[str, Any] = {

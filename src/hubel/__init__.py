@@ -1,10 +1,13 @@
 """hubel: the workbench for image classification.
 
-The verbs and the few types a user meets, loaded on first use: `import hubel` itself is light and loads no torch.
+The verbs and the types that a user holds, loaded on first use: `import hubel` itself is light and loads no torch.
 
     run = hubel.train("photos/", model="resnet18", epochs=20)
-    run.evaluate()
+    print(run.evaluate())
     hubel.load("runs/photos-1").predict("cat.jpg")
+    hubel.Run("photos-1").predict_proba(["cat.jpg", "dog.jpg"])
+
+What can go wrong is a `HubelError`: `UsageError`, `DataError` or `ArtefactError`.
 """
 
 from __future__ import annotations
@@ -31,34 +34,68 @@ os.environ.setdefault("KMP_BLOCKTIME", "0")
 # name -> the module that defines it. None is the name of a room, since Python puts an imported package in the place of
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
-    "create_model": "hubel.models",
-    "list_models": "hubel.models",
-    "register_model": "hubel.models",
-    "train": "hubel.verbs.train",
+    "ArtefactError": "hubel.errors",
+    "Classifier": "hubel.verbs.classifier",
+    "DataError": "hubel.errors",
+    "DataReport": "hubel.verbs.data",
+    "Evaluation": "hubel.evaluation",
+    "Explained": "hubel.verbs.explain",
+    "HubelError": "hubel.errors",
+    "Prediction": "hubel.deploy.prediction",
+    "Predictions": "hubel.deploy.prediction",
+    "RegressionEvaluation": "hubel.evaluation",
     "Run": "hubel.verbs.run",
-    "runs": "hubel.records.ledger",
-    "summary": "hubel.verbs.summary",
-    "load": "hubel.records.nets",
+    "Runs": "hubel.records.ledger",
+    "Summary": "hubel.verbs.summary",
+    "UnknownName": "hubel.errors",
+    "UsageError": "hubel.errors",
+    "Watcher": "hubel.watching",
+    "create_model": "hubel.models",
     "evaluate": "hubel.verbs.evaluate",
-    "predict": "hubel.verbs.predict",
     "explain": "hubel.verbs.explain",
+    "list_models": "hubel.models",
+    "load": "hubel.verbs.classifier",
+    "predict": "hubel.verbs.predict",
+    "register_model": "hubel.models",
+    "runs": "hubel.records.ledger",
     "scan": "hubel.verbs.data",  # not "data": that is a room
+    "summary": "hubel.verbs.summary",
+    "train": "hubel.verbs.train",
 }
 
 if TYPE_CHECKING:
+    from hubel.deploy.prediction import Prediction, Predictions
+    from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
+    from hubel.evaluation import Evaluation, RegressionEvaluation
     from hubel.models import create_model, list_models, register_model
-    from hubel.records.ledger import runs
-    from hubel.records.nets import load
-    from hubel.verbs.data import scan
+    from hubel.records.ledger import Runs, runs
+    from hubel.verbs.classifier import Classifier, load
+    from hubel.verbs.data import DataReport, scan
     from hubel.verbs.evaluate import evaluate
-    from hubel.verbs.explain import explain
+    from hubel.verbs.explain import Explained, explain
     from hubel.verbs.predict import predict
     from hubel.verbs.run import Run
-    from hubel.verbs.summary import summary
+    from hubel.verbs.summary import Summary, summary
     from hubel.verbs.train import train
+    from hubel.watching import Watcher
 
 __all__ = [
+    "ArtefactError",
+    "Classifier",
+    "DataError",
+    "DataReport",
+    "Evaluation",
+    "Explained",
+    "HubelError",
+    "Prediction",
+    "Predictions",
+    "RegressionEvaluation",
     "Run",
+    "Runs",
+    "Summary",
+    "UnknownName",
+    "UsageError",
+    "Watcher",
     "create_model",
     "evaluate",
     "explain",
@@ -80,4 +117,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

@@ -57,7 +57,7 @@ class Watcher:
         """Training begins."""
 
     def event(self, event: Any) -> None:
-        """An event of the training loop (`hubel.training.events`), which stands above this module."""
+        """An event of the training loop (`hubel.events`)."""
 
     def done(self) -> None:
         """No more stages follow."""

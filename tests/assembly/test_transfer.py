@@ -18,8 +18,8 @@ from sklearn.datasets import load_digits
 
 import hubel
 from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.events import EpochDone
 from hubel.recipes.schema import compose, read_file
-from hubel.training.events import EpochDone
 from hubel.verbs.train import Stopped, train
 from hubel.verbs.weights import import_weights
 from hubel.watching import Watcher

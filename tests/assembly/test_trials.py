@@ -15,8 +15,8 @@ from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import arithmetic, attempt, compiling, fit_to_time, paced
 from hubel.assembly.wire import assemble
+from hubel.events import StepDone
 from hubel.recipes.schema import compose
-from hubel.training.events import StepDone
 from hubel.training.loop import fit
 from hubel.watching import Watcher
 

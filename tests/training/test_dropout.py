@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from hubel.errors import UsageError
+from hubel.events import StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
 from hubel.training.dropout import DropoutWindow, dropout_rates
-from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.training.optimisers import build_optimiser
 from hubel.types import Batch

@@ -14,8 +14,8 @@ from hubel.assembly.prepare import prepare
 from hubel.assembly.wire import assemble
 from hubel.data.augment import build_augment
 from hubel.data.batches import epoch_order
+from hubel.events import EpochDone, StepDone
 from hubel.recipes.schema import compose
-from hubel.training.events import EpochDone, StepDone
 from hubel.training.loop import fit
 from hubel.training.schedules import build_schedule
 

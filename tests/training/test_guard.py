@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from hubel import runtime
+from hubel.events import StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
 from hubel.runtime import Stream
-from hubel.training.events import StepDone
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser

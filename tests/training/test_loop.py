@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from hubel.events import EpochDone, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
-from hubel.training.events import EpochDone, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
 from hubel.training.schedules import build_schedule

@@ -21,10 +21,11 @@ from hubel.anatomy.receptive import field
 from hubel.errors import UsageError
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.taps import record
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True, slots=True)
-class EffectiveField:
+class EffectiveField(Viewed):
     """Weights of the pixels for the middle unit of a layer."""
 
     layer: str

@@ -32,6 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hubel.anatomy.graph import Input, abstract_input, abstract_weights, module_calls, tensors_in
 from hubel.errors import UsageError, unknown
 from hubel.nn.modes import evaluating, training
+from hubel.views import Viewed
 
 # Numbers kept per trainable parameter between steps, by torch.optim's own bookkeeping (a step counter is not worth
 # counting). "sgd" is without momentum.
@@ -56,7 +57,7 @@ STATE_PER_PARAMETER = {
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Viewed):
     """Bytes, at one batch size."""
 
     batch: int
@@ -80,7 +81,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Viewed):
     """Will it fit, and up to which batch size?"""
 
     limit: int

@@ -20,10 +20,10 @@ from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.wire import assemble
 from hubel.data.batches import batches
+from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
 from hubel.runtime import world
-from hubel.training.events import StepDone
 from hubel.training.loop import Training, fit
 from hubel.watching import Watcher
 from hubel.words import duration, plural

@@ -14,15 +14,15 @@ import os
 import sys
 import textwrap
 import time
-from collections.abc import Iterable
 from typing import Any, TextIO
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.console import Console
 from rich.text import Text
 
 from hubel.errors import HubelError
-from hubel.words import visible
+from hubel.faces.terminal import Terminal, err
+
+__all__ = ["Steady", "err", "hanging", "lost", "note", "out", "print_error", "say", "settle"]
 
 _PLAIN = {
     "█": "#", "━": "-", "╸": "-", "╺": "-", "…": "...", "·": "-", "×": "x", "±": "+-", "−": "-", "–": "-", "—": "-",
@@ -31,23 +31,9 @@ _PLAIN = {
 """What stands for our own signs on a console that lacks them; a question mark stands for all others."""
 
 
-class Terminal(Console):
-    """A console through which no control character of a name, a class or a foreign file reaches the terminal."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The segments of anything printable, with their text made visible."""
-        for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(visible(segment.text), segment.style)
-
-
 def out() -> Console:
     """The console for results. Made at each call, so that a redirected stream is honoured; 80 columns in a pipe."""
     return Terminal(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-
-
-def err() -> Console:
-    """The console for progress, remarks and errors."""
-    return Terminal(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(*parts: Any) -> None:

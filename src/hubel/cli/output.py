@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
-from hubel.cli.progress import Showing
 from hubel.errors import UsageError
+from hubel.faces import progress
 from hubel.store import RunStore
+from hubel.watching import Watcher
 from hubel.words import visible
 
 if TYPE_CHECKING:
@@ -25,14 +26,9 @@ if TYPE_CHECKING:
 _HARMFUL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@contextmanager
-def watched(*, quiet: bool = False) -> Iterator[Showing]:
+def watched(*, quiet: bool = False) -> AbstractContextManager[Watcher]:
     """A progress line that is cleared at the end, also after an error."""
-    watch = Showing(quiet=quiet)
-    try:
-        yield watch
-    finally:
-        watch.done()
+    return progress.watched(True, quiet=quiet)
 
 
 def as_json(value: Any, *, indent: int | None = 1) -> str:

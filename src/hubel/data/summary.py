@@ -9,10 +9,11 @@ import numpy as np
 
 from hubel.data.scan import Scan
 from hubel.data.splits import NAMES, Splits
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(Viewed):
     """Plain data about the usable samples."""
 
     source: str

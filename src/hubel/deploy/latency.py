@@ -27,6 +27,7 @@ from hubel.errors import UsageError, unknown
 from hubel.nn.fuse import twin_of
 from hubel.nn.modes import evaluating
 from hubel.runtime import out_of_memory
+from hubel.views import Viewed
 from hubel.words import plain
 
 FORMS = {
@@ -83,7 +84,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
+class Latency(Viewed):
     """What was measured."""
 
     title: str

@@ -8,6 +8,7 @@ import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
 from hubel.metrics.intervals import Interval, mcnemar, paired_difference
+from hubel.views import html_table
 from hubel.words import in_columns, number, percent, plain
 
 ERRORS = ("rmse", "mae", "mse", "r2", "bias")
@@ -75,6 +77,17 @@ class Comparison:
         tests = [{name: getattr(test, name) for name in Paired.__slots__} for test in self.tests]
         names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired")
         return plain({**{name: getattr(self, name) for name in names}, "tests": tests})  # type: ignore[return-value]
+
+    def _repr_html_(self) -> str:
+        shown = shown_columns(self)
+        rows = (
+            (f"{'* ' if name == self.best else ''}{name}", *(written_number(c, self.numbers[c][i]) for c in shown),
+             f"{self.samples[i]:,}")
+            for i, name in enumerate(self.names)
+        )  # fmt: skip
+        said = [test.sentence for test in self.tests]
+        table = html_table(["run", *(TITLES[column] for column in shown), "samples"], rows)
+        return table + "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
 
     def __str__(self) -> str:
         shown = shown_columns(self)[:4]

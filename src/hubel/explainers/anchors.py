@@ -17,6 +17,7 @@ from hubel.errors import UsageError
 from hubel.explainers.fast.forward import Fast
 from hubel.nn.scores import Target, checked_images, chosen, digest, logits_of
 from hubel.runtime import generator
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def anchor(
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptPatches:
+class KeptPatches(Viewed):
     """The patches of a picture that keep its class."""
 
     anchor: Anchor

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from hubel.views import Viewed
+
 
 @dataclass(frozen=True, kw_only=True)
-class Attribution:
+class Attribution(Viewed):
     """How much each pixel speaks for a class, for B images. Plain data.
 
     `signed` maps hold evidence for the class (positive) and against it (negative); the others hold importance (>= 0).

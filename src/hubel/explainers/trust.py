@@ -35,6 +35,7 @@ from hubel.explainers.fast.forward import Fast
 from hubel.explainers.methods import attribute
 from hubel.nn.scores import checked_images, chosen, digest, logits_of
 from hubel.runtime import generator, seeded
+from hubel.views import Viewed
 
 Box = tuple[int, int, int, int]
 """(top, left, bottom, right), the last two not included."""
@@ -67,7 +68,7 @@ class Chance:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
+class Trust(Viewed):
     """What was measured of one map."""
 
     method: str

@@ -11,6 +11,7 @@ import numpy as np
 
 from hubel.features.space import nearest
 from hubel.features.table import FeatureTable
+from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
 
 
@@ -28,7 +29,7 @@ class NearestSamples:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeighboursFound:
+class NeighboursFound(Viewed):
     """Two lists of neighbours of one picture."""
 
     picture: np.ndarray
@@ -71,7 +72,7 @@ def find_neighbours(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class Agreement(Viewed):
     """How often the nearest training samples of a split are of its samples' own classes."""
 
     queries: int

@@ -14,6 +14,7 @@ import numpy as np
 
 from hubel.errors import DataError
 from hubel.features.table import FeatureTable
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def prototypes(samples: np.ndarray, *, count: int = 5, criticisms: int = 3) -> P
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassExamples:
+class ClassExamples(Viewed):
     """One class by examples."""
 
     label: str

@@ -14,6 +14,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
 from hubel.errors import DataError, unknown
+from hubel.views import Viewed
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA"}
 """Maps, and how they are written."""
@@ -87,7 +88,7 @@ def embed(samples: np.ndarray, *, method: str = "tsne", labels: np.ndarray | Non
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataMap:
+class DataMap(Viewed):
     """A map of a data set, and what is needed to read it."""
 
     map: Embedding

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hubel.views import Viewed
+
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureTable:
+class FeatureTable(Viewed):
     """Features with the labels and names of their samples."""
 
     layer: str

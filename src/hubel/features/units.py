@@ -21,13 +21,14 @@ from hubel.nn.scores import checked_images, device_of
 from hubel.nn.taps import find, record
 from hubel.runtime import generator
 from hubel.types import Batch
+from hubel.views import Viewed
 
 Boxes = np.ndarray
 """... 4: top, left, bottom, right in pixels, the last two not included."""
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(Viewed):
     """The kernels of one convolution."""
 
     layer: str
@@ -64,7 +65,7 @@ def filters(model: nn.Module, layer: str | int | None = None) -> Filters:
 
 
 @dataclass(frozen=True)
-class Activations:
+class Activations(Viewed):
     """The maps of one layer for one image."""
 
     layer: str
@@ -223,7 +224,7 @@ def maximise(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Units:
+class Units(Viewed):
     """What some units of a layer look for."""
 
     top: TopPatches

@@ -26,6 +26,8 @@ import matplotlib as mpl
 import matplotlib.figure
 from cycler import cycler
 
+from hubel.views import Viewed
+
 # Okabe and Ito 2008, "Color Universal Design": eight colours that all kinds of colour vision can tell apart.
 BLUE, VERMILLION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 ORANGE, SKY = "#e69f00", "#56b4e9"
@@ -75,7 +77,7 @@ _WARDROBE = threading.RLock()
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Viewed):
     """A drawing that is ready to be written or shown."""
 
     data: bytes

@@ -32,6 +32,7 @@ from hubel.errors import UsageError
 from hubel.lessons.shapes import Arithmetic, window_size
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import find
+from hubel.views import Viewed
 
 Numbers = Sequence[Sequence[float]] | np.ndarray
 MOST_TERMS = 64
@@ -59,7 +60,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Viewed):
     """A layer, window after window."""
 
     layer: str
@@ -75,7 +76,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Working:
+class Working(Viewed):
     """A calculation in lines."""
 
     title: str

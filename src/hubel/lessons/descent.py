@@ -20,12 +20,13 @@ from torch import nn
 from hubel.errors import HubelError, UsageError
 from hubel.lessons.expression import Formula, evaluate, parse
 from hubel.nn.modes import evaluating
+from hubel.views import Viewed
 
 MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class Path(Viewed):
     """Where a descent went."""
 
     name: str
@@ -207,7 +208,7 @@ def surface_field(surface: Surface, points: int = 81) -> Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Landscape:
+class Landscape(Viewed):
     """The loss of a net on fixed images, over a plane (or a line) of weights through its own."""
 
     x: np.ndarray

@@ -31,6 +31,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hubel.errors import UsageError, near
+from hubel.views import Viewed
 
 LONGEST = 2000
 """Characters; nobody reads the graph of a longer formula."""
@@ -109,7 +110,7 @@ class Formula:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class Round(Viewed):
     """One forward and backward pass with the numbers put in, and the update."""
 
     formula: Formula

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from hubel.nn.kernels import KERNELS, apply_kernel
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True)
-class FilteredPicture:
+class FilteredPicture(Viewed):
     """A picture, and what each kernel makes of it."""
 
     picture: np.ndarray

@@ -22,6 +22,7 @@ import math
 from dataclasses import dataclass
 
 from hubel.lessons.tape import Note, Tape
+from hubel.views import Viewed
 
 STRONG = 1e3
 """Ratio between layers that counts as vanishing or exploding."""
@@ -48,7 +49,7 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Viewed):
     """All layers from input to output."""
 
     model: str

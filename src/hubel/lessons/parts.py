@@ -16,6 +16,7 @@ from functools import cache
 from importlib import resources
 
 from hubel.errors import unknown
+from hubel.views import Viewed
 
 __all__ = ["KINDS", "Part", "choose", "find", "listed"]
 
@@ -26,7 +27,7 @@ KINDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(Viewed):
     """One part, in words."""
 
     kind: str

@@ -29,6 +29,7 @@ from hubel.anatomy.graph import module_calls, tensors_in
 from hubel.errors import UsageError
 from hubel.nn.modes import evaluating, training
 from hubel.types import Shape
+from hubel.views import Viewed
 
 THUMBNAIL = 48
 """Largest side of the small pictures in pixels; larger maps are thinned."""
@@ -77,7 +78,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Tape:
+class Tape(Viewed):
     """A whole pass."""
 
     model: str

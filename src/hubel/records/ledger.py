@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from hubel.errors import ArtefactError, near
 from hubel.store import RunStore, parse_yaml, shown
+from hubel.views import html_table, in_short
+
+
+class History(dict[str, list[float]]):
+    """Columns of metrics.csv by name, one entry an epoch: train_loss, val_accuracy, …; prints as a table."""
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """The same, epoch by epoch."""
+        return [dict(zip(self, values, strict=True)) for values in zip(*self.values(), strict=True)]
+
+    def _cells(self) -> list[list[str]]:
+        return [[in_short(value) for value in row.values()] for row in self.rows]
+
+    def __str__(self) -> str:
+        lines = [list(self), *self._cells()]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self))]
+        return "\n".join("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in lines)
+
+    def _repr_html_(self) -> str:
+        return html_table(list(self), self._cells())
 
 
 @dataclass(frozen=True)
@@ -42,14 +64,16 @@ class RunRecord:
         return {str(section): {str(key): value for key, value in part.items()} for section, part in found.items()}
 
     @cached_property
-    def history(self) -> dict[str, list[float]]:
+    def history(self) -> History:
         """Columns of metrics.csv, one entry an epoch: train_loss, val_accuracy, … Raises ArtefactError if damaged."""
         lines = RunStore.open(self.folder).read_lines("metrics.csv")
         try:
             head, *rows = list(csv.reader(lines)) or [[]]
             if len(set(head)) < len(head) or any(len(row) != len(head) for row in rows):
                 raise ValueError("its lines have different lengths")
-            return {key: [float(row[i] or "nan") for row in rows] for i, key in enumerate(head)} if rows else {}
+            return History(
+                {key: [float(row[i] or "nan") for row in rows] for i, key in enumerate(head)} if rows else {}
+            )
         except (ValueError, csv.Error) as error:
             name = shown(str(self.folder / "metrics.csv"))
             raise ArtefactError(f"{name} is no table of numbers: {error}") from None
@@ -110,6 +134,15 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
+
+    def _repr_html_(self) -> str:
+        head = list(self.rows[0]) if self.rows else []
+        table = html_table(head, [["" if cell is None else cell for cell in row.values()] for row in self.rows])
+        lost = html_table(["unreadable", "why"], self.unreadable.items()) if self.unreadable else ""
+        return (table if self.rows else f"<p>{escape(str(self))}</p>") + lost
 
     def __str__(self) -> str:
         if not self.rows:
@@ -199,6 +232,9 @@ class Comparison:
             f"{title:<{first}}  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
             for title, cells in table
         )
+
+    def _repr_html_(self) -> str:
+        return html_table(["", *self.names], ([title, *cells] for title, cells in self.lines))
 
     def to_json(self) -> str:
         """The same as an object by run name."""

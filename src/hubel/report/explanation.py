@@ -14,10 +14,11 @@ from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
 from hubel.report.page import page
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class Explanation(Viewed):
     """Everything the page shows, as plain data."""
 
     title: str

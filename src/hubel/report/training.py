@@ -20,6 +20,7 @@ from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
 from hubel.report.page import page, written
+from hubel.views import Viewed
 from hubel.words import duration, number, percent, plural, span
 
 
@@ -33,7 +34,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerRow:
+class LayerRow(Viewed):
     """A line of the table of layers. `parameters` are this layer's own, not its children's."""
 
     name: str
@@ -43,7 +44,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingReport:
+class TrainingReport(Viewed):
     """Everything the page shows, as plain data. What is empty is left out of the page."""
 
     title: str

@@ -28,6 +28,7 @@ from hubel.nn.scores import Target, checked_images, chosen, digest, logits_of
 from hubel.registry import Registry
 from hubel.runtime import generator
 from hubel.types import Batch
+from hubel.views import Viewed
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _shortened(model: nn.Module, image: torch.Tensor, far: torch.Tensor, label: 
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttackedPicture:
+class AttackedPicture(Viewed):
     """One picture, before and after."""
 
     done: Attack
@@ -235,7 +236,7 @@ class AttackedPicture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttackRate:
+class AttackRate(Viewed):
     """How often an attack succeeds on a set."""
 
     method: str

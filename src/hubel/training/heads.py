@@ -24,9 +24,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from hubel import runtime
+from hubel.events import EpochDone, Event, Finished
 from hubel.models.heads import MLPHead
 from hubel.nn.taps import find
-from hubel.training.events import EpochDone, Event, Finished
 from hubel.training.features import Features
 from hubel.training.state import Training, improves
 

@@ -17,10 +17,10 @@ import torch
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, save_state, save_weights
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import HubelError
+from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.runtime import rank, world
 from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
-from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.training.loop import Training
 from hubel.watching import SILENT, Watcher
 

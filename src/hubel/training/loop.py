@@ -13,10 +13,10 @@ from collections.abc import Iterator
 import torch.distributed as dist
 
 from hubel.errors import HubelError
+from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.runtime import slowest, world
 from hubel.training import guard
 from hubel.training.crowding import watch_threads
-from hubel.training.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.training.state import Training, forward_precision, improves
 from hubel.training.step import step
 

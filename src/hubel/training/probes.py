@@ -33,6 +33,7 @@ from hubel.runtime import Stream, out_of_memory
 from hubel.training.state import Training
 from hubel.training.step import step
 from hubel.types import Batch
+from hubel.views import Viewed
 from hubel.words import amount, plain
 
 DECADES_BELOW, DECADES_ABOVE = 3, 2
@@ -103,7 +104,7 @@ class BatchProbe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probes:
+class Probes(Viewed):
     """What was found; None for what was not asked for."""
 
     data: str

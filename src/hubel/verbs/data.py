@@ -21,7 +21,11 @@ from hubel.data.sources import SOURCES, lies_among, open_source
 from hubel.data.splits import split, unmeasured
 from hubel.data.summary import Summary, describe
 from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
+from hubel.report.data import lines
+from hubel.views import html_facts, html_table
 from hubel.watching import SILENT, Watcher
+from hubel.words import visible
 
 if TYPE_CHECKING:
     from hubel.figures.theme import Figure
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "DataReport", "scan"]
 
 SHEET_ROWS, SHEET_COLUMNS = 20, 12
+MOST = 50
+"""Classes and problems that a notebook shows."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DataReport:
     """The answer: counts, problems file by file, and what a net would see."""
 
@@ -48,6 +54,22 @@ class DataReport:
     def levels(self) -> str:
         """Which samples become black and white, in words; "" where none has more than 8 bits."""
         return "" if self.preprocessing is None else tell_levels(self.preprocessing.levels, self.summary.modes)
+
+    def __str__(self) -> str:
+        return visible("\n".join(lines(self)))
+
+    def __repr__(self) -> str:
+        return f"<DataReport {self.summary.source}: {self.summary.samples:,} samples, {len(self.problems)} problems>"
+
+    def _repr_html_(self) -> str:
+        about = self.summary
+        counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
+        table = [(name, *row) for name, row in zip(about.class_names, counts, strict=True)]
+        classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
+        more = f"<p>… and {len(table) - MOST} more classes</p>" if len(table) > MOST else ""
+        odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
+        problems = html_table(["file", "kind", "reason", ""], odd) if odd else "<p>nothing is wrong with it</p>"
+        return html_facts(about.facts()) + classes + more + problems
 
     def sheet(self) -> Figure:
         """A contact sheet of what the net really sees: up to 12 pictures of up to 20 classes, evenly spread."""
@@ -97,6 +119,7 @@ class DataReport:
         return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as it is, then with {augment}")
 
 
+@shows_progress
 def scan(
     source: str | os.PathLike[str],
     *,
@@ -113,11 +136,13 @@ def scan(
     images: str | Path | None = None,
     follow_links: bool = False,
     data_root: str | Path | None = None,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> DataReport:
     """List a source, read every file to its last byte, and say what there is.
 
     `columns`, `images`, `follow_links` and `data_root` say how it is read (`hubel.data.sources.open_source`).
+    `verbose` shows progress; None does where somebody looks, in a terminal or a notebook.
 
     Raises UsageError for a source that does not exist, DataError for one from which nothing can be learned.
 

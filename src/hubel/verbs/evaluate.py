@@ -23,6 +23,7 @@ from hubel.data.tables import SUFFIXES as TABLES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
+from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import find
@@ -32,6 +33,7 @@ from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
 
+@shows_progress
 def evaluate(
     run: str | Path,
     data: str | Path | None = None,
@@ -45,6 +47,7 @@ def evaluate(
     columns: Mapping[str, str] | None = None,
     images: str | Path | None = None,
     follow_links: bool = False,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Evaluation | RegressionEvaluation:
     """Measure a trained run on its own `split` (test unless said), or on other labelled `data` with the same classes.
@@ -58,6 +61,7 @@ def evaluate(
 
     `views` of each picture are averaged (`hubel.inference.VIEWS`): those of the run if not given, "none" for one look.
     `metrics` are more numbers to compute, by name (`hubel components metrics`); the result has them in `more`.
+    `verbose` shows progress; None does where somebody looks, in a terminal or a notebook.
 
     Of the run's own data the very split of the training is used, after a check that neither data nor split has changed.
     Writes nothing. Raises ArtefactError, DataError, UsageError.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,12 +16,14 @@ from hubel.errors import UsageError
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
 from hubel.explainers.trust import Trust, by_chance, passes, trust
+from hubel.faces.progress import shows_progress
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
 from hubel.inference import VIEWS
 from hubel.nn.scores import logits_of
 from hubel.records.subjects import Look, look
 from hubel.report.explanation import Explanation
+from hubel.views import in_short
 from hubel.watching import SILENT, Watcher
 from hubel.words import duration
 
@@ -49,6 +52,16 @@ class Explained(Attribution):
     probability: float
     """Of that class, as `hubel predict` says: over the views that the run averages, of which the map explains one."""
 
+    def facts(self) -> dict[str, str]:
+        """Class, method, and what needs saying."""
+        found = {
+            "class": f"{self.target} {self.probability:.1%}",
+            "method": self.method + (f" at {self.layer}" if self.layer else ""),
+            "map": f"{in_short(self.map)}, {'for and against' if self.signed else 'importance'}",
+            "took": f"{self.seconds:.2f} s",
+        }
+        return found | ({"note": self.note} if self.note else {})
+
     def plot(self) -> Figure:
         """The map over the picture, with a legend."""
         title = f"{self.method}: {self.target} {self.probability:.0%}"
@@ -58,6 +71,7 @@ class Explained(Attribution):
         return self.plot()._repr_mimebundle_()
 
 
+@shows_progress
 def explain(
     run: str | Path | Classifier,
     picture: Any,
@@ -65,21 +79,33 @@ def explain(
     method: str = "grad-cam",
     target: str | int | None = None,
     device: str = "auto",
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
     **settings: Any,
 ) -> Explained:
     """Why does the net say what it says about this picture? One map, by one method (`hubel.explainers.EXPLAINERS`).
 
     `target` is a class by name or number, else the predicted class; `settings` are the method's own (`layer=`,
-    `patch=`, `steps=`). Raises DataError for the picture, UsageError and UnknownName for what cannot be.
+    `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
+
+    Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
     seen = look(run, picture, device=device)
+    watch.stage(f"{method} on {seen.name}")
     shares = seen.probabilities()
     picked = seen.index(target)
     picked = int(shares.argmax()) if picked is None else picked
+    settings = _heard(method, watch) | settings
     found = attribute(seen.model, seen.image, method=method, target=picked, **settings)
     values = {field.name: getattr(found, field.name) for field in fields(Attribution)}
     name = seen.class_names[picked]
     return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
+
+
+def _heard(method: str, watch: Watcher) -> dict[str, Any]:
+    """Methods that take long tell how far they are."""
+    tells = "progress" in inspect.signature(EXPLAINERS.get(method).run).parameters
+    return {"progress": watch.progress} if tells else {}
 
 
 def explain_page(
@@ -112,7 +138,7 @@ def explain_page(
     for method in wanted:
         watch.stage(f"{method} on {seen.name}")
         try:
-            heard = {"progress": watch.progress} if method.startswith("occlusion") else {}
+            heard = _heard(method, watch)
             found = attribute(seen.model, seen.image, method=method, target=picked, **settings[method], **heard)
         except UsageError as refusal:
             if methods and len(wanted) == 1:

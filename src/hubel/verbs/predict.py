@@ -2,90 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from torch import nn
 
-from hubel import runtime
 from hubel.checkpoint import Classifier
-from hubel.data.given import RESCALE, read_given, spread
-from hubel.data.images import READ
-from hubel.data.manifest import Problem
-from hubel.data.walk import pictures_below
-from hubel.deploy.ready import kept
+from hubel.deploy.prediction import Prediction, Predictions, classify
 from hubel.errors import ArtefactError, DataError
-from hubel.inference import predict as forward
-from hubel.inference import with_views
+from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
-from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
-from hubel.words import csv_text
 
-PAYS = 100
-"""Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
-_SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+__all__ = ["Prediction", "Predictions", "predict", "predict_proba"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the net says about one picture."""
-
-    name: str
-    """The path, or "picture 3" for pictures that were no file."""
-    label: str
-    """The most probable class; the number itself, as text, in regression."""
-    probability: float
-    """Of that class; NaN in regression."""
-    probabilities: dict[str, float]
-    """Of every class, in the order of the outputs; empty in regression."""
-    value: float
-    """The number in regression, else NaN."""
-
-    def top(self, count: int = 5) -> list[tuple[str, float]]:
-        """The most probable classes, best first."""
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
-
-    def __str__(self) -> str:
-        if not self.probabilities:
-            return f"{self.name}: {self.label}"
-        rest = ", ".join(f"{label} {share:.1%}" for label, share in self.top(3)[1:])
-        return f"{self.name}: {self.label} {self.probability:.1%}" + (f" ({rest})" if rest else "")
-
-    def _repr_html_(self) -> str:
-        bars = "".join(
-            f"<tr><td>{escape(label)}</td><td style='width:12em'><div style='background:#0072b2;height:.8em;"
-            f"width:{share:.1%}'></div></td><td>{share:.1%}</td></tr>"
-            for label, share in self.top()
-        )
-        return f"<b>{escape(self.name)}: {escape(self.label)}</b><table>{bars}</table>"
-
-
-class Predictions(list[Prediction]):
-    """Predictions, and what could not be read."""
-
-    problems: tuple[Problem, ...] = ()
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self))
-
-    def to_csv(self) -> str:
-        """A table with a line for each picture: file, label, probability, and the probability of every class."""
-        if not self or not self[0].probabilities:
-            return csv_text(["file", "value"], [[p.name, p.value] for p in self])
-        header = ["file", "label", "probability", *self[0].probabilities]
-        return csv_text(header, [[p.name, p.label, p.probability, *p.probabilities.values()] for p in self])
-
-    def _repr_html_(self) -> str:
-        return "".join(prediction._repr_html_() for prediction in self)
-
-
+@shows_progress
 def predict(
     run: str | Path | Classifier,
     pictures: Any,
@@ -96,95 +28,52 @@ def predict(
     batch_size: int = 64,
     fast: bool | None = None,
     follow_links: bool = False,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions:
-    """Classify `pictures`: a path, a folder (searched to its depths), the bytes of a picture file, an open file, a PIL
-    image, an array (H W, H W C, N H W C) or tensor (C H W, B C H W) of bytes or of numbers 0 to 1, or many of these.
+    """Classify pictures: a path, a folder, bytes, an open file, a PIL image, an array or tensor, or many of these.
 
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
     with `follow_links`. A link that is named itself is what it leads to.
 
-    `fast`: make the net ready first (`hubel.deploy.ready`: batch norms folded, filters packed, the number of threads
-    measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
+    `run` is a run (its folder, its name), a weights folder, or a classifier; arrays are H W, H W C or N H W C, tensors
+    C H W or B C H W, of bytes or of numbers 0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
 
-    `views` of each are averaged: those the run was measured with if not given, "none" for one look.
-    Unreadable files are named in `.problems` of the result. Raises DataError when none can be read.
+    `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
+    net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
+
+    Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
+    can be read, UsageError for what is none.
     """
     classifier = run if isinstance(run, Classifier) else load(run, which=which)
-    if classifier.preprocessing is None:
-        raise ArtefactError("this run was trained on points, not on pictures", hint="use hubel evaluate for points")
-    target = runtime.pick_device(device)
-    classifier.model.to(target)
-    found = Predictions()
-    problems: list[Problem] = []
-    items = list(gather(pictures, problems, follow_links=follow_links))
-    if not items and problems:
-        raise DataError(f"{problems[0].path}: {problems[0].reason}", hint=f"{READ} files are read")
-    if not items:
-        raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
-    _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + len(items)
-    hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
-    for start in range(0, len(items), batch_size):
-        names, images, bad = read_given(items[start : start + batch_size], classifier.preprocessing, first=start)
-        problems += bad
-        if len(images):
-            found += answers(classifier, names, images, target, views=views, fast=hurry)
-        watch.progress(min(start + batch_size, len(items)), len(items))
-    found.problems = tuple(problems)
-    if not found:
-        first = problems[0]
-        raise DataError(
-            f"none of {max(len(items), len(problems))} pictures can be read; first: {first.path}: {first.reason}",
-            hint=RESCALE if first.kind == "beyond levels" else f"{READ} files are read",
-        )
-    return found
+    watch.stage("classifying")
+    return classify(
+        classifier,
+        pictures,
+        views=views,
+        device=device,
+        batch_size=batch_size,
+        fast=fast,
+        follow_links=follow_links,
+        watch=watch,
+    )
 
 
-def answers(
-    classifier: Classifier,
-    names: Sequence[str],
-    images: np.ndarray,
-    device: torch.device,
-    *,
-    views: str | None = None,
-    fast: bool = False,
-) -> list[Prediction]:
-    """Predictions for prepared pictures N C H W uint8; `fast` through the net made ready for such pictures."""
-    assert classifier.preprocessing is not None
-    inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
-    ids = torch.arange(len(images))
-    net = kept(classifier.model, inputs) if fast else classifier.model
-    look = with_views(net, classifier.views if views is None else views)
-    result = forward(classifier.model, [Batch(inputs, ids, ids)], forward=look)
-    if not classifier.class_names:
-        numbers = result.logits[:, 0].astype(float)
-        return [
-            Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
-            for name, number in zip(names, numbers, strict=True)
-        ]
-    shares = result.probabilities
-    best = result.predicted
-    return [
-        Prediction(
-            name,
-            classifier.class_names[winner],
-            float(row[winner]),
-            dict(zip(classifier.class_names, row.tolist(), strict=True)),
-            float("nan"),
-        )
-        for name, row, winner in zip(names, shares, best, strict=True)
-    ]
+def predict_proba(run: str | Path | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
+    """Probabilities N K (float64, rows sum to 1), a row a picture, in the order of `class_names`.
 
-
-def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False) -> Iterator[Any]:
-    """Every single picture in `pictures`, files below folders included; UsageError for what is none.
-
-    What lies below a folder and cannot be a picture goes to `problems`.
+    `settings` are those of `predict`. Raises DataError where a picture cannot be read, since its row would be missing,
+    and ArtefactError for a run that predicts a number.
     """
-
-    def inside(folder: Path) -> list[Path]:
-        paths, odd = pictures_below(str(folder), follow=follow_links)
-        problems.extend(odd)
-        return [Path(path) for path in paths]
-
-    return spread(pictures, inside)
+    classifier = run if isinstance(run, Classifier) else load(run, which=settings.pop("which", "best"))
+    if not classifier.class_names:
+        raise ArtefactError("this run predicts a number, which has no probability", hint="predict(...)[0].value")
+    found = predict(classifier, pictures, **settings)
+    if found.problems:
+        first = found.problems[0]
+        lost = f"{len(found.problems)} of {len(found.problems) + len(found)} pictures cannot be read"
+        raise DataError(
+            f"{lost}, so rows would be missing; first: {first.path}: {first.reason}",
+            hint="leave them out, or use predict, which names them in .problems",
+        )
+    return found.probabilities

@@ -6,35 +6,57 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hubel.checkpoint import Classifier
+import numpy as np
+
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.records.ledger import RunRecord
-from hubel.records.nets import load
+from hubel.records.ledger import RunRecord, find
+from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
-from hubel.verbs.predict import Prediction, predict
+from hubel.verbs.explain import Explained, explain
+from hubel.verbs.predict import Predictions, predict, predict_proba
 
 
 class Run(RunRecord):
-    """A run folder: what was asked for, how it went, what came out, and the net itself."""
+    """A run folder: what was asked for, how it went, what came out, and the net itself.
+
+    `Run("runs/photos-1")`, or by its name in runs/: `Run("photos-1")`. Raises ArtefactError, with near names, for a run
+    that is not there.
+    """
+
+    def __init__(self, run: str | Path) -> None:
+        super().__init__(find(run))
 
     def load(self, which: str = "best") -> Classifier:
         """The trained classifier; `which` is "best" or "last"."""
         return load(self.folder, which=which)
 
     def evaluate(
-        self, data: str | Path | None = None, *, split: str | None = None
+        self, data: str | Path | None = None, *, split: str | None = None, **settings: Any
     ) -> Evaluation | RegressionEvaluation:
-        """Measure the run on one of its own splits, or on other labelled data."""
-        return evaluate(self.folder, data, split=split)
+        """Measure the run on one of its own splits, or on other labelled data (`hubel.evaluate` has the settings)."""
+        return evaluate(self.folder, data, split=split, **settings)
 
-    def predict(self, pictures: Any) -> list[Prediction]:
-        """Classify pictures: paths, folders, PIL images or arrays."""
-        return predict(self.folder, pictures)
+    def predict(self, pictures: Any, **settings: Any) -> Predictions:
+        """Classify pictures (`hubel.predict` says what may be one, and has the settings)."""
+        return predict(self.folder, pictures, **settings)
+
+    def predict_proba(self, pictures: Any, **settings: Any) -> np.ndarray:
+        """Probabilities N K, a row a picture, in the order of the classes."""
+        return predict_proba(self.folder, pictures, **settings)
+
+    def explain(self, picture: Any, **settings: Any) -> Explained:
+        """Why does the net say what it says about this picture? (`hubel.explain` has the settings.)"""
+        return explain(self.folder, picture, **settings)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
 
     def __str__(self) -> str:
         return "\n".join(f"{key:<9}{value}" for key, value in self._facts().items())
 
     def _facts(self) -> dict[str, str]:
+        if not (self.folder / "config.yaml").is_file():
+            return {"run": f"{self.folder}  (weights without a training)"} | self.load()._facts()
         row, test = self.row(), self.summary.get("test", {})
         facts = {"run": f"{self.folder}  ({row['status']})", "data": row["data"], "model": row["model"]}
         if row["val_accuracy"] is not None:

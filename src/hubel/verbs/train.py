@@ -27,6 +27,8 @@ from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import ModelSpec, load_state
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
+from hubel.faces.progress import shows_progress
 from hubel.recipes.schema import Recipe, compose, read_environment, read_file
 from hubel.records.folder import create_folder
 from hubel.records.ledger import find
@@ -34,7 +36,6 @@ from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
-from hubel.training.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.training.logbook import Logbook, RankLog, Subject, without_nan
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.resume import Signals, differences, latest_unfinished
@@ -58,11 +59,13 @@ class Stopped(HubelError):
         self.exit_code = code
 
 
+@shows_progress
 def train(
     data: str | Path | None = None,
     *,
     config: str | Path | None = None,
     resume: str | Path | None = None,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
 ) -> Run:
@@ -70,7 +73,7 @@ def train(
 
     `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe
     by their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with an unfinished run, "auto" with
-    the latest one if there is any.
+    the latest one if there is any. `verbose` shows progress; None does so where somebody looks (terminal, notebook).
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
     """

@@ -21,6 +21,7 @@ from hubel.models.fitting import Fit, aligned, fit_weights, other_head, renamed
 from hubel.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, published
 from hubel.runtime import generator, seeded
 from hubel.store import RunStore, shown
+from hubel.views import Viewed
 
 PUBLISHED = "published"
 """In place of a file: the ImageNet weights that were published for the architecture."""
@@ -31,7 +32,7 @@ GOLDEN = 1e-3
 
 
 @dataclass(frozen=True)
-class Imported:
+class Imported(Viewed):
     """Where the weights are now, and what became of each tensor."""
 
     run: str

@@ -14,7 +14,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.data.batches import batches
-from hubel.training.events import EpochDone, Event
+from hubel.events import EpochDone, Event
 from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
 from hubel.training.heads import fit_head
 from hubel.training.loop import Training, fit, forward_precision

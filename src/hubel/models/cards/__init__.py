@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hubel.errors import UsageError
 from hubel.registry import Registry, package
+from hubel.views import Viewed
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -19,7 +20,7 @@ __all__ = ["CARDS", "Card"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
+class Card(Viewed):
     """Facts about one architecture, each from the paper or the source named in `reference`."""
 
     name: str

@@ -1,16 +1,24 @@
-"""What a running verb looks like: a live bar on a terminal, one line an epoch everywhere else."""
+"""What a running verb looks like: a live bar on a terminal, a cell written anew in a notebook, else a line an epoch."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from html import escape
+from typing import Any, ParamSpec, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from hubel.cli.console import err
-from hubel.training.events import EpochDone, Event, Finished, StepDone
-from hubel.watching import Plan, Watcher
+from hubel.events import EpochDone, Event, Finished, StepDone
+from hubel.faces.terminal import err
+from hubel.watching import SILENT, Plan, Watcher
+from hubel.words import visible
 
 REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""
@@ -18,6 +26,8 @@ REFRESH = 0.1
 
 PATIENCE = 2.0
 """Seconds that a stage may take, or is going to take at its present speed, without a bar."""
+LINES, HEAD = 30, 6
+"""Lines that a notebook's cell shows at most, and how many of them are the first."""
 
 
 class Showing(Watcher):
@@ -28,7 +38,7 @@ class Showing(Watcher):
         self.live = self.console.is_terminal and not quiet
         self.quiet = quiet
         self.bar: Progress | None = None
-        self.task: TaskID | None = None
+        self.task = TaskID(0)
         self.name = ""
         self.begun = time.perf_counter()
         self.looked = 0.0
@@ -47,14 +57,14 @@ class Showing(Watcher):
         if not self.live:
             return
         whole = (time.perf_counter() - self.begun) * total / max(done, 1)
-        if self.bar is None and done < total and whole > PATIENCE:
+        if not self._is_open() and done < total and whole > PATIENCE:
             self._open(self.name, total)
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=done, total=total, note=f"{done:,} of {total:,}")
+        if self._is_open():
+            self._move(done, total, self.name, f"{done:,} of {total:,}")
 
     def remark(self, text: str) -> None:
         """A line that stays."""
-        self.console.print(Text(f"note: {text}", style="yellow"), soft_wrap=True)
+        self._line(Text(f"note: {text}", style="yellow"))
 
     def training(self, plan: Plan) -> None:
         """Say what is about to be trained, and open the bar."""
@@ -84,7 +94,7 @@ class Showing(Watcher):
             ("run", plan.run),
         )  # fmt: skip
         for title, text in lines:
-            self.console.print(Text.assemble((f"{title:<8}", "bold"), text), soft_wrap=not self.live)
+            self._line(Text.assemble((f"{title:<8}", "bold"), text), wrap=self.live)
         if self.live:
             self._open("training", plan.steps)
 
@@ -95,7 +105,7 @@ class Showing(Watcher):
         if isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, EpochDone):
-            self.console.print(self._epoch(event), soft_wrap=True)
+            self._line(self._epoch(event))
             self.images, self.started = 0, 0.0
         elif isinstance(event, Finished):
             self._close()
@@ -106,7 +116,7 @@ class Showing(Watcher):
             self.started = now
         else:
             self.images += event.images
-        if self.bar is None or self.task is None or now - self.looked < REFRESH:
+        if not self._is_open() or now - self.looked < REFRESH:
             return
         self.looked = now
         speed = self.images / max(now - self.started, 1e-9)
@@ -114,7 +124,7 @@ class Showing(Watcher):
         left = steps_left * event.images / speed if self.images else float("nan")
         note = f"loss {event.loss.item():.4f}  {speed:,.0f} images/s  {clock(left)} left"
         title = f"epoch {event.epoch + 1}/{self.epochs}"
-        self.bar.update(self.task, completed=event.step, total=event.steps, description=title, note=note)
+        self._move(event.step, event.steps, title, note)
 
     def _epoch(self, event: EpochDone) -> Text:
         row = event.row
@@ -131,6 +141,14 @@ class Showing(Watcher):
         text = Text("  ".join(parts))
         return text.append(" best", style="green") if event.best else text
 
+    # how it is drawn: a notebook does the next five otherwise
+
+    def _line(self, text: Text, *, wrap: bool = False) -> None:
+        self.console.print(text, soft_wrap=not wrap)
+
+    def _is_open(self) -> bool:
+        return self.bar is not None
+
     def _open(self, title: str, total: int) -> None:
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[note]}"),
@@ -139,14 +157,112 @@ class Showing(Watcher):
         self.task = self.bar.add_task(title, total=total, note="")
         self.bar.start()
 
+    def _move(self, done: int, total: int, title: str, note: str) -> None:
+        assert self.bar is not None
+        self.bar.update(self.task, completed=done, total=total, description=title, note=note)
+
     def _close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
-        self.bar = self.task = None
+        self.bar = None
 
     def done(self) -> None:
         """Leave the terminal tidy."""
         self._close()
+
+
+class InNotebook(Showing):
+    """The same in the output of a notebook's cell: the last lines and the bar, written anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = True
+        self.lines: list[str] = []
+        self.open = ""
+        self.drawn = 0.0
+        self.display: Any = None
+
+    def _line(self, text: Text, *, wrap: bool = False) -> None:
+        self.lines.append(visible(text.plain))
+        self._draw()
+
+    def _is_open(self) -> bool:
+        return bool(self.open)
+
+    def _open(self, title: str, total: int) -> None:
+        self._move(0, total, title, "")
+
+    def _move(self, done: int, total: int, title: str, note: str) -> None:
+        filled = round(20 * done / max(total, 1))
+        self.open = f"{title}  {'█' * filled}{'░' * (20 - filled)}  {note}"
+        if time.perf_counter() - self.drawn > REFRESH:
+            self._draw()
+
+    def _close(self) -> None:
+        if self.open:
+            self.open = ""
+            self._draw()
+
+    def _draw(self) -> None:
+        from IPython import display
+
+        self.drawn = time.perf_counter()
+        some = self.lines if len(self.lines) <= LINES else [*self.lines[:HEAD], "…", *self.lines[HEAD - LINES :]]
+        text = "\n".join([*some, visible(self.open)] if self.open else some)
+        page = display.HTML(f"<pre style='white-space:pre-wrap'>{escape(text)}</pre>")
+        if self.display is None:
+            self.display = display.display(page, display_id=True)
+        else:
+            self.display.update(page)
+
+
+def in_notebook() -> bool:
+    """Does this process answer the cells of a notebook?"""
+    ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return ipython is not None and type(ipython()).__name__ == "ZMQInteractiveShell"
+
+
+def face(verbose: bool | None = None) -> Watcher:
+    """Who tells how far a verb is: where somebody looks (a terminal, a notebook) if `verbose` is None, else as it says.
+
+    >>> type(face(False)).__name__, type(face(True)).__name__
+    ('Watcher', 'Showing')
+    """
+    if verbose is False:
+        return SILENT
+    if in_notebook():
+        return InNotebook()
+    looked_at = sys.stderr is not None and sys.stderr.isatty() and "PYTEST_CURRENT_TEST" not in os.environ
+    return Showing() if verbose or looked_at else SILENT
+
+
+@contextmanager
+def watched(verbose: bool | None = None, *, quiet: bool = False) -> Iterator[Watcher]:
+    """A watcher that is done at the end, also after an error; `quiet` shows remarks only."""
+    watch = Showing(quiet=True) if quiet else face(verbose)
+    try:
+        yield watch
+    finally:
+        watch.done()
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def shows_progress(verb: Callable[P, R]) -> Callable[P, R]:
+    """Gives a verb that takes `watch` and `verbose` a face, where its caller has given it no watcher."""
+
+    @wraps(verb)
+    def shown(*args: P.args, **settings: P.kwargs) -> R:
+        verbose = settings.get("verbose")
+        if "watch" in settings:
+            return verb(*args, **settings)
+        with watched(None if verbose is None else bool(verbose)) as watch:
+            settings["watch"] = watch
+            return verb(*args, **settings)
+
+    return shown
 
 
 def clock(seconds: float) -> str:

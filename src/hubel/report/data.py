@@ -1,0 +1,139 @@
+"""What is in a data set, and what is wrong with it, as text for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Protocol
+
+from hubel.data.manifest import Problem, leaks
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.summary import Summary
+
+SHOWN = 10
+"""Problems of one kind that are listed where not everything is."""
+
+
+class Reported(Protocol):
+    """What is told about: the result of `hubel.scan`."""
+
+    @property
+    def summary(self) -> Summary:
+        """The counts."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is left out, and what is odd."""
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What the net sees; None for points."""
+
+    @property
+    def given_splits(self) -> tuple[str, ...]:
+        """Splits that the source itself makes."""
+
+    @property
+    def levels(self) -> str:
+        """Which samples become black and white, in words."""
+
+
+def lines(report: Reported, *, everything: bool = False) -> Iterator[str]:
+    """A report as text of 80 columns; only names of files may be longer."""
+    about = report.summary
+    noun = "points" if about.kind == "points" else "pictures"
+    classes = f" in {len(about.class_names)} classes" if about.class_names else ", each with a number to predict"
+    bad = sum(about.left_out.values())
+    yield f"{about.source}: {about.samples:,} {noun}{classes}" + (f", {bad:,} files left out" if bad else "")
+    yield ""
+    if about.kind == "points":
+        yield f"  features   {about.features}"
+    else:
+        yield f"  size       {_sizes(about)}"
+        yield f"  format     {_counted(about.formats)}; {_counted({_mode(m): n for m, n in about.modes.items()})}"
+    if report.preprocessing is not None:
+        p = report.preprocessing
+        fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"
+        yield f"  net sees   {p.width}x{p.height}, {p.channels} channel{'s' * (p.channels > 1)}{fitted}"
+        if report.levels:
+            yield f"  levels     {report.levels}"
+    if about.target_range is not None:
+        low, mean, high = about.target_range
+        yield f"  target     {low:g} to {high:g}, mean {mean:g}"
+    parts = [
+        f"{name} {sum(counts):,}{' (given)' if name in report.given_splits else ''}"
+        for name, counts in about.split_counts.items()
+    ]
+    yield f"  split      {' · '.join(parts)}"
+    if about.class_names:
+        yield from _classes(about, everything)
+    yield from _problems(report, everything)
+
+
+def _sizes(about: Summary) -> str:
+    width, height, count = about.sizes[0]
+    if len(about.sizes) == 1:
+        return f"{width}x{height}, all of them"
+    small, large = min(about.sizes, key=lambda s: s[0] * s[1]), max(about.sizes, key=lambda s: s[0] * s[1])
+    return (
+        f"{small[0]}x{small[1]} to {large[0]}x{large[1]}, {len(about.sizes):,} different, "
+        f"most often {width}x{height} ({count:,})"
+    )
+
+
+def _mode(mode: str) -> str:
+    return {
+        "L": "grey",
+        "RGB": "colour",
+        "RGBA": "colour with alpha",
+        "P": "palette",
+        "I;16": "16-bit grey",
+        "RGB;16": "16-bit colour",
+        "I": "32-bit grey",
+        "F": "grey in floating point",
+    }.get(mode, mode)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _classes(about: Summary, everything: bool) -> Iterator[str]:
+    names = list(about.split_counts)
+    yield ""
+    yield "  " + f"{'class':<28}" + "".join(f"{name:>9}" for name in names) + "  "
+    widest = max(about.class_counts)
+    rows = range(len(about.class_names))
+    shown = rows if everything or len(rows) <= 30 else [*rows[:15], *rows[-10:]]
+    last = -1
+    for row in shown:
+        if row != last + 1:
+            yield f"  … {row - last - 1} more classes: --all lists them"
+        last = row
+        name = about.class_names[row]
+        bar = "█" * max(1, round(20 * about.class_counts[row] / widest))
+        counts = "".join(f"{about.split_counts[split][row]:>9,}" for split in names)
+        yield f"  {name if len(name) <= 27 else name[:26] + '…':<28}{counts}  {bar}".rstrip()
+
+
+def _problems(report: Reported, everything: bool) -> Iterator[str]:
+    if not report.problems:
+        yield ""
+        yield "  nothing is wrong with it"
+        return
+    if said := leaks(report.problems):
+        yield ""
+        yield from textwrap.wrap(f"leak: {said}", 80, initial_indent="  ", subsequent_indent="  ")
+    for left_out, title in ((True, "left out"), (False, "worth knowing")):
+        chosen = [problem for problem in report.problems if problem.left_out == left_out]
+        if not chosen:
+            continue
+        yield ""
+        yield f"  {title}: {len(chosen):,}"
+        for kind in dict.fromkeys(problem.kind for problem in chosen):
+            same = [problem for problem in chosen if problem.kind == kind]
+            yield f"    {kind} ({len(same):,})"
+            for problem in same if everything else same[:SHOWN]:
+                yield f"      {problem.path}: {problem.reason}"
+            if len(same) > SHOWN and not everything:
+                yield f"      … {len(same) - SHOWN:,} more: --all lists them"
