@@ -35,7 +35,7 @@ def memory() -> dict[str, int]:
 
 def child(run: str, folder: str, stage: str, k: int, limit: int | None, out: str) -> None:
     """One run of the verb; prints its figures as JSON."""
-    from hubel.records.subjects import samples_of
+    from hubel.records.samples import samples_of
     from hubel.report.drawings.features import draw_units
     from hubel.verbs import units as verb
 

@@ -1,11 +1,10 @@
-"""What a command looks at: one picture with a net that takes it, or a part of a data set decoded for a classifier.
+"""What a command looks at: a few pictures with a net that takes them.
 
 A picture is a file, or a sample of a source: `digits:3`, `photos/:12`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,26 +16,20 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.sizing import check_fresh
-from hubel.data.batches import batches
 from hubel.data.choose import choose_preprocessing
-from hubel.data.decode import Decoded, decode, read_images
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.decode import decode, read_images
 from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ, SUFFIXES
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
-from hubel.data.splits import NAMES, limited
-from hubel.errors import DataError, UsageError, unknown
-from hubel.inference import features, with_views
+from hubel.data.splits import limited
+from hubel.errors import DataError, UsageError
+from hubel.inference import with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
-from hubel.records.ledger import find
-from hubel.records.nets import class_index, classifier_of, last_stage, open_net
-from hubel.records.own_data import own_data
-from hubel.types import Batch
-from hubel.watching import SILENT, Watcher
+from hubel.records.nets import class_index, classifier_of, open_net
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,72 +199,3 @@ def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") ->
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
         name=called, pixels=pixels, image=image, views=classifier.views,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Samples:
-    """A part of a data set, decoded for a classifier."""
-
-    classifier: Classifier
-    decoded: Decoded
-    manifest: Manifest
-    rows: np.ndarray
-    """N rows of the manifest that are looked at."""
-    device: torch.device
-
-    @property
-    def labels(self) -> np.ndarray:
-        """N class numbers."""
-        return np.asarray(self.decoded.labels[self.rows])
-
-    @property
-    def pixels(self) -> np.ndarray:
-        """N C H W uint8."""
-        return np.ascontiguousarray(self.decoded.images[self.rows])
-
-    def batches(self, size: int = 128) -> Iterator[Batch]:
-        """The samples in order, normalised."""
-        return batches(
-            self.decoded, self.rows, preprocessing=self.classifier.preprocessing, batch_size=size, device=self.device
-        )
-
-    def features(self, stage: str | None = None) -> np.ndarray:
-        """N F: what comes out of a stage, averaged over the places; the last stage unless one is named."""
-        return features(self.classifier.model, self.batches(), stage or last_stage(self.classifier.model))
-
-    def name(self, row: int) -> str:
-        """What a row of the manifest is called."""
-        return self.manifest.name(row)
-
-
-def samples_of(
-    run: str | Path | Classifier,
-    data: str | Path | None = None,
-    *,
-    split: str = "train",
-    limit: int | None = None,
-    device: str = "auto",
-    seed: int = 0,
-    watch: Watcher = SILENT,
-) -> Samples:
-    """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`."""
-    classifier, _ = classifier_of(run)
-    target = runtime.pick_device(device)
-    classifier.model.to(target)
-    assert classifier.preprocessing is not None
-    if data is not None:
-        listed = open_source(str(data), progress=watch.progress)
-        scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
-        rows, manifest = np.arange(len(scan.manifest)), scan.manifest
-    else:
-        if isinstance(run, Classifier):
-            raise UsageError("a classifier alone does not know its data", hint="give data=, or the run's folder")
-        if split not in NAMES:
-            raise unknown("split", split, NAMES)
-        own = own_data(find(run), classifier, watch)
-        rows, manifest, decoded = own.splits.ids(split), own.scan.manifest, own.decoded
-    if not len(rows):
-        raise DataError(f"there are no samples in the {split} split", hint="choose another one, or give data")
-    if limit is not None and len(rows) > limit:
-        rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
-    return Samples(classifier=classifier, decoded=decoded, manifest=manifest, rows=rows, device=target)

@@ -7,7 +7,8 @@ from typing import Any
 
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
-from hubel.records.subjects import look, samples_of
+from hubel.records.samples import samples_of
+from hubel.records.subjects import look
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
 

@@ -10,7 +10,8 @@ import torch
 from hubel.checkpoint import Classifier
 from hubel.explainers.anchors import KeptPatches
 from hubel.explainers.anchors import anchor as keep
-from hubel.records.subjects import look, samples_of
+from hubel.records.samples import samples_of
+from hubel.records.subjects import look
 from hubel.robustness.attacks import AttackedPicture
 from hubel.verbs.attack import attack
 from hubel.watching import SILENT, Watcher

@@ -8,7 +8,7 @@ from hubel.checkpoint import Classifier
 from hubel.features.space import DataMap, map_data
 from hubel.inference import predict
 from hubel.records.nets import stage_name
-from hubel.records.subjects import samples_of
+from hubel.records.samples import samples_of
 from hubel.watching import SILENT, Watcher
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hubel.checkpoint import Classifier
 from hubel.features.table import FeatureTable
 from hubel.records.nets import last_stage, stage_name
-from hubel.records.subjects import Samples, samples_of
+from hubel.records.samples import Samples, samples_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 

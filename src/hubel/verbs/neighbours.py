@@ -11,7 +11,8 @@ from typing import Any
 from hubel.checkpoint import Classifier
 from hubel.features.neighbours import Agreement, NeighboursFound, find_neighbours, measure_agreement
 from hubel.inference import features
-from hubel.records.subjects import look, samples_of
+from hubel.records.samples import samples_of
+from hubel.records.subjects import look
 from hubel.types import Batch
 from hubel.verbs.features import read_features
 from hubel.watching import SILENT, Watcher

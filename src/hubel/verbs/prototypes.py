@@ -9,7 +9,7 @@ import numpy as np
 from hubel.checkpoint import Classifier
 from hubel.features.prototypes import ClassExamples, class_examples
 from hubel.records.nets import class_index
-from hubel.records.subjects import samples_of
+from hubel.records.samples import samples_of
 from hubel.verbs.features import read_features
 from hubel.watching import SILENT, Watcher
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hubel.checkpoint import Classifier
 from hubel.features.units import Units, show_units, top_patches
 from hubel.records.nets import stage_name
-from hubel.records.subjects import samples_of
+from hubel.records.samples import samples_of
 from hubel.watching import SILENT, Watcher
 
 
