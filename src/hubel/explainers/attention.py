@@ -9,8 +9,6 @@ Letters: B batch, A heads, N tokens, L layers, s side of the grid of patches.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import torch
 from torch import nn
 
@@ -18,6 +16,7 @@ from hubel.errors import UsageError, unknown
 from hubel.explainers.attribution import Raw
 from hubel.nn.maps import attends
 from hubel.nn.modes import evaluating
+from hubel.nn.taps import watch
 
 
 def attention_maps(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -29,16 +28,14 @@ def attention_maps(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Te
     found: dict[str, torch.Tensor] = {}
     named = getattr(model, "attention", None)
     names = set(named) if isinstance(named, tuple) else {name for name, _ in model.named_modules() if name}
-    with ExitStack() as hooks, evaluating(model), torch.no_grad():
-        for name, module in model.named_modules():
-            if name in names:
 
-                def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
-                    maps = output[1] if isinstance(output, tuple) and len(output) == 2 else output
-                    if isinstance(maps, torch.Tensor) and (maps := _square(maps)) is not None:
-                        found[name] = maps
+    def keep(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        maps = output[1] if isinstance(output, tuple) and len(output) == 2 else output
+        if isinstance(maps, torch.Tensor) and (maps := _square(maps)) is not None:
+            found[name] = maps
 
-                hooks.callback(module.register_forward_hook(look).remove)
+    known = {name: module for name, module in model.named_modules() if name in names}
+    with watch(known, keep), evaluating(model), torch.no_grad():
         model(images)
     if not found:
         raise UsageError(

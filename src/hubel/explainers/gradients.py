@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,7 @@ from hubel.errors import UsageError
 from hubel.explainers.attribution import Raw
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import digest, logits_of, pick
+from hubel.nn.taps import watch
 from hubel.runtime import generator, in_parts
 
 
@@ -249,16 +250,14 @@ _UNKNOWN_TO_THE_RULE: tuple[type[nn.Module], ...] = (
 def _refuse_deeplift(model: nn.Module, images: torch.Tensor) -> None:
     """Raise UsageError that names the module for which the rescale rule is not defined."""
     calls: dict[str, int] = {}
-    with ExitStack() as hooks, evaluating(model), torch.no_grad():
-        for name, module in model.named_modules():
-            if isinstance(module, _RESCALED + _UNKNOWN_TO_THE_RULE):
-
-                def count(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
-                    calls[name] = calls.get(name, 0) + 1
-
-                hooks.callback(module.register_forward_hook(count).remove)
-        model(images)
     modules = dict(model.named_modules())
+    judged = {name: module for name, module in modules.items() if isinstance(module, _RESCALED + _UNKNOWN_TO_THE_RULE)}
+
+    def count(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        calls[name] = calls.get(name, 0) + 1
+
+    with watch(judged, count), evaluating(model), torch.no_grad():
+        model(images)
     for name, times in calls.items():
         kind = type(modules[name]).__name__
         if isinstance(modules[name], _UNKNOWN_TO_THE_RULE):

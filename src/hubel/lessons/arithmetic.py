@@ -31,7 +31,7 @@ from hubel.anatomy.operations import per_axis
 from hubel.errors import UsageError
 from hubel.lessons.shapes import Arithmetic, window_size
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find
+from hubel.nn.taps import find, watch
 from hubel.views import Viewed
 
 Numbers = Sequence[Sequence[float]] | np.ndarray
@@ -229,12 +229,12 @@ def unit(model: nn.Module, images: torch.Tensor, layer: str, place: Sequence[int
     """
     module = find(model, layer)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
-    handle = module.register_forward_hook(lambda m, args, out: seen.append((args[0].clone(), out.clone())))
-    try:
-        with evaluating(model), torch.no_grad():
-            model(images[:1])
-    finally:
-        handle.remove()
+
+    def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen.append((inputs[0].clone(), output.clone()))
+
+    with watch({layer: module}, keep), evaluating(model), torch.no_grad():
+        model(images[:1])
     if not seen:
         raise UsageError(f"layer {layer!r} is not called in the forward pass")
     given, made = (tensor.detach()[0].double() for tensor in seen[-1])

@@ -29,7 +29,7 @@ from torch import nn
 
 from hubel.errors import UsageError, unknown
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import pooled, record
+from hubel.nn.taps import pooled, record, watch
 
 
 class MLPHead(nn.Module):
@@ -141,9 +141,12 @@ def cut_after(net: nn.Module, stage: str, shape: tuple[int, ...]) -> nn.Module:
     if not isinstance(head, nn.Linear):
         raise UsageError(f"cut needs a net whose head is a dense layer, this one ends in {type(head).__name__}")
     seen: list[int] = []
-    handle = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-1]))
+
+    def measure(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:
+        seen.append(inputs[0].shape[-1])
+
     try:
-        with evaluating(net), torch.no_grad():
+        with watch({"head": head}, measure, before=True), evaluating(net), torch.no_grad():
             net(torch.zeros(1, *shape, device=head.weight.device))
     except (RuntimeError, AttributeError, TypeError, ValueError, IndexError) as error:
         if not seen:
@@ -151,8 +154,6 @@ def cut_after(net: nn.Module, stage: str, shape: tuple[int, ...]) -> nn.Module:
                 f"the net cannot be cut after {stage!r}: what remains does not fit together",
                 hint=f"cut it elsewhere ({', '.join(stages[:-1])}), or take --unfreeze half",
             ) from error
-    finally:
-        handle.remove()
     put(net, str(net.head), nn.Linear(seen[0], head.out_features, bias=head.bias is not None))
     return net
 

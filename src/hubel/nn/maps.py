@@ -6,13 +6,14 @@ Letters: B batch, C channels, h w height and width of a layer's maps, T tokens, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from hubel.errors import UsageError, near
 from hubel.nn.modes import evaluating
+from hubel.nn.taps import watch
 
 
 def spatial_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[int, int, int]]:
@@ -25,18 +26,15 @@ def spatial_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[in
     {'0': (4, 6, 6), '1': (4, 6, 6)}
     """
     found: dict[str, tuple[int, int, int]] = {}
-    with ExitStack() as hooks, evaluating(model), torch.no_grad():
-        for name, module in model.named_modules():
-            if not name:
-                continue
 
-            def look(module: nn.Module, inputs: object, output: object, name: str = name) -> None:
-                maps = as_maps(output)
-                if maps is not None and not attends(maps):
-                    found.pop(name, None)
-                    found[name] = (int(maps.shape[1]), int(maps.shape[2]), int(maps.shape[3]))
+    def measure(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        maps = as_maps(output)
+        if maps is not None and not attends(maps):
+            found.pop(name, None)
+            found[name] = (int(maps.shape[1]), int(maps.shape[2]), int(maps.shape[3]))
 
-            hooks.callback(module.register_forward_hook(look).remove)
+    inside = {name: module for name, module in model.named_modules() if name}
+    with watch(inside, measure), evaluating(model), torch.no_grad():
         model(images[:1])
     return found
 
@@ -100,15 +98,12 @@ def cut(model: nn.Module, layer: str) -> Iterator[list[torch.Tensor]]:
     """
     leaves: list[torch.Tensor] = []
 
-    def begin(module: nn.Module, inputs: object, output: object) -> torch.Tensor | None:
+    def begin(name: str, module: nn.Module, inputs: object, output: object) -> torch.Tensor | None:
         if not isinstance(output, torch.Tensor):
             return None
         leaf = output.detach().clone().requires_grad_()
         leaves.append(leaf)
         return leaf.clone()
 
-    handle = dict(model.named_modules())[layer].register_forward_hook(begin)
-    try:
+    with watch({layer: dict(model.named_modules())[layer]}, begin):
         yield leaves
-    finally:
-        handle.remove()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,6 +23,37 @@ def find(model: nn.Module, name: str) -> nn.Module:
     if name not in modules or name == "":
         raise unknown("layer", name, [n for n in modules if n])
     return modules[name]
+
+
+Heard = Callable[[str, nn.Module, tuple[Any, ...], Any], object]
+"""What a watcher is told at each call: name, module, inputs, output (None before the call)."""
+
+
+@contextmanager
+def watch(modules: Mapping[str, nn.Module], heard: Heard, *, before: bool = False) -> Iterator[None]:
+    """Inside the block each call of the named modules is told to `heard`; what that returns takes the output's place.
+
+    None leaves the output as it is. With `before`, it is told before the call, and takes the place of the inputs. Every
+    hook of hubel is set here, and removed on exit, also after an exception.
+
+    >>> net, calls = nn.Sequential(nn.Linear(2, 3), nn.ReLU()), []
+    >>> with watch(dict(net.named_children()), lambda name, module, inputs, output: calls.append(name)):
+    ...     _ = net(torch.ones(1, 2))
+    >>> calls
+    ['0', '1']
+    """
+    with ExitStack() as hooks:
+        for name, module in modules.items():
+            if before:
+                told = partial(_before, heard, name)
+                hooks.callback(module.register_forward_pre_hook(told).remove)
+            else:
+                hooks.callback(module.register_forward_hook(partial(heard, name)).remove)
+        yield
+
+
+def _before(heard: Heard, name: str, module: nn.Module, inputs: tuple[Any, ...]) -> object:
+    return heard(name, module, inputs, None)
 
 
 @contextmanager
@@ -41,17 +74,15 @@ def record(
     torch.Size([1, 3])
     """
     seen: dict[str, torch.Tensor] = {}
-    with ExitStack() as hooks:
-        for name in names:
 
-            def keep(module: nn.Module, inputs: object, output: object, name: str = name) -> object:
-                if not isinstance(output, torch.Tensor):
-                    return None
-                seen[name] = output if read is None else read(output)
-                # Whoever comes next gets the clone, so that working in place leaves what was recorded intact.
-                return output.clone() if copy else None
+    def keep(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> object:
+        if not isinstance(output, torch.Tensor):
+            return None
+        seen[name] = output if read is None else read(output)
+        # Whoever comes next gets the clone, so that working in place leaves what was recorded intact.
+        return output.clone() if copy else None
 
-            hooks.enter_context(_Removing(find(model, name).register_forward_hook(keep)))
+    with watch({name: find(model, name) for name in names}, keep):
         yield seen
 
 
@@ -64,14 +95,3 @@ def pooled(output: torch.Tensor) -> torch.Tensor:
     if output.dim() > 3:
         return output.mean(dim=(-2, -1)).flatten(1)
     return output.mean(dim=1) if output.dim() == 3 else output.flatten(1)
-
-
-class _Removing:
-    def __init__(self, handle: torch.utils.hooks.RemovableHandle) -> None:
-        self.handle = handle
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *exception: object) -> None:
-        self.handle.remove()

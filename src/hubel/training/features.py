@@ -36,7 +36,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find, pooled, record
+from hubel.nn.taps import find, pooled, record, watch
 from hubel.store import RunStore, SaveFailed, opened
 
 BATCH = 128
@@ -181,22 +181,17 @@ def head_inputs(
     """What enters the head for each batch: B F float32 on the CPU, by a model in evaluation mode."""
     seen: list[torch.Tensor] = []
 
-    def keep(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:
         seen.append(inputs[0].detach().float().cpu())
 
-    handle = find(model, str(model.head)).register_forward_pre_hook(keep)
-    try:
-        with evaluating(model), torch.inference_mode():
-            for batch in images:
-                half = (
-                    torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
-                )
-                with half:
-                    model(batch)
-                # A clone made outside of inference mode is an ordinary tensor, with which one can train.
-                yield seen.pop()
-    finally:
-        handle.remove()
+    head = str(model.head)
+    with watch({head: find(model, head)}, keep, before=True), evaluating(model), torch.inference_mode():
+        for batch in images:
+            half = torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
+            with half:
+                model(batch)
+            # A clone made outside of inference mode is an ordinary tensor, with which one can train.
+            yield seen.pop()
 
 
 def stage_features(model: nn.Module, images: Iterator[torch.Tensor], stages: Sequence[str]) -> dict[str, torch.Tensor]:
@@ -232,18 +227,16 @@ def head_scale(model: nn.Module, images: torch.Tensor) -> float | None:
     before = {name: value.clone() for name, value in head.state_dict().items()}
     seen: dict[str, torch.Tensor] = {}
 
-    def keep(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         seen["input"], seen["output"] = inputs[0], output
 
-    handle = head.register_forward_hook(keep)
     try:
-        with evaluating(model), torch.no_grad():
+        with watch({"head": head}, keep), evaluating(model), torch.no_grad():
             for number, parameter in enumerate(head.parameters()):
                 generator = torch.Generator().manual_seed(number)
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
             logits = model(images)
     finally:
-        handle.remove()
         head.load_state_dict(before)
     output = seen["output"].double()
     if seen["input"].dim() != 2 or output.shape != logits.shape:

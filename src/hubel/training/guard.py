@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from hubel.nn.taps import watch
 from hubel.types import Batch
 
 
@@ -125,22 +126,16 @@ def _replay(model: nn.Module, images: torch.Tensor) -> tuple[list[str], str | No
     order: list[str] = []
     bad: list[str] = []
 
-    def watch(name: str) -> Callable[[nn.Module, object, object], None]:
-        def look(module: nn.Module, inputs: object, output: object) -> None:
-            order.append(name)
-            if not bad and isinstance(output, torch.Tensor) and output.is_floating_point() and not _finite(output):
-                bad.append(name)
-
-        return look
+    def check(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        order.append(name)
+        if not bad and isinstance(output, torch.Tensor) and output.is_floating_point() and not _finite(output):
+            bad.append(name)
 
     before = [buffer.clone() for buffer in model.buffers()]
-    hooks = [module.register_forward_hook(watch(name)) for name, module in model.named_modules()]
     try:
-        with torch.no_grad():
+        with watch(dict(model.named_modules()), check), torch.no_grad():
             logits = model(images).float()
     finally:
-        for hook in hooks:
-            hook.remove()
         for buffer, old in zip(model.buffers(), before, strict=True):
             buffer.copy_(old)
     return order, bad[0] if bad else None, logits

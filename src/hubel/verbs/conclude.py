@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from hubel import runtime
+from hubel.anatomy.leaves import leaves
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
@@ -17,7 +16,6 @@ from hubel.data.splits import NAMES, limited
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
 from hubel.inference import VIEWS
-from hubel.nn.modes import evaluating
 from hubel.records.ledger import RunRecord
 from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
 from hubel.store import RunStore
@@ -68,6 +66,7 @@ def report(
     pictures = prepared.preprocessing is not None
     shown = sample(prepared)
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
+    shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
     return TrainingReport(
         title=run.name,
         class_names=manifest.class_names,
@@ -98,7 +97,9 @@ def report(
         mistake_images={row: images[row] for row in wrong} if pictures else {},
         transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
         model=str(prepared.recipe.model.model),
-        layers=layers(classifier),
+        layers=[
+            LayerRow(leaf.name, leaf.kind, leaf.output, leaf.parameters) for leaf in leaves(classifier.model, shape)
+        ],
         parameters=summary["parameters"],
     )
 
@@ -141,30 +142,3 @@ def looks(scan: Scan) -> dict[str, object]:
         "modes": ", ".join(sorted({look.mode for look in scan.looks})),
         "formats": ", ".join(sorted({look.format for look in scan.looks})),
     }
-
-
-def layers(classifier: Classifier) -> list[LayerRow]:
-    """Name, kind, output shape and own parameters of each leaf module, by one forward pass of one blank sample."""
-    found: list[LayerRow] = []
-    handles = []
-
-    def watch(name: str) -> Any:
-        def hook(module: nn.Module, inputs: object, output: object) -> None:
-            own = sum(p.numel() for p in module.parameters(recurse=False))
-            if isinstance(output, torch.Tensor):
-                found.append(LayerRow(name, type(module).__name__, tuple(output.shape[1:]), own))
-
-        return hook
-
-    device = next(iter(classifier.model.parameters()), torch.zeros(0)).device
-    shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
-    try:
-        for name, module in classifier.model.named_modules():
-            if not list(module.children()):
-                handles.append(module.register_forward_hook(watch(name)))
-        with evaluating(classifier.model), torch.no_grad():
-            classifier.model(torch.zeros(1, *shape, device=device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    return found
