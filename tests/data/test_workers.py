@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from hubel.data.decode import prepare
 from hubel.data.folders import open_folder
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
-from hubel.data.workers import CHUNK_BYTES, CHUNK_FILES, _tasks, read_pictures
+from hubel.data.workers import CHUNK_BYTES, CHUNK_FILES, _Helper, _tasks, read_pictures
 from hubel.errors import DataError
 
 # Told to the worker through the interpreter's own door for such things: a file of this name hits a decoder's bug.
@@ -68,6 +70,27 @@ def test_a_picture_that_never_ends_is_given_up(tmp_path: Path) -> None:
         ["corrupt", "took longer than 2 seconds to decode"]
     ]
     assert answers[names.index("sleeper.png")][1] == "corrupt"
+
+
+@pytest.mark.usefixtures("accidents")
+def test_a_file_that_kills_its_worker_is_known_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(scene(1, 8, 8), "PNG")
+    names = [f"{i:02}.png" for i in range(40)] + ["30-killer.png"]
+    root = tree(tmp_path / "root", dict.fromkeys(names, data))
+    asked: list[int] = []
+    ask = _Helper._ask
+
+    def counting(helper: _Helper, row: int, paths: list[str]) -> tuple[list[Any] | None, str]:
+        asked.append(len(paths))
+        return ask(helper, row, paths)
+
+    monkeypatch.setattr(_Helper, "_ask", counting)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    answers = read_pictures(str(root), sorted(names))
+    assert [answer[1:] for answer in answers if isinstance(answer[2], str)] == [["corrupt", "crashed the decoder"]]
+    assert asked[0] == 41
+    assert sorted(asked[1:]) == [1, 10, 15, 15], "the file, those behind it, those before it in two"
+    assert list(tmp_path.glob("hubel-*.mark")) == []
 
 
 def test_workers_leave_no_process_and_no_thread_behind(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A process that reads and decodes pictures and knows nothing else: python -m hubel.data.worker
 
-It speaks JSON lines: the first line of its input is the job (root folder, preprocessing, file to write pixels to), each
-further line a task (first row, paths); it answers each task with one line, a list with one entry per path:
+It speaks JSON lines. The first line of its input is the job: root folder, preprocessing, the file to write pixels to,
+the file to mark with the path it is at. Each further line is a task (first row, paths); it answers each with one line,
+a list with one entry per path:
 
     [[size, modified, changed], digest, [width, height, …]]     a good picture (as `Look.plain`); its pixels are written
     [[size, modified, changed] or null, kind, reason]           a bad one; its pixels stay 0
@@ -12,6 +13,7 @@ A picture that kills this process kills nothing else. It has no torch in it, so 
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import signal
 import sys
@@ -46,6 +48,7 @@ def serve(tasks: TextIO, answers: TextIO) -> None:
     job = json.loads(tasks.readline())
     preprocessing = Preprocessing.from_dict(job["preprocessing"]) if job["preprocessing"] else None
     out = os.open(job["pixels"], os.O_WRONLY | getattr(os, "O_BINARY", 0)) if job["pixels"] else None
+    mark = _opened_mark(job["mark"])
     for line in tasks:
         task = json.loads(line)
         paths = task["paths"]
@@ -54,6 +57,7 @@ def serve(tasks: TextIO, answers: TextIO) -> None:
             block = np.zeros((len(paths), preprocessing.height, preprocessing.width, preprocessing.channels), np.uint8)
         answer: list[Any] = []
         for i, path in enumerate(paths):
+            mark[:4] = i.to_bytes(4)
             entry, pixels = read_one(os.path.join(job["root"], path), preprocessing, job["limits"])
             answer.append(entry)
             if block is not None and pixels is not None:
@@ -66,6 +70,14 @@ def serve(tasks: TextIO, answers: TextIO) -> None:
                 answer = [{"errno": error.errno, "reason": error.strerror or str(error)}]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _opened_mark(path: str) -> mmap.mmap | bytearray:
+    """Four bytes that others read, also when this process has been killed: which path of the task it is at."""
+    if not path:
+        return bytearray(4)
+    with open(path, "r+b") as file:
+        return mmap.mmap(file.fileno(), 4)
 
 
 def _write_all(file: int, block: np.ndarray, offset: int) -> None:

@@ -1,8 +1,8 @@
 """Reading many pictures at once in processes of our own, each of which a hostile file may kill.
 
 They are started as commands and not forked: a fork of a process with threads (torch has some) can hang, and a spawn by
-multiprocessing runs the user's script again. A file that kills a worker, or keeps it busy for too long, is found by
-halving the task it was in, and reported like any other bad file.
+multiprocessing runs the user's script again. A worker marks which file it is at: one that kills it, or keeps it busy
+for too long, is tried once more by itself, and then reported like any other bad file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hubel.errors import DataError, HubelError
 CHUNK_FILES, CHUNK_BYTES = 256, 16 << 20
 """A task ends at so many files, bytes to read or bytes of pixels: small enough to share out evenly."""
 SECONDS = 60.0
-"""A task that takes longer is halved; a single file that takes longer is refused."""
+"""A task that takes longer is divided; a single file that takes longer is refused."""
 
 
 def default_workers() -> int:
@@ -43,7 +43,7 @@ def default_workers() -> int:
 
 @dataclass
 class _Job:
-    header: str
+    header: dict[str, Any]
     tasks: deque[tuple[int, list[str]]]
     answers: list[Any]
     seconds: float
@@ -85,10 +85,10 @@ def read_pictures(
     if not count:
         return []
     job = _Job(
-        header=json.dumps({
+        header={
             "root": root, "preprocessing": preprocessing.to_dict() if preprocessing else None,
             "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0, "limits": limits or {},
-        }),
+        },
         tasks=deque(_tasks(paths, sizes, preprocessing)),
         answers=[None] * count,
         seconds=seconds,
@@ -141,6 +141,9 @@ class _Helper(threading.Thread):
         self.stopping = False
         # A file and no pipe: libtiff writes remarks there that nobody reads, and a full pipe would hold it up.
         self.words: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        descriptor, self.mark = tempfile.mkstemp(prefix="hubel-", suffix=".mark")
+        os.write(descriptor, bytes(4))
+        os.close(descriptor)
 
     def run(self) -> None:
         try:
@@ -148,7 +151,7 @@ class _Helper(threading.Thread):
                 try:
                     row, paths = self.job.tasks.popleft()
                 except IndexError:
-                    # The others may yet put back halves of a task that killed them.
+                    # The others may yet put back parts of a task that killed them.
                     with self.job.change:
                         if self.job.done >= len(self.job.answers) or self.job.error is not None:
                             return
@@ -162,6 +165,8 @@ class _Helper(threading.Thread):
         finally:
             self._dismiss()
             self.words.close()
+            with contextlib.suppress(OSError):
+                os.unlink(self.mark)
 
     def stop(self) -> None:
         """End at once; what the worker is doing is not wanted any more."""
@@ -194,8 +199,7 @@ class _Helper(threading.Thread):
         if answer is None and len(paths) == 1:
             self.job.put(row, [[None, "corrupt", reason]])
         elif answer is None:
-            half = len(paths) // 2
-            self.job.tasks.extend([(row, paths[:half]), (row + half, paths[half:])])
+            self.job.tasks.extend(self._divided(row, paths))
         elif answer and isinstance(answer[0], dict):
             raise DataError(
                 f"cannot write the decoded pictures: {answer[0]['reason'].lower()}",
@@ -203,6 +207,12 @@ class _Helper(threading.Thread):
             )
         else:
             self.job.put(row, answer)
+
+    def _divided(self, row: int, paths: list[str]) -> list[tuple[int, list[str]]]:
+        """A task that failed, in parts: the file it failed at, those behind it, and in two those that went well."""
+        at = min(int.from_bytes(Path(self.mark).read_bytes()), len(paths) - 1)
+        places = sorted({0, at // 2, at, at + 1, len(paths)})
+        return [(row + start, paths[start:end]) for start, end in pairwise(places)]
 
     def _ask(self, row: int, paths: list[str]) -> tuple[list[Any] | None, str]:
         """The worker's answer, or None and why there is none."""
@@ -253,7 +263,7 @@ class _Helper(threading.Thread):
             except OSError as error:
                 raise DataError(f"cannot start a process to read pictures: {error}") from None
             assert self.process.stdin is not None
-            self.process.stdin.write(self.job.header + "\n")
+            self.process.stdin.write(json.dumps(self.job.header | {"mark": self.mark}) + "\n")
             if self.stopping:  # asked to stop while it was starting
                 self.process.kill()
         return self.process
