@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hubel.data.manifest import Manifest
 from hubel.data.sources import open_source
-from hubel.data.splits import NAMES, Splits, split
+from hubel.data.splits import NAMES, Splits, split, val_stands_for_test
 from hubel.errors import DataError, UsageError
 
 
@@ -67,7 +67,7 @@ def test_the_promises_hold_for_any_data(manifest: Manifest, val: float, test: fl
     given_split = manifest.given_split
     for row, name in place.items():
         if given_split[row] in ("val", "test"):
-            assert name == given_split[row]
+            assert name == ("test" if val_stands_for_test(manifest, test) else given_split[row])
     assert manifest.digests is not None
     copies: dict[str, set[str]] = {}
     for row, name in place.items():
@@ -79,7 +79,7 @@ def test_the_promises_hold_for_any_data(manifest: Manifest, val: float, test: fl
             if manifest.groups[row]:
                 groups.setdefault(str(manifest.groups[row]), set()).add(name)
         assert all(len(where) == 1 for where in groups.values())
-    if val == 0 and "val" not in given_split:
+    if val == 0 and ("val" not in given_split or val_stands_for_test(manifest, test)):
         assert not len(parts.val)
     assert split(manifest, val=val, test=test, seed=seed).digest == parts.digest
 
@@ -223,3 +223,12 @@ def test_a_split_of_another_name_is_refused() -> None:
         split(made([0, 1])).ids("dev")
     with pytest.raises(DataError, match="given split"):
         split(made([0, 1], given_split=["train", "dev"]))
+
+
+def test_a_validation_part_given_without_a_test_is_the_test() -> None:
+    manifest = made([0, 1] * 40, given_split=["train"] * 60 + ["val"] * 20)
+    parts = split(manifest, val=0.1, test=0.1)
+    assert parts.test.tolist() == list(range(60, 80))
+    assert len(parts.val) == 6
+    chosen = split(manifest, val=0.1, test=0.0)  # who asks for no test chooses by it
+    assert (chosen.val.tolist(), len(chosen.test)) == (list(range(60, 80)), 0)

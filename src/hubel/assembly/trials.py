@@ -19,7 +19,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.wire import assemble
-from hubel.data.batches import batches
+from hubel.data.batches import batches, reading_size
 from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
@@ -181,7 +181,8 @@ def sample_seconds(training: Training, prepared: Prepared, most: int = 256) -> f
         return 0.0
     began = time.perf_counter()
     some = batches(
-        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=500, device=training.device,
+        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
+        device=training.device,
         channels_last=training.recipe.train.channels_last,
     )  # fmt: skip
     predict(training.model, some)

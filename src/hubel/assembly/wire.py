@@ -13,7 +13,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.together import share_statistics
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches
+from hubel.data.batches import batches, reading_size
 from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
@@ -139,7 +139,8 @@ def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.devic
     mine = rows[rank() :: world()]
     share_statistics(model)
     reading = batches(
-        prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=500, device=device,
+        prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
+        device=device,
         channels_last=prepared.recipe.train.channels_last,
     )  # fmt: skip
     if not len(mine):  # fewer samples than processes: this one only listens

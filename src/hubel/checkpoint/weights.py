@@ -151,7 +151,9 @@ def save_weights(
         "data_digest": data_digest,
         "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
     }
-    about = _About(format="hubel-net", views=views_of(recipe or {}), **net)
+    # How long a run took stays out of the header: the same weights are the same bytes.
+    lasting = {key: value for key, value in net["metrics"].items() if key not in ("seconds", "images_per_second")}
+    about = _About(format="hubel-net", views=views_of(recipe or {}), **net | {"metrics": lasting})
     weights = _write(store, files.weights, model_state, about=json.dumps(_plain(about), separators=(",", ":")))
     golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
     manifest = _Manifest(

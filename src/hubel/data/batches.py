@@ -41,6 +41,16 @@ def steps_per_epoch(count: int, batch_size: int, *, drop_last: bool = False) -> 
     return count // batch_size if drop_last else -(-count // batch_size)
 
 
+READ_PIXELS = 1 << 20
+"""Pixels of a batch that is only read: a net holds several maps of that many places for each of its channels."""
+
+
+def reading_size(decoded: Decoded, most: int = 500) -> int:
+    """Samples a batch for looking and measuring: `most`, or as many large pictures as bound the memory it takes."""
+    places = int(np.prod(decoded.images.shape[2:]))
+    return max(1, min(most, READ_PIXELS // max(1, places)))
+
+
 def batches(
     decoded: Decoded,
     ids: np.ndarray,

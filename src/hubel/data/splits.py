@@ -86,7 +86,9 @@ class Splits:
 def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int = 0) -> Splits:
     """Split a manifest; `val` and `test` are shares of what is divided, 0 for none.
 
-    Splits that the source gives are kept as they are; only a missing one is taken out of the training part. A copy of a
+    Splits that the source gives are kept as they are; only a missing one is taken out of the training part, but that a
+    validation part given without a test part is the test, and a part of the training is chosen by: a test of a few
+    pictures taken from the training would tell less, and what was chosen by would not be measured. A copy of a
     given test or validation picture is dropped from the parts before it. Raises UsageError for impossible shares and
     DataError when nothing is left to learn from.
 
@@ -103,6 +105,8 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
     strange = sorted(set(given.tolist()) - {*NAMES, ""})
     if strange:
         raise DataError(f"a given split must be one of {', '.join(NAMES)}, got {strange[0]!r}")
+    if val_stands_for_test(manifest, test):
+        given[given == "val"] = "test"
     has = {name: bool((given == name).any()) for name in NAMES}
     copies = _copies(manifest)
     dropped = _straddling(given, copies) if any(has.values()) else np.zeros(len(manifest), dtype=bool)
@@ -120,6 +124,12 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
             hint="all samples are in one group, or are given as validation or test: lower the shares or add data",
         )
     return Splits(**found, dropped=np.flatnonzero(dropped), manifest_digest=manifest.digest, seed=seed)
+
+
+def val_stands_for_test(manifest: Manifest, test: float) -> bool:
+    """Is the given validation part measured as the test, since a test is asked for and none is given?"""
+    given = set(manifest.given_split.tolist())
+    return test > 0 and "val" in given and "test" not in given
 
 
 def limited(rows: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
@@ -146,6 +156,12 @@ def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: fl
         word for name, word in (("val", "choose by"), ("test", "test")) if asked[name] and not len(splits.ids(name))
     ]
     found = []
+    if val_stands_for_test(manifest, test):
+        reason = (
+            "val is measured as the test, since no test part is given, and a part of train is chosen by; "
+            "--test-fraction 0 chooses by val"
+        )
+        found.append(Problem("val", "layout", reason, left_out=False))
     if empty:
         reason = f"nothing was left to {' or to '.join(empty)}: too few pictures"
         found.append(Problem("split", "not measured", reason, left_out=False))

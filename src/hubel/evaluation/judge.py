@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
-from hubel.data.batches import batches
+from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
@@ -30,8 +30,9 @@ def judge(
     """The forward pass over some rows, and everything that can be said about it; `metrics` are more numbers by name."""
     classifier.model.to(device)
     reading = batches(
-        decoded, rows, preprocessing=classifier.preprocessing, batch_size=500, device=device, channels_last=True
-    )
+        decoded, rows, preprocessing=classifier.preprocessing, batch_size=reading_size(decoded), device=device,
+        channels_last=True,
+    )  # fmt: skip
     look = with_views(classifier.model, classifier.views if views is None else views)
     found = predict(classifier.model, reading, forward=look)
     return assessed(found, classifier.class_names, scan, rows, split, metrics)

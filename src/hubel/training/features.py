@@ -30,7 +30,7 @@ from torch import nn
 from hubel.checkpoint.tensors import as_bytes, read_header, read_tensors, sha256_of, write_tensors
 from hubel.data import cache
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches
+from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
@@ -152,7 +152,8 @@ def collect(
         ):
             number = int(name.partition(".")[2] or 0)
             reading = batches(
-                decoded, rows, preprocessing=preprocessing, batch_size=BATCH, seed=request.seed, epoch=number,
+                decoded, rows, preprocessing=preprocessing, batch_size=reading_size(decoded, BATCH),
+                seed=request.seed, epoch=number,
                 augment=_augment(view), device=device, channels_last=channels_last,
             )  # fmt: skip
             parts = []

@@ -30,7 +30,9 @@ FEW, SOME = 1_000, 10_000
 """Training samples below which only the head learns, and below which the early stages stay as they are."""
 NORMS = nn.modules.batchnorm._BatchNorm
 STUDIED = 1_000
-"""Training samples, and validation samples, that the probes are fitted and measured on at most."""
+"""Training samples that the probes are fitted and measured on at most."""
+FOLDS = 4
+"""Parts of the training samples, each of which is measured by a probe that was fitted to the others."""
 PROBED_AT = (0.3, 0.1, 0.03)
 """Penalties of the probes."""
 
@@ -41,7 +43,7 @@ class Probe:
 
     stage: str
     accuracy: float
-    """On validation samples."""
+    """On samples it was not fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +64,15 @@ class Plan:
 def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: float | None = None) -> Plan:
     """The plan for so many training samples, given the probes of the stages in order of depth, and of all `together`.
 
-    An earlier stage must be better by more than the noise of `measured_on` validation samples: one standard error.
+    Whatever is not the usual, an earlier stage or all of them, must be better by more than the noise of `measured_on`
+    samples: one standard error.
 
     >>> early, late = Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.7)
     >>> choose(300, [early, late], 200)  # doctest: +NORMALIZE_WHITESPACE
     Plan(unfreeze='head', cut='layer3', head='linear', layer_decay=1.0,
          reason='few samples (300 of 1,000), and layer3 tells the classes apart better (90.0%) than layer4 (70.0%):
                  a head on that stage', similar=False)
-    >>> choose(300, [early, late], 200, together=0.92).head
+    >>> choose(300, [early, late], 200, together=0.95).head
     'stages'
     >>> choose(300, [late, early], 200).unfreeze, choose(5_000, [late, early], 200).unfreeze
     ('head', 'last')
@@ -80,8 +83,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
         plan = choose(samples, [Probe(stage="the last stage", accuracy=1.0)], measured_on)
         return replace(plan, reason=plan.reason.partition(",")[0] + "; how alike the data are could not be measured")
     best, last = max(probes, key=lambda probe: probe.accuracy), probes[-1]
-    noise = math.sqrt(max(best.accuracy * (1 - best.accuracy), 0.01) / max(1, measured_on))
-    similar = best.accuracy - last.accuracy <= noise
+    similar = best.accuracy - last.accuracy <= noise(best.accuracy, measured_on)
     if similar:
         alike = f"{last.stage} tells the classes apart as well as any stage ({last.accuracy:.1%})"
     else:
@@ -90,7 +92,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
         )
     if samples < FEW:
         size = f"few samples ({samples:,} of {FEW:,})"
-        head, why = choose_head(probes, together)
+        head, why = choose_head(probes, together, measured_on)
         if head == "stages":
             cut, reason = None, f"{size}, and {why}: a new head on all of them"
         elif similar:
@@ -109,19 +111,28 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
     return Plan(unfreeze=unfreeze, cut=None, head="linear", layer_decay=decay, reason=reason, similar=similar)
 
 
-def choose_head(probes: Sequence[Probe], together: float | None) -> tuple[str, str]:
-    """(linear or stages, why) for a net that stays frozen: stages if they do better together than any of them alone.
+def noise(accuracy: float, samples: int) -> float:
+    """One standard error of an accuracy measured on so many samples.
 
-    >>> choose_head([Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.8)], 0.95)
+    >>> round(noise(0.9, 100), 3), round(noise(1.0, 4), 3)
+    (0.03, 0.05)
+    """
+    return math.sqrt(max(accuracy * (1 - accuracy), 0.01) / max(1, samples))
+
+
+def choose_head(probes: Sequence[Probe], together: float | None, measured_on: int) -> tuple[str, str]:
+    """(linear or stages, why) for a net that stays frozen: stages if they are better together than any of them alone.
+
+    >>> choose_head([Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.8)], 0.95, 1000)
     ('stages', 'all stages together tell the classes apart better (95.0%) than any alone (layer3, 90.0%)')
-    >>> choose_head([], None)
+    >>> choose_head([], None, 0)
     ('linear', 'fitted to its optimum in seconds')
     """
     if not probes or together is None:
         return "linear", "fitted to its optimum in seconds"
     best = max(probes, key=lambda probe: probe.accuracy)
     alone = f"({best.stage}, {best.accuracy:.1%})"
-    if together > best.accuracy:
+    if together - best.accuracy > noise(best.accuracy, measured_on):
         return "stages", f"all stages together tell the classes apart better ({together:.1%}) than any alone {alone}"
     return "linear", f"all stages together tell the classes apart no better ({together:.1%}) than one alone {alone}"
 
@@ -204,3 +215,24 @@ def probe(train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, va
             answers = F.linear(others, weight, bias).argmax(1)
         found.append(float((answers == val_labels).double().mean()))
     return max(found)
+
+
+def cross_validated(features: torch.Tensor, labels: torch.Tensor, folds: int = FOLDS) -> float:
+    """Accuracy of a linear classifier on features N F, each sample judged by one that was fitted to other folds.
+
+    Every class is dealt out evenly over the folds, so that the validation part stays untouched by the choice.
+
+    >>> x = torch.tensor([[0.0, 1], [1, 0]]).repeat(8, 1)
+    >>> cross_validated(x, torch.tensor([0, 1]).repeat(8))
+    1.0
+    """
+    fold = torch.zeros(len(labels), dtype=torch.long)
+    for label in labels.unique():
+        mine = (labels == label).nonzero()[:, 0]
+        fold[mine] = torch.arange(len(mine)) % folds
+    hits = 0.0
+    for number in range(folds):
+        here, there = fold == number, fold != number
+        if here.any() and there.any():
+            hits += probe(features[there], labels[there], features[here], labels[here]) * int(here.sum())
+    return hits / len(labels)

@@ -93,7 +93,7 @@ def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan
     if unfreeze is None:
         plan = choose(samples, looked.probes, looked.samples, together)
     else:
-        chosen, why = choose_head(looked.probes, together)
+        chosen, why = choose_head(looked.probes, together, looked.samples)
         plan = Plan(unfreeze=unfreeze, cut=None, head=chosen, layer_decay=0.5, reason=why, similar=True)
     return plan if head is None else replace(plan, head=head, cut=None if head == "stages" else plan.cut)
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from hubel.assembly.prepare import Prepared
-from hubel.data.batches import batches
+from hubel.data.batches import batches, reading_size
 from hubel.data.splits import limited
-from hubel.training.features import BATCH, stage_features
-from hubel.training.transfer import STUDIED, Probe, probe
+from hubel.training.features import stage_features
+from hubel.training.transfer import FOLDS, STUDIED, Probe, cross_validated
 from hubel.watching import Watcher
 
 PROBED = 6
@@ -27,40 +27,36 @@ class Study:
     together: float | None = None
     """Accuracy on all stages at once; None for a net whose head cannot see them."""
     samples: int = 0
-    """Validation samples these were measured on."""
+    """Training samples, each judged by a classifier that was fitted to others."""
 
 
 def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
-    """Look at the new data with a frozen net; empty in regression, or where nothing is held out."""
+    """Look at the training part with a frozen net; empty in regression, or where there is hardly any to look at."""
     manifest = prepared.manifest
-    val = prepared.splits.val
-    if manifest.regression or len(val) < 2:
+    train = prepared.ids("train")
+    if manifest.regression or len(train) < 2 * FOLDS:
         return Study()
-    rows = {
-        "train": limited(prepared.ids("train"), manifest.labels[prepared.ids("train")], STUDIED),
-        "val": limited(val, manifest.labels[val], STUDIED),
-    }
+    rows = limited(train, manifest.labels[train], STUDIED)
     watch.stage("looking how alike the new pictures are")
     names = stages_of(model)
     count = min(PROBED, len(names))
     chosen = [names[len(names) - 1 - round(i * (len(names) - 1) / max(1, count - 1))] for i in range(count)][::-1]
-    device = next(model.parameters()).device
-    found = {}
-    for split, ids in rows.items():
-        reading = batches(prepared.decoded, ids, preprocessing=prepared.preprocessing, batch_size=BATCH, device=device)
-        found[split] = stage_features(model, (batch.images for batch in reading), names)
-    labels = {split: torch.from_numpy(manifest.labels[ids]) for split, ids in rows.items()}
+    reading = batches(
+        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
+        device=next(model.parameters()).device,
+    )  # fmt: skip
+    features = stage_features(model, (batch.images for batch in reading), names)
+    labels = torch.from_numpy(manifest.labels[rows])
 
     def accuracy(*stages: str) -> float:
-        inputs = {split: torch.cat([features[stage] for stage in stages], dim=1) for split, features in found.items()}
-        return probe(inputs["train"], labels["train"], inputs["val"], labels["val"])
+        return cross_validated(torch.cat([features[stage] for stage in stages], dim=1), labels)
 
-    seen = [stage for stage in names if stage in found["train"]]
+    seen = [stage for stage in names if stage in features]
     dense = isinstance(model.get_submodule(str(model.head)), nn.Linear)
     return Study(
         probes=tuple(Probe(stage=stage, accuracy=accuracy(stage)) for stage in chosen if stage in seen),
         together=accuracy(*seen) if dense and len(seen) > 1 else None,
-        samples=len(rows["val"]),
+        samples=len(rows),
     )
 
 
