@@ -63,4 +63,44 @@ class Watcher:
         """No more stages follow."""
 
 
+class Several(Watcher):
+    """Watchers that are all told the same, one after the other.
+
+    >>> Several(Watcher(), Watcher()).stage("decoding pictures")
+    """
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self.watchers = watchers
+
+    def stage(self, text: str) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.stage(text)
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.progress(done, total)
+
+    def remark(self, text: str) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.remark(text)
+
+    def training(self, plan: Plan) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.training(plan)
+
+    def event(self, event: Any) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.event(event)
+
+    def done(self) -> None:
+        """Tell all of them."""
+        for watcher in self.watchers:
+            watcher.done()
+
+
 SILENT = Watcher()

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hubel.cli.console import lost, out, print_error, settle
+from hubel.cli.console import asked, lost, out, print_error, settle, use
+from hubel.cli.log import Log, read_log
 from hubel.errors import DataError, HubelError, unknown
 
 # (group, [(command, module, one line of help)]): the help page in the order in which a newcomer needs it.
@@ -60,6 +61,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("field", "field", "which pixels a unit can see, and how much each of them weighs"),
             ("gradient-flow", "gradient_flow", "gradients and dead units, layer by layer"),
             ("import-weights", "import_weights", "read a foreign weights file safely"),
+            ("completion", "completion", "let your shell complete commands, options, runs and nets"),
         ),
     ),
 )
@@ -86,7 +88,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments[0] in ("-V", "--version", "version"):
         out().print(f"hubel {_version()}")
         sys.exit(0)
-    code = _run(arguments[0], arguments[1:])
+    if arguments[0] == "__complete":  # what the scripts of `hubel completion` ask
+        from hubel.cli.completion import candidates
+        from hubel.cli.output import print_data
+
+        print_data("".join(f"{word}\n" for word in candidates(arguments[1:])))
+        sys.exit(0)
+    code = _run(arguments)
     words_lost = lost(sys.stdout)
     if words_lost is not None and code == 0 and arguments[0] not in LASTING:
         print_error(HubelError(f"the answer could not be printed: {words_lost.strerror or words_lost}"))
@@ -106,9 +114,12 @@ def _version() -> str:
     return version("hubel")
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
     try:
-        return _dispatch(name, arguments)
+        use(Log())
+        log, (name, *words) = read_log(arguments)
+        use(log)
+        return _dispatch(name, words)
     except HubelError as error:
         print_error(error)
         return error.exit_code
@@ -118,14 +129,14 @@ def _run(name: str, arguments: list[str]) -> int:
         print_error(_explain(error))
         return 1
     except Exception as error:
-        if os.environ.get("HUBEL_DEBUG"):
+        if os.environ.get("HUBEL_DEBUG") or asked().tells("debug"):
             raise
         if "torch" in sys.modules and importlib.import_module("hubel.runtime.memory").out_of_memory(error):
             print_error(HubelError(MEMORY[0], hint=MEMORY[1]))
             return 1
         fault = HubelError(
             f"hubel met a fault of its own: {type(error).__name__}: {error}",
-            hint="HUBEL_DEBUG=1 shows where; please report it with the command you gave",
+            hint="HUBEL_LOG=debug shows where; please report it with the command you gave",
         )
         print_error(fault)
         return 1

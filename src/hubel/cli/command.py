@@ -142,8 +142,9 @@ def page(command: Command, *, everything: bool = False) -> Iterator[str]:
                 yield from _entry(_names(each), _meaning(each, everything))
         if panel == "Options":
             yield from _entry("--help, -h", "this page")
-            more = any(map(_hidden, options)) or any(map(_others, options))
-            if more and not everything:
+            if everything:
+                yield from _entry("--log FORMAT", "text, or json: what happens as JSON lines on standard error")
+            elif any(map(_hidden, options)) or any(map(_others, options)):
                 yield from _entry("--help-all", "all options, and all their spellings")
 
 

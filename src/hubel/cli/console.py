@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from hubel.cli.log import Log, fault, to_file, to_screen
 from hubel.errors import HubelError
 from hubel.faces.terminal import Terminal, err
 
@@ -41,13 +42,40 @@ def say(*parts: Any) -> None:
     out().print(*parts)
 
 
+_log = Log()
+
+
+def use(log: Log) -> None:
+    """Tell from now on what `log` asks for, and in its form."""
+    global _log
+    _log = log
+
+
+def asked() -> Log:
+    """How much is told, and in which form."""
+    return _log
+
+
+def _told(facts: dict[str, Any]) -> bool:
+    """Hand a record to the log's file; whether it also went to the screen as a line of JSON."""
+    if _log.file:
+        to_file(_log.file)(facts)
+    if _log.form == "json":
+        to_screen(facts)
+    return _log.form == "json"
+
+
 def note(text: str) -> None:
     """A remark that is not a result: standard error, dim."""
+    if _told({"event": "note", "level": "info", "text": text}) or not _log.tells("info"):
+        return
     err().print(Text(text, style="dim"), soft_wrap=not sys.stderr.isatty())
 
 
 def print_error(error: HubelError) -> None:
     """`error:` and what, then the hint on its own lines; on a terminal, lines break between words."""
+    if _told(fault(error)):
+        return
     message = Text.assemble(("error: ", "bold red"), error.what)
     if error.hint:
         message.append("\n" + "\n".join(hanging("  ", line) for line in error.hint.splitlines()))

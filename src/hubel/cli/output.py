@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
 
-from hubel.cli.console import note, out
+from hubel.cli.console import asked, note, out
+from hubel.cli.log import Lines, to_file, to_screen
 from hubel.errors import UsageError
-from hubel.faces import progress
+from hubel.faces.progress import Showing
 from hubel.store import RunStore
-from hubel.watching import Watcher
+from hubel.watching import SILENT, Several, Watcher
 from hubel.words import visible
 
 if TYPE_CHECKING:
@@ -26,9 +27,29 @@ if TYPE_CHECKING:
 _HARMFUL = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def watched(*, quiet: bool = False) -> AbstractContextManager[Watcher]:
-    """A progress line that is cleared at the end, also after an error."""
-    return progress.watched(True, quiet=quiet)
+@contextmanager
+def watched(*others: Watcher, quiet: bool = False) -> Iterator[Watcher]:
+    """Who is told what a verb does: the screen, the log, and `others`; all is tidy at the end, also after an error."""
+    log = asked()
+    shown: Watcher = SILENT
+    if log.form == "json":
+        shown = Lines(to_screen)
+    elif log.tells("warning"):
+        shown = Showing(quiet=quiet or not log.tells("info"))
+    stages = [Stages()] if log.tells("debug") and log.form == "text" else []
+    watch = Several(shown, *stages, *([Lines(to_file(log.file))] if log.file else []), *others)
+    try:
+        yield watch
+    finally:
+        watch.done()
+
+
+class Stages(Watcher):
+    """Names every stage, for those who want to know where the time goes."""
+
+    def stage(self, text: str) -> None:
+        """Say which stage begins."""
+        note(text)
 
 
 def as_json(value: Any, *, indent: int | None = 1) -> str:

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from hubel.cli.console import say
+from hubel.cli.console import note, say
 from hubel.cli.options import one_source, option
-from hubel.cli.output import watched
+from hubel.cli.output import print_data, watched
 from hubel.cli.settings import assignments, columns_among, with_settings
+from hubel.recipes.schema import to_yaml
 
 
 @with_settings()
@@ -29,6 +30,13 @@ def command(
         list[str] | None,
         option("--set", metavar="NAME=VALUE", hidden=True, help="any setting by address: optimizer.lr=0.05"),
     ] = None,
+    log_to: Annotated[
+        list[str] | None,
+        option("--log-to", metavar="TOOL", hidden=True, help="also tell tensorboard or mlflow; can be given again"),
+    ] = None,
+    print_config: Annotated[
+        bool, option("--print-config", hidden=True, help="print the recipe with every choice made, and train nothing")
+    ] = False,
     quiet: Annotated[bool, option("--quiet", hidden=True, help="print the result only")] = False,
     settings: dict[str, Any],
 ) -> None:
@@ -51,9 +59,14 @@ def command(
     data = one_source(source or "", settings.pop("data", ""))
 
     from hubel.runtime import speaks
-    from hubel.verbs.train import train
+    from hubel.training.loggers import build_loggers
+    from hubel.verbs.train import resolve, train
 
-    with watched(quiet=quiet) as watch:
+    if print_config:
+        with watched(quiet=True) as watch:
+            print_data(to_yaml(resolve(data, config=config, resume=resume, watch=watch, **settings)))
+        return
+    with watched(*build_loggers(log_to or [], note), quiet=quiet) as watch:
         run = train(data, config=config, resume=resume, watch=watch, **settings)
     if speaks():
         say(str(run))

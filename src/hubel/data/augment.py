@@ -440,6 +440,6 @@ for name, function, kind, title, example, formula, source, rows in (
         Augmentation(
             title=title, build=function, formula=formula, source=source, rows=rows,
             kind=cast("Kind", kind), example=example,
-            note=(function.__doc__ or "").strip().splitlines()[0],
+            note=(function.__doc__ or "").strip().partition("\n")[0],
         ),
     )  # fmt: skip

@@ -186,6 +186,6 @@ for _name, _function, _title, _formula, _source, _rows in (
         _name,
         Component(
             title=_title, build=_function, formula=_formula, source=_source, rows=_rows,
-            note=(_function.__doc__ or "").strip().splitlines()[0],
+            note=(_function.__doc__ or "").strip().partition("\n")[0],
         ),
     )  # fmt: skip

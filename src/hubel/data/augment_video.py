@@ -87,6 +87,6 @@ for _name, _function, _title, _formula in (
         _name,
         Component(
             title=_title, build=_function, formula=_formula, source="folklore", rows=("C112",),
-            note=(_function.__doc__ or "").strip().splitlines()[0],
+            note=(_function.__doc__ or "").strip().partition("\n")[0],
         ),
     )  # fmt: skip

@@ -28,8 +28,9 @@ def check(net: nn.Module, shape: Sequence[int], outputs: int, *, name: str) -> N
         with evaluating(net), torch.no_grad():
             found = net(torch.zeros(2, *shape, device=None if parameter is None else parameter.device))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        first = str(error).partition("\n")[0]
         hint = "use in_chans and img_size for what depends on the pictures' size, or give --img-size"
-        raise UsageError(f"{asked}, and fails: {str(error).splitlines()[0]}", hint=hint) from error
+        raise UsageError(f"{asked}, and fails: {first}", hint=hint) from error
     if not isinstance(found, torch.Tensor):
         raise UsageError(f"{asked}, and gives a {type(found).__name__}", hint="return one tensor from forward")
     if tuple(found.shape) != (2, outputs):

@@ -85,7 +85,8 @@ def check_initialisation(name: str, options: Mapping[str, Any]) -> dict[str, Any
         try:
             fill(tried, first=False, **given)
         except (ArithmeticError, ValueError, RuntimeError, TypeError) as error:
-            fault = f"cannot work: {str(error).splitlines()[0][:80]}"
+            first = str(error).partition("\n")[0]
+            fault = f"cannot work: {first[:80]}"
     if not fault and not bool(torch.isfinite(tried).all()):
         fault = "makes weights that are not finite"
     elif not fault and name != "zeros" and not bool(tried.any()):

@@ -84,16 +84,45 @@ def train(
             if found is not None:
                 return go_on(Path(found), watch, data_root=settings.get("data_root"))
             watch.remark("no unfinished run to resume: starting a new one")
-        recipe = compose(
-            read_file(config) if config is not None else {},
-            read_environment(),
-            by_name(settings) | ({} if data is None else {"data": str(data)}),
-        )
-        if not recipe.data.data:
-            raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
-        check_names(recipe)
+        recipe = requested(data, config, settings)
         with computing(recipe):
             return begin(recipe, watch)
+
+
+def requested(data: str | Path | None, config: str | Path | None, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe that is asked for: file, then environment, then settings; nothing open is chosen yet.
+
+    Raises UsageError where it cannot be, before anything is read.
+    """
+    recipe = compose(
+        read_file(config) if config is not None else {},
+        read_environment(),
+        by_name(settings) | ({} if data is None else {"data": str(data)}),
+    )
+    if not recipe.data.data:
+        raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
+    check_names(recipe)
+    return recipe
+
+
+def resolve(
+    data: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    resume: str | Path | None = None,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> Recipe:
+    """The recipe that `train` would follow with these arguments, every open setting chosen from the data.
+
+    Nothing is trained or written; what only a trial on the net can tell (a probed rate, an epoch's time) stays open.
+    """
+    if resume is not None:
+        return compose(read_file(find(resume) / "config.yaml"))
+    recipe = requested(data, config, settings)
+    if recipe.transfer.from_ is None:
+        return prepare(recipe, watch).recipe
+    return prepare(adopt(recipe, find_source(str(recipe.transfer.from_))), watch).recipe
 
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
