@@ -169,6 +169,9 @@ def test_an_array_follows_the_levels_of_its_net() -> None:
     assert read(np.full((4, 4), 4095, np.uint16), p).max() == 255
     assert read(np.full((4, 4), 4095, np.float32), p).max() == 255
     assert read(Image.new("I", (4, 4), 2048), p).max() == 128
+    for strange in (np.linspace(0, 1, 16).reshape(4, 4), np.linspace(9e3, 9e4, 16).reshape(4, 4)):
+        _, _, problems = read_given([strange[:, :, None]], p)
+        assert [problem.kind for problem in problems] == ["beyond levels"], "all black or all white tells nothing"
     colour = Preprocessing(height=4, width=4, levels=(0, 4095))
     samples = np.full((4, 4, 3), 4095, np.uint16)
     assert np.array_equal(read(samples, colour), read(deep(samples), colour))

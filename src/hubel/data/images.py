@@ -206,16 +206,25 @@ GUARDED = _Guarded()
 
 
 def require_range(look: Look, preprocessing: Preprocessing) -> None:
-    """Raise BadPicture for samples of 32 bits that no rule gives a range: they would get an answer, and a wrong one.
+    """Raise BadPicture for samples that no rule gives a range, or that all become one shade: any answer would be wrong.
 
-    Floating point must be 0 to 1, whole numbers must use more than 8 and at most 16 bits, unless the preprocessing
-    knows the levels of the set that a net was trained on.
+    Where the preprocessing does not know the levels of the set that a net was trained on, floating point must be 0 to
+    1, and whole numbers of 32 bits must use more than 8 and at most 16.
     """
-    if preprocessing.levels is not None or look.mode not in ("F", "I"):
+    if not (look.low or look.high):  # 8 bits, or nothing but black
         return
-    expected = "0 to 1" if look.mode == "F" else "0 to 65535 with some above 255"
-    least, most = (0, 1) if look.mode == "F" else (256, 65535)
-    if look.low < 0 or not least <= look.high <= most:
+    if preprocessing.levels is not None:
+        low, high = preprocessing.levels
+        shade = (high - low) / 255
+        expected = f"{low:g} to {high:g}"
+        fits = look.low == look.high or (look.high >= low + shade and look.low <= high - shade)
+    elif look.mode in ("F", "I"):
+        expected = "0 to 1" if look.mode == "F" else "0 to 65535 with some above 255"
+        least, most = (0, 1) if look.mode == "F" else (256, 65535)
+        fits = look.low >= 0 and least <= look.high <= most
+    else:
+        return
+    if not fits:
         raise BadPicture(
             "beyond levels",
             f"its samples go from {look.low:.4g} to {look.high:.4g}, and {expected} is expected of such pictures",
