@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
+import shutil
 import subprocess
 import sys
 import tomllib
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import hubel
@@ -145,6 +148,9 @@ def test_a_row_of_probabilities_stands_for_each_picture_or_none_does(
         hubel.load(digits_run).predict_proba(pictures)
 
 
+SMALL: dict[str, Any] = {"limit": 60, "threads": 1, "device": "cpu", "model_options": {"width": 0.1}}
+
+
 class Heard(hubel.Watcher):
     def __init__(self) -> None:
         self.stages: list[str] = []
@@ -156,14 +162,7 @@ class Heard(hubel.Watcher):
 def test_progress_is_shown_when_asked_for_and_not_where_nobody_looks(
     digits_run: Path, digits: np.ndarray, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    small = {
-        "limit": 60,
-        "epochs": 1,
-        "threads": 1,
-        "device": "cpu",
-        "out": str(tmp_path),
-        "model_options": {"width": 0.1},
-    }
+    small = SMALL | {"epochs": 1, "out": str(tmp_path)}
     hubel.train("digits", **small)
     hubel.evaluate(digits_run)
     hubel.predict(digits_run, digits[0])
@@ -197,9 +196,59 @@ def test_in_a_notebook_progress_is_one_cell_that_is_written_anew(
     display.display = lambda page, display_id: pages.append(page) or Handle()  # type: ignore[attr-defined, func-returns-value]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
-    settings = {"limit": 60, "threads": 1, "device": "cpu", "out": str(tmp_path), "model_options": {"width": 0.1}}
+    settings = SMALL | {"out": str(tmp_path)}
     hubel.train("digits", epochs=2, **settings)
     assert len(pages) == 1
     assert all(word in pages[0] for word in ("60 to train on", "epoch 1/2", "epoch 2/2"))
     hubel.train("digits", epochs=1, verbose=False, **settings)
     assert len(pages) == 1
+
+
+def test_a_run_or_its_net_may_stand_wherever_a_net_is_asked_for(digits_run: Path, digits: np.ndarray) -> None:
+    run, net = hubel.Run(digits_run), hubel.load(digits_run)
+    assert hubel.evaluate(run).top1 == run.evaluate().top1
+    assert hubel.predict(run, digits[0])[0].label == hubel.predict(net, digits[0])[0].label
+    assert hubel.summary(run).params == hubel.summary(net).params == hubel.summary(digits_run).params
+    assert hubel.load(run).class_names == net.class_names
+
+
+@pytest.mark.parametrize("thing", [None, 3, ["a"], b"runs"])
+def test_what_is_no_run_is_refused_in_words(thing: Any) -> None:
+    for ask in (hubel.Run, hubel.load, hubel.evaluate, lambda run: hubel.predict(run, "cat.jpg"), hubel.summary):
+        with pytest.raises(hubel.UsageError, match=f"got {type(thing).__name__}"):
+            ask(thing)
+
+
+def test_imported_weights_are_used_like_a_run(digits_run: Path, picture_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "imported"
+    shutil.copytree(digits_run / "weights", folder / "weights")
+    for given in (folder, folder / "weights" / "best.safetensors"):
+        assert hubel.predict(given, picture_folder / "two" / "000.png")[0].label in "0123456789"
+    photos = tmp_path / "photos"
+    for name, number in (("zero", "0"), ("one", "1")):
+        shutil.copytree(picture_folder / name, photos / number)
+    measured = hubel.evaluate(folder, photos)
+    assert isinstance(measured, hubel.Evaluation)
+    assert measured.samples == 60
+    with pytest.raises(hubel.ArtefactError, match=r"does not say which data .*\n  name the data: hubel evaluate"):
+        hubel.evaluate(folder)
+
+
+def test_a_run_that_predicts_a_number_has_no_probabilities(tmp_path: Path) -> None:
+    rows = ["file,target"]
+    for number, image in enumerate(load_digits().images[:24]):
+        Image.fromarray((image * 15).astype(np.uint8)).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{image.mean():.4f}")
+    (tmp_path / "table.csv").write_text("\n".join(rows))
+    settings = {name: value for name, value in SMALL.items() if name != "limit"}
+    run = hubel.train(tmp_path / "table.csv", out=str(tmp_path / "runs"), epochs=1, **settings)
+    found = run.predict(tmp_path / "3.png")
+    assert np.isfinite(found[0].value)
+    assert "3.png" in str(found)
+    assert isinstance(run.evaluate(split="train"), hubel.RegressionEvaluation)
+    with pytest.raises(hubel.ArtefactError, match=r"predicts a number, which has no probability"):
+        run.predict_proba(tmp_path / "3.png")
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(str(hubel.__file__)).parent / "py.typed").is_file()

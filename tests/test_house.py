@@ -146,6 +146,13 @@ def test_looking_around_loads_no_torch(code: str) -> None:
     assert "torch" not in modules_after(code)
 
 
+def test_who_reads_a_trained_net_loads_no_trainer() -> None:
+    """One process for all of them: what one loads is loaded."""
+    verbs = ", ".join(f"hubel.verbs.{name}" for name in ("evaluate", "predict", "explain", "run", "data", "summary"))
+    trainer = {name for name in modules_after(f"import {verbs}") if re.match(r"hubel\.(training|assembly)\b", name)}
+    assert not trainer
+
+
 def test_loading_torch_would_be_noticed() -> None:
     assert "torch" in modules_after("import torch")
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from hubel.errors import ArtefactError, near
+from hubel.errors import ArtefactError, UsageError, near
 from hubel.store import RunStore, parse_yaml, shown
 from hubel.views import html_table, in_short
 
@@ -197,8 +198,12 @@ def runs(out: str | Path = "runs") -> Runs:
     return Runs(tuple(rows), unreadable)
 
 
-def find(run: str | Path) -> Path:
+def find(run: str | PathLike[str]) -> Path:
     """The folder of a run: a path, or the name of one in `runs/`; raises ArtefactError that suggests near names."""
+    if not isinstance(run, (str, PathLike)):
+        raise UsageError(
+            f"a run is given by its folder or its name, got {type(run).__name__}", hint='for example "runs/photos-1"'
+        )
     path = Path(run)
     for candidate in (path, Path("runs") / path):
         if (candidate / "config.yaml").is_file():
@@ -214,7 +219,7 @@ def find(run: str | Path) -> Path:
     hint = (
         f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
     )
-    raise ArtefactError(f"there is no run {str(run)!r}", hint=hint)
+    raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
 
 
 @dataclass(frozen=True)

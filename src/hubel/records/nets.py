@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from pathlib import Path
 
 from torch import nn
@@ -14,7 +15,7 @@ from hubel.models import CARDS, LISTS, TIMM, Card, card
 from hubel.records.ledger import find
 
 
-def load(run: str | Path, *, which: str = "best") -> Classifier:
+def load(run: str | PathLike[str], *, which: str = "best") -> Classifier:
     """The classifier of a run, or of a weights folder; every file is checked before it is believed.
 
     Raises ArtefactError for what is missing, damaged or foreign.
@@ -31,7 +32,7 @@ def is_architecture(name: str) -> bool:
     return name in CARDS or name.endswith(LISTS) or name.startswith(TIMM)
 
 
-def open_net(net: str | Path | Classifier) -> Classifier | Card:
+def open_net(net: str | PathLike[str] | Classifier) -> Classifier | Card:
     """What a name stands for: the card of an architecture, of which nothing is built yet, or the classifier of a run.
 
     A run whose folder is called as an architecture is named by its path: ./resnet18. Raises ArtefactError for a run
@@ -39,7 +40,7 @@ def open_net(net: str | Path | Classifier) -> Classifier | Card:
     """
     if isinstance(net, Classifier):
         return net
-    name = str(net)
+    name = fspath(net)
     if is_architecture(name):
         return card(name)
     if not Path(name).exists() and not (Path("runs") / name).exists() and "/" not in name:
@@ -55,7 +56,7 @@ def made_for(net: Classifier | Card) -> tuple[int, ...]:
     return (net.in_chans, *(() if size is None else (size, size) if isinstance(size, int) else size))
 
 
-def classifier_of(run: str | Path | Classifier) -> tuple[Classifier, str]:
+def classifier_of(run: str | PathLike[str] | Classifier) -> tuple[Classifier, str]:
     """The classifier and what to call it; raises ArtefactError for runs on points and for regression.
 
     Whoever looks into a net asks it many times, so this process keeps its memory from now on.

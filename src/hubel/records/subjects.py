@@ -6,6 +6,7 @@ A picture is a file, or a sample of a source: `digits:3`, `photos/:12`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ class Look:
         return [(self.class_names[k], float(probabilities[k])) for k in order]
 
 
-def look(run: str | Path | Classifier, picture: Any, *, device: str = "auto") -> Look:
+def look(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto") -> Look:
     """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from html import escape
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Classifier(checkpoint.Classifier):
         return f"<table>{rows}</table>"
 
 
-def load(run: str | Path, *, which: str = "best") -> Classifier:
+def load(run: str | PathLike[str], *, which: str = "best") -> Classifier:
     """The classifier of a run, or of a weights folder; every file is checked before it is believed.
 
     Raises ArtefactError for what is missing, damaged or foreign, or a net of one's own that is not registered.

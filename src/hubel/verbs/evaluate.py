@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from hubel.words import plural
 
 @shows_progress
 def evaluate(
-    run: str | Path,
+    run: str | PathLike[str],
     data: str | Path | None = None,
     *,
     split: str | None = None,

@@ -6,7 +6,7 @@ import inspect
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Explained(Attribution):
 
 @shows_progress
 def explain(
-    run: str | Path | Classifier,
+    run: str | PathLike[str] | Classifier,
     picture: Any,
     *,
     method: str = "grad-cam",
@@ -109,7 +109,7 @@ def _heard(method: str, watch: Watcher) -> dict[str, Any]:
 
 
 def explain_page(
-    run: str | Path | Classifier,
+    run: str | PathLike[str] | Classifier,
     picture: Any,
     *,
     methods: Sequence[str] = (),

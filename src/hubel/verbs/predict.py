@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ __all__ = ["Prediction", "Predictions", "predict", "predict_proba"]
 
 @shows_progress
 def predict(
-    run: str | Path | Classifier,
+    run: str | PathLike[str] | Classifier,
     pictures: Any,
     *,
     which: str = "best",
@@ -59,7 +59,7 @@ def predict(
     )
 
 
-def predict_proba(run: str | Path | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
+def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
     """Probabilities N K (float64, rows sum to 1), a row a picture, in the order of `class_names`.
 
     `settings` are those of `predict`. Raises DataError where a picture cannot be read, since its row would be missing,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class Run(RunRecord):
     that is not there.
     """
 
-    def __init__(self, run: str | Path) -> None:
+    def __init__(self, run: str | PathLike[str]) -> None:
         super().__init__(find(run))
 
     def load(self, which: str = "best") -> Classifier:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
+from os import PathLike, fspath
 
 from torch import nn
 
@@ -42,16 +42,24 @@ class Summary(Table):
         )
 
 
-def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tuple[nn.Module, Input, str]:  # noqa: A002
+Target = nn.Module | Classifier | str | PathLike[str]
+
+
+def model_of(target: Target, input: Input | None = None) -> tuple[nn.Module, Input, str]:  # noqa: A002
     """A net without weights (or the user's own module), the input it is made for, and what to call it.
 
-    `target`: a module, a name from the catalogue, a layer list (.yaml), or the folder of a run.
+    `target`: a module, a classifier, a name from the catalogue, a layer list (.yaml), or a run.
     Raises UnknownName, UsageError, ArtefactError.
     """
     if isinstance(target, nn.Module):
         return target, input or (3, 224, 224), type(target).__name__
-    name = str(target)
-    entry = open_net(name)
+    if not isinstance(target, (str, PathLike, Classifier)):
+        raise UsageError(
+            f"a net is a module, a classifier, a run or a name, got {type(target).__name__}",
+            hint="names: hubel models",
+        )
+    entry = open_net(target)
+    name = "classifier" if isinstance(target, Classifier) else fspath(target)
     if isinstance(entry, Classifier):
         return entry.model, input or made_for(entry), f"{entry.spec.architecture} ({name})"
     shape = input or made_for(entry)
@@ -68,7 +76,7 @@ def model_of(target: nn.Module | str | Path, input: Input | None = None) -> tupl
 
 
 def summary(
-    target: nn.Module | str | Path,
+    target: Target,
     input: Input | None = None,  # noqa: A002
     *,
     batch: int = 1,
@@ -100,7 +108,7 @@ def compared(tables: Sequence[Table]) -> Figure:
 
 
 def memory(
-    target: nn.Module | str | Path,
+    target: Target,
     input: Input | None = None,  # noqa: A002
     *,
     batch: int = 1,
