@@ -163,6 +163,19 @@ def test_one_weights_file_copied_out_of_a_run_is_useful_by_itself(tmp_path: Path
     ]
 
 
+def test_a_lone_weights_file_that_was_copied_badly_is_refused(tmp_path: Path) -> None:
+    path = lone_file(tmp_path, ABOUT)
+    assert load(path).class_names == NAMES
+    data = bytearray(path.read_bytes())
+    data[-40:] = bytes(40)
+    path.write_bytes(data)
+    with pytest.raises(ArtefactError, match="is damaged: its tensors are not those that were written"):
+        load(path)
+    path.write_bytes(bytes(len(data)))
+    with pytest.raises(ArtefactError, match=r"is not valid|no safetensors file"):
+        load(path)
+
+
 def lone_file(tmp_path: Path, about: dict[str, Any] | str) -> Path:
     said = about if isinstance(about, str) else json.dumps(about)
     store = new(tmp_path)
@@ -204,7 +217,7 @@ def test_a_weights_file_says_no_more_about_itself_than_its_header_may_hold(tmp_p
     path = lone_file(tmp_path, "x" * (1 << 18))
     with opened(path) as (descriptor, size):
         assert read_header(descriptor, size)
-        assert read_about(descriptor, size) == ""
+        assert read_about(descriptor, size) == ("", "")
 
 
 def test_a_checkpoint_that_bursts_on_one_picture_is_refused_by_number(tmp_path: Path) -> None:

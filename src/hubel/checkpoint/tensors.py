@@ -29,7 +29,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -51,7 +52,8 @@ DTYPES = {
 _CODES = {dtype: code for code, dtype in DTYPES.items()}
 _CHUNK = 1 << 20
 _ABOUT = "hubel"
-"""The key of the header's metadata under which we say what the tensors are."""
+_SUM = "crc32"
+"""Keys of the header's metadata: what the tensors are, and the check sum of their bytes in the order of the file."""
 
 Table = list[tuple[str, str, tuple[int, ...]]]
 """Name, dtype code and shape of each tensor, sorted by name."""
@@ -94,7 +96,8 @@ def write_tensors(file: Writer, tensors: Mapping[str, torch.Tensor], *, about: s
     table = table_of(tensors)
     # Wide types first keeps every tensor aligned, as the format asks.
     ordered = sorted(table, key=lambda row: (-DTYPES[row[1]].itemsize, row[0]))
-    said = {_ABOUT: about} if 0 < len(json.dumps(about)) <= ABOUT_LIMIT and about else {}
+    said = {_ABOUT: about, _SUM: _sum_of(tensors[name] for name, _, _ in ordered)} if about else {}
+    said = said if len(json.dumps(said)) <= ABOUT_LIMIT else {}
     header: dict[str, object] = {"__metadata__": {"format": "pt"} | said}
     end = 0
     for name, code, shape in ordered:
@@ -156,11 +159,28 @@ def read_header(descriptor: int, size: int, *, name: str = "the file", seen: Dig
     return entries
 
 
-def read_about(descriptor: int, size: int, *, name: str = "the file") -> str:
-    """What a file's header says its tensors are; "" where `write_tensors` was not told."""
+def read_about(descriptor: int, size: int, *, name: str = "the file") -> tuple[str, str]:
+    """What a file's header says its tensors are, and the check sum of their bytes; "" where nobody told.
+
+    `check_sum` holds tensors against the sum: a file that was copied badly is noticed without any other beside it.
+    """
     metadata = _header(descriptor, size, name, None)[0].get("__metadata__")
-    said = metadata.get(_ABOUT) if isinstance(metadata, dict) else None
-    return said if isinstance(said, str) else ""
+    known = metadata if isinstance(metadata, dict) else {}
+    about, total = (known.get(key) for key in (_ABOUT, _SUM))
+    return about if isinstance(about, str) else "", total if isinstance(total, str) else ""
+
+
+def check_sum(tensors: Mapping[str, torch.Tensor], total: str, *, name: str) -> None:
+    """Raise ArtefactError unless tensors, in the order in which they were read, have the sum of `read_about`."""
+    if _sum_of(tensors.values()) != total:
+        raise ArtefactError(f"{name} is damaged: its tensors are not those that were written", hint="copy it again")
+
+
+def _sum_of(tensors: Iterable[torch.Tensor]) -> str:
+    total = 0
+    for tensor in tensors:
+        total = zlib.crc32(as_bytes(tensor.detach().cpu().contiguous()), total)
+    return f"{total:08x}"
 
 
 def _header(descriptor: int, size: int, name: str, seen: Digest | None) -> tuple[dict[str, Any], int]:

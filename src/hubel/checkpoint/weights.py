@@ -31,6 +31,7 @@ from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golde
 from hubel.checkpoint.sizing import TooMuchWork, check_memory, sized
 from hubel.checkpoint.tensors import (
     Entry,
+    check_sum,
     first_not_finite,
     read_about,
     read_header,
@@ -214,7 +215,7 @@ def _load_alone(path: Path) -> Classifier:
     """The classifier in a weights file that nothing lies beside, by what its header says."""
     name = shown(str(path))
     with opened(path) as (descriptor, size):
-        about = read_about(descriptor, size, name=name)
+        about, total = read_about(descriptor, size, name=name)
         if not about:
             raise ArtefactError(
                 f"{name} stands alone, and nothing in it says which net it belongs to",
@@ -227,6 +228,7 @@ def _load_alone(path: Path) -> Classifier:
         _judge_architecture(spec, _texts(entries), size)
         digest = sha256_of(descriptor)
         tensors = read_tensors(descriptor, entries, name=name)
+    check_sum(tensors, total, name=name)
     return Classifier(
         model=_filled(spec, tensors, name),
         preprocessing=preprocessing,

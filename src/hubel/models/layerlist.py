@@ -40,7 +40,7 @@ from hubel.registry import check_options
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]
 
-LARGEST_FILE = 1 << 20
+LARGEST_FILE = 1 << 18
 """Bytes of a layer list; a longer file is not one."""
 DEEPEST = 8
 """Layers inside layers inside layers: more is a mistake, or an attack on the parser."""

@@ -11,6 +11,15 @@ import torch
 
 from hubel.errors import HubelError
 
+_NO_MEMORY = (
+    "DefaultCPUAllocator",  # torch on the CPU
+    "std::bad_alloc",
+    "could not create a primitive",  # oneDNN, for want of a buffer
+    "could not create a memory",
+    "MPS backend out of memory",
+    "STATUS_ALLOC_FAILED",  # cuDNN, cuBLAS
+)
+"""Words in which libraries say that memory ran out."""
 Part = TypeVar("Part")
 """What a computation gives for a part of its samples."""
 
@@ -144,5 +153,10 @@ def in_parts(count: int, size: int, run: Callable[[slice], Part], *, what: str) 
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Did the device or the machine run out of memory? (The CPU's allocator raises a plain RuntimeError.)"""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+    """Did the device or the machine run out of memory? Only some libraries have an error of their own for that.
+
+    >>> out_of_memory(RuntimeError("std::bad_alloc")), out_of_memory(RuntimeError("shapes do not fit"))
+    (True, False)
+    """
+    kind = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return kind or (isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY))
