@@ -106,6 +106,9 @@ def test_parts_are_halved_until_they_fit_and_one_that_does_not_is_a_typed_error(
 
     assert in_parts(10, 8, partial(run, most=3), what="pictures") == [0, 2, 4, 6, 8]
     assert sizes == [8, 4, 2, 2, 2, 2, 2]
+    runtime.keep_memory()
+    assert in_parts(2, 2, partial(run, most=1), what="pictures") == [0, 1]
+    assert not runtime.memory_is_kept(), "what was kept is needed now"
     with pytest.raises(OutOfMemory, match="memory ran out over pictures, one at a time: DefaultCPUAllocator"):
         in_parts(4, 4, partial(run, most=0), what="pictures")
     with pytest.raises(ZeroDivisionError):

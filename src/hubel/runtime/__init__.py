@@ -11,6 +11,7 @@ from hubel.runtime.memory import (
     memory_is_kept,
     out_of_memory,
     peak_memory,
+    release_memory,
 )
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
 from hubel.runtime.threading import (
@@ -49,6 +50,7 @@ __all__ = [
     "pick_device",
     "processes",
     "rank",
+    "release_memory",
     "seed_all",
     "seed_step",
     "seeded",

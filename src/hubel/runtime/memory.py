@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
@@ -43,6 +44,23 @@ def keep_memory() -> bool:
     global _kept
     _kept = bool(tell(most_maps, 0)) and bool(tell(trim_threshold, (1 << 31) - 1))
     return _kept
+
+
+def release_memory() -> None:
+    """Give back what is free to the system, and keep no more from now on: for the moment when memory has run out.
+
+    What `keep_memory` has kept lies in pieces of the sizes of before, and no other library can have it.
+    """
+    global _kept
+    gc.collect()
+    if _kept:
+        library = ctypes.CDLL(None)
+        library.mallopt(-4, 65536)  # M_MMAP_MAX and M_TRIM_THRESHOLD as they are at the start of a process
+        library.mallopt(-1, 128 << 10)
+        library.malloc_trim(0)
+        _kept = False
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def memory_is_kept() -> bool:
@@ -147,8 +165,7 @@ def in_parts(count: int, size: int, run: Callable[[slice], Part], *, what: str) 
                 hint="close other programs, or use smaller pictures or another method",
             )
         size = (part.stop - part.start + 1) // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
     return results
 
 

@@ -117,6 +117,7 @@ def gradient(
                 raise scarce from error  # two samples were too many, and batch norm takes no single one
             raise
         run.optimiser.zero_grad(set_to_none=True)
+        runtime.release_memory()
         put_back(run, before)
         runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
         run.micro_batch = (min(size, len(batch)) + 1) // 2
