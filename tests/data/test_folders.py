@@ -391,13 +391,15 @@ def test_links_are_followed_where_that_is_asked_for_and_never_in_a_circle(tmp_pa
     (tmp_path / "sel/ant/a.png").symlink_to(store / "ant/000.png")
     (tmp_path / "sel/ant/round").symlink_to(tmp_path / "sel/ant")
     (tmp_path / "sel/bee").symlink_to("../store/bee")
+    (tmp_path / "sel/up").symlink_to("/")
+    (tmp_path / "sel/self.png").symlink_to("self.png")
     with pytest.raises(DataError, match="links, which are not followed") as error:
         open_folder(tmp_path / "sel")
     assert error.value.hint == "add --follow-links"
     manifest = open_folder(tmp_path / "sel", follow_links=True)
     assert manifest.paths == ("ant/a.png", "bee/000.png", "bee/001.png")
-    assert problems(manifest) == {"ant/round": "link"}
-    assert scan(manifest, cache_dir=tmp_path / "cache").left_out == 1
+    assert problems(manifest) == {"ant/round": "link", "up": "link", "self.png": "link"}
+    assert scan(manifest, cache_dir=tmp_path / "cache").left_out == 3
 
 
 def test_classes_that_print_alike_are_told_apart(tmp_path: Path) -> None:

@@ -69,6 +69,13 @@ def test_printing_it_fits_a_terminal_of_80_columns(result: Evaluation) -> None:
     assert "most often confused" in text
 
 
+def test_classes_of_which_nothing_was_measured_are_counted(digits: Predictions, result: Evaluation) -> None:
+    few = digits.labels > 1
+    some = Predictions(digits.logits[few], digits.labels[few], digits.ids[few])
+    assert assess(some, NAMES).sentence.endswith("2 of 10 classes have no sample in it.")
+    assert "no sample" not in result.sentence
+
+
 def test_long_wide_and_strange_class_names_are_cut_not_wrapped(digits: Predictions) -> None:
     names = ["a" * 300, "猫" * 40, "line\nbreak", "\x1b[31mred", *NAMES[4:]]
     lines = str(assess(digits, names)).splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hubel.errors import DataError, UsageError
 from hubel.recipes.schema import compose
 from hubel.records.own_data import placed
 from hubel.verbs.evaluate import evaluate
+from hubel.verbs.run import Run
 from hubel.verbs.train import train
 
 
@@ -68,6 +70,22 @@ def test_options_that_would_be_without_effect_are_refused(place: Path) -> None:
         evaluate(place / "runs/list-1", images="photos")
     with pytest.raises(UsageError, match="--data-root is for the run's own data"):
         evaluate(place / "runs/list-1", place / "photos", data_root="photos")
+
+
+def test_a_run_says_that_nothing_was_left_to_test(place: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(place / "runs/list-1", tmp_path / "list-1")
+    summary = json.loads((run / "summary.json").read_text())
+    for split, words in (("val", "left to test"), ("train", "left to choose by or to test")):
+        (run / "summary.json").write_text(json.dumps({split: summary["test"]}))
+        assert words in str(Run(run))
+
+
+def test_a_run_inside_its_data_is_called_like_their_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place / "photos")
+    for number in (1, 2):  # the first run is beside the classes when the second one begins
+        run = train(".", model="mlp", epochs=1, threads=1, compile=False)
+        assert run.name == f"photos-{number}"
+        assert json.loads((run.folder / "data.json").read_text())["class_names"] == ["ant", "bee"]
 
 
 def test_named_sets_have_no_place(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,20 @@ import numpy as np
 
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.names import SPLIT_WORDS, class_order, look_alikes, shown_names, split_folders, split_word
-from hubel.data.walk import LINK, Found, entries, has_pictures, is_ignored, is_picture_name, listing, said, walk
+from hubel.data.walk import (
+    BACK,
+    LINK,
+    Found,
+    entries,
+    has_pictures,
+    is_folder,
+    is_ignored,
+    is_picture_name,
+    leads_back,
+    listing,
+    said,
+    walk,
+)
 from hubel.errors import DataError
 
 _LAYOUT = "put each class in a folder of its own: PHOTOS/cat/1.jpg, PHOTOS/dog/1.jpg; or give a CSV with file and label"
@@ -84,11 +97,11 @@ def unwrapped(root: str, *, follow: bool = False) -> str:
             inside = listing(root)
         except OSError as error:
             raise DataError(f"cannot read the folder {root}: {said(error)}", hint="check its permissions") from None
-        folders = [entry.path for entry in inside if entry.is_dir(follow_symlinks=follow)]
+        folders = [entry.path for entry in inside if is_folder(entry, follow=follow)]
         if len(folders) != 1 or any(is_picture_name(entry.name) for entry in inside):
             return root
         try:
-            nested = any(entry.is_dir(follow_symlinks=follow) for entry in listing(folders[0]))
+            nested = any(is_folder(entry, follow=follow) for entry in listing(folders[0]))
         except OSError:
             return root
         if not nested:
@@ -130,7 +143,7 @@ def _given_splits(root: str, names: Sequence[str], follow: bool) -> dict[str, st
     learned = [name for name, split in splits.items() if split == "train"]
     if not all(_names_inside(root, _inner(root, name, follow), follow) for name in learned):
         return {}
-    if len(set(splits.values())) == 1 and any(has_pictures(os.path.join(root, name), follow=follow) for name in beside):
+    if len(set(splits.values())) == 1 and any(has_pictures(os.path.join(root, name)) for name in beside):
         return {}
     return splits
 
@@ -139,7 +152,7 @@ def _split_then_class(root: str, names: Sequence[str], splits: dict[str, str], f
     others = " and ".join(sorted(splits, key=lambda name: SPLIT_RANK[splits[name]]))
     for name in names:
         if name not in splits:
-            full = " (it holds pictures)" if has_pictures(os.path.join(root, name), follow=found.follow) else ""
+            full = " (it holds pictures)" if has_pictures(os.path.join(root, name)) else ""
             found.name(name, "passed over", f"beside {others}, it is no part of the split{full}", left_out=False)
     parts = []
     for name, split in splits.items():
@@ -213,7 +226,7 @@ def _names_inside(root: str, folder: str, follow: bool) -> list[str]:
             for entry in inside:
                 if is_ignored(entry.name):
                     continue
-                if entry.is_dir(follow_symlinks=follow):
+                if is_folder(entry, follow=follow):
                     names.append(entry.name)
                 elif is_picture_name(entry.name):
                     return []
@@ -227,10 +240,13 @@ def _subfolders(root: str, folder: str, found: Found) -> list[str]:
     names = []
     prefix = f"{folder}/" if folder else ""
     for entry in entries(os.path.join(root, folder), prefix, found):
-        if entry.is_dir(follow_symlinks=found.follow):
-            names.append(entry.name)
-        elif entry.is_symlink() and not found.follow:
-            found.name(prefix + entry.name, "link", LINK)
+        if is_folder(entry, follow=found.follow):
+            if entry.is_symlink() and leads_back(root, entry.path):
+                found.name(prefix + entry.name, "link", BACK)
+            else:
+                names.append(entry.name)
+        elif entry.is_symlink() and not (found.follow and os.path.exists(entry.path)):
+            found.name(prefix + entry.name, "link", "leads nowhere" if found.follow else LINK)
         elif is_picture_name(entry.name):
             found.name(prefix + entry.name, "outside a class", "lies beside the class folders")
     return names

@@ -29,7 +29,7 @@ import numpy as np
 from hubel.data.images import SUFFIXES as PICTURES
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
 from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
-from hubel.data.walk import LINK, is_picture_name, listing
+from hubel.data.walk import LINK, is_folder, is_picture_name, listing
 from hubel.errors import DataError, UsageError, near
 
 ROLES = ("file", "label", "target", "split", "group")
@@ -455,7 +455,7 @@ def _found_elsewhere(table: Table, roles: Mapping[str, str]) -> str:
     """A hint where the first files lie in a folder beside the table."""
     some = [row.get(roles["file"], "").strip() for _, row in table.rows[:20]]
     try:
-        folders = [entry for entry in listing(table.folder) if entry.is_dir()][:100]
+        folders = [entry for entry in listing(table.folder) if is_folder(entry, follow=True)][:100]
     except OSError:
         return ""
     for name in some:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from hubel.data.images import SUFFIXES
@@ -17,6 +16,7 @@ from hubel.data.manifest import Problem, printable
 # Left behind by file managers; nobody wants to read about them.
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
+BACK = "leads back to a folder above it"
 LINK = "links are not followed: put the file itself here, or add --follow-links"
 
 
@@ -54,8 +54,10 @@ def walk(root: str, folder: str, found: Found) -> None:
                 found.name(path, "unreadable", said(error))
                 continue
             if stat.S_ISDIR(about.st_mode):
-                if found.follow and entry.is_symlink() and os.path.realpath(entry.path) in seen:
-                    found.name(path, "link", "leads to a folder that is read already")  # or back to one above: a circle
+                if found.follow and entry.is_symlink() and leads_back(root, entry.path):
+                    found.name(path, "link", BACK)
+                elif found.follow and entry.is_symlink() and os.path.realpath(entry.path) in seen:
+                    found.name(path, "link", "leads to a folder that is read already")
                 else:
                     waiting.append(path)
             elif stat.S_ISREG(about.st_mode):
@@ -69,6 +71,12 @@ def walk(root: str, folder: str, found: Found) -> None:
                 found.name(path, "link", LINK)
             else:
                 found.name(path, "special file", "a pipe, socket or device")
+
+
+def leads_back(root: str, link: str) -> bool:
+    """Whether a link leads to the root of the walk or to a folder above it: a circle, and all that lies beside it."""
+    target = os.path.realpath(link)
+    return (os.path.realpath(root) + os.sep).startswith(target.rstrip(os.sep) + os.sep)
 
 
 def pictures_below(folder: str, *, follow: bool = False) -> tuple[list[str], list[Problem]]:
@@ -121,28 +129,26 @@ def is_picture_name(name: str) -> bool:
     return dot + suffix.casefold() in SUFFIXES
 
 
-def has_pictures(folder: str, *, follow: bool = False) -> bool:
-    """Whether there is a file below `folder` that is called like a picture; stops at the first."""
-    return next(_pictures(folder, follow), False)
+def is_folder(entry: os.DirEntry[str], *, follow: bool = False) -> bool:
+    """Whether an entry is a folder; a link that leads nowhere, or to itself, is none."""
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:
+        return False
 
 
-def _pictures(folder: str, follow: bool) -> Iterator[bool]:
-    waiting, seen = [folder], set()
+def has_pictures(folder: str) -> bool:
+    """Whether there is a file below `folder` that is called like a picture, links aside; stops at the first."""
+    waiting = [folder]
     while waiting:
-        here = waiting.pop()
-        if follow and (real := os.path.realpath(here)) in seen:
-            continue
-        if follow:
-            seen.add(real)
         try:
-            inside = listing(here)
+            inside = listing(waiting.pop())
         except OSError:
             continue
-        for entry in inside:
-            if entry.is_dir(follow_symlinks=follow):
-                waiting.append(entry.path)
-            elif is_picture_name(entry.name) and entry.is_file(follow_symlinks=follow):
-                yield True
+        if any(is_picture_name(entry.name) and entry.is_file(follow_symlinks=False) for entry in inside):
+            return True
+        waiting += [entry.path for entry in inside if entry.is_dir(follow_symlinks=False)]
+    return False
 
 
 def said(error: OSError) -> str:

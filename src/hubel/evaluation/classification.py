@@ -94,9 +94,11 @@ class Evaluation:
     def sentence(self) -> str:
         """The result as one sentence."""
         right = self.samples - self.error_count
+        absent = int((self.per_class.support == 0).sum())
+        silent = f" {absent:,} of {len(self.class_names):,} classes have no sample in it." if absent else ""
         return (
             f"It names {percent(self.top1)} of the {self.split} samples correctly: {right:,} of {self.samples:,} "
-            f"(95 % interval {span(self.intervals['top1'])})."
+            f"(95 % interval {span(self.intervals['top1'])}).{silent}"
         )
 
     def to_dict(self) -> dict[str, object]:

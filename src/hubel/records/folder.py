@@ -36,7 +36,7 @@ def create_folder(
     the whole training.
     """
     recipe = chosen.recipe
-    name = recipe.run.name or Path(manifest.source).stem or "run"
+    name = recipe.run.name or Path(os.path.abspath(manifest.source)).stem or "run"
     # Four checkpoints at once at worst: two generations of the state, the third being written, and the weights.
     RunStore(recipe.run.out).preflight(4 * state_bytes + (4 << 20))
     store = RunStore.create(recipe.run.out, name)

@@ -93,8 +93,10 @@ def find_again(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
         return open_data(recipe, watch)
     except UsageError as error:
         place = recipe.data.data_root or recipe.data.data
+        gone = not recipe.data.data_root and not _exists(os.path.expanduser(place))
+        what = f"there is no {printable(place)}, neither here nor where it began" if gone else error.what
         raise DataError(
-            f"the data of the run cannot be found: {error.what}",
+            f"the data of the run cannot be found: {what}",
             hint=f"--data-root FOLDER, or HUBEL_DATA_ROOT, says where {printable(Path(place).name)} lies now; "
             "other data: hubel evaluate RUN DATA",
         ) from None

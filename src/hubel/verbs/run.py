@@ -66,6 +66,8 @@ class Run(RunRecord):
             facts["best"] = f"{row['val_loss']:.4g} validation loss"
         if test.get("sentence"):
             facts["test"] = str(test["sentence"])
+        elif "train" in self.summary or "val" in self.summary:
+            facts["test"] = f"nothing was left to {'choose by or to ' if 'train' in self.summary else ''}test"
         if self.report.is_file():
             facts["report"] = str(self.report)
         return facts
