@@ -19,6 +19,7 @@ from hubel.checkpoint import save_state
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded
+from hubel.recipes.schema import compose, to_yaml
 from hubel.store import RunStore
 from hubel.training import resume
 from hubel.training.resume import Signals, differences, latest_unfinished
@@ -90,7 +91,7 @@ def test_environments_differ_in_what_changes_the_bits() -> None:
 
 
 def test_the_latest_unfinished_run_is_found(tmp_path: Path) -> None:
-    assert latest_unfinished(tmp_path / "nothing") is None
+    assert latest_unfinished(tmp_path / "nothing") == (None, "")
     stores = [RunStore.create(tmp_path, "x") for _ in range(6)]
     for age, store in enumerate(stores[:5]):
         save_state(store, {}, {})
@@ -99,9 +100,25 @@ def test_the_latest_unfinished_run_is_found(tmp_path: Path) -> None:
     stores[3].write_text("summary.json", "damaged")
     stores[2].write_json("summary.json", {"status": "stopped"})
     stores[0].write_json("summary.json", ["not an object"])
-    assert latest_unfinished(tmp_path) == stores[2].folder
+    assert latest_unfinished(tmp_path) == (stores[2].folder, "")
     (stores[5].folder / "state").mkdir()
-    assert latest_unfinished(tmp_path) == stores[2].folder
+    assert latest_unfinished(tmp_path) == (stores[2].folder, "")
+
+
+def test_only_a_run_of_the_same_data_and_recipe_is_taken(tmp_path: Path) -> None:
+    asked_for = {"data": "digits", "model": "mlp", "lr": 0.1}
+    stores = [RunStore.create(tmp_path, "x") for _ in range(3)]
+    for age, (store, asked) in enumerate(zip(stores, (asked_for, {**asked_for, "lr": 0.3}, None), strict=True)):
+        save_state(store, {}, {})
+        os.utime(store.path("state/000001.json"), (1000 + age, 1000 + age))
+        if asked is not None:
+            store.write_json("asked.json", asked)
+        else:  # an older run that did not write it down
+            store.write_text("config.yaml", to_yaml(compose({**asked_for, "model": "resnet20", "epochs": 3})))
+    assert latest_unfinished(tmp_path, asked_for) == (stores[0].folder, "")
+    found, why = latest_unfinished(tmp_path, {"data": "moons"})
+    assert (found, why) == (None, f"{stores[2].folder} differs in data")
+    assert latest_unfinished(tmp_path, {**asked_for, "model": "resnet20"}) == (stores[2].folder, "")
 
 
 AUGMENT = build_augment(["flip", "translate=1"])

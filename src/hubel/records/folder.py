@@ -16,8 +16,13 @@ from hubel import runtime
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.splits import Splits
 from hubel.recipes.chosen import Chosen
-from hubel.recipes.schema import to_yaml
+from hubel.recipes.continuing import Segment
+from hubel.recipes.schema import compose, read_file, to_yaml
+from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
+
+SEGMENTS = "segments.json"
+"""Where a run was resumed with other settings, and which."""
 
 
 def create_folder(
@@ -29,11 +34,12 @@ def create_folder(
     problems: Sequence[Problem],
     state_bytes: int,
     device: torch.device,
+    asked: Mapping[str, Any] | None = None,
 ) -> RunStore:
     """A folder of its own for a run, with its recipe, reasons, environment, data and split.
 
-    `samples` of each split; `state_bytes`: what a saved state will take. Raises SaveFailed where there is no room for
-    the whole training.
+    `asked` is what the user said of the recipe; `samples` of each split; `state_bytes`: what a saved state will take.
+    Raises SaveFailed where there is no room for the whole training.
     """
     recipe = chosen.recipe
     name = recipe.run.name or Path(os.path.abspath(manifest.source)).stem or "run"
@@ -48,7 +54,35 @@ def create_folder(
     store.write_json("split.json", splits.to_dict(), limit=1 << 30)
     store.write_json("data.json", data_facts(manifest, splits, samples, problems), limit=1 << 30)
     store.write_json("reasons.json", dict(chosen.reasons))
+    store.write_json("asked.json", dict(asked or {}))
     return store
+
+
+def begin_segment(store: RunStore, segment: Segment, *, epoch: int, step: int, best: Mapping[str, Any]) -> None:
+    """Write down that a run goes on otherwise: the recipe to come, what changed where; and it is not finished now.
+
+    `epoch` and `step` are those that are done. Call it with the folder's lock held.
+    """
+    known = store.read_json(SEGMENTS) if store.exists(SEGMENTS) else []
+    changed = {name: list(pair) for name, pair in segment.changed.items()}
+    before = known if isinstance(known, list) else []
+    store.write_json(SEGMENTS, [*before, {"epoch": epoch, "step": step, "changed": changed}])
+    written = compose(read_file(store.path("config.yaml")))
+    store.write_text(
+        "config.yaml", to_yaml(written.change(**{name: new for name, (_, new) in segment.changed.items()}))
+    )
+    if RunRecord(store.folder).status == "finished":
+        store.write_json("summary.json", {"status": "stopped", "reason": "lengthened", "best": dict(best)})
+
+
+def reasons_of(store: RunStore, segment: Segment, epoch: int) -> dict[str, str]:
+    """Why each setting of a run is what it is, those of a new segment after `epoch` epochs among them; by setting."""
+    known = store.read_json("reasons.json") if store.exists("reasons.json") else {}
+    reasons = {name: str(why) for name, why in known.items()} if isinstance(known, dict) else {}
+    new = {
+        name: f"said when it went on after epoch {epoch}; {old} before" for name, (old, _) in segment.changed.items()
+    }
+    return reasons | new
 
 
 def data_facts(

@@ -13,8 +13,12 @@ from typing import Any
 
 from hubel.checkpoint import generations
 from hubel.errors import ArtefactError
+from hubel.recipes.continuing import asked, plainly, unlike
+from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
 
+ASKED = "asked.json"
+"""What the user said of the recipe, in the run's folder; config.yaml has the choices, too."""
 GRACE = 2.0
 """Seconds in which a repeated Ctrl-C counts as the same one (wrappers pass it on, terminals send it to everybody)."""
 DECISIVE = ("torch", "device", "device_name", "threads", "processor")
@@ -87,19 +91,35 @@ def differences(saved: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def latest_unfinished(runs: str | Path) -> Path | None:
-    """The run in the folder `runs` that saved its state last and has not finished; None if there is none.
+def latest_unfinished(runs: str | Path, wanted: Mapping[str, Any] | None = None) -> tuple[Path | None, str]:
+    """The run in the folder `runs` that saved its state last and has not finished, and why others were passed over.
 
+    With `wanted` (as `hubel.recipes.continuing.asked` tells a recipe) only a run of the same data and recipe is taken.
     A run is finished when its summary.json, the last file it writes, says so.
     """
     found: list[tuple[float, Path]] = []
+    others: list[tuple[float, str]] = []
     for folder in sorted(Path(runs).glob("*/state")):
         store = RunStore(folder.parent)
         try:
             summary = store.read_json("summary.json") if store.exists("summary.json") else {}
             if summary.get("status") != "finished" and generations(store):
-                newest = store.path(f"state/{generations(store)[-1]:06d}.json")
-                found.append((newest.stat().st_mtime, folder.parent))
+                newest = store.path(f"state/{generations(store)[-1]:06d}.json").stat().st_mtime
+                differs = () if wanted is None else _unlike(store, wanted)
+                if differs:
+                    others.append((newest, f"{folder.parent} differs in {', '.join(differs[:3])}"))
+                else:
+                    found.append((newest, folder.parent))
         except (ArtefactError, OSError, AttributeError):
             continue
-    return max(found)[1] if found else None
+    return (max(found)[1], "") if found else (None, max(others)[1] if others else "")
+
+
+def _unlike(store: RunStore, wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    """In which settings a run was asked for otherwise; an older run that did not write them down is compared whole."""
+    if store.exists(ASKED):
+        known = store.read_json(ASKED)
+        return unlike(known, wanted) if isinstance(known, dict) else ("recipe",)
+    recipe = compose(read_file(store.path("config.yaml")))
+    whole = {**plainly(recipe), **asked(recipe)}
+    return tuple(name for name, value in wanted.items() if whole.get(name) != value)

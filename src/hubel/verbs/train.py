@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly.build import build
 from hubel.assembly.checks import by_name, check_names
+from hubel.assembly.onward import take_up, to_resume
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
 from hubel.assembly.together import agree, computing
@@ -29,16 +31,16 @@ from hubel.data.splits import Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.faces.progress import shows_progress
-from hubel.recipes.schema import Recipe, compose, read_environment, read_file
-from hubel.records.folder import create_folder
-from hubel.records.ledger import find
+from hubel.recipes.continuing import Segment, asked, continued
+from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file
+from hubel.records.folder import begin_segment, create_folder, reasons_of
 from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
 from hubel.store import RunStore, SaveFailed, shown
 from hubel.training.energy import Meter
 from hubel.training.logbook import Logbook, RankLog, Subject, without_nan
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.resume import Signals, differences, latest_unfinished
+from hubel.training.resume import Signals, differences
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Plan, Watcher
@@ -72,33 +74,35 @@ def train(
     """Train a classifier and return its run.
 
     `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe
-    by their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with an unfinished run, "auto" with
-    the latest one if there is any. `verbose` shows progress; None does so where somebody looks (terminal, notebook).
+    by their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with a run: settings beside it that
+    can be taken up on the way (more epochs, another rate) begin a new segment, others are refused. "auto" goes on with
+    the latest unfinished run of the same data and recipe, if there is any.
+    `verbose` shows progress; None does so where somebody looks (terminal, notebook).
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
     """
+    given = layered(data, config, settings)
     with processes():
         watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
         if resume is not None:
-            found = latest_unfinished(settings.get("out", "runs")) if str(resume) == "auto" else find(resume)
+            found, beside = to_resume(str(resume), given, watch)
             if found is not None:
-                return go_on(Path(found), watch, data_root=settings.get("data_root"))
+                return go_on(found, watch, beside)
             watch.remark("no unfinished run to resume: starting a new one")
-        recipe = requested(data, config, settings)
+        recipe = requested(given)
         with computing(recipe):
             return begin(recipe, watch)
 
 
-def requested(data: str | Path | None, config: str | Path | None, settings: Mapping[str, Any]) -> Recipe:
-    """The recipe that is asked for: file, then environment, then settings; nothing open is chosen yet.
+def layered(data: str | Path | None, config: str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What file, environment and settings say, later ones above earlier ones, by short names."""
+    found = flatten(read_file(config) if config is not None else {}) | flatten(read_environment())
+    return found | flatten(by_name(settings)) | ({} if data is None else {"data": str(data)})
 
-    Raises UsageError where it cannot be, before anything is read.
-    """
-    recipe = compose(
-        read_file(config) if config is not None else {},
-        read_environment(),
-        by_name(settings) | ({} if data is None else {"data": str(data)}),
-    )
+
+def requested(given: Mapping[str, Any]) -> Recipe:
+    """The recipe that is asked for; nothing open is chosen yet. Raises UsageError where it cannot be."""
+    recipe = compose(given)
     if not recipe.data.data:
         raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
     check_names(recipe)
@@ -117,9 +121,12 @@ def resolve(
 
     Nothing is trained or written; what only a trial on the net can tell (a probed rate, an epoch's time) stays open.
     """
+    given = layered(data, config, settings)
     if resume is not None:
-        return compose(read_file(find(resume) / "config.yaml"))
-    recipe = requested(data, config, settings)
+        found, beside = to_resume(str(resume), given, watch)
+        if found is not None:
+            return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
+    recipe = requested(given)
     if recipe.transfer.from_ is None:
         return prepare(recipe, watch).recipe
     return prepare(adopt(recipe, find_source(str(recipe.transfer.from_))), watch).recipe
@@ -138,7 +145,7 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     prepared = paced(prepared, model, watch, since)
     training = assemble(prepared.recipe, prepared, model)
     allow(training, prepared, time.perf_counter() - since, watch)
-    folder = [str(create(prepared, training).folder)] if rank() == 0 else [""]
+    folder = [str(create(prepared, training, recipe).folder)] if rank() == 0 else [""]
     if world() > 1:
         dist.broadcast_object_list(folder)
     return follow(RunStore(folder[0]), training, prepared, spec, watch)
@@ -162,7 +169,7 @@ def begin_from(recipe: Recipe, watch: Watcher) -> Run:
     training = assemble(prepared.recipe, prepared, model)
     training.seconds = spent
     allow(training, prepared, time.perf_counter() - since - spent, watch)
-    store = create(prepared, training)
+    store = create(prepared, training, recipe)
     store.write_json("transfer.json", facts)
     return follow(store, training, prepared, spec, watch)
 
@@ -180,17 +187,21 @@ def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: W
     return whole.with_recipe(whole.recipe.change(unfreeze=recipe.transfer.unfreeze, time=recipe.train.time)), spent
 
 
-def go_on(folder: Path, watch: Watcher, *, data_root: str | Path | None = None) -> Run:
+def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) -> Run:
     """Resume a run where its last saved state stands, to the same bits as if it had never stopped.
 
-    `data_root` says where its data lie now, if they moved.
+    What is `given` and differs from the run's recipe begins a new segment; a finished run can be lengthened so. Raises
+    UsageError for a setting that the run is made of, and where nothing would be left to train.
     """
+    given = dict(given or {})
     store = RunStore.open(folder)
-    recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root)
+    recipe = placed(folder, compose(read_file(folder / "config.yaml")), given.pop("data_root", None))
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-    if Run(folder).status == "finished":
-        watch.remark(f"{folder} has finished already: nothing to resume")
+    segment = continued(recipe, given, folder)
+    if Run(folder).status == "finished" and not segment.learns_otherwise:
+        watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
         return Run(folder)
+    recipe = segment.recipe
     with computing(recipe):
         state = load_state(store)
         for reason in state.skipped:
@@ -211,8 +222,12 @@ def go_on(folder: Path, watch: Watcher, *, data_root: str | Path | None = None) 
                 f"the saved state of {folder} does not fit its recipe: {shown(str(error))}",
                 hint="config.yaml was changed since, or state/ is of another run",
             ) from error
+        prepared = replace(prepared, chosen=prepared.chosen.change(reasons_of(store, segment, training.epoch)))
+        if segment.changed:
+            take_up(training, segment, fits_head=only_head(prepared, model))
+            watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
         watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
-        return follow(store, training, prepared, spec, watch, state={**state.meta, "logs": logs})
+        return follow(store, training, prepared, spec, watch, state={**state.meta, "logs": logs}, segment=segment)
 
 
 def _environment(store: RunStore) -> dict[str, Any]:
@@ -223,8 +238,8 @@ def _environment(store: RunStore) -> dict[str, Any]:
     return found
 
 
-def create(prepared: Prepared, training: Training) -> RunStore:
-    """The run's folder, with all that is known before the first step."""
+def create(prepared: Prepared, training: Training, said: Recipe) -> RunStore:
+    """The run's folder, with all that is known before the first step; `said` is the recipe as the user gave it."""
     tensors, _ = training.state()
     return create_folder(
         prepared.chosen,
@@ -234,6 +249,7 @@ def create(prepared: Prepared, training: Training) -> RunStore:
         problems=prepared.scan.problems,
         state_bytes=sum(value.numel() * value.element_size() for value in tensors.values()),
         device=training.device,
+        asked=asked(said),
     )
 
 
@@ -256,10 +272,11 @@ def follow(
     spec: ModelSpec,
     watch: Watcher,
     state: Mapping[str, Any] | None = None,
+    segment: Segment | None = None,
 ) -> Run:
     """Run the loop to its end, logging and saving; then measure the best weights and write the report.
 
-    `state`: what was saved beside the tensors, when the run is resumed.
+    `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on.
     """
     run = Run(store.folder)
     if rank() > 0:
@@ -288,6 +305,8 @@ def follow(
         store.sweep()
         for name, size in (state or {}).get("logs", {}).items():
             store.rewind(name, size)
+        if segment is not None and segment.changed:
+            begin_segment(store, segment, epoch=training.epoch, step=training.step, best=without_nan(training.best))
         book = Logbook(store, training, subject_of(prepared, spec), meter, watch)
         try:
             finished = pursue(book, prepared, watch, signals)
