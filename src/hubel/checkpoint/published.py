@@ -35,7 +35,7 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
     if strange:
         raise UsageError(
             f"the published weights of {name} do not fit this net at {len(strange)} places, the first {strange[0]!r}",
-            hint=f"build it as published: --img-size {entry.size}, --model-options stem=full, no other option",
+            hint=f"build it as published: --img-size {entry.size}, --model-option stem=full, no other option",
         )
     return fit
 

@@ -82,9 +82,26 @@ def _send(text: str) -> None:
         stream.flush()
 
 
-def table(*titles: str, left: Iterable[str] = (), gap: int = 2) -> Table:
+class Grid(Table):
+    """A table without lines, whose cells are made visible before their columns are measured."""
+
+    def __init__(self, *, gap: int = 2, header: bool = True) -> None:
+        super().__init__(box=None, padding=(0, gap, 0, 0), header_style="bold", pad_edge=False, show_header=header)
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        """A row of texts."""
+        super().add_row(*map(_cell, cells), **settings)
+
+
+def _cell(cell: Any) -> Any:
+    if isinstance(cell, Text) and visible(cell.plain) != cell.plain:
+        return Text(visible(cell.plain), style=cell.style)
+    return Text(visible(cell)) if isinstance(cell, str) else cell
+
+
+def table(*titles: str, left: Iterable[str] = (), gap: int = 2) -> Grid:
     """An empty table as all commands print it: no lines, numbers to the right, the columns in `left` to the left."""
-    grid = Table(box=None, padding=(0, gap, 0, 0), header_style="bold", pad_edge=False)
+    grid = Grid(gap=gap)
     words = set(left)
     for title in titles:
         grid.add_column(title, justify="left" if title in words else "right", no_wrap=title not in words)

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
 from hubel.cli.options import JSON, PICTURE_FILE, SHAPE, expanded, option
-from hubel.cli.output import bold, print_data, table, write_figure
+from hubel.cli.output import Grid, bold, print_data, table, write_figure
 from hubel.errors import UsageError
 from hubel.words import amount, binary_amount, is_decimal, parse_amount, short
 
@@ -113,7 +112,7 @@ def rendered(table: Summary, form: str, *, minor: bool, depth: int | None) -> st
 
 def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:
     """The textbook table: channels and side of input and output apart, so that 80 columns are enough."""
-    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid = Grid(gap=1)
     cost = table.header()[7]
     grid.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=18)
     for title in ("in C", "H/W"):
@@ -186,7 +185,7 @@ def print_memory(memory: Memory, answer: Fit | None, written: Callable[[float], 
         ("peak of a training step", memory.peak_training),
         ("peak of inference", memory.peak_inference),
     ]
-    grid = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    grid = Grid(header=False)
     grid.add_column()
     grid.add_column(justify="right")
     for title, number in lines:

@@ -6,12 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from hubel.cli.console import note, out
 from hubel.cli.options import JSON, PICTURE_FILE, SEED, option
-from hubel.cli.output import bold, print_json, write_figure
+from hubel.cli.output import Grid, bold, print_json, write_figure
 from hubel.errors import UsageError
 from hubel.words import plain
 
@@ -94,7 +93,7 @@ def parse_value(text: str) -> tuple[str, float]:
 
 def print_tape(tape: Tape) -> None:
     """One line an operation: what came out, and the gradient that came back."""
-    grid = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False)
+    grid = Grid(gap=1)
     for title, justify in (
         ("#", "right"), ("operation", "left"), ("module", "left"), ("out", "right"), ("mean", "right"), ("± ", "right"),
         ("zero", "right"), ("gradient", "right"), ("from", "left"),

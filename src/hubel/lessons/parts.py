@@ -67,5 +67,5 @@ def find(parts: Iterable[Part], name: str) -> tuple[Part, ...]:
     known = tuple(parts)
     found = choose(known, name)
     if not found:
-        raise unknown("component", name, {part.name for part in known}, listing="hubel components")
+        raise unknown("component", name, {*KINDS, *(part.name for part in known)}, listing="hubel components")
     return found
