@@ -39,7 +39,7 @@ _DOORS = {
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
     "Evaluation": "hubel.evaluation",
-    "Explained": "hubel.verbs.explain",
+    "Explained": "hubel.report.explanation",
     "HubelError": "hubel.errors",
     "Prediction": "hubel.deploy.prediction",
     "Predictions": "hubel.deploy.prediction",
@@ -69,10 +69,11 @@ if TYPE_CHECKING:
     from hubel.evaluation import Evaluation, RegressionEvaluation
     from hubel.models import create_model, list_models, register_model
     from hubel.records.ledger import Runs, runs
+    from hubel.report.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.evaluate import evaluate
-    from hubel.verbs.explain import Explained, explain
+    from hubel.verbs.explain import explain
     from hubel.verbs.predict import predict
     from hubel.verbs.run import Run
     from hubel.verbs.summary import Summary, summary

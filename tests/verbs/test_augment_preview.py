@@ -38,4 +38,4 @@ def test_the_command_writes_the_sheet_and_needs_a_file(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit) as done:
         main(["data", "digits", "--augment", "translate=1"])
     assert done.value.code == 2
-    assert "add --sheet FILE.png" in capsys.readouterr().err
+    assert "add --out FILE.png" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from torch import nn
 import hubel
 from hubel.cli import main
 from hubel.errors import DataError, UnknownName, UsageError
-from hubel.explainers import attribute
+from hubel.explainers import attribute, together
 from hubel.explainers.trust import trust
 from hubel.report.explanation import verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
@@ -238,7 +238,7 @@ def test_what_an_explanation_takes_is_said_first_and_quick_methods_come_first(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = Heard()
-    monkeypatch.setattr(importlib.import_module("hubel.verbs.explain"), "WORTH_SAYING", 0)
+    monkeypatch.setattr(together, "WORTH_SAYING", 0)
     page = explain_page(run, "digits:3", methods=["smoothgrad", "saliency"], watch=watch)
     assert [found.method for found in page.maps] == ["saliency", "smoothgrad"]
     assert watch.remarks[0].startswith("this will take about ")

@@ -64,7 +64,7 @@ def command(
 
     hubel import-weights resnet18.pth --as resnet18
     """
-    from hubel.verbs.weights import import_weights, told
+    from hubel.verbs.weights import import_weights
 
     pairs("--rename", rename or [])  # refuses what is no pair; what a pair says is a name, even where it looks a number
     done = import_weights(
@@ -89,7 +89,7 @@ def command(
     say(
         f"{done.run}: {done.architecture}, {done.num_classes} classes, "
         f"{'grey' if done.in_chans == 1 else 'colour'} pictures of {height}x{width}\n"
-        f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {told(done.fit)}"
+        f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {done.fit.sentence}"
     )
     if done.fit.by_order:
         note("names did not fit: the tensors were matched one after the other, by shape")

@@ -70,6 +70,24 @@ class Fit:
         """Did every tensor of the net get its value?"""
         return not self.missing and not self.mismatched
 
+    @property
+    def sentence(self) -> str:
+        """What did not fit, in one line."""
+        parts = []
+        if self.mismatched:
+            name, wanted, came = self.mismatched[0]
+            parts.append(
+                f"{len(self.mismatched)} differ in shape (the first, {name!r}: {_by(wanted)} wanted, {_by(came)} came)"
+            )
+        for names, what in ((self.missing, "are missing"), (self.unexpected, "are not in the net")):
+            if names:
+                parts.append(f"{len(names)} {what} (the first: {names[0]!r})")
+        return "; ".join(parts) or "all tensors fit"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "one number"
+
 
 def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) -> Fit:
     """Copy into `model` what fits; what does not fit stays as it is and is told.

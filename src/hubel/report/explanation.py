@@ -14,7 +14,37 @@ from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
 from hubel.report.page import page
-from hubel.views import Viewed
+from hubel.views import Viewed, in_short
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained(Attribution):
+    """An attribution that knows its picture, so that it can be drawn."""
+
+    pixels: np.ndarray
+    """C H W uint8, as the net got it."""
+    target: str
+    """The class that is explained."""
+    probability: float
+    """Of that class, as `hubel predict` says: over the views that the run averages, of which the map explains one."""
+
+    def facts(self) -> dict[str, str]:
+        """Class, method, and what needs saying."""
+        found = {
+            "class": f"{self.target} {self.probability:.1%}",
+            "method": self.method + (f" at {self.layer}" if self.layer else ""),
+            "map": f"{in_short(self.map)}, {'for and against' if self.signed else 'importance'}",
+            "took": f"{self.seconds:.2f} s",
+        }
+        return found | ({"note": self.note} if self.note else {})
+
+    def plot(self) -> Figure:
+        """The map over the picture, with a legend."""
+        title = f"{self.method}: {self.target} {self.probability:.0%}"
+        return overlay(self.pixels, self.map, signed=self.signed, title=title, caption=self.note)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        return self.plot()._repr_mimebundle_()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,25 @@ class TrainingReport(Viewed):
         return tuple(float(value) for value in found if isinstance(value, (int, float)))
 
 
+STOPPED = {
+    "epochs": "All epochs of the recipe were done.",
+    "optimum": "A weaker penalty of the head made the validation result no better.",
+    "time": "The time allowed was used up.",
+    "target": "The target accuracy was reached on the validation split.",
+    "patience": "The validation result had not improved for as long as the recipe waits.",
+}
+
+
+def viewed(headline: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    """How often each picture was looked at, as a sentence; "" where it was once."""
+    if "views" not in headline:
+        return ""
+    once = headline["one_view"]
+    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {once['rmse']:.4g}"
+    views = headline["views"]
+    return f"Each picture was looked at {counts[views]} times ({views}), as hubel predict does; with one look {told}."
+
+
 def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None) -> str:
     """The page as text. Names are escaped everywhere, and the page's own policy forbids scripts and addresses.
 

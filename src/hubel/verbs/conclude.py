@@ -11,13 +11,13 @@ from hubel.anatomy.leaves import leaves
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
-from hubel.data.scan import Scan
+from hubel.data.scan import looks_of
 from hubel.data.splits import NAMES, limited
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
 from hubel.inference import VIEWS
 from hubel.records.ledger import RunRecord
-from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
+from hubel.report.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
 from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
 
@@ -74,14 +74,14 @@ def report(
         history=history,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
         stopped=STOPPED.get(summary["reason"], ""),
-        views=viewed(summary["result"]),
+        views=viewed(summary["result"], VIEWS),
         recipe=prepared.recipe.model_dump(mode="json"),
         reasons=prepared.reasons,
         command=str(environment.pop("command", "")),
         environment=environment,
         timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
         energy=(summary["energy"]["sentence"], *summary["energy"]["notes"]),
-        data={"source": manifest.source, "samples": len(manifest), **looks(prepared.scan)},
+        data={"source": manifest.source, "samples": len(manifest), **looks_of(prepared.scan)},
         splits={name: len(prepared.ids(name)) for name in NAMES},
         class_counts={
             name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
@@ -104,41 +104,9 @@ def report(
     )
 
 
-STOPPED = {
-    "epochs": "All epochs of the recipe were done.",
-    "optimum": "A weaker penalty of the head made the validation result no better.",
-    "time": "The time allowed was used up.",
-    "target": "The target accuracy was reached on the validation split.",
-    "patience": "The validation result had not improved for as long as the recipe waits.",
-}
-
-
-def viewed(headline: dict[str, Any]) -> str:
-    """How often each picture was looked at, as a sentence; "" where it was once."""
-    if "views" not in headline:
-        return ""
-    once = headline["one_view"]
-    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {once['rmse']:.4g}"
-    views = headline["views"]
-    return f"Each picture was looked at {VIEWS[views]} times ({views}), as hubel predict does; with one look {told}."
-
-
 def sample(prepared: Prepared, count: int = 24) -> np.ndarray:
     """A few training rows, in turn from every class."""
     rows = prepared.ids("train")
     if prepared.manifest.regression:
         return rows[:count]
     return limited(rows, prepared.manifest.labels[rows], min(count, len(rows)))
-
-
-def looks(scan: Scan) -> dict[str, object]:
-    """Sizes, modes and formats of the pictures, as facts for the report."""
-    if not scan.looks:
-        return {}
-    widths, heights = [look.width for look in scan.looks], [look.height for look in scan.looks]
-    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
-    return {
-        "size (width x height)": smallest if smallest == largest else f"{smallest} to {largest}",
-        "modes": ", ".join(sorted({look.mode for look in scan.looks})),
-        "formats": ", ".join(sorted({look.format for look in scan.looks})),
-    }

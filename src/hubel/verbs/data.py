@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
-from hubel.data.augment import build_augment, preview
+from hubel.data.augment import build_augment
 from hubel.data.choose import check_levels, choose_preprocessing, tell_levels
-from hubel.data.decode import read_images
+from hubel.data.glimpses import glimpses, varied
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan as scan_manifest
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCES", "DataReport", "scan"]
 
-SHEET_ROWS, SHEET_COLUMNS = 20, 12
 MOST = 50
 """Classes and problems that a notebook shows."""
 
@@ -75,27 +71,13 @@ class DataReport:
         """A contact sheet of what the net really sees: up to 12 pictures of up to 20 classes, evenly spread."""
         from hubel.figures.contact_sheet import contact_sheet
 
-        if self.preprocessing is None:
-            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
-        manifest = self._manifest
-        classes = np.unique(np.linspace(0, max(manifest.num_classes - 1, 0), SHEET_ROWS).astype(int))
-        rows: dict[str, list[np.ndarray]] = {}
-        for label in classes.tolist():
-            of_class = np.flatnonzero(manifest.labels == label) if manifest.num_classes else np.argsort(manifest.labels)
-            spread = np.unique(np.linspace(0, len(of_class) - 1, SHEET_COLUMNS).astype(int))
-            name = manifest.class_names[label] if manifest.num_classes else "smallest to largest"
-            rows[name] = _seen(manifest, of_class[spread], self.preprocessing)
-        p = self.preprocessing
+        p, manifest = self._pictures(), self._manifest
+        rows = glimpses(manifest, p)
         size = f"{p.width}x{p.height} pixels, {'grey' if p.channels == 1 else 'colour'}"
         if {size[:2] for size in self.summary.sizes} != {(p.width, p.height)}:
             size += f", fit by {p.fit}"
-        some = "" if len(classes) >= manifest.num_classes else f" ({len(classes)} of {manifest.num_classes} classes)"
+        some = "" if len(rows) >= manifest.num_classes else f" ({len(rows)} of {manifest.num_classes} classes)"
         return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as the net sees it: {size}{some}")
-
-    def check_place(self, place: str | Path) -> None:
-        """Raise UsageError for a file that lies among the data, which are never written to."""
-        if lies_among(self._manifest, place):
-            raise UsageError(f"{str(place)!r} lies among the data: nothing is written there", hint="give another --out")
 
     def augmented(self, augment: str, *, seed: int = 0) -> Figure:
         """A contact sheet of one picture of up to 20 classes: as the net sees it, then as varied in the first epochs.
@@ -104,19 +86,19 @@ class DataReport:
         """
         from hubel.figures.contact_sheet import contact_sheet
 
-        chain = build_augment(augment)
+        build_augment(augment)  # a name that is none is told first
+        rows = varied(self._manifest, self._pictures(), augment, seed=seed)
+        return contact_sheet(rows, title=f"{os.path.basename(self._manifest.source)} as it is, then with {augment}")
+
+    def _pictures(self) -> Preprocessing:
         if self.preprocessing is None:
             raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
-        manifest = self._manifest
-        classes = np.unique(np.linspace(0, max(manifest.num_classes - 1, 0), SHEET_ROWS).astype(int)).tolist()
-        ids = [int(np.argmax(manifest.labels == label)) if manifest.num_classes else 0 for label in classes]
-        seen = _seen(manifest, np.array(ids), self.preprocessing)
-        varied = preview(
-            torch.from_numpy(np.stack(seen)), chain, torch.tensor(ids), seed=seed, epochs=SHEET_COLUMNS - 1
-        )
-        names = manifest.class_names if manifest.num_classes else ("the first",)
-        rows = {names[label]: [seen[row], *varied[row]] for row, label in enumerate(classes)}
-        return contact_sheet(rows, title=f"{os.path.basename(manifest.source)} as it is, then with {augment}")
+        return self.preprocessing
+
+    def check_place(self, place: str | Path) -> None:
+        """Raise UsageError for a file that lies among the data, which are never written to."""
+        if lies_among(self._manifest, place):
+            raise UsageError(f"{str(place)!r} lies among the data: nothing is written there", hint="give another --out")
 
 
 @shows_progress
@@ -169,11 +151,3 @@ def scan(
         given_splits=tuple(name for name in ("train", "val", "test") if (manifest.given_split == name).any()),
         _manifest=manifest,
     )
-
-
-def _seen(manifest: Manifest, rows: np.ndarray, preprocessing: Preprocessing) -> list[np.ndarray]:
-    if manifest.arrays is not None:
-        return [preprocessing.array(manifest.arrays[row]) for row in rows]
-    assert manifest.paths is not None
-    images, _, _ = read_images([os.path.join(manifest.root, manifest.files[row]) for row in rows], preprocessing)
-    return list(images)

@@ -11,9 +11,10 @@ import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.records.ledger import RunRecord, find
+from hubel.report.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
-from hubel.verbs.explain import Explained, explain
+from hubel.verbs.explain import explain
 from hubel.verbs.predict import Predictions, predict, predict_proba
 
 

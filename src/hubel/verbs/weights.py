@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, save_weights
 from hubel.checkpoint.foreign import read_foreign
+from hubel.checkpoint.importing import Imported, as_in_file, check_golden, outputs_of, way_out
 from hubel.checkpoint.published import fetch
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import card, resolve
-from hubel.models.fitting import Fit, aligned, fit_weights, other_head, renamed
+from hubel.models.fitting import fit_weights, renamed
 from hubel.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, published
 from hubel.runtime import generator, seeded
-from hubel.store import RunStore, shown
-from hubel.views import Viewed
+from hubel.store import RunStore
 
 PUBLISHED = "published"
 """In place of a file: the ImageNet weights that were published for the architecture."""
 MOST_CLASSES, MOST_SIDE = 1_000_000, 16_384
 """Of what a checkpoint can say: outputs, and pixels a side."""
-GOLDEN = 1e-3
-"""Largest deviation of a golden logit, relative to the largest: the other side may have computed elsewhere."""
-
-
-@dataclass(frozen=True)
-class Imported(Viewed):
-    """Where the weights are now, and what became of each tensor."""
-
-    run: str
-    """The run folder."""
-    architecture: str
-    num_classes: int
-    img_size: tuple[int, int]
-    in_chans: int
-    fit: Fit
-    left_out: tuple[str, ...]
-    """Entries of the file that were no tensors."""
-    checked: bool = False
-    """Were golden logits given, and met?"""
 
 
 def import_weights(
@@ -116,20 +95,20 @@ def import_weights(
     check_memory(needed)
     foreign = read_foreign(file) if given is None else read_foreign(fetch(given))
     tensors = renamed(foreign.tensors, rename)
-    spec = _as_in_file(spec, skeleton, tensors, classes=num_classes is None and not class_names, stem=in_chans is None)
+    spec = as_in_file(spec, skeleton, tensors, classes=num_classes is None and not class_names, stem=in_chans is None)
     preprocessing = seen(spec.in_chans)
     with seeded(0):
         net = spec.build()
     found = fit_weights(net, tensors, ordered=foreign.ordered)
-    if class_names and len(class_names) != _outputs(net, spec, found):
+    if class_names and len(class_names) != outputs_of(net, spec, found):
         raise UsageError(
-            f"{len(class_names)} class names came for {_outputs(net, spec, found)} outputs", hint="one name a line"
+            f"{len(class_names)} class names came for {outputs_of(net, spec, found)} outputs", hint="one name a line"
         )
     if not found.complete and not partial:
-        raise ArtefactError(f"the weights do not fill {name}: {told(found)}", hint=_way_out(found))
+        raise ArtefactError(f"the weights do not fill {name}: {found.sentence}", hint=way_out(found))
     net.eval()
     if golden is not None:
-        _check_golden(net, Path(golden))
+        check_golden(net, Path(golden))
     noise = torch.randint(0, 256, (8, spec.in_chans, height, width), dtype=torch.uint8, generator=generator(0))
     images = golden_images(noise)
     store = RunStore.create(out, name.replace("/", "-"))
@@ -144,75 +123,3 @@ def import_weights(
         str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out,
         checked=golden is not None,
     )  # fmt: skip
-
-
-def told(fit: Fit) -> str:
-    """What did not fit, in one line."""
-    parts = []
-    if fit.mismatched:
-        name, wanted, came = fit.mismatched[0]
-        parts.append(
-            f"{len(fit.mismatched)} differ in shape (the first, {name!r}: {_by(wanted)} wanted, {_by(came)} came)"
-        )
-    for names, what in ((fit.missing, "are missing"), (fit.unexpected, "are not in the net")):
-        if names:
-            parts.append(f"{len(names)} {what} (the first: {names[0]!r})")
-    return "; ".join(parts) or "all tensors fit"
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "one number"
-
-
-def _as_in_file(
-    spec: ModelSpec, skeleton: nn.Module, tensors: Mapping[str, torch.Tensor], *, classes: bool, stem: bool
-) -> ModelSpec:
-    """The spec with as many `classes` as the head in the file has outputs, and channels as its `stem` takes."""
-    wanted = {name: value for name, value in skeleton.state_dict().items() if value is not None}
-    named, _ = aligned(wanted, tensors)
-    head = str(getattr(skeleton, "head", ""))
-    theirs = other_head(wanted, named, head) or head
-    outputs = next((named[key] for end in ("bias", "weight") if (key := f"{theirs}.{end}") in named), None)
-    if classes and outputs is not None and outputs.ndim:
-        spec = replace(spec, num_classes=outputs.shape[0])
-    first = next((name for name, value in wanted.items() if value.ndim == 4), None)
-    # By name, or, where no name fits, the first filters of the file; a stem in groups says nothing about channels.
-    came = named.get(first or "") if first in named else next((v for v in named.values() if v.ndim == 4), None)
-    if stem and first is not None and wanted[first].shape[1] == spec.in_chans and came is not None and came.ndim == 4:
-        fits = came.shape[0] == wanted[first].shape[0] and came.shape[2:] == wanted[first].shape[2:]
-        spec = replace(spec, in_chans=came.shape[1]) if fits and came.shape[1] in (1, 3) else spec
-    return spec
-
-
-def _outputs(net: nn.Module, spec: ModelSpec, found: Fit) -> int:
-    """Outputs of the head that came, where it did not fit; else of the net."""
-    head = f"{getattr(net, 'head', '')}."
-    return next((came[0] for name, _, came in found.mismatched if name.startswith(head) and came), spec.num_classes)
-
-
-def _way_out(found: Fit) -> str:
-    if found.missing and found.unexpected:
-        old, new = (name.rpartition(".")[0] or name for name in (found.unexpected[0], found.missing[0]))
-        return f"say which name is which, e.g. --rename {old}={new}; --partial leaves what is missing at random values"
-    return "--partial leaves those at random values"
-
-
-def _check_golden(net: nn.Module, path: Path) -> None:
-    """Raise ArtefactError unless the net gives the images in a file the logits beside them, within a thousandth."""
-    given = read_foreign(path).tensors
-    images, logits = given.get("images"), given.get("logits")
-    if images is None or logits is None or images.ndim != 4 or logits.ndim != 2 or len(images) != len(logits):
-        raise ArtefactError(
-            f"{shown(str(path))} must hold images (N C H W) and logits (N K)",
-            hint='save_file({"images": x, "logits": net(x)}, FILE) of safetensors.torch writes one',
-        )
-    try:
-        found = golden_logits(net, None, images)
-    except (RuntimeError, UsageError) as error:
-        raise ArtefactError(f"the net cannot take the golden images: {shown(str(error), 200)}") from error
-    apart = float((found - logits.float()).abs().max()) if found.shape == logits.shape else float("inf")
-    if not apart <= GOLDEN * max(1.0, float(logits.abs().max())):
-        raise ArtefactError(
-            f"the net answers the golden images otherwise: off by {apart:.3g}",
-            hint="a tensor stands in the wrong place, or the architecture is another one: --rename, --option",
-        )

@@ -1,0 +1,109 @@
+"""Several methods on one picture, quick ones first, with how far each of their maps can be trusted.
+
+Letters: C H W of the image.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hubel.errors import UsageError
+from hubel.explainers.attribution import Attribution
+from hubel.explainers.methods import EXPLAINERS, attribute
+from hubel.explainers.trust import Trust, by_chance, passes, trust
+from hubel.nn.scores import logits_of
+from hubel.watching import SILENT, Watcher
+from hubel.words import duration
+
+WORTH_SAYING = 20
+"""Seconds from which on it is said beforehand how long an explanation will take."""
+
+DEFAULT = ("grad-cam", "hires-cam", "occlusion-fast", "integrated-gradients", "smoothgrad")
+"""Shown where no method is named: the usual map, the one faithful to any head, and three ways to the pixels."""
+ON_TOKENS = ("attention-rollout", "occlusion-fast", "integrated-gradients", "smoothgrad", "layer-cam")
+"""The same for nets with attention."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Together:
+    """What several methods say about one picture."""
+
+    maps: tuple[Attribution, ...]
+    trusts: tuple[Trust, ...]
+    """One for each map, or none at all."""
+    refusals: tuple[tuple[str, str], ...]
+    """(method, why it cannot be used on this net)."""
+
+
+def explain_together(
+    model: nn.Module,
+    image: torch.Tensor,
+    *,
+    target: int,
+    methods: Sequence[str] = (),
+    layer: str | None = None,
+    trusted: bool = True,
+    name: str = "the picture",
+    watch: Watcher = SILENT,
+) -> Together:
+    """Explain the class `target` of one image C H W, called `name`, by `methods` (the usual ones unless given).
+
+    What all of it will take is said before. Methods that cannot be applied to the net are named with the reason; when
+    none can, or the only one named, UsageError says so.
+    """
+    wanted = sorted(methods or usual_methods(model), key=lambda method: EXPLAINERS.get(method).passes)
+    _foretell(model, image, wanted, trusted, watch)
+    maps: list[Attribution] = []
+    trusts: list[Trust] = []
+    refusals: list[tuple[str, str]] = []
+    settings = {m: {"layer": layer} if layer and EXPLAINERS.get(m).layer else {} for m in wanted}
+    for method in wanted:
+        watch.stage(f"{method} on {name}")
+        try:
+            heard = heard_by(watch, method)
+            maps.append(attribute(model, image, method=method, target=target, **settings[method], **heard))
+        except UsageError as refusal:
+            if methods and len(wanted) == 1:
+                raise
+            refusals.append((method, f"{refusal.what}; {refusal.hint}" if refusal.hint else refusal.what))
+    if not maps:
+        raise UsageError(f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}")
+    if trusted:
+        watch.stage(f"random maps on {name}, to compare with")
+        chance = by_chance(model, image, target=target)
+        for found in maps:
+            watch.stage(f"how far to trust {found.method}")
+            same: dict[str, Any] = dict(method=found.method, target=target, chance=chance, **settings[found.method])
+            trusts.append(trust(model, image, found.map, **same))
+    return Together(maps=tuple(maps), trusts=tuple(trusts), refusals=tuple(refusals))
+
+
+def usual_methods(model: nn.Module) -> tuple[str, ...]:
+    """Those that are shown where no method is named."""
+    return ON_TOKENS if getattr(model, "attention", None) else DEFAULT
+
+
+def heard_by(watch: Watcher, method: str) -> dict[str, Any]:
+    """The argument by which a method that takes long tells how far it is; {} for others."""
+    tells = "progress" in inspect.signature(EXPLAINERS.get(method).run).parameters
+    return {"progress": watch.progress} if tells else {}
+
+
+def _foretell(model: nn.Module, image: torch.Tensor, methods: Sequence[str], trusted: bool, watch: Watcher) -> None:
+    """Say what all of it will take, from the time of one pass, where that is long enough to be wondered about."""
+    started = time.perf_counter()
+    logits_of(model, image[None])
+    one = time.perf_counter() - started
+    costs = [EXPLAINERS.get(method).passes for method in methods]
+    checks = [passes(cost) for cost in costs] if trusted else []
+    seconds = one * (sum(costs) + sum(each for _, each in checks) + (checks[0][0] if checks else 0))
+    if seconds >= WORTH_SAYING:
+        shorter = f"; without how far to trust each, --no-trust, about {duration(one * sum(costs))}" if trusted else ""
+        watch.remark(f"this will take about {duration(seconds)}{shorter}")

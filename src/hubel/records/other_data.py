@@ -1,0 +1,120 @@
+"""Other data, read and decoded for the net of a run: its geometry, its numbering of the classes, one part of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel.checkpoint import Classifier, check_classes
+from hubel.data.decode import Decoded
+from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.manifest import Manifest
+from hubel.data.scan import Scan
+from hubel.data.sources import open_source
+from hubel.data.splits import NAMES, Splits
+from hubel.data.tables import SUFFIXES as TABLES
+from hubel.errors import DataError, UsageError
+from hubel.recipes.schema import compose, read_file
+from hubel.store import RunStore
+from hubel.watching import SILENT, Watcher
+from hubel.words import plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherData:
+    """Other data, decoded as the net of a run takes them."""
+
+    scan: Scan
+    decoded: Decoded
+    rows: np.ndarray
+    """Of the part that was asked for."""
+    name: str
+    """What to call that part: "photos, test"."""
+
+
+def other_data(
+    folder: Path,
+    classifier: Classifier,
+    data: str,
+    *,
+    split: str | None = None,
+    reading: dict[str, Any] | None = None,
+    watch: Watcher = SILENT,
+) -> OtherData:
+    """Labelled `data` with classes of the run in `folder`; of data in parts their test part, unless `split` says.
+
+    `reading`: how they are read (`hubel.data.sources.open_source`); a table is read as the run's own where it does not
+    say. Pictures that the run was trained on are told to `watch`. Raises DataError, UsageError, ArtefactError.
+    """
+    manifest = open_source(data, **_as_trained(folder, data, reading or {}), progress=watch.progress)
+    if classifier.preprocessing is None:
+        raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
+    scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
+    names = scan.manifest.class_names
+    if set(names) <= set(classifier.class_names):
+        scan, decoded = _renumbered(scan, decoded, classifier.class_names)
+    else:
+        check_classes(classifier.class_names, names, what=data)
+    rows, part = _part_of(scan.manifest, data, split, watch)
+    _tell_trained_on(folder, scan.manifest, rows, watch)
+    name = Path(data).name or data
+    return OtherData(scan=scan, decoded=decoded, rows=rows, name=f"{name}, {part}" if part else name)
+
+
+def _as_trained(folder: Path, data: str, reading: dict[str, Any]) -> dict[str, Any]:
+    """How other data are read: as said, else a table as that which the run was trained on."""
+    if any(reading.values()) or not data.casefold().endswith(TABLES) or not (folder / "config.yaml").is_file():
+        return reading
+    part = compose(read_file(folder / "config.yaml")).data
+    return {"columns": part.columns, "images": None, "follow_links": part.follow_links}
+
+
+def _part_of(manifest: Manifest, data: str, split: str | None, watch: Watcher) -> tuple[np.ndarray, str]:
+    """The rows of other data that are measured, and which part of them that is; "" for all of data without parts."""
+    given = np.asarray(manifest.given_split)
+    parts = [name for name in NAMES if (given == name).any()]
+    if split is not None and split not in parts:
+        if not parts:
+            raise UsageError(
+                f"{data} comes in no parts, so that --split {split} chooses nothing", hint="leave --split out"
+            )
+        raise DataError(f"{data} has no {split} part", hint=f"it has: {', '.join(parts)}")
+    part = split or next((name for name in ("test", "val", "train") if name in parts), "")
+    rows = np.flatnonzero(given == part) if part else np.arange(len(given))
+    if len(parts) > 1 and split is None:
+        others = " and ".join(name for name in parts if name != part)
+        watch.remark(f"{data} comes in parts: {part} is measured, {others} left out (--split chooses)")
+    return rows, part
+
+
+def _tell_trained_on(folder: Path, manifest: Manifest, rows: np.ndarray, watch: Watcher) -> None:
+    """Say which of the pictures the run was trained on: an accuracy on those tells nothing about new ones."""
+    if manifest.digests is None or not folder.is_dir():
+        return
+    store = RunStore.open(folder)
+    if not (store.exists("data.json") and store.exists("split.json")):
+        return
+    known = store.read_json("data.json", limit=1 << 30).get("samples_by_name") or {}
+    digests = list(known.values())
+    learnt = {digests[row] for row in Splits.from_dict(store.read_json("split.json", limit=1 << 30)).train.tolist()
+              if row < len(digests)}  # fmt: skip
+    met = [int(row) for row in rows if manifest.digests[row] in learnt]
+    if met:
+        names = ", ".join(manifest.name(row) for row in met[:3]) + (", …" if len(met) > 3 else "")
+        watch.remark(
+            f"{len(met):,} of these {plural(len(rows), 'picture')} were trained on ({names}): "
+            "what is measured on them says nothing about new pictures"
+        )
+
+
+def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
+    """Labels by the model's numbering, matched by name: a folder that lacks some classes is measured on the rest."""
+    if scan.manifest.regression:
+        return scan, decoded
+    new = np.array([class_names.index(name) for name in scan.manifest.class_names], np.int64)
+    labels = new[scan.manifest.labels]
+    manifest = replace(scan.manifest, labels=labels, class_names=class_names, _digest=[])
+    return replace(scan, manifest=manifest), replace(decoded, labels=labels)
