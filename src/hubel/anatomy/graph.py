@@ -17,7 +17,7 @@ dispatcher, functional calls, attention and branches are seen like modules are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hubel.anatomy.operations import KEPT_WHOLE, READS_VALUES, ShapeMismatch, macs_of, output_of, work_of
 from hubel.errors import UsageError
 from hubel.nn.modes import evaluating, training
+from hubel.nn.taps import module_calls
 from hubel.types import Shape
 
 Input = Shape | torch.Tensor | Sequence[Shape | torch.Tensor]
@@ -179,27 +180,6 @@ def abstract_weights(model: nn.Module) -> dict[str, torch.Tensor]:
             twins[id(tensor)] = twin.requires_grad_() if tensor.requires_grad else twin
         named[name] = twins[id(tensor)]
     return named
-
-
-@contextmanager
-def module_calls(
-    model: nn.Module,
-    enter: Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], None],
-    leave: Callable[[Any], None],
-) -> Iterator[None]:
-    """Be told when modules begin and end, by hooks that are removed on the way out."""
-    with ExitStack() as stack:
-        for name, module in model.named_modules():
-
-            def before(module: nn.Module, args: Any, kwargs: Any, name: str = name) -> None:
-                enter(name, module, args, kwargs)
-
-            def after(module: nn.Module, args: Any, output: Any) -> None:
-                leave(output)
-
-            stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
-            stack.callback(module.register_forward_hook(after).remove)
-        yield
 
 
 class _Info:

@@ -57,6 +57,32 @@ def _before(heard: Heard, name: str, module: nn.Module, inputs: tuple[Any, ...])
 
 
 @contextmanager
+def module_calls(
+    model: nn.Module,
+    enter: Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], None],
+    leave: Callable[[Any], None],
+) -> Iterator[None]:
+    """Be told when modules of the net begin, with inputs and keywords, and end, with the output; by hooks as in `watch`.
+
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with module_calls(net, lambda name, module, inputs, keywords: print("+", name), lambda output: print("-")):
+    ...     _ = net(torch.ones(1, 2))
+    +
+    + 0
+    -
+    + 1
+    -
+    -
+    """
+    with ExitStack() as hooks:
+        for name, module in model.named_modules():
+            begun = partial(enter, name)
+            hooks.callback(module.register_forward_pre_hook(begun, with_kwargs=True).remove)
+            hooks.callback(module.register_forward_hook(lambda module, inputs, output: leave(output)).remove)
+        yield
+
+
+@contextmanager
 def record(
     model: nn.Module, *names: str, copy: bool = False, read: Callable[[torch.Tensor], torch.Tensor] | None = None
 ) -> Iterator[dict[str, torch.Tensor]]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -127,51 +128,34 @@ def _cifar(depth: int, k: int, num_classes: int, in_chans: int, dropout: float) 
     return DenseNet((layers,) * 3, k, stem, 2 * k, num_classes=num_classes, dropout=dropout)
 
 
-def densenet121(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.0
+def densenet(
+    blocks: tuple[int, ...],
+    k: int,
+    maps: int,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float = 0.0,
 ) -> DenseNet:
-    """121 layers; images of up to 64 pixels get a 3x3 stem (`stem`: full, small); `dropout` in layers."""
-    return _imagenet((6, 12, 24, 16), 32, 64, num_classes, in_chans, is_small(img_size, stem), dropout)
+    """Growth `k`; images of up to 64 pixels get a 3x3 stem (`stem`: full, small); `dropout` in layers."""
+    return _imagenet(blocks, k, maps, num_classes, in_chans, is_small(img_size, stem), dropout)
 
 
-def densenet161(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.0
+def densenet_bc(
+    depth: int, k: int, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0
 ) -> DenseNet:
-    """161 layers; options as in densenet121."""
-    return _imagenet((6, 12, 36, 24), 48, 96, num_classes, in_chans, is_small(img_size, stem), dropout)
+    """DenseNet-BC for CIFAR; the paper's `dropout` is 0.2 without augmentation."""
+    return _cifar(depth, k, num_classes, in_chans, dropout)
 
 
-def densenet169(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.0
-) -> DenseNet:
-    """169 layers; options as in densenet121."""
-    return _imagenet((6, 12, 32, 32), 32, 64, num_classes, in_chans, is_small(img_size, stem), dropout)
-
-
-def densenet201(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.0
-) -> DenseNet:
-    """201 layers; options as in densenet121."""
-    return _imagenet((6, 12, 48, 32), 32, 64, num_classes, in_chans, is_small(img_size, stem), dropout)
-
-
-def densenet264(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.0
-) -> DenseNet:
-    """264 layers; options as in densenet121."""
-    return _imagenet((6, 12, 64, 48), 32, 64, num_classes, in_chans, is_small(img_size, stem), dropout)
-
-
-def densenet_bc100_k12(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> DenseNet:
-    """DenseNet-BC for CIFAR, 100 layers, growth 12; the paper's `dropout` is 0.2 without augmentation."""
-    return _cifar(100, 12, num_classes, in_chans, dropout)
-
-
-def densenet_bc250_k24(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> DenseNet:
-    """DenseNet-BC for CIFAR, 250 layers, growth 24; the paper's `dropout` is 0.2 without augmentation."""
-    return _cifar(250, 24, num_classes, in_chans, dropout)
-
-
-def densenet_bc190_k40(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> DenseNet:
-    """DenseNet-BC for CIFAR, 190 layers, growth 40; the paper's `dropout` is 0.2 without augmentation."""
-    return _cifar(190, 40, num_classes, in_chans, dropout)
+densenet121 = partial(densenet, (6, 12, 24, 16), 32, 64)
+densenet161 = partial(densenet, (6, 12, 36, 24), 48, 96)
+densenet169 = partial(densenet, (6, 12, 32, 32), 32, 64)
+densenet201 = partial(densenet, (6, 12, 48, 32), 32, 64)
+densenet264 = partial(densenet, (6, 12, 64, 48), 32, 64)
+densenet_bc100_k12 = partial(densenet_bc, 100, 12)
+densenet_bc250_k24 = partial(densenet_bc, 250, 24)
+densenet_bc190_k40 = partial(densenet_bc, 190, 40)

@@ -145,15 +145,18 @@ def initialise(net: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _scaled(
+def efficientnet(
     b: int,
+    /,
+    *,
     num_classes: int,
     in_chans: int,
     img_size: tuple[int, int],
-    stem: str,
-    dropout: float | None,
-    drop_path: float,
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
 ) -> EfficientNet:
+    """EfficientNet-B`b`; images of up to 64 pixels skip two halvings; `dropout` None is the paper's."""
     w, d, usual_dropout = SCALES[b]
     return EfficientNet(
         w,
@@ -168,105 +171,11 @@ def _scaled(
     )
 
 
-def efficientnet_b0(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B0; images of up to 64 pixels skip two halvings; `dropout` None is the paper's."""
-    return _scaled(0, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b1(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B1; options as in efficientnet_b0."""
-    return _scaled(1, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b2(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B2; options as in efficientnet_b0."""
-    return _scaled(2, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b3(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B3; options as in efficientnet_b0."""
-    return _scaled(3, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b4(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B4; options as in efficientnet_b0."""
-    return _scaled(4, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b5(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B5; options as in efficientnet_b0."""
-    return _scaled(5, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b6(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B6; options as in efficientnet_b0."""
-    return _scaled(6, num_classes, in_chans, img_size, stem, dropout, drop_path)
-
-
-def efficientnet_b7(
-    *,
-    num_classes: int,
-    in_chans: int,
-    img_size: tuple[int, int],
-    stem: str = "auto",
-    dropout: float | None = None,
-    drop_path: float = 0.2,
-) -> EfficientNet:
-    """EfficientNet-B7; options as in efficientnet_b0."""
-    return _scaled(7, num_classes, in_chans, img_size, stem, dropout, drop_path)
+efficientnet_b0 = partial(efficientnet, 0)
+efficientnet_b1 = partial(efficientnet, 1)
+efficientnet_b2 = partial(efficientnet, 2)
+efficientnet_b3 = partial(efficientnet, 3)
+efficientnet_b4 = partial(efficientnet, 4)
+efficientnet_b5 = partial(efficientnet, 5)
+efficientnet_b6 = partial(efficientnet, 6)
+efficientnet_b7 = partial(efficientnet, 7)

@@ -271,17 +271,21 @@ def mobilenet_v2(
     return MobileNetV2(num_classes=num_classes, in_chans=in_chans, width=width, small=small, dropout=dropout)
 
 
-def mobilenet_v3_large(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
+def mobilenet_v3(
+    table: tuple[RowV3, ...],
+    last: int,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float = 0.2,
 ) -> MobileNetV3:
-    """Version 3, large: 5,483,032 parameters; small images as in version 1."""
+    """Version 3 by one of its tables, with `last` units before the head; small images as in version 1."""
     small = is_small(img_size, stem)
-    return MobileNetV3(LARGE, 1280, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout)
+    return MobileNetV3(table, last, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout)
 
 
-def mobilenet_v3_small(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> MobileNetV3:
-    """Version 3, small: 2,542,856 parameters; small images as in version 1."""
-    small = is_small(img_size, stem)
-    return MobileNetV3(SMALL, 1024, num_classes=num_classes, in_chans=in_chans, small=small, dropout=dropout)
+mobilenet_v3_large = partial(mobilenet_v3, LARGE, 1280)  # 5,483,032 parameters
+mobilenet_v3_small = partial(mobilenet_v3, SMALL, 1024)  # 2,542,856 parameters

@@ -23,6 +23,8 @@ K classes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -172,20 +174,27 @@ class NasNet(nn.Module):
         return self.fc(self.dropout(x))  # B K
 
 
-def nasnet_a_mobile(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
+def nasnet_a(
+    n: int,
+    maps: int,
+    stem_maps: int,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float = 0.5,
 ) -> NasNet:
-    """4 @ 1056; images of up to 64 pixels enter the cells at full size (`stem`: full, small)."""
+    """`n` @ `maps`; images of up to 64 pixels enter the cells at full size (`stem`: full, small)."""
     small = is_small(img_size, stem)
-    return NasNet(4, 1056, num_classes=num_classes, in_chans=in_chans, stem_maps=32, small=small, dropout=dropout)
+    return NasNet(
+        n, maps, num_classes=num_classes, in_chans=in_chans, stem_maps=stem_maps, small=small, dropout=dropout
+    )
 
 
-def nasnet_a_large(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> NasNet:
-    """6 @ 4032; `stem` as in nasnet_a_mobile."""
-    small = is_small(img_size, stem)
-    return NasNet(6, 4032, num_classes=num_classes, in_chans=in_chans, stem_maps=96, small=small, dropout=dropout)
+nasnet_a_mobile = partial(nasnet_a, 4, 1056, 32)
+nasnet_a_large = partial(nasnet_a, 6, 4032, 96)
 
 
 def nasnet_a_cifar(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> NasNet:

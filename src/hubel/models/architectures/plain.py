@@ -11,12 +11,13 @@ The stages are those of resnet.py and resnet_cifar.py; only the block differs. L
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
-from hubel.models.architectures.resnet import ResNet, conv3x3
-from hubel.models.architectures.resnet_cifar import CifarResNet
-from hubel.models.shared import is_small
+from hubel.models.architectures.resnet import conv3x3, resnet
+from hubel.models.architectures.resnet_cifar import cifar_resnet
 
 
 class PlainBlock(nn.Module):
@@ -37,33 +38,10 @@ class PlainBlock(nn.Module):
         return self.relu2(self.bn2(self.conv2(x)))
 
 
-def plain18(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-18 without shortcuts; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(PlainBlock, (2, 2, 2, 2), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def plain34(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-34 without shortcuts; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(PlainBlock, (3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def plain20(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """resnet20 without shortcuts."""
-    return CifarResNet(3, num_classes=num_classes, in_chans=in_chans, block=PlainBlock)
-
-
-def plain32(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """resnet32 without shortcuts."""
-    return CifarResNet(5, num_classes=num_classes, in_chans=in_chans, block=PlainBlock)
-
-
-def plain44(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """resnet44 without shortcuts."""
-    return CifarResNet(7, num_classes=num_classes, in_chans=in_chans, block=PlainBlock)
-
-
-def plain56(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """resnet56 without shortcuts."""
-    return CifarResNet(9, num_classes=num_classes, in_chans=in_chans, block=PlainBlock)
+# ResNets without shortcuts, for large images with the stem of resnet18, and for CIFAR.
+plain18 = partial(resnet, PlainBlock, (2, 2, 2, 2))
+plain34 = partial(resnet, PlainBlock, (3, 4, 6, 3))
+plain20 = partial(cifar_resnet, 3, PlainBlock)
+plain32 = partial(cifar_resnet, 5, PlainBlock)
+plain44 = partial(cifar_resnet, 7, PlainBlock)
+plain56 = partial(cifar_resnet, 9, PlainBlock)

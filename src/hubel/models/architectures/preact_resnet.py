@@ -15,6 +15,8 @@ H W height and width, K classes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -198,43 +200,39 @@ class PreActResNet(nn.Module):
         return self.fc(self.avgpool(self.end(x)).flatten(1))  # B K
 
 
-def resnet110_bn_after_add(*, num_classes: int, in_chans: int, img_size: tuple[int, int], n: int = 18) -> nn.Module:
-    """Figure 4b, 6n + 2 layers."""
-    return FlavouredResNet(BnAfterAddBlock, n, num_classes=num_classes, in_chans=in_chans, norm_first=True)
+def flavoured(
+    block: Block,
+    norms: str,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    n: int = 18,
+) -> FlavouredResNet:
+    """A net of figure 4 with n blocks a stage; `norms` says on which side of the blocks one more norm stands."""
+    return FlavouredResNet(
+        block, n, num_classes=num_classes, in_chans=in_chans, norm_first=norms == "first", norm_last=norms == "last"
+    )
 
 
-def resnet110_relu_before_add(*, num_classes: int, in_chans: int, img_size: tuple[int, int], n: int = 18) -> nn.Module:
-    """Figure 4c, 6n + 2 layers."""
-    return FlavouredResNet(ReluBeforeAddBlock, n, num_classes=num_classes, in_chans=in_chans, norm_first=True)
+def preact_bottlenecks(n: int, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> FlavouredResNet:
+    """Figure 4e with bottlenecks, 9n + 2 layers."""
+    return FlavouredResNet(PreActBottleneck, n, num_classes=num_classes, in_chans=in_chans, norm_last=True)
 
 
-def resnet110_relu_preact(*, num_classes: int, in_chans: int, img_size: tuple[int, int], n: int = 18) -> nn.Module:
-    """Figure 4d, 6n + 2 layers."""
-    return FlavouredResNet(ReluPreActBlock, n, num_classes=num_classes, in_chans=in_chans, norm_last=True)
+def preact_resnet(
+    blocks: tuple[int, ...], /, *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
+) -> PreActResNet:
+    """The ResNet of as many blocks, pre-activated; `stem` as in resnet18."""
+    return PreActResNet(blocks, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
 
 
-def preact_resnet110(*, num_classes: int, in_chans: int, img_size: tuple[int, int], n: int = 18) -> nn.Module:
-    """Figure 4e, 6n + 2 layers."""
-    return FlavouredResNet(PreActBlock, n, num_classes=num_classes, in_chans=in_chans, norm_last=True)
-
-
-def preact_resnet164(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> nn.Module:
-    """Figure 4e with bottlenecks, 9n + 2 layers, n = 18."""
-    return FlavouredResNet(PreActBottleneck, 18, num_classes=num_classes, in_chans=in_chans, norm_last=True)
-
-
-def preact_resnet1001(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> nn.Module:
-    """Figure 4e with bottlenecks, 9n + 2 layers, n = 111."""
-    return FlavouredResNet(PreActBottleneck, 111, num_classes=num_classes, in_chans=in_chans, norm_last=True)
-
-
-def preact_resnet18(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> nn.Module:
-    """ResNet-18 with pre-activated blocks; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return PreActResNet((2, 2, 2, 2), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def preact_resnet34(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> nn.Module:
-    """ResNet-34 with pre-activated blocks; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return PreActResNet((3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=small)
+resnet110_bn_after_add = partial(flavoured, BnAfterAddBlock, "first")  # figure 4b, 6n + 2 layers
+resnet110_relu_before_add = partial(flavoured, ReluBeforeAddBlock, "first")  # 4c
+resnet110_relu_preact = partial(flavoured, ReluPreActBlock, "last")  # 4d
+preact_resnet110 = partial(flavoured, PreActBlock, "last")  # 4e
+preact_resnet164 = partial(preact_bottlenecks, 18)
+preact_resnet1001 = partial(preact_bottlenecks, 111)
+preact_resnet18 = partial(preact_resnet, (2, 2, 2, 2))
+preact_resnet34 = partial(preact_resnet, (3, 4, 6, 3))

@@ -19,6 +19,7 @@ Letters: B batch, C input channels, H W height and width, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -144,26 +145,22 @@ def initialise(net: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def resnet18(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """18 layers; `stem` "auto" takes 3x3 without pooling for images of up to 64 pixels ("full", "small": always)."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
+def resnet(
+    block: Block,
+    blocks: tuple[int, ...],
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+) -> ResNet:
+    """Four stages of `blocks`; `stem` "auto" takes 3x3 without pooling up to 64 pixels ("full", "small": always)."""
+    return ResNet(block, blocks, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
 
 
-def resnet34(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """34 layers; `stem` as in resnet18."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def resnet50(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """50 layers, with bottlenecks; `stem` as in resnet18."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def resnet101(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """101 layers, with bottlenecks; `stem` as in resnet18."""
-    return ResNet(Bottleneck, (3, 4, 23, 3), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def resnet152(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """152 layers, with bottlenecks; `stem` as in resnet18."""
-    return ResNet(Bottleneck, (3, 8, 36, 3), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
+resnet18 = partial(resnet, BasicBlock, (2, 2, 2, 2))
+resnet34 = partial(resnet, BasicBlock, (3, 4, 6, 3))
+resnet50 = partial(resnet, Bottleneck, (3, 4, 6, 3))
+resnet101 = partial(resnet, Bottleneck, (3, 4, 23, 3))
+resnet152 = partial(resnet, Bottleneck, (3, 8, 36, 3))

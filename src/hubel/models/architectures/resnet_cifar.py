@@ -14,6 +14,8 @@ Letters: B batch, C input channels, H W height and width, K classes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -81,26 +83,15 @@ class CifarResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))  # B K
 
 
-def resnet20(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 3; any size fits (`img_size` is not needed)."""
-    return CifarResNet(3, num_classes=num_classes, in_chans=in_chans)
+def cifar_resnet(
+    n: int, block: Block = ThinBlock, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int]
+) -> CifarResNet:
+    """6n + 2 layers; any size fits (`img_size` is not needed)."""
+    return CifarResNet(n, num_classes=num_classes, in_chans=in_chans, block=block)
 
 
-def resnet32(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 5; any size fits (`img_size` is not needed)."""
-    return CifarResNet(5, num_classes=num_classes, in_chans=in_chans)
-
-
-def resnet44(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 7; any size fits (`img_size` is not needed)."""
-    return CifarResNet(7, num_classes=num_classes, in_chans=in_chans)
-
-
-def resnet56(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 9; any size fits (`img_size` is not needed)."""
-    return CifarResNet(9, num_classes=num_classes, in_chans=in_chans)
-
-
-def resnet110(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> CifarResNet:
-    """n = 18; any size fits (`img_size` is not needed). The paper trains it first with a rate of 0.01, then 0.1."""
-    return CifarResNet(18, num_classes=num_classes, in_chans=in_chans)
+resnet20 = partial(cifar_resnet, 3)
+resnet32 = partial(cifar_resnet, 5)
+resnet44 = partial(cifar_resnet, 7)
+resnet56 = partial(cifar_resnet, 9)
+resnet110 = partial(cifar_resnet, 18)  # the paper trains it first with a rate of 0.01, then 0.1

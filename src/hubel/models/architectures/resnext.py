@@ -15,8 +15,9 @@ The rest is resnet.py, module names included.
 
 from __future__ import annotations
 
-from hubel.models.architectures.resnet import Block, Bottleneck, ResNet
-from hubel.models.shared import is_small
+from functools import partial
+
+from hubel.models.architectures.resnet import Block, Bottleneck, resnet
 
 
 def grouped(cardinality: int, width: int) -> Block:
@@ -32,19 +33,7 @@ def grouped(cardinality: int, width: int) -> Block:
     return block
 
 
-def resnext50_32x4d(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """50 layers, 32 groups of 4; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(grouped(32, 4), (3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def resnext101_32x8d(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """101 layers, 32 groups of 8; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(grouped(32, 8), (3, 4, 23, 3), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def resnext101_64x4d(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """101 layers, 64 groups of 4; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(grouped(64, 4), (3, 4, 23, 3), num_classes=num_classes, in_chans=in_chans, small=small)
+# 50 or 101 layers; cardinality groups of so many maps. The stem is as in resnet18.
+resnext50_32x4d = partial(resnet, grouped(32, 4), (3, 4, 6, 3))
+resnext101_32x8d = partial(resnet, grouped(32, 8), (3, 4, 23, 3))
+resnext101_64x4d = partial(resnet, grouped(64, 4), (3, 4, 23, 3))

@@ -8,11 +8,12 @@ The rest is resnet.py and resnext.py. Letters: C maps of the branch.
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
-from hubel.models.architectures.resnet import BasicBlock, Block, Bottleneck, ResNet
+from hubel.models.architectures.resnet import BasicBlock, Block, Bottleneck, resnet
 from hubel.models.architectures.resnext import grouped
-from hubel.models.shared import is_small
 from hubel.nn.layers import SqueezeExcite
 
 REDUCTION = 16
@@ -34,38 +35,10 @@ def excited(block: Block) -> Block:
     return build
 
 
-def _build(
-    block: Block, blocks: tuple[int, ...], num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str
-) -> ResNet:
-    small = is_small(img_size, stem)
-    return ResNet(excited(block), blocks, num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def se_resnet18(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-18 with squeeze and excitation; `stem` as in resnet18."""
-    return _build(BasicBlock, (2, 2, 2, 2), num_classes, in_chans, img_size, stem)
-
-
-def se_resnet34(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-34 with squeeze and excitation; `stem` as in resnet18."""
-    return _build(BasicBlock, (3, 4, 6, 3), num_classes, in_chans, img_size, stem)
-
-
-def se_resnet50(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-50 with squeeze and excitation; `stem` as in resnet18."""
-    return _build(Bottleneck, (3, 4, 6, 3), num_classes, in_chans, img_size, stem)
-
-
-def se_resnet101(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-101 with squeeze and excitation; `stem` as in resnet18."""
-    return _build(Bottleneck, (3, 4, 23, 3), num_classes, in_chans, img_size, stem)
-
-
-def se_resnet152(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-152 with squeeze and excitation; `stem` as in resnet18."""
-    return _build(Bottleneck, (3, 8, 36, 3), num_classes, in_chans, img_size, stem)
-
-
-def se_resnext50_32x4d(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNeXt-50 32x4d with squeeze and excitation; `stem` as in resnet18."""
-    return _build(grouped(32, 4), (3, 4, 6, 3), num_classes, in_chans, img_size, stem)
+# The nets of resnet.py and resnext.py with gates; the stem is as in resnet18.
+se_resnet18 = partial(resnet, excited(BasicBlock), (2, 2, 2, 2))
+se_resnet34 = partial(resnet, excited(BasicBlock), (3, 4, 6, 3))
+se_resnet50 = partial(resnet, excited(Bottleneck), (3, 4, 6, 3))
+se_resnet101 = partial(resnet, excited(Bottleneck), (3, 4, 23, 3))
+se_resnet152 = partial(resnet, excited(Bottleneck), (3, 8, 36, 3))
+se_resnext50_32x4d = partial(resnet, excited(grouped(32, 4)), (3, 4, 6, 3))

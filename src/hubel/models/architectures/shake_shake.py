@@ -13,6 +13,8 @@ Letters: B batch, C input channels, H W height and width, K classes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -96,11 +98,10 @@ class ShakeShake(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))  # B K
 
 
-def shake_shake26_2x32d(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> ShakeShake:
-    """Base width 32: 2.9M parameters."""
-    return ShakeShake(32, num_classes=num_classes, in_chans=in_chans)
+def shake_shake(base: int, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> ShakeShake:
+    """26 layers, two branches of `base` maps in the first stage."""
+    return ShakeShake(base, num_classes=num_classes, in_chans=in_chans)
 
 
-def shake_shake26_2x96d(*, num_classes: int, in_chans: int, img_size: tuple[int, int]) -> ShakeShake:
-    """Base width 96: 26.2M parameters."""
-    return ShakeShake(96, num_classes=num_classes, in_chans=in_chans)
+shake_shake26_2x32d = partial(shake_shake, 32)  # 2.9M parameters
+shake_shake26_2x96d = partial(shake_shake, 96)  # 26.2M parameters

@@ -27,6 +27,8 @@ Module names of version 2 are torchvision's. Letters: B batch, C input channels,
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -153,60 +155,32 @@ def initialise(net: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def shufflenet_v1_g1(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ShuffleNetV1:
-    """One group; images of up to 64 pixels get a stem of stride 1 without pooling (`stem`: full, small)."""
-    return ShuffleNetV1(1, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
+def shufflenet_v1(
+    groups: int, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
+) -> ShuffleNetV1:
+    """Version 1; images of up to 64 pixels get a stem of stride 1 without pooling (`stem`: full, small)."""
+    return ShuffleNetV1(groups, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
 
 
-def shufflenet_v1_g2(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ShuffleNetV1:
-    """2 groups; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV1(2, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def shufflenet_v1_g3(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ShuffleNetV1:
-    """3 groups; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV1(3, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def shufflenet_v1_g4(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ShuffleNetV1:
-    """4 groups; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV1(4, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def shufflenet_v1_g8(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ShuffleNetV1:
-    """8 groups; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV1(8, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
-
-
-def shufflenet_v2_x0_5(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
+def shufflenet_v2(
+    maps: tuple[int, int, int, int],
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
 ) -> ShuffleNetV2:
-    """Width x0.5; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV2((48, 96, 192, 1024), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
+    """Version 2 with these maps in its three stages and before its head; `stem` as in version 1."""
+    return ShuffleNetV2(maps, num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem))
 
 
-def shufflenet_v2_x1_0(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
-) -> ShuffleNetV2:
-    """Width x1.0; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV2(
-        (116, 232, 464, 1024), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem)
-    )
-
-
-def shufflenet_v2_x1_5(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
-) -> ShuffleNetV2:
-    """Width x1.5; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV2(
-        (176, 352, 704, 1024), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem)
-    )
-
-
-def shufflenet_v2_x2_0(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto"
-) -> ShuffleNetV2:
-    """Width x2.0; `stem` as in shufflenet_v1_g1."""
-    return ShuffleNetV2(
-        (244, 488, 976, 2048), num_classes=num_classes, in_chans=in_chans, small=is_small(img_size, stem)
-    )
+shufflenet_v1_g1 = partial(shufflenet_v1, 1)
+shufflenet_v1_g2 = partial(shufflenet_v1, 2)
+shufflenet_v1_g3 = partial(shufflenet_v1, 3)
+shufflenet_v1_g4 = partial(shufflenet_v1, 4)
+shufflenet_v1_g8 = partial(shufflenet_v1, 8)
+shufflenet_v2_x0_5 = partial(shufflenet_v2, (48, 96, 192, 1024))
+shufflenet_v2_x1_0 = partial(shufflenet_v2, (116, 232, 464, 1024))
+shufflenet_v2_x1_5 = partial(shufflenet_v2, (176, 352, 704, 1024))
+shufflenet_v2_x2_0 = partial(shufflenet_v2, (244, 488, 976, 2048))

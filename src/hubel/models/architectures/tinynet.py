@@ -15,15 +15,25 @@ The stem keeps 32 maps and the top 1280; layers are rounded to the nearest. The 
 
 from __future__ import annotations
 
+from functools import partial
+
 from hubel.models.architectures.efficientnet import TABLE_1, EfficientNet
 from hubel.models.shared import is_small
 
 FACTORS = {"a": (1.0, 1.2), "b": (0.75, 1.1), "c": (0.54, 0.85), "d": (0.54, 0.695), "e": (0.51, 0.60)}
 
 
-def _build(
-    letter: str, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str, dropout: float
+def tinynet(
+    letter: str,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float = 0.2,
 ) -> EfficientNet:
+    """TinyNet-A to -E; images of up to 64 pixels skip two halvings (`stem`: full, small)."""
     w, d = FACTORS[letter]
     return EfficientNet(
         w,
@@ -38,36 +48,8 @@ def _build(
     )
 
 
-def tinynet_a(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> EfficientNet:
-    """TinyNet-A; images of up to 64 pixels skip two halvings (`stem`: full, small)."""
-    return _build("a", num_classes, in_chans, img_size, stem, dropout)
-
-
-def tinynet_b(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> EfficientNet:
-    """TinyNet-B; options as in tinynet_a."""
-    return _build("b", num_classes, in_chans, img_size, stem, dropout)
-
-
-def tinynet_c(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> EfficientNet:
-    """TinyNet-C; options as in tinynet_a."""
-    return _build("c", num_classes, in_chans, img_size, stem, dropout)
-
-
-def tinynet_d(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> EfficientNet:
-    """TinyNet-D; options as in tinynet_a."""
-    return _build("d", num_classes, in_chans, img_size, stem, dropout)
-
-
-def tinynet_e(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.2
-) -> EfficientNet:
-    """TinyNet-E; options as in tinynet_a."""
-    return _build("e", num_classes, in_chans, img_size, stem, dropout)
+tinynet_a = partial(tinynet, "a")
+tinynet_b = partial(tinynet, "b")
+tinynet_c = partial(tinynet, "c")
+tinynet_d = partial(tinynet, "d")
+tinynet_e = partial(tinynet, "e")

@@ -17,6 +17,7 @@ each convolution and its ReLU (not in the paper). Letters: B batch, C input chan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -81,15 +82,18 @@ def initialise(net: nn.Module, *, small: bool) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _build(
+def vgg(
     configuration: str,
     norm: bool,
+    /,
+    *,
     num_classes: int,
     in_chans: int,
     img_size: tuple[int, int],
-    stem: str,
-    dropout: float,
+    stem: str = "auto",
+    dropout: float = 0.5,
 ) -> Vgg:
+    """Configuration A to E, with batch normalisation or without; images of up to 64 pixels get a head of width 512."""
     small = is_small(img_size, stem)
     if not small:
         require("vgg", img_size, 32)
@@ -97,57 +101,7 @@ def _build(
     return Vgg(convs, num_classes=num_classes, in_chans=in_chans, norm=norm, small=small, dropout=dropout)
 
 
-def vgg11(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration A; images of up to 64 pixels get a head of width 512."""
-    return _build("A", False, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg11_bn(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration A with batch normalisation; options as in vgg11."""
-    return _build("A", True, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg13(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration B; options as in vgg11."""
-    return _build("B", False, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg13_bn(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration B with batch normalisation; options as in vgg11."""
-    return _build("B", True, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg16(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration D; options as in vgg11."""
-    return _build("D", False, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg16_bn(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration D with batch normalisation; options as in vgg11."""
-    return _build("D", True, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg19(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration E; options as in vgg11."""
-    return _build("E", False, num_classes, in_chans, img_size, stem, dropout)
-
-
-def vgg19_bn(
-    *, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto", dropout: float = 0.5
-) -> Vgg:
-    """Configuration E with batch normalisation; options as in vgg11."""
-    return _build("E", True, num_classes, in_chans, img_size, stem, dropout)
+vgg11, vgg11_bn = partial(vgg, "A", False), partial(vgg, "A", True)
+vgg13, vgg13_bn = partial(vgg, "B", False), partial(vgg, "B", True)
+vgg16, vgg16_bn = partial(vgg, "D", False), partial(vgg, "D", True)
+vgg19, vgg19_bn = partial(vgg, "E", False), partial(vgg, "E", True)

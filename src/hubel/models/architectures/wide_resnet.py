@@ -16,11 +16,12 @@ height and width, K classes, k widening factor, N blocks a group.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
-from hubel.models.architectures.resnet import Bottleneck, ResNet, conv1x1, conv3x3, initialise, stage
-from hubel.models.shared import is_small
+from hubel.models.architectures.resnet import Bottleneck, conv1x1, conv3x3, initialise, resnet, stage
 
 
 class WideBlock(nn.Module):
@@ -79,33 +80,23 @@ def twice_as_wide(in_maps: int, maps: int, stride: int) -> Bottleneck:
     return Bottleneck(in_maps, maps, stride, width=2 * maps)
 
 
-def wrn_16_4(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> WideResNet:
-    """16 layers, 4 times as wide; `dropout` inside the blocks (the paper uses 0.3 on CIFAR)."""
-    return WideResNet(16, 4, num_classes=num_classes, in_chans=in_chans, dropout=dropout)
+def wrn(
+    depth: int,
+    k: int,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    dropout: float = 0.0,
+) -> WideResNet:
+    """`depth` layers, `k` times as wide; `dropout` inside the blocks (the paper uses 0.3 on CIFAR)."""
+    return WideResNet(depth, k, num_classes=num_classes, in_chans=in_chans, dropout=dropout)
 
 
-def wrn_16_8(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> WideResNet:
-    """16 layers, 8 times as wide."""
-    return WideResNet(16, 8, num_classes=num_classes, in_chans=in_chans, dropout=dropout)
-
-
-def wrn_40_4(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> WideResNet:
-    """40 layers, 4 times as wide."""
-    return WideResNet(40, 4, num_classes=num_classes, in_chans=in_chans, dropout=dropout)
-
-
-def wrn_28_10(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> WideResNet:
-    """28 layers, 10 times as wide: the paper's best."""
-    return WideResNet(28, 10, num_classes=num_classes, in_chans=in_chans, dropout=dropout)
-
-
-def wide_resnet50_2(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-50 with bottlenecks twice as wide; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(twice_as_wide, (3, 4, 6, 3), num_classes=num_classes, in_chans=in_chans, small=small)
-
-
-def wide_resnet101_2(*, num_classes: int, in_chans: int, img_size: tuple[int, int], stem: str = "auto") -> ResNet:
-    """ResNet-101 with bottlenecks twice as wide; `stem` as in resnet18."""
-    small = is_small(img_size, stem)
-    return ResNet(twice_as_wide, (3, 4, 23, 3), num_classes=num_classes, in_chans=in_chans, small=small)
+wrn_16_4 = partial(wrn, 16, 4)
+wrn_16_8 = partial(wrn, 16, 8)
+wrn_40_4 = partial(wrn, 40, 4)
+wrn_28_10 = partial(wrn, 28, 10)  # the paper's best
+wide_resnet50_2 = partial(resnet, twice_as_wide, (3, 4, 6, 3))
+wide_resnet101_2 = partial(resnet, twice_as_wide, (3, 4, 23, 3))
