@@ -62,7 +62,7 @@ def module_calls(
     enter: Callable[[str, nn.Module, tuple[Any, ...], dict[str, Any]], None],
     leave: Callable[[Any], None],
 ) -> Iterator[None]:
-    """Be told when modules of the net begin, with inputs and keywords, and end, with the output; by hooks as in `watch`.
+    """Be told when modules begin, with inputs and keywords, and when they end, with the output; hooks as in `watch`.
 
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     >>> with module_calls(net, lambda name, module, inputs, keywords: print("+", name), lambda output: print("-")):
