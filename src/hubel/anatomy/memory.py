@@ -29,9 +29,10 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hubel.anatomy.graph import Input, abstract_input, abstract_weights, module_calls, tensors_in
+from hubel.anatomy.graph import Input, abstract_input, abstract_weights, tensors_in
 from hubel.errors import UsageError, unknown
 from hubel.nn.modes import evaluating, training
+from hubel.nn.taps import module_calls
 from hubel.views import Viewed
 
 # Numbers kept per trainable parameter between steps, by torch.optim's own bookkeeping (a step counter is not worth

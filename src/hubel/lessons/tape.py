@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from hubel.anatomy.graph import module_calls, tensors_in
+from hubel.anatomy.graph import tensors_in
 from hubel.errors import UsageError
 from hubel.nn.modes import evaluating, training
+from hubel.nn.taps import module_calls
 from hubel.types import Shape
 from hubel.views import Viewed
 
