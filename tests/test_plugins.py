@@ -19,6 +19,7 @@ from hubel.explainers import EXPLAINERS, attribute
 from hubel.metrics import METRICS
 from hubel.models import CARDS
 from hubel.types import Predictions
+from hubel.verbs.layers import code
 
 CODE = """
 from torch import nn
@@ -33,6 +34,14 @@ def light(model, images, targets):
     return Raw(maps=images.mean(1))
 
 brightness = Explainer(run=light, signed=False, question="Where is light?")
+def dark(model, images, targets):
+    raise KeyError("dark")
+
+darkness = Explainer(run=dark, signed=False, question="Where is none?")
+
+def crash(num_classes):
+    raise RuntimeError("boom")
+
 wrong = Metric("share of wrong answers", lambda logits, labels: (logits.argmax(1) != labels).mean(), False)
 moody = Metric("a metric that fails", lambda logits, labels: 1 / 0)
 """
@@ -40,10 +49,12 @@ OFFERS = """
 [hubel.models]
 flowernet = hubel_flowers:flowernet
 resnet18 = hubel_flowers:flowernet
+crashing = hubel_flowers:crash
 lost = hubel_flowers_that_is_not_there:net
 
 [hubel.explainers]
 brightness = hubel_flowers:brightness
+darkness = hubel_flowers:darkness
 no-explainer = hubel_flowers:flowernet
 
 [hubel.metrics]
@@ -84,6 +95,7 @@ def test_a_net_of_a_package_is_built_by_its_name_with_its_options() -> None:
     assert net(torch.rand(2, 1, 8, 8)).shape == (2, 3)
     assert (net.stages, net.head) == (("0",), "4")
     assert hubel.summary("flowernet", (1, 8, 8)).params > 0
+    assert "def flowernet(num_classes" in code("flowernet")
     with pytest.raises(UsageError, match=r"model 'flowernet' has no option 'widht'\n  did you mean 'width'"):
         hubel.create_model("flowernet", widht=5)
 
@@ -98,7 +110,7 @@ def test_explainers_and_metrics_of_a_package_stand_beside_the_own_ones() -> None
     assert result.more == {"wrong": 0.25, "accuracy": 0.75}
     assert result.to_dict()["metrics"] == result.more
     assert "share of wrong answers" in str(result)
-    with pytest.raises(UsageError, match=r"the metric 'moody' gives no number: ZeroDivisionError"):
+    with pytest.raises(UsageError, match=r"the metric 'moody' of hubel-flowers 1.2 gives no number: ZeroDivisionError"):
         assess(answers, ["cat", "dog"], metrics=["moody"])
 
 
@@ -110,8 +122,13 @@ def test_what_fails_is_named_with_its_package_and_takes_nothing_else_along() -> 
         UsageError, match=r"'no-explainer' of hubel-flowers 1.2 .* must be a hubel.explainers.Explainer"
     ):
         EXPLAINERS.get("no-explainer")
+    with pytest.raises(UsageError, match=r"'crashing' of hubel-flowers 1.2 cannot be built so: RuntimeError: boom"):
+        hubel.create_model("crashing")
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    with pytest.raises(UsageError, match=r"'darkness' of hubel-flowers 1.2 fails: KeyError: 'dark'"):
+        attribute(net, torch.rand(1, 1, 2, 2), method="darkness")
     assert list(EXPLAINERS.faults()) == ["no-explainer"]
-    assert [name for name, _ in EXPLAINERS.items()][-1] == "brightness"
+    assert [name for name, _ in EXPLAINERS.items()][-2:] == ["brightness", "darkness"]
     assert CARDS["resnet18"].year == 2015, "a name of the catalogue cannot be taken"
     assert list(CARDS.faults()) == ["resnet18 of hubel-flowers 1.2"]
 

@@ -137,6 +137,11 @@ class Registry(Generic[T]):
             found.setdefault(offer.name, offer)  # of two packages with the same name, the first on the path
         return found
 
+    def origin(self, name: str) -> str:
+        """The installed package that offers `name`, for messages: " of hubel-flowers 1.2"; "" for what is our own."""
+        offer = None if name in self._entries else self._offered().get(name)
+        return "" if offer is None else f" of {package(offer)}"
+
     def names(self, match: str = "*") -> list[str]:
         """Names in the order of registration, filtered by a shell pattern; those of installed packages last."""
         return [name for name in self if fnmatch.fnmatchcase(name, match)]

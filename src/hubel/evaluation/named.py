@@ -31,7 +31,8 @@ def named(metrics: Sequence[str], task: str, scores: np.ndarray, truth: np.ndarr
             found[name] = float(metric(scores, truth))
         except Exception as error:  # a metric of somebody else may fail in any way
             raise UsageError(
-                f"the metric {name!r} gives no number: {type(error).__name__}: {error}", hint=f"leave {name} out"
+                f"the metric {name!r}{METRICS.origin(name)} gives no number: {type(error).__name__}: {error}",
+                hint=f"leave {name} out",
             ) from error
     return found
 

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from hubel.errors import HubelError, UsageError
 from hubel.explainers import attention, cams, gradients, occlusion, rise
 from hubel.explainers.attribution import Attribution, Raw
 from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick
@@ -211,7 +212,15 @@ def attribute(
     logits = logits_of(model, images)
     targets = chosen(logits, target)
     started = time.perf_counter()
-    raw = explainer.run(model, images, targets, **settings)
+    try:
+        raw = explainer.run(model, images, targets, **settings)
+    except Exception as error:
+        origin = EXPLAINERS.origin(method)
+        if not origin or isinstance(error, HubelError):
+            raise
+        raise UsageError(  # the code of others may fail in any way, and it is theirs that does
+            f"the explainer {method!r}{origin} fails: {type(error).__name__}: {error}", hint="choose another method"
+        ) from error
     seconds = time.perf_counter() - started
     maps = raw.maps.detach()
     note = raw.note or _blank(maps)

@@ -27,7 +27,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from hubel.errors import UsageError
+from hubel.errors import HubelError, UsageError
 from hubel.models.cards import CARDS, Card
 from hubel.registry import check_options
 
@@ -119,9 +119,12 @@ def build(name: str, builder: Callable[..., Any], sizes: Mapping[str, Any], opti
     told = {key: value for key, value in sizes.items() if key in parameters or takes_all}
     try:
         net = builder(**told, **options)
-    except TypeError as error:
+    except HubelError:
+        raise
+    except Exception as error:  # the code of others may fail in any way
         raise UsageError(
-            f"the model {name!r} cannot be built so: {error}", hint=f"it was given {told | dict(options)}"
+            f"the model {name!r}{CARDS.origin(name)} cannot be built so: {type(error).__name__}: {error}",
+            hint=f"it was given {told | dict(options)}",
         ) from error
     if not hasattr(net, "named_modules"):
         raise UsageError(f"the model {name!r} must be a torch.nn.Module, its builder returned {_called(net)}")

@@ -72,6 +72,8 @@ class Card(Viewed):
     @property
     def module(self) -> ModuleType:
         """The page that holds the builder, imported. A leading dot leads out of architectures: ".layers:layers"."""
+        if self.find is not None:
+            return importlib.import_module(self.builder.__module__)
         return importlib.import_module("." + self.builder_at.partition(":")[0], "hubel.models.architectures")
 
 
@@ -90,7 +92,7 @@ def _offered(offer: EntryPoint) -> Card:
 
     return Card(
         name=offer.name, builder_at=offer.value, title=f"of {package(offer)}", year=0,
-        reference=f"the package {package(offer)}", novelty="offered by an installed package", find=find,
+        reference="", novelty=f"offered by the package {package(offer)}", find=find,
     )  # fmt: skip
 
 
