@@ -337,6 +337,8 @@ def test_runs_of_an_earlier_training_are_no_class(tmp_path: Path, top: dict[str,
 def test_a_class_called_train_with_folders_in_it_stays_a_class_beside_others(tmp_path: Path) -> None:
     manifest = open_folder(classes(tmp_path, {"train/steam": 1, "train/diesel": 1, "bus": 1}))
     assert manifest.class_names == ("bus", "train")
+    (remark,) = manifest.problems
+    assert remark.reason.startswith("is taken for a class, and holds folders (diesel, steam)")
 
 
 @pytest.mark.parametrize(

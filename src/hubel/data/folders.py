@@ -173,7 +173,16 @@ def _class_then_split(root: str, names: Sequence[str], follow: bool) -> dict[str
 
 
 def _warn_of_a_level(root: str, names: Sequence[str], found: Found) -> None:
-    """A tree one level too high has folders of the same names in each of its folders, and no picture beside them."""
+    """A tree one level too high has folders of the same names in each of its folders, and no picture beside them; and
+    a training part beside something else may have been meant as the whole.
+    """
+    for name in names:
+        classes = _names_inside(root, name, found.follow) if split_word(name) == "train" else []
+        if len(classes) > 1:
+            first = ", ".join(map(printable, classes[:3]))
+            reason = f"is taken for a class, and holds folders ({first}): if those are the classes, give it as the data"
+            found.name(name, "layout", reason, left_out=False)
+            return
     inside = [set(_names_inside(root, name, found.follow)) for name in names]
     inside = [
         these for name, these in zip(names, inside, strict=True) if these or has_pictures(os.path.join(root, name))

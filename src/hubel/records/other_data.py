@@ -15,9 +15,8 @@ from hubel.data.manifest import Manifest
 from hubel.data.scan import Scan
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
-from hubel.data.tables import SUFFIXES as TABLES
 from hubel.errors import DataError, UsageError
-from hubel.recipes.schema import compose, read_file
+from hubel.records.own_data import reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -49,7 +48,7 @@ def other_data(
     `reading`: how they are read (`hubel.data.sources.open_source`); a table is read as the run's own where it does not
     say. Pictures that the run was trained on are told to `watch`. Raises DataError, UsageError, ArtefactError.
     """
-    manifest = open_source(data, **_as_trained(folder, data, reading or {}), progress=watch.progress)
+    manifest = open_source(data, **reading_of(folder, data, reading), progress=watch.progress)
     if classifier.preprocessing is None:
         raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
@@ -62,14 +61,6 @@ def other_data(
     _tell_trained_on(folder, scan.manifest, rows, watch)
     name = Path(data).name or data
     return OtherData(scan=scan, decoded=decoded, rows=rows, name=f"{name}, {part}" if part else name)
-
-
-def _as_trained(folder: Path, data: str, reading: dict[str, Any]) -> dict[str, Any]:
-    """How other data are read: as said, else a table as that which the run was trained on."""
-    if any(reading.values()) or not data.casefold().endswith(TABLES) or not (folder / "config.yaml").is_file():
-        return reading
-    part = compose(read_file(folder / "config.yaml")).data
-    return {"columns": part.columns, "images": None, "follow_links": part.follow_links}
 
 
 def _part_of(manifest: Manifest, data: str, split: str | None, watch: Watcher) -> tuple[np.ndarray, str]:

@@ -7,8 +7,10 @@ says which data it is: whatever else somebody writes into it later, a picture lo
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import Splits
+from hubel.data.tables import SUFFIXES as TABLES
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.store import RunStore
@@ -68,6 +71,22 @@ def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) ->
     }
     root = data_root or os.environ.get("HUBEL_DATA_ROOT")
     return recipe.change(**places | ({"data_root": root} if root else {}))
+
+
+def reading_of(folder: Path | None, data: str, said: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """How data that are named beside the run in `folder` are read: as `said`, else as those that it was trained on.
+
+    The result are arguments for `open_source`. A table has the columns of the run's own one; only that one itself also
+    has its folder of images.
+    """
+    said = dict(said or {})
+    if folder is None or any(said.values()) or data in SOURCES or not RunStore.open(folder).exists("config.yaml"):
+        return said
+    part = placed(folder, compose(read_file(folder / "config.yaml"))).data
+    if not data.casefold().endswith(TABLES):
+        return {"follow_links": part.follow_links}
+    own = os.path.realpath(os.path.expanduser(data)) == os.path.realpath(os.path.expanduser(part.data))
+    return {"columns": part.columns, "images": part.images if own else None, "follow_links": part.follow_links}
 
 
 def _began_in(folder: Path) -> str:

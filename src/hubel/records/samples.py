@@ -21,7 +21,7 @@ from hubel.errors import DataError, UsageError, unknown
 from hubel.inference import features
 from hubel.records.ledger import find
 from hubel.records.nets import classifier_of, last_stage
-from hubel.records.own_data import own_data
+from hubel.records.own_data import own_data, reading_of
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
 
@@ -78,7 +78,8 @@ def samples_of(
     classifier.model.to(target)
     assert classifier.preprocessing is not None
     if data is not None:
-        listed = open_source(str(data), progress=watch.progress)
+        folder = None if isinstance(run, Classifier) else find(run)
+        listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
         scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
     else:

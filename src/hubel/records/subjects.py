@@ -30,7 +30,9 @@ from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
+from hubel.records.ledger import find
 from hubel.records.nets import class_index, classifier_of, open_net
+from hubel.records.own_data import reading_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,8 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
     published = CARDS[net].img_size if net in CARDS else None
     if isinstance(published, int) and Path(data).is_file():
         smallest = published  # a photograph is shown to a fresh net in the size of its paper
-    pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest)
+    run = find(net) if trained else None
+    pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest, run=run)
     if model is None:
         sides = (preprocessing.height, preprocessing.width)
         outputs = max(2, len(classes)) if classes else None
@@ -88,9 +91,12 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
 
 
 def read(
-    data: str, preprocessing: Preprocessing | None, *, count: int = 1, smallest: int = 1
+    data: str, preprocessing: Preprocessing | None, *, count: int = 1, smallest: int = 1, run: Path | None = None
 ) -> tuple[np.ndarray, torch.Tensor | None, Preprocessing, tuple[str, ...]]:
-    """Pictures B C H W uint8, labels if known, the geometry they were read with, and the class names."""
+    """Pictures B C H W uint8, labels if known, the geometry they were read with, and the class names.
+
+    `run` is the folder of a run that they are shown to: a table is read as the one that it was trained on.
+    """
     if Path(data).suffix.lower() in SUFFIXES and Path(data).is_file():
         side = max(64, smallest)
         chosen = preprocessing or Preprocessing(height=side, width=side)
@@ -101,7 +107,7 @@ def read(
     source, _, place = data.rpartition(":")
     if not (place.isascii() and place.isdigit() and source):
         source, place = data, ""
-    manifest = open_source(source)
+    manifest = open_source(source, **reading_of(run, source))
     first, last = int(place[:18] or 0), len(manifest) - 1
     if first > last:
         raise DataError(f"{source} has samples 0 to {last}, got {place}", hint=f"for example {source}:0")
@@ -182,7 +188,8 @@ def look(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "
         if path.is_dir():
             raise DataError(f"{picture} is a folder, and one picture is needed", hint="give a file in it")
         try:
-            pixels = read(str(picture), preprocessing)[0][0]
+            folder = None if isinstance(run, Classifier) else find(run)
+            pixels = read(str(picture), preprocessing, run=folder)[0][0]
         except DataError as error:
             hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
             raise DataError(error.what, hint=hint) from error
