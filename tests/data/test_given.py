@@ -154,7 +154,7 @@ def test_a_bomb_in_memory_is_refused_before_it_is_decoded(monkeypatch: pytest.Mo
         (np.zeros((10, 28, 28), np.uint8), "one side of pixels must be the channels"),
         (np.zeros((1, 2, 8, 8, 3), np.uint8), "a batch of these, got shape"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_picture_is_refused_in_words_that_name_what_is(thing: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words) as error:
