@@ -26,7 +26,7 @@ from hubel.store import RunStore
 from hubel.views import Viewed
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
-INSIDE = ("Prepared", "RunStore", "Subject", "Finished", "Plan", "Module", "Classifier")
+INSIDE = ("Prepared", "Recipe", "RunStore", "Subject", "Finished", "Plan", "Module", "Classifier")
 """What verbs hand to each other, not to a user."""
 
 
@@ -129,3 +129,16 @@ def test_a_run_without_a_training_shows_its_net(digits_run: Path, tmp_path: Path
     assert "weights without a training" in text
     assert "quicknet" in text
     assert "quicknet" in hubel.load(folder)._repr_html_()
+
+
+def test_every_verb_that_tells_how_far_it_is_shows_it_by_default_and_can_be_silenced() -> None:
+    deaf = []
+    for module in pkgutil.iter_modules(hubel.verbs.__path__):
+        verb = importlib.import_module(f"hubel.verbs.{module.name}")
+        for name, function in vars(verb).items():
+            own = inspect.isfunction(function) and function.__module__ == verb.__name__ and not name.startswith("_")
+            watch = inspect.signature(function).parameters.get("watch") if own else None
+            if watch is not None and watch.default is not inspect.Parameter.empty and name != "resolve":
+                shown = "verbose" in inspect.signature(function).parameters and hasattr(function, "__wrapped__")
+                deaf += [] if shown else [f"{module.name}.{name}"]
+    assert not deaf

@@ -219,7 +219,8 @@ class InNotebook(Showing):
 def in_notebook() -> bool:
     """Does this process answer the cells of a notebook?"""
     ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
-    return ipython is not None and type(ipython()).__name__ == "ZMQInteractiveShell"
+    kinds = () if ipython is None else type(ipython()).__mro__  # Colab has a shell of its own, made from the usual one
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in kinds)
 
 
 def face(verbose: bool | None = None) -> Watcher:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
 from hubel.records.samples import samples_of
 from hubel.records.subjects import look
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
@@ -31,6 +32,7 @@ def attack(
     )  # fmt: skip
 
 
+@shows_progress
 def attack_rate(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -42,6 +44,7 @@ def attack_rate(
     limit: int | None = 500,
     seed: int = 0,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> AttackRate:
     """Attack a `split` of the run's data, or other `data`: how many right decisions flip?"""

@@ -12,6 +12,7 @@ from hubel.checkpoint import Classifier
 from hubel.deploy import latency as bench_room
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
 from hubel.models import create_model
 from hubel.records.nets import made_for, open_net
 from hubel.watching import SILENT, Watcher
@@ -19,6 +20,7 @@ from hubel.watching import SILENT, Watcher
 __all__ = ["FORMS", "Form", "Latency", "Timing", "bench", "sizes_up_to"]
 
 
+@shows_progress
 def bench(
     net: str | Path | Classifier,
     *,
@@ -28,6 +30,7 @@ def bench(
     seconds: float = 1.0,
     device: str = "auto",
     threads: int | None = None,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Latency:
     """Latency and throughput of a run, a classifier, or an architecture by name (with fresh weights).

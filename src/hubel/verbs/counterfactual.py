@@ -10,6 +10,7 @@ import torch
 from hubel.checkpoint import Classifier
 from hubel.explainers.anchors import KeptPatches
 from hubel.explainers.anchors import anchor as keep
+from hubel.faces.progress import shows_progress
 from hubel.records.samples import samples_of
 from hubel.records.subjects import look
 from hubel.robustness.attacks import AttackedPicture
@@ -24,6 +25,7 @@ def counterfactual(
     return attack(run, picture, method="flip", steps=steps, device=device)
 
 
+@shows_progress
 def anchor(
     run: str | Path | Classifier,
     picture: Any,
@@ -35,6 +37,7 @@ def anchor(
     split: str = "train",
     seed: int = 0,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> KeptPatches:
     """Patches that keep the decision on `precision` of other backgrounds: pictures of the run's data, or of `data`."""

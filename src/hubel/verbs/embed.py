@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubel.checkpoint import Classifier
+from hubel.faces.progress import shows_progress
 from hubel.features.space import DataMap, map_data
 from hubel.inference import predict
 from hubel.records.nets import stage_name
@@ -12,6 +13,7 @@ from hubel.records.samples import samples_of
 from hubel.watching import SILENT, Watcher
 
 
+@shows_progress
 def embed(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -22,6 +24,7 @@ def embed(
     limit: int = 2000,
     seed: int = 0,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> DataMap:
     """t-SNE or PCA of the features of a `split` of the run's data, or of other `data`; of at most `limit` samples."""

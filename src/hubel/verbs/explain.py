@@ -54,6 +54,7 @@ def explain(
     return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
 
 
+@shows_progress
 def explain_page(
     run: str | PathLike[str] | Classifier,
     picture: Any,
@@ -63,6 +64,7 @@ def explain_page(
     trusted: bool = True,
     layer: str | None = None,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Explanation:
     """Several methods on one picture, side by side, with their trust measures; what `report.explanation` draws.

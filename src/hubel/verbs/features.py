@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubel.checkpoint import Classifier
+from hubel.faces.progress import shows_progress
 from hubel.features.table import FeatureTable
 from hubel.records.nets import last_stage, stage_name
 from hubel.records.samples import Samples, samples_of
@@ -12,6 +13,7 @@ from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
 
+@shows_progress
 def features(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -20,6 +22,7 @@ def features(
     split: str = "train",
     limit: int | None = None,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> FeatureTable:
     """The features of a `split` of the run's data, or of all of other `data`: maps are averaged over their places."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hubel.checkpoint import Classifier
+from hubel.faces.progress import shows_progress
 from hubel.features.neighbours import Agreement, NeighboursFound, find_neighbours, measure_agreement
 from hubel.inference import features
 from hubel.records.samples import samples_of
@@ -18,6 +19,7 @@ from hubel.verbs.features import read_features
 from hubel.watching import SILENT, Watcher
 
 
+@shows_progress
 def neighbours(
     run: str | Path | Classifier,
     picture: Any,
@@ -28,6 +30,7 @@ def neighbours(
     split: str = "train",
     limit: int | None = None,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> NeighboursFound:
     """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
@@ -39,6 +42,7 @@ def neighbours(
     return find_neighbours(seen.pixels, features(seen.model, one, table.layer), table, samples.pixels, k=k)
 
 
+@shows_progress
 def agreement(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -50,6 +54,7 @@ def agreement(
     queries: int = 1000,
     seed: int = 0,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Agreement:
     """Search the neighbours of `queries` test samples in a `split` of the run's data, or in other `data`.

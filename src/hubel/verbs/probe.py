@@ -12,6 +12,7 @@ from hubel.assembly.checks import check_names
 from hubel.assembly.prepare import prepare
 from hubel.assembly.probing import probe_batch, probe_rate
 from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
 from hubel.recipes.schema import compose, read_environment, read_file
 from hubel.training.probes import BatchPoint, BatchProbe, Probes, RateProbe
 from hubel.watching import SILENT, Watcher
@@ -19,6 +20,7 @@ from hubel.watching import SILENT, Watcher
 __all__ = ["BatchPoint", "BatchProbe", "Probes", "RateProbe", "probe"]
 
 
+@shows_progress
 def probe(
     data: str | Path | None = None,
     *,
@@ -26,6 +28,7 @@ def probe(
     config: str | Path | None = None,
     steps: int = 100,
     largest: int | None = None,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
 ) -> Probes:

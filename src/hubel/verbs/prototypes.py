@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hubel.checkpoint import Classifier
+from hubel.faces.progress import shows_progress
 from hubel.features.prototypes import ClassExamples, class_examples
 from hubel.records.nets import class_index
 from hubel.records.samples import samples_of
@@ -14,6 +15,7 @@ from hubel.verbs.features import read_features
 from hubel.watching import SILENT, Watcher
 
 
+@shows_progress
 def prototypes(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -25,6 +27,7 @@ def prototypes(
     split: str = "train",
     limit: int = 1000,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> list[ClassExamples]:
     """Prototypes and criticisms of one class, or of every class that has samples; at most `limit` samples of each."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def train(
     data: str | Path | None = None,
     *,
     config: str | Path | None = None,
-    resume: str | Path | None = None,
+    resume: str | PathLike[str] | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
@@ -85,7 +86,7 @@ def train(
     with processes():
         watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
         if resume is not None:
-            found, beside = to_resume(str(resume), given, watch)
+            found, beside = to_resume(fspath(resume), given, watch)
             if found is not None:
                 return go_on(found, watch, beside)
             watch.remark("no unfinished run to resume: starting a new one")
@@ -113,7 +114,7 @@ def resolve(
     data: str | Path | None = None,
     *,
     config: str | Path | None = None,
-    resume: str | Path | None = None,
+    resume: str | PathLike[str] | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
 ) -> Recipe:
@@ -123,7 +124,7 @@ def resolve(
     """
     given = layered(data, config, settings)
     if resume is not None:
-        found, beside = to_resume(str(resume), given, watch)
+        found, beside = to_resume(fspath(resume), given, watch)
         if found is not None:
             return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
     recipe = requested(given)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hubel.checkpoint import Classifier
+from hubel.faces.progress import shows_progress
 from hubel.features.units import Units, show_units, top_patches
 from hubel.records.nets import stage_name
 from hubel.records.samples import samples_of
 from hubel.watching import SILENT, Watcher
 
 
+@shows_progress
 def units(
     run: str | Path | Classifier,
     data: str | Path | None = None,
@@ -24,6 +26,7 @@ def units(
     steps: int = 128,
     limit: int | None = None,
     device: str = "auto",
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Units:
     """One pass over a `split` of the run's data, or over other `data`; memory holds k places for each unit, no more.
