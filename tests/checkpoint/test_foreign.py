@@ -289,6 +289,9 @@ def test_import_says_what_the_file_says_and_takes_the_rest_from_the_user(tmp_pat
     by_hand = import_weights(tmp_path / "net.pth", rename=[("linear", "dense")], **arguments)
     assert by_hand.fit.complete
     assert not by_hand.fit.head
+    torch.save({f"t{number}": value for number, value in enumerate(state.values())}, tmp_path / "numbered.pth")
+    by_order = import_weights(tmp_path / "numbered.pth", golden=tmp_path / "golden.safetensors", **arguments)
+    assert (by_order.num_classes, by_order.in_chans, by_order.fit.by_order) == (4, 3, True)
     save_file(golden | {"logits": golden["logits"] + 1}, tmp_path / "golden.safetensors")
     with pytest.raises(ArtefactError, match="answers the golden images otherwise: off by"):
         import_weights(tmp_path / "net.pth", golden=tmp_path / "golden.safetensors", **arguments)

@@ -169,7 +169,7 @@ def zip_changed(data: bytes, draw: random.Random) -> bytes:
     return out.getvalue()
 
 
-def forked(source: Path, target: Path, folder: str, name: str, seconds: float) -> tuple[str, ...]:
+def forked(source: Path, target: Path, folder: str, name: str, seconds: float) -> foreign.Heard:
     """`foreign._run_child` without a new interpreter: the same program, as a fork of this one."""
     out, err = Path(folder) / "stdout", Path(folder) / "stderr"
     child = os.fork()
@@ -212,7 +212,7 @@ def weights(folder: Path) -> Callable[[random.Random, int], tuple[str, Callable[
             data = bytes_changed(data, draw)
         path = folder / name
         path.write_bytes(data)
-        if name == "bare.pth":  # only published files whose digest was checked come so far
+        if name == "bare.pth":
             return name, lambda: foreign.read_foreign(path)
         return name, lambda: import_weights(path, model="mnist_cnn", in_chans=1, img_size=12, out=folder / "runs")
 

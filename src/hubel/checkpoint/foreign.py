@@ -31,7 +31,7 @@ from pathlib import Path
 
 import torch
 
-from hubel.checkpoint.tensors import first_not_finite, read_header, read_tensors, sha256_of
+from hubel.checkpoint.tensors import first_not_finite, read_about, read_header, read_tensors, sha256_of
 from hubel.errors import ArtefactError
 from hubel.store import FILE_LIMIT, opened, shown
 from hubel.words import amount
@@ -54,6 +54,8 @@ class Foreign:
     """Entries that were no dense tensors: the epoch, the optimiser, ..."""
     sha256: str
     """Digest of the file."""
+    own: bool = False
+    """Does the file say itself which net of ours it is, and with which preprocessing?"""
     ordered: bool = False
     """Are the tensors in the order in which their author's net names them? safetensors files are sorted instead."""
 
@@ -69,15 +71,18 @@ def read_foreign(path: str | Path, *, limit: int = FILE_LIMIT, seconds: float = 
             start = file.read(4)
     zipped = start[:2] == b"PK"
     pickled = zipped or start[:1] == b"\x80"  # without a zip: the format before PyTorch 1.6
+    own = False
     if pickled:
         tensors, left_out = _from_pickle(path, name, size, seconds, zipped=zipped)
     else:
         tensors, left_out = _from_safetensors(path, name, limit), ()
+        with opened(path, limit=limit) as (descriptor, size):
+            own = bool(read_about(descriptor, size, name=name)[0])
     if not tensors:
         raise ArtefactError(
             f"{name} holds no tensors", hint="a state dict is needed: torch.save(net.state_dict(), FILE)"
         )
-    return Foreign(tensors, left_out, digest, ordered=pickled)
+    return Foreign(tensors, left_out, digest, own=own, ordered=pickled)
 
 
 def _from_safetensors(path: Path, name: str, limit: int) -> dict[str, torch.Tensor]:

@@ -12,7 +12,7 @@ from torch import nn
 from hubel.checkpoint.classifier import ModelSpec, golden_logits
 from hubel.checkpoint.foreign import read_foreign
 from hubel.errors import ArtefactError, UsageError
-from hubel.models.fitting import Fit, aligned, other_head
+from hubel.models.fitting import Fit, aligned, at_the_place_of, other_head
 from hubel.store import shown
 from hubel.views import Viewed
 
@@ -33,19 +33,32 @@ class Imported(Viewed):
     fit: Fit
     left_out: tuple[str, ...]
     """Entries of the file that were no tensors."""
+    own: bool = False
+    """Did the file say itself which net of hubel's it is? Then it needs no import."""
     checked: bool = False
     """Were golden logits given, and met?"""
 
 
 def as_in_file(
-    spec: ModelSpec, skeleton: nn.Module, tensors: Mapping[str, torch.Tensor], *, classes: bool, stem: bool
+    spec: ModelSpec,
+    skeleton: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    *,
+    classes: bool,
+    stem: bool,
+    ordered: bool,
 ) -> ModelSpec:
-    """The spec with as many `classes` as the head in the file has outputs, and channels as its `stem` takes."""
+    """The spec with as many `classes` as the head in the file has outputs, and channels as its `stem` takes.
+
+    Each only if asked for. `ordered`: the file has its author's order, so that a head without a name is found by it.
+    """
     wanted = {name: value for name, value in skeleton.state_dict().items() if value is not None}
     named, _ = aligned(wanted, tensors)
     head = str(getattr(skeleton, "head", ""))
     theirs = other_head(wanted, named, head) or head
     outputs = next((named[key] for end in ("bias", "weight") if (key := f"{theirs}.{end}") in named), None)
+    if outputs is None and ordered:
+        outputs = at_the_place_of(f"{head}.weight", wanted, named)
     if classes and outputs is not None and outputs.ndim:
         spec = replace(spec, num_classes=outputs.shape[0])
     first = next((name for name, value in wanted.items() if value.ndim == 4), None)

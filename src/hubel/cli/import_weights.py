@@ -102,6 +102,8 @@ def command(
         note(f"{done.fit.head!r} was taken for the head, by its shape")
     if done.checked:
         note("the golden logits are met")
+    if done.own:
+        note(f"{file} says itself what it is, its preprocessing too: hubel predict {file} PICTURE needs no import")
     if done.left_out:
         note(f"left out, as no tensors: {', '.join(done.left_out[:8])}")
     note(f"next: hubel predict {done.run} PICTURE")

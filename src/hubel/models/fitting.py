@@ -220,6 +220,15 @@ def other_head(wanted: Tensors, weights: Tensors, head: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
+def at_the_place_of(name: str, wanted: Tensors, weights: Tensors) -> torch.Tensor | None:
+    """What stands in `weights` where `name` stands in the net, and could be it but for its number of outputs."""
+    ours, theirs = _counted(wanted), _counted(weights)
+    if name not in ours or len(ours) != len(theirs):
+        return None
+    came = weights[theirs[ours.index(name)]]
+    return came if came.ndim == wanted[name].ndim and came.shape[1:] == wanted[name].shape[1:] else None
+
+
 def adapt_stem(weight: torch.Tensor, channels: int) -> torch.Tensor:
     """Filters O C h w for another number of input channels, with the same answer to a grey picture.
 
@@ -327,4 +336,4 @@ def _some(tensors: Tensors) -> str:
     return ", ".join(f"{name} {'x'.join(map(str, value.shape))}" for name, value in list(tensors.items())[:2])
 
 
-__all__ = ["Fit", "adapt_positions", "adapt_stem", "aligned", "fit_weights", "other_head", "renamed"]
+__all__ = ["Fit", "adapt_positions", "adapt_stem", "aligned", "at_the_place_of", "fit_weights", "other_head", "renamed"]

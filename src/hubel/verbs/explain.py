@@ -106,5 +106,5 @@ def _looks(seen: Look, found: Attribution) -> str:
         return ""
     target, share = seen.class_names[found.targets[0]], found.probabilities[0]
     return (
-        f"This is the mean of {count} views, as predict takes it; the one the maps explain says {target} {share:.0%}."
+        f"That is the mean of {count} views, as predict takes it; the one the maps explain says {target} {share:.0%}."
     )

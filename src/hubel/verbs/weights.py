@@ -95,7 +95,8 @@ def import_weights(
     check_memory(needed)
     foreign = read_foreign(file) if given is None else read_foreign(fetch(given))
     tensors = renamed(foreign.tensors, rename)
-    spec = as_in_file(spec, skeleton, tensors, classes=num_classes is None and not class_names, stem=in_chans is None)
+    heads = num_classes is None and not class_names
+    spec = as_in_file(spec, skeleton, tensors, classes=heads, stem=in_chans is None, ordered=foreign.ordered)
     preprocessing = seen(spec.in_chans)
     with seeded(0):
         net = spec.build()
@@ -120,6 +121,6 @@ def import_weights(
         probes=(images, golden_logits(net, preprocessing, images)),
     )  # fmt: skip
     return Imported(
-        str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out,
+        str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out, own=foreign.own,
         checked=golden is not None,
     )  # fmt: skip
