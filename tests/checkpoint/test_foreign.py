@@ -309,7 +309,7 @@ def test_import_says_what_the_file_says_and_takes_the_rest_from_the_user(tmp_pat
         ({"std": [float("inf")] * 3}, "std must be above 0"),
         ({"crop_share": 0.0}, "crop_share must be above 0"),
         ({"fit": "pad", "crop_share": 0.9}, "crop_share has no effect"),
-        ({"options": {"dropout": "x"}}, "mnist_cnn with dropout='x' cannot be built"),
+        ({"options": {"dropout": "x"}}, "option 'dropout' of model 'mnist_cnn' must be a number"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_the_file_is_read(

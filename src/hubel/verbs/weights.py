@@ -121,6 +121,6 @@ def import_weights(
         probes=(images, golden_logits(net, preprocessing, images)),
     )  # fmt: skip
     return Imported(
-        str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out, own=foreign.own,
-        checked=golden is not None,
+        str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out,
+        own=foreign.own, checked=golden is not None,
     )  # fmt: skip
