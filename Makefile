@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench peers docs torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
+.PHONY: demo test check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -75,6 +75,24 @@ zoo-smoke: $(VENV)/dev
 parity:
 	$(TV_PYTHON) benchmarks/zoo_parity.py
 	$(TV_PYTHON) benchmarks/zoo_parity.py --build
+
+# The pages and the docstrings as a site in build/site that needs no network; open build/site/index.html.
+site: $(VENV)/dev
+	$(PIP) -e '.[docs]'
+	$(BIN)/python -m sphinx --keep-going -q -j 2 -b html docs build/site
+	@echo build/site/index.html
+
+# Every picture in docs, made again.
+pictures: $(VENV)/dev
+	for kind in activations losses optimisers schedules initialisations; do \
+		$(BIN)/hubel components $$kind --out docs/pictures/$$kind.svg || exit 1; \
+	done
+	$(BIN)/python -m benchmarks profile_run --write
+
+# Wheel and sdist, whole: the sdist holds what its tests need.
+dist: $(VENV)/dev
+	$(PIP) build
+	$(BIN)/python -m build --outdir dist .
 
 docs: $(VENV)/dev
 	$(BIN)/python -m pytest -q docs README.md
