@@ -39,7 +39,7 @@ _DOORS = {
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
     "Evaluation": "hubel.evaluation",
-    "Explained": "hubel.report.explanation",
+    "Explained": "hubel.report.pages.explanation",
     "HubelError": "hubel.errors",
     "Prediction": "hubel.deploy.prediction",
     "Predictions": "hubel.deploy.prediction",
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from hubel.evaluation import Evaluation, RegressionEvaluation
     from hubel.models import create_model, list_models, register_model
     from hubel.records.ledger import Runs, runs
-    from hubel.report.explanation import Explained
+    from hubel.report.pages.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.evaluate import evaluate

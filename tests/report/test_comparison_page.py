@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hubel.evaluation import Comparison, Evaluation, assess, assess_regression, compare
-from hubel.report.comparison import figures, render_comparison
+from hubel.report.pages.comparison import figures, render_comparison
 from hubel.types import Predictions
 from report.test_training import EVIL, Page
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from hubel.evaluation import assess, assess_regression
-from hubel.report.training import LayerRow, Problem, TrainingReport, figures, render
+from hubel.report.pages.training import LayerRow, Problem, TrainingReport, figures, render
 from hubel.types import Predictions
 
 EVIL = "<img src=x onerror=alert(1)>\"&'</script><script>alert(2)</script>"

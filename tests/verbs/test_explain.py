@@ -18,7 +18,7 @@ from hubel.cli import main
 from hubel.errors import DataError, UnknownName, UsageError
 from hubel.explainers import attribute, together
 from hubel.explainers.trust import trust
-from hubel.report.explanation import verdicts
+from hubel.report.pages.explanation import verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.explain import explain, explain_page

@@ -44,7 +44,7 @@ def command(
     hubel explain runs/photos-1 cat.jpg
     hubel explain runs/photos-1 cat.jpg --method grad-cam,occlusion --target dog
     """
-    from hubel.report.explanation import drawings, render, verdicts
+    from hubel.report.pages.explanation import drawings, render, verdicts
     from hubel.verbs.explain import explain_page, listing
 
     if methods:

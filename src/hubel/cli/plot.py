@@ -15,7 +15,9 @@ from hubel.cli.output import write_figure
 def command(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", help="relu gelu …; loss mse huber …; lr one-cycle …; approximation FORMULA"),
+        typer.Argument(
+            metavar="NAME", help="relu gelu …; loss mse huber …; lr one-cycle …; approximation FORMULA; scaling"
+        ),
     ],
     file: Annotated[Path, out("the SVG file to write")] = Path("plot.svg"),
 ) -> None:

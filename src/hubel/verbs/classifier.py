@@ -11,7 +11,7 @@ import numpy as np
 
 from hubel import checkpoint
 from hubel.records import nets
-from hubel.report.explanation import Explained
+from hubel.report.pages.explanation import Explained
 from hubel.verbs.explain import explain
 from hubel.verbs.predict import Predictions, predict, predict_proba
 

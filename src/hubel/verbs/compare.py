@@ -9,7 +9,7 @@ from hubel.errors import ArtefactError
 from hubel.evaluation.comparison import Comparison, Graded
 from hubel.evaluation.comparison import compare as graded
 from hubel.records.ledger import RunRecord, compare, find
-from hubel.report.comparison import render_comparison
+from hubel.report.pages.comparison import render_comparison
 from hubel.store import RunStore
 
 

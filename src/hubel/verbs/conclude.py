@@ -17,7 +17,7 @@ from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
 from hubel.inference import VIEWS
 from hubel.records.ledger import RunRecord
-from hubel.report.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
+from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
 from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
 

@@ -14,7 +14,7 @@ from hubel.explainers.together import explain_together, heard_by
 from hubel.faces.progress import shows_progress
 from hubel.inference import VIEWS
 from hubel.records.subjects import Look, look
-from hubel.report.explanation import Explained, Explanation
+from hubel.report.pages.explanation import Explained, Explanation
 from hubel.watching import SILENT, Watcher
 
 

@@ -14,6 +14,7 @@ from hubel.figures.theme import Figure
 from hubel.lessons.approximation import approximate
 from hubel.lessons.curves import activation_curves, loss_curves, schedule_curves
 from hubel.lessons.filtering import FilteredPicture, filter_picture
+from hubel.lessons.scaling import speedup_curves
 from hubel.nn.kernels import KERNELS
 from hubel.report.drawings.lessons import draw_approximations, draw_curves
 from hubel.training.schedules import SCHEDULES
@@ -22,7 +23,7 @@ __all__ = ["approximation", "kernels", "plot"]
 
 
 def plot(names: Sequence[str]) -> Figure:
-    """Curves by name: `relu gelu`, `loss mse huber`, `lr one-cycle cosine`, `approximation "sin(2*x)"`.
+    """Curves by name: `relu gelu`, `loss mse huber`, `lr one-cycle cosine`, `approximation "sin(2*x)"`, `scaling`.
 
     Raises UnknownName, UsageError where a curve cannot be drawn.
 
@@ -39,6 +40,9 @@ def plot(names: Sequence[str]) -> Figure:
     if kind in ("lr", "schedule", "schedules"):
         title = "Schedules: factor of the base rate over 100 steps"
         return draw_curves(schedule_curves(rest or list(SCHEDULES)), title=title)
+    if kind == "scaling":
+        title = "ResNet-50 in 1 to 64 processes: speed-up by what the network carries (hubel.lessons.scaling)"
+        return draw_curves(speedup_curves(), title=title, names=("speed-up", "perfect"))
     if kind == "approximation":
         return approximation(rest[0] if rest else "sin(2*x)")
     curves = activation_curves(names)

@@ -11,7 +11,7 @@ import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.records.ledger import RunRecord, find
-from hubel.report.explanation import Explained
+from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubel.errors import UsageError
-from hubel.training.scaling import ring_seconds, strong_scaling
+from hubel.lessons.scaling import ring_seconds, strong_scaling
 
 FAST = {"step_seconds": 1.0, "parameters": 0, "bandwidth": 1e9, "latency": 0.0}
 

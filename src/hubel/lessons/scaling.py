@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hubel.errors import UsageError
+from hubel.lessons.curves import Curve
+from hubel.words import short
 
 BACKWARD = 2 / 3
 """Share of a step's computing that is backward pass, behind which an exchange can hide."""
@@ -93,3 +97,20 @@ def strong_scaling(
         rows.append(Scaled(processes=count, computing=computing, alone=alone, exchange=exchange, waiting=waiting,
                            speedup=speedup))  # fmt: skip
     return rows
+
+
+def speedup_curves(bits: Sequence[float] = (1e9, 10e9, 100e9), *, most: int = 64) -> dict[str, list[Curve]]:
+    """Speed-up of ResNet-50's step of 0.4 s over 1 to `most` processes, for networks of so many bits a second.
+
+    Beside each curve the diagonal, which no network can beat.
+
+    >>> list(speedup_curves([10e9]))
+    ['10 Gbit/s']
+    """
+    counts = [1 << k for k in range(most.bit_length())]
+    x = np.array(counts, dtype=np.float64)
+    found: dict[str, list[Curve]] = {}
+    for rate in bits:
+        rows = strong_scaling(counts, step_seconds=0.4, parameters=25_557_032, bandwidth=rate / 8, serial=0.01)
+        found[f"{short(rate)}bit/s".replace("G", " G")] = [(x, np.array([row.speedup for row in rows])), (x, x)]
+    return found

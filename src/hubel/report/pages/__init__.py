@@ -1,0 +1,1 @@
+"""Pages: results in, one self-contained file of HTML out."""
