@@ -185,14 +185,16 @@ def test_columns_are_said_where_their_names_are_unusual(root: Path) -> None:
 
 def test_a_table_of_the_web_is_read_and_what_was_guessed_is_said(root: Path) -> None:
     (root / "web").mkdir()
-    (root / "web/meta.csv").write_text("Patient ID,Sex,finding,filename\np1,m,none,0.png\np1,f,flu,1.png\n")
+    (root / "web/meta.csv").write_text(
+        "Patient ID,Sex,finding,filename\np1,m,none,0.png\np1,f,flu,1.png\np2,f,flu,2.png\n"
+    )
     with pytest.raises(DataError, match="no usable row") as error:
         open_table(root / "web/meta.csv")
     assert "--images" not in error.value.hint  # no folder beside it has such a file
     manifest = open_table(root / "web/meta.csv", images=root / "a")
-    assert (manifest.root, manifest.paths) == (str(root / "a"), ("0.png", "1.png"))
+    assert (manifest.root, manifest.paths) == (str(root / "a"), ("0.png", "1.png", "2.png"))
     assert manifest.groups is not None
-    assert manifest.groups.tolist() == ["p1", "p1"]
+    assert manifest.groups.tolist() == ["p1", "p1", "p2"]
     assert remarks(manifest) == [
         "'finding' is taken for the label; --column label=COLUMN names another column",
         "rows of one 'Patient ID' stay together in a split; --column group= lets them part",
@@ -287,3 +289,23 @@ def test_links_in_tables_are_followed_where_that_is_asked_for(root: Path) -> Non
     manifest = open_table(root / "list.csv", follow_links=True)
     assert manifest.files == (str(root / "a/0.png"), "a/1.png")
     assert scan(manifest, cache_dir=root.parent / "cache").left_out == 0
+
+
+@pytest.mark.parametrize("above", ["\n", "\n\n", ",\n"])
+def test_empty_lines_above_the_names_of_the_columns_are_passed_over(root: Path, above: str) -> None:
+    assert table(root, above + "file,label\na/0.png,cat\na/1.png,dog\n").class_names == ("cat", "dog")
+
+
+def test_a_table_without_names_of_columns_is_told_so(root: Path) -> None:
+    with pytest.raises(DataError, match=r"has no names of columns: it begins with 'a/0\.png'") as error:
+        table(root, "a/0.png,cat\na/1.png,dog\n")
+    assert "file,label" in error.value.hint
+
+
+def test_a_guessed_group_that_is_the_same_for_all_is_none(root: Path) -> None:
+    text = "file,label,patient\na/0.png,cat,p\na/1.png,dog,p\n"
+    manifest = table(root, text)
+    assert manifest.groups is None
+    assert manifest.problems == ()
+    (root / "said.csv").write_text(text)
+    assert open_table(root / "said.csv", columns={"group": "patient"}).groups is not None

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -53,6 +54,7 @@ FEW = 12
 _SHOWN = 40
 """Columns that an error lists."""
 _LINE_LIMIT = 1 << 20
+_HEAD = "the first line names the columns: file,label"
 _LAYOUT = "a table has the columns file and label, and may have split and group; files are relative to its folder"
 
 
@@ -77,7 +79,7 @@ class Table:
         jsonl = self.path.suffix.casefold() in (".jsonl", ".ndjson")
         rows = list(_json_rows(self.path) if jsonl else _csv_rows(self.path))
         if not rows:
-            raise DataError(f"{shown(self.path)} has no rows", hint="the first line names the columns: file,label")
+            raise DataError(f"{shown(self.path)} has no rows", hint=_HEAD)
         return rows
 
     @cached_property
@@ -160,6 +162,9 @@ def open_tables(source: str, tables: Sequence[Table]) -> Manifest:
         what = f"at least 2 classes are needed, {shown(source)} has one only: {class_names[0]!r}"
         raise DataError(what, hint=f"{_LAYOUT}; {_say('label')} names another column")
     groups = [row.group for row in rows]
+    if "group" not in first.columns and len(set(groups)) == 1:  # a column that says the same of all says nothing
+        groups = []
+        problems = [problem for problem in problems if "--column group=" not in problem.reason]
     return Manifest(
         source=source,
         root=first.root,
@@ -196,7 +201,9 @@ def _say(role: str, column: str = "COLUMN") -> str:
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
         with _opened(path) as file:
-            reader = csv.DictReader(file, delimiter=_delimiter(path), restval="")
+            mark = _delimiter(path)
+            lines = dropwhile(lambda line: not line.strip(mark + " \r\n"), file)  # above the names of the columns
+            reader = csv.DictReader(lines, delimiter=mark, restval="")
             for row in reader:
                 yield reader.line_num, {str(key).strip(): str(value) for key, value in row.items() if key is not None}
     except (OSError, csv.Error, ValueError) as error:
@@ -218,7 +225,7 @@ def _delimiter(path: Path) -> str:
         head = file.read(8192)
     if "\0" in head:
         raise DataError(f"{shown(path)} is not text", hint=_LAYOUT)
-    return max(",;\t", key=head.partition("\n")[0].count)
+    return max(",;\t", key=next(filter(str.strip, head.splitlines()), "").count)
 
 
 def _decimal_comma(table: Table) -> bool:
@@ -314,6 +321,8 @@ def _no_column(table: Table, role: str, column: str = "") -> DataError:
     listed = ", ".join(repr(printable(name)) for name in present[:_SHOWN])
     more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
     close = near(column or role, present)
+    if any(is_picture_name(name) for name in present):
+        return DataError(f"{shown(table.path)} has no names of columns: it begins with {present[0]!r}", hint=_HEAD)
     what = f"{shown(table.path)} has no column {printable(column) or role!r}, but {len(present)}: {listed}{more}"
     return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}" if present else _LAYOUT)
 
