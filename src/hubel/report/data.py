@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hubel.data.manifest import Problem, leaks
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import GREY
 from hubel.data.summary import Summary
 
 SHOWN = 10
@@ -54,7 +55,8 @@ def lines(report: Reported, *, everything: bool = False) -> Iterator[str]:
     if report.preprocessing is not None:
         p = report.preprocessing
         fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"
-        yield f"  net sees   {p.width}x{p.height}, {p.channels} channel{'s' * (p.channels > 1)}{fitted}"
+        grey = " of files in colour" if p.channels == 1 and not set(about.modes) <= GREY else ""
+        yield f"  net sees   {p.width}x{p.height}, {p.channels} channel{'s' * (p.channels > 1)}{grey}{fitted}"
         if report.levels:
             yield f"  levels     {report.levels}"
     if about.target_range is not None:
