@@ -80,6 +80,15 @@ def test_t04_with_continue_a_run_outlives_a_disk_that_refuses_for_a_while(
     assert not [path for path in run.rglob("*") if path.suffix in (".tmp", ".next")]
 
 
+def test_t04_a_disk_without_room_for_the_training_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubel.store.run, "free_bytes", lambda folder: 1 << 20)
+    with pytest.raises(SaveFailed, match=r"the run needs .* has 1\.\d+ MB free"):
+        train("digits", **SETTINGS, out=str(tmp_path))
+    assert not list(tmp_path.iterdir()), "a run that cannot be saved leaves no folder behind"
+
+
 @pytest.mark.parametrize("first", [250, 320, 500])
 def test_t04_with_stop_the_run_ends_at_the_first_error_and_resumes_to_the_same_bits(
     tmp_path: Path, undisturbed: dict[str, str], first: int

@@ -11,6 +11,7 @@ import yaml
 from safetensors.numpy import load_file
 
 import hubel
+import hubel.verbs.conclude
 from hubel.errors import UsageError
 from hubel.store import RunStore
 from hubel.verbs.train import train
@@ -90,6 +91,25 @@ def test_a_finished_run_with_nothing_new_stays_finished(run: Path) -> None:
     assert train("digits", resume=run, epochs=2, watch=notes).status == "finished"
     assert any("nothing to resume" in note for note in notes.remarks)
     assert not (run / "segments.json").exists()
+
+
+def test_a_report_that_fails_costs_no_run_and_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*given: object) -> None:
+        raise RuntimeError("Failed to process string with tex because latex could not be found")
+
+    notes = Notes()
+    with monkeypatch.context() as patch:
+        patch.setattr(hubel.verbs.conclude, "figures", broken)
+        run = train("digits", **SETTINGS, out=str(tmp_path), watch=notes)
+    assert run.status == "finished"
+    assert run.summary["test"]["accuracy"] > 0
+    assert not run.report.exists()
+    assert any("latex could not be found; the run is whole, and hubel train --resume" in note for note in notes.remarks)
+    before = (run.folder / "weights" / "best.safetensors").read_bytes()
+    again = train(resume=run.folder)
+    assert again.report.exists()
+    assert again.summary["test"] == run.summary["test"]
+    assert (run.folder / "weights" / "best.safetensors").read_bytes() == before
 
 
 def test_auto_goes_on_with_the_same_recipe_only(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ from hubel.evaluation.judge import judge
 from hubel.inference import VIEWS
 from hubel.records.ledger import RunRecord
 from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
-from hubel.store import RunStore
+from hubel.store import RunStore, SaveFailed
 from hubel.verbs.evaluate import write_results
+from hubel.watching import SILENT, Watcher
 
 
-def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> None:
-    """The end of a training: measure the best weights once on the test split, write results, summary and report."""
+def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch: Watcher = SILENT) -> None:
+    """The end of a training: measure the best weights once on the test split, write results, summary and report.
+
+    A page that cannot be drawn costs no run: that is said, and `hubel train --resume` writes it another time.
+    """
     classifier = load_checkpoint(store.folder, "best")
     split = "test" if len(prepared.splits.test) else "val" if len(prepared.splits.val) else "train"
     rows = prepared.splits.ids(split)
@@ -34,13 +38,24 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any]) -> No
     if classifier.views != "none":
         once = judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views="none")
         headline |= {"views": classifier.views, "one_view": numbers(once)}
-    page = report(store, prepared, classifier, result, summary | {"result": headline})
+    try:
+        write_page(store, report(store, prepared, classifier, result, summary | {"result": headline}))
+    except SaveFailed:
+        raise
+    except Exception as error:  # fonts, settings and versions of a drawing library fail in many ways
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        again = f"hubel train --resume {store.folder} tries again"
+        watch.remark(f"the report was not written: {first}; the run is whole, and {again}")
+    # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
+    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
+
+
+def write_page(store: RunStore, page: TrainingReport) -> None:
+    """The report and its figures, the page last: where it stands, all of it does."""
     drawings = figures(page)
     for name, figure in drawings.items():
         store.write_bytes(f"figures/{name}.{figure.kind}", figure.data)
     store.write_text("report.html", render(page, drawings))
-    # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
-    store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
 
 
 def numbers(result: Evaluation | RegressionEvaluation) -> dict[str, float]:

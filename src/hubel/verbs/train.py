@@ -28,7 +28,7 @@ from hubel.assembly.transfer.source import adopt, check_kind, find_source
 from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import ModelSpec, load_state
-from hubel.data.splits import Splits
+from hubel.data.splits import NAMES, Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.faces.progress import shows_progress
@@ -200,7 +200,10 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
     segment = continued(recipe, given, folder)
     if Run(folder).status == "finished" and not segment.learns_otherwise:
-        watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
+        if store.exists("report.html"):
+            watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
+        else:
+            write_report(store, recipe, splits, watch)
         return Run(folder)
     recipe = segment.recipe
     with computing(recipe):
@@ -229,6 +232,14 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
             watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
         watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
         return follow(store, training, prepared, spec, watch, state={**state.meta, "logs": logs}, segment=segment)
+
+
+def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> None:
+    """The report of a finished run that has none, since it could not be drawn at the end."""
+    watch.remark(f"{store.folder} has finished already, without a report: writing it")
+    summary = {key: value for key, value in Run(store.folder).summary.items() if key not in NAMES}
+    with computing(recipe), store.lock():
+        conclude(store, prepare(recipe, watch, splits=splits), summary, watch)
 
 
 def _environment(store: RunStore) -> dict[str, Any]:
@@ -336,7 +347,7 @@ def follow(
             "best": without_nan(training.best),
             "energy": meter.energy().to_dict(),
         }
-        conclude(store, prepared, summary)
+        conclude(store, prepared, summary, watch)
     watch.done()
     return run
 
