@@ -102,7 +102,8 @@ def unknown(kind: str, name: str, known: Iterable[str], *, listing: str = "") ->
         hint = f"{len(names)} are known"
     if listing:
         hint += f" all of them: {listing}" if hint.endswith("?") else f"; list them: {listing}"
-    return UnknownName(f"unknown {kind} {name!r}", hint=hint)
+    shown = name if len(name) <= 60 else f"{name[:59]}…"
+    return UnknownName(f"unknown {kind} {shown!r}", hint=hint)
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:

@@ -125,6 +125,20 @@ def test_an_fp16_gradient_that_never_fits_ends_the_run_instead_of_being_left_out
     assert run.scaler.get_scale() < 1
 
 
+@pytest.mark.parametrize(("said", "moved"), [("stop", True), ("skip", False), ("rollback", False)])
+def test_a_finite_spike_is_a_fault_where_the_recipe_leaves_such_steps_out(said: str, moved: bool) -> None:
+    run = training(on_nonfinite=said)
+    for batch in batches(0, 0):
+        step(run, batch)
+    before, spoilt = weights(run), next(batches(1, 0))
+    done = step(run, Batch(spoilt.images * 1e4, spoilt.labels, spoilt.ids))
+    assert torch.equal(weights(run), before) != moved
+    if not moved:
+        assert done.fault is not None
+        assert "the loss is a spike" in str(done.fault)
+        assert "after a start at 1" in str(done.fault)
+
+
 def test_a_single_sample_that_remains_joins_the_part_before_it() -> None:
     assert [part.stop - part.start for part in divide(17, 16)] == [17]
     assert [part.stop - part.start for part in divide(9, 3)] == [3, 3, 3]

@@ -27,10 +27,15 @@ class Diagnosis:
     """The name of the parameter, buffer or module where it shows first; "" where that has no meaning."""
     ids: tuple[int, ...]
     """The samples concerned, as far as they can be told apart; else the whole batch."""
+    spike: tuple[float, float] | None = None
+    """A loss that is finite, but so many times that of the first step that it would spoil the weights: both."""
 
     def __str__(self) -> str:
         place = f" of {self.where!r}" if self.where else ""
         listed = ", ".join(map(str, self.ids[:8])) + (", …" if len(self.ids) > 8 else "")
+        if self.spike is not None:
+            high, start = self.spike
+            return f"the {self.what} is a spike, {high:.3g} after a start at {start:.3g} (samples {listed})"
         return f"the {self.what}{place} is not finite (samples {listed})"
 
 

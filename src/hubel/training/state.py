@@ -55,6 +55,8 @@ class Training:
     """Does the schedule follow the clock, since the epochs are only what was thought to fit into the time?"""
     reading: float = 0.0
     """Seconds that measuring after an epoch takes."""
+    first_loss: float | None = None
+    """Mean loss of the first step; known where the recipe leaves out what spoils a run, spikes among it."""
     skipped: set[int] = field(default_factory=set)
     """Steps to leave out, found to have no finite gradient."""
     micro_batch: int | None = None
@@ -137,6 +139,7 @@ class Training:
             "allowed": self.allowed,
             "timed": self.timed,
             "skipped": sorted(self.skipped),
+            "first_loss": self.first_loss,
             "micro_batch": self.micro_batch,
             "scaler": self.scaler.state_dict(),
             "optimiser_names": self._optimised(),
@@ -183,6 +186,7 @@ class Training:
         self.totals.copy_(tensors["totals"])
         self.epoch, self.step = _count(meta["epoch"]), _count(meta["step"])
         self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
+        self.first_loss = None if meta.get("first_loss") is None else float(meta["first_loss"])
         self.seconds, self.skipped = float(meta["seconds"]), {_count(step) for step in meta["skipped"]}
         self.allowed = None if meta.get("allowed") is None else float(meta["allowed"])
         self.timed = meta.get("timed") is True

@@ -22,11 +22,14 @@ from torch.nn.parallel import DistributedDataParallel
 from hubel import runtime
 from hubel.errors import UsageError
 from hubel.nn.losses import l1_penalty, l2_penalty, mass
-from hubel.runtime import Stream, out_of_memory, rank, world
+from hubel.runtime import Stream, average, out_of_memory, rank, world
 from hubel.training import guard
 from hubel.training.state import Training
 from hubel.types import Batch
 
+SPIKE = 10.0
+"""Where a run leaves out what would spoil it: times the loss of the first step at which an update is not made. An
+untrained net guesses; whoever is ten times worse than that has met something that is no picture of its kind."""
 SMALLEST_SCALE = 2.0**-10
 """fp16: a gradient that overflows although the loss is scaled down so far will not fit by more of the same."""
 
@@ -63,9 +66,13 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     loss, halved = gradient(run, batch, before, halve=halve)
     run.scaler.unscale_(run.optimiser)
     fault = _fault(run, loss)
-    if fault:
+    spike = None if fault else _spike(run, loss)
+    if fault or spike:
         put_back(run, before)
-        diagnosis = guard.diagnose(fault, run.model, run.optimiser, batch, run.loss)  # reads the gradients
+        if spike:
+            diagnosis = guard.Diagnosis(what="loss", where="", ids=tuple(batch.ids.tolist()), spike=spike)
+        else:
+            diagnosis = guard.diagnose(fault, run.model, run.optimiser, batch, run.loss)  # reads the gradients
         run.optimiser.zero_grad(set_to_none=True)
         run.scaler.update()
         return Stepped(loss, lr, diagnosis, halved)
@@ -276,3 +283,15 @@ def _fault(run: Training, loss: torch.Tensor) -> str:
     """
     patient = run.scaler.is_enabled() and run.scaler.get_scale() >= SMALLEST_SCALE
     return guard.first_fault(run.parameters, run.buffers, run.optimiser, loss, gradients=not patient)
+
+
+def _spike(run: Training, loss: torch.Tensor) -> tuple[float, float] | None:
+    """(loss, that of the first step), where it is SPIKE times as large and the recipe leaves such steps out."""
+    if run.recipe.train.on_nonfinite == "stop":
+        return None
+    value = float(loss)
+    if world() > 1:  # all processes must come to the same conclusion
+        value = average({"loss": value}, 1, run.device)["loss"]
+    if run.first_loss is None:
+        run.first_loss = value
+    return (value, run.first_loss) if value > SPIKE * run.first_loss > 0 else None
