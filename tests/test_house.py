@@ -108,6 +108,104 @@ def test_no_import_of_ours_hides_inside_a_function(path: Path) -> None:
     assert not hidden, f"{path} hides imports of hubel at lines {hidden}"
 
 
+# Modules of ours that may import by string, and what for; whoever else does is blind to the tests above.
+LAZY = {
+    "cli/__init__.py": "one module a command, loaded when it is called",
+    "cli/completion.py": "the same, to list the options of a command",
+    "models/__init__.py": "layer lists and heads need torch, names and cards do not",
+    "models/cards/__init__.py": "the builder of a card is loaded when a net is built",
+    "training/loggers.py": "tools of other packages, which need not be installed",
+    "registry.py": "entries that stand elsewhere, and those of installed packages",
+}
+GROUPS = {"hubel.models", "hubel.explainers", "hubel.metrics"}
+"""Entry points for other packages: no modules, though some rooms are called so."""
+
+
+def strings(path: Path) -> list[tuple[str, int]]:
+    """(room, line) for every string that names a module of ours, as "hubel.data.digits:open_digits" does."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        if text not in GROUPS and re.fullmatch(r"hubel(\.[a-z_0-9]+)+(:\w+)?", text):
+            module = text.partition(":")[0].split(".")[1:]
+            place = SRC.joinpath(*module)
+            if place.is_dir() or place.with_suffix(".py").is_file():
+                found.append((module[0], node.lineno))
+    return found
+
+
+def importers(path: Path) -> list[int]:
+    """Lines that import by string."""
+    text = path.read_text()
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    names = {"import_module", "__import__"}
+    return [c.lineno for c in calls if (getattr(c.func, "attr", "") or getattr(c.func, "id", "")) in names]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
+def test_imports_by_string_are_known_and_flow_down_the_stairs(path: Path) -> None:
+    here = room(path)
+    for target, line in strings(path):
+        assert target in MAY_IMPORT[here] | GROUND | {here}, f"{path}:{line}: {here} may not name {target}"
+    assert not importers(path) or str(path.relative_to(SRC)) in LAZY, f"{path} imports by string: {importers(path)}"
+
+
+def test_nothing_on_the_list_of_lazy_imports_is_left_over() -> None:
+    assert all(importers(SRC / name) for name in LAZY)
+
+
+def test_imports_by_string_would_be_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(
+        "import importlib\nimportlib.import_module('hubel.training.loop')\nx = 'hubel.figures.theme:style'\n"
+    )
+    assert sorted(strings(file)) == [("figures", 3), ("training", 2)]
+    assert importers(file) == [2]
+
+
+HOOKS = {"nn/taps.py", "anatomy/graph.py"}
+"""Where hooks are set: by `watch` for every room, and for keyword arguments where a graph is recorded."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
+def test_hooks_are_set_in_one_place(path: Path) -> None:
+    assert str(path.relative_to(SRC)) in HOOKS or "register_forward" not in path.read_text(), "nn.taps.watch sets hooks"
+
+
+MOST_LINES, LONGEST, MOST_IMPORTED = 2_400, 420, 18
+"""Of the verbs together, of one verb, and modules of ours that one module imports."""
+
+
+def lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that a file imports, lazily or not."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.startswith("hubel.")}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "hubel":
+            for alias in node.names:
+                inner = SRC.joinpath(*str(node.module).split(".")[1:], alias.name)
+                is_module = inner.is_dir() or inner.with_suffix(".py").is_file()
+                found.add(f"{node.module}.{alias.name}" if is_module else str(node.module))
+    return found
+
+
+def test_a_verb_is_one_short_module() -> None:
+    verbs = {path.name: lines(path) for path in FILES if room(path) == "verbs"}
+    assert max(verbs.values()) <= LONGEST, max(verbs, key=lambda name: verbs[name])
+    assert sum(verbs.values()) <= MOST_LINES, f"{sum(verbs.values())} lines: what two verbs share lies below them"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
+def test_no_module_imports_half_of_the_house(path: Path) -> None:
+    most = {"verbs/train.py": 31}.get(str(path.relative_to(SRC)), MOST_IMPORTED)
+    assert len(imported(path)) <= most, sorted(imported(path))
+
+
 def test_the_plan_has_no_ring() -> None:
     done: set[str] = set()
     waiting = dict(MAY_IMPORT)

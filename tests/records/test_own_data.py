@@ -13,7 +13,7 @@ from hubel.errors import DataError, UsageError
 from hubel.recipes.schema import compose
 from hubel.records.own_data import placed
 from hubel.records.samples import samples_of
-from hubel.records.subjects import look, samples
+from hubel.records.subjects import net_and_pictures, see_picture
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.run import Run
 from hubel.verbs.train import train
@@ -52,13 +52,13 @@ def test_a_run_is_measured_from_any_folder_as_its_recipe_reads_the_data(
 
 def test_samples_of_a_table_are_read_as_the_one_of_the_training(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place)
-    assert look("runs/list-1", "list.csv:5").pixels.shape == (3, 16, 20)
-    found = samples("runs/list-1", "list.csv", count=4)
+    assert see_picture("runs/list-1", "list.csv:5").pixels.shape == (3, 16, 20)
+    found = net_and_pictures("runs/list-1", "list.csv", count=4)
     assert found.labels is not None
     assert sorted(found.labels.tolist()) == [0, 0, 1, 1]
     assert len(samples_of("runs/list-1", "list.csv").rows) == 24
     with pytest.raises(DataError, match="no column 'label'"):
-        samples("mnist_cnn", "list.csv")
+        net_and_pictures("mnist_cnn", "list.csv")
 
 
 def test_data_that_moved_are_found_where_they_are_said_to_lie(

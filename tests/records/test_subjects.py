@@ -9,7 +9,8 @@ import pytest
 
 from data.pictures import classes, tree
 from hubel.errors import DataError
-from hubel.records.subjects import read, samples
+from hubel.records.pictures import read
+from hubel.records.subjects import net_and_pictures
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_one_sample_of_a_table_is_the_row_that_was_meant(four: Path) -> None:
 
 
 def test_several_samples_of_a_folder_are_of_all_its_classes(four: Path) -> None:
-    found = samples("mnist_cnn", str(four), count=4)
+    found = net_and_pictures("mnist_cnn", str(four), count=4)
     assert found.labels is not None
     assert found.labels.tolist() == [0, 1, 2, 3]
     (four / "t.csv").write_text(

@@ -17,26 +17,20 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.sizing import check_fresh
-from hubel.data.choose import choose_preprocessing
-from hubel.data.decode import decode, read_images
 from hubel.data.given import RESCALE, read_given, spread
-from hubel.data.images import READ, SUFFIXES
-from hubel.data.manifest import Manifest
+from hubel.data.images import READ
 from hubel.data.preprocessing import Preprocessing
-from hubel.data.scan import scan
-from hubel.data.sources import open_source
-from hubel.data.splits import limited
 from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find
 from hubel.records.nets import class_index, classifier_of, open_net
-from hubel.records.own_data import reading_of
+from hubel.records.pictures import read
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
+class NetAndPictures:
     """A net in evaluation mode and pictures that are ready for it."""
 
     model: nn.Module
@@ -52,7 +46,7 @@ class Sample:
     trained: bool
 
 
-def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
+def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> NetAndPictures:
     """The net called `net` (a run, a name, a layer list) and `count` pictures of `data` ("digits:3", "cat.jpg").
 
     A number behind the colon is the first sample; a fresh net gets weights from `seed` and the size of the pictures.
@@ -85,58 +79,13 @@ def samples(net: str, data: str, *, count: int = 1, seed: int = 0) -> Sample:
     images = preprocessing.normalise(torch.from_numpy(pixels))
     if labels is not None and not trained and labels.is_floating_point():
         labels = None
-    return Sample(
+    return NetAndPictures(
         model=model, name=net, images=images, pixels=pixels, labels=labels, class_names=names, trained=trained
     )
 
 
-def read(
-    data: str, preprocessing: Preprocessing | None, *, count: int = 1, smallest: int = 1, run: Path | None = None
-) -> tuple[np.ndarray, torch.Tensor | None, Preprocessing, tuple[str, ...]]:
-    """Pictures B C H W uint8, labels if known, the geometry they were read with, and the class names.
-
-    `run` is the folder of a run that they are shown to: a table is read as the one that it was trained on.
-    """
-    if Path(data).suffix.lower() in SUFFIXES and Path(data).is_file():
-        side = max(64, smallest)
-        chosen = preprocessing or Preprocessing(height=side, width=side)
-        pixels, _, problems = read_images([data], chosen)
-        if problems:
-            raise DataError(f"{data}: {problems[0].reason}")
-        return pixels, None, chosen, ()
-    source, _, place = data.rpartition(":")
-    if not (place.isascii() and place.isdigit() and source):
-        source, place = data, ""
-    manifest = open_source(source, **reading_of(run, source))
-    first, last = int(place[:18] or 0), len(manifest) - 1
-    if first > last:
-        raise DataError(f"{source} has samples 0 to {last}, got {place}", hint=f"for example {source}:0")
-    if manifest.kind == "points":
-        raise DataError(f"{source} holds points, not pictures", hint="for example digits:3")
-    rows = np.arange(first, min(first + count, len(manifest)))
-    if manifest.kind == "files" and not place and count > 1:
-        # Files are listed class by class: the first of them would be of the first classes only.
-        rows = limited(np.arange(len(manifest)), _strata(manifest), count)
-    wanted = manifest.select(rows)
-    if wanted.kind == "files":
-        # Picked out of a set, they are no set of their own: they may be of one class.
-        wanted = scan(wanted, partial=True).manifest
-    chosen = preprocessing or choose_preprocessing(wanted)
-    if min(chosen.height, chosen.width) < smallest:
-        chosen = Preprocessing(height=smallest, width=smallest, channels=chosen.channels, fit=chosen.fit)
-    decoded = decode(wanted, chosen)
-    return np.ascontiguousarray(decoded.images), torch.from_numpy(wanted.labels.copy()), chosen, manifest.class_names
-
-
-def _strata(manifest: Manifest) -> np.ndarray:
-    """What a fair sample has some of: classes, or fifths of the range of the numbers."""
-    if not manifest.regression:
-        return manifest.labels
-    return np.argsort(np.argsort(manifest.labels, kind="stable")) * 5 // len(manifest)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class SeenPicture:
     """A classifier and one picture that is ready for it."""
 
     model: nn.Module
@@ -169,7 +118,7 @@ class Look:
         return [(self.class_names[k], float(probabilities[k])) for k in order]
 
 
-def look(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto") -> Look:
+def see_picture(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto") -> SeenPicture:
     """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.
@@ -203,7 +152,7 @@ def look(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "
             raise DataError(f"the picture cannot be read: {problems[0].reason}", hint=hint)
         pixels = found[0]
     image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
-    return Look(
+    return SeenPicture(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
         name=called, pixels=pixels, image=image, views=classifier.views,
     )  # fmt: skip

@@ -9,12 +9,12 @@ from hubel.checkpoint import Classifier
 from hubel.features import units
 from hubel.features.units import Activations
 from hubel.records.nets import stage_name
-from hubel.records.subjects import look
+from hubel.records.subjects import see_picture
 
 
 def activations(
     run: str | Path | Classifier, picture: Any, stage: str | int | None = None, *, device: str = "auto"
 ) -> Activations:
     """The maps of a stage (by number, from 1 on) or layer (by name) for a picture; of the last stage unless given."""
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     return units.activations(seen.model, seen.image, stage_name(seen.model, stage))

@@ -9,7 +9,7 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.samples import samples_of
-from hubel.records.subjects import look
+from hubel.records.subjects import see_picture
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
 
@@ -25,7 +25,7 @@ def attack(
     device: str = "auto",
 ) -> AttackedPicture:
     """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1."""
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     return attack_picture(
         seen.model, seen.image, seen.pixels, seen.preprocessing, seen.class_names, method=method, eps=eps, steps=steps,
         seed=seed,

@@ -12,7 +12,7 @@ from hubel.explainers.anchors import KeptPatches
 from hubel.explainers.anchors import anchor as keep
 from hubel.faces.progress import shows_progress
 from hubel.records.samples import samples_of
-from hubel.records.subjects import look
+from hubel.records.subjects import see_picture
 from hubel.robustness.attacks import AttackedPicture
 from hubel.verbs.attack import attack
 from hubel.watching import SILENT, Watcher
@@ -41,7 +41,7 @@ def anchor(
     watch: Watcher = SILENT,
 ) -> KeptPatches:
     """Patches that keep the decision on `precision` of other backgrounds: pictures of the run's data, or of `data`."""
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     samples = samples_of(run, data, split=split, limit=160, device=device, seed=seed, watch=watch)
     backgrounds = torch.cat([batch.images for batch in samples.batches()])
     watch.stage("looking for patches")

@@ -12,7 +12,7 @@ from hubel.lessons.descent import SURFACES, Landscape, Path, descend
 from hubel.lessons.flow import Flow, flow
 from hubel.lessons.tape import play
 from hubel.records.nets import last_stage
-from hubel.records.subjects import samples
+from hubel.records.subjects import net_and_pictures
 from hubel.report.drawings.lessons import draw_effective_field, draw_flow, draw_landscape, draw_race
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 
@@ -48,7 +48,7 @@ def landscape(
 
     Raises DataError if the samples have no labels.
     """
-    sample = samples(net, data, count=count, seed=seed)
+    sample = net_and_pictures(net, data, count=count, seed=seed)
     if sample.labels is None:
         raise DataError(f"{data} has no labels, and a loss needs them", hint="give a labelled source: digits, photos/")
     found = bench.landscape(
@@ -59,13 +59,13 @@ def landscape(
 
 def gradient_flow(net: str, data: str, *, count: int = 64, seed: int = 0) -> tuple[Flow, Figure]:
     """Activations and gradients layer by layer for one batch, and their picture."""
-    sample = samples(net, data, count=count, seed=seed)
+    sample = net_and_pictures(net, data, count=count, seed=seed)
     report = flow(play(sample.model, sample.images, sample.labels, train=True, maps=0))
     return report, draw_flow(report, title=f"Gradient flow in {net}, {report.batch} samples of {data}")
 
 
 def effective(net: str, data: str, layer: str = "", *, seed: int = 0) -> tuple[EffectiveField, Figure]:
     """The effective receptive field of a layer's middle unit over the user's picture; "" is the deepest stage."""
-    sample = samples(net, data, seed=seed)
+    sample = net_and_pictures(net, data, seed=seed)
     found = effective_field(sample.model, sample.images, layer or last_stage(sample.model))
     return found, draw_effective_field(found, sample.pixels[0])

@@ -13,7 +13,7 @@ from hubel.explainers.methods import EXPLAINERS, attribute
 from hubel.explainers.together import explain_together, heard_by
 from hubel.faces.progress import shows_progress
 from hubel.inference import VIEWS
-from hubel.records.subjects import Look, look
+from hubel.records.subjects import SeenPicture, see_picture
 from hubel.report.pages.explanation import Explained, Explanation
 from hubel.watching import SILENT, Watcher
 
@@ -42,7 +42,7 @@ def explain(
 
     Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     watch.stage(f"{method} on {seen.name}")
     shares = seen.probabilities()
     picked = seen.index(target)
@@ -72,7 +72,7 @@ def explain_page(
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
     named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`.
     """
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     picked = seen.index(target)
     shares = seen.probabilities()
     picked = int(shares.argmax()) if picked is None else picked
@@ -99,7 +99,7 @@ def explain_page(
     )
 
 
-def _looks(seen: Look, found: Attribution) -> str:
+def _looks(seen: SeenPicture, found: Attribution) -> str:
     """Why the probability of the maps' one look differs from the prediction's; "" where there is only one look."""
     count = VIEWS[seen.views]
     if count == 1:

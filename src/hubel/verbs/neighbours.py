@@ -13,7 +13,7 @@ from hubel.faces.progress import shows_progress
 from hubel.features.neighbours import Agreement, NeighboursFound, find_neighbours, measure_agreement
 from hubel.inference import features
 from hubel.records.samples import samples_of
-from hubel.records.subjects import look
+from hubel.records.subjects import see_picture
 from hubel.types import Batch
 from hubel.verbs.features import read_features
 from hubel.watching import SILENT, Watcher
@@ -34,7 +34,7 @@ def neighbours(
     watch: Watcher = SILENT,
 ) -> NeighboursFound:
     """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
-    seen = look(run, picture, device=device)
+    seen = see_picture(run, picture, device=device)
     samples = samples_of(run, data, split=split, limit=limit, device=device, watch=watch)
     watch.stage("reading features")
     table = read_features(samples, stage)

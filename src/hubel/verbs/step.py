@@ -10,7 +10,7 @@ from hubel.errors import UsageError, unknown
 from hubel.lessons import arithmetic
 from hubel.lessons.arithmetic import Walk, Working
 from hubel.lessons.notation import kernel, matrix, vector
-from hubel.records.subjects import samples
+from hubel.records.subjects import net_and_pictures
 
 __all__ = ["KINDS", "Walk", "Working", "kernel", "matrix", "unit", "vector", "walk", "working"]
 
@@ -65,5 +65,5 @@ def working(
 
 def unit(net: str, data: str, layer: str, place: Sequence[int], *, seed: int = 0) -> Working:
     """How one unit of a layer of a net came to its value on one sample."""
-    sample = samples(net, data, seed=seed)
+    sample = net_and_pictures(net, data, seed=seed)
     return arithmetic.unit(sample.model, sample.images, layer, place)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hubel.lessons import expression
 from hubel.lessons.expression import Round
 from hubel.lessons.tape import Tape, play
-from hubel.records.subjects import samples
+from hubel.records.subjects import net_and_pictures
 
 __all__ = ["Tape", "formula", "net"]
 
@@ -26,5 +26,5 @@ def net(target: str, data: str, *, seed: int = 0, maps: int = 1) -> Tape:
 
     `target`: a run, a name or a layer list; `data`: "digits:3" or a picture file.
     """
-    sample = samples(target, data, seed=seed)
+    sample = net_and_pictures(target, data, seed=seed)
     return play(sample.model, sample.images, sample.labels, maps=maps)
