@@ -44,7 +44,7 @@ SWAPS = {
 }  # fmt: skip
 
 
-ELSEWHERE = {} if torch.cuda.is_available() else {"data/batches.py": ("resident", "_free_memory", "_received")}
+ELSEWHERE = {} if torch.cuda.is_available() else {"data/batches.py": ("resident", "_received")}
 """Functions whose work is an accelerator's."""
 
 

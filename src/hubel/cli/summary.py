@@ -45,6 +45,7 @@ def command(
     hubel summary vgg16 resnet18 runs/photos-1
     hubel summary resnet50 --training --batch-size 32 --fits 8GiB
     """
+    from hubel.report.drawings.anatomy import draw_summaries
     from hubel.verbs import summary as verb
 
     given, form = parse_shape(shape), "json" if as_json else form
@@ -53,7 +54,7 @@ def command(
     if compare or len(tables) > 1:
         print_compared(tables)
         if file:
-            write_figure(verb.compared(tables), file)
+            write_figure(draw_summaries(tables), file)
         return
     if form == "table":
         print_table(tables[0], minor=minor, depth=depth)

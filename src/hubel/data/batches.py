@@ -13,7 +13,7 @@ import torch
 from hubel.data.decode import Decoded, rows_of
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
-from hubel.runtime import mix
+from hubel.runtime import free_memory, mix
 from hubel.types import Batch
 
 RESIDENT_SHARE = 0.25
@@ -123,7 +123,7 @@ def resident(decoded: Decoded, device: torch.device) -> torch.Tensor | None:
         return None
     known = _RESIDENT.setdefault(decoded, {})
     if device not in known:
-        if decoded.images.nbytes > RESIDENT_SHARE * _free_memory(device):
+        if decoded.images.nbytes > RESIDENT_SHARE * (free_memory(device) or 0):
             return None
         known[device] = moved_whole(decoded.images, device)
     return known[device]
@@ -135,14 +135,6 @@ def moved_whole(images: np.ndarray, device: torch.device, rows: int = 4096) -> t
     for start in range(0, len(images), rows):
         whole[start : start + rows] = torch.from_numpy(images[start : start + rows].copy()).to(device)
     return whole
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return 0
 
 
 def usual_ahead(device: torch.device, on_device: bool) -> int:

@@ -97,6 +97,8 @@ def free_memory(device: torch.device) -> int | None:
     """Bytes that can still be had: of the GPU, or of the machine and the container around us. None if nobody tells."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     free = _kilobytes("/proc/meminfo", "MemAvailable:") if device.type == "cpu" else None
     try:
         with open("/sys/fs/cgroup/memory.max") as limit, open("/sys/fs/cgroup/memory.current") as used:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from os import PathLike, fspath
 
@@ -13,16 +12,16 @@ from hubel.anatomy import memory as bytes_bench
 from hubel.anatomy.abstract import build
 from hubel.anatomy.graph import Input
 from hubel.anatomy.memory import Fit, Memory
-from hubel.anatomy.summary import CONVENTIONS, Row, summarise
+from hubel.anatomy.summary import Row, summarise
 from hubel.anatomy.summary import Summary as Table
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
-from hubel.figures import nets
 from hubel.figures.theme import Figure
 from hubel.models import create_model, resolve, size_for_points
 from hubel.records.nets import made_for, open_net
+from hubel.report.drawings.anatomy import draw_summary
 
-__all__ = ["Fit", "Memory", "Row", "Summary", "compared", "memory", "model_of", "summary"]
+__all__ = ["Fit", "Memory", "Row", "Summary", "memory", "model_of", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +30,7 @@ class Summary(Table):
 
     def plot(self) -> Figure:
         """Memory, parameters and arithmetic layer by layer, as a figure with `.data` in SVG."""
-        rows = [row for row in self.rows if not row.minor]
-        factor = 2 if self.convention == "flop" else 1
-        return nets.profile(
-            [row.name for row in rows],
-            [row.bytes / 1024 for row in rows],
-            [row.params for row in rows],
-            [row.macs * factor for row in rows],
-            cost=CONVENTIONS[self.convention],
-        )
+        return draw_summary(self)
 
 
 Target = nn.Module | Classifier | str | PathLike[str]
@@ -94,17 +85,6 @@ def summary(
     net, shape, name = model_of(target, input)
     table = summarise(net, shape, batch=batch, convention=convention, name=name)
     return Summary(**{field.name: getattr(table, field.name) for field in fields(Table)})
-
-
-def compared(tables: Sequence[Table]) -> Figure:
-    """Several nets as bubbles: cost against parameters, area by activation memory."""
-    return nets.compared(
-        [table.model for table in tables],
-        [table.cost / table.batch for table in tables],
-        [table.params for table in tables],
-        [table.activation_bytes / table.batch for table in tables],
-        cost=CONVENTIONS[tables[0].convention],
-    )
 
 
 def memory(
