@@ -174,7 +174,8 @@ def test_tensors_come_out_of_checkpoints_with_other_objects_beside_them(tmp_path
     prefixed = {f"module._orig_mod.model.{k}": v for k, v in state.items()}
     beside = {
         "epoch": 3, "args": argparse.Namespace(lr=0.1), "best_acc1": np.float64(77.3), "seen": np.arange(3),
-        "log": defaultdict(list, a=[1]), "last": deque([1, 2]), "at": tmp_path, "model_ema": dict(state),
+        "log": defaultdict(list, a=[1]), "last": deque([1, 2]), "at": tmp_path, "rows": range(3),
+        "model_ema": dict(state),
     }  # fmt: skip
     for whole, zipped, left_out, prefix in (
         ({"model": state, **beside}, True, ("model_ema",), ""),

@@ -18,6 +18,7 @@ import pickletools
 import re
 import sys
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
@@ -39,7 +40,7 @@ PICKLES = 5
 """Pickles in a row that a file of the old format holds, before the bytes of its tensors."""
 PROGRAMS = re.compile(
     r"(os|posix|nt|sys|subprocess|importlib|runpy|pty|socket|shutil|ctypes|code|webbrowser|commands|multiprocessing)"
-    r"([. ].*)?|(builtins|__builtin__) (eval|exec|execfile|compile|open|file|__import__|input|breakpoint)"
+    r"([. ].*)?|builtins (eval|exec|execfile|compile|open|file|__import__|input|breakpoint)"
 )
 """What no checkpoint has a reason to name: a file that does is not opened, though nothing of it would be called."""
 FILLED = {re.compile(r"(?i).*(dict|box|munch|bunch|map)"): OrderedDict, re.compile(r"(?i).*(list|deque)"): list}
@@ -111,16 +112,17 @@ def _names(file: IO[bytes]) -> Iterator[str]:
 
 def stand_ins(source: str) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """(stand-in, "module.name") for everything a file names; what torch itself allows keeps its meaning."""
-    names = named_in(source)
-    program = next((name for name in names if PROGRAMS.fullmatch(name)), None)
+    names = [(module, name) for module, _, name in (whole.partition(" ") for whole in named_in(source))]
+    # Files say them as Python 2 did; torch looks for them as Python 3 does.
+    names = [NAME_MAPPING.get(pair, (IMPORT_MAPPING.get(pair[0], pair[0]), pair[1])) for pair in names]
+    program = next((" ".join(pair) for pair in names if PROGRAMS.fullmatch(" ".join(pair))), None)
     if program is not None:
         raise PermissionError(program.replace(" ", "."))
-    renamed = {"__builtin__": "builtins", "copy_reg": "copyreg"}  # as torch spells the names of Python 2
     found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = []
-    for module, _, name in (name.partition(" ") for name in names):
+    for module, name in names:
         kind = next((kind for pattern, kind in FILLED.items() if pattern.fullmatch(name)), None)
         one = type("StandIn", (StandIn,), {}) if kind is None else _Filled(kind)
-        found.append((one, f"{renamed.get(module, module)}.{name}"))
+        found.append((one, f"{module}.{name}"))
     return found
 
 
