@@ -12,6 +12,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.lessons.approximation import approximate
 from hubel.lessons.descent import SURFACES, descend, field, landscape, race, surface_field
+from hubel.verbs import descent as verb
 
 
 @pytest.mark.parametrize(
@@ -144,3 +145,11 @@ def test_the_optimiser_s_path_is_drawn_in_the_plane_it_moved_in() -> None:
     assert found.directions == "principal components of the path"
     with pytest.raises(UsageError, match="do not fit the net"):
         landscape(net, images, labels, path=[{}])
+
+
+@pytest.mark.parametrize(("surface", "rate"), [("valley", None), ("rosenbrock", 0.001)])
+def test_the_races_that_the_pages_show_stay_on_the_surface(surface: str, rate: float | None) -> None:
+    paths, _ = verb.race(surface, ["sgd", "adam"], steps=150, rate=rate)
+    assert all(len(path.values) == 151 and path.values[-1] < path.values[0] for path in paths)
+    lost, _ = verb.race("rosenbrock", ["sgd"], steps=150, rate=None)
+    assert lost[0].verdict == "diverges"

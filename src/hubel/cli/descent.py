@@ -44,6 +44,7 @@ def command(
         paths, figure = verb.race(what, values, steps=steps or 150, rate=lr)
         for path in sorted(paths, key=lambda path: path.values[-1]):
             end = ", ".join(f"{x:.4g}" for x in path.points[-1])
-            say(f"{path.name:<12} {len(path.values) - 1:>4} steps  ends at ({end}), height {path.values[-1]:.4g}")
+            lost = ": it diverges, try a smaller --lr" if path.verdict == "diverges" else ""
+            say(f"{path.name:<12} {len(path.values) - 1:>4} steps  ends at ({end}), height {path.values[-1]:.4g}{lost}")
     if file and figure:
         write_figure(figure, file)
