@@ -43,8 +43,8 @@ SPEED = 20e9
 """Multiply-accumulates a second of one thread, about; decides how much of the data a net sees."""
 FILES = 110
 """Pictures to predict: from 100 on the net is made ready."""
-TRAINING, TEST = 1437, 180
-"""Digits in the splits that hubel makes."""
+TRAINING = 1437
+"""Digits to learn from in the split that hubel makes."""
 DEPTH = {"vit_l_16": 6, "vit_l_32": 6, "vit_h_14": 4}
 """Blocks of nets of 300 million parameters and more, whose optimiser alone would need gigabytes."""
 PATCH = {"vit_b_16": 16, "vit_b_32": 32, "vit_l_16": 16, "vit_l_32": 32, "vit_h_14": 14}
@@ -63,6 +63,8 @@ class Row:
     """Shown in all."""
     score: float
     chance: float
+    test: int
+    """Samples of the test split."""
     predicted: str
     """ "110 files", "" for nets over points, or what went wrong."""
     bench: str
@@ -73,14 +75,19 @@ class Row:
     """What `hubel train` said where it failed."""
 
     @property
+    def refused(self) -> bool:
+        """It is no classifier, and the command says so and what it is."""
+        return "needs the task" in self.fault
+
+    @property
     def learns(self) -> bool:
         """Trained, and better than chance by three standard deviations."""
-        return not self.fault and self.score > self.chance + 3 * (self.chance * (1 - self.chance) / TEST) ** 0.5
+        return not self.fault and self.score > self.chance + 3 * (self.chance * (1 - self.chance) / self.test) ** 0.5
 
     @property
     def whole(self) -> bool:
-        """All three commands did their part."""
-        return self.learns and "error" not in self.predicted and "error" not in self.bench
+        """All three commands did their part, or the first said why not."""
+        return self.refused or (self.learns and "error" not in self.predicted and "error" not in self.bench)
 
 
 def side_of(card: Card) -> int | None:
@@ -122,7 +129,11 @@ def try_net(name: str, wanted: argparse.Namespace, folder: Path) -> Row:
     card, started = CARDS[name], time.perf_counter()
     side = side_of(card)
     if side is None:
-        parameters, samples, train = card.params or 0, 40 * 120, ["train", "iris", "--epochs", "40"]
+        parameters, samples, train = (
+            card.params or 0,
+            40 * 90,
+            ["train", "iris", "--epochs", "40", "--test-fraction", "0.3"],
+        )
     else:
         parameters, macs = macs_of(card, side)
         affordable = int(wanted.seconds * SPEED / (3 * macs + 3e-9 * SPEED * parameters / 32))
@@ -137,9 +148,10 @@ def try_net(name: str, wanted: argparse.Namespace, folder: Path) -> Row:
     done = hubel(*train, "--model", name, "--threads", "1", "--out", str(folder), "--quiet", limit=wanted.limit)
     runs = sorted(folder.glob("*-*"), key=lambda path: path.stat().st_mtime)
     fault = "" if done.returncode == 0 else said(done)
-    score, chance, predicted, bench = 0.0, 1 / 3 if side is None else 1 / 10, "", ""
+    score, chance, test, predicted, bench = 0.0, 1 / 3 if side is None else 1 / 10, 1, "", ""
     if not fault:
-        score = float(json.loads((runs[-1] / "evaluation.json").read_text())["top1"])
+        result = json.loads((runs[-1] / "evaluation.json").read_text())
+        score, test = float(result["top1"]), int(result["samples"])
         run = str(runs[-1])
         if side is not None:
             predicted = answered(hubel("predict", run, str(folder / "pictures"), "--format", "csv", limit=wanted.limit))
@@ -153,6 +165,7 @@ def try_net(name: str, wanted: argparse.Namespace, folder: Path) -> Row:
         samples=samples,
         score=score,
         chance=chance,
+        test=test,
         predicted=predicted,
         bench=bench,
         seconds=time.perf_counter() - started,
@@ -204,7 +217,13 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     ]
     for row in rows:
-        note = "" if row.learns else f"**does not learn** {row.fault}".strip()
+        note = (
+            row.fault.removeprefix("error: ")
+            if row.refused
+            else ""
+            if row.learns
+            else f"**does not learn** {row.fault}".strip()
+        )
         lines.append(
             f"| `{row.net}` | {row.data} | {row.size} | {row.parameters:,} | {row.samples:,} | {100 * row.score:.1f} % "
             f"| {100 * row.chance:.0f} % | {row.predicted} | {row.bench} | {row.seconds:.0f} | {note} |\n"
@@ -260,7 +279,7 @@ def main() -> int:
                 row = try_net(name, wanted, folder)
             except subprocess.TimeoutExpired as late:
                 row = Row(
-                    name, "", "", 0, 0, 0.0, 0.1, "", "", late.timeout, f"error: no end after {late.timeout:.0f} s"
+                    name, "", "", 0, 0, 0.0, 0.1, 1, "", "", late.timeout, f"error: no end after {late.timeout:.0f} s"
                 )
             known[name] = row
             with wanted.rows.open("a") as file:
