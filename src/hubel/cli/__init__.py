@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from hubel.cli.console import asked, lost, out, print_error, settle, use
 from hubel.cli.log import Log, read_log
-from hubel.errors import DataError, HubelError, unknown
+from hubel.errors import DataError, HubelError, UsageError, unknown
+from hubel.store import shown
 
 # (group, [(command, module, one line of help)]): the help page in the order in which a newcomer needs it.
 COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
@@ -126,8 +127,9 @@ def _run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        print_error(_explain(error))
-        return 1
+        explained = _explain(error)
+        print_error(explained)
+        return explained.exit_code
     except Exception as error:
         if os.environ.get("HUBEL_DEBUG") or asked().tells("debug"):
             raise
@@ -154,7 +156,9 @@ def _dispatch(name: str, arguments: list[str]) -> int:
 
 
 def _explain(error: OSError) -> HubelError:
-    where = f" {error.filename!r}" if error.filename else ""
+    where = f" {shown(str(error.filename))}" if error.filename else ""
+    if error.errno == errno.ENAMETOOLONG:
+        return UsageError(f"no file can have so long a name:{where}")
     reasons = {
         errno.ENOSPC: "free some space, or write elsewhere with --out",
         errno.EDQUOT: "the quota is used up; free some space, or write elsewhere with --out",

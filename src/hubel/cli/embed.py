@@ -7,7 +7,7 @@ from typing import Annotated
 
 from hubel.cli.console import say
 from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, LIMIT, RUN, SEED, SPLIT, STAGE, one_source, option, out
-from hubel.cli.output import watched, write_figure
+from hubel.cli.output import keep_off, watched, write_figure
 
 
 def command(
@@ -31,6 +31,7 @@ def command(
     from hubel.verbs.embed import embed
 
     source = one_source(data, again)
+    keep_off(file, [source] if source else ())
     with watched() as watch:
         found = embed(
             run, source, method=method, stage=stage or None, split=split, limit=limit or 2000, seed=seed, device=device,

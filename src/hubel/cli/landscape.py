@@ -9,7 +9,7 @@ import typer
 
 from hubel.cli.console import say
 from hubel.cli.options import NET, SEED, option, out
-from hubel.cli.output import write_figure
+from hubel.cli.output import keep_off, write_figure
 
 
 def command(
@@ -30,6 +30,7 @@ def command(
     """
     from hubel.verbs import descent as verb
 
+    keep_off(file, [data])
     found, figure = verb.landscape(net, data, count=count, points=points, radius=radius, seed=seed, line=line)
     middle = found.loss.ravel()[found.loss.size // 2]
     say(

@@ -118,7 +118,8 @@ def write_figure(figure: Figure, path: Path, *, beside: Iterable[str] = ()) -> P
 
     `beside`: the data it was made from, which must not be overwritten.
     """
-    return write_file(path.with_suffix(f".{figure.kind}"), figure.data, beside=beside)
+    named = path if path.name in ("", "..") else path.with_suffix(f".{figure.kind}")
+    return write_file(named, figure.data, beside=beside)
 
 
 def write_file(path: Path, data: bytes, *, beside: Iterable[str] = (), told: bool = True) -> Path:
@@ -127,7 +128,7 @@ def write_file(path: Path, data: bytes, *, beside: Iterable[str] = (), told: boo
     Raises UsageError where that would overwrite or stand among the data in `beside`.
     """
     keep_off(path, beside)
-    if not path.name or path.is_dir():
+    if path.name in ("", "..") or path.is_dir():
         raise UsageError(f"--out must name a file, got {str(path)!r}", hint=f"e.g. --out {path / 'picture.png'}")
     path.parent.mkdir(parents=True, exist_ok=True)
     RunStore(path.parent).write_bytes(path.name, data)

@@ -61,7 +61,9 @@ def command(
         return
     if what in verb.KINDS:
         weights = verb.matrix(kernel) if what == "dense" else None
-        print_working(verb.working(what, verb.vector(values), weights=weights, target=verb.vector(target)))
+        print_working(
+            verb.working(what, verb.vector(values), weights=weights, target=verb.vector(target) if target else [])
+        )
         return
     if not data or not layer:
         raise UsageError(

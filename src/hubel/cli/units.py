@@ -7,7 +7,7 @@ from typing import Annotated
 
 from hubel.cli.console import note
 from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, LIMIT, RUN, SPLIT, STAGE, one_source, option, out
-from hubel.cli.output import watched, write_figure
+from hubel.cli.output import keep_off, watched, write_figure
 
 
 def command(
@@ -33,6 +33,7 @@ def command(
     from hubel.verbs.units import units
 
     source = one_source(data, again)
+    keep_off(file, [source] if source else ())
     with watched() as watch:
         found = units(
             run, source, stage=stage or None, split=split, which=unit or (), k=k, made=made, limit=limit,

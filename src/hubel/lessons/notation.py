@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 import numpy as np
 
@@ -40,9 +41,12 @@ def vector(text: str) -> list[float]:
     [5.0, 2.0, 1.0]
     """
     try:
-        return [float(word) for word in text.replace(",", " ").split()]
+        found = [float(word) for word in text.replace(",", " ").split()]
     except ValueError:
-        raise UsageError(f"these must be numbers: {text!r}", hint="for example '5 2 1'") from None
+        found = []
+    if not found or not all(map(isfinite, found)):
+        raise UsageError(f"these must be numbers: {text!r}", hint="for example '5 2 1'")
+    return found
 
 
 def kernel(text: str) -> np.ndarray:

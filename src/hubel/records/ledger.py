@@ -204,6 +204,8 @@ def find(run: str | PathLike[str]) -> Path:
         raise UsageError(
             f"a run is given by its folder or its name, got {type(run).__name__}", hint='for example "runs/photos-1"'
         )
+    if not str(run).strip():
+        raise UsageError(f"a run needs a name, got {str(run)!r}", hint="list them: hubel runs")
     path = Path(run)
     for candidate in (path, Path("runs") / path):
         if (candidate / "config.yaml").is_file():

@@ -46,11 +46,14 @@ def landscape(
 ) -> tuple[Landscape, Figure]:
     """The loss of a net around its weights on `count` samples, and its picture.
 
-    Raises DataError if the samples have no labels.
+    Raises DataError if the samples have no labels, or others than the net.
     """
     sample = net_and_pictures(net, data, count=count, seed=seed)
     if sample.labels is None:
-        raise DataError(f"{data} has no labels, and a loss needs them", hint="give a labelled source: digits, photos/")
+        raise DataError(
+            f"{data} has no labels of classes that {net} knows, and a loss needs them",
+            hint="give a labelled source: digits, photos/",
+        )
     found = bench.landscape(
         sample.model, sample.images, sample.labels, points=points, radius=radius, seed=seed, line=line
     )
