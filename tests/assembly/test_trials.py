@@ -11,13 +11,15 @@ import torch
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly import trials
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import arithmetic, attempt, compiling, fit_to_time, paced
 from hubel.assembly.wire import assemble
 from hubel.events import StepDone
-from hubel.recipes.schema import compose
-from hubel.training.loop import fit
+from hubel.recipes.schema import Recipe, compose
+from hubel.training.guard import Diagnosis
+from hubel.training.loop import NonFinite, fit
 from hubel.watching import Watcher
 
 
@@ -52,9 +54,9 @@ def test_a_trial_leaves_net_and_random_numbers_of_the_run_as_they_were() -> None
     assert trial.sample > 0
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     losses = []
-    for trials in (0, 1):
+    for count in (0, 1):
         net = copy.deepcopy(model)
-        for _ in range(trials):
+        for _ in range(count):
             attempt(prepared.recipe, prepared, net, seconds=0.01)
         events = fit(assemble(prepared.recipe, prepared, net))
         losses.append([float(next(e for e in events if isinstance(e, StepDone)).loss) for _ in range(5)])
@@ -84,6 +86,29 @@ def test_what_the_recipe_says_is_not_measured(said: str) -> None:
 def test_a_short_run_is_not_compiled() -> None:
     prepared, model = begun()
     assert compiling(prepared, model, Notes()).recipe.train.compile is False
+
+
+@pytest.mark.parametrize("broken", ["compile", "precision"])
+def test_a_trial_that_is_not_finite_is_called_so_and_the_run_goes_another_way(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled in bf16 torch gave NaN for the gradient of some maxima, where the plain net had none."""
+    honest = trials.attempt
+
+    def attempt(recipe: Recipe, *given: Any, **words: Any) -> trials.Trial:
+        if (recipe.train.compile and broken == "compile") or recipe.train.precision == "bf16":
+            raise NonFinite(Diagnosis(what="gradient", where="stem.weight", ids=(1, 2)), epoch=0, step=1, updates=0)
+        return honest(recipe, *given, **words)
+
+    monkeypatch.setattr(trials, "attempt", attempt)
+    monkeypatch.setattr(runtime, "has_bf16", lambda: True)
+    prepared, model = begun(**({"compile": True, "precision": "fp32"} if broken == "compile" else {"compile": False}))
+    notes = Notes()
+    found = compiling(prepared, model, notes) if broken == "compile" else arithmetic(prepared, model, notes)
+    assert found.recipe.train.precision == "fp32"
+    assert found.recipe.train.compile is False
+    assert "the gradient of 'stem.weight' is not finite" in found.reasons[broken]
+    assert "compiling failed" not in found.reasons[broken]
 
 
 def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial() -> None:

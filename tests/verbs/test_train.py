@@ -256,6 +256,15 @@ def test_a_loss_for_classes_is_refused_where_the_target_is_a_number(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "settings", [{"mixup": 0.2}, {"augment": "flip"}, {"views": "mirror"}], ids=lambda s: next(iter(s))
+)
+def test_what_varies_pictures_is_refused_for_points(settings: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"the data are points, and .* for pictures"):
+        hubel.train("iris", out=str(tmp_path), epochs=1, **settings)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_remainder_of_one_sample_joins_the_part_before_it(tmp_path: Path) -> None:
     settings = SMALL | {"model": "mobilenet_v2", "model_options": {}, "limit": 34, "epochs": 1}
     assert hubel.train("digits", out=str(tmp_path), batch_size=17, micro_batch=16, **settings).status == "finished"

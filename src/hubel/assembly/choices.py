@@ -114,6 +114,8 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
     check_loss(recipe, facts.task)
+    if facts.kind == "points":
+        _check_points(recipe)
     if facts.task == "regression":
         choose("loss", recipe.loss.loss, "mse", "the target is a number")
         choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
@@ -193,6 +195,17 @@ def check_loss(recipe: Recipe, task: str | None = None) -> None:
         )
     weights = None if part.class_weights == "none" else [1.0]
     build_loss(part.loss, label_smoothing=part.label_smoothing or 0.0, class_weights=weights, of_logits=True)
+
+
+def _check_points(recipe: Recipe) -> None:
+    """Raise UsageError for what varies pictures, where the data are points."""
+    part = recipe.augment
+    varied = [name for name in ("mixup", "cutmix") if getattr(part, name)]
+    varied += ["augment"] if part.augment not in (None, (), ("none",)) else []
+    varied += ["views"] if part.views not in (None, "none") else []
+    if varied:
+        flags = ", ".join(f"--{name}" for name in varied)
+        raise UsageError(f"the data are points, and {', '.join(varied)} are for pictures", hint=f"leave {flags} out")
 
 
 def validation_share(n: int, classes: int) -> tuple[float, str]:

@@ -24,7 +24,7 @@ from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
 from hubel.runtime import world
-from hubel.training.loop import Training, fit
+from hubel.training.loop import NonFinite, Training, fit
 from hubel.watching import Watcher
 from hubel.words import duration, plural
 
@@ -115,7 +115,14 @@ def arithmetic(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared
         return prepared
     taken: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for precision in ("fp32", "bf16", "fp32", "bf16"):  # by turns: a busy moment of the machine should meet both
-        taken[precision].append(attempt(brief(recipe.change(precision=precision)), prepared, model, seconds=0.3).sample)
+        trial = brief(recipe.change(precision=precision))
+        try:
+            taken[precision].append(attempt(trial, prepared, model, seconds=0.3).sample)
+        except NonFinite as error:
+            if precision == "fp32":
+                raise
+            reason = f"a trial here: in bf16 {error.diagnosis}"
+            return replace(prepared, chosen=prepared.chosen.take(reason, precision="fp32"))
     gain = min(taken["fp32"]) / min(taken["bf16"])
     chosen = "bf16" if gain >= GAIN else "fp32"
     reason = f"a trial here: bf16 trains {gain:.1f} times as fast as fp32"
@@ -138,6 +145,10 @@ def compiling(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     watch.stage("compiling the net")
     try:
         faster = attempt(recipe.change(compile=True), prepared, model)
+    except NonFinite as error:  # the plain net has just made the same steps: it is the compiled code that is wrong
+        reason = f"compiled, in {recipe.train.precision}, {error.diagnosis}; as it is, the net trains"
+        watch.remark(f"not compiled: {reason}")
+        return replace(prepared, chosen=prepared.chosen.take(reason, compile=False))
     except Exception as error:  # the compiler's own errors are of many kinds, and none of them may end a training
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         watch.remark(f"the net is not compiled, since that failed: {first}")
