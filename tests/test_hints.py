@@ -14,7 +14,7 @@ import pytest
 
 from hubel.cli import _ALIASES, COMMANDS
 from hubel.cli.command import Command, as_command
-from hubel.lessons.parts import KINDS, find, listed
+from hubel.lessons.parts import KINDS, listed, parts_named
 from hubel.models import CARDS
 
 ROOT = Path(__file__).parents[1]
@@ -147,4 +147,4 @@ def test_a_way_out_that_leads_nowhere_is_found() -> None:
         "command retrain", "extra tim", "flag --cache-dri", "flag --dta", "part kernles",
     ]  # fmt: skip
     assert list(wrong("hubel predict RUN x.png --epochs 3", prose=False)) == ["flag --epochs of hubel predict"]
-    assert find(listed(), "gelu")
+    assert parts_named(listed(), "gelu")

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from hubel.anatomy.abstract import skeleton
 from hubel.anatomy.graph import tensors_in
-from hubel.anatomy.memory import STATE_PER_PARAMETER, fit, measure
+from hubel.anatomy.memory import STATE_PER_PARAMETER, find_capacity, measure
 from hubel.errors import UnknownName
 from hubel.models import create_model
 
@@ -146,13 +146,13 @@ def test_the_largest_batch_fits_and_one_more_does_not() -> None:
     with skeleton():
         model = create_model("resnet18")
     limit = 2 << 30
-    answer = fit(model, (3, 224, 224), limit=limit, batch=512)
+    answer = find_capacity(model, (3, 224, 224), limit=limit, batch=512)
     assert not answer.fits
     assert answer.needed_at_largest <= limit < measure(model, (3, 224, 224), batch=answer.largest + 1).peak_training
 
 
 def test_a_net_that_fits_not_even_once_says_zero() -> None:
-    assert fit(nn.Linear(1000, 1000), (1000,), limit=1_000_000).largest == 0
+    assert find_capacity(nn.Linear(1000, 1000), (1000,), limit=1_000_000).largest == 0
 
 
 def test_an_unknown_optimiser_is_refused_with_near_names() -> None:

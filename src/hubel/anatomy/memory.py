@@ -82,7 +82,7 @@ class Memory(Viewed):
 
 
 @dataclass(frozen=True, slots=True)
-class Fit(Viewed):
+class Capacity(Viewed):
     """Will it fit, and up to which batch size?"""
 
     limit: int
@@ -135,7 +135,7 @@ def measure(model: nn.Module, input: Input, *, batch: int = 1, optimiser: str = 
     )
 
 
-def fit(
+def find_capacity(
     model: nn.Module,
     input: Input,  # noqa: A002
     *,
@@ -143,11 +143,11 @@ def fit(
     batch: int = 1,
     optimiser: str = "adam",
     train: bool = True,
-) -> Fit:
+) -> Capacity:
     """Whether a batch fits into `limit` bytes, and the largest that does.
 
     >>> net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
-    >>> answer = fit(net, (3, 32, 32), limit=10_000_000, batch=64)
+    >>> answer = find_capacity(net, (3, 32, 32), limit=10_000_000, batch=64)
     >>> answer.fits, answer.largest
     (True, 90)
     """
@@ -158,7 +158,7 @@ def fit(
 
     at_batch, one = needed(batch), needed(1)
     if one > limit:
-        return Fit(limit, batch, at_batch, at_batch <= limit, 0, one)
+        return Capacity(limit, batch, at_batch, at_batch <= limit, 0, one)
     # All sizes grow nearly in proportion to the batch: a straight line through the last two sizes soon finds the limit.
     low, low_bytes, high, high_bytes = 1, one, 0, 0
     slope = max(1, needed(2) - one)
@@ -172,7 +172,7 @@ def fit(
             low, low_bytes = guess, bytes_there
         else:
             high, high_bytes = guess, bytes_there
-    return Fit(limit, batch, at_batch, at_batch <= limit, low, low_bytes)
+    return Capacity(limit, batch, at_batch, at_batch <= limit, low, low_bytes)
 
 
 def _bytes(tensors: Any) -> int:

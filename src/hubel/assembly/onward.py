@@ -9,7 +9,7 @@ from typing import Any
 from hubel.errors import UsageError
 from hubel.recipes.continuing import HERE, Segment, asked
 from hubel.recipes.schema import compose
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 from hubel.training.loop import finished
 from hubel.training.resume import latest_unfinished
 from hubel.training.state import Training
@@ -19,7 +19,7 @@ from hubel.watching import Watcher
 def to_resume(resume: str, given: Mapping[str, Any], watch: Watcher) -> tuple[Path | None, dict[str, Any]]:
     """The run to go on with, if there is one, and what of the `given` settings it takes. Raises ArtefactError."""
     if resume != "auto":
-        return Path(find(resume)), dict(given)
+        return Path(find_run(resume)), dict(given)
     found, passed_over = latest_unfinished(given.get("out", "runs"), asked(compose(given)) or None)
     if found is None and passed_over:
         watch.remark(f"no unfinished run has the same data and recipe: {passed_over}")

@@ -12,7 +12,7 @@ from hubel.cli.console import note, out
 from hubel.cli.options import JSON, PICTURE_FILE, option
 from hubel.cli.output import print_json, write_figure
 from hubel.errors import UsageError
-from hubel.lessons.parts import KINDS, Part, choose, find, listed
+from hubel.lessons.parts import KINDS, Part, choose, listed, parts_named
 from hubel.registry import offers, package
 
 
@@ -39,7 +39,7 @@ def command(
         write_figure(verb.picture(what), file)
         return
     single = bool(what) and what not in KINDS
-    parts = find(listed(), what) if single else choose(listed(), match, kind=what)
+    parts = parts_named(listed(), what) if single else choose(listed(), match, kind=what)
     if as_json:
         print_json([dataclasses.asdict(part) for part in parts])
     elif single:
@@ -67,7 +67,7 @@ def _summary(kind: str, names: list[str]) -> str:
 def _line(part: Part) -> str:
     """80 columns: name, formula.
 
-    >>> _line(find(listed(), "gelu")[0])
+    >>> _line(parts_named(listed(), "gelu")[0])
     'gelu               x Φ(x)'
     """
     line = f"{part.name:<18} {part.formula}"

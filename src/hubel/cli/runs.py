@@ -75,9 +75,9 @@ def _list(folder: str, *, as_json: bool) -> None:
 
 
 def _show(names: Sequence[str], *, as_json: bool) -> None:
-    from hubel.records.ledger import RunRecord, find
+    from hubel.records.ledger import RunRecord, find_run
 
-    found = [RunRecord(find(name)) for name in names]
+    found = [RunRecord(find_run(name)) for name in names]
     if as_json:
         print_json(
             [{**run.row(), "folder": str(run.folder), "recipe": run.recipe, "summary": run.summary} for run in found]

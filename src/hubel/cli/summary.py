@@ -15,7 +15,7 @@ from hubel.errors import UsageError
 from hubel.words import amount, binary_amount, is_decimal, parse_amount, short
 
 if TYPE_CHECKING:
-    from hubel.verbs.summary import Fit, Memory, Summary
+    from hubel.verbs.summary import Capacity, Memory, Summary
 
 
 def command(
@@ -175,7 +175,7 @@ def print_compared(tables: list[Summary]) -> None:
     out().print(Text(tables[0].convention_text))
 
 
-def print_memory(memory: Memory, answer: Fit | None, written: Callable[[float], str] = binary_amount) -> None:
+def print_memory(memory: Memory, answer: Capacity | None, written: Callable[[float], str] = binary_amount) -> None:
     """What a step needs, which layers keep most, and what fits, in units `written` as the limit was."""
     lines: list[tuple[str, Any]] = [
         ("weights", memory.weights),

@@ -18,7 +18,7 @@ from hubel.errors import UsageError
 from hubel.nn.maps import as_maps, pick_layer
 from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import checked_images, device_of
-from hubel.nn.taps import find, record
+from hubel.nn.taps import find_module, record
 from hubel.runtime import generator
 from hubel.types import Batch
 from hubel.views import Viewed
@@ -58,7 +58,7 @@ def filters(model: nn.Module, layer: str | int | None = None) -> Filters:
     else:
         name = names[0] if layer is None else layer
         if name not in convolutions:
-            kind = type(find(model, name)).__name__
+            kind = type(find_module(model, name)).__name__
             shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
             raise UsageError(f"layer {name!r} is no convolution but {kind}", hint=f"convolutions: {shown}")
     return Filters(name, convolutions[name].weight.detach().float().cpu().numpy())

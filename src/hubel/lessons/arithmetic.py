@@ -31,7 +31,7 @@ from hubel.anatomy.operations import per_axis
 from hubel.errors import UsageError
 from hubel.lessons.shapes import Arithmetic, window_size
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find, watch
+from hubel.nn.taps import find_module, watch
 from hubel.views import Viewed
 
 Numbers = Sequence[Sequence[float]] | np.ndarray
@@ -227,7 +227,7 @@ def unit(model: nn.Module, images: torch.Tensor, layer: str, place: Sequence[int
     >>> print(unit(net, torch.ones(1, 1, 3, 3), "0", (1, 0, 0)).lines[-1])
     sum of 4 products + bias 0.1323 = 0.4603
     """
-    module = find(model, layer)
+    module = find_module(model, layer)
     seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:

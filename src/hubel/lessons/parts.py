@@ -18,7 +18,7 @@ from importlib import resources
 from hubel.errors import unknown
 from hubel.views import Viewed
 
-__all__ = ["KINDS", "Part", "choose", "find", "listed"]
+__all__ = ["KINDS", "Part", "choose", "listed", "parts_named"]
 
 KINDS = (
     "layers", "blocks", "activations", "losses", "optimisers", "schedules", "initialisations", "augmentations",
@@ -58,10 +58,10 @@ def choose(parts: Iterable[Part], pattern: str = "*", *, kind: str = "") -> tupl
     return tuple(part for part in parts if kind in ("", part.kind) and fnmatch.fnmatchcase(part.name, pattern))
 
 
-def find(parts: Iterable[Part], name: str) -> tuple[Part, ...]:
+def parts_named(parts: Iterable[Part], name: str) -> tuple[Part, ...]:
     """The parts called `name`: one, or several of different kinds. Raises UnknownName with near names.
 
-    >>> print(find(listed(), "gelu")[0].formula)
+    >>> print(parts_named(listed(), "gelu")[0].formula)
     x Φ(x)
     """
     known = tuple(parts)

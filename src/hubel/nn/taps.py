@@ -13,10 +13,10 @@ from torch import nn
 from hubel.errors import unknown
 
 
-def find(model: nn.Module, name: str) -> nn.Module:
+def find_module(model: nn.Module, name: str) -> nn.Module:
     """The sub-module called `name` ('layer4.1.conv2'); raises UnknownName with near names.
 
-    >>> find(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), "1")
+    >>> find_module(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), "1")
     ReLU()
     """
     modules = dict(model.named_modules())
@@ -108,7 +108,7 @@ def record(
         # Whoever comes next gets the clone, so that working in place leaves what was recorded intact.
         return output.clone() if copy else None
 
-    with watch({name: find(model, name) for name in names}, keep):
+    with watch({name: find_module(model, name) for name in names}, keep):
         yield seen
 
 

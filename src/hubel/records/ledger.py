@@ -198,7 +198,7 @@ def runs(out: str | Path = "runs") -> Runs:
     return Runs(tuple(rows), unreadable)
 
 
-def find(run: str | PathLike[str]) -> Path:
+def find_run(run: str | PathLike[str]) -> Path:
     """The folder of a run: a path, or the name of one in `runs/`; raises ArtefactError that suggests near names."""
     if not isinstance(run, (str, PathLike)):
         raise UsageError(
@@ -251,7 +251,7 @@ class Comparison:
 
 def compare(names: list[str | Path] | list[str]) -> Comparison:
     """Set runs side by side. Raises ArtefactError for a run that does not exist."""
-    found = [RunRecord(find(name)) for name in names]
+    found = [RunRecord(find_run(name)) for name in names]
     rows = [run.row() for run in found]
     lines: list[tuple[str, tuple[str, ...]]] = [
         ("status", tuple(row["status"] for row in rows)),

@@ -12,7 +12,7 @@ from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import ArtefactError, UsageError, unknown
 from hubel.models import CARDS, LISTS, TIMM, Card, card
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 
 
 def load(run: str | PathLike[str], *, which: str = "best") -> Classifier:
@@ -20,7 +20,7 @@ def load(run: str | PathLike[str], *, which: str = "best") -> Classifier:
 
     Raises ArtefactError for what is missing, damaged or foreign.
     """
-    return load_checkpoint(find(run), which)
+    return load_checkpoint(find_run(run), which)
 
 
 def is_architecture(name: str) -> bool:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from hubel.errors import ArtefactError
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 from hubel.store import RunStore
 
 _FOLDERS = {"figures", "state", "weights"}
@@ -19,7 +19,7 @@ def removable(run: str | Path) -> Path:
 
     Raises ArtefactError where there is none, where it is a link, and where it holds what no run of hubel holds.
     """
-    folder = find(run)
+    folder = find_run(run)
     marked = (folder / "env.json").is_file() or (folder / "weights" / "best.json").is_file()
     if not folder.is_dir() or not marked:
         raise ArtefactError(f"{str(folder)!r} is no run folder: nothing was removed", hint="list them: hubel runs")

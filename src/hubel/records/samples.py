@@ -19,7 +19,7 @@ from hubel.data.sources import open_source
 from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.inference import features
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
 from hubel.records.own_data import own_data, reading_of
 from hubel.types import Batch
@@ -78,7 +78,7 @@ def samples_of(
     classifier.model.to(target)
     assert classifier.preprocessing is not None
     if data is not None:
-        folder = None if isinstance(run, Classifier) else find(run)
+        folder = None if isinstance(run, Classifier) else find_run(run)
         listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
         scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
@@ -87,7 +87,7 @@ def samples_of(
             raise UsageError("a classifier alone does not know its data", hint="give data=, or the run's folder")
         if split not in NAMES:
             raise unknown("split", split, NAMES)
-        own = own_data(find(run), classifier, watch)
+        own = own_data(find_run(run), classifier, watch)
         rows, manifest, decoded = own.splits.ids(split), own.scan.manifest, own.decoded
     if not len(rows):
         raise DataError(f"there are no samples in the {split} split", hint="choose another one, or give data")

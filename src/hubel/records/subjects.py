@@ -24,7 +24,7 @@ from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net
 from hubel.records.pictures import read
 
@@ -65,7 +65,7 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> N
     published = CARDS[net].img_size if net in CARDS else None
     if isinstance(published, int) and Path(data).is_file():
         smallest = published  # a photograph is shown to a fresh net in the size of its paper
-    run = find(net) if trained else None
+    run = find_run(net) if trained else None
     pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest, run=run)
     if model is None:
         sides = (preprocessing.height, preprocessing.width)
@@ -150,7 +150,7 @@ def see_picture(run: str | PathLike[str] | Classifier, picture: Any, *, device: 
         if path.is_dir():
             raise DataError(f"{picture} is a folder, and one picture is needed", hint="give a file in it")
         try:
-            folder = None if isinstance(run, Classifier) else find(run)
+            folder = None if isinstance(run, Classifier) else find_run(run)
             pixels = read(str(picture), preprocessing, run=folder)[0][0]
         except DataError as error:
             hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"

@@ -36,7 +36,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
 from hubel.nn.modes import evaluating
-from hubel.nn.taps import find, pooled, record, watch
+from hubel.nn.taps import find_module, pooled, record, watch
 from hubel.store import RunStore, SaveFailed, opened
 
 BATCH = 128
@@ -186,7 +186,7 @@ def head_inputs(
         seen.append(inputs[0].detach().float().cpu())
 
     head = str(model.head)
-    with watch({head: find(model, head)}, keep, before=True), evaluating(model), torch.inference_mode():
+    with watch({head: find_module(model, head)}, keep, before=True), evaluating(model), torch.inference_mode():
         for batch in images:
             half = torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
             with half:
@@ -222,7 +222,7 @@ def head_scale(model: nn.Module, images: torch.Tensor) -> float | None:
     >>> head_scale(Net(), torch.rand(5, 4))
     0.125
     """
-    head = find(model, str(model.head))
+    head = find_module(model, str(model.head))
     if not isinstance(head, (nn.Linear, MLPHead)):
         return None
     before = {name: value.clone() for name, value in head.state_dict().items()}

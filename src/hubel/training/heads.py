@@ -26,7 +26,7 @@ from torch import nn
 from hubel import runtime
 from hubel.events import EpochDone, Event, Finished
 from hubel.models.heads import MLPHead
-from hubel.nn.taps import find
+from hubel.nn.taps import find_module
 from hubel.training.features import Features
 from hubel.training.state import Training, improves
 
@@ -83,7 +83,7 @@ def fit_head(run: Training, features: Features, scale: float, *, penalty: float 
     a row, and everything can be saved; a run that goes on from there takes the same steps.
     """
     started, before = time.perf_counter(), run.seconds
-    head = find(run.model, str(run.model.head))
+    head = find_module(run.model, str(run.model.head))
     views, _, width = features.train.shape
     inputs, labels = features.train.reshape(-1, width), features.train_labels.repeat(views)
     scaling = Scaling.of(inputs, centre=not isinstance(head, nn.Linear) or head.bias is not None)
@@ -97,7 +97,7 @@ def fit_head(run: Training, features: Features, scale: float, *, penalty: float 
         strength = walk[run.epoch]
         trial = fit(head, inputs, labels, scaling=scaling, loss=loss, penalty=strength, scale=scale, run=run)
         for net in {id(run.model): run.model, id(run.measured_model): run.measured_model}.values():
-            find(net, str(net.head)).load_state_dict(trial)
+            find_module(net, str(net.head)).load_state_dict(trial)
         row = {"epoch": float(run.epoch + 1)}
         with torch.no_grad():
             for name, x, y in (("train", inputs, labels), ("val", val, features.val_labels)):

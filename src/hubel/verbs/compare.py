@@ -8,7 +8,7 @@ from pathlib import Path
 from hubel.errors import ArtefactError
 from hubel.evaluation.comparison import Comparison, Graded
 from hubel.evaluation.comparison import compare as graded
-from hubel.records.ledger import RunRecord, compare, find
+from hubel.records.ledger import RunRecord, compare, find_run
 from hubel.report.pages.comparison import render_comparison
 from hubel.store import RunStore
 
@@ -20,7 +20,7 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
     """
     found: dict[str, Graded] = {}
     for name in names:
-        folder = find(name)
+        folder = find_run(name)
         store = RunStore.open(folder)
         if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
             raise ArtefactError(f"the run {folder} was never measured", hint=f"hubel evaluate {folder} --out {folder}")
@@ -34,7 +34,7 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
 def page(names: Sequence[str | Path]) -> str:
     """All that can be said about the runs side by side, as one self-contained page."""
     result = weigh(names)
-    histories = {title: RunRecord(find(name)).history for title, name in zip(result.names, names, strict=True)}
+    histories = {title: RunRecord(find_run(name)).history for title, name in zip(result.names, names, strict=True)}
     facts = compare(list(map(str, names)))
     return render_comparison(result, histories=histories, settings=facts.lines)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hubel.errors import UsageError, unknown
 from hubel.figures.theme import Figure
 from hubel.lessons.catalogue import all_parts
-from hubel.lessons.parts import Part, choose, find
+from hubel.lessons.parts import Part, choose, parts_named
 from hubel.report.drawings.parts import PICTURES
 
 __all__ = ["PICTURES", "Part", "check_picture", "component", "components", "picture"]
@@ -31,7 +31,7 @@ def component(name: str) -> tuple[Part, ...]:
     >>> print(component("gelu")[0].formula)
     x Φ(x)
     """
-    return find(all_parts(), name)
+    return parts_named(all_parts(), name)
 
 
 def picture(kind: str) -> Figure:

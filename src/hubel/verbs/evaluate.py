@@ -16,7 +16,7 @@ from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import judge
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 from hubel.records.other_data import other_data
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
@@ -58,7 +58,7 @@ def evaluate(
     """
     if split is not None and split not in NAMES:
         raise unknown("split", split, NAMES)
-    folder = find(run)
+    folder = find_run(run)
     classifier = load_checkpoint(folder, which)
     for name in metrics:
         METRICS.get(name)  # a name that is none is told before anything is measured

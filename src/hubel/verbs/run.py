@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.records.ledger import RunRecord, find
+from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
@@ -26,7 +26,7 @@ class Run(RunRecord):
     """
 
     def __init__(self, run: str | PathLike[str]) -> None:
-        super().__init__(find(run))
+        super().__init__(find_run(run))
 
     def load(self, which: str = "best") -> Classifier:
         """The trained classifier; `which` is "best" or "last"."""

@@ -11,7 +11,7 @@ from torch import nn
 from hubel.anatomy import memory as bytes_bench
 from hubel.anatomy.abstract import build
 from hubel.anatomy.graph import Input
-from hubel.anatomy.memory import Fit, Memory
+from hubel.anatomy.memory import Capacity, Memory
 from hubel.anatomy.summary import Row, summarise
 from hubel.anatomy.summary import Summary as Table
 from hubel.checkpoint import Classifier
@@ -21,7 +21,7 @@ from hubel.models import create_model, resolve, size_for_points
 from hubel.records.nets import made_for, open_net
 from hubel.report.drawings.anatomy import draw_summary
 
-__all__ = ["Fit", "Memory", "Row", "Summary", "memory", "model_of", "summary"]
+__all__ = ["Capacity", "Memory", "Row", "Summary", "memory", "model_of", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ def memory(
     optimiser: str = "adam",
     limit: int | None = None,
     train: bool = True,
-) -> tuple[Memory, Fit | None]:
+) -> tuple[Memory, Capacity | None]:
     """Bytes of one training step and of inference; with a `limit` in bytes, whether it fits and the largest batch."""
     net, shape, _ = model_of(target, input)
     measured = bytes_bench.measure(net, shape, batch=batch, optimiser=optimiser)
     if limit is None:
         return measured, None
-    return measured, bytes_bench.fit(net, shape, limit=limit, batch=batch, optimiser=optimiser, train=train)
+    return measured, bytes_bench.find_capacity(net, shape, limit=limit, batch=batch, optimiser=optimiser, train=train)

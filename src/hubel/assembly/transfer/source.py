@@ -22,7 +22,7 @@ from hubel.models.heads import trunk
 from hubel.models.pretrained import WEIGHTS, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.ledger import find
+from hubel.records.ledger import find_run
 
 HIDDEN_UNITS = 256
 """Of a head with a hidden layer, where `model_options` say nothing."""
@@ -48,7 +48,7 @@ def find_source(name: str) -> Source:
     Raises ArtefactError, with near names, for what is none of these, is damaged, or must be imported first.
     """
     try:
-        place = find(name)
+        place = find_run(name)
     except ArtefactError as error:
         if any(entry.model == name for entry in WEIGHTS):
             return published_source(name)
