@@ -10,7 +10,7 @@ import typer
 from hubel.cli.console import note, say
 from hubel.cli.options import numbers, option
 from hubel.cli.settings import pairs
-from hubel.errors import DataError
+from hubel.errors import DataError, UsageError
 
 
 def command(
@@ -66,7 +66,9 @@ def command(
     """
     from hubel.verbs.weights import import_weights
 
-    pairs("--rename", rename or [])  # refuses what is no pair; what a pair says is a name, even where it looks a number
+    strange = next((word for word in rename or [] if "=" not in word or word.startswith("=")), None)
+    if strange is not None:
+        raise UsageError(f"--rename takes OLD=NEW, got {strange!r}", hint="--rename linear=fc")
     done = import_weights(
         file,
         model=model,
