@@ -49,4 +49,4 @@ def check_picture(kind: str, path: str) -> None:
     """Raise UsageError if the picture of `kind` cannot be written to a file of this name."""
     wanted = "png" if kind in ("augmentations", "kernels") else "svg"
     if not path.endswith(f".{wanted}"):
-        raise UsageError(f"the picture of {kind} is a {wanted} file, got {path!r}", hint=f"--picture {kind}.{wanted}")
+        raise UsageError(f"the picture of {kind} is a {wanted} file, got {path!r}", hint=f"--out {kind}.{wanted}")
