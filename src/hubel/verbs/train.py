@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import torch.distributed as dist
-from torch import nn
 
 from hubel import runtime
-from hubel.assembly.build import build
+from hubel.assembly.begin import Ready, make_ready, restore
 from hubel.assembly.checks import by_name, check_names
-from hubel.assembly.onward import take_up, to_resume
-from hubel.assembly.prepare import Prepared, prepare, prepare_together
-from hubel.assembly.probing import probed
-from hubel.assembly.together import agree, computing
-from hubel.assembly.transfer.head import events, only_head, warm
-from hubel.assembly.transfer.plan import in_words, learnt, planned, stage_rows
-from hubel.assembly.transfer.source import adopt, check_kind, find_source
-from hubel.assembly.trials import allow, paced
-from hubel.assembly.wire import assemble, batch_size
-from hubel.checkpoint import ModelSpec, load_state
+from hubel.assembly.onward import to_resume
+from hubel.assembly.prepare import Prepared, prepare
+from hubel.assembly.together import computing
+from hubel.assembly.transfer.head import events
+from hubel.assembly.transfer.plan import learnt
+from hubel.assembly.transfer.source import adopt, find_source
+from hubel.checkpoint import load_state
 from hubel.data.splits import NAMES, Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment, asked, continued
 from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file
-from hubel.records.folder import begin_segment, create_folder, reasons_of
+from hubel.records.folder import begin_segment, create_folder
 from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
-from hubel.store import RunStore, SaveFailed, shown
+from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
-from hubel.training.logbook import Logbook, RankLog, Subject, without_nan
-from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.resume import Signals, differences
+from hubel.training.logbook import Logbook, RankLog, without_nan
+from hubel.training.loop import NonFinite, fit
+from hubel.training.resume import Signals
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
-from hubel.watching import SILENT, Plan, Watcher
+from hubel.watching import SILENT, Watcher
 
 ROLLBACKS = 3
 """How often a run may go back to its last saved state before it gives up."""
@@ -134,58 +126,30 @@ def resolve(
 
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
-    """Start a new run in a folder of its own: data, net, trials, wiring."""
-    if recipe.transfer.from_ is not None:
-        return begin_from(recipe, watch)
-    since = time.perf_counter()
-    prepared = prepare_together(recipe, watch)
-    watch.stage("building the model")
-    model, spec = build(prepared)
-    prepared = probed(prepared, model, watch)
-    agree(prepared.recipe, model, batch_size(prepared.recipe, len(prepared.ids("train"))), watch)
-    prepared = paced(prepared, model, watch, since)
-    training = assemble(prepared.recipe, prepared, model)
-    allow(training, prepared, time.perf_counter() - since, watch)
-    folder = [str(create(prepared, training, recipe).folder)] if rank() == 0 else [""]
+    """Start a new run in a folder of its own."""
+    ready = make_ready(recipe, watch)
+    folder = [str(create(ready, recipe).folder)] if rank() == 0 else [""]
     if world() > 1:
         dist.broadcast_object_list(folder)
-    return follow(RunStore(folder[0]), training, prepared, spec, watch)
+    return follow(RunStore(folder[0]), ready, watch)
 
 
-def begin_from(recipe: Recipe, watch: Watcher) -> Run:
-    """Start a new run from a trained net: its weights, a plan what learns again, and a head fitted to what it sees."""
-    if world() > 1:
-        raise UsageError("a run that starts --from a trained net takes one process", hint="leave torchrun out")
-    since = time.perf_counter()
-    watch.stage("reading the net to start from")
-    source = find_source(str(recipe.transfer.from_))
-    prepared = prepare(adopt(recipe, source), watch)
-    check_kind(prepared, source)
-    watch.stage("building the model")
-    model, spec, prepared, facts = planned(prepared, source, watch)
-    spent = 0.0
-    if not only_head(prepared, model):
-        prepared, spent = settle(prepared, model, facts, watch)
-        facts["stages"] = stage_rows(model, prepared.recipe)
-    training = assemble(prepared.recipe, prepared, model)
-    training.seconds = spent
-    allow(training, prepared, time.perf_counter() - since - spent, watch)
-    store = create(prepared, training, recipe)
-    store.write_json("transfer.json", facts)
-    return follow(store, training, prepared, spec, watch)
-
-
-def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: Watcher) -> tuple[Prepared, float]:
-    """Fit the head before the rest learns, then probe and pace what is left of the time; also the seconds it took."""
-    recipe = prepared.recipe
-    head = assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model)
-    spent = warm(head, prepared, facts, watch)
-    # An epoch is timed with all learning that will ever learn, and what the head has taken is gone.
-    left = None if recipe.train.time is None else max(1.0, recipe.train.time - spent)
-    most = "all" if recipe.transfer.unfreeze == "gradual" else recipe.transfer.unfreeze
-    whole = prepared.with_recipe(recipe.change(unfreeze=most, time=left))
-    whole = paced(probed(whole, model, watch), model, watch)
-    return whole.with_recipe(whole.recipe.change(unfreeze=recipe.transfer.unfreeze, time=recipe.train.time)), spent
+def create(ready: Ready, said: Recipe) -> RunStore:
+    """The run's folder, with all that is known before the first step; `said` is the recipe as the user gave it."""
+    prepared = ready.prepared
+    store = create_folder(
+        prepared.chosen,
+        prepared.manifest,
+        prepared.splits,
+        samples=ready.samples,
+        problems=prepared.scan.problems,
+        state_bytes=ready.state_bytes,
+        device=ready.training.device,
+        asked=asked(said),
+    )
+    if ready.facts:
+        store.write_json("transfer.json", ready.facts)
+    return store
 
 
 def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) -> Run:
@@ -205,33 +169,9 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
         else:
             write_report(store, recipe, splits, watch)
         return Run(folder)
-    recipe = segment.recipe
-    with computing(recipe):
-        state = load_state(store)
-        for reason in state.skipped:
-            watch.remark(f"a damaged state was passed over: {reason}")
-        here = runtime.environment(runtime.pick_device(recipe.train.device))
-        for difference in differences(_environment(store), here):
-            watch.remark(f"not the same bits as without the stop: {difference}")
-        prepared = prepare_together(recipe, watch, splits)
-        recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
-        model, spec = build(prepared)
-        agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
-        training = assemble(recipe, prepared, model)
-        try:
-            training.restore(state.tensors, state.meta["training"])
-            logs = {str(name): int(size) for name, size in state.meta["logs"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise ArtefactError(
-                f"the saved state of {folder} does not fit its recipe: {shown(str(error))}",
-                hint="config.yaml was changed since, or state/ is of another run",
-            ) from error
-        prepared = replace(prepared, chosen=prepared.chosen.change(reasons_of(store, segment, training.epoch)))
-        if segment.changed:
-            take_up(training, segment, fits_head=only_head(prepared, model))
-            watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
-        watch.remark(f"resuming {folder} at epoch {training.epoch + 1}")
-        return follow(store, training, prepared, spec, watch, state={**state.meta, "logs": logs}, segment=segment)
+    with computing(segment.recipe):
+        ready, state = restore(store, segment.recipe, splits, segment, watch)
+        return follow(store, ready, watch, state=state, segment=segment)
 
 
 def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> None:
@@ -242,46 +182,9 @@ def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher
         conclude(store, prepare(recipe, watch, splits=splits), summary, watch)
 
 
-def _environment(store: RunStore) -> dict[str, Any]:
-    """What the run was begun with, as far as it is known."""
-    found = store.read_json("env.json")
-    if not isinstance(found, dict):
-        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}")
-    return found
-
-
-def create(prepared: Prepared, training: Training, said: Recipe) -> RunStore:
-    """The run's folder, with all that is known before the first step; `said` is the recipe as the user gave it."""
-    tensors, _ = training.state()
-    return create_folder(
-        prepared.chosen,
-        prepared.manifest,
-        prepared.splits,
-        samples={name: len(prepared.ids(name)) for name in ("train", "val", "test")},
-        problems=prepared.scan.problems,
-        state_bytes=sum(value.numel() * value.element_size() for value in tensors.values()),
-        device=training.device,
-        asked=asked(said),
-    )
-
-
-def subject_of(prepared: Prepared, spec: ModelSpec) -> Subject:
-    """What the weights belong to."""
-    first = prepared.ids("train")[:16]
-    return Subject(
-        spec=spec,
-        preprocessing=prepared.preprocessing,
-        class_names=prepared.class_names,
-        data_digest=prepared.manifest.digest,
-        first=torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])),
-    )
-
-
 def follow(
     store: RunStore,
-    training: Training,
-    prepared: Prepared,
-    spec: ModelSpec,
+    ready: Ready,
     watch: Watcher,
     state: Mapping[str, Any] | None = None,
     segment: Segment | None = None,
@@ -290,7 +193,7 @@ def follow(
 
     `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on.
     """
-    run = Run(store.folder)
+    run, training, prepared = Run(store.folder), ready.training, ready.prepared
     if rank() > 0:
         # Signals come to all processes at once. The first must not lose us in the middle of an exchange: it stops
         # between two steps and saves, and when it is gone our next exchange fails.
@@ -305,7 +208,7 @@ def follow(
                 log.line({"event": "stopped", "reason": signals.received})
                 raise Stopped(run, signals.received, signals.exit_code) from None
         return run
-    watch.training(plan(store, training, prepared, spec))
+    watch.training(ready.plan(str(store.folder)))
     meter = Meter(
         processor=str(runtime.environment()["device_name"]),
         intensity=training.recipe.run.grid_intensity,
@@ -319,7 +222,7 @@ def follow(
             store.rewind(name, size)
         if segment is not None and segment.changed:
             begin_segment(store, segment, epoch=training.epoch, step=training.step, best=without_nan(training.best))
-        book = Logbook(store, training, subject_of(prepared, spec), meter, watch)
+        book = Logbook(store, training, ready.subject, meter, watch)
         try:
             finished = pursue(book, prepared, watch, signals)
             book.save(finished=finished is not None)
@@ -398,29 +301,3 @@ def said(event: Skipped | MicroBatchHalved | ThreadsChanged) -> str:
     if isinstance(event, Skipped):
         return f"epoch {event.epoch + 1}, step {event.step} was left out: {event.reason}"
     return f"memory ran out: the batch is now taken in parts of {event.micro_batch}, with the same result"
-
-
-def plan(store: RunStore, training: Training, prepared: Prepared, spec: ModelSpec) -> Plan:
-    """What a face shows before the first step."""
-    recipe = training.recipe
-    return Plan(
-        run=str(store.folder),
-        data=prepared.manifest.source,
-        samples={name: len(prepared.ids(name)) for name in ("train", "val", "test")},
-        classes=prepared.manifest.num_classes,
-        shape=None if prepared.preprocessing is None else prepared.preprocessing.shape,
-        model=spec.architecture,
-        parameters=sum(p.numel() for p in training.model.parameters()),
-        transfer=in_words(training),
-        fits_head=only_head(prepared, training.model),
-        epochs=recipe.train.epochs or 1,
-        epoch=training.epoch,
-        steps=training.steps_per_epoch,
-        batch_size=batch_size(recipe, len(prepared.ids("train"))),
-        optimizer=recipe.optimizer.optimizer or "",
-        lr=recipe.optimizer.lr or 0.0,
-        device=str(training.device),
-        threads=torch.get_num_threads(),
-        processes=world(),
-        reasons=prepared.reasons,
-    )
