@@ -9,6 +9,7 @@ import sys
 import matplotlib as mpl
 
 from hubel.figures.curves import curves
+from hubel.figures.theme import canvas, finish
 
 
 def drawn() -> bytes:
@@ -32,3 +33,11 @@ def test_a_backend_that_does_not_exist_costs_no_figure() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "MPLBACKEND": "nonsense"}
     )
     assert (done.stdout.strip(), done.returncode) == ("svg", 0), done.stderr
+
+
+def test_a_title_with_a_file_name_that_is_no_text_is_drawn() -> None:
+    drawing = canvas(200, 100)
+    drawing.suptitle("loss on caf\udce9/")
+    figure = finish(drawing, caption="loss on caf\udce9/", alt="a loss")
+    assert "loss on caf·/" in figure.data.decode()
+    assert figure.caption == "loss on caf·/"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.pictures import classes
-from hubel.errors import DataError, UsageError
+from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import compose
 from hubel.records.own_data import placed
 from hubel.records.samples import samples_of
@@ -59,6 +59,22 @@ def test_samples_of_a_table_are_read_as_the_one_of_the_training(place: Path, mon
     assert len(samples_of("runs/list-1", "list.csv").rows) == 24
     with pytest.raises(DataError, match="no column 'label'"):
         net_and_pictures("mnist_cnn", "list.csv")
+
+
+def test_labels_are_numbered_as_the_net_numbers_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    classes(place / "part", {"01": 2})
+    (place / "part.csv").write_text("picture of,grade\npart/01/000.png,01\npart/01/001.png,02\n")
+    known = net_and_pictures("runs/list-1", "part.csv:0").labels
+    assert known is not None
+    assert known.tolist() == [1]
+    assert net_and_pictures("runs/list-1", "part.csv:1").labels is None
+    classes(place / "turned", {"01": 2, "00": 2})
+    assert samples_of("runs/list-1", "turned").labels.tolist() == [0, 0, 1, 1]
+    classes(place / "foreign", {"01": 2, "7": 2})
+    assert samples_of("runs/list-1", "foreign").manifest.class_names == ("01", "7")
+    with pytest.raises(ArtefactError):
+        samples_of("runs/list-1", "foreign", judged=True)
 
 
 def test_data_that_moved_are_found_where_they_are_said_to_lie(

@@ -133,6 +133,10 @@ def canvas(width: float, height: float) -> matplotlib.figure.Figure:
 def finish(drawing: matplotlib.figure.Figure, *, caption: str, alt: str) -> Figure:
     """The drawing as an SVG `Figure`: no XML prologue, no metadata, the same bytes for the same content."""
     out = io.StringIO()
+    for part in drawing.findobj(matplotlib.text.Text):  # what a font cannot measure: a name that is no UTF-8
+        if _UNSPEAKABLE.search(part.get_text()):
+            part.set_text(_UNSPEAKABLE.sub("·", part.get_text()))
+    caption, alt = _UNSPEAKABLE.sub("·", caption), _UNSPEAKABLE.sub("·", alt)
     with style():
         drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()

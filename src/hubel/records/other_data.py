@@ -54,7 +54,7 @@ def other_data(
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
     names = scan.manifest.class_names
     if set(names) <= set(classifier.class_names):
-        scan, decoded = _renumbered(scan, decoded, classifier.class_names)
+        scan, decoded = renumbered(scan, decoded, classifier.class_names)
     else:
         check_classes(classifier.class_names, names, what=data)
     rows, part = _part_of(scan.manifest, data, split, watch)
@@ -101,7 +101,7 @@ def _tell_trained_on(folder: Path, manifest: Manifest, rows: np.ndarray, watch: 
         )
 
 
-def _renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
+def renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:
     """Labels by the model's numbering, matched by name: a folder that lacks some classes is measured on the rest."""
     if scan.manifest.regression:
         return scan, decoded

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hubel import runtime
-from hubel.checkpoint import Classifier
+from hubel.checkpoint import Classifier, check_classes
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded
 from hubel.data.decode import prepare as scan_and_decode
@@ -21,6 +21,7 @@ from hubel.errors import DataError, UsageError, unknown
 from hubel.inference import features
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
+from hubel.records.other_data import renumbered
 from hubel.records.own_data import own_data, reading_of
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
@@ -70,9 +71,14 @@ def samples_of(
     limit: int | None = None,
     device: str = "auto",
     seed: int = 0,
+    judged: bool = False,
     watch: Watcher = SILENT,
 ) -> Samples:
-    """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`."""
+    """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`.
+
+    Classes of other data are numbered as the net numbers them, where it knows them all. `judged`: what the net says is
+    held against the labels; other data with classes it does not know then raise ArtefactError.
+    """
     classifier, _ = classifier_of(run)
     target = runtime.pick_device(device)
     classifier.model.to(target)
@@ -81,6 +87,10 @@ def samples_of(
         folder = None if isinstance(run, Classifier) else find_run(run)
         listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
         scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
+        if set(scan.manifest.class_names) <= set(classifier.class_names):
+            scan, decoded = renumbered(scan, decoded, classifier.class_names)
+        elif judged:
+            check_classes(classifier.class_names, scan.manifest.class_names, what=str(data))
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
     else:
         if isinstance(run, Classifier):

@@ -77,24 +77,23 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> N
             ).eval()  # fmt: skip
         names = classes
     images = preprocessing.normalise(torch.from_numpy(pixels))
-    if labels is not None and not trained and labels.is_floating_point():
-        labels = None
-    elif labels is not None and classes and names and classes != names:
-        labels = _renumbered(labels, classes, names)
+    if labels is not None:
+        labels = _renumbered(labels, classes, names) if trained else labels if classes else None
     return NetAndPictures(
         model=model, name=net, images=images, pixels=pixels, labels=labels, class_names=names, trained=trained
     )
 
 
 def _renumbered(labels: torch.Tensor, given: tuple[str, ...], trained: tuple[str, ...]) -> torch.Tensor | None:
-    """Labels as the outputs of the net count them; None where the data have classes that it does not know.
+    """Labels as the outputs of the net count them; None where these samples are of classes that it does not know.
 
     >>> _renumbered(torch.tensor([0, 1]), ("cow", "ant"), ("ant", "bee", "cow")).tolist()
     [2, 0]
     """
-    if not set(given) <= set(trained):
-        return None
-    return torch.tensor([trained.index(name) for name in given])[labels]
+    if given == trained:
+        return labels
+    found = [trained.index(given[k]) if given and given[k] in trained else -1 for k in labels.tolist()]
+    return None if -1 in found else torch.tensor(found)
 
 
 @dataclass(frozen=True, kw_only=True)

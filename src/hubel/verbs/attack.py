@@ -48,7 +48,7 @@ def attack_rate(
     watch: Watcher = SILENT,
 ) -> AttackRate:
     """Attack a `split` of the run's data, or other `data`: how many right decisions flip?"""
-    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, watch=watch)
+    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, judged=True, watch=watch)
     assert samples.classifier.preprocessing is not None
     total = len(samples.rows)
     watch.stage(f"attacking {total:,} samples")
