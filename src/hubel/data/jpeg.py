@@ -60,8 +60,8 @@ class Layout(NamedTuple):
 
         Progressive files are decoded whole: their last scan is too fine to show at a fraction.
         """
-        fits = min(self.width // side, self.height // side) if side and self.sequential else 1
-        return next(factor for factor in (8, 4, 2, 1) if factor <= max(fits, 1))
+        fits = min(self.width, self.height) // side if side and self.sequential else 1
+        return 1 if fits < 2 else 2 if fits < 4 else 4 if fits < 8 else 8
 
 
 def layout(data: bytes) -> Layout | None:
@@ -99,7 +99,8 @@ def layout(data: bytes) -> Layout | None:
                 frame, kind = data[start:at], marker
             elif marker == 0xDA and at - start > 3 and at <= len(data):
                 scans += 1
-                _refuse_scans(scans, frame)
+                if scans > 1:
+                    _refuse_scans(scans, frame)
                 if kind == 0xC2:
                     for component in data[start + 1 : start + 1 + 2 * data[start] : 2]:
                         missing_bits[component, data[at - 3]] = data[at - 1] & 15
@@ -120,7 +121,7 @@ def layout(data: bytes) -> Layout | None:
 
 def _refuse_scans(scans: int, frame: bytes) -> None:
     pixels = (frame[1] << 8 | frame[2]) * (frame[3] << 8 | frame[4]) if len(frame) > 4 else 0
-    if scans > MAX_SCANS or (scans > 1 and scans * pixels > MAX_VISITS):
+    if scans > MAX_SCANS or scans * pixels > MAX_VISITS:
         raise BadPicture("bomb", f"{scans} scans or more of {pixels:,} pixels would take too long to decode")
 
 

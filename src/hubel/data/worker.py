@@ -40,7 +40,7 @@ def read_one(
         look, pixels = decode(data, preprocessing, **limits)
     except BadPicture as bad:
         return [about, bad.kind, bad.reason], None
-    return [about, digest(data), [*look.plain]], pixels
+    return [about, digest(data), look.plain], pixels
 
 
 def serve(tasks: TextIO, answers: TextIO) -> None:

@@ -24,6 +24,7 @@ from typing import IO, Any
 import numpy as np
 
 from hubel.data.cache import Progress
+from hubel.data.images import pixel_limit
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, HubelError
 
@@ -87,7 +88,8 @@ def read_pictures(
     job = _Job(
         header={
             "root": root, "preprocessing": preprocessing.to_dict() if preprocessing else None,
-            "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0, "limits": limits or {},
+            "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0,
+            "limits": {"max_pixels": pixel_limit()} | (limits or {}),
         },
         tasks=deque(_tasks(paths, sizes, preprocessing)),
         answers=[None] * count,
