@@ -1,45 +1,77 @@
-"""What is in a data set, and what is wrong with it, as text for a terminal."""
+"""What is in a data set, and what is wrong with it: for a terminal and for a notebook."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from hubel.data.manifest import Problem, leaks
+from hubel.data.choose import tell_levels
+from hubel.data.manifest import Manifest, Problem, leaks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import GREY
+from hubel.data.sources import lies_among
 from hubel.data.summary import Summary
+from hubel.errors import UsageError
+from hubel.views import html_facts, html_table
+from hubel.words import visible
 
 SHOWN = 10
 """Problems of one kind that are listed where not everything is."""
 
 
-class Reported(Protocol):
-    """What is told about: the result of `hubel.scan`."""
+MOST = 50
+"""Classes and problems that a notebook shows."""
 
-    @property
-    def summary(self) -> Summary:
-        """The counts."""
 
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What is left out, and what is odd."""
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DataFacts:
+    """The answer: counts, problems file by file, and what a net would see."""
 
-    @property
-    def preprocessing(self) -> Preprocessing | None:
-        """What the net sees; None for points."""
-
-    @property
-    def given_splits(self) -> tuple[str, ...]:
-        """Splits that the source itself makes."""
+    summary: Summary
+    problems: tuple[Problem, ...]
+    """What is left out first, then what is only odd."""
+    preprocessing: Preprocessing | None
+    """Chosen as training would choose it; None for points."""
+    given_splits: tuple[str, ...]
+    """Splits that the source itself makes; the others are drawn from the training part."""
+    _manifest: Manifest = field(repr=False)
 
     @property
     def levels(self) -> str:
-        """Which samples become black and white, in words."""
+        """Which samples become black and white, in words; "" where none has more than 8 bits."""
+        return "" if self.preprocessing is None else tell_levels(self.preprocessing.levels, self.summary.modes)
+
+    def __str__(self) -> str:
+        return visible("\n".join(lines(self)))
+
+    def __repr__(self) -> str:
+        return f"<DataReport {self.summary.source}: {self.summary.samples:,} samples, {len(self.problems)} problems>"
+
+    def _repr_html_(self) -> str:
+        about = self.summary
+        counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
+        table = [(name, *row) for name, row in zip(about.class_names, counts, strict=True)]
+        classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
+        more = f"<p>… and {len(table) - MOST} more classes</p>" if len(table) > MOST else ""
+        odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
+        problems = html_table(["file", "kind", "reason", ""], odd) if odd else "<p>nothing is wrong with it</p>"
+        return html_facts(about.facts()) + classes + more + problems
+
+    def pictures(self) -> Preprocessing:
+        """How the net gets its pictures. Raises UsageError for points, of which there is no sheet."""
+        if self.preprocessing is None:
+            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
+        return self.preprocessing
+
+    def check_place(self, place: str | Path) -> None:
+        """Raise UsageError for a file that lies among the data, which are never written to."""
+        if lies_among(self._manifest, place):
+            raise UsageError(f"{str(place)!r} lies among the data: nothing is written there", hint="give another --out")
 
 
-def lines(report: Reported, *, everything: bool = False) -> Iterator[str]:
+def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     """A report as text of 80 columns; only names of files may be longer."""
     about = report.summary
     noun = "points" if about.kind == "points" else "pictures"
@@ -118,7 +150,7 @@ def _classes(about: Summary, everything: bool) -> Iterator[str]:
         yield f"  {name if len(name) <= 27 else name[:26] + '…':<28}{counts}  {bar}".rstrip()
 
 
-def _problems(report: Reported, everything: bool) -> Iterator[str]:
+def _problems(report: DataFacts, everything: bool) -> Iterator[str]:
     if not report.problems:
         yield ""
         yield "  nothing is wrong with it"

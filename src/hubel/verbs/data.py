@@ -4,74 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubel.data.augment import build_augment
-from hubel.data.choose import check_levels, choose_preprocessing, tell_levels
+from hubel.data.choose import check_levels, choose_preprocessing
 from hubel.data.glimpses import glimpses, varied
-from hubel.data.manifest import Manifest, Problem
-from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan as scan_manifest
-from hubel.data.sources import SOURCES, lies_among, open_source
+from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import split, unmeasured
-from hubel.data.summary import Summary, describe
-from hubel.errors import UsageError
+from hubel.data.summary import describe
 from hubel.faces.progress import shows_progress
-from hubel.report.data import lines
-from hubel.views import html_facts, html_table
+from hubel.report.data import DataFacts
 from hubel.watching import SILENT, Watcher
-from hubel.words import visible
 
 if TYPE_CHECKING:
     from hubel.figures.theme import Figure
 
 __all__ = ["SOURCES", "DataReport", "scan"]
 
-MOST = 50
-"""Classes and problems that a notebook shows."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class DataReport:
+class DataReport(DataFacts):
     """The answer: counts, problems file by file, and what a net would see."""
-
-    summary: Summary
-    problems: tuple[Problem, ...]
-    """What is left out first, then what is only odd."""
-    preprocessing: Preprocessing | None
-    """Chosen as training would choose it; None for points."""
-    given_splits: tuple[str, ...]
-    """Splits that the source itself makes; the others are drawn from the training part."""
-    _manifest: Manifest = field(repr=False)
-
-    @property
-    def levels(self) -> str:
-        """Which samples become black and white, in words; "" where none has more than 8 bits."""
-        return "" if self.preprocessing is None else tell_levels(self.preprocessing.levels, self.summary.modes)
-
-    def __str__(self) -> str:
-        return visible("\n".join(lines(self)))
-
-    def __repr__(self) -> str:
-        return f"<DataReport {self.summary.source}: {self.summary.samples:,} samples, {len(self.problems)} problems>"
-
-    def _repr_html_(self) -> str:
-        about = self.summary
-        counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
-        table = [(name, *row) for name, row in zip(about.class_names, counts, strict=True)]
-        classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
-        more = f"<p>… and {len(table) - MOST} more classes</p>" if len(table) > MOST else ""
-        odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
-        problems = html_table(["file", "kind", "reason", ""], odd) if odd else "<p>nothing is wrong with it</p>"
-        return html_facts(about.facts()) + classes + more + problems
 
     def sheet(self) -> Figure:
         """A contact sheet of what the net really sees: up to 12 pictures of up to 20 classes, evenly spread."""
         from hubel.figures.contact_sheet import contact_sheet
 
-        p, manifest = self._pictures(), self._manifest
+        p, manifest = self.pictures(), self._manifest
         rows = glimpses(manifest, p)
         size = f"{p.width}x{p.height} pixels, {'grey' if p.channels == 1 else 'colour'}"
         if {size[:2] for size in self.summary.sizes} != {(p.width, p.height)}:
@@ -87,18 +49,8 @@ class DataReport:
         from hubel.figures.contact_sheet import contact_sheet
 
         build_augment(augment)  # a name that is none is told first
-        rows = varied(self._manifest, self._pictures(), augment, seed=seed)
+        rows = varied(self._manifest, self.pictures(), augment, seed=seed)
         return contact_sheet(rows, title=f"{os.path.basename(self._manifest.source)} as it is, then with {augment}")
-
-    def _pictures(self) -> Preprocessing:
-        if self.preprocessing is None:
-            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
-        return self.preprocessing
-
-    def check_place(self, place: str | Path) -> None:
-        """Raise UsageError for a file that lies among the data, which are never written to."""
-        if lies_among(self._manifest, place):
-            raise UsageError(f"{str(place)!r} lies among the data: nothing is written there", hint="give another --out")
 
 
 @shows_progress
