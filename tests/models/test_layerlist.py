@@ -27,6 +27,10 @@ LISTS: dict[str, list[Any]] = {
         "elu alpha=0.5", "conv 8 1", "maxout 2", "shuffle 2", "squeeze_excite 2", "dropout2d 0.1", "globalpool",
         "batchnorm", "alphadropout 0.1", "dense 6", "maxout 3", "tanh", "dense K",
     ],
+    "rarer layers": [
+        "spatial 6 3", "relu", "pixelnorm", "standardised 8 3 padding=same", "relu", "spatial 4 5", "globalmax",
+        "dense K",
+    ],
     "blocks": [
         "conv 8 3 padding=same", {"repeat 2": [{"residual": ["conv 8 3 padding=same", "relu"]}]},
         {"residual": ["conv 12 3 stride=2 padding=same"]}, {"concat": ["conv 4 3 padding=same"]},
@@ -168,7 +172,7 @@ def test_every_word_says_what_it_does() -> None:
             ["conv 1000000 3x3", "conv 1000000 3x3 padding=same", "globalpool", "dense K"],
             "it would learn 9,000,000,000",
         ),
-        (["flatten", "dense 999999999", "dense 999999999", "dense K"], "it would learn 999,999,998"),
+        (["flatten", "dense 999999999", "dense 999999999", "dense K"], "it would learn 511,999,999,488"),
         (["upsample 9000", "upsample 9000", "globalpool", "dense K"], "values of one picture, and 68,719"),
         (
             [{"concat": ["conv 8 1x1"]}] + [{"branches": [["relu"]] * 2}] * 60 + ["globalpool", "dense K"],

@@ -153,7 +153,7 @@ def _weighted(step: Step) -> bool:
     return step.cls in _WEIGHTED or any(_weighted(inner) for branch in step.branches for inner in branch)
 
 
-_WEIGHTED = {"nn.Linear", "nn.Conv2d", "nn.ConvTranspose2d", "Separable"}
+_WEIGHTED = {"nn.Linear", "nn.Conv2d", "nn.ConvTranspose2d", "Separable", "Spatial", "Standardised"}
 
 
 def _stages(steps: tuple[Step, ...], weighted: list[int]) -> tuple[str, ...]:
@@ -256,10 +256,12 @@ def _learned(made: Made, shape: Shape) -> int:
     cls, args, kwargs, out = made
     window = kwargs.get("kernel_size", 1)
     area = window * window if isinstance(window, int) else math.prod(window)
-    if cls in ("nn.Conv2d", "nn.ConvTranspose2d"):
+    if cls in ("nn.Conv2d", "nn.ConvTranspose2d", "Standardised"):
         return int(args[0]) * int(args[1]) // int(kwargs.get("groups", 1)) * int(area)
     if cls == "Separable":
         return int(args[0]) * (int(area) + int(args[1]))
+    if cls == "Spatial":
+        return int(args[2]) * int(args[1]) * (int(args[0]) + int(args[1]))
     if cls in ("nn.Linear", "SqueezeExcite"):
         return int(args[0]) * int(args[1])
     if cls == "Residual" and "project" in kwargs:
@@ -419,6 +421,20 @@ def separable(shape: Shape, maps: int, size: Size = 3, *, stride: Size = 1, padd
     return "Separable", (shape[0], _whole("maps", maps)), window, (maps, *out)
 
 
+def spatial(shape: Shape, maps: int, size: int = 3) -> Made:
+    """A window of 1 x k, then one of k x 1, both padded: separable in space (Szegedy et al. 2016)."""
+    channels, height, width = _maps(shape)
+    if _whole("the window", size) % 2 == 0:
+        raise Misfit(f"only an odd window can be padded alike on both sides, got {size}", "use 3, 5 or 7")
+    return "Spatial", (channels, _whole("maps", maps), size), {}, (maps, height, width)
+
+
+def standardised(shape: Shape, maps: int, size: Size = 3, *, stride: Size = 1, padding: Size | str = 0) -> Made:
+    """A convolution whose filters have mean 0 and variance 1 whenever they are used (Qiao et al. 2019)."""
+    window, out = _window(shape, size, stride, padding)
+    return "Standardised", (shape[0], _whole("maps", maps)), window, (maps, *out)
+
+
 def transposed(shape: Shape, maps: int, size: Size = 2, *, stride: Size = 2, padding: Size = 0) -> Made:
     """Transposed convolution, which enlarges: (H - 1) s - 2p + k."""
     channels, height, width = _maps(shape)
@@ -464,6 +480,11 @@ def globalpool(shape: Shape) -> Made:
     return "GlobalPool", (), {}, (_maps(shape)[0],)
 
 
+def globalmax(shape: Shape) -> Made:
+    """The largest value of each map: any size fits, C numbers come out."""
+    return "GlobalMax", (), {}, (_maps(shape)[0],)
+
+
 def adaptive(shape: Shape, size: Size = 1) -> Made:
     """Average pooling to maps of `size`, whatever comes."""
     out = _pair("size", size)
@@ -484,6 +505,11 @@ def batchnorm(shape: Shape) -> Made:
 def layernorm(shape: Shape) -> Made:
     """Each sample to mean 0 and variance 1 (Ba et al. 2016)."""
     return "nn.LayerNorm", (list(shape),), {}, shape
+
+
+def pixelnorm(shape: Shape) -> Made:
+    """The channels of each pixel to mean 0 and variance 1 (Liu et al. 2022)."""
+    return "PixelNorm", (_maps(shape)[0],), {}, shape
 
 
 def groupnorm(shape: Shape, groups: int = 8) -> Made:
@@ -554,8 +580,9 @@ def maxout(shape: Shape, pieces: int = 2) -> Made:
 LAYERS: dict[str, Callable[..., Made]] = {
     layer.__name__: layer
     for layer in (
-        conv, depthwise, separable, transposed, maxpool, avgpool, minpool, globalpool, adaptive, upsample, batchnorm,
-        layernorm, groupnorm, lrn, dropout, dropout2d, alphadropout, flatten, dense, squeeze_excite, shuffle, maxout,
+        conv, depthwise, separable, spatial, standardised, transposed, maxpool, avgpool, minpool, globalpool,
+        globalmax, adaptive, upsample, batchnorm, layernorm, pixelnorm, groupnorm, lrn, dropout, dropout2d,
+        alphadropout, flatten, dense, squeeze_excite, shuffle, maxout,
     )
 }  # fmt: skip
 """Word -> function(shape, values...) -> what to build; the signature is the syntax."""

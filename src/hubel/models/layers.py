@@ -31,6 +31,14 @@ from torch import nn
 
 from hubel.models.layerlist import Plan, Step, parse
 from hubel.nn.activations import ACTIVATIONS, build_activation
+from hubel.nn.layers import (
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    LayerNorm2d,
+    MinPool2d,
+    SpatiallySeparableConv2d,
+    StandardisedConv2d,
+)
 
 DIGITS = ("conv 32 3x3", "relu", "maxpool 2", "conv 64 3x3", "relu", "maxpool 2", "flatten", "dropout 0.5", "dense K")
 
@@ -97,23 +105,16 @@ class SqueezeExcite(nn.Module):
         return x * self.excite(scale).sigmoid()
 
 
-class GlobalPool(nn.Module):
-    """The mean of each map."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """B C."""
-        return x.mean((2, 3))
-
-
-class MinPool(nn.MaxPool2d):
-    """The smallest value of each window."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """B C H' W'."""
-        return -super().forward(-x)
-
-
-PARTS = {part.__name__: part for part in (Residual, Concat, Branches, Separable, SqueezeExcite, GlobalPool, MinPool)}
+PARTS: dict[str, type[nn.Module]] = {
+    **{part.__name__: part for part in (Residual, Concat, Branches, Separable, SqueezeExcite)},
+    "GlobalPool": GlobalAvgPool2d,
+    "GlobalMax": GlobalMaxPool2d,
+    "MinPool": MinPool2d,
+    "PixelNorm": LayerNorm2d,
+    "Spatial": SpatiallySeparableConv2d,
+    "Standardised": StandardisedConv2d,
+}
+"""Word of a plan -> the class; those of `nn.layers` are written so that their source stands on its own, too."""
 
 # --- the net ----------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ Letters: B batch, C channels, H W height and width, k kernel, s stride, p paddin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -119,7 +118,9 @@ class SpatiallySeparableConv2d(nn.Sequential):
 
     def __init__(self, in_maps: int, maps: int, kernel: int, *, between: int | None = None, bias: bool = True) -> None:
         super().__init__()
-        p = same_padding(kernel)
+        if kernel % 2 == 0:
+            raise UsageError(f"only an odd kernel can be padded alike on both sides, got {kernel}")
+        p = kernel // 2
         between = maps if between is None else between
         self.across = nn.Conv2d(in_maps, between, (1, kernel), padding=(0, p), bias=bias)
         self.down = nn.Conv2d(between, maps, (kernel, 1), padding=(p, 0), bias=bias)
@@ -142,7 +143,7 @@ class MinPool2d(nn.MaxPool2d):
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return -cast(torch.Tensor, super().forward(-images))
+        return -super().forward(-images)
 
 
 class GlobalAvgPool2d(nn.Module):
@@ -153,7 +154,7 @@ class GlobalAvgPool2d(nn.Module):
 
 
 def largest(images: torch.Tensor) -> torch.Tensor:
-    """The largest value of each map: B C H W -> B C.
+    """The largest value of each map: B C H W -> B C, as `GlobalMaxPool2d`.
 
     Not `amax`: compiled in bfloat16 its gradient is 0/0 (it shares itself out among all places that equal the maximum,
     which after rounding may be none).
@@ -168,7 +169,7 @@ class GlobalMaxPool2d(nn.Module):
     """The largest value of each map: B C H W -> B C."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return largest(images)
+        return nn.functional.adaptive_max_pool2d(images, 1).flatten(1)
 
 
 class BlurPool2d(nn.Module):
