@@ -113,3 +113,11 @@ def test_parts_are_halved_until_they_fit_and_one_that_does_not_is_a_typed_error(
         in_parts(4, 4, partial(run, most=0), what="pictures")
     with pytest.raises(ZeroDivisionError):
         in_parts(1, 1, lambda part: 1 // 0, what="pictures")
+
+
+def test_only_the_first_of_several_processes_tells_what_all_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runtime.speaks()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    for rank, speaks in (("0", True), ("1", False)):  # also when they have parted, and no group is left to ask
+        monkeypatch.setenv("RANK", rank)
+        assert runtime.speaks() is speaks

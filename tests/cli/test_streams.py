@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -17,6 +19,7 @@ from hubel.cli import main
 from hubel.cli.console import Steady, lost, say
 from hubel.cli.output import print_data, print_json, table, write_file
 from hubel.errors import UsageError
+from hubel.store import FileOps, SaveFailed
 
 EVIL = "evil\x1b[2J\x9b31m\u202e"
 SMALL = "train digits --limit 60 --epochs 1 --model mlp --threads 1 --device cpu"
@@ -112,3 +115,23 @@ def test_a_file_of_the_data_is_not_written_over(tmp_path: Path) -> None:
             write_file(target, b"a sheet", beside=[str(data)])
     assert picture.read_bytes() == b"a picture"
     assert write_file(tmp_path / "sheets" / "a.png", b"a sheet", beside=[str(tmp_path / "photos")]).exists()
+
+
+def test_a_full_disk_leaves_the_old_picture_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: FileOps, descriptor: int, data: memoryview) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    old = write_file(tmp_path / "page.html", b"the old page")
+    monkeypatch.setattr(FileOps, "write", full)
+    with pytest.raises(SaveFailed, match="No space left"):
+        write_file(old, b"the new page")
+    assert old.read_bytes() == b"the old page"
+    assert os.listdir(tmp_path) == ["page.html"]
+
+
+def test_no_command_writes_past_the_store() -> None:
+    source = Path(main.__code__.co_filename).parent
+    past = re.compile(r"\.write_(bytes|text)\(|open\([^)]*[\"'][wx]b?[\"']|\.save\(|savez")
+    found = {path.name: past.findall(path.read_text()) for path in source.glob("*.py")}
+    assert {name for name, calls in found.items() if calls} == {"output.py"}
+    assert "RunStore(path.parent).write_bytes(" in (source / "output.py").read_text()
