@@ -30,6 +30,10 @@ INSIDE = ("Prepared", "Recipe", "RunStore", "Subject", "Finished", "Plan", "Modu
 """What verbs hand to each other, not to a user."""
 
 
+STEPS = ("resolve", "conclude")
+"""Parts of a training, which tell its watcher."""
+
+
 def results() -> Iterator[type]:
     """Every class of ours that a public function of a verb returns."""
     for module in pkgutil.iter_modules(hubel.verbs.__path__):
@@ -138,7 +142,7 @@ def test_every_verb_that_tells_how_far_it_is_shows_it_by_default_and_can_be_sile
         for name, function in vars(verb).items():
             own = inspect.isfunction(function) and function.__module__ == verb.__name__ and not name.startswith("_")
             watch = inspect.signature(function).parameters.get("watch") if own else None
-            if watch is not None and watch.default is not inspect.Parameter.empty and name != "resolve":
+            if watch is not None and watch.default is not inspect.Parameter.empty and name not in STEPS:
                 shown = "verbose" in inspect.signature(function).parameters and hasattr(function, "__wrapped__")
                 deaf += [] if shown else [f"{module.name}.{name}"]
     assert not deaf
