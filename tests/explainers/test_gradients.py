@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from explainers.nets import Trained
 from hubel.errors import UsageError
 from hubel.explainers import attribute
+from hubel.explainers.fast.forward import Fast
 from hubel.explainers.gradients import deeplift_values, guided_gradient, integrated, pixel_gradient
 from hubel.models import create_model
 from hubel.runtime import seeded
@@ -136,3 +137,4 @@ def test_where_memory_runs_out_smaller_parts_give_the_same_map(digits: Trained, 
     maps = [attribute(net, digits.images[:1], method=method, target=1, **settings).map for net in (tight, wide)]
     assert torch.allclose(*map(torch.from_numpy, maps), atol=1e-4)
     assert tight.largest <= 5 < wide.largest
+    assert Fast(digits.model)(digits.images[:0]).shape == (0, 10), "no pictures, no logits"

@@ -100,7 +100,7 @@ class Fast:
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """B K logits for B C H W images, in as many parts as memory asks for."""
         parts = in_parts(len(images), max(1, len(images)), lambda part: self._logits(images[part]), what="pictures")
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return torch.cat(parts) if len(parts) > 1 else parts[0] if parts else self._logits(images)
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
         with evaluating(self.model), torch.inference_mode():
