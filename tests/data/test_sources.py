@@ -71,6 +71,13 @@ def test_a_table_in_each_part_of_a_split_says_the_labels(tmp_path: Path) -> None
     assert "line 2 of test/metadata.jsonl: no such file" in problem.reason
 
 
+def test_a_part_without_a_table_beside_parts_that_have_one_is_named(tmp_path: Path) -> None:
+    root = classes(tmp_path / "h", {"train": 2, "test/a": 1, "test/b": 1})
+    (root / "train/metadata.csv").write_text("file_name,label\n000.png,a\n001.png,b\n")
+    (problem,) = open_source(root).problems
+    assert (problem.path, problem.kind) == ("test", "passed over")
+
+
 def test_a_table_that_is_about_something_else_changes_no_folder(tmp_path: Path) -> None:
     root = classes(tmp_path / "photos", {"cat": 2, "dog": 2})
     (root / "labels.csv").write_text("id,weight\n1,3.5\n")

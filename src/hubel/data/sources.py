@@ -139,17 +139,23 @@ def _open_folder(
         reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
         passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
     root = unwrapped(os.path.realpath(path), follow=follow_links)
+    parts = dict(sorted(split_parts(root, follow=follow_links).items(), key=lambda part: SPLIT_RANK[part[1]]))
+    inside = {part: _tables_in(os.path.join(root, part)) for part in parts}
     tables = [
         Table(
-            path=table, columns=columns or {}, folder=os.path.join(root, *part.split("/")), root=root, split=split,
-            follow=follow_links,
+            path=found[0], columns=columns or {}, folder=os.path.join(root, *part.split("/")), root=root,
+            split=parts[part], follow=follow_links,
         )
-        for part, split in sorted(split_parts(root, follow=follow_links).items(), key=lambda part: SPLIT_RANK[part[1]])
-        for table in _tables_in(os.path.join(root, part))[:1]
+        for part, found in inside.items() if found
     ]  # fmt: skip
     if any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables))):
         _refuse("tables in each part of a split", images=images)
-        return open_tables(str(path), tables)
+        manifest = open_tables(str(path), tables)
+        without = "it has no table of labels, as the other parts of the split have"
+        passed += [
+            Problem(printable(part), "passed over", without, left_out=False) for part in parts if not inside[part]
+        ]
+        return replace(manifest, problems=(*passed, *manifest.problems))
     _refuse("a folder of class folders", columns=columns, images=images)
     manifest = open_folder(path, follow_links=follow_links)
     return replace(manifest, problems=(*passed, *manifest.problems))
