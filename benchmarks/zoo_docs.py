@@ -90,7 +90,7 @@ def systems() -> str:
             if row.startswith("S"):
                 built.setdefault(int(row[1:]), []).append(card.name)
     lines = [
-        (number, f"| S{number} | {_few(names)} | built: `{_command(names[0])}` |") for number, names in built.items()
+        (number, f"| S{number} | {_few(names)} | built: {_command(names[0])} |") for number, names in built.items()
     ]
     for rows, what, where in ELSEWHERE:
         lines.append((int(rows.lstrip("S").split(",")[0].split()[0]), f"| {rows} | {what} | {where} |"))
@@ -98,8 +98,13 @@ def systems() -> str:
 
 
 def _command(name: str) -> str:
-    """How to get at a net: those too large to hold are only described."""
-    return f"hubel summary {name}" if "description" in CARDS[name].tags else f"hubel train DATA --model {name}"
+    """How to get at a net: those too large to hold are only described, one that is no classifier has its methods."""
+    card = CARDS[name]
+    if card.task == "reconstruct":
+        return (
+            f'`create_model("{name}")` with `reconstruct` and `errors`; `hubel train` refuses it until it has the task'
+        )
+    return f"`hubel summary {name}`" if "description" in card.tags else f"`hubel train DATA --model {name}`"
 
 
 def _few(names: list[str]) -> str:
