@@ -14,6 +14,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ from hubel.errors import UsageError
 
 __all__ = ["BadPicture", "Look", "decode", "decoder", "digest", "open_picture", "orientation", "read_bytes"]
 
-AVIF = features.check("avif")
-"""Whether this Pillow reads AVIF."""
+AVIF = find_spec("PIL._avif") is not None
+"""Whether this Pillow reads AVIF; to load what does costs each worker ten milliseconds that few need."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", *(("AVIF",) if AVIF else ()))
 READ = "JPEG, PNG, WEBP, GIF, BMP, TIFF, " + ("PPM, PGM, PBM and AVIF" if AVIF else "PPM, PGM and PBM")
 """The formats in words."""
