@@ -81,12 +81,14 @@ def _field(section: str, name: str, info: FieldInfo) -> Field:
     if default not in (None, "", {}, ()) and not isinstance(default, bool):
         text += f" (default {default})"
     bare = name.rstrip("_").replace("_", "-")
+    flag = f"--{bare.removesuffix('s')}" if dict in kinds else f"--{bare}"
+    spellings = (*((f"--{bare}",) if dict in kinds else ()), *_spellings(name, bare))
     return Field(
         name=name,
         section=section,
         title=TITLES[section],
-        flag=f"--{bare.removesuffix('s')}" if dict in kinds else f"--{bare}",
-        spellings=(*((f"--{bare}",) if dict in kinds else ()), *_spellings(name, bare)),
+        flag=flag,
+        spellings=tuple(spelling for spelling in spellings if spelling != flag),
         kind=_kind(kinds, words),
         shape=_SHAPES.get(name, _shape(kinds)),
         choices=words,
