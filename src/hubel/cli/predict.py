@@ -10,7 +10,7 @@ import typer
 
 from hubel.cli.console import note, say
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
-from hubel.cli.output import print_data, print_json, watched
+from hubel.cli.output import print_data, print_json, watched, write_figure
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class Format(StrEnum):
 def command(
     run: RUN,
     pictures: Annotated[
-        list[str] | None, typer.Argument(metavar="PICTURE", help="picture files, folders, patterns such as 'new/*.jpg'")
+        list[str] | None,
+        typer.Argument(metavar="PICTURE", help="files, folders, patterns 'new/*.jpg'; numbers, for points"),
     ] = None,
     again: Annotated[
         list[str] | None, option("--data", "--source", metavar="DATA", hidden=True, help="the same as an option")
@@ -43,15 +44,27 @@ def command(
         bool | None, option("--fast/--no-fast", help="make the net ready first; by itself from 100 pictures")
     ] = None,
     follow_links: FOLLOW_LINKS = False,
+    boundary: Annotated[
+        Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
+    ] = None,
 ) -> None:
     """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
 
     hubel predict runs/photos-1 new/*.jpg
     hubel predict runs/photos-1 new/ --format csv > answers.csv
+    hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
     """
     from hubel.verbs.predict import predict
 
     names = [*(pictures or []), *(again or [])]
+    if boundary is not None:
+        from hubel.verbs.boundary import boundary as draw_boundary
+
+        with watched() as watch:
+            figure = draw_boundary(run, watch=watch)
+        write_figure(figure, boundary)
+        if not names:
+            return
     if not names:
         raise UsageError("a picture is needed", hint=f"hubel predict {run} cat.jpg, or a folder of pictures")
     with watched() as watch:

@@ -19,11 +19,13 @@ from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ
 from hubel.data.manifest import Problem
 from hubel.data.walk import pictures_below
+from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
-from hubel.errors import ArtefactError, DataError
+from hubel.errors import DataError
 from hubel.inference import predict as forward
 from hubel.inference import with_views
 from hubel.types import Batch
+from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
 from hubel.words import csv_text
 
@@ -123,12 +125,13 @@ def classify(
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read, UsageError for what
-    is no picture, ArtefactError for a net over points.
+    is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F.
     """
-    if classifier.preprocessing is None:
-        raise ArtefactError("this run was trained on points, not on pictures", hint="use hubel evaluate for points")
     target = runtime.pick_device(device)
     classifier.model.to(target)
+    if classifier.preprocessing is None:
+        points = read_points(pictures, classifier.spec.in_chans)
+        return Predictions(_said(classifier, points.names, classify_points(classifier, points.values)))
     found = Predictions()
     problems: list[Problem] = []
     items = list(gather(pictures, problems, follow_links=follow_links))
@@ -169,7 +172,11 @@ def answers(
     ids = torch.arange(len(images))
     net = kept(classifier.model, inputs) if fast else classifier.model
     look = with_views(net, classifier.views if views is None else views)
-    result = forward(classifier.model, [Batch(inputs, ids, ids)], forward=look)
+    return _said(classifier, names, forward(classifier.model, [Batch(inputs, ids, ids)], forward=look))
+
+
+def _said(classifier: Classifier, names: Sequence[str], result: Answers) -> list[Prediction]:
+    """Logits as predictions."""
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
         return [

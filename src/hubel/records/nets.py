@@ -56,14 +56,14 @@ def made_for(net: Classifier | Card) -> tuple[int, ...]:
     return (net.in_chans, *(() if size is None else (size, size) if isinstance(size, int) else size))
 
 
-def classifier_of(run: str | PathLike[str] | Classifier) -> tuple[Classifier, str]:
-    """The classifier and what to call it; raises ArtefactError for runs on points and for regression.
+def classifier_of(run: str | PathLike[str] | Classifier, *, points: bool = False) -> tuple[Classifier, str]:
+    """The classifier and what to call it; raises ArtefactError for runs on points (unless `points`) and for regression.
 
     Whoever looks into a net asks it many times, so this process keeps its memory from now on.
     """
     runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
-    if classifier.preprocessing is None or not classifier.class_names:
+    if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
             "only classifiers of pictures can be explained", hint="this run was trained on points or on numbers"
         )

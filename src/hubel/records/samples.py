@@ -12,9 +12,10 @@ import torch
 from hubel import runtime
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.batches import batches
-from hubel.data.decode import Decoded
+from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
+from hubel.data.scan import conclude
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
@@ -22,7 +23,7 @@ from hubel.inference import features
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
 from hubel.records.other_data import renumbered
-from hubel.records.own_data import own_data, reading_of
+from hubel.records.own_data import NO_PICTURES, own_data, reading_of
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
 
@@ -45,7 +46,7 @@ class Samples:
 
     @property
     def pixels(self) -> np.ndarray:
-        """N C H W uint8."""
+        """N C H W uint8; N F numbers of points."""
         return np.ascontiguousarray(self.decoded.images[self.rows])
 
     def batches(self, size: int = 128) -> Iterator[Batch]:
@@ -72,21 +73,28 @@ def samples_of(
     device: str = "auto",
     seed: int = 0,
     judged: bool = False,
+    points: bool = False,
     watch: Watcher = SILENT,
 ) -> Samples:
     """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`.
 
     Classes of other data are numbered as the net numbers them, where it knows them all. `judged`: what the net says is
-    held against the labels; other data with classes it does not know then raise ArtefactError.
+    held against the labels; other data with classes it does not know then raise ArtefactError. `points`: a run on
+    points will do, too.
     """
-    classifier, _ = classifier_of(run)
+    classifier, _ = classifier_of(run, points=points)
     target = runtime.pick_device(device)
     classifier.model.to(target)
-    assert classifier.preprocessing is not None
     if data is not None:
         folder = None if isinstance(run, Classifier) else find_run(run)
         listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
-        scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
+        if (listed.kind == "points") != (classifier.preprocessing is None):
+            raise DataError(f"{data} and the run are not of one kind: one has pictures, the other points")
+        if classifier.preprocessing is None:
+            scan = conclude(listed, None)
+            decoded = decode(scan.manifest, NO_PICTURES)
+        else:
+            scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
         if set(scan.manifest.class_names) <= set(classifier.class_names):
             scan, decoded = renumbered(scan, decoded, classifier.class_names)
         elif judged:

@@ -27,6 +27,7 @@ from hubel.nn.modes import evaluating
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net
 from hubel.records.pictures import read
+from hubel.records.samples import samples_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,11 @@ class NetAndPictures:
     trained: bool
 
 
-def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> NetAndPictures:
+def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0, points: bool = False) -> NetAndPictures:
     """The net called `net` (a run, a name, a layer list) and `count` pictures of `data` ("digits:3", "cat.jpg").
 
     A number behind the colon is the first sample; a fresh net gets weights from `seed` and the size of the pictures.
+    With `points` a run on points will do, too: its "pictures" are then N F numbers.
     Raises DataError for what cannot be read, UnknownName and ArtefactError for nets.
     """
     opened = open_net(net)
@@ -59,6 +61,8 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> N
     names: tuple[str, ...] = ()
     if isinstance(opened, Classifier):
         model, preprocessing, names = opened.model, opened.preprocessing, opened.class_names
+        if preprocessing is None and points:
+            return _net_and_points(net, opened, data, count, seed)
         if preprocessing is None:
             raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
     smallest = 1 if trained or net not in CARDS else CARDS[net].min_size
@@ -82,6 +86,15 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0) -> N
     return NetAndPictures(
         model=model, name=net, images=images, pixels=pixels, labels=labels, class_names=names, trained=trained
     )
+
+
+def _net_and_points(net: str, classifier: Classifier, data: str, count: int, seed: int) -> NetAndPictures:
+    samples = samples_of(classifier, data, limit=count, seed=seed, judged=True, points=True)
+    (batch,) = samples.batches(size=count)
+    return NetAndPictures(
+        model=classifier.model, name=net, images=batch.images, pixels=samples.pixels, labels=batch.labels,
+        class_names=classifier.class_names, trained=True,
+    )  # fmt: skip
 
 
 def _renumbered(labels: torch.Tensor, given: tuple[str, ...], trained: tuple[str, ...]) -> torch.Tensor | None:

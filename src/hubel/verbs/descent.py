@@ -48,7 +48,7 @@ def landscape(
 
     Raises DataError if the samples have no labels, or others than the net.
     """
-    sample = net_and_pictures(net, data, count=count, seed=seed)
+    sample = net_and_pictures(net, data, count=count, seed=seed, points=True)
     if sample.labels is None:
         raise DataError(
             f"{data} has no labels of classes that {net} knows, and a loss needs them",
@@ -62,7 +62,7 @@ def landscape(
 
 def gradient_flow(net: str, data: str, *, count: int = 64, seed: int = 0) -> tuple[Flow, Figure]:
     """Activations and gradients layer by layer for one batch, and their picture."""
-    sample = net_and_pictures(net, data, count=count, seed=seed)
+    sample = net_and_pictures(net, data, count=count, seed=seed, points=True)
     report = flow(play(sample.model, sample.images, sample.labels, train=True, maps=0))
     return report, draw_flow(report, title=f"Gradient flow in {net}, {report.batch} samples of {data}")
 

@@ -28,7 +28,9 @@ def embed(
     watch: Watcher = SILENT,
 ) -> DataMap:
     """t-SNE or PCA of the features of a `split` of the run's data, or of other `data`; of at most `limit` samples."""
-    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, judged=True, watch=watch)
+    samples = samples_of(
+        run, data, split=split, limit=limit, device=device, seed=seed, judged=True, points=True, watch=watch
+    )
     model = samples.classifier.model
     watch.stage("reading features")
     found = samples.features(stage_name(model, stage))

@@ -87,7 +87,8 @@ def draw_class_examples(found: Sequence[ClassExamples]) -> Figure:
 
 def draw_data_map(found: DataMap) -> Figure:
     """The map, with some of the pictures, and the mistakes marked."""
+    pictures = list(found.pictures) if found.pictures.ndim == 4 else ()  # points have none
     return embedding(
-        found.map.points, found.labels, found.class_names, wrong=found.wrong, pictures=list(found.pictures),
+        found.map.points, found.labels, found.class_names, wrong=found.wrong, pictures=pictures,
         title=f"{METHODS[found.map.method]} of the features", caption=found.sentence,
     )  # fmt: skip
