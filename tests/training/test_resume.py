@@ -116,6 +116,9 @@ def test_only_a_run_of_the_same_data_and_recipe_is_taken(tmp_path: Path) -> None
         else:  # an older run that did not write it down
             store.write_text("config.yaml", to_yaml(compose({**asked_for, "model": "resnet20", "epochs": 3})))
     assert latest_unfinished(tmp_path, asked_for) == (stores[0].folder, "")
+    stores.append(RunStore.create(tmp_path, "damaged"))
+    save_state(stores[-1], {}, {})
+    stores[-1].write_text("config.yaml", "lr: [")
     found, why = latest_unfinished(tmp_path, {"data": "moons"})
     assert (found, why) == (None, f"{stores[2].folder} differs in data")
     assert latest_unfinished(tmp_path, {**asked_for, "model": "resnet20"}) == (stores[2].folder, "")

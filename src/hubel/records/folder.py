@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 from hubel import runtime
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.splits import Splits
+from hubel.errors import ArtefactError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import compose, read_file, to_yaml
@@ -77,7 +79,9 @@ def begin_segment(store: RunStore, segment: Segment, *, epoch: int, step: int, b
 
 def reasons_of(store: RunStore, segment: Segment, epoch: int) -> dict[str, str]:
     """Why each setting of a run is what it is, those of a new segment after `epoch` epochs among them; by setting."""
-    known = store.read_json("reasons.json") if store.exists("reasons.json") else {}
+    known: Any = {}
+    with suppress(ArtefactError):  # a run can do without its reasons
+        known = store.read_json("reasons.json")
     reasons = {name: str(why) for name, why in known.items()} if isinstance(known, dict) else {}
     new = {
         name: f"said when it went on after epoch {epoch}; {old} before" for name, (old, _) in segment.changed.items()

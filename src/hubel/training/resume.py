@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from hubel.checkpoint import generations
-from hubel.errors import ArtefactError
+from hubel.errors import ArtefactError, UsageError
 from hubel.recipes.continuing import asked, plainly, unlike
 from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
@@ -110,7 +110,7 @@ def latest_unfinished(runs: str | Path, wanted: Mapping[str, Any] | None = None)
                     others.append((newest, f"{folder.parent} differs in {', '.join(differs[:3])}"))
                 else:
                     found.append((newest, folder.parent))
-        except (ArtefactError, OSError, AttributeError):
+        except (ArtefactError, UsageError, OSError, AttributeError):
             continue
     return (max(found)[1], "") if found else (None, max(others)[1] if others else "")
 
