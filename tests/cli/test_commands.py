@@ -101,7 +101,7 @@ def test_settings_are_taken_as_flags_assignments_and_bare_words(tmp_path: Path) 
         (["train"], 2, "a data source is needed"),
         (["train", "nowhere/at/all"], 2, "does not exist"),
         (["train", "digits", "--lr", "fast"], 2, "optimizer.lr must"),
-        (["train", "digits", "--epocs", "3"], 2, "did you mean --epochs?"),
+        (["train", "digits", "--epocs", "3"], 2, "did you mean --epochs"),
         (["train", "digits", "--config", "missing.yaml"], 2, "cannot be read"),
         (["evaluate", "runs/none-1"], 4, "there is no run 'runs/none-1'"),
         (["predict", "runs/none-1", "x.jpg"], 4, "there is no run"),
