@@ -10,17 +10,22 @@ import pytest
 ROOT = Path(__file__).parents[1]
 REPOSITORY = "https://github.com/hubel/hubel/blob/main/"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+LINK = re.compile(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
+
+
+def links(page: Path) -> list[str]:
+    """Where the page's links lead, in the text and in the list at its end."""
+    return [inline or listed for inline, listed in LINK.findall(page.read_text())]
 
 
 def test_the_readme_stands_alone() -> None:
-    relative = [link for link in LINK.findall((ROOT / "README.md").read_text()) if "://" not in link]
+    relative = [link for link in links(ROOT / "README.md") if "://" not in link]
     assert not relative, "a package index does not know the folders of the repository"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_within_the_project_leads_to_a_file(page: Path) -> None:
-    for link in LINK.findall(page.read_text()):
+    for link in links(page):
         path, _, _ = link.partition("#")
         if path.startswith(REPOSITORY):
             assert (ROOT / path.removeprefix(REPOSITORY)).exists(), link
