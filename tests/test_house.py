@@ -172,7 +172,7 @@ def test_hooks_are_set_in_one_place(path: Path) -> None:
     assert str(path.relative_to(SRC)) in HOOKS or "register_forward" not in path.read_text(), "nn.taps.watch sets hooks"
 
 
-MOST_LINES, LONGEST, MOST_IMPORTED = 2_230, 320, 18
+MOST_LINES, LONGEST, MOST_IMPORTED = 2_200, 320, 18
 """Of the verbs together, of one verb, and modules of ours that one module imports."""
 
 
@@ -203,7 +203,7 @@ def test_a_verb_is_one_short_module() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
 def test_no_module_imports_half_of_the_house(path: Path) -> None:
-    most = {"verbs/train.py": 26, "assembly/begin.py": 22}.get(str(path.relative_to(SRC)), MOST_IMPORTED)
+    most = {"verbs/train.py": 25, "assembly/begin.py": 22}.get(str(path.relative_to(SRC)), MOST_IMPORTED)
     assert len(imported(path)) <= most, sorted(imported(path))
 
 

@@ -47,6 +47,11 @@ class Skipped:
     """Samples of the batch."""
     reason: str
 
+    @property
+    def told(self) -> str:
+        """As a remark."""
+        return f"epoch {self.epoch + 1}, step {self.step} was left out: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadsChanged:
@@ -57,6 +62,11 @@ class ThreadsChanged:
     threads: int
     reason: str
 
+    @property
+    def told(self) -> str:
+        """As a remark."""
+        return self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class MicroBatchHalved:
@@ -65,6 +75,11 @@ class MicroBatchHalved:
     epoch: int
     step: int
     micro_batch: int
+
+    @property
+    def told(self) -> str:
+        """As a remark."""
+        return f"memory ran out: the batch is now taken in parts of {self.micro_batch}, with the same result"
 
 
 @dataclass(frozen=True, slots=True)

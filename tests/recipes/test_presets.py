@@ -10,6 +10,7 @@ from hubel.assembly.checks import check_names
 from hubel.assembly.choices import Facts, complete
 from hubel.errors import UsageError
 from hubel.models import CARDS
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import PAPERS
 from hubel.recipes.schema import Recipe, compose, flatten
 from hubel.training.schedules import build_schedule
@@ -19,7 +20,8 @@ def completed(**settings: Any) -> tuple[Recipe, dict[str, str]]:
     facts = Facts(
         kind="images", task="classification", samples=45_000, classes=10, side=32, channels=3, accelerator=False
     )
-    return complete(compose({"data": "cifar10"}, settings), facts)
+    full = complete(Chosen(recipe=compose({"data": "cifar10"}, settings)), facts)
+    return full.recipe, dict(full.reasons)
 
 
 def test_fast_is_what_is_chosen_without_a_preset() -> None:

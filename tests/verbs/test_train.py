@@ -116,7 +116,7 @@ def test_a_time_budget_chooses_how_many_epochs_fit(tmp_path: Path) -> None:
     settings = {key: value for key, value in SMALL.items() if key != "epochs"}
     run = hubel.train("digits", out=str(tmp_path), time="3s", **settings)
     reasons = json.loads((run.folder / "reasons.json").read_text())
-    assert "fits into 3 s" in reasons["epochs"]
+    assert "fits into 3.0 s" in reasons["epochs"]
 
 
 def test_a_target_ends_the_run_early(tmp_path: Path) -> None:

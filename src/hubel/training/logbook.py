@@ -9,19 +9,19 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
-from hubel.checkpoint import ModelSpec, golden_images, golden_logits, save_state, save_weights
+from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import HubelError
+from hubel.errors import ArtefactError, HubelError
 from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.runtime import rank, world
 from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
-from hubel.training.loop import Training
+from hubel.training.loop import NonFinite, Training
 from hubel.watching import SILENT, Watcher
 
 SAVE_SHARE = 0.01
@@ -86,7 +86,7 @@ class Logbook:
             if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
                 self._tolerate(self.save)
         else:
-            self._line({"event": type(event).__name__.lower(), **without_nan(as_data(event))})
+            self._line({"event": type(event).__name__.lower(), **without_nan(asdict(event))})
 
     def save(self, *, finished: bool = False) -> None:
         """Write weights/best (if a better one came), weights/last, and the state to resume from; or SaveFailed."""
@@ -107,6 +107,22 @@ class Logbook:
         if self.trouble:
             self.trouble = False
             self.watch.remark("the disk takes files again: everything so far is saved")
+
+    def roll_back(self, error: NonFinite) -> None:
+        """Back to the last saved state, with the offending step marked to be left out: the same on every replay."""
+        training = self.training
+        skipped = training.skipped | {error.updates}
+        try:
+            state = load_state(self.store)
+        except ArtefactError:
+            raise error from None
+        training.restore(state.tensors, state.meta["training"])
+        training.skipped |= skipped
+        self.kept = None  # better weights than those of the state belong to epochs that are run again,
+        self.waiting.clear()  # and so do the lines
+        for name, size in state.meta["logs"].items():
+            self.store.rewind(name, size)
+        self.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
 
     def _weights(self, name: str, state: Mapping[str, torch.Tensor], row: Mapping[str, float]) -> None:
         model = self.training.measured_model
@@ -160,11 +176,6 @@ class Logbook:
 def without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows no NaN and no infinity: None stands for them."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-
-
-def as_data(value: Any) -> Any:
-    """A dataclass as a dictionary."""
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 class RankLog:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hubel.deploy.points import Plane, measure_plane
+from hubel.deploy.points import measure_plane
 from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
 from hubel.figures.plane import plane
 from hubel.figures.theme import Figure
-from hubel.records.samples import Samples, samples_of
+from hubel.records.samples import samples_of
 from hubel.watching import SILENT, Watcher
 
 
-def boundary(run: str | Path, *, split: str = "test", watch: Watcher = SILENT) -> Figure:
+@shows_progress
+def boundary(run: str | Path, *, split: str = "test", verbose: bool | None = None, watch: Watcher = SILENT) -> Figure:
     """The plane of a run's two features in the colours of its classes, with the samples of a `split`.
 
-    Raises UsageError for a run on pictures, on another number of features, or on numbers as targets.
+    Raises UsageError for a run on another number of features, ArtefactError for one on pictures or on a number.
     """
     samples = samples_of(run, split=split, points=True, watch=watch)
+    if samples.classifier.preprocessing is not None:
+        raise UsageError("a boundary is drawn of runs on two numbers, and this one takes pictures")
     found = measure_plane(samples.classifier, samples.pixels)
-    return draw_plane(found, samples, Path(run).name)
-
-
-def draw_plane(found: Plane, samples: Samples, name: str) -> Figure:
-    """The picture of a plane."""
-    if not samples.classifier.class_names:
-        raise UsageError("a boundary needs classes, and this run predicts a number")
     return plane(
         found.across, found.up, found.shares, samples.pixels, samples.labels, samples.classifier.class_names,
-        title=f"What {name} answers", caption="Paler where the net is less sure; the points are the samples measured.",
+        title=f"What {Path(run).name} answers", caption="Paler where the net is less sure; the points are the samples.",
     )  # fmt: skip

@@ -12,20 +12,18 @@ import torch.distributed as dist
 
 from hubel import runtime
 from hubel.assembly.begin import Ready, make_ready, restore
-from hubel.assembly.checks import by_name, check_names
 from hubel.assembly.onward import to_resume
 from hubel.assembly.prepare import Prepared, prepare
+from hubel.assembly.requests import layered, requested, resolve
 from hubel.assembly.together import computing
 from hubel.assembly.transfer.head import events
 from hubel.assembly.transfer.plan import learnt
-from hubel.assembly.transfer.source import adopt, find_source
-from hubel.checkpoint import load_state
 from hubel.data.splits import NAMES, Splits
-from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.errors import HubelError
 from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment, asked, continued
-from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file
+from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import begin_segment, create_folder
 from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
@@ -37,6 +35,8 @@ from hubel.training.resume import Signals
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
+
+__all__ = ["Stopped", "resolve", "train"]
 
 ROLLBACKS = 3
 """How often a run may go back to its last saved state before it gives up."""
@@ -85,44 +85,6 @@ def train(
         recipe = requested(given)
         with computing(recipe):
             return begin(recipe, watch)
-
-
-def layered(data: str | Path | None, config: str | Path | None, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What file, environment and settings say, later ones above earlier ones, by short names."""
-    found = flatten(read_file(config) if config is not None else {}) | flatten(read_environment())
-    return found | flatten(by_name(settings)) | ({} if data is None else {"data": str(data)})
-
-
-def requested(given: Mapping[str, Any]) -> Recipe:
-    """The recipe that is asked for; nothing open is chosen yet. Raises UsageError where it cannot be."""
-    recipe = compose(given)
-    if not recipe.data.data:
-        raise UsageError("a data source is needed", hint="hubel train digits, or hubel train path/to/folder")
-    check_names(recipe)
-    return recipe
-
-
-def resolve(
-    data: str | Path | None = None,
-    *,
-    config: str | Path | None = None,
-    resume: str | PathLike[str] | None = None,
-    watch: Watcher = SILENT,
-    **settings: Any,
-) -> Recipe:
-    """The recipe that `train` would follow with these arguments, every open setting chosen from the data.
-
-    Nothing is trained or written; what only a trial on the net can tell (a probed rate, an epoch's time) stays open.
-    """
-    given = layered(data, config, settings)
-    if resume is not None:
-        found, beside = to_resume(fspath(resume), given, watch)
-        if found is not None:
-            return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
-    recipe = requested(given)
-    if recipe.transfer.from_ is None:
-        return prepare(recipe, watch).recipe
-    return prepare(adopt(recipe, find_source(str(recipe.transfer.from_))), watch).recipe
 
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
@@ -264,7 +226,7 @@ def pursue(book: Logbook, prepared: Prepared, watch: Watcher, signals: Signals) 
                 book.event(event)
                 watch.event(event)
                 if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged)):
-                    watch.remark(said(event))
+                    watch.remark(event.told)
                 if isinstance(event, Finished):
                     return event
                 if signals.received:
@@ -272,32 +234,6 @@ def pursue(book: Logbook, prepared: Prepared, watch: Watcher, signals: Signals) 
         except NonFinite as error:
             if training.recipe.train.on_nonfinite != "rollback" or attempt == ROLLBACKS:
                 raise
-            roll_back(book, error)
+            book.roll_back(error)
             watch.remark(f"{error.what}; back to step {training.step}, that step will be left out")
     return None
-
-
-def roll_back(book: Logbook, error: NonFinite) -> None:
-    """Back to the last saved state, with the offending step marked to be left out: the same on every replay."""
-    training = book.training
-    skipped = training.skipped | {error.updates}
-    try:
-        state = load_state(book.store)
-    except ArtefactError:
-        raise error from None
-    training.restore(state.tensors, state.meta["training"])
-    training.skipped |= skipped
-    book.kept = None  # better weights than those of the state belong to epochs that are run again,
-    book.waiting.clear()  # and so do the lines
-    for name, size in state.meta["logs"].items():
-        book.store.rewind(name, size)
-    book.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
-
-
-def said(event: Skipped | MicroBatchHalved | ThreadsChanged) -> str:
-    """A remark about an event."""
-    if isinstance(event, ThreadsChanged):
-        return event.reason
-    if isinstance(event, Skipped):
-        return f"epoch {event.epoch + 1}, step {event.step} was left out: {event.reason}"
-    return f"memory ran out: the batch is now taken in parts of {event.micro_batch}, with the same result"
