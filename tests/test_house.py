@@ -13,13 +13,14 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "hubel"
 
 # room -> the rooms it may import, besides GROUND, which every room may.
-GROUND = {"errors", "types", "words", "watching", "events", "views"}
+GROUND = {"errors", "types", "words", "watching", "events", "views", "waiting"}
 _BENCHES = {"registry", "runtime", "nn", "metrics", "data", "models", "inference", "checkpoint"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "types": set(),
     "words": set(),
     "watching": set(),
+    "waiting": set(),
     "events": set(),
     "views": {"words"},
     "faces": set(),

@@ -21,15 +21,13 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[:1] in ([""],
     del sys.path[0]
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
+
+from hubel.waiting import wait_asleep_where_others_compute
 
 __version__ = "0.1.0"
 
-# Read by OpenMP when torch is loaded, so it stands before everything. Threads that wait for one another by counting
-# take the processor from those they wait for where other programs compute too: up to ten times as long, measured.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-os.environ.setdefault("KMP_BLOCKTIME", "0")
+wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 
 # name -> the module that defines it. None is the name of a room, since Python puts an imported package in the place of
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.

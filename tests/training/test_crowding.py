@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hubel import runtime
+from hubel import runtime, waiting
 from hubel.runtime import threading
 from hubel.training.crowding import AGAIN, STEPS, ThreadWatch, watch_threads
 
@@ -73,6 +73,17 @@ def test_a_run_begins_with_fewer_threads_only_where_others_compute(monkeypatch: 
     assert runtime.settle_threads() is None
     monkeypatch.setattr(threading, "others_running", lambda: 4.0)
     assert runtime.settle_threads() == 1
+
+
+def test_threads_wait_asleep_only_where_others_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    for running, expected in ((0.0, {}), (3.0, {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"})):
+        monkeypatch.setattr(waiting, "others_running", lambda looks, running=running: running)
+        environment: dict[str, str] = {}
+        waiting.wait_asleep_where_others_compute(environment)
+        assert environment == expected
+    said = {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "9"}
+    waiting.wait_asleep_where_others_compute(said)
+    assert said == {"GOMP_SPINCOUNT": "7", "KMP_BLOCKTIME": "9"}
 
 
 def test_the_watch_of_the_processor_counts_others_only() -> None:

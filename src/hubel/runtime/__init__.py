@@ -15,16 +15,15 @@ from hubel.runtime.memory import (
 )
 from hubel.runtime.seeds import Stream, generator, mix, seed_all, seed_step, seeded
 from hubel.runtime.threading import (
-    CROWD,
     check_threads,
     cores,
     fastest_threads,
-    others_running,
     settle_threads,
     step_seconds,
     thread_candidates,
     threads,
 )
+from hubel.waiting import CROWD, others_running
 
 __all__ = [
     "CROWD",

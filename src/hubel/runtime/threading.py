@@ -16,9 +16,7 @@ import torch
 from hubel.errors import UsageError
 from hubel.runtime.machine import processor
 from hubel.runtime.seeds import seeded
-
-CROWD = 1.0
-"""Other threads that compute at the moment, from which on a machine counts as busy."""
+from hubel.waiting import CROWD, others_running
 
 
 @contextmanager
@@ -51,36 +49,6 @@ def settle_threads(cache: Path | None = None) -> int | None:
     seconds = step_seconds(candidates, budget=0.2)
     # Between equals, few: what does not share its work out waits for nobody.
     return min(number for number in candidates if seconds[number] <= 1.1 * min(seconds.values()))
-
-
-def others_running(looks: int = 5, pause: float = 0.004) -> float:
-    """How many other threads of this machine compute at the moment: the median of a few looks; 0 where nobody tells."""
-    seen = []
-    for look in range(looks):
-        if look:
-            time.sleep(pause)
-        running = _running()
-        if running is None:
-            break
-        seen.append(max(0.0, running - 1))
-    if seen:
-        return sorted(seen)[len(seen) // 2]
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):
-        return 0.0
-
-
-def _running() -> int | None:
-    """Threads that run or wait for a processor, this one included; None where the system does not tell."""
-    try:
-        with open("/proc/stat") as counts:
-            for line in counts:
-                if line.startswith("procs_running"):
-                    return int(line.split()[1])
-    except (OSError, ValueError):
-        pass
-    return None
 
 
 def cores() -> tuple[int, int]:
