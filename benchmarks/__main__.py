@@ -40,6 +40,7 @@ PICTURES = "PICTURES"
 BENCHMARKS: dict[str, list[str]] = {
     "startup": [],
     "digits": [],
+    "busy": [],
     "throughput": [],
     "memory": [],
     "peak": [],
