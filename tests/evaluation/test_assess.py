@@ -81,7 +81,7 @@ def test_long_wide_and_strange_class_names_are_cut_not_wrapped(digits: Predictio
     lines = str(assess(digits, names)).splitlines()
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in "".join(lines)
-    assert any(line.startswith("  line\\nbreak") for line in lines)
+    assert any(line.startswith("  line\\x0abreak") for line in lines)
 
 
 def test_with_many_classes_the_hardest_are_shown() -> None:
