@@ -23,7 +23,7 @@ from hubel.data.batches import batches, reading_size
 from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
-from hubel.runtime import world
+from hubel.runtime import slowest, world
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.watching import Watcher
 from hubel.words import duration, plural
@@ -34,8 +34,6 @@ TRIAL_BATCH = 128
 """Samples a step of a trial: enough for the arithmetic to work as in the run, few enough to be over soon."""
 REPORT_SECONDS = 2.0
 """Seconds that the report of a run takes besides measuring."""
-FITS = "fits into"
-"""How the reason for a number of epochs begins that was counted from the time allowed."""
 GAIN = 1.15
 """How many times faster bf16 must be to be worth its coarser numbers."""
 COMPILED_SECONDS = {"cpu": 1200.0, "cuda": 120.0}
@@ -171,8 +169,10 @@ def allow(training: Training, prepared: Prepared, spent: float, watch: Watcher) 
     whole = training.recipe.train.time
     if not whole:
         return
-    training.timed = "epochs" in prepared.reasons and prepared.reasons["epochs"].startswith(FITS)
-    a_sample = sample_seconds(training, prepared)
+    # Each of several processes has a clock of its own, and all must take the same rate and end at the same epoch: so
+    # the rate follows the steps there, and the slowest clock says what is left.
+    training.timed = world() == 1 and "epochs" in prepared.reasons
+    spent, a_sample = (slowest(value, training.device) for value in (spent, sample_seconds(training, prepared)))
     training.reading = a_sample * len(prepared.splits.val)
     looks = VIEWS.get(training.recipe.augment.views or "none", 1)
     after = min(0.2 * whole, REPORT_SECONDS + a_sample * len(prepared.splits.test) * (looks + (looks > 1)))
@@ -218,6 +218,6 @@ def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher, since: flo
         part = f"an epoch takes about {duration(epoch)} here, so that {max(left, 0) / epoch:.0%} of one are done"
     else:
         part = f"an epoch takes about {duration(epoch)} here"
-    reason = f"{FITS} {duration(recipe.train.time)}: {part}"
+    reason = f"fits into {duration(recipe.train.time)}: {part}"
     watch.remark(f"{plural(epochs, 'epoch')}, which {reason}")
     return replace(prepared, chosen=prepared.chosen.take(reason, epochs=epochs))
