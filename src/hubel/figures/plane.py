@@ -30,8 +30,8 @@ def plane(
     """
     colours = np.array([to_rgb(CYCLE[k % len(CYCLE)]) for k in range(len(class_names))])
     winner, sure = shares.argmax(axis=2), shares.max(axis=2, keepdims=True)
-    # From white where all classes are as likely, to three quarters of the colour where one is certain.
-    depth = 0.75 * (sure - 1 / shares.shape[2]) / max(1 - 1 / shares.shape[2], 1e-9)
+    # From white where all classes are as likely, to two fifths of the colour where one is sure: the points stand out.
+    depth = 0.4 * (sure - 1 / shares.shape[2]) / max(1 - 1 / shares.shape[2], 1e-9)
     picture = 1 - depth * (1 - colours[winner])
     with style():
         drawing = canvas(620, 560)
@@ -42,7 +42,7 @@ def plane(
             rows = labels == k
             if rows.any():
                 axes.scatter(
-                    points[rows, 0], points[rows, 1], s=14, color=CYCLE[k % len(CYCLE)], edgecolors="white",
+                    points[rows, 0], points[rows, 1], s=22, color=CYCLE[k % len(CYCLE)], edgecolors="white",
                     linewidths=0.5, label=label(name, 20),
                 )  # fmt: skip
         axes.set(xlabel="first number", ylabel="second number", title=title)
