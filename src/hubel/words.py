@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
+from typing import Any
 from unicodedata import east_asian_width
 
 
@@ -189,7 +190,7 @@ def in_columns(text: str, columns: int) -> str:
     return text + " " * (columns - width(text))
 
 
-def plain(value: object) -> object:
+def plain(value: object) -> Any:
     """JSON's view of a value: dataclasses become dictionaries, arrays lists, what is not finite None.
 
     >>> import numpy as np

@@ -14,7 +14,7 @@ from hubel import runtime
 from hubel.assembly import trials
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare
-from hubel.assembly.trials import arithmetic, attempt, compiling, fit_to_time, paced
+from hubel.assembly.trials import allow, arithmetic, attempt, compiling, fit_to_time, paced
 from hubel.assembly.wire import assemble
 from hubel.events import StepDone
 from hubel.recipes.schema import Recipe, compose
@@ -144,3 +144,22 @@ def test_a_net_that_cannot_be_compiled_is_trained_as_it_is(monkeypatch: pytest.M
     recipe = found.recipe
     assert recipe.train.compile is False
     assert "not compiled, since that failed" in notes.remarks[-1]
+
+
+def test_several_processes_follow_one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared, model = begun(time="1m")
+    prepared = fit_to_time(prepared, model, Notes())
+    alone = assemble(prepared.recipe, prepared, copy.deepcopy(model))
+    allow(alone, prepared, 1.0, Notes())
+    assert alone.timed
+    # Two processes: the other one has read the data for 20 seconds and measures a sample in 10 milliseconds.
+    slow = iter((20.0, 0.01))
+    monkeypatch.setattr(trials, "world", lambda: 2)
+    monkeypatch.setattr(trials, "slowest", lambda seconds, device: max(seconds, next(slow)))
+    shared = assemble(prepared.recipe, prepared, copy.deepcopy(model))
+    allow(shared, prepared, 1.0, Notes())
+    assert not shared.timed  # a rate by each one's own clock would let their weights drift apart
+    assert shared.reading == pytest.approx(0.01 * len(prepared.splits.val))
+    assert shared.allowed is not None
+    report = trials.REPORT_SECONDS + 0.01 * len(prepared.splits.test)
+    assert shared.allowed == pytest.approx(60 - 20 - report)

@@ -87,4 +87,4 @@ def test_threads_wait_asleep_only_where_others_compute(monkeypatch: pytest.Monke
 
 
 def test_the_watch_of_the_processor_counts_others_only() -> None:
-    assert 0 <= runtime.others_running() < 10_000
+    assert 0 <= waiting.others_running() < 10_000

@@ -1,4 +1,4 @@
-"""Several processes that train one net: joining them, what they must agree on, and a log of each."""
+"""How a training computes: its threads, and what several processes that train one net must agree on."""
 
 from __future__ import annotations
 

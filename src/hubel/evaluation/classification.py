@@ -138,7 +138,7 @@ class Evaluation:
             "confusion": self.confusion,
             **({"metrics": self.more} if self.more else {}),
         }
-        return plain(document)  # type: ignore[return-value]
+        return plain(document)
 
     def predictions_csv(self) -> str:
         """One line a sample: id, path, true and predicted class, right or not, confidence, probability of the truth."""

@@ -76,7 +76,7 @@ class Comparison:
         """Plain data for JSON."""
         tests = [{name: getattr(test, name) for name in Paired.__slots__} for test in self.tests]
         names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired")
-        return plain({**{name: getattr(self, name) for name in names}, "tests": tests})  # type: ignore[return-value]
+        return plain({**{name: getattr(self, name) for name in names}, "tests": tests})
 
     def _repr_html_(self) -> str:
         shown = shown_columns(self)

@@ -66,7 +66,7 @@ class RegressionEvaluation:
         """Plain data for JSON."""
         names = ("split", "samples", "mse", "rmse", "mae", "r2", "bias", "intervals")
         numbers = {name: getattr(self, name) for name in names} | ({"metrics": self.more} if self.more else {})
-        return plain({"task": "regression", **numbers})  # type: ignore[return-value]
+        return plain({"task": "regression", **numbers})
 
     def predictions_csv(self) -> str:
         """One line a sample: id, path, true value, predicted value, error."""

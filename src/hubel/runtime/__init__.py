@@ -23,10 +23,8 @@ from hubel.runtime.threading import (
     thread_candidates,
     threads,
 )
-from hubel.waiting import CROWD, others_running
 
 __all__ = [
-    "CROWD",
     "Stream",
     "average",
     "check_threads",
@@ -43,7 +41,6 @@ __all__ = [
     "keep_memory",
     "memory_is_kept",
     "mix",
-    "others_running",
     "out_of_memory",
     "peak_memory",
     "pick_device",

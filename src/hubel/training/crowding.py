@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 from hubel import runtime
+from hubel.waiting import CROWD, others_running
 
 STEPS = 8
 """Steps whose median is looked at."""
@@ -40,7 +41,7 @@ class ThreadWatch:
     count: int
     """Threads now."""
     use: Callable[[int], None] = torch.set_num_threads
-    others: Callable[[], float] = runtime.others_running
+    others: Callable[[], float] = others_running
     seconds: list[float] = field(default_factory=list)
     """Of the last steps."""
     usual: dict[int, float] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class ThreadWatch:
     def _try_another(self, taken: float) -> None:
         """Begin a trial: of fewer threads where steps are slow or others compute, of more where they have gone."""
         slow = taken > SLOWER * self.usual[self.count]
-        crowded = self.others() >= runtime.CROWD
+        crowded = self.others() >= CROWD
         if self.count > 1 and (slow or crowded):
             wanted = max(1, self.count // 2)
         elif self.count < self.most and not crowded:

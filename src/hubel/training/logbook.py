@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
 from hubel.training.loop import NonFinite, Training
 from hubel.watching import SILENT, Watcher
+from hubel.words import plain
 
 SAVE_SHARE = 0.01
 """Share of the time that saving may take; the first and the last epoch are always saved."""
@@ -80,13 +80,13 @@ class Logbook:
                 self._tolerate(self.save)
         elif isinstance(event, EpochDone):
             self._row(event.row)
-            self._line({"event": "epoch", **without_nan(event.row)})
+            self._line({"event": "epoch", **plain(event.row)})
             if event.best:
                 self.kept = {k: v.detach().clone() for k, v in self.training.measured_model.state_dict().items()}
             if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
                 self._tolerate(self.save)
         else:
-            self._line({"event": type(event).__name__.lower(), **without_nan(asdict(event))})
+            self._line({"event": type(event).__name__.lower(), **plain(event)})
 
     def save(self, *, finished: bool = False) -> None:
         """Write weights/best (if a better one came), weights/last, and the state to resume from; or SaveFailed."""
@@ -138,7 +138,7 @@ class Logbook:
             preprocessing=self.subject.preprocessing,
             class_names=self.subject.class_names,
             recipe=self.training.recipe.model_dump(mode="json"),
-            metrics=without_nan(row),
+            metrics=plain(row),
             data_digest=self.subject.data_digest,
             probes=(self.golden, logits),
         )
@@ -149,7 +149,7 @@ class Logbook:
         self._append("metrics.csv", ",".join(f"{value:.10g}" for value in row.values()))
 
     def _line(self, facts: Mapping[str, Any]) -> None:
-        self._append("events.jsonl", json.dumps(without_nan(facts), allow_nan=False))
+        self._append("events.jsonl", json.dumps(plain(facts), allow_nan=False))
 
     def _append(self, name: str, line: str) -> None:
         self.waiting.append((name, line))
@@ -171,11 +171,6 @@ class Logbook:
                 self.trouble = True
                 self.watch.remark(f"{error.what}; training goes on, and the next save tries again")
                 self.waiting.append(("events.jsonl", json.dumps({"event": "save failed", "reason": error.what})))
-
-
-def without_nan(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows no NaN and no infinity: None stands for them."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 class RankLog:

@@ -7,9 +7,9 @@ from pathlib import Path
 from hubel.deploy.points import measure_plane
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.figures.plane import plane
 from hubel.figures.theme import Figure
 from hubel.records.samples import samples_of
+from hubel.report.drawings.points import draw_plane
 from hubel.watching import SILENT, Watcher
 
 
@@ -23,7 +23,5 @@ def boundary(run: str | Path, *, split: str = "test", verbose: bool | None = Non
     if samples.classifier.preprocessing is not None:
         raise UsageError("a boundary is drawn of runs on two numbers, and this one takes pictures")
     found = measure_plane(samples.classifier, samples.pixels)
-    return plane(
-        found.across, found.up, found.shares, samples.pixels, samples.labels, samples.classifier.class_names,
-        title=f"What {Path(run).name} answers", caption="Paler where the net is less sure; the points are the samples.",
-    )  # fmt: skip
+    names = samples.classifier.class_names
+    return draw_plane(found, samples.pixels, samples.labels, names, name=Path(run).name)

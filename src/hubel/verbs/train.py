@@ -29,12 +29,13 @@ from hubel.records.own_data import placed
 from hubel.runtime import processes, rank, world
 from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
-from hubel.training.logbook import Logbook, RankLog, without_nan
+from hubel.training.logbook import Logbook, RankLog
 from hubel.training.loop import NonFinite, fit
 from hubel.training.resume import Signals
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
+from hubel.words import plain
 
 __all__ = ["Stopped", "resolve", "train"]
 
@@ -183,7 +184,7 @@ def follow(
         for name, size in (state or {}).get("logs", {}).items():
             store.rewind(name, size)
         if segment is not None and segment.changed:
-            begin_segment(store, segment, epoch=training.epoch, step=training.step, best=without_nan(training.best))
+            begin_segment(store, segment, epoch=training.epoch, step=training.step, best=plain(training.best))
         book = Logbook(store, training, ready.subject, meter, watch)
         try:
             finished = pursue(book, prepared, watch, signals)
@@ -191,12 +192,12 @@ def follow(
         except (NonFinite, SaveFailed) as error:
             store.sweep()
             with suppress(SaveFailed):  # the disk may still be full; the error itself is the news
-                stopped = {"status": "stopped", "reason": error.what, "best": without_nan(training.best)}
+                stopped = {"status": "stopped", "reason": error.what, "best": plain(training.best)}
                 store.write_json("summary.json", stopped)
             raise
         store.sweep()  # the room of the oldest state is not needed any more
         if finished is None:
-            stopped = {"status": "stopped", "reason": signals.received, "best": without_nan(training.best)}
+            stopped = {"status": "stopped", "reason": signals.received, "best": plain(training.best)}
             store.write_json("summary.json", stopped)
             watch.done()
             raise Stopped(run, signals.received, signals.exit_code)
@@ -209,7 +210,7 @@ def follow(
             "preparation_seconds": prepared.seconds,
             "parameters": sum(p.numel() for p in training.model.parameters()),
             **learnt(training),
-            "best": without_nan(training.best),
+            "best": plain(training.best),
             "energy": meter.energy().to_dict(),
         }
         conclude(store, prepared, summary, watch)
