@@ -38,6 +38,10 @@ class HubelError(Exception):
         return _rebuild, (type(self), self.what, self.hint)
 
 
+DAMAGED = "restore the file from a copy, or make it again; hubel runs ls names the runs that can be read"
+"""The way out of a file of a run that is not what it must be."""
+
+
 class UsageError(HubelError):
     """The request itself cannot be: a wrong flag, an impossible value, two settings that exclude each other."""
 

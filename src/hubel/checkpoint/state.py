@@ -21,7 +21,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.errors import ArtefactError
+from hubel.errors import DAMAGED, ArtefactError
 from hubel.store import RunStore, opened
 
 KEPT = 2
@@ -115,7 +115,7 @@ def _document(store: RunStore, number: int) -> _Document:
     try:
         return _Document(**content)
     except ValidationError:
-        raise ArtefactError(f"{name} is no training state of this version of hubel") from None
+        raise ArtefactError(f"{name} is no training state of this version of hubel", hint=DAMAGED) from None
 
 
 def _tensors(store: RunStore, number: int, document: _Document) -> dict[str, torch.Tensor]:

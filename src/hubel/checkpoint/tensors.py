@@ -36,7 +36,7 @@ from typing import Any, Protocol
 
 import torch
 
-from hubel.errors import ArtefactError
+from hubel.errors import DAMAGED, ArtefactError
 from hubel.store import Writer, parse_json, read_into, shown
 from hubel.words import amount
 
@@ -152,10 +152,10 @@ def read_header(descriptor: int, size: int, *, name: str = "the file", seen: Dig
     end = 8 + length
     for key, entry in sorted(entries.items(), key=lambda item: (item[1].offset, item[1].size)):
         if entry.offset != end:
-            raise ArtefactError(f"{name}: there is a gap or an overlap before tensor {shown(key)}")
+            raise ArtefactError(f"{name}: there is a gap or an overlap before tensor {shown(key)}", hint=DAMAGED)
         end += entry.size
     if end != size:
-        raise ArtefactError(f"{name} has {size} bytes, its header describes {end}")
+        raise ArtefactError(f"{name} has {size} bytes, its header describes {end}", hint=DAMAGED)
     return entries
 
 
@@ -188,33 +188,35 @@ def _header(descriptor: int, size: int, name: str, seen: Digest | None) -> tuple
     os.lseek(descriptor, 0, os.SEEK_SET)
     head = bytearray(8)
     if read_into(descriptor, memoryview(head)) < 8:
-        raise ArtefactError(f"{name} is no safetensors file: it has only {size} bytes")
+        raise ArtefactError(f"{name} is no safetensors file: it has only {size} bytes", hint=DAMAGED)
     length = int.from_bytes(head, "little")
     if length > min(HEADER_LIMIT + ABOUT_LIMIT, size - 8):
-        raise ArtefactError(f"{name} is no safetensors file: its header would have {amount(length)}")
+        raise ArtefactError(f"{name} is no safetensors file: its header would have {amount(length)}", hint=DAMAGED)
     text = bytearray(length)
     read_into(descriptor, memoryview(text))
     if seen is not None:
         seen.update(head + text)
     header = parse_json(bytes(text), name=f"the header of {name}", limit=HEADER_LIMIT + ABOUT_LIMIT)
     if not isinstance(header, dict):
-        raise ArtefactError(f"the header of {name} must be an object")
+        raise ArtefactError(f"the header of {name} must be an object", hint=DAMAGED)
     return header, length
 
 
 def _entry(key: str, value: object, base: int, name: str) -> Entry:
     if not NAME.fullmatch(key):
-        raise ArtefactError(f"{name}: {shown(key)} is no name for a tensor")
+        raise ArtefactError(f"{name}: {shown(key)} is no name for a tensor", hint=DAMAGED)
     if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
-        raise ArtefactError(f"{name}: tensor {key!r} must have dtype, shape and data_offsets")
+        raise ArtefactError(f"{name}: tensor {key!r} must have dtype, shape and data_offsets", hint=DAMAGED)
     code, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
         raise ArtefactError(f"{name}: tensor {key!r} has dtype {shown(code)}", hint=f"known: {', '.join(DTYPES)}")
     if not _whole_numbers(shape) or len(shape) > 16 or not _whole_numbers(offsets) or len(offsets) != 2:
-        raise ArtefactError(f"{name}: tensor {key!r} has no plain shape and offsets")
+        raise ArtefactError(f"{name}: tensor {key!r} has no plain shape and offsets", hint=DAMAGED)
     size = math.prod(shape) * DTYPES[code].itemsize
     if offsets[1] - offsets[0] != size:
-        raise ArtefactError(f"{name}: tensor {key!r} needs {amount(size)}, its offsets give {offsets[1] - offsets[0]}")
+        raise ArtefactError(
+            f"{name}: tensor {key!r} needs {amount(size)}, its offsets give {offsets[1] - offsets[0]}", hint=DAMAGED
+        )
     return Entry(code, tuple(shape), base + offsets[0], size)
 
 
@@ -239,7 +241,7 @@ def read_tensors(
         tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
         os.lseek(descriptor, entry.offset, os.SEEK_SET)
         if read_into(descriptor, as_bytes(tensor)) < entry.size:
-            raise ArtefactError(f"{name} ends inside tensor {key!r}: it was cut while it was read")
+            raise ArtefactError(f"{name} ends inside tensor {key!r}: it was cut while it was read", hint=DAMAGED)
         if seen is not None:
             seen.update(as_bytes(tensor))
         tensors[key] = tensor

@@ -42,7 +42,7 @@ from hubel.checkpoint.tensors import (
     write_tensors,
 )
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import ArtefactError, HubelError, UsageError, near
+from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_regular, shown, unseal
@@ -257,7 +257,7 @@ def _net(said: _Net, where: str) -> tuple[ModelSpec, tuple[str, ...], Preprocess
     )
     class_names = tuple(said.class_names)
     if class_names and (len(class_names) != spec.num_classes or len(set(class_names)) != len(class_names)):
-        raise ArtefactError(f"{where} must name each of its {spec.num_classes} classes once")
+        raise ArtefactError(f"{where} must name each of its {spec.num_classes} classes once", hint=DAMAGED)
     return spec, class_names, _preprocessing(said)
 
 
@@ -340,7 +340,9 @@ def _fits(path: Path, wanted: _File) -> bool:
 def _chosen(path: Path, wanted: _File) -> Iterator[tuple[int, dict[str, Entry]]]:
     """The file, or its successor that was not renamed any more, that has the size and digest of the manifest."""
     if wanted.size > FILE_LIMIT:
-        raise ArtefactError(f"{shown(str(path))} would have {amount(wanted.size)}, more than {amount(FILE_LIMIT)}")
+        raise ArtefactError(
+            f"{shown(str(path))} would have {amount(wanted.size)}, more than {amount(FILE_LIMIT)}", hint=DAMAGED
+        )
     following = path.with_name(f"{path.name}.next")
     chosen = following if not _fits(path, wanted) and _fits(following, wanted) else path
     with opened(chosen) as (descriptor, size):
@@ -364,7 +366,9 @@ def _read_manifest(path: Path) -> _Manifest:
 def _understood(kind: type[_Said], document: Any, name: str) -> _Said:
     """A document by its schema; raises ArtefactError for what came from a later hubel, or is none of ours."""
     if not isinstance(document, dict):
-        raise ArtefactError(f"{name} is no description of a net: an object was expected, got {shown(document)}")
+        raise ArtefactError(
+            f"{name} is no description of a net: an object was expected, got {shown(document)}", hint=DAMAGED
+        )
     if document.get("format") in ("hubel-weights", "hubel-net") and document.get("version") != VERSION:
         raise ArtefactError(
             f"{name} has format version {shown(document.get('version'))}, this hubel reads {VERSION}",
@@ -373,7 +377,7 @@ def _understood(kind: type[_Said], document: Any, name: str) -> _Said:
     try:
         return kind(**document)
     except ValidationError as error:
-        raise ArtefactError(f"{name} is no manifest of weights: {_first(error)}") from None
+        raise ArtefactError(f"{name} is no manifest of weights: {_first(error)}", hint=DAMAGED) from None
 
 
 def _first(error: ValidationError) -> str:
@@ -388,10 +392,11 @@ def _preprocessing(manifest: _Net) -> Preprocessing | None:
     try:
         found = Preprocessing.from_dict(manifest.preprocessing.model_dump())
     except HubelError as error:
-        raise ArtefactError(f"the preprocessing in the checkpoint cannot be: {error.what}") from error
+        raise ArtefactError(f"the preprocessing in the checkpoint cannot be: {error.what}", hint=DAMAGED) from error
     if found.channels != manifest.architecture.in_chans:
         raise ArtefactError(
-            f"the preprocessing makes {found.channels} channels, the net takes {manifest.architecture.in_chans}"
+            f"the preprocessing makes {found.channels} channels, the net takes {manifest.architecture.in_chans}",
+            hint=DAMAGED,
         )
     return found
 
@@ -452,12 +457,15 @@ def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -
     try:
         model, needed = sized(spec, most_calls=10_000 + 100 * len(wanted))
     except TooMuchWork as error:
-        raise ArtefactError("the architecture in the checkpoint is far larger than its weights") from error
+        raise ArtefactError(
+            "the architecture in the checkpoint is far larger than its weights", hint=DAMAGED
+        ) from error
     except HubelError as error:
         raise ArtefactError(f"the checkpoint's architecture cannot be built: {error.what}", hint=error.hint) from error
     if needed.weight_bytes > 2 * size + (256 << 20):
         raise ArtefactError(
-            f"the checkpoint's architecture needs {amount(needed.weight_bytes)}, its file has {amount(size)}"
+            f"the checkpoint's architecture needs {amount(needed.weight_bytes)}, its file has {amount(size)}",
+            hint=DAMAGED,
         )
     _compare(_described(model.state_dict()), wanted, f"the architecture {spec.architecture!r}", "the checkpoint")
     try:
@@ -476,15 +484,17 @@ def _meet(
     """Raise ArtefactError unless the model gives the golden images their golden logits."""
     images, logits = golden.get("images"), golden.get("logits")
     if images is None or logits is None or len(golden) != 2 or images.dim() < 2 or len(images) > 1000:
-        raise ArtefactError(f"{where} must hold images and logits, and nothing else")
+        raise ArtefactError(f"{where} must hold images and logits, and nothing else", hint=DAMAGED)
     right_kind = images.dtype == (torch.uint8 if preprocessing else torch.float32)
     right_shape = preprocessing is None or tuple(images.shape[1:]) == preprocessing.shape
     if not right_kind or not right_shape or tuple(logits.shape) != (len(images), spec.num_classes):
-        raise ArtefactError(f"{where} does not fit the preprocessing and the classes of the checkpoint")
+        raise ArtefactError(f"{where} does not fit the preprocessing and the classes of the checkpoint", hint=DAMAGED)
     try:
         found = golden_logits(model, preprocessing, images)
     except RuntimeError as error:
-        raise ArtefactError(f"the model cannot take the golden images in {where}: {shown(str(error))}") from error
+        raise ArtefactError(
+            f"the model cannot take the golden images in {where}: {shown(str(error))}", hint=DAMAGED
+        ) from error
     apart = float((found - logits.float()).abs().max()) if found.shape == logits.shape and len(images) else 0.0
     allowed = TOLERANCE * max(1.0, float(logits.abs().max()) if len(images) else 0.0)
     if found.shape != logits.shape or not apart <= allowed:

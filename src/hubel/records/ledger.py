@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from hubel.errors import ArtefactError, UsageError, near
+from hubel.errors import DAMAGED, ArtefactError, UsageError, near
 from hubel.store import RunStore, parse_yaml, shown
 from hubel.views import html_table, in_short
 
@@ -61,7 +61,7 @@ class RunRecord:
         name = shown(str(self.folder / "config.yaml"))
         found = parse_yaml(RunStore.open(self.folder).read_bytes("config.yaml", limit=1 << 20), name=name)
         if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
-            raise ArtefactError(f"{name} is no recipe: it must hold sections of settings")
+            raise ArtefactError(f"{name} is no recipe: it must hold sections of settings", hint=DAMAGED)
         return {str(section): {str(key): value for key, value in part.items()} for section, part in found.items()}
 
     @cached_property
@@ -77,7 +77,7 @@ class RunRecord:
             )
         except (ValueError, csv.Error) as error:
             name = shown(str(self.folder / "metrics.csv"))
-            raise ArtefactError(f"{name} is no table of numbers: {error}") from None
+            raise ArtefactError(f"{name} is no table of numbers: {error}", hint=DAMAGED) from None
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -91,10 +91,14 @@ class RunRecord:
         name, found = shown(str(self.folder / "summary.json")), store.read_json("summary.json")
         for part in (found, *(found.get(key, {}) for key in ("best", "test", "val") if isinstance(found, dict))):
             if not isinstance(part, dict):
-                raise ArtefactError(f"{name} is no summary of a run: it must hold objects, got {shown(part)}")
+                raise ArtefactError(
+                    f"{name} is no summary of a run: it must hold objects, got {shown(part)}", hint=DAMAGED
+                )
             wrong = [key for key, kind in _KINDS.items() if not _is(part, key, kind)]
             if wrong:
-                raise ArtefactError(f"{name} is no summary of a run: {wrong[0]} cannot be {shown(part[wrong[0]])}")
+                raise ArtefactError(
+                    f"{name} is no summary of a run: {wrong[0]} cannot be {shown(part[wrong[0]])}", hint=DAMAGED
+                )
         return found
 
     @property
