@@ -100,7 +100,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     if words_lost is not None and code == 0 and arguments[0] not in LASTING:
         print_error(HubelError(f"the answer could not be printed: {words_lost.strerror or words_lost}"))
         code = 1
+    if argv is None and "torch.distributed" in sys.modules:
+        _part(code)
     sys.exit(code)
+
+
+def _part(code: int) -> None:
+    """One of several processes ends at once, without taking Python down first.
+
+    Torch's wrapper of a net keeps the threads that average gradients alive for ever. One of them that lets go of its
+    last tensor while Python is being taken down aborts the process, after all its work was done.
+    """
+    from hubel.runtime.distributed import launched
+
+    if launched():
+        for stream in (sys.stdout, sys.stderr):
+            lost(stream)
+        os._exit(code)
 
 
 def keep_out() -> None:
