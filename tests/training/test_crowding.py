@@ -7,7 +7,7 @@ import torch
 
 from hubel import runtime, waiting
 from hubel.runtime import threading
-from hubel.training.crowding import AGAIN, STEPS, ThreadWatch, watch_threads
+from hubel.training.crowding import AGAIN, LOOK, STEPS, ThreadWatch, watch_threads
 
 
 class Machine:
@@ -26,6 +26,14 @@ def test_an_idle_machine_keeps_its_threads() -> None:
     machine = Machine({2: 0.1, 1: 0.2})
     assert machine.steps(100) == []
     assert machine.watch.count == 2
+
+
+def test_what_others_do_is_looked_at_every_few_seconds_not_every_few_steps() -> None:
+    looks: list[float] = []
+    watch = ThreadWatch(count=2, use=lambda count: None, others=lambda: looks.append(0.0) or 0.0)
+    for _ in range(1_000):
+        watch.after(0.01)  # ten seconds in all
+    assert len(looks) == 10 // LOOK + 1
 
 
 def test_a_step_that_becomes_several_times_slower_is_tried_with_fewer_threads() -> None:

@@ -25,6 +25,8 @@ GAIN = 0.9
 """Share of the time below which another number of threads is kept."""
 AGAIN = 20.0
 """Seconds until the next trial: what others do changes slowly."""
+LOOK = 4.0
+"""Seconds until the next look at what others do: a look waits for as long as several small steps take."""
 
 
 @dataclass
@@ -50,6 +52,8 @@ class ThreadWatch:
     """While another number is tried: the number before, and its median."""
     rest: float = 0.0
     """Seconds until a trial may be made again."""
+    looked: float = 0.0
+    """Seconds until the next look at what others do."""
     most: int = 0
 
     def __post_init__(self) -> None:
@@ -58,7 +62,7 @@ class ThreadWatch:
     def after(self, seconds: float) -> tuple[int, str] | None:
         """After a step of so many seconds: the new number of threads and why, if it was changed for good."""
         self.seconds.append(seconds)
-        self.rest = max(0.0, self.rest - seconds)
+        self.rest, self.looked = max(0.0, self.rest - seconds), max(0.0, self.looked - seconds)
         if len(self.seconds) < STEPS:
             return None
         taken, self.seconds = median(self.seconds), []
@@ -72,6 +76,9 @@ class ThreadWatch:
     def _try_another(self, taken: float) -> None:
         """Begin a trial: of fewer threads where steps are slow or others compute, of more where they have gone."""
         slow = taken > SLOWER * self.usual[self.count]
+        if not slow and self.looked > 0.0:
+            return
+        self.looked = LOOK
         crowded = self.others() >= CROWD
         if self.count > 1 and (slow or crowded):
             wanted = max(1, self.count // 2)
