@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,8 @@ from hubel.cli.options import JSON, option
 from hubel.cli.output import print_json
 from hubel.errors import unknown
 from hubel.models import Card, list_models
-from hubel.verbs.models import models
-from hubel.words import short
+from hubel.verbs.models import models, weights
+from hubel.words import amount, short
 
 
 def command(
@@ -25,6 +25,9 @@ def command(
     tag: Annotated[
         str, option("--tag", metavar="WORD", help="only nets with this word: residual, mobile, small …")
     ] = "",
+    pretrained: Annotated[
+        bool, option("--pretrained", help="published weights: which are here, which can be had, and how")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """List the architectures with parameters, multiply-accumulates and year.
@@ -32,8 +35,12 @@ def command(
     hubel models
     hubel models vgg
     hubel models 'resnet*' --sort params
+    hubel models --pretrained
     """
     wanted = match or pattern
+    if pretrained:
+        _list_weights(weights(wanted, sort=sort, tag=tag), wanted, as_json)
+        return
     found = models(wanted, sort=sort, tag=tag)
     if not found:
         raise unknown("model", wanted, list_models(), listing="hubel models")
@@ -46,6 +53,33 @@ def command(
     ]
     out().print("\n".join(lines), soft_wrap=True)
     note(f"{len(found)} architectures; the card of one: hubel model NAME")
+
+
+def _list_weights(rows: tuple[dict[str, Any], ...], wanted: str, as_json: bool) -> None:
+    if not rows:
+        raise unknown("published weights", wanted, list_models(), listing="hubel models --pretrained")
+    if as_json:
+        print_json(list(rows))
+        return
+    lines = [f"{'name':<24} {'':<2} {'top-1':>6} {'side':>4} {'size':>7}  {'licence':<12}  where"]
+    for row in rows:
+        size = "" if row["bytes"] is None else amount(row["bytes"])
+        version = "" if row["newest"] else row["version"]
+        lines.append(
+            f"{row['model']:<24} {version:<2} {row['accuracy']:>6.2f} {row['size']:>4} {size:>7}  "
+            f"{row['licence']:<12}  {_state(row)}"
+        )
+    out().print("\n".join(lines), soft_wrap=True)
+    note("top-1: of ImageNet's validation pictures, in %, as published, with side x side pixels")
+    for row in rows:
+        if not row["here"] and row["bytes"] is not None:
+            note(f"{row['model']}: {row['how']}")
+    note("use one: hubel predict efficientnet_lite0 PICTURE · hubel train photos/ --from efficientnet_lite0")
+
+
+def _state(row: dict[str, Any]) -> str:
+    """What it takes to use weights, in a word."""
+    return "here" if row["here"] else "a download" if row["bytes"] is None else "a package"
 
 
 def _lines(entry: Card) -> list[str]:

@@ -27,6 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from hubel.errors import ArtefactError, UsageError, near
+from hubel.models.naming import in_order
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -98,10 +99,13 @@ def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) ->
     """
     wanted = {name: value for name, value in model.state_dict(keep_vars=True).items() if value is not None}
     named, prefix = aligned(wanted, _modern(weights))
+    told = in_order(named)  # their names say in which order they stand, whatever the file does
+    if told is not None:
+        named = told
     head = str(getattr(model, "head", ""))
     theirs = other_head(wanted, named, head)
     named = renamed(named, [(theirs, head)]) if theirs else named
-    found = None if _complete(wanted, named) else _in_order(wanted, named, ordered)
+    found = None if _complete(wanted, named) else _in_order(wanted, named, ordered or told is not None)
     if found is not None:
         named, theirs = found, ""
     loaded: list[str] = []
@@ -135,7 +139,7 @@ def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) ->
     # Counters of batch norms are younger than many published files; nothing depends on them.
     missing = tuple(name for name in wanted if name not in named and not name.endswith("num_batches_tracked"))
     unexpected = tuple(name for name in named if name not in wanted)
-    alike = _alike(wanted) if found is not None and ordered else 0
+    alike = _alike(wanted) if found is not None and ordered and told is None else 0
     return Fit(
         tuple(loaded), tuple(adapted), missing, tuple(mismatched), unexpected, found is not None, alike, prefix, theirs
     )

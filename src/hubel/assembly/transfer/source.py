@@ -12,17 +12,16 @@ from torch import nn
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
-from hubel.checkpoint.foreign import read_foreign
-from hubel.checkpoint.published import fetch
+from hubel.checkpoint.published import at_hand, published_folder
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
-from hubel.models.pretrained import WEIGHTS, published
+from hubel.models.pretrained import DEFAULT, WEIGHTS, is_published, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.ledger import find_run
+from hubel.records.ledger import find_folder
 
 HIDDEN_UNITS = 256
 """Of a head with a hidden layer, where `model_options` say nothing."""
@@ -47,19 +46,11 @@ def find_source(name: str) -> Source:
 
     Raises ArtefactError, with near names, for what is none of these, is damaged, or must be imported first.
     """
-    try:
-        place = find_run(name)
-    except ArtefactError as error:
-        if any(entry.model == name for entry in WEIGHTS):
+    place = find_folder(name)
+    if place is None:
+        if is_published(name):
             return published_source(name)
-        if name in CARDS:
-            raise ArtefactError(
-                f"no weights were published for {name}, and no run is called so",
-                hint=f"train one first, and start --from its run; published: {', '.join(_published()[:6])}, …",
-            ) from None
-        close = near(name, _published())
-        more = f"; of the published nets: {' or '.join(repr(word) for word in close)}" if close else ""
-        raise ArtefactError(f"there is no run and no published net {name!r}", hint=error.hint + more) from None
+        raise _nowhere(name)
     if place.is_file() and place.suffix not in (".safetensors", ".json"):
         raise ArtefactError(
             f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
@@ -75,25 +66,44 @@ def find_source(name: str) -> Source:
     )
 
 
-def _published() -> list[str]:
-    return list(dict.fromkeys(entry.model for entry in WEIGHTS))
+def _nowhere(name: str) -> ArtefactError:
+    """The error for a name that is neither a run nor a net with published weights."""
+    if name in CARDS:
+        here = [entry.model for entry in WEIGHTS if at_hand(entry)]
+        return ArtefactError(
+            f"no weights were published for {name}, and no run is called so",
+            hint=f"start from {here[0] if here else DEFAULT}, or train one first and start --from its run; "
+            "published weights: hubel models --pretrained",
+        )
+    close = near(name, dict.fromkeys(entry.model for entry in WEIGHTS))
+    more = f"did you mean {' or '.join(repr(word) for word in close)}? " if close else ""
+    hint = f"{more}list them: hubel runs; published weights: hubel models --pretrained"
+    return ArtefactError(f"there is no run and no published net {name!r}", hint=hint)
 
 
 def published_source(name: str) -> Source:
-    """The published ImageNet weights of an architecture, downloaded if they are not in the cache."""
+    """The published ImageNet weights of an architecture: of its package, or downloaded if they are not in the cache.
+
+    Raises MissingExtra where the package is not installed, ArtefactError where a download fails; both say which net
+    would do instead, if there is one.
+    """
     entry = published(name)
-    foreign = read_foreign(fetch(entry))
-    sides = (entry.size, entry.size)
+    try:
+        classifier = load_checkpoint(published_folder(entry))
+    except ArtefactError as error:
+        other = next((each for each in WEIGHTS if each.package and at_hand(each)), published(DEFAULT))
+        way = f"--from {other.model} needs no download" + ("" if at_hand(other) else f": {other.install}")
+        if entry.package is not None or at_hand(entry):
+            raise
+        raise ArtefactError(error.what, hint=f"{error.hint}; or {way}") from None
     return Source(
         name=name,
-        spec=ModelSpec(architecture=name, num_classes=entry.num_classes, in_chans=3, img_size=sides, options={}),
-        preprocessing=Preprocessing(
-            height=entry.size, width=entry.size, channels=3, fit="crop", mean=entry.mean, std=entry.std,
-            interpolation=entry.interpolation,
-        ),
-        tensors=foreign.tensors,
-        sha256=foreign.sha256,
-    )  # fmt: skip
+        spec=classifier.spec,
+        preprocessing=classifier.preprocessing,
+        tensors=classifier.model.state_dict(),
+        sha256=str(classifier.provenance.recipe.get("sha256", "")),
+        class_names=classifier.class_names,
+    )
 
 
 def adopt(recipe: Recipe, source: Source) -> Chosen:

@@ -24,6 +24,11 @@ _EFFICIENT = (
     "M. Tan, Q. Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, ICML 2019, "
     "arXiv 1905.11946"
 )
+_LITE = (
+    "R. Liu, Higher accuracy on vision models with EfficientNet-Lite, TensorFlow blog, 2020; after M. Tan, Q. Le, "
+    "EfficientNet, ICML 2019, arXiv 1905.11946"
+)
+_LITER = "EfficientNet without squeeze and excitation, with ReLU6; stem and head keep their size: for phones."
 _HALVINGS = "Images of up to 64 pixels skip the first two halvings."
 _STEM = "Images of up to 64 pixels get a stem of stride 1 without pooling."
 _SQUEEZED = "Images of up to 64 pixels get a 3x3 stem of stride 1 and no first pool."
@@ -355,6 +360,76 @@ _TABLE: tuple[tuple[str, str, str, int, str, str, int, int, str, tuple[str, ...]
         (_HALVINGS,),
         ("S52", "S53"),
         600,
+    ),
+    (
+        "efficientnet_lite0",
+        "efficientnet_lite",
+        "EfficientNet-Lite0",
+        2020,
+        _LITE,
+        _LITER,
+        4_652_008,
+        385_187_552,
+        "ImageNet top-1 75.1 % (its published weights: hubel models --pretrained)",
+        (_HALVINGS,),
+        ("S52", "S53"),
+        224,
+    ),
+    (
+        "efficientnet_lite1",
+        "efficientnet_lite",
+        "EfficientNet-Lite1",
+        2020,
+        _LITE,
+        _LITER,
+        5_416_680,
+        600_185_232,
+        "ImageNet top-1 76.7 % (its published weights: hubel models --pretrained)",
+        (_HALVINGS,),
+        ("S52", "S53"),
+        240,
+    ),
+    (
+        "efficientnet_lite2",
+        "efficientnet_lite",
+        "EfficientNet-Lite2",
+        2020,
+        _LITE,
+        _LITER,
+        6_092_072,
+        859_736_272,
+        "ImageNet top-1 77.6 % (its published weights: hubel models --pretrained)",
+        (_HALVINGS,),
+        ("S52", "S53"),
+        260,
+    ),
+    (
+        "efficientnet_lite3",
+        "efficientnet_lite",
+        "EfficientNet-Lite3",
+        2020,
+        _LITE,
+        _LITER,
+        8_197_096,
+        1_383_321_872,
+        "ImageNet top-1 79.8 %",
+        (_HALVINGS,),
+        ("S52", "S53"),
+        280,
+    ),
+    (
+        "efficientnet_lite4",
+        "efficientnet_lite",
+        "EfficientNet-Lite4",
+        2020,
+        _LITE,
+        _LITER,
+        13_006_568,
+        2_553_034_336,
+        "ImageNet top-1 81.5 %",
+        (_HALVINGS,),
+        ("S52", "S53"),
+        300,
     ),
 )
 

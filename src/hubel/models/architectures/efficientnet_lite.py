@@ -1,0 +1,160 @@
+"""EfficientNet-Lite: EfficientNet for processors that compute with few bits, such as those of phones.
+
+Three things are changed against EfficientNet (R. Liu, Higher accuracy on vision models with EfficientNet-Lite, 2020,
+and the authors' code): no squeeze and excitation, which such processors do badly; ReLU6 for SiLU, since values between
+0 and 6 round well; stem, first stage, last stage and head keep their size when the net grows, so that it stays small.
+
+    stage   operator             resolution   maps   layers
+    1       conv 3x3 s2          224          32     1
+    2       expand 1, k 3        112          16     1
+    3       expand 6, k 3 s2     112          24     2
+    4       expand 6, k 5 s2     56           40     2
+    5       expand 6, k 3 s2     28           80     3
+    6       expand 6, k 5        14           112    3
+    7       expand 6, k 5 s2     14           192    4
+    8       expand 6, k 3        7            320    1
+    9       conv 1x1, average, dense K        1280   1
+
+Lite1 to Lite4 multiply maps by w and layers by d. Small images: stages 1 and 3 keep the size. Where the size is halved,
+zeros stand as in the authors' framework: an odd one below and right, which published weights count on.
+Letters: B batch, C input channels, H W height and width, K classes, w width, d depth.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hubel.models.architectures.efficientnet import TABLE_1, initialise
+from hubel.models.architectures.mobilenet import divisible
+from hubel.models.shared import is_small
+from hubel.nn.blocks import conv_norm_act
+from hubel.nn.layers import DropPath
+
+# Lite0 … Lite4: (w, d, dropout).
+SCALES = ((1.0, 1.0, 0.2), (1.0, 1.1, 0.2), (1.1, 1.2, 0.3), (1.2, 1.4, 0.3), (1.4, 1.8, 0.3))
+STEM, TOP = 32, 1280
+"""Maps of the first and the last convolution, whatever w is."""
+
+NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
+
+
+class EvenPad(nn.Module):
+    """Zeros around maps so that a window of k with step s gives ceil(H/s) x ceil(W/s); an odd one below and right.
+
+    >>> EvenPad(3, 2)(torch.ones(1, 1, 4, 4)).shape, EvenPad(3, 2)(torch.ones(1, 1, 5, 5)).shape
+    (torch.Size([1, 1, 5, 5]), torch.Size([1, 1, 7, 7]))
+    """
+
+    def __init__(self, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        down, right = (self._missing(int(size)) for size in x.shape[-2:])
+        return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+
+    def _missing(self, size: int) -> int:
+        return max(0, (math.ceil(size / self.stride) - 1) * self.stride + self.kernel - size)
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, stride={self.stride}"
+
+
+def convolve(in_maps: int, maps: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm and ReLU6; at stride 1 with the usual symmetric zeros."""
+    layers = conv_norm_act(in_maps, maps, kernel, stride=stride, groups=groups, norm=NORM, act=nn.ReLU6)
+    if stride == 1:
+        return layers
+    layers[0] = nn.Conv2d(in_maps, maps, kernel, stride, groups=groups, bias=False)
+    return nn.Sequential(EvenPad(kernel, stride), *layers)
+
+
+class LiteBlock(nn.Module):
+    """Inverted residual: expand by 1x1, depthwise k x k, project by 1x1 without activation.
+
+    B in_maps H W -> B maps H/stride W/stride.
+    """
+
+    def __init__(self, in_maps: int, maps: int, kernel: int, stride: int, expansion: int, drop_path: float) -> None:
+        super().__init__()
+        self.adds = stride == 1 and in_maps == maps
+        wide = in_maps * expansion
+        self.block = nn.Sequential(
+            *([] if expansion == 1 else [convolve(in_maps, wide, 1)]),
+            convolve(wide, wide, kernel, stride=stride, groups=wide),
+            conv_norm_act(wide, maps, 1, norm=NORM, act=None),
+        )
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.drop_path(self.block(x)) if self.adds else self.block(x)
+
+
+class EfficientNetLite(nn.Module):
+    """The table above, scaled by w and d. Images B C H W -> logits B K."""
+
+    stages = tuple(f"features.{index}" for index in range(9))
+    head = "classifier.1"
+
+    def __init__(
+        self, w: float, d: float, *, num_classes: int, in_chans: int, small: bool, dropout: float, drop_path: float
+    ) -> None:
+        super().__init__()
+        last = len(TABLE_1) - 1
+        layers = [n if row in (0, last) else math.ceil(n * d) for row, (*_, n) in enumerate(TABLE_1)]
+        done, total, maps = 0, sum(layers), STEM
+        features: list[nn.Module] = [convolve(in_chans, maps, 3, stride=1 if small else 2)]
+        for row, (expansion, kernel, stride, out, _) in enumerate(TABLE_1):
+            blocks = []
+            for index in range(layers[row]):
+                step = stride if index == 0 and not (small and row == 1) else 1
+                # Deeper blocks are left out more often, up to `drop_path` (stochastic depth).
+                blocks.append(LiteBlock(maps, divisible(out * w), kernel, step, expansion, drop_path * done / total))
+                maps = divisible(out * w)
+                done += 1
+            features.append(nn.Sequential(*blocks))
+        features.append(convolve(maps, TOP, 1))
+        self.features = nn.Sequential(*features)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(TOP, num_classes))
+        initialise(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.features(images)  # B 1280 H/32 W/32
+        return self.classifier(self.avgpool(x).flatten(1))  # B K
+
+
+def efficientnet_lite(
+    number: int,
+    /,
+    *,
+    num_classes: int,
+    in_chans: int,
+    img_size: tuple[int, int],
+    stem: str = "auto",
+    dropout: float | None = None,
+    drop_path: float = 0.2,
+) -> EfficientNetLite:
+    """EfficientNet-Lite`number`; images of up to 64 pixels skip two halvings; `dropout` None is the authors'."""
+    w, d, usual_dropout = SCALES[number]
+    return EfficientNetLite(
+        w,
+        d,
+        num_classes=num_classes,
+        in_chans=in_chans,
+        small=is_small(img_size, stem),
+        dropout=usual_dropout if dropout is None else dropout,
+        drop_path=drop_path,
+    )
+
+
+efficientnet_lite0 = partial(efficientnet_lite, 0)
+efficientnet_lite1 = partial(efficientnet_lite, 1)
+efficientnet_lite2 = partial(efficientnet_lite, 2)
+efficientnet_lite3 = partial(efficientnet_lite, 3)
+efficientnet_lite4 = partial(efficientnet_lite, 4)

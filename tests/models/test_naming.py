@@ -1,0 +1,71 @@
+"""Weights of other libraries find their places by name, also where the file has lost their order."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from hubel.models import create_model
+from hubel.models.fitting import fit_weights
+
+NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+
+def timm_names(blocks: list[list[bool]]) -> list[str]:
+    """timm's names of an EfficientNet without squeezing, in its own order; `blocks`: stage by stage, is it wider?"""
+    layers = ["conv_stem", "bn1"]
+    for stage, wides in enumerate(blocks):
+        for block, wide in enumerate(wides):
+            inside = (
+                ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
+                if wide
+                else ("conv_dw", "bn1", "conv_pw", "bn2")
+            )
+            layers += [f"blocks.{stage}.{block}.{layer}" for layer in inside]
+    return spelled([*layers, "conv_head", "bn2"], "classifier")
+
+
+def port_names(blocks: list[list[bool]]) -> list[str]:
+    """The same as the usual port of EfficientNet to PyTorch has them."""
+    layers = ["_conv_stem", "_bn0"]
+    for number, wide in enumerate(itertools.chain(*blocks)):
+        inside = ["_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
+        layers += [f"_blocks.{number}.{layer}" for layer in (["_expand_conv", "_bn0", *inside] if wide else inside)]
+    return spelled([*layers, "_conv_head", "_bn1"], "_fc")
+
+
+def spelled(layers: list[str], head: str) -> list[str]:
+    norm = [name.rpartition(".")[2].lstrip("_").startswith("bn") for name in layers]
+    values = (
+        [f"{name}.{v}" for v in (NORM if is_norm else ("weight",))] for name, is_norm in zip(layers, norm, strict=True)
+    )
+    return [*itertools.chain(*values), f"{head}.weight", f"{head}.bias"]
+
+
+@pytest.mark.parametrize("names_of", [timm_names, port_names])
+def test_an_efficientnet_lite_of_another_library_is_fitted_by_its_names_in_any_order(names_of: object) -> None:
+    theirs = create_model("efficientnet_lite0", num_classes=7, img_size=(64, 64))
+    with torch.no_grad():
+        for value in theirs.state_dict().values():
+            if value.is_floating_point():
+                value.uniform_(0.1, 1)
+    state = theirs.state_dict()
+    # Lite0 has 1, 2, 2, 3, 3, 4, 1 blocks; only the first stage does not widen.
+    blocks = [[False]] + [[True] * count for count in (2, 2, 3, 3, 4, 1)]
+    named = dict(zip(names_of(blocks), state.values(), strict=True))  # type: ignore[operator]
+    ours = create_model("efficientnet_lite0", num_classes=7, img_size=(64, 64))
+    fit = fit_weights(ours, {name: named[name] for name in sorted(named)})
+    assert fit.complete
+    assert fit.alike == 0  # the names say where each stands, not the order of the file alone
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_a_name_that_does_not_belong_leaves_the_order_of_the_file_as_it_is() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    strange = {"conv_stem.weight": torch.ones(4, 3, 3, 3), "another.weight": torch.ones(4, 4, 3, 3)}
+    with pytest.raises(Exception, match="none of the 2 tensors fits"):
+        fit_weights(net, strange)
