@@ -52,6 +52,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "pipeline": [],
     "scaling": [],
     "transfer": [],
+    "starts": [],
     "augment": [],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],

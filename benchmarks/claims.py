@@ -6,8 +6,8 @@ first cell is the claim's name is replaced, a new one is added below its section
 it was written.
 
 A benchmark that runs in one piece is judged by its last run; one that may run in phases (airbench, cifar_peers,
-mnist) by the last line of each side and seed. A script without an entry here may print its own verdict as a JSON
-object with the keys of `Claim` but `command`.
+mnist, starts) by the last line of each side and seed. A script without an entry here may print its own verdict as a
+JSON object with the keys of `Claim` but `command`.
 """
 
 from __future__ import annotations
@@ -369,6 +369,105 @@ def judge_transfer(its_runs: Sequence[Run]) -> Iterator[Claim]:
     yield Claim(section="Speed", name=name.format(**both), target=target, measured=cell, met=settled)
 
 
+def judge_starts(its_runs: Sequence[Run]) -> Iterator[Claim]:
+    """What `hubel train` chooses by itself against both starts, what a start is worth, and how far to thaw it.
+
+    Only rows with the sizes, words and seed of the newest one are compared: folders may be measured hours apart.
+    """
+    rows = [row for run in its_runs for row in run.objects if {"folder", "start"} <= row.keys()]
+    if not rows:
+        return
+    alike = {key: rows[-1].get(key) for key in ("seed", "train_most", "test_most", "words", "time")}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in last(its_runs, "folder", "start", **alike):
+        if "folder" in row and "failed" not in row:
+            found.setdefault(row["folder"], {})[row["start"]] = row
+    yield from _choices(found)
+    yield from _worth(found)
+    yield from _thaws(found)
+    yield from _beside_timm(found)
+
+
+def _points(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """By how many points of test accuracy one is above the other."""
+    return round(100 * (one["test_accuracy"] - other["test_accuracy"]), 6)
+
+
+def _choices(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[Claim]:
+    short = {
+        name: min(_points(here["plain"], here[start]) for start in ("none", "lite0"))
+        for name, here in found.items()
+        if {"plain", "none", "lite0"} <= here.keys()
+    }
+    if not short:
+        return
+    worst = min(short, key=lambda name: short[name])
+    within = sum(points >= -1 for points in short.values())
+    test = [found[name]["plain"]["test"] for name in short]
+    text = (
+        f"{within} of {len(short)} within a point; {short[worst]:+.1f} points at worst ({worst}); "
+        f"test splits of {spread(test)} pictures"
+    )
+    met = None if within == len(short) < 12 else within == len(short)
+    cell = f"**missed**: {text}" if met is False else text
+    name = "what `hubel train` chooses by itself, against the better of `--from none` and `--from efficientnet_lite0`"
+    target = "on 12 folders and sets, never more than 1 point below"
+    yield Claim(section="Transfer", name=name, target=target, measured=cell, met=met)
+
+
+def _worth(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[Claim]:
+    gains = {
+        name: _points(here["lite0"], here["none"]) for name, here in found.items() if {"none", "lite0"} <= here.keys()
+    }
+    if gains:
+        text = (
+            f"{statistics.mean(gains.values()):+.1f} points in the mean of {len(gains)}, better on "
+            f"{sum(gain > 0 for gain in gains.values())}: "
+            + ", ".join(f"{name} {gain:+.1f}" for name, gain in sorted(gains.items(), key=lambda item: -item[1]))
+        )
+        yield Claim(section="Transfer", name="Lite0's weights against training from nothing", target="–", measured=text)
+
+
+THAWS = ("head", "stages", "last", "half", "gradual", "all")
+
+
+def _thaws(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[Claim]:
+    """Means over the folders on which all the thaws were tried that any folder saw; the validation split decides."""
+    tried = [thaw for thaw in THAWS if any(thaw in here for here in found.values())]
+    whole = [here for here in found.values() if set(tried) <= here.keys()]
+    if len(tried) < 2 or not whole:
+        return
+    parts = []
+    for thaw in tried:
+        val, test = (statistics.mean(here[thaw][f"{split}_accuracy"] for here in whole) for split in ("val", "test"))
+        parts.append(f"{thaw} {100 * val:.1f} ({100 * test:.1f})")
+    name = "how far Lite0 is thawed: mean validation accuracy (test accuracy) in per cent"
+    yield Claim(section="Transfer", name=name, target="–", measured=f"mean of {len(whole)}: " + ", ".join(parts))
+
+
+def _beside_timm(found: Mapping[str, Mapping[str, dict[str, Any]]]) -> Iterator[Claim]:
+    both = {name: here for name, here in found.items() if {"plain", "timm"} <= here.keys()}
+    if not both:
+        return
+    gains = {name: _points(here["plain"], here["timm"]) for name, here in both.items()}
+    won = sum(gain > 0 for gain in gains.values())
+    mean = statistics.mean(gains.values())
+    times = statistics.median(here["timm"]["seconds"] / here["plain"]["seconds"] for here in both.values())
+    text = (
+        f"{mean:+.1f} points in the mean, better on {won} of {len(both)}, {number(times)} times sooner (median): "
+        + ", ".join(f"{name} {gain:+.1f}" for name, gain in sorted(gains.items(), key=lambda item: -item[1]))
+    )
+    met = mean > 0 and won >= 0.75 * len(both)
+    name = "plain `hubel train` on small public folders, against timm's Lite0 with the same weights, fine-tuned"
+    yield Claim(
+        section="Transfer",
+        name=name,
+        target="better in the mean and on ≥ 6 of 8",
+        measured=text if met else f"**missed**: {text}",
+        met=None if met and len(both) < 8 else met,
+    )
+
+
 def judge_safety(its_runs: Sequence[Run]) -> Iterator[Claim]:
     row = its_runs[-1].objects[-1]
     cost = row["median_cost_percent"]
@@ -558,6 +657,7 @@ JUDGES: dict[str, Callable[[Sequence[Run]], Iterator[Claim]]] = {
     "latency": judge_latency,
     "pipeline": judge_pipeline,
     "transfer": judge_transfer,
+    "starts": judge_starts,
     "safety": judge_safety,
     "scaling": judge_scaling,
     "anatomy": judge_anatomy,
@@ -565,7 +665,7 @@ JUDGES: dict[str, Callable[[Sequence[Run]], Iterator[Claim]]] = {
     "cams": judge_cams,
     "occlusion": judge_occlusion,
 }
-PHASED = ("airbench", "mnist")
+PHASED = ("airbench", "mnist", "starts")
 
 # ---------------------------------------------------------------- the page
 

@@ -40,6 +40,7 @@ PEERS = {
     "fastai": Peer(
         "HUBEL_PEER_FASTAI", ("fastai==2.8.12",), "import torchvision; from fastai.vision.all import Learner"
     ),
+    "timm": Peer("HUBEL_PEER_TIMM", ("timm==1.0.31",), "import timm, torchvision"),
     "airbench": Peer("HUBEL_PEER_AIRBENCH", ("airbench==0.1.8", "numpy", "pillow"), "import torchvision"),
 }
 

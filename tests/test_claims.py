@@ -81,6 +81,59 @@ def test_a_seed_that_never_gets_there_counts_as_endlessly_long(judge: ModuleType
     assert "1 of 3 get there" in claim.measured
 
 
+def started(folder: str, start: str, test: float, **more: Any) -> dict[str, Any]:
+    return {
+        "folder": folder, "start": start, "seed": 0, "train_most": 200, "test_most": 200, "words": "", "time": "10m",
+        "test": 200, "test_accuracy": test, "val_accuracy": test, "seconds": 30.0, **more,
+    }  # fmt: skip
+
+
+def test_what_hubel_chooses_is_held_against_the_better_start(judge: ModuleType) -> None:
+    rows = [
+        started(f"folder {number}", start, test)
+        for number in range(12)
+        for start, test in (("plain", 0.895), ("none", 0.7), ("lite0", 0.9))
+    ]
+    chosen, worth = judge.claims(printed("starts", "1", *rows))
+    assert chosen.met is True
+    assert chosen.measured.startswith("12 of 12 within a point; -0.5 points at worst")
+    assert worth.measured.startswith("+20.0 points in the mean of 12, better on 12")
+    worse = started("folder 3", "none", 0.95)  # a later run of one folder; the others stand
+    chosen, worth = judge.claims(printed("starts", "1", *rows) + printed("starts", "2", worse))
+    assert chosen.met is False
+    assert chosen.measured.startswith("**missed**: 11 of 12 within a point; -5.5 points at worst (folder 3)")
+    assert "folder 3 -5.0" in worth.measured
+
+
+def test_too_few_folders_settle_nothing_and_other_sizes_are_not_mixed_in(judge: ModuleType) -> None:
+    rows = [started("trash", start, test) for start, test in (("plain", 0.9), ("none", 0.7), ("lite0", 0.9))]
+    other = started("x-rays", "none", 0.1, train_most=9), started("x-rays", "lite0", 0.2, train_most=9)
+    chosen, worth = judge.claims(printed("starts", "1", *other, *rows))
+    assert chosen.met is None
+    assert "x-rays" not in worth.measured
+
+
+def test_thaws_are_compared_where_all_were_tried(judge: ModuleType) -> None:
+    rows = [started("trash", "head", 0.8), started("trash", "all", 0.9, val_accuracy=0.7)]
+    (claim,) = judge.claims(printed("starts", "1", *rows, started("x-rays", "head", 0.1)))
+    assert claim.measured == "mean of 1: head 80.0 (80.0), all 70.0 (90.0)"
+
+
+def test_timm_beside_must_be_beaten_on_six_of_eight(judge: ModuleType) -> None:
+    def rows(won: int) -> list[dict[str, Any]]:
+        return [
+            started(f"folder {number}", start, test, seconds=seconds)
+            for number in range(8)
+            for start, test, seconds in (("plain", 0.9, 30.0), ("timm", 0.85 if number < won else 0.91, 600.0))
+        ]
+
+    (claim,) = judge.claims(printed("starts", "1", *rows(6)))
+    assert claim.met is True
+    assert claim.measured.startswith("+3.5 points in the mean, better on 6 of 8, 20 times sooner (median)")
+    (claim,) = judge.claims(printed("starts", "1", *rows(5)))
+    assert claim.met is False
+
+
 def test_rows_are_replaced_in_place_and_all_other_words_stay(judge: ModuleType) -> None:
     page = (
         "# Results\n\nWords.\n\n## Speed\n\n| claim | target | measured | command |\n| --- | --- | --- | --- |\n"
