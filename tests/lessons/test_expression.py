@@ -143,7 +143,7 @@ def test_a_variable_used_twice_collects_both_gradients() -> None:
         ("max(x)", "max takes 2"),
         ("x" * 2001, "at most 2000 characters"),
         ("(" * 300 + "x" + ")" * 300, "is not a formula"),
-        ("+".join("x" * 300), "at most 200 nodes"),
+        ("+".join("x" * 300), "at most 200 numbers, names and operators"),
         ("9" * 1999, "has no value|not a formula|too large"),
     ],
 )

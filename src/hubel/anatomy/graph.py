@@ -144,15 +144,20 @@ def record(model: nn.Module, input: Input, *, batch: int = 1, train: bool = Fals
 def abstract_input(input: Input, batch: int) -> tuple[torch.Tensor, ...]:  # noqa: A002
     """Meta tensors for what the model is to be fed; shapes get the batch in front, tensors are taken as they are."""
     if batch < 1:
-        raise UsageError(f"batch must be at least 1, got {batch}")
+        raise UsageError(f"batch must be at least 1, got {batch}", hint="1 is usual: hubel summary NET --batch-size 1")
     if isinstance(input, torch.Tensor):
         return (torch.empty(input.shape, dtype=input.dtype, device="meta"),)
     if not input:
-        raise UsageError("the input has no shape", hint="give channels, height and width: input=(3, 224, 224)")
+        raise UsageError(
+            f"the input has no shape, got {input!r}", hint="give channels, height and width: input=(3, 224, 224)"
+        )
     sides = [side for side in input if isinstance(side, int)]
     if len(sides) == len(input):
         if any(side < 1 for side in sides):
-            raise UsageError(f"every side of the input must be at least 1, got {tuple(sides)}")
+            raise UsageError(
+                f"every side of the input must be at least 1, got {tuple(sides)}",
+                hint="channels, height and width: input=(3, 224, 224)",
+            )
         return (torch.empty((batch, *sides), device="meta"),)
     if sides:
         raise UsageError(

@@ -27,7 +27,7 @@ from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import ModelSpec, load_state
 from hubel.data.splits import Splits
-from hubel.errors import ArtefactError, UsageError
+from hubel.errors import DAMAGED, ArtefactError, UsageError
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
 from hubel.records.folder import reasons_of
@@ -118,7 +118,9 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
 def make_ready_from(recipe: Recipe, watch: Watcher) -> Ready:
     """A training from a trained net: its weights, a plan what learns again, and a head fitted to what it sees."""
     if world() > 1:
-        raise UsageError("a run that starts --from a trained net takes one process", hint="leave torchrun out")
+        raise UsageError(
+            f"a run that starts --from a trained net takes one process, got {world()}", hint="leave torchrun out"
+        )
     since = time.perf_counter()
     watch.stage("reading the net to start from")
     source = find_source(str(recipe.transfer.from_))
@@ -187,5 +189,5 @@ def began_with(store: RunStore) -> dict[str, Any]:
     """The environment that the run was begun in, as far as it is known."""
     found = store.read_json("env.json")
     if not isinstance(found, dict):
-        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}")
+        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}", hint=DAMAGED)
     return found

@@ -90,7 +90,10 @@ def _from_safetensors(path: Path, name: str, limit: int) -> dict[str, torch.Tens
         tensors = read_tensors(descriptor, read_header(descriptor, size, name=name), name=name)
     broken = first_not_finite(tensors)
     if broken is not None:
-        raise ArtefactError(f"{name}: tensor {broken!r} holds NaN or infinity")
+        raise ArtefactError(
+            f"{name}: tensor {broken!r} holds NaN or infinity",
+            hint="take weights that were saved before the training failed",
+        )
     return tensors
 
 

@@ -96,7 +96,10 @@ def check_golden(net: nn.Module, path: Path) -> None:
     try:
         found = golden_logits(net, None, images)
     except (RuntimeError, UsageError) as error:
-        raise ArtefactError(f"the net cannot take the golden images: {shown(str(error), 200)}") from error
+        raise ArtefactError(
+            f"the net cannot take the golden images: {shown(str(error), 200)}",
+            hint="the file's images must be as the net takes them: in number of channels and in size",
+        ) from error
     apart = float((found - logits.float()).abs().max()) if found.shape == logits.shape else float("inf")
     if not apart <= GOLDEN * max(1.0, float(logits.abs().max())):
         raise ArtefactError(

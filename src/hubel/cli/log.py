@@ -57,7 +57,7 @@ def read_log(arguments: list[str], environment: Mapping[str, str] = os.environ) 
         else:
             rest.append(word)
     if form not in ("text", "json"):
-        raise UsageError(f"--log must be text or json, got {form!r}")
+        raise UsageError(f"--log must be text or json, got {form!r}", hint="--log json, or leave it out for text")
     wanted = environment.get("HUBEL_LOG", "")
     if wanted.lower() in LEVELS or not wanted:
         return Log(wanted.lower() or "info", form), rest

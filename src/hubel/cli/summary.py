@@ -108,7 +108,9 @@ def rendered(table: Summary, form: str, *, minor: bool, depth: int | None) -> st
         return table.to_json() + "\n"
     if form == "html":
         return table._repr_html_() + "\n"
-    raise UsageError(f"--format must be table, markdown, csv, html or json, got {form!r}")
+    raise UsageError(
+        f"--format must be table, markdown, csv, html or json, got {form!r}", hint="leave --format out for the table"
+    )
 
 
 def print_table(table: Summary, *, minor: bool, depth: int | None) -> None:

@@ -124,7 +124,10 @@ def mask_spectrogram(
     for dimension, most in ((1, bins), (2, frames)):
         count = spectra.shape[dimension]
         if not 0 <= most <= count:
-            raise UsageError(f"a mask must be from 0 to {count} wide, got {most}")
+            raise UsageError(
+                f"a mask must be from 0 to {count} wide, got {most}",
+                hint=f"0 leaves it out, {count} may silence all of it",
+            )
         width = draws.integer(0, most)
         start = (draws.uniform() * (count - width + 1)).long()
         index = torch.arange(count, device=spectra.device)

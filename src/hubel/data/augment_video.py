@@ -57,7 +57,10 @@ def crop_time(clips: torch.Tensor, ids: torch.Tensor, *, frames: int, seed: int,
     """A run of `frames` neighbouring frames that starts anywhere: B T C H W -> B frames C H W."""
     _check(clips)
     if not 1 <= frames <= clips.shape[1]:
-        raise UsageError(f"frames must be from 1 to the clip's {clips.shape[1]}, got {frames}")
+        raise UsageError(
+            f"frames must be from 1 to the clip's {clips.shape[1]}, got {frames}",
+            hint="leave it out of the chain, or take longer clips",
+        )
     start = Draws(ids.to(clips.device), seed, epoch, 2).integer(0, clips.shape[1] - frames)
     return _frames(clips, start[:, None] + torch.arange(frames, device=clips.device))
 
@@ -69,7 +72,7 @@ def _frames(clips: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 def _check(clips: torch.Tensor) -> None:
     if clips.ndim != 5:
-        raise UsageError(f"clips must be B T C H W, got shape {tuple(clips.shape)}")
+        raise UsageError(f"clips must be B T C H W, got shape {tuple(clips.shape)}", hint="one clip alone: clips[None]")
 
 
 VIDEO: Registry[Component[Callable[..., torch.Tensor]]] = Registry(

@@ -85,7 +85,7 @@ def batches(
     [[0, 1, 2, 3], [4, 5]]
     """
     if batch_size < 1:
-        raise UsageError(f"batch_size must be at least 1, got {batch_size}")
+        raise UsageError(f"batch_size must be at least 1, got {batch_size}", hint="64 is usual")
     order = epoch_order(ids, seed=seed, epoch=epoch) if shuffle else np.asarray(ids, dtype=np.int64)
     target = torch.device(device)
     source = resident(decoded, target)

@@ -50,14 +50,19 @@ def choose_preprocessing(
     ((1, 8, 8), 'crop', None)
     """
     if fit not in (*FITS, "auto"):
-        raise UsageError(f"fit must be one of auto, {', '.join(FITS)}, got {fit!r}")
+        raise UsageError(
+            f"fit must be one of auto, {', '.join(FITS)}, got {fit!r}", hint="auto pads where a crop would cut off much"
+        )
     sides = () if img_size is None else (img_size, img_size) if isinstance(img_size, int) else img_size
     if not all(1 <= side <= MAX_SIDE for side in sides):
         raise UsageError(f"img_size must be between 1 and {MAX_SIDE:,} pixels, got {img_size}", hint="--img-size 128")
     if channels not in (None, 1, 3):
         raise UsageError(f"channels must be 1 (grey) or 3 (colour), got {channels}", hint="--channels 3")
     if manifest.kind == "points":
-        raise UsageError(f"{manifest.source} holds points, not pictures: it needs no preprocessing")
+        raise UsageError(
+            f"{manifest.source} holds points, not pictures: it needs no preprocessing",
+            hint="leave out what is said about pictures: size, channels, fit",
+        )
     seen = _arrays_seen(manifest) if manifest.arrays is not None else _files_seen(manifest, colours=channels is None)
     looks = seen.looks
     if img_size is None:

@@ -43,7 +43,10 @@ def _mnist_like(name: str, remotes: tuple[Remote, ...], class_names: tuple[str, 
         pixels = read_idx(_locate(of[f"{prefix}-images-idx3-ubyte.gz"], name, folders))
         target = read_idx(_locate(of[f"{prefix}-labels-idx1-ubyte.gz"], name, folders))
         if pixels.ndim != 3 or target.shape != pixels.shape[:1] or target.max(initial=0) >= len(class_names):
-            raise DataError(f"the {part} part of {name} does not fit together: {pixels.shape} and {target.shape}")
+            raise DataError(
+                f"the {part} part of {name} does not fit together: {pixels.shape} and {target.shape}",
+                hint="the files are of different sets: delete them, and they are fetched again",
+            )
         images.append(pixels[:, :, :, None])
         labels.append(target.astype(np.int64))
         split += [part] * len(target)
@@ -151,7 +154,10 @@ def _cifar(
     record = label_bytes + 3 * 32 * 32
     for file in wanted:
         if len(parts[file]) == 0 or len(parts[file]) % record:
-            raise DataError(f"{file} of {name} has {len(parts[file]):,} bytes, no multiple of {record:,}")
+            raise DataError(
+                f"{file} of {name} has {len(parts[file]):,} bytes, no multiple of {record:,}",
+                hint="the file was cut short: delete it, and it is fetched again",
+            )
         rows = np.frombuffer(parts[file], np.uint8).reshape(-1, record)
         labels.append(rows[:, label_bytes - 1].astype(np.int64))
         pixels.append(rows[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))  # N H W C

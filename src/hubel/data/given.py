@@ -80,7 +80,7 @@ def _contents(file: Any) -> bytes:
         file.seek(0)  # as Pillow does: a file that has just been written stands at its end
     data = file.read(MAX_BYTES + 1)
     if not isinstance(data, bytes):
-        raise UsageError("an open file must be open for bytes, this one gives text", hint='open(path, "rb")')
+        raise UsageError(f"an open file must be open for bytes, {_named(file)} gives text", hint='open(path, "rb")')
     return data
 
 

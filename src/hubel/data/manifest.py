@@ -132,7 +132,8 @@ class Manifest:
                 raise ValueError(f"{name} has {len(value)} entries for {count} labels")
         if self.class_names and count and not 0 <= self.labels.min() <= self.labels.max() < len(self.class_names):
             raise DataError(
-                f"labels must be 0 to {len(self.class_names) - 1}, got {self.labels.min()} to {self.labels.max()}"
+                f"labels must be 0 to {len(self.class_names) - 1}, got {self.labels.min()} to {self.labels.max()}",
+                hint="class_names needs a name for every label, from 0 on",
             )
 
     def __len__(self) -> int:

@@ -63,16 +63,31 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
-            raise UsageError(f"the image size must be at least 1x1, got {self.height}x{self.width}")
+            raise UsageError(
+                f"the image size must be at least 1x1, got {self.height}x{self.width}",
+                hint="32 to 224 pixels a side are usual",
+            )
         if self.channels not in (1, 3):
-            raise UsageError(f"channels must be 1 (grey) or 3 (colour), got {self.channels}")
+            raise UsageError(
+                f"channels must be 1 (grey) or 3 (colour), got {self.channels}",
+                hint="3 for colour, 1 where all pictures are grey",
+            )
         if self.fit not in FITS:
-            raise UsageError(f"fit must be one of {', '.join(FITS)}, got {self.fit!r}")
+            raise UsageError(
+                f"fit must be one of {', '.join(FITS)}, got {self.fit!r}",
+                hint="pad keeps all of a picture, crop its middle",
+            )
         if self.interpolation not in INTERPOLATIONS:
-            raise UsageError(f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {self.interpolation!r}")
+            raise UsageError(
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}, got {self.interpolation!r}",
+                hint="bilinear is usual",
+            )
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values and len(values) != self.channels:
-                raise UsageError(f"{name} must have {self.channels} values, one per channel, got {len(values)}")
+                raise UsageError(
+                    f"{name} must have {self.channels} values, one per channel, got {len(values)}",
+                    hint="leave it out to change nothing, or repeat the one value",
+                )
         if not all(math.isfinite(value) for value in self.mean):
             raise UsageError(f"mean must be a number in every channel, got {self.mean}", hint="usually within 0 to 1")
         if not all(0 < value < math.inf for value in self.std):

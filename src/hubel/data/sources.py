@@ -83,7 +83,10 @@ def open_source(
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError) as error:
-        raise UsageError(f"{printable(name)!r} cannot be a path: {error}") from None
+        raise UsageError(
+            f"{printable(name)!r} cannot be a path: {error}",
+            hint="give a folder, a table, or a name of hubel data --list",
+        ) from None
     if is_folder:
         return _open_folder(path, columns, images, follow_links)
     if is_file and path.suffix.casefold() in SUFFIXES:
@@ -111,7 +114,10 @@ def moved(source: str, data_root: str | Path) -> Path:
         if root.is_file() and root.suffix.casefold() in SUFFIXES:
             return root
     except (OSError, ValueError) as error:
-        raise UsageError(f"--data-root {printable(str(data_root))!r} cannot be a path: {error}") from None
+        raise UsageError(
+            f"--data-root {printable(str(data_root))!r} cannot be a path: {error}",
+            hint="give a folder or a table that is there",
+        ) from None
     raise UsageError(
         f"--data-root must be where {printable(name.name)} lies, or that itself; got {printable(str(data_root))!r}",
         hint="there is no such folder" if not root.exists() else f"it holds no {printable(name.name)}",

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests
-from hubel.errors import DataError, UsageError
+from hubel.errors import DAMAGED, DataError, UsageError
+from hubel.words import plural
 
 NAMES = ("train", "val", "test")
 
@@ -37,7 +38,9 @@ class Splits:
     def ids(self, name: str) -> np.ndarray:
         """The rows of "train", "val" or "test"."""
         if name not in NAMES:
-            raise UsageError(f"a split is one of {', '.join(NAMES)}, got {name!r}")
+            raise UsageError(
+                f"a split is one of {', '.join(NAMES)}, got {name!r}", hint="train, val or test, in lower case"
+            )
         rows: np.ndarray = getattr(self, name)
         return rows
 
@@ -68,9 +71,12 @@ class Splits:
             )
             stored = values["digest"]
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"a split file must have rows, seed and digests: {error!r}") from None
+            raise DataError(f"a split file must have rows, seed and digests: {error!r}", hint=DAMAGED) from None
         if stored != splits.digest:
-            raise DataError("the split's rows do not fit its own digest: the file was changed or damaged")
+            raise DataError(
+                f"the split's rows do not fit its own digest {str(stored)[:12]!r}: the file was changed or damaged",
+                hint=DAMAGED,
+            )
         return splits
 
     def verify(self, manifest: Manifest) -> None:
@@ -98,13 +104,22 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
     (1079, 359, 359, [0, 9, 11, 19])
     """
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UsageError(f"val and test must be shares from 0 and together below 1, got {val} and {test}")
+        raise UsageError(
+            f"val and test must be shares from 0 and together below 1, got {val} and {test}",
+            hint="0.1 for each is usual, 0 for none",
+        )
     if not len(manifest):
-        raise DataError("there is nothing to split: no usable sample")
+        raise DataError(
+            f"there is nothing to split: {manifest.source} has no usable sample",
+            hint="hubel data DATA says what was left out, and why",
+        )
     given = manifest.given_split.copy()
     strange = sorted(set(given.tolist()) - {*NAMES, ""})
     if strange:
-        raise DataError(f"a given split must be one of {', '.join(NAMES)}, got {strange[0]!r}")
+        raise DataError(
+            f"a given split must be one of {', '.join(NAMES)}, got {strange[0]!r}",
+            hint="leave it empty where a sample may go anywhere",
+        )
     if val_stands_for_test(manifest, test):
         given[given == "val"] = "test"
     has = {name: bool((given == name).any()) for name in NAMES}
@@ -120,7 +135,7 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
     found = {name: np.flatnonzero(part == name) for name in NAMES}
     if not len(found["train"]):
         raise DataError(
-            "the split leaves nothing to learn from",
+            f"the split leaves nothing to learn from of {plural(len(manifest), 'sample')}",
             hint="all samples are in one group, or are given as validation or test: lower the shares or add data",
         )
     return Splits(**found, dropped=np.flatnonzero(dropped), manifest_digest=manifest.digest, seed=seed)

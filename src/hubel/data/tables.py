@@ -271,7 +271,10 @@ def check_columns(columns: Mapping[str, str]) -> None:
             hint=f"did you mean {close[0]}?" if close else "for example --column file=image_name",
         )
     if columns.get("label") and columns.get("target"):
-        raise UsageError("label and target exclude each other", hint="label holds classes, target numbers to predict")
+        raise UsageError(
+            f"label={columns['label']} and target={columns['target']} exclude each other",
+            hint="label holds classes, target numbers to predict",
+        )
 
 
 def _columns(table: Table) -> dict[str, str]:

@@ -263,7 +263,10 @@ class _Helper(threading.Thread):
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.words, text=True, env=environment,
                 )  # fmt: skip
             except OSError as error:
-                raise DataError(f"cannot start a process to read pictures: {error}") from None
+                raise DataError(
+                    f"cannot start a process to read pictures: {error}",
+                    hint="too little memory, or too many processes? --workers 1 starts one",
+                ) from None
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps(self.job.header | {"mark": self.mark}) + "\n")
             if self.stopping:  # asked to stop while it was starting

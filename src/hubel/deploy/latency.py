@@ -144,7 +144,7 @@ def latency(
         if name not in FORMS:
             raise unknown("form", name, FORMS)
     if not batches or min(batches) < 1:
-        raise UsageError(f"batch sizes must be at least 1, got {list(batches)}")
+        raise UsageError(f"batch sizes must be at least 1, got {list(batches)}", hint="batches=[1, 16] is usual")
     parameter = next(model.parameters(), None)
     device = parameter.device if parameter is not None else torch.device("cpu")
     if images is None:

@@ -66,7 +66,10 @@ def check_batches(data: bytes, model: nn.Module, images: torch.Tensor, sizes: Se
             ) from None
         away, allowed = difference(plain, found)
         if not away <= allowed:
-            raise ArtefactError(f"at batch {size} the ONNX file's logits are off by {away:.3g}, allowed {allowed:.3g}")
+            raise ArtefactError(
+                f"at batch {size} the ONNX file's logits are off by {away:.3g}, allowed {allowed:.3g}",
+                hint="leave this form out: --form eager --form ready",
+            )
 
 
 class Session:

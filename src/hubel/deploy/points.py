@@ -87,7 +87,8 @@ def measure_plane(classifier: Classifier, points: np.ndarray, *, side: int = 160
     """
     if classifier.spec.in_chans != 2 or classifier.preprocessing is not None:
         raise UsageError(
-            "the boundary can be drawn of nets over two numbers only", hint="for example of a run on moons or spirals"
+            f"the boundary can be drawn of nets over two numbers only, got {classifier.spec.in_chans}",
+            hint="for example of a run on moons or spirals",
         )
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.maximum(high - low, 1e-3)
@@ -138,7 +139,7 @@ def _checked(row: np.ndarray, features: int, what: str) -> np.ndarray:
 def _table(path: Path, features: int) -> Iterable[tuple[str, np.ndarray]]:
     """Rows of a table; its first line may name the columns."""
     if not path.is_file():
-        raise DataError(f"there is no table {path}")
+        raise DataError(f"there is no table {path}", hint=_hint(features))
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path} has more than {LARGEST >> 20} MiB", hint="give it in parts")
     text = path.read_text(encoding="utf-8-sig", errors="replace")
@@ -149,7 +150,9 @@ def _table(path: Path, features: int) -> Iterable[tuple[str, np.ndarray]]:
         except ValueError:
             if number == 1:
                 continue
-            raise DataError(f"line {number} of {path} is no row of numbers: {','.join(cells)[:60]!r}") from None
+            raise DataError(
+                f"line {number} of {path} is no row of numbers: {','.join(cells)[:60]!r}", hint=_hint(features)
+            ) from None
         if len(row) != features or not np.isfinite(row).all():
             raise DataError(
                 f"line {number} of {path} has {len(row)} numbers, and this net takes {features} finite ones",

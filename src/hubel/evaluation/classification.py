@@ -264,7 +264,10 @@ def assess(
             hint="the class names of the data and of the model differ",
         )
     if paths is not None and len(paths) != len(labels):
-        raise DataError(f"paths must be one for each of the {len(labels)} samples, got {len(paths)}")
+        raise DataError(
+            f"paths must be one for each of the {len(labels)} samples, got {len(paths)}",
+            hint="paths=None where there are none",
+        )
     known = np.flatnonzero(labels >= 0)
     if not len(known):
         raise DataError(

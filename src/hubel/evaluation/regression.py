@@ -124,10 +124,16 @@ def assess_regression(
     """
     values, targets = np.asarray(predictions.logits), np.asarray(predictions.labels, dtype=np.float64)
     if values.shape not in ((len(targets),), (len(targets), 1)):
-        raise DataError(f"predictions must be N 1 for {len(targets)} targets, got {values.shape}")
+        raise DataError(
+            f"predictions must be N 1 for {len(targets)} targets, got {values.shape}",
+            hint="a regressor ends in one output: dense 1",
+        )
     known = np.flatnonzero(~np.isnan(targets))
     if not len(known):
-        raise DataError(f"evaluating needs samples with a known target, got none in the {split} split")
+        raise DataError(
+            f"evaluating needs samples with a known target, got none in the {split} split",
+            hint="choose another split, or give data with targets",
+        )
     predicted, targets = values.reshape(len(targets))[known].astype(np.float64), targets[known]
     if not np.isfinite(predicted).all():
         raise DataError(

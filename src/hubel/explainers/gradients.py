@@ -66,7 +66,10 @@ def smoothgrad(
     matters.
     """
     if samples < 1 or noise < 0:
-        raise UsageError(f"samples must be at least 1 and noise at least 0, got {samples} and {noise}")
+        raise UsageError(
+            f"samples must be at least 1 and noise at least 0, got {samples} and {noise}",
+            hint="samples=32 and noise=0.15 are usual",
+        )
     maps = []
     for image, target in zip(images, targets, strict=True):
         spread = noise * (image.max() - image.min())
@@ -119,7 +122,10 @@ def integrated(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Integrated gradients B C H W by Gauss-Legendre quadrature, and the relative completeness error of each image."""
     if steps < 1:
-        raise UsageError(f"steps must be at least 1, got {steps}")
+        raise UsageError(
+            f"steps must be at least 1, got {steps}",
+            hint="steps=32 is usual; more where the completeness error is large",
+        )
     start = torch.as_tensor(baseline, dtype=images.dtype, device=images.device).expand_as(images)
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     alphas = torch.as_tensor((nodes + 1) / 2).to(images)

@@ -129,7 +129,10 @@ def occlusion_fast(
 ) -> Raw:
     """The approximate map after a `share` of the patches or after `seconds` for each image, whichever comes first."""
     if not 0 < share <= 1 or seconds <= 0:
-        raise UsageError(f"share must be in (0, 1] and seconds above 0, got {share} and {seconds}")
+        raise UsageError(
+            f"share must be in (0, 1] and seconds above 0, got {share} and {seconds}",
+            hint="share=0.2 without a limit of seconds is usual",
+        )
     # What is filled in is further off than what bfloat16 rounds; a small picture has no time to win.
     coarse = min(images.shape[2:]) >= LARGE and has_quick_bf16(images.device)
     fast = Fast(model, arithmetic=torch.bfloat16 if coarse else None)

@@ -35,7 +35,10 @@ def rise(
     A cell is visible with probability `keep`. The masks of an image depend on the seed and on its content only.
     """
     if masks < 1 or cells < 1 or not 0 < keep < 1:
-        raise UsageError(f"rise needs masks >= 1, cells >= 1 and 0 < keep < 1, got {masks}, {cells} and {keep}")
+        raise UsageError(
+            f"rise needs masks >= 1, cells >= 1 and 0 < keep < 1, got {masks}, {cells} and {keep}",
+            hint="masks=1000, cells=7 and keep=0.5 are usual",
+        )
     fast = Fast(model)
     maps = []
     for image, target in zip(images, targets.tolist(), strict=True):

@@ -74,7 +74,10 @@ def explain_together(
                 raise
             refusals.append((method, f"{refusal.what}; {refusal.hint}" if refusal.hint else refusal.what))
     if not maps:
-        raise UsageError(f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}")
+        raise UsageError(
+            f"no method can be used on this net: {'; '.join(f'{m}: {why}' for m, why in refusals)}",
+            hint="methods for any net: saliency, integrated-gradients, occlusion, rise",
+        )
     if trusted:
         watch.stage(f"random maps on {name}, to compare with")
         chance = by_chance(model, image, target=target)

@@ -154,7 +154,8 @@ def trust(
         chance = by_chance(model, batch[0], target=picked, steps=steps, seed=seed)
     elif chance.target != picked or chance.steps != steps:
         raise UsageError(
-            f"chance was measured for class {chance.target} in {chance.steps} steps, not for {picked} in {steps}"
+            f"chance was measured for class {chance.target} in {chance.steps} steps, not for {picked} in {steps}",
+            hint="leave chance out, and it is measured",
         )
     deleted, inserted = curves(model, batch[0], map_, picked, steps=steps)
     score = float(inserted.mean() - deleted.mean())
@@ -247,7 +248,8 @@ def curves(
     """
     if steps < 1 or map_.shape != tuple(image.shape[1:]):
         raise UsageError(
-            f"a map of {tuple(image.shape[1:])} and steps of at least 1 are needed, got {map_.shape}, {steps}"
+            f"a map of {tuple(image.shape[1:])} and steps of at least 1 are needed, got {map_.shape}, {steps}",
+            hint="a map has a value for each pixel, as attribute(…).maps[0] has",
         )
     order = np.argsort(-map_, axis=None, kind="stable")
     rank = np.empty(order.size)

@@ -37,7 +37,10 @@ def prototypes(samples: np.ndarray, *, count: int = 5, criticisms: int = 3) -> P
     (array([3, 0]), array([6]))
     """
     if len(samples) < 1 or count < 1 or criticisms < 0:
-        raise DataError(f"prototypes need samples and a count of at least 1, got {len(samples)} samples, count {count}")
+        raise DataError(
+            f"prototypes need samples and a count of at least 1, got {len(samples)} samples, count {count}",
+            hint="count=5 is usual; choose another split where it has no samples",
+        )
     flat = samples.reshape(len(samples), -1).astype(np.float64)
     squares = (flat**2).sum(axis=1)
     distances = np.maximum(squares[:, None] + squares - 2 * flat @ flat.T, 0)
@@ -107,5 +110,8 @@ def class_examples(
             )
         )
     if not found:
-        raise DataError("none of these classes has samples there", hint="choose another split, or give data")
+        raise DataError(
+            f"no sample of {', '.join(table.class_names[k] for k in classes) or 'no class'} is there",
+            hint="choose another split, or give data",
+        )
     return found

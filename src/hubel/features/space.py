@@ -41,7 +41,10 @@ def nearest(queries: np.ndarray, samples: np.ndarray, *, k: int = 5) -> Neighbou
     array([[1, 2]])
     """
     if not len(samples):
-        raise DataError("there are no samples to search for neighbours")
+        raise DataError(
+            f"neighbours need samples to search among, got shape {samples.shape}",
+            hint="choose another split, or give data",
+        )
     search = NearestNeighbors(n_neighbors=min(k, len(samples))).fit(samples.reshape(len(samples), -1))
     distances, indices = search.kneighbors(queries.reshape(len(queries), -1))
     return Neighbours(indices, distances)
@@ -69,7 +72,9 @@ def embed(samples: np.ndarray, *, method: str = "tsne", labels: np.ndarray | Non
     if method not in METHODS:
         raise unknown("map", method, METHODS)
     if len(samples) < 5:
-        raise DataError(f"a map needs at least 5 samples, got {len(samples)}")
+        raise DataError(
+            f"a map needs at least 5 samples, got {len(samples)}", hint="choose a larger split, or raise --limit"
+        )
     flat = samples.reshape(len(samples), -1).astype(np.float64)
     explained = float("nan")
     if method == "pca":

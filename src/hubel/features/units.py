@@ -49,11 +49,17 @@ def filters(model: nn.Module, layer: str | int | None = None) -> Filters:
     """
     convolutions = {name: module for name, module in model.named_modules() if isinstance(module, nn.Conv2d)}
     if not convolutions:
-        raise UsageError("this net has no two-dimensional convolution, so it has no filters to show")
+        raise UsageError(
+            f"this {type(model).__name__} has no two-dimensional convolution, so it has no filters to show",
+            hint="hubel summary NET lists its layers",
+        )
     names = list(convolutions)
     if isinstance(layer, int):
         if not 0 <= layer < len(names):
-            raise UsageError(f"this net has {len(names)} convolutions, from 0 to {len(names) - 1}; got {layer}")
+            raise UsageError(
+                f"this net has {len(names)} convolutions, from 0 to {len(names) - 1}; got {layer}",
+                hint=f"the first is called {names[0]!r}, the last {names[-1]!r}",
+            )
         name = names[layer]
     else:
         name = names[0] if layer is None else layer
@@ -107,7 +113,7 @@ class TopPatches:
 def top_patches(model: nn.Module, batches: Iterable[Batch], layer: str | None = None, *, k: int = 9) -> TopPatches:
     """One pass over the data; only U x k values, places and sample numbers are kept."""
     if k < 1:
-        raise UsageError(f"k must be at least 1, got {k}")
+        raise UsageError(f"k must be at least 1, got {k}", hint="9 is usual")
     name = layer
     best: dict[str, torch.Tensor] = {}
     size = (0, 0)
@@ -132,7 +138,10 @@ def top_patches(model: nn.Module, batches: Iterable[Batch], layer: str | None = 
         grid = (maps.shape[2], maps.shape[3])
         sample = images[:1]
     if not best or name is None:
-        raise UsageError("there are no images to look through")
+        raise UsageError(
+            f"the units of {name or 'a layer'} are looked for in images, got none",
+            hint="choose another split, or raise --limit",
+        )
     missing = max(0, k - best["values"].shape[1])
     highest = np.pad(best["values"].numpy(), ((0, 0), (0, missing)), constant_values=-np.inf)
     ids = np.pad(best["ids"].numpy(), ((0, 0), (0, missing)), constant_values=-1)
@@ -204,7 +213,7 @@ def maximise(
     width = _unit_maps(seen[layer]).shape[1]
     for unit in units:
         if not 0 <= unit < width:
-            raise UsageError(f"layer {layer!r} has units 0 to {width - 1}, got {unit}")
+            raise UsageError(f"layer {layer!r} has units 0 to {width - 1}, got {unit}", hint="units are counted from 0")
     source = generator(seed, *units)
     x = (0.1 * torch.randn(len(units), *size, generator=source)).to(device).requires_grad_()
     optimiser = torch.optim.Adam([x], lr=rate)

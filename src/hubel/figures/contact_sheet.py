@@ -27,7 +27,10 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> Fi
     """
     pictures = [to_hwc(picture) for row in rows.values() for picture in row]
     if not pictures:
-        raise DataError("a contact sheet needs at least one picture, got none")
+        raise DataError(
+            f"the contact sheet {title!r} needs at least one picture, got none",
+            hint="give one picture or more, uint8 H W C",
+        )
     height, width = pictures[0].shape[:2]
     factor = max(1, CELL // max(height, width))
     font = ImageFont.load_default(TEXT)

@@ -23,7 +23,9 @@ def gallery(pictures: Mapping[str, np.ndarray], *, title: str, columns: int = 4)
     'Two: a, b.'
     """
     if not pictures:
-        raise DataError("a gallery needs at least one picture, got none")
+        raise DataError(
+            f"the gallery {title!r} needs at least one picture, got none", hint="give one picture or more, uint8 H W C"
+        )
     tiles = {name: Image.fromarray(to_hwc(picture)).convert("RGB") for name, picture in pictures.items()}
     width, height = next(iter(tiles.values())).size
     columns = min(columns, len(tiles))

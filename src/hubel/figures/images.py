@@ -24,7 +24,10 @@ def to_hwc(image: np.ndarray) -> np.ndarray:
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
     if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
-        raise DataError(f"an image must be uint8 of shape H W, C H W or H W C, got {image.dtype} {image.shape}")
+        raise DataError(
+            f"an image must be uint8 of shape H W, C H W or H W C, got {image.dtype} {image.shape}",
+            hint="from floats in 0..1: (255 * image).astype(np.uint8)",
+        )
     return image
 
 
@@ -49,7 +52,9 @@ def sheet(images: Sequence[np.ndarray], *, columns: int = 12, alt: str, caption:
     """
     cells = [to_hwc(image) for image in images]
     if not cells:
-        raise DataError("a sheet needs at least one image, got none")
+        raise DataError(
+            f"the sheet {alt!r} needs at least one image, got none", hint="give one image or more, uint8 H W C"
+        )
     high, wide = max(c.shape[0] for c in cells), max(c.shape[1] for c in cells)
     columns = min(columns, len(cells))
     rows = -(-len(cells) // columns)

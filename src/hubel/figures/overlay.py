@@ -32,7 +32,10 @@ def overlay(image: np.ndarray, map_: np.ndarray, *, signed: bool, title: str = "
     """
     pixels = to_hwc(image)
     if map_.shape != pixels.shape[:2] or not np.isfinite(map_).all():
-        raise DataError(f"a finite map of {pixels.shape[:2]} is needed for this picture, got shape {map_.shape}")
+        raise DataError(
+            f"a finite map of {pixels.shape[:2]} is needed for this picture, got shape {map_.shape}",
+            hint="the map is of another picture or size: make it of this one",
+        )
     height, width = map_.shape
     high = max(1, round(WIDTH * height / width))
     heat = coloured(map_, signed=signed)

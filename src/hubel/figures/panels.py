@@ -39,7 +39,7 @@ def panels(
     ('svg', 'Two functions: 2 small drawings: line, square.')
     """
     if not drawings:
-        raise DataError("a grid of drawings needs at least one, got none")
+        raise DataError(f"{title!r} needs at least one drawing, got none", hint="name one or more")
     rows = -(-len(drawings) // columns)
     wide = min(columns, len(drawings))
     with style():

@@ -32,7 +32,7 @@ def tiles(
     540
     """
     if not len(parts):
-        raise DataError("there is nothing to show")
+        raise DataError(f"there is nothing to show in {alt!r}", hint="give one array or more, H W or C H W")
     columns = min(columns, len(parts))
     below = TEXT + GAP if len(labels) else 0
     rows = -(-len(parts) // columns)

@@ -50,9 +50,12 @@ def approximate(formula: str, units: int, *, low: float = -3.0, high: float = 3.
     Raises UsageError for a formula without value somewhere on the interval, or a number of units that cannot be.
     """
     if not 1 <= units <= MOST_UNITS:
-        raise UsageError(f"units must be between 1 and {MOST_UNITS}, got {units}")
+        raise UsageError(
+            f"units must be between 1 and {MOST_UNITS}, got {units}",
+            hint="for example: hubel plot approximation 'sin(x)'",
+        )
     if not low < high:
-        raise UsageError(f"the interval must have a length, got {low} to {high}")
+        raise UsageError(f"the interval must have a length, got {low} to {high}", hint="for example low=-3, high=3")
     knots = np.linspace(low, high, units + 1)
     heights = field(formula, knots).values
     x = np.linspace(low, high, points)

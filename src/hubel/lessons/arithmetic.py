@@ -33,6 +33,7 @@ from hubel.lessons.shapes import Arithmetic, window_size
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import find_module, watch
 from hubel.views import Viewed
+from hubel.words import plural
 
 Numbers = Sequence[Sequence[float]] | np.ndarray
 MOST_TERMS = 64
@@ -118,7 +119,7 @@ POOLINGS: dict[str, Callable[[np.ndarray], float]] = {"max": np.max, "avg": np.m
 def pool(image: Numbers, size: int = 2, *, kind: str = "max", stride: int | None = None, padding: int = 0) -> Walk:
     """Maximum, mean or minimum of each window; padding never wins a maximum or minimum, and counts as 0 in a mean."""
     if kind not in POOLINGS:
-        raise UsageError(f"pooling must be max, avg or min, got {kind!r}")
+        raise UsageError(f"pooling must be max, avg or min, got {kind!r}", hint="--how max is usual")
     pixels = _matrix(image, "the image")
     stride = stride or size
     edge = {"max": -math.inf, "min": math.inf, "avg": 0.0}[kind]
@@ -150,7 +151,10 @@ def dense(inputs: Sequence[float], weights: Numbers, bias: Sequence[float] | Non
     """
     x, w = np.asarray(inputs, dtype=np.float64), _matrix(weights, "the weights")
     if w.shape[1] != len(x):
-        raise UsageError(f"each row of weights must have {len(x)} numbers, got {w.shape[1]}")
+        raise UsageError(
+            f"each row of weights must have {len(x)} numbers, got {w.shape[1]}",
+            hint=f"an output has a row, with a weight for each of the {plural(len(x), 'input')}",
+        )
     b = np.zeros(len(w)) if bias is None else np.asarray(bias, dtype=np.float64)
     y = w @ x + b
     lines = [f"y{i} = {_sum_of_products(x, row, float(b[i]))} = {_g(y[i])}" for i, row in enumerate(w)]
@@ -180,11 +184,20 @@ def cross_entropy(target: Sequence[float], probabilities: Sequence[float]) -> Wo
     """
     y, p = np.asarray(target, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
     if y.shape != p.shape:
-        raise UsageError(f"targets and probabilities must be equally many, got {len(y)} and {len(p)}")
+        raise UsageError(
+            f"targets and probabilities must be equally many, got {len(y)} and {len(p)}",
+            hint="--target has a number for each class: 1 0 0",
+        )
     if (p < 0).any() or (p > 1).any():
-        raise UsageError("probabilities must lie between 0 and 1", hint="apply softmax to scores first")
+        raise UsageError(
+            f"probabilities must lie between 0 and 1, got {_g(p.min())} to {_g(p.max())}",
+            hint="apply softmax to scores first",
+        )
     if ((p == 0) & (y != 0)).any():
-        raise UsageError("a class that is present has probability 0: the loss is infinite")
+        raise UsageError(
+            f"class {int(((p == 0) & (y != 0)).argmax())} is present and has probability 0: the loss is infinite",
+            hint="apply softmax to scores first: no class gets 0 from it",
+        )
     there = y != 0
     loss = -float((y[there] * np.log(p[there])).sum())
     terms = " + ".join(f"{_g(a)}·ln {_g(b)}" for a, b in zip(y[there], p[there], strict=True))
@@ -236,12 +249,17 @@ def unit(model: nn.Module, images: torch.Tensor, layer: str, place: Sequence[int
     with watch({layer: module}, keep), evaluating(model), torch.no_grad():
         model(images[:1])
     if not seen:
-        raise UsageError(f"layer {layer!r} is not called in the forward pass")
+        raise UsageError(
+            f"layer {layer!r} is not called in the forward pass", hint="choose one that hubel summary lists"
+        )
     given, made = (tensor.detach()[0].double() for tensor in seen[-1])
     place = tuple(place)
     if len(place) != made.dim() or any(not 0 <= p < n for p, n in zip(place, made.shape, strict=False)):
         shape = "x".join(map(str, made.shape))
-        raise UsageError(f"layer {layer!r} gives {shape}, so a unit needs {made.dim()} numbers below that, got {place}")
+        raise UsageError(
+            f"layer {layer!r} gives {shape}, so a unit needs {made.dim()} numbers below that, got {place}",
+            hint="all are counted from 0: --unit CHANNEL,ROW,COLUMN",
+        )
     result = float(made[place])
     title = f"{layer} ({type(module).__name__}), unit {place}"
     if isinstance(module, nn.Conv2d):
@@ -349,7 +367,10 @@ def _norm_unit(
 ) -> Working:
     channel = place[0]
     if module.running_mean is None or module.running_var is None:
-        raise UsageError("this normalisation keeps no running statistics, so one image cannot be taken apart")
+        raise UsageError(
+            f"{title} keeps no running statistics, so one image cannot be taken apart",
+            hint="choose the layer before or after it",
+        )
     mean, variance = _number(module.running_mean, channel), _number(module.running_var, channel)
     scale = 1.0 if module.weight is None else _number(module.weight, channel)
     shift = 0.0 if module.bias is None else _number(module.bias, channel)
@@ -366,7 +387,10 @@ def _number(vector: torch.Tensor, place: int) -> float:
 def _matrix(numbers: Numbers, what: str) -> np.ndarray:
     matrix = np.asarray(numbers, dtype=np.float64)
     if matrix.ndim != 2 or not matrix.size:
-        raise UsageError(f"{what} must be a table of numbers with equally long rows, got shape {matrix.shape}")
+        raise UsageError(
+            f"{what} must be a table of numbers with equally long rows, got shape {matrix.shape}",
+            hint="write the rows like '1 2 3 / 4 5 6'",
+        )
     return matrix
 
 

@@ -28,7 +28,10 @@ def activation_curves(names: Sequence[str]) -> dict[str, list[Curve]]:
         name = {"siren": "sine", "swish": "silu"}.get(name, name)
         entry = ACTIVATIONS.get(name)
         if not entry.pointwise:
-            raise UsageError(f"{name!r} looks along the channels: it has no curve of one number")
+            raise UsageError(
+                f"{name!r} looks along the channels: it has no curve of one number",
+                hint="name one of a single number: relu, gelu, tanh",
+            )
         x = torch.linspace(-4, 4, 321, dtype=torch.float64, requires_grad=True)
         # Omega 30, as in the paper, would be drawn as a black bar.
         y = (entry.build(omega=3) if name == "sine" else entry.build()).double()(x)

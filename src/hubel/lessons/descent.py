@@ -55,7 +55,7 @@ def descend(formula: Formula | str, start: Mapping[str, float], *, rate: float, 
     Raises UsageError for a formula or values that cannot be.
     """
     if not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps must be between 1 and {MOST_STEPS}, got {steps}")
+        raise UsageError(f"steps must be between 1 and {MOST_STEPS}, got {steps}", hint="20 is usual")
     if isinstance(formula, str):
         formula = parse(formula)
     here = dict(start)
@@ -102,7 +102,10 @@ def field(formula: Formula | str, x: np.ndarray, y: np.ndarray | None = None) ->
         formula = parse(formula)
     names = formula.variables
     if len(names) != (1 if y is None else 2):
-        raise UsageError(f"a picture needs one or two variables, the formula has {', '.join(names) or 'none'}")
+        raise UsageError(
+            f"a picture needs one or two variables, the formula has {', '.join(names) or 'none'}",
+            hint="put numbers in place of the other variables",
+        )
 
     def at(*place: float) -> float:
         try:
@@ -244,7 +247,10 @@ def landscape(
     to the final weights (section 7.2), so that the optimiser's way can be drawn in it. The model is left as it was.
     """
     if points < 2 or radius <= 0:
-        raise UsageError(f"a landscape needs at least 2 points and a positive radius, got {points} and {radius}")
+        raise UsageError(
+            f"a landscape needs at least 2 points and a positive radius, got {points} and {radius}",
+            hint="21 points and radius 1 are usual",
+        )
     names = [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
     final = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if name in set(names)}
     places, explained, words = np.zeros((0, 2)), math.nan, "random, filter-normalised"
@@ -297,7 +303,8 @@ def _principal(
         missing = [name for name in names if name not in state or state[name].shape != final[name].shape]
         if missing:
             raise UsageError(
-                f"the weights on the path do not fit the net: {missing[0]!r} is missing or has another shape"
+                f"the weights on the path do not fit the net: {missing[0]!r} is missing or has another shape",
+                hint="the path is of another net: take the checkpoints of one run",
             )
         return torch.cat([state[name].detach().double().flatten() for name in names])
 

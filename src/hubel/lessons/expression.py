@@ -32,6 +32,7 @@ from dataclasses import dataclass
 
 from hubel.errors import UsageError, near
 from hubel.views import Viewed
+from hubel.words import plural
 
 LONGEST = 2000
 """Characters; nobody reads the graph of a longer formula."""
@@ -195,7 +196,10 @@ def parse(text: str) -> Formula:
       known: exp, log, sqrt, sin, cos, tanh, sigmoid, relu, abs, max, min
     """
     if len(text) > LONGEST:
-        raise UsageError(f"a formula must have at most {LONGEST} characters, got {len(text)}")
+        raise UsageError(
+            f"a formula must have at most {LONGEST} characters, got {len(text)}",
+            hint="leave parts out; a net is traced by its name: hubel trace lenet5 digits:3",
+        )
     builder = _Builder(text)
     parts = [part.strip() for part in text.split(";") if part.strip()]
     if not parts:
@@ -226,7 +230,10 @@ class _Builder(ast.NodeVisitor):
 
     def add(self, node: Node) -> int:
         if len(self.nodes) >= MOST_NODES:
-            raise UsageError(f"a formula must have at most {MOST_NODES} nodes")
+            raise UsageError(
+                f"a formula must have at most {MOST_NODES} numbers, names and operators; {self.text[:40]!r}… has more",
+                hint="leave parts out; a net is traced by its name: hubel trace lenet5 digits:3",
+            )
         self.nodes.append(node)
         return len(self.nodes) - 1
 
@@ -283,7 +290,10 @@ class _Builder(ast.NodeVisitor):
             raise UsageError(f"unknown function {name!r} in {self.text!r}", hint=hint)
         wanted = len(FUNCTIONS[name].derivatives)
         if len(arguments) != wanted:
-            raise UsageError(f"{name} takes {wanted} argument(s), got {len(arguments)}")
+            raise UsageError(
+                f"{name} takes {plural(wanted, 'argument')}, got {len(arguments)}",
+                hint=f"write {name}({', '.join('xyz'[:wanted])})",
+            )
         return self.add(Node(self.fresh(), name, tuple(self.visit(argument) for argument in arguments)))
 
 
@@ -328,7 +338,7 @@ def trace(
 ) -> tuple[Round, ...]:
     """Gradient descent by hand: `steps` passes, with the update w - rate * gradient between them."""
     if not 1 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps must be between 1 and {MOST_STEPS}, got {steps}")
+        raise UsageError(f"steps must be between 1 and {MOST_STEPS}, got {steps}", hint="--steps 10 shows most of it")
     if isinstance(formula, str):
         formula = parse(formula)
     done: list[Round] = []

@@ -26,7 +26,10 @@ def matrix(text: str, seed: int = 0) -> np.ndarray:
     if size:
         rows, columns = int(size[1]), int(size[2])
         if not 1 <= rows * columns <= 4096:
-            raise UsageError(f"a small image must have 1 to 4,096 pixels, got {text}")
+            raise UsageError(
+                f"a small image must have 1 to 4,096 pixels, got {text}",
+                hint="6x6 is usual; or write the rows: '1 2 3 / 4 5 6'",
+            )
         return np.random.default_rng(seed).integers(0, 10, (rows, columns)).astype(np.float64)
     rows_of = [vector(row) for row in re.split(r"[/;]", text)]
     if len({len(row) for row in rows_of}) != 1:

@@ -114,4 +114,6 @@ def same_padding(kernel: int, *, dilation: int = 1) -> tuple[int, int]:
 def _positive(**settings: int) -> None:
     for name, value in settings.items():
         if value < 1:
-            raise UsageError(f"{name} must be at least 1, got {value}")
+            raise UsageError(
+                f"{name} must be at least 1, got {value}", hint="kernel=3 with stride=1 and dilation=1 is usual"
+            )

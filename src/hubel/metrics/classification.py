@@ -38,7 +38,10 @@ def top_k_hits(scores_NK: np.ndarray, labels_N: np.ndarray, k: int) -> np.ndarra
 def check(scores_NK: np.ndarray, labels_N: np.ndarray) -> None:
     """Raise DataError unless scores are N K, finite, and labels are N class indices in 0..K-1."""
     if scores_NK.ndim != 2 or labels_N.shape != scores_NK.shape[:1]:
-        raise DataError(f"scores must be N K and labels N, got shapes {scores_NK.shape} and {labels_N.shape}")
+        raise DataError(
+            f"scores must be N K and labels N, got shapes {scores_NK.shape} and {labels_N.shape}",
+            hint="one row of scores for each label",
+        )
     bad = int((~np.isfinite(scores_NK).all(axis=1)).sum())
     if bad:
         raise DataError(

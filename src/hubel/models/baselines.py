@@ -35,6 +35,7 @@ from torch import nn
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record
+from hubel.words import plural
 
 Features = Callable[[np.ndarray], np.ndarray]
 """Pictures N C H W (0..255, or any numbers) -> N F float32."""
@@ -131,9 +132,15 @@ class Baseline:
     def fit(self, images: np.ndarray, labels: np.ndarray) -> Baseline:
         """Learn from pictures N C H W and labels N; raises DataError for other shapes or a single class."""
         if images.ndim != 4 or len(images) != len(labels) or len(labels) == 0:
-            raise DataError(f"pictures must be N C H W with N labels, got {images.shape} and {np.shape(labels)}")
+            raise DataError(
+                f"pictures must be N C H W with N labels, got {images.shape} and {np.shape(labels)}",
+                hint="one picture alone: images[None], labels as a list of one",
+            )
         if len(np.unique(labels)) < 2:
-            raise DataError("a classifier needs at least two classes to learn from, got one")
+            raise DataError(
+                f"a classifier learns from two classes or more, all {plural(len(labels), 'label')} are {labels[0]!r}",
+                hint="give samples of other classes, too",
+            )
         self.estimator = METHODS[self.method](self.seed)
         self.estimator.fit(self.features(images), labels)
         self.classes = np.asarray(self.estimator.classes_)
@@ -143,7 +150,7 @@ class Baseline:
         """Probabilities N K, columns in the order of `classes`. The SVM's are softmaxed votes, not calibrated."""
         found = self.features(images)
         if self.estimator is None:
-            raise UsageError("the baseline has not learned yet", hint="call fit(images, labels) first")
+            raise UsageError(f"the {self.method} baseline has not learned yet", hint="call fit(images, labels) first")
         if hasattr(self.estimator, "predict_proba"):
             return np.asarray(self.estimator.predict_proba(found))
         votes = np.asarray(self.estimator.decision_function(found))
@@ -170,7 +177,7 @@ class Baseline:
                 hint="fit it again where it is needed; 'linear' over pixels or hog can be saved",
             )
         if self.estimator is None:
-            raise UsageError("the baseline has not learned yet", hint="call fit(images, labels) first")
+            raise UsageError(f"the {self.method} baseline has not learned yet", hint="call fit(images, labels) first")
         scaler, linear = (step for _, step in self.estimator.steps)
         np.savez(
             path, mean=scaler.mean_, scale=scaler.scale_, weight=linear.coef_, bias=linear.intercept_,
@@ -204,9 +211,14 @@ def load_linear(path: str | Path) -> Linear:
             arrays = {key: file[key] for key in ("mean", "scale", "weight", "bias", "classes")}
             features = str(file["features"])
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ArtefactError(f"{str(path)!r} is not a saved linear baseline: {error}") from None
+        raise ArtefactError(
+            f"{str(path)!r} is not a saved linear baseline: {error}", hint="Baseline.save writes one"
+        ) from None
     if features not in FEATURES or arrays["weight"].ndim != 2 or arrays["weight"].shape[1:] != arrays["mean"].shape:
-        raise ArtefactError(f"{str(path)!r} is not a saved linear baseline: its arrays do not fit together")
+        raise ArtefactError(
+            f"{str(path)!r} is not a saved linear baseline: its arrays do not fit together",
+            hint="Baseline.save writes one",
+        )
     return Linear(**arrays, features=features)
 
 

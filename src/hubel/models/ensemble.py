@@ -37,7 +37,9 @@ class Ensemble(nn.Module):
     def __init__(self, nets: Sequence[nn.Module]) -> None:
         super().__init__()
         if not nets:
-            raise UsageError("an ensemble needs at least one net, got none")
+            raise UsageError(
+                "an ensemble needs at least one net, got none", hint="give a list of nets that know the same classes"
+            )
         self.nets = nn.ModuleList(nets)
         self.stages = tuple(f"nets.0.{stage}" for stage in getattr(nets[0], "stages", ()))
         self.head = f"nets.0.{head}" if (head := getattr(nets[0], "head", "")) else "nets.0"

@@ -37,7 +37,9 @@ def build(
         except TypeError:
             net = timm.create_model(timm_name, **arguments)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-        raise UsageError(f"timm cannot build {timm_name!r} so: {error}") from None
+        raise UsageError(
+            f"timm cannot build {timm_name!r} so: {error}", hint="leave options out, or give another --img-size"
+        ) from None
     names = {name for name, _ in net.named_modules()}
     told = [str(entry["module"]) for entry in getattr(net, "feature_info", [])]
     head = str(getattr(net, "default_cfg", {}).get("classifier", "head"))

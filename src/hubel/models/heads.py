@@ -83,7 +83,10 @@ def over_stages(net: nn.Module, shape: tuple[int, ...]) -> AllStages:
     with evaluating(net), torch.no_grad(), record(net, *stages[:-1], read=pooled) as seen:
         net(torch.zeros(1, *shape, device=head.weight.device))
     if not seen:
-        raise UsageError("all_stages needs a net of two stages or more", hint="leave all_stages out (--head linear)")
+        raise UsageError(
+            f"all_stages needs a net of two stages or more, {type(net).__name__} has {len(stages)}",
+            hint="leave all_stages out (--head linear)",
+        )
     read = tuple(stage for stage in stages if stage in seen)
     return AllStages(net, read, sum(seen[stage].shape[1] for stage in read) + head.in_features)
 
@@ -111,7 +114,9 @@ def with_hidden(net: nn.Module, units: int) -> nn.Module:
     """
     head = _dense(net, "head_hidden")
     if isinstance(units, bool) or not isinstance(units, int) or not 1 <= units <= 65_536:
-        raise UsageError(f"head_hidden must be 1 to 65536 units, got {units!r}")
+        raise UsageError(
+            f"head_hidden must be 1 to 65536 units, got {units!r}", hint="leave head_hidden out for a linear head"
+        )
     put(net, str(net.head), MLPHead(head.in_features, units, head.out_features, bias=head.bias is not None))
     return net
 
@@ -128,7 +133,9 @@ def cut_after(net: nn.Module, stage: str, shape: tuple[int, ...]) -> nn.Module:
     if stage not in stages:
         raise unknown("stage", stage, stages)
     if hasattr(net, "forward_all"):
-        raise UsageError("a net with auxiliary heads cannot be cut", hint="take --unfreeze half")
+        raise UsageError(
+            f"a net with auxiliary heads cannot be cut, and {type(net).__name__} has some", hint="take --unfreeze half"
+        )
     later = stages[stages.index(stage) + 1 :]
     names = [name for name, _ in net.named_modules() if name]
     # What is built after the next stage begins goes; what stands between the two (a transition) belongs to the next.
@@ -139,7 +146,10 @@ def cut_after(net: nn.Module, stage: str, shape: tuple[int, ...]) -> nn.Module:
     net.stages = tuple(name for name in stages if name not in later)  # type: ignore[assignment]
     head = net.get_submodule(str(net.head))
     if not isinstance(head, nn.Linear):
-        raise UsageError(f"cut needs a net whose head is a dense layer, this one ends in {type(head).__name__}")
+        raise UsageError(
+            f"cut needs a net whose head is a dense layer, this one ends in {type(head).__name__}",
+            hint="take --unfreeze half",
+        )
     seen: list[int] = []
 
     def measure(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:

@@ -102,7 +102,10 @@ def read(path: str | Path) -> list[Any]:
     if not path.is_file():
         raise UsageError(f"there is no layer list {str(path)!r}", hint="give a YAML file, or a name of: hubel models")
     if path.stat().st_size > LARGEST_FILE:
-        raise UsageError(f"{str(path)!r} has {path.stat().st_size:,} bytes, a layer list at most {LARGEST_FILE:,}")
+        raise UsageError(
+            f"{str(path)!r} has {path.stat().st_size:,} bytes, a layer list at most {LARGEST_FILE:,}",
+            hint="write what comes often as: repeat N: [...]",
+        )
     text = path.read_text(encoding="utf-8", errors="replace")
     if re.search(r"(^|[\s,\[{])[&*]\w", text):
         raise UsageError(f"{str(path)!r} uses YAML anchors", hint="write the layers out, or use 'repeat N: [...]'")
@@ -145,7 +148,7 @@ def parse(layers: Sequence[Any], *, in_shape: Shape, num_classes: int | None) ->
         )
     weighted = [place for place, step in enumerate(steps) if _weighted(step)]
     if not weighted:
-        raise UsageError("no layer of the list has weights", hint=EXAMPLE)
+        raise UsageError(f"no layer of the list has weights, of {len(steps):,} in all", hint=EXAMPLE)
     return Plan(in_shape, last.shape[0], steps, _stages(steps, weighted), steps[weighted[-1]].name)
 
 
@@ -167,7 +170,10 @@ def _chain(
     layers: Sequence[Any], shape: Shape, classes: int | None, counts: Counter[str], *, where: str, depth: int
 ) -> tuple[Step, ...]:
     if depth > DEEPEST:
-        raise UsageError(f"{where.strip()}: layers are nested more than {DEEPEST} deep")
+        raise UsageError(
+            f"{where.strip()}: layers are nested more than {DEEPEST} deep",
+            hint="write the inner layers one after another",
+        )
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
         raise UsageError(f"{where.strip() or 'layers'}: a list of layers was expected, got {layers!r}", hint=EXAMPLE)
     steps: list[Step] = []

@@ -127,7 +127,10 @@ def build(name: str, builder: Callable[..., Any], sizes: Mapping[str, Any], opti
             hint=f"it was given {told | dict(options)}",
         ) from error
     if not hasattr(net, "named_modules"):
-        raise UsageError(f"the model {name!r} must be a torch.nn.Module, its builder returned {_called(net)}")
+        raise UsageError(
+            f"the model {name!r} must be a torch.nn.Module, its builder returned {_called(net)}",
+            hint="its function must end with: return net",
+        )
     return _named(cast("nn.Module", net))
 
 

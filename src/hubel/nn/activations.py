@@ -116,7 +116,9 @@ class Maxout(nn.Module):
     def __init__(self, pieces: int = 2) -> None:
         super().__init__()
         if pieces < 2:
-            raise UsageError(f"maxout needs at least 2 pieces, got {pieces}")
+            raise UsageError(
+                f"maxout needs at least 2 pieces, got {pieces}", hint="2 is usual; one line alone needs no maxout"
+            )
         self.pieces = pieces
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

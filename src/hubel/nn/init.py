@@ -51,7 +51,10 @@ def initialise(model: nn.Module, name: str, **options: Any) -> nn.Module:
     given = check_initialisation(name, options)
     layers = [module for module in model.modules() if isinstance(module, WEIGHTED)]
     if not layers:
-        raise UsageError("the model has no dense or convolution layer to initialise")
+        raise UsageError(
+            f"{type(model).__name__} has no dense or convolution layer to initialise",
+            hint="leave --initialise out",
+        )
     with torch.no_grad():
         for index, layer in enumerate(layers):
             fill(layer.weight, first=index == 0, **given)
@@ -115,7 +118,8 @@ def zero_residuals(model: nn.Module, images: torch.Tensor) -> nn.Module:
     last = {name: norm for name, module in model.named_modules() if (norm := _last_norm(module)) is not None}
     if not last:
         raise UsageError(
-            "the model has no residual branch that ends in a normalisation", hint="leave zero_residuals out"
+            f"{type(model).__name__} has no residual branch that ends in a normalisation",
+            hint="leave zero_residuals out",
         )
     before = [norm.weight.detach().clone() for norm in last.values()]
     with torch.no_grad():

@@ -119,7 +119,10 @@ class SpatiallySeparableConv2d(nn.Sequential):
     def __init__(self, in_maps: int, maps: int, kernel: int, *, between: int | None = None, bias: bool = True) -> None:
         super().__init__()
         if kernel % 2 == 0:
-            raise UsageError(f"only an odd kernel can be padded alike on both sides, got {kernel}")
+            raise UsageError(
+                f"only an odd kernel can be padded alike on both sides, got {kernel}",
+                hint=f"take {kernel + 1}",
+            )
         p = kernel // 2
         between = maps if between is None else between
         self.across = nn.Conv2d(in_maps, between, (1, kernel), padding=(0, p), bias=bias)
@@ -279,7 +282,10 @@ class DropPath(nn.Module):
     def __init__(self, probability: float = 0.0) -> None:
         super().__init__()
         if not 0 <= probability < 1:
-            raise UsageError(f"the probability to drop must be from 0 to below 1, got {probability}")
+            raise UsageError(
+                f"the probability to drop must be from 0 to below 1, got {probability}",
+                hint="0.1 is usual, 0 drops nothing",
+            )
         self.probability = probability
 
     def forward(self, branch: torch.Tensor) -> torch.Tensor:

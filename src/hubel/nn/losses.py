@@ -137,7 +137,10 @@ class _Loss(nn.Module):
             raise UsageError(f"label_smoothing must be from 0 to below 1, got {label_smoothing}", hint="0.1 is usual")
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
         if weights is not None and (weights.ndim != 1 or not bool((weights >= 0).all())):
-            raise UsageError("class_weights must be one number for each class, none of them below 0")
+            raise UsageError(
+                f"class_weights must be one number for each class, none of them below 0; got {weights.tolist()}",
+                hint="leave class_weights out to weigh all classes alike",
+            )
         self.reduction = reduction
         self.label_smoothing = label_smoothing
         self.register_buffer("class_weights", weights, persistent=False)
@@ -243,7 +246,7 @@ class Hinge(_Loss):
     ) -> None:
         super().__init__(reduction, class_weights)
         if power not in (1, 2):
-            raise UsageError(f"power must be 1 or 2, got {power}")
+            raise UsageError(f"power must be 1 or 2, got {power}", hint="1 is the hinge, 2 its square")
         self.margin, self.power = margin, power
 
     def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
@@ -253,7 +256,7 @@ class Hinge(_Loss):
     def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if labels.ndim > 1:
             raise UsageError(
-                "the hinge loss needs hard labels, got soft ones",
+                f"the hinge loss needs hard labels B, got soft ones of shape {tuple(labels.shape)}",
                 hint="leave out mix-up and cut-mix, or use cross-entropy",
             )
         return F.multi_margin_loss(
@@ -308,7 +311,7 @@ class Regression(_Loss):
     def __init__(self, function: Callable[..., torch.Tensor], reduction: str = "mean", **settings: float) -> None:
         super().__init__(reduction)
         if any(not value > 0 for value in settings.values()):
-            raise UsageError(f"{' and '.join(settings)} must be above 0, got {settings}")
+            raise UsageError(f"{' and '.join(settings)} must be above 0, got {settings}", hint="1 is usual")
         self.function, self.settings = function, settings
 
     def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -425,7 +428,9 @@ def l1_penalty(model: nn.Module, strength: float) -> torch.Tensor:
 def _weights(model: nn.Module) -> list[nn.Parameter]:
     weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     if not weights:
-        raise UsageError("a penalty needs trainable weights, the model has none", hint="leave the penalty out")
+        raise UsageError(
+            f"a penalty needs trainable weights, {type(model).__name__} has none", hint="leave the penalty out"
+        )
     return weights
 
 

@@ -62,7 +62,10 @@ def chosen(logits: torch.Tensor, target: Target) -> torch.Tensor:
         return logits.argmax(dim=1)
     wanted = torch.as_tensor(target, dtype=torch.long, device=logits.device).reshape(-1)
     if len(wanted) not in (1, count):
-        raise UsageError(f"one target, or one for each of the {count} images, is needed; got {len(wanted)}")
+        raise UsageError(
+            f"one target, or one for each of the {count} images, is needed; got {len(wanted)}",
+            hint="leave the target out to explain the predicted classes",
+        )
     for value in wanted.tolist():
         if not 0 <= value < classes:
             raise UsageError(

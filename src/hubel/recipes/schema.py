@@ -484,7 +484,7 @@ def compose(*layers: Mapping[str, Any] | Recipe) -> Recipe:
     try:
         recipe = Recipe.model_validate(nested)
     except ValidationError as error:
-        raise UsageError(*_explain(error)) from None
+        raise UsageError(*_explain(error), hint="hubel train --help-all says what each setting takes") from None
     _check_plain(flatten(recipe))  # once more: what came as text is a number only now
     _check_pairs(recipe)
     return recipe
@@ -502,7 +502,10 @@ def _check_plain(settings: Mapping[str, Any]) -> None:
         while waiting:
             value, left = waiting.pop(), left - 1
             if left < 0:
-                raise UsageError(f"a recipe holds at most {MOST_VALUES:,} values, and {place} exceeds them")
+                raise UsageError(
+                    f"a recipe holds at most {MOST_VALUES:,} values, and {place} exceeds them",
+                    hint="more than a few hundred are no recipe: is it the right file?",
+                )
             if isinstance(value, Mapping):
                 waiting += [*value.keys(), *value.values()]
             elif isinstance(value, (list, tuple)):
@@ -557,7 +560,10 @@ def _check_pairs(recipe: Recipe) -> None:
                 hint="give one value for grey and three for colour, or leave --in-chans out",
             )
     if isinstance(train.batch_size, int) and train.batch_size < 1:
-        raise UsageError(f"train.batch_size must be at least 1, got {train.batch_size}")
+        raise UsageError(
+            f"train.batch_size must be at least 1, got {train.batch_size}",
+            hint="leave --batch-size out to have it chosen",
+        )
     if isinstance(train.batch_size, int) and train.micro_batch and train.micro_batch > train.batch_size:
         raise UsageError(
             f"train.micro_batch ({train.micro_batch}) must not exceed train.batch_size ({train.batch_size})",
@@ -570,10 +576,14 @@ def _check_pairs(recipe: Recipe) -> None:
             hint="something must be left to train on",
         )
     if recipe.augment.mixup and recipe.augment.cutmix:
-        raise UsageError("mixup and cutmix exclude each other", hint="leave one of --mixup and --cutmix at 0")
+        raise UsageError(
+            f"mixup ({recipe.augment.mixup:g}) and cutmix ({recipe.augment.cutmix:g}) exclude each other",
+            hint="leave one of --mixup and --cutmix at 0",
+        )
     if recipe.transfer.from_ is not None and recipe.model.pretrained:
         raise UsageError(
-            "from and pretrained exclude each other", hint="--from NAME takes the published weights of the net NAME"
+            f"from ({recipe.transfer.from_}) and pretrained exclude each other",
+            hint="--from NAME takes the published weights of the net NAME",
         )
     fresh = [name for name in ("initialise", "zero_residuals") if getattr(recipe.model, name)]
     start = "pretrained" if recipe.model.pretrained else "from" if recipe.transfer.from_ is not None else ""
@@ -583,9 +593,15 @@ def _check_pairs(recipe: Recipe) -> None:
             hint=f"leave --{fresh[0].replace('_', '-')} or --{start} out",
         )
     if recipe.model.initialise_options and not recipe.model.initialise:
-        raise UsageError("initialise_options needs initialise", hint="name one: hubel components initialisations")
+        raise UsageError(
+            f"initialise_options needs initialise, got {', '.join(recipe.model.initialise_options)} alone",
+            hint="name one: hubel components initialisations",
+        )
     if recipe.train.target and data.val_fraction == 0:
-        raise UsageError("target needs a validation split", hint="leave --val-fraction at its default")
+        raise UsageError(
+            f"target needs a validation split, got target {recipe.train.target:g} and val_fraction 0",
+            hint="leave --val-fraction at its default",
+        )
 
 
 _PLAIN_WORDS = {
@@ -640,7 +656,10 @@ def read_file(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where else ""
-        raise UsageError(f"the recipe file {str(path)!r} is not valid YAML{line}") from None
+        raise UsageError(
+            f"the recipe file {str(path)!r} is not valid YAML{line}",
+            hint="settings are written name: value; the config.yaml of any run is an example",
+        ) from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise UsageError(
             f"the recipe file {str(path)!r} must hold settings 'name: value', got {type(found).__name__}",

@@ -65,7 +65,8 @@ def classifier_of(run: str | PathLike[str] | Classifier, *, points: bool = False
     classifier = run if isinstance(run, Classifier) else load(run)
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
-            "only classifiers of pictures can be explained", hint="this run was trained on points or on numbers"
+            f"only classifiers of pictures can be explained, this one is of {classifier.spec.architecture}",
+            hint="this run was trained on points or on numbers",
         )
     return classifier, "classifier" if isinstance(run, Classifier) else Path(run).name
 
@@ -96,7 +97,7 @@ def last_stage(model: nn.Module) -> str:
     """Where the features are read: the last stage."""
     stages: tuple[str, ...] = getattr(model, "stages", ())
     if not stages:
-        raise UsageError("this net names no stages", hint="give a layer by name")
+        raise UsageError(f"{type(model).__name__} names no stages", hint="give a layer by name")
     return stages[-1]
 
 

@@ -50,7 +50,7 @@ def other_data(
     """
     manifest = open_source(data, **reading_of(folder, data, reading), progress=watch.progress)
     if classifier.preprocessing is None:
-        raise UsageError("a run on points is measured on its own splits", hint="leave the data out")
+        raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
     names = scan.manifest.class_names
     if set(names) <= set(classifier.class_names):

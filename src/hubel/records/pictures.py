@@ -31,7 +31,7 @@ def read(
         chosen = preprocessing or Preprocessing(height=side, width=side)
         pixels, _, problems = read_images([data], chosen)
         if problems:
-            raise DataError(f"{data}: {problems[0].reason}")
+            raise DataError(f"{data}: {problems[0].reason}", hint="open it in a viewer, and save it again as PNG")
         return pixels, None, chosen, ()
     source, _, place = data.rpartition(":")
     if not (place.isascii() and place.isdigit() and source):

@@ -89,7 +89,10 @@ def samples_of(
         folder = None if isinstance(run, Classifier) else find_run(run)
         listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
         if (listed.kind == "points") != (classifier.preprocessing is None):
-            raise DataError(f"{data} and the run are not of one kind: one has pictures, the other points")
+            raise DataError(
+                f"{data} and the run are not of one kind: one has pictures, the other points",
+                hint="leave the data out, or give data of the run's kind",
+            )
         if classifier.preprocessing is None:
             scan = conclude(listed, None)
             decoded = decode(scan.manifest, NO_PICTURES)
@@ -102,7 +105,10 @@ def samples_of(
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
     else:
         if isinstance(run, Classifier):
-            raise UsageError("a classifier alone does not know its data", hint="give data=, or the run's folder")
+            raise UsageError(
+                f"a classifier alone ({run.spec.architecture}) does not know its data",
+                hint="give data=, or the run's folder",
+            )
         if split not in NAMES:
             raise unknown("split", split, NAMES)
         own = own_data(find_run(run), classifier, watch)

@@ -62,7 +62,10 @@ class DataFacts:
     def pictures(self) -> Preprocessing:
         """How the net gets its pictures. Raises UsageError for points, of which there is no sheet."""
         if self.preprocessing is None:
-            raise UsageError(f"{self.summary.source} holds points, not pictures: there is no contact sheet of it")
+            raise UsageError(
+                f"{self.summary.source} holds points, not pictures: there is no contact sheet of it",
+                hint="leave --out out",
+            )
         return self.preprocessing
 
     def check_place(self, place: str | Path) -> None:

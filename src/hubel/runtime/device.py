@@ -38,7 +38,10 @@ def pick_device(name: str = "auto") -> torch.device:
     if not present[kind]:
         raise UsageError(f"device {name!r} is not available here", hint="use --device auto to take what is there")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise UsageError(f"device {name!r} does not exist: {torch.cuda.device_count()} CUDA devices are visible")
+        raise UsageError(
+            f"device {name!r} does not exist: {torch.cuda.device_count()} CUDA devices are visible",
+            hint="use --device auto to take one that is there",
+        )
     return torch.device(name)
 
 

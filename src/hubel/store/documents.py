@@ -7,6 +7,7 @@ would round. Everything else about it is the business of a schema.
 Traceback (most recent call last):
     ...
 hubel.errors.ArtefactError: the document is not valid: the key 'epochs' comes twice
+  restore it from a copy, or write it again
 >>> document = {"epochs": 5}
 >>> unseal({**document, "digest": seal(document)})
 {'epochs': 5}
@@ -25,6 +26,9 @@ from hubel.errors import ArtefactError
 from hubel.store.reading import shown
 from hubel.words import amount
 
+TOO_LARGE = "a file of this kind is far smaller: is it the right one?"
+BROKEN = "restore it from a copy, or write it again"
+"""Ways out of what is no document, whoever wrote it: hubel, another program or a person."""
 JSON_LIMIT = 1 << 20
 """Bytes a JSON document of ours may have."""
 JSON_DEPTH = 32
@@ -34,7 +38,7 @@ JSON_DEPTH = 32
 def parse_json(data: bytes, *, name: str = "the document", limit: int = JSON_LIMIT) -> Any:
     """Plain data from JSON; raises ArtefactError naming `name` for anything outside the subset."""
     if len(data) > limit:
-        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}")
+        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}", hint=TOO_LARGE)
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -45,11 +49,11 @@ def parse_json(data: bytes, *, name: str = "the document", limit: int = JSON_LIM
         )
         _measure(value)
     except RecursionError:
-        raise ArtefactError(f"{name} is not valid: it nests too deeply") from None
+        raise ArtefactError(f"{name} is not valid: it nests too deeply", hint=BROKEN) from None
     except UnicodeDecodeError:
-        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text") from None
+        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text", hint=BROKEN) from None
     except ValueError as error:
-        raise ArtefactError(f"{name} is not valid: {error}") from None
+        raise ArtefactError(f"{name} is not valid: {error}", hint=BROKEN) from None
     return value
 
 
@@ -76,14 +80,16 @@ def read_yaml(text: str) -> Any:
 def parse_yaml(data: bytes, *, name: str = "the document", limit: int = JSON_LIMIT) -> Any:
     """Plain data from YAML without aliases or tags; raises ArtefactError naming `name`."""
     if len(data) > limit:
-        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}")
+        raise ArtefactError(f"{name} has {amount(len(data))}, more than the limit of {amount(limit)}", hint=TOO_LARGE)
     try:
         return read_yaml(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text") from None
+        raise ArtefactError(f"{name} is not valid: it is not UTF-8 text", hint=BROKEN) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
-        raise ArtefactError(f"{name} is not valid YAML{f' at line {where.line + 1}' if where else ''}") from None
+        raise ArtefactError(
+            f"{name} is not valid YAML{f' at line {where.line + 1}' if where else ''}", hint=BROKEN
+        ) from None
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> bytes:

@@ -32,18 +32,34 @@ def opened(path: str | Path, *, limit: int = FILE_LIMIT) -> Iterator[tuple[int, 
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.ELOOP:
             raise ArtefactError(f"{name} is a link, and links are not followed", hint="give the file itself") from None
-        raise ArtefactError(f"{name} cannot be opened: {reason(error)}") from error
+        raise ArtefactError(f"{name} cannot be opened: {reason(error)}", hint=_way_out(error)) from error
     try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
-            raise ArtefactError(f"{name} is not a regular file")
+            folder = stat.S_ISDIR(info.st_mode)
+            raise ArtefactError(
+                f"{name} is not a regular file, but {'a folder' if folder else 'a pipe or a device'}",
+                hint="give a file in it" if folder else "write what it gives to a file first",
+            )
         if info.st_size > limit:
-            raise ArtefactError(f"{name} has {amount(info.st_size)}, more than the limit of {amount(limit)}")
+            raise ArtefactError(
+                f"{name} has {amount(info.st_size)}, more than the limit of {amount(limit)}",
+                hint="a file of this kind is smaller: is it the right one?",
+            )
         yield descriptor, info.st_size
     except OSError as error:
-        raise ArtefactError(f"{name} cannot be read: {reason(error)}") from error
+        raise ArtefactError(f"{name} cannot be read: {reason(error)}", hint=_way_out(error)) from error
     finally:
         os.close(descriptor)
+
+
+def _way_out(error: OSError | ValueError) -> str:
+    code = getattr(error, "errno", None)
+    if code in (errno.EACCES, errno.EPERM):
+        return "you may not read it: ask its owner, or take a copy of your own"
+    if code in (errno.EIO, errno.ESTALE, errno.ENODEV):
+        return "its disk or network fails: take a copy from elsewhere"
+    return "check the path"
 
 
 def read_regular(path: str | Path, *, limit: int = FILE_LIMIT) -> bytes:

@@ -329,7 +329,10 @@ class RunStore:
         """Where `rel` is; raises UsageError for a name that would leave the run folder."""
         parts = rel.split("/")
         if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts) or os.path.isabs(rel):
-            raise UsageError(f"a file of a run must have a plain relative name, got {shown(rel)}")
+            raise UsageError(
+                f"a file of a run must have a plain relative name, got {shown(rel)}",
+                hint="for example notes.txt, or extra/notes.txt",
+            )
         return self.folder.joinpath(*parts)
 
     def _fresh(self, temporary: Path, over: str | None) -> int:

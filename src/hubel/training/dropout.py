@@ -54,7 +54,7 @@ class DropoutWindow:
         self.rates = dropout_rates(model)
         if not self.rates:
             raise UsageError(
-                "dropout_window needs a net that drops something, and this one has no drop-out above 0",
+                f"dropout_window needs a net that drops something, {type(model).__name__} has no drop-out above 0",
                 hint="give it some (--dropout 0.2), or leave --dropout-window out",
             )
         self.first, self.end = round(window[0] * steps), round(window[1] * steps)

@@ -92,7 +92,10 @@ def build_optimiser(
     try:
         return rule.build(parts, **chosen)
     except ValueError as error:  # torch checks ranges: betas in [0, 1), eps >= 0, ...
-        raise UsageError(f"optimiser {name!r} refuses its settings: {error}") from error
+        raise UsageError(
+            f"optimiser {name!r} refuses its settings: {error}",
+            hint=f"its usual settings: {dict(rule.settings)}",
+        ) from error
 
 
 def parameter_groups(
@@ -125,7 +128,10 @@ def parameter_groups(
         if prefix not in modules:
             raise unknown("layer", prefix, modules)
         if factor < 0:
-            raise UsageError(f"the rate of layer {prefix!r} must not be negative, got a factor of {factor}")
+            raise UsageError(
+                f"the rate of layer {prefix!r} must not be negative, got a factor of {factor}",
+                hint="0 leaves the layer as it is, 1 gives it the full rate",
+            )
     far = depths(model)
     found: dict[tuple[float, float], Group] = {}
     for name, parameter in model.named_parameters():
@@ -140,7 +146,9 @@ def parameter_groups(
         group["params"].append(parameter)
         group["names"].append(name)
     if not found:
-        raise UsageError("the model has no trainable parameter", hint="unfreeze a layer, the head at least")
+        raise UsageError(
+            f"{type(model).__name__} has no trainable parameter", hint="unfreeze a layer, the head at least"
+        )
     return list(found.values())
 
 

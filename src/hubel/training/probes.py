@@ -167,9 +167,12 @@ def rate_range(
     low = usual / 10**DECADES_BELOW if low is None else low
     high = usual * 10**DECADES_ABOVE if high is None else high
     if not 0 < low < high:
-        raise UsageError(f"the sweep needs 0 < low < high, got {low:g} and {high:g}")
+        raise UsageError(
+            f"the sweep needs 0 < low < high, got {low:g} and {high:g}",
+            hint=f"leave both out for {usual / 10**DECADES_BELOW:g} to {usual * 10**DECADES_ABOVE:g}",
+        )
     if steps < 10:
-        raise UsageError(f"the sweep needs at least 10 steps, got {steps}")
+        raise UsageError(f"the sweep needs at least 10 steps, got {steps}", hint="100 is usual: --steps 100")
     started = time.perf_counter()
     seen: list[float] = []
     losses: list[float] = []
@@ -279,7 +282,10 @@ def batch_sizes(
     Running out of memory ends the probe and is told in `reason`; nothing is raised for it.
     """
     if not 1 <= first <= largest:
-        raise UsageError(f"batch sizes must be 1 <= first <= largest, got {first} and {largest}")
+        raise UsageError(
+            f"batch sizes must be 1 <= first <= largest, got {first} and {largest}",
+            hint="leave them out for 16 to 4096",
+        )
     started = time.perf_counter()
     points: list[BatchPoint] = []
     ended: Literal["memory", "throughput", "largest"] = "largest"

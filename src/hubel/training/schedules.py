@@ -17,6 +17,9 @@ from hubel.registry import Component, Registry, checked_options
 
 __all__ = ["SCHEDULES", "Factor", "Schedule", "build_schedule"]
 
+USUAL = "hubel components NAME of the schedule says what is usual"
+"""The way out of an option that cannot be."""
+
 Factor = Callable[[int, Sequence[float]], float]
 """(step, validation history) -> factor of the base rate."""
 
@@ -66,7 +69,10 @@ def build_schedule(
     """
     entry = SCHEDULES.get(ALSO_CALLED.get(name, name))
     if total_steps < 1 or steps_per_epoch < 1:
-        raise UsageError(f"a schedule needs at least one step, got {total_steps} in all, {steps_per_epoch} an epoch")
+        raise UsageError(
+            f"a schedule needs at least one step, got {total_steps} in all, {steps_per_epoch} an epoch",
+            hint="the run has no samples or no epochs: raise --epochs",
+        )
     if not 0 <= warmup_steps < total_steps:
         raise UsageError(
             f"the warm-up must be shorter than the run: {warmup_steps} of {total_steps} steps",
@@ -165,7 +171,7 @@ def plateau(
     if mode not in ("min", "max"):
         raise UsageError(f"mode must be min or max, got {mode!r}", hint="min for a loss, max for an accuracy")
     if patience < 0:
-        raise UsageError(f"patience must not be negative, got {patience}")
+        raise UsageError(f"patience must not be negative, got {patience}", hint="10 is usual, 0 waits for no epoch")
     sign = 1 if mode == "min" else -1
 
     def factor(t: int, history: Sequence[float]) -> float:
@@ -185,12 +191,12 @@ def plateau(
 
 def _positive(name: str, value: float) -> None:
     if not value > 0:
-        raise UsageError(f"{name} must be above 0, got {value}")
+        raise UsageError(f"{name} must be above 0, got {value}", hint=USUAL)
 
 
 def _fraction(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise UsageError(f"{name} must be between 0 and 1, got {value}")
+        raise UsageError(f"{name} must be between 0 and 1, got {value}", hint=USUAL)
 
 
 for name, builder, title, formula, source, note, rows in (

@@ -70,5 +70,7 @@ def as_eps(text: str) -> float:
     except (ValueError, ZeroDivisionError):
         value = -1.0
     if not 0 < value <= 1:
-        raise UsageError(f"eps must be a share of 1 such as 4/255 or 0.016, got {text!r}")
+        raise UsageError(
+            f"eps must be a share of 1 such as 4/255 or 0.016, got {text!r}", hint="4/255 is usual: hardly to be seen"
+        )
     return value

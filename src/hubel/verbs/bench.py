@@ -66,7 +66,7 @@ def sizes_up_to(most: int) -> list[int]:
     [1, 2, 4, 8, 12]
     """
     if most < 1:
-        raise UsageError(f"the largest batch must be at least 1, got {most}")
+        raise UsageError(f"the largest batch must be at least 1, got {most}", hint="leave --batch-size out for 1 to 16")
     return [*(1 << k for k in range(most.bit_length()) if 1 << k < most), most]
 
 
@@ -75,7 +75,10 @@ def _net(net: str | Path | Classifier, shape: Sequence[int] | None) -> tuple[nn.
     opened = open_net(net)
     if isinstance(opened, Classifier):
         if shape is not None:
-            raise UsageError("a trained run has its own input shape", hint="leave --input out, or name an architecture")
+            raise UsageError(
+                f"a trained run has its own input shape, and {'x'.join(map(str, shape))} is given",
+                hint="leave --input out, or name an architecture",
+            )
         name = "classifier" if isinstance(net, Classifier) else str(net)
         return opened.model, made_for(opened), f"{name} ({opened.spec.architecture})"
     shape = tuple(shape or made_for(opened))

@@ -21,7 +21,10 @@ def boundary(run: str | Path, *, split: str = "test", verbose: bool | None = Non
     """
     samples = samples_of(run, split=split, points=True, watch=watch)
     if samples.classifier.preprocessing is not None:
-        raise UsageError("a boundary is drawn of runs on two numbers, and this one takes pictures")
+        raise UsageError(
+            f"a boundary is drawn of runs on two numbers, and {run} takes pictures",
+            hint="for example of a run on moons or spirals",
+        )
     found = measure_plane(samples.classifier, samples.pixels)
     names = samples.classifier.class_names
     return draw_plane(found, samples.pixels, samples.labels, names, name=Path(run).name)

@@ -66,7 +66,7 @@ def evaluate(
     if data is not None:
         if data_root is not None:
             raise UsageError(
-                "--data-root is for the run's own data, and others are named", hint="leave one of them out"
+                f"--data-root is for the run's own data, and {data} is named", hint="leave one of them out"
             )
         found = other_data(folder, classifier, str(data), split=split, reading=reading, watch=watch)
         target = runtime.pick_device(device)

@@ -67,7 +67,10 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
     """
     classifier = run if isinstance(run, Classifier) else load(run, which=settings.pop("which", "best"))
     if not classifier.class_names:
-        raise ArtefactError("this run predicts a number, which has no probability", hint="predict(...)[0].value")
+        raise ArtefactError(
+            f"this run ({classifier.spec.architecture}) predicts a number, which has no probability",
+            hint="predict(...)[0].value",
+        )
     found = predict(classifier, pictures, **settings)
     if found.problems:
         first = found.problems[0]

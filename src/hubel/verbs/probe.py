@@ -40,7 +40,7 @@ def probe(
     """
     named = [word.replace("-", "_") for word in what]
     if not named or not set(named) <= {"lr", "batch_size"}:
-        raise UsageError(f"probes are lr and batch_size, got {', '.join(what) or 'none'}")
+        raise UsageError(f"probes are lr and batch_size, got {', '.join(what) or 'none'}", hint="leave it out for both")
     recipe = compose(
         read_file(config) if config is not None else {},
         read_environment(),
@@ -49,7 +49,10 @@ def probe(
     if not recipe.data.data:
         raise UsageError("a data source is needed", hint="hubel probe digits, or hubel probe path/to/folder")
     if recipe.transfer.from_ is not None:
-        raise UsageError("hubel probe starts from fresh weights", hint="hubel train --from … --probe lr measures there")
+        raise UsageError(
+            f"hubel probe starts from fresh weights, not from {recipe.transfer.from_}",
+            hint="hubel train --from … --probe lr measures there",
+        )
     check_names(recipe)
     given = recipe.train.batch_size is not None
     runtime.check_threads(recipe.train.threads)

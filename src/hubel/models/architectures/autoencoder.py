@@ -121,7 +121,7 @@ class UNet(nn.Module):
 def autoencoder(*, num_classes: int, in_chans: int, img_size: tuple[int, int], code: int = 32) -> Autoencoder:
     """An autoencoder with a code of `code` numbers; raises UsageError for a code below 1."""
     if code < 1:
-        raise UsageError(f"code must be at least 1, got {code}")
+        raise UsageError(f"code must be at least 1, got {code}", hint="32 is usual")
     return Autoencoder(num_classes, in_chans, img_size, code)
 
 

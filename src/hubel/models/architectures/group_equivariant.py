@@ -136,7 +136,10 @@ def group_cnn(
 ) -> GroupNet:
     """P4CNN (`order` 4) or P4MCNN (`order` 8), with `maps` maps of `order` planes each."""
     if order not in (4, 8):
-        raise UsageError(f"order must be 4 (turns) or 8 (turns and mirror images), got {order}")
+        raise UsageError(
+            f"order must be 4 (turns) or 8 (turns and mirror images), got {order}",
+            hint="the nets have it in their names: p4_cnn, p4m_cnn",
+        )
     return GroupNet(num_classes, in_chans, img_size, order=order, maps=maps, dropout=dropout)
 
 

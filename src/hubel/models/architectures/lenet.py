@@ -195,7 +195,10 @@ class LeNet5(nn.Module):
                 hint="use --img-size 32, or lenet5_modern, which takes any size from 12 on",
             )
         if output not in ("rbf", "dense"):
-            raise UsageError(f"output must be rbf or dense, got {output!r}")
+            raise UsageError(
+                f"output must be rbf or dense, got {output!r}",
+                hint="rbf is the paper's; dense learns with cross-entropy",
+            )
         top, left = (32 - height) // 2, (32 - width) // 2
         self.margin = nn.ZeroPad2d((left, 32 - width - left, top, 32 - height - top))
         self.c1 = nn.Sequential(nn.Conv2d(in_chans, 6, 5), Squash())

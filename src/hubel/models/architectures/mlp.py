@@ -96,7 +96,10 @@ def mlp(
     in_features = in_chans * height * width if height and width else in_chans
     widths = (in_features, *hidden, num_classes)
     if min(widths) < 1:
-        raise UsageError(f"every layer of an MLP needs at least 1 unit, got {'-'.join(map(str, widths))}")
+        raise UsageError(
+            f"every layer of an MLP needs at least 1 unit, got {'-'.join(map(str, widths))}",
+            hint="give every hidden layer a width: hidden=(64, 32)",
+        )
     weights = sum(before * after for before, after in pairwise(widths))
     if weights > LARGEST and torch.get_default_device().type != "meta":
         raise UsageError(

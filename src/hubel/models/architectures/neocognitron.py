@@ -171,5 +171,7 @@ def neocognitron(
 ) -> Neocognitron:
     """A neocognitron with `planes` planes in U_S1, U_S2, U_S3."""
     if len(planes) != 3 or min(planes) < 1:
-        raise UsageError(f"planes must be three numbers of at least 1, got {planes!r}")
+        raise UsageError(
+            f"planes must be three numbers of at least 1, got {planes!r}", hint="the usual are (16, 60, 200)"
+        )
     return Neocognitron(num_classes, in_chans, (planes[0], planes[1], planes[2]))

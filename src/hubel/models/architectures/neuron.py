@@ -138,9 +138,15 @@ class Perceptron(nn.Module):
         truth = torch.as_tensor(labels, dtype=torch.long)
         classes, features = self.response.weight.shape
         if flat.shape != (len(truth), features) or len(truth) == 0:
-            raise DataError(f"the perceptron takes N samples of {features} inputs, got shape {tuple(np.shape(inputs))}")
+            raise DataError(
+                f"the perceptron takes N samples of {features} inputs, got shape {tuple(np.shape(inputs))}",
+                hint=f"one row a sample: inputs.reshape(-1, {features})",
+            )
         if truth.min() < 0 or truth.max() >= classes:
-            raise DataError(f"labels must be 0 to {classes - 1}, got {int(truth.min())} to {int(truth.max())}")
+            raise DataError(
+                f"labels must be 0 to {classes - 1}, got {int(truth.min())} to {int(truth.max())}",
+                hint=f"classes are numbered from 0; more of them: Perceptron(num_classes, {features})",
+            )
         weight, bias = self.response.weight.double(), self.response.bias.double()
         mistakes = []
         for _ in range(epochs):

@@ -96,7 +96,7 @@ def siamese(
 ) -> Siamese:
     """The architecture `backbone` with `width` outputs as embedding; raises what `create_model` raises for it."""
     if width < 2:
-        raise UsageError(f"an embedding needs at least 2 dimensions, got width={width}")
+        raise UsageError(f"an embedding needs at least 2 dimensions, got width={width}", hint="width=64 is usual")
     if backbone == "siamese":
         raise UsageError("the backbone cannot be siamese itself", hint="name any other net: hubel models")
     net = create_model(backbone, num_classes=width, in_chans=in_chans, img_size=img_size)

@@ -53,7 +53,10 @@ def draw_descent(text: str, path: Path) -> Figure:
         known = field(formula, x)
         return descent_on_curve(x, known.values, path.points[:, 0], np.array(path.values), title=text)
     if len(path.variables) != 2:
-        raise UsageError(f"a picture needs one or two variables, the formula has {len(path.variables)}")
+        raise UsageError(
+            f"a picture needs one or two variables, the formula has {len(path.variables)}",
+            hint="put numbers in place of the other variables, or leave --out out",
+        )
     lows, highs = path.points.min(0), path.points.max(0)
     spans = np.maximum(highs - lows, 1.0)
     x, y = (np.linspace(lows[i] - 0.4 * spans[i], highs[i] + 0.4 * spans[i], 61) for i in range(2))
@@ -110,7 +113,7 @@ def draw_effective_field(found: EffectiveField, pixels: np.ndarray) -> Figure:
 def draw_walk(steps: Walk, index: int = 0) -> Figure:
     """One window: input, kernel, products, output. Raises UsageError for a window that is not there."""
     if not 0 <= index < len(steps.steps):
-        raise UsageError(f"there are windows 0 to {len(steps.steps) - 1}, got {index}")
+        raise UsageError(f"there are windows 0 to {len(steps.steps) - 1}, got {index}", hint="--at 0 is the first")
     step = steps.steps[index]
     return window(
         steps.input,
