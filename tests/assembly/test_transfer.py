@@ -161,7 +161,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(low: Path, high: Path, 
         with pytest.raises(Stopped) as stopped:
             train(high, out=str(tmp_path / f"cut-{unfreeze}"), watch=Stop(2), **settings)
         shutil.rmtree(Path(os.environ["HUBEL_HOME"]) / "features", ignore_errors=True)
-        resumed = train(resume=stopped.value.run.folder)
+        resumed = train(resume=stopped.value.folder)
         assert fingerprint(resumed.folder) == fingerprint(whole.folder), unfreeze
 
 

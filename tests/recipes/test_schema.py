@@ -213,7 +213,8 @@ def test_whatever_text_is_assigned_is_read_or_refused(text: str) -> None:
 def test_several_faults_are_named_together() -> None:
     with pytest.raises(UsageError) as caught:
         compose({"lr": -1, "epochs": 0, "device": 5})
-    assert len(caught.value.what.splitlines()) == 3 and "hubel train --help-all" in caught.value.hint
+    assert len(caught.value.what.splitlines()) == 3
+    assert "hubel train --help-all" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "a: [", "\x00", "1: 2", "? {}\n: 1"])

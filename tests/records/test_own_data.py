@@ -94,6 +94,31 @@ def test_data_that_moved_are_found_where_they_are_said_to_lie(
     assert evaluate(run).samples == 2
 
 
+def test_a_run_that_goes_on_elsewhere_keeps_where_its_data_lie_now(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(place / "runs/list-1", tmp_path / "runs/list-1")
+    (run / "env.json").write_text((run / "env.json").read_text().replace(str(place), "/nowhere/at/all"))
+    shutil.copytree(place / "photos", tmp_path / "disk/photos")
+    shutil.copy(place / "list.csv", tmp_path / "disk")
+    monkeypatch.chdir(tmp_path)
+    train(resume=run, epochs=2, data_root="disk")
+    assert Run(run).recipe["data"]["data_root"] == str(tmp_path / "disk")
+    changed = json.loads((run / "segments.json").read_text())[0]["changed"]
+    assert changed == {"epochs": [1, 2], "data_root": [None, str(tmp_path / "disk")]}
+    monkeypatch.chdir(place.parent)
+    assert evaluate(run).samples == 2
+    assert train(resume=run, epochs=3).history["epoch"] == [1, 2, 3]
+
+
+def test_a_named_set_has_no_place_that_it_moved_to(tmp_path: Path) -> None:
+    run = train("digits", model="mlp", epochs=1, limit=50, threads=1, compile=False, out=str(tmp_path)).folder
+    with pytest.raises(UsageError, match="no meaning for the named set digits"):
+        train(resume=run, epochs=2, data_root="disk")
+    with pytest.raises(UsageError, match="no meaning for the named set digits"):
+        evaluate(run, data_root="disk")
+
+
 def test_options_that_would_be_without_effect_are_refused(place: Path) -> None:
     with pytest.raises(UsageError, match="--images says how other data are read"):
         evaluate(place / "runs/list-1", images="photos")

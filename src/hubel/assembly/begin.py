@@ -1,102 +1,30 @@
-"""From a recipe to a training that is ready to run, and all that is known of it: one list of steps for every beginning.
+"""From a recipe to a training that is ready to run: one list of steps for every beginning.
 
-Data, net, what a trained net brings, trials, wiring: `make_ready`. A run that goes on comes back to the same place by
-`restore`.
+Data, net, what a trained net brings, trials, wiring: `make_ready`. A run that goes on comes to the same place by
+`hubel.assembly.restore`.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from hubel import runtime
 from hubel.assembly.build import build
-from hubel.assembly.onward import take_up
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
+from hubel.assembly.ready import Ready
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head, warm
-from hubel.assembly.transfer.plan import in_words, planned, stage_rows
+from hubel.assembly.transfer.plan import planned, stage_rows
 from hubel.assembly.transfer.source import adopt, check_kind, find_source
 from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
-from hubel.checkpoint import ModelSpec, load_state
-from hubel.data.splits import Splits
-from hubel.errors import DAMAGED, ArtefactError, UsageError
-from hubel.recipes.continuing import Segment
+from hubel.errors import UsageError
 from hubel.recipes.schema import Recipe
-from hubel.records.folder import reasons_of
 from hubel.runtime import world
-from hubel.store import RunStore, shown
-from hubel.training.logbook import Subject
-from hubel.training.loop import Training
-from hubel.training.resume import differences
-from hubel.watching import Plan, Watcher
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ready:
-    """A training that only has to be run, and what belongs to it."""
-
-    training: Training
-    prepared: Prepared
-    spec: ModelSpec
-    facts: dict[str, Any] = field(default_factory=dict)
-    """What was taken over from another net, for transfer.json; {} for a net that starts from nothing."""
-
-    @property
-    def subject(self) -> Subject:
-        """What the weights belong to."""
-        prepared = self.prepared
-        first = prepared.ids("train")[:16]
-        return Subject(
-            spec=self.spec,
-            preprocessing=prepared.preprocessing,
-            class_names=prepared.class_names,
-            data_digest=prepared.manifest.digest,
-            first=torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])),
-        )
-
-    @property
-    def samples(self) -> dict[str, int]:
-        """By split."""
-        return {name: len(self.prepared.ids(name)) for name in ("train", "val", "test")}
-
-    @property
-    def state_bytes(self) -> int:
-        """What a saved state takes."""
-        return sum(value.numel() * value.element_size() for value in self.training.state()[0].values())
-
-    def plan(self, run: str) -> Plan:
-        """What a face shows before the first step of the run in folder `run`."""
-        training, prepared = self.training, self.prepared
-        recipe = training.recipe
-        return Plan(
-            run=run,
-            data=prepared.manifest.source,
-            samples=self.samples,
-            classes=prepared.manifest.num_classes,
-            shape=None if prepared.preprocessing is None else prepared.preprocessing.shape,
-            model=self.spec.architecture,
-            parameters=sum(p.numel() for p in training.model.parameters()),
-            transfer=in_words(training),
-            fits_head=only_head(prepared, training.model),
-            epochs=recipe.train.epochs or 1,
-            epoch=training.epoch,
-            steps=training.steps_per_epoch,
-            batch_size=batch_size(recipe, len(prepared.ids("train"))),
-            optimizer=recipe.optimizer.optimizer or "",
-            lr=recipe.optimizer.lr or 0.0,
-            device=str(training.device),
-            threads=torch.get_num_threads(),
-            processes=world(),
-            reasons=prepared.reasons,
-        )
+from hubel.watching import Watcher
 
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
@@ -149,45 +77,3 @@ def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: W
     whole = prepared.with_recipe(recipe.change(unfreeze=most, time=left))
     whole = paced(probed(whole, model, watch), model, watch)
     return whole.with_recipe(whole.recipe.change(unfreeze=recipe.transfer.unfreeze, time=recipe.train.time)), spent
-
-
-def restore(
-    store: RunStore, recipe: Recipe, splits: Splits, segment: Segment, watch: Watcher
-) -> tuple[Ready, dict[str, Any]]:
-    """The training of a run where its last saved state stands, and what was saved beside the tensors.
-
-    Raises ArtefactError where no state can be read, or where it does not fit the recipe.
-    """
-    state = load_state(store)
-    for reason in state.skipped:
-        watch.remark(f"a damaged state was passed over: {reason}")
-    here = runtime.environment(runtime.pick_device(recipe.train.device))
-    for difference in differences(began_with(store), here):
-        watch.remark(f"not the same bits as without the stop: {difference}")
-    prepared = prepare_together(recipe, watch, splits)
-    recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
-    model, spec = build(prepared)
-    agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
-    training = assemble(recipe, prepared, model)
-    try:
-        training.restore(state.tensors, state.meta["training"])
-        logs = {str(name): int(size) for name, size in state.meta["logs"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ArtefactError(
-            f"the saved state of {store.folder} does not fit its recipe: {shown(str(error))}",
-            hint="config.yaml was changed since, or state/ is of another run",
-        ) from error
-    prepared = replace(prepared, chosen=prepared.chosen.change(reasons_of(store, segment, training.epoch)))
-    if segment.changed:
-        take_up(training, segment, fits_head=only_head(prepared, model))
-        watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
-    watch.remark(f"resuming {store.folder} at epoch {training.epoch + 1}")
-    return Ready(training=training, prepared=prepared, spec=spec), {**state.meta, "logs": logs}
-
-
-def began_with(store: RunStore) -> dict[str, Any]:
-    """The environment that the run was begun in, as far as it is known."""
-    found = store.read_json("env.json")
-    if not isinstance(found, dict):
-        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}", hint=DAMAGED)
-    return found

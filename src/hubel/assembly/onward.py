@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hubel.errors import UsageError
-from hubel.recipes.continuing import HERE, Segment, asked
-from hubel.recipes.schema import compose
+from hubel.recipes.continuing import HERE, Segment, asked, continued
+from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import find_run
+from hubel.records.own_data import placed
 from hubel.training.loop import finished
 from hubel.training.resume import latest_unfinished
 from hubel.training.state import Training
@@ -24,6 +26,20 @@ def to_resume(resume: str, given: Mapping[str, Any], watch: Watcher) -> tuple[Pa
     if found is None and passed_over:
         watch.remark(f"no unfinished run has the same data and recipe: {passed_over}")
     return found, {name: value for name, value in given.items() if name in HERE}
+
+
+def going_on(folder: Path, given: Mapping[str, Any]) -> Segment:
+    """The recipe of the run in `folder` as it goes on with what is `given`, its data as they are found from here.
+
+    A data_root that is given is kept, as it is found from anywhere: who reads the run's data next looks there.
+    Raises UsageError for a setting that the run is made of.
+    """
+    written = compose(read_file(folder / "config.yaml"))
+    saved, given = placed(folder, written), dict(given)
+    if given.get("data_root"):
+        saved = saved.change(data_root=written.data.data_root)
+        given["data_root"] = os.path.abspath(os.path.expanduser(given["data_root"]))
+    return continued(saved, given, folder)
 
 
 def take_up(training: Training, segment: Segment, *, fits_head: bool) -> None:

@@ -61,8 +61,8 @@ def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) ->
     whatever folder that was begun in, else where the recipe says.
     """
     part = recipe.data
-    if part.data in SOURCES:
-        return recipe
+    if part.data in SOURCES:  # a place that is said for one is refused where the set is opened
+        return recipe if data_root is None else recipe.change(data_root=str(data_root))
     began = _began_in(folder)
     places = {
         name: place
@@ -111,6 +111,8 @@ def find_again(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
     try:
         return open_data(recipe, watch)
     except UsageError as error:
+        if recipe.data.data in SOURCES:
+            raise
         place = recipe.data.data_root or recipe.data.data
         gone = not recipe.data.data_root and not _exists(os.path.expanduser(place))
         what = f"there is no {printable(place)}, neither here nor where it began" if gone else error.what

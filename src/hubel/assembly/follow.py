@@ -1,0 +1,164 @@
+"""A training that is ready, run to its end: what the loop tells is logged, saved and passed on, whatever comes between.
+
+    with kept(store, ready, watch) as run:    the folder is this process's, signals ask to stop
+        summary = run.to_its_end()            every event; a save now and then; the last one
+        …                                     the folder is still held: results are written into it
+
+With several processes the first keeps the run so, and the others compute `beside` it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hubel import runtime
+from hubel.assembly.ready import Ready
+from hubel.assembly.transfer.head import events
+from hubel.assembly.transfer.plan import learnt
+from hubel.errors import HubelError
+from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
+from hubel.recipes.continuing import Segment
+from hubel.records.folder import begin_segment
+from hubel.store import RunStore, SaveFailed
+from hubel.training.energy import Meter
+from hubel.training.logbook import Logbook, RankLog
+from hubel.training.loop import NonFinite, fit
+from hubel.training.resume import Signals
+from hubel.watching import Watcher
+from hubel.words import plain
+
+ROLLBACKS = 3
+"""How often a run may go back to its last saved state before it gives up."""
+
+
+class Stopped(HubelError):
+    """A signal asked the run to stop; it can be resumed."""
+
+    def __init__(self, folder: Path, signals: Signals) -> None:
+        super().__init__(
+            f"stopped by {signals.received}; everything so far is saved in {folder}",
+            hint=f"go on: hubel train --resume {folder}",
+        )
+        self.folder = folder
+        self.exit_code = signals.exit_code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A training whose folder is held."""
+
+    store: RunStore
+    ready: Ready
+    book: Logbook
+    meter: Meter
+    signals: Signals
+    watch: Watcher
+
+    def to_its_end(self) -> dict[str, Any]:
+        """Run the loop, logging and saving; what is known at its end, for summary.json.
+
+        Raises Stopped when a signal asked for it, NonFinite, SaveFailed; summary.json then says why it stopped.
+        """
+        store, training = self.store, self.ready.training
+        try:
+            finished = self._events()
+            self.book.save(finished=finished is not None)
+        except (NonFinite, SaveFailed) as error:
+            store.sweep()
+            with suppress(SaveFailed):  # the disk may still be full; the error itself is the news
+                self._stopped(error.what)
+            raise
+        store.sweep()  # the room of the oldest state is not needed any more
+        if finished is None:
+            self._stopped(self.signals.received)
+            self.watch.done()
+            raise Stopped(store.folder, self.signals)
+        return {
+            "status": "finished",
+            "reason": finished.reason,
+            "epochs": finished.epochs,
+            "seconds": finished.seconds,
+            "preparation_seconds": self.ready.prepared.seconds,
+            "parameters": sum(p.numel() for p in training.model.parameters()),
+            **learnt(training),
+            "best": plain(training.best),
+            "energy": self.meter.energy().to_dict(),
+        }
+
+    def _stopped(self, reason: str) -> None:
+        best = plain(self.ready.training.best)
+        self.store.write_json("summary.json", {"status": "stopped", "reason": reason, "best": best})
+
+    def _events(self) -> Finished | None:
+        """Read the loop to its end; None if a signal asked to stop. Rolls back where the recipe says so."""
+        training = self.ready.training
+        for attempt in range(ROLLBACKS + 1):
+            try:
+                for event in events(training, self.ready.prepared, self.watch):
+                    self.book.event(event)
+                    self.watch.event(event)
+                    if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged)):
+                        self.watch.remark(event.told)
+                    if isinstance(event, Finished):
+                        return event
+                    if self.signals.received:
+                        return None
+            except NonFinite as error:
+                if training.recipe.train.on_nonfinite != "rollback" or attempt == ROLLBACKS:
+                    raise
+                self.book.roll_back(error)
+                self.watch.remark(f"{error.what}; back to step {training.step}, that step will be left out")
+        return None
+
+
+@contextmanager
+def kept(
+    store: RunStore,
+    ready: Ready,
+    watch: Watcher,
+    state: Mapping[str, Any] | None = None,
+    segment: Segment | None = None,
+) -> Iterator[Kept]:
+    """Hold the folder of a run while it is trained; inside, signals ask to stop and energy is counted.
+
+    `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on.
+    """
+    training, saved = ready.training, state or {}
+    watch.training(ready.plan(str(store.folder)))
+    meter = Meter(
+        processor=str(runtime.environment()["device_name"]),
+        intensity=training.recipe.run.grid_intensity,
+        watch_gpus=training.device.type == "cuda",
+        processes=runtime.world(),
+        spent=saved.get("energy"),
+    )
+    with store.lock(), Signals() as signals, meter:
+        store.sweep()
+        for name, size in saved.get("logs", {}).items():
+            store.rewind(name, size)
+        if segment is not None and segment.changed:
+            begin_segment(store, segment, epoch=training.epoch, step=training.step, best=plain(training.best))
+        book = Logbook(store, training, ready.subject, meter, watch)
+        yield Kept(store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch)
+
+
+def beside(store: RunStore, ready: Ready) -> None:
+    """Train as one of the other processes of a run: compute, and write nothing but a log of one's own.
+
+    Signals come to all processes at once. The first must not lose us in the middle of an exchange: it stops between
+    two steps and saves, and when it is gone our next exchange fails.
+    """
+    log = RankLog(store, ready.training.device)
+    with Signals() as signals:
+        try:
+            for event in fit(ready.training):
+                log.event(event)
+        except RuntimeError:
+            if not signals.received:
+                raise
+            log.line({"event": "stopped", "reason": signals.received})
+            raise Stopped(store.folder, signals) from None

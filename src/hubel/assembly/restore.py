@@ -1,0 +1,63 @@
+"""A run that goes on: its training as it stood when its state was last saved, ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from hubel import runtime
+from hubel.assembly.build import build
+from hubel.assembly.onward import take_up
+from hubel.assembly.prepare import prepare_together
+from hubel.assembly.ready import Ready
+from hubel.assembly.together import agree
+from hubel.assembly.transfer.head import only_head
+from hubel.assembly.wire import assemble, batch_size
+from hubel.checkpoint import load_state
+from hubel.data.splits import Splits
+from hubel.errors import DAMAGED, ArtefactError
+from hubel.recipes.continuing import Segment
+from hubel.records.folder import reasons_of
+from hubel.store import RunStore, shown
+from hubel.training.resume import differences
+from hubel.watching import Watcher
+
+
+def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -> tuple[Ready, dict[str, Any]]:
+    """The training of a run where its last saved state stands, and what was saved beside the tensors.
+
+    Raises ArtefactError where no state can be read, or where it does not fit the recipe.
+    """
+    state, recipe = load_state(store), segment.recipe
+    for reason in state.skipped:
+        watch.remark(f"a damaged state was passed over: {reason}")
+    here = runtime.environment(runtime.pick_device(recipe.train.device))
+    for difference in differences(began_with(store), here):
+        watch.remark(f"not the same bits as without the stop: {difference}")
+    prepared = prepare_together(recipe, watch, splits)
+    recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
+    model, spec = build(prepared)
+    agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
+    training = assemble(recipe, prepared, model)
+    try:
+        training.restore(state.tensors, state.meta["training"])
+        logs = {str(name): int(size) for name, size in state.meta["logs"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise ArtefactError(
+            f"the saved state of {store.folder} does not fit its recipe: {shown(str(error))}",
+            hint="config.yaml was changed since, or state/ is of another run",
+        ) from error
+    prepared = replace(prepared, chosen=prepared.chosen.change(reasons_of(store, segment, training.epoch)))
+    if segment.changed:
+        take_up(training, segment, fits_head=only_head(prepared, model))
+        watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
+    watch.remark(f"resuming {store.folder} at epoch {training.epoch + 1}")
+    return Ready(training=training, prepared=prepared, spec=spec), {**state.meta, "logs": logs}
+
+
+def began_with(store: RunStore) -> dict[str, Any]:
+    """The environment that the run was begun in, as far as it is known."""
+    found = store.read_json("env.json")
+    if not isinstance(found, dict):
+        raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}", hint=DAMAGED)
+    return found
