@@ -477,8 +477,8 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a size without end": (lambda d: d["weights"].update(size=2**50), "more than 2.15 GB"),
     "another digest": (lambda d: d["weights"].update(sha256="0" * 64), "not the file its JSON describes"),
     "another table": (lambda d: d["tensors"].update({"conv1.weight": "F64 4 1 3 3"}), "tensor 'conv1.weight' is"),
-    "a shorter table": (lambda d: d["tensors"].popitem(), "1 tensors are too many"),
-    "a longer table": (lambda d: d["tensors"].update({"../../x": "F32 1"}), "1 tensors are missing, first '../../x'"),
+    "a shorter table": (lambda d: d["tensors"].popitem(), "1 tensor too many"),
+    "a longer table": (lambda d: d["tensors"].update({"../../x": "F32 1"}), "1 tensor missing, first '../../x'"),
     "a tensor that is code": (lambda d: d["tensors"].update(x={"__reduce__": "os.system"}), "tensors.x"),
 }
 
@@ -557,7 +557,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "seven bytes": (b"\0" * 7, "it has only 7 bytes"),
     "a header that ends too late": (b"\xff" * 8 + b"{}", "its header would have"),
     "a header a byte longer than the file": ((3).to_bytes(8, "little") + b"{}", "its header would have 3 bytes"),
-    "no tensors": (tensors_file({}), "tensors are missing"),
+    "no tensors": (tensors_file({}), "tensors missing"),
     "a header of 2 MB": (tensors_file(b"{" + b" " * (2 << 20) + b"}"), "its header would have 2.1 MB"),
     "a pickle": (b"\x80\x04cos\nsystem\n(S'touch pwned'\ntR.", "its header would have"),
     "a zip": (b"PK\x03\x04" + b"\0" * 100, "is not valid|its header would have"),
@@ -577,7 +577,7 @@ FILES: dict[str, tuple[bytes, str]] = {
         tensors_file({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 4]}}, b"\0" * 4),
         "no plain shape",
     ),
-    "sides whose product overflows": (tensors_file({"a": entry(0, 4, shape=[2**31, 2**31])}, b"\0" * 4), "needs .* GB"),
+    "sides whose product overflows": (tensors_file({"a": entry(0, 4, shape=[2**31, 2**31])}, b"\0" * 4), "needs .* EB"),
     "fewer bytes than the shape": (tensors_file({"a": entry(0, 4, shape=[2])}, b"\0" * 4), "its offsets give 4"),
     "a hole": (tensors_file({"a": entry(4, 8)}, b"\0" * 8), "a gap or an overlap"),
     "sixteen sides": (tensors_file({"a": entry(0, 4, shape=[1] * 16)}, b"\0" * 4), "does not fit the list of tensors"),

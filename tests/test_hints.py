@@ -24,7 +24,7 @@ MODULES = {name: module for _, group in COMMANDS for name, module, _ in group}
 EVERYWHERE = {"--help", "--help-all", "--version", "--log"}
 FOREIGN = {
     "--nproc-per-node", "--logdir", "--break-system-packages", "--index-url", "--extra-index-url",
-    "--retry", "--least", "--sample",
+    "--force-reinstall", "--no-deps", "--retry", "--least", "--sample",
 }  # fmt: skip
 """Flags of torchrun, tensorboard, pip, and of the scripts in benchmarks/."""
 VERBS = {"made", "named"}

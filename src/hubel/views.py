@@ -21,7 +21,7 @@ from dataclasses import fields, is_dataclass
 from html import escape
 from typing import Any
 
-from hubel.words import visible
+from hubel.words import plural, visible
 
 FEW = 8
 """Things that are listed one by one; of more, the number is said."""
@@ -71,11 +71,13 @@ def in_short(value: Any) -> str:
     if isinstance(value, Mapping):
         value = {key: in_short(entry) for key, entry in value.items()}
         return (
-            ", ".join(f"{key}: {text}" for key, text in value.items()) if len(value) <= FEW else f"{len(value)} entries"
+            ", ".join(f"{key}: {text}" for key, text in value.items())
+            if len(value) <= FEW
+            else f"{plural(len(value), 'entry')}"
         )
     if isinstance(value, (tuple, list)):
         if any(is_dataclass(entry) or isinstance(entry, (tuple, list, dict)) for entry in value) or len(value) > FEW:
-            return f"{len(value)} entries"
+            return f"{plural(len(value), 'entry')}"
         return ", ".join(map(in_short, value))
     if is_dataclass(value):
         return str(value).partition("\n")[0][:200]

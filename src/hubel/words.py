@@ -51,10 +51,10 @@ def number(value: float, digits: int = 3) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun and thousands separated.
 
-    >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty")
-    ('1 sample', '10,000 classes', '11 penalties')
+    >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty"), plural(2, "day")
+    ('1 sample', '10,000 classes', '11 penalties', '2 days')
     """
-    many = f"{noun[:-1]}ies" if noun.endswith("ty") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    many = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from hubel.errors import UnknownName, UsageError
 from hubel.records.nets import load
 from hubel.report.drawings.timing import draw_latency
 from hubel.verbs.bench import bench, sizes_up_to
 from hubel.verbs.predict import predict
+from hubel.verbs.summary import summary
 from hubel.verbs.train import train
 
 
@@ -39,6 +42,21 @@ def test_points_and_other_sizes_are_timed_too() -> None:
     assert wide.shape == (3, 32, 32)
 
 
+def test_a_layer_list_that_leaves_its_classes_open_gets_ten_or_what_is_said(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text("layers: [flatten, dense K]")
+    quick: dict[str, Any] = {"batches": [1], "forms": ["eager"], "shape": (1, 4, 4), "seconds": 0.01, "device": "cpu"}
+    ten = bench(tmp_path / "net.yaml", **quick)
+    assert (ten.title, ten.parameters) == (f"{tmp_path / 'net.yaml'} (K = 10), fresh weights", 17 * 10)
+    assert bench(tmp_path / "net.yaml", num_classes=3, **quick).parameters == 17 * 3
+    assert summary(str(tmp_path / "net.yaml"), (1, 4, 4), num_classes=3).params == 17 * 3
+    assert summary("resnet18", num_classes=7).params == summary("resnet18").params - 993 * 513
+    (tmp_path / "net.yaml").write_text("layers: [flatten, dense 10]")
+    with pytest.raises(UsageError, match="ends in 10 outputs, and 3 classes are wanted"):
+        bench(tmp_path / "net.yaml", num_classes=3, **quick)
+    with pytest.raises(UsageError, match="a module has its own outputs, and 3 are asked for"):
+        summary(torch.nn.Linear(2, 2), (2,), num_classes=3)
+
+
 def test_a_net_that_is_not_there_is_not_timed() -> None:
     with pytest.raises(UnknownName, match="unknown model 'resnet81'"):
         bench("resnet81")
@@ -60,6 +78,8 @@ def test_a_run_is_timed_with_its_own_input(digits_run: Path) -> None:
     assert found.forms[1].agrees
     with pytest.raises(UsageError, match="its own input shape"):
         bench(digits_run, shape=(3, 32, 32))
+    with pytest.raises(UsageError, match="its own outputs, and 3 are asked for"):
+        bench(digits_run, num_classes=3)
 
 
 def test_fast_predictions_are_the_plain_ones_and_leave_the_classifier_as_it_is(

@@ -70,7 +70,7 @@ def test_a_run_lengthened_in_two_sittings_has_the_bits_of_one(run: Path, tmp_pat
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epochs": 1}, "nothing would be left to train: 2 epochs are done\n  --epochs 3 at least"),
+        ({"epochs": 1}, "nothing would be left to train: epoch 2 is done\n  --epochs 3 at least"),
         ({"lr": 0.5}, "nothing would be left to train"),
         ({"model": "mnist_cnn"}, "keeps the model"),
         ({"data": "moons"}, "keeps the data"),

@@ -29,7 +29,7 @@ from hubel.anatomy.receptive import WHOLE, ReceptiveField, of_values
 from hubel.anatomy.table import to_html, to_markdown
 from hubel.errors import UsageError
 from hubel.types import Shape
-from hubel.words import csv_text, short
+from hubel.words import csv_text, plural, short
 
 CONVENTIONS = {"mac": "MACs", "flop": "FLOPs"}
 CONVENTION_TEXT = {
@@ -160,7 +160,8 @@ class Summary:
         if hidden and not minor:
             held = sum(row.params for row in hidden)
             lines.append(
-                f"{len(hidden)} rows not shown (activations, normalisation, reshaping), parameters in them: {held:,}"
+                f"{plural(len(hidden), 'row')} not shown (activations, normalisation, reshaping), "
+                f"parameters in them: {held:,}"
             )
         return [f"PARTIAL: {self.partial}", *lines] if self.partial else lines
 

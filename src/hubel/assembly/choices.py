@@ -16,6 +16,7 @@ from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
 from hubel.training.optimisers import OPTIMISERS
+from hubel.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +227,7 @@ def _batch_size(n: int, side: int) -> tuple[int, str]:
         return most, f"suits pictures of {side} pixels"
     for size, enough in ((1000, 20_000), (256, 8_000), (128, 2_000), (64, 500), (32, 100)):
         if n >= enough:
-            return size, f"suits {n:,} training samples"
+            return size, f"suits {plural(n, 'training sample')}"
     return max(2, min(16, n)), "very few training samples"
 
 
@@ -268,7 +269,7 @@ def _decay(optimizer: str) -> tuple[float, str]:
 
 def _epochs(n: int, seen: int, longer: int) -> tuple[int, str]:
     epochs = longer * min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(seen / max(n, 1))))
-    return epochs, f"about {epochs * n:,} samples seen in all"
+    return epochs, f"about {plural(epochs * n, 'sample')} seen in all"
 
 
 def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:

@@ -58,7 +58,7 @@ def take_up(training: Training, segment: Segment, *, fits_head: bool) -> None:
     reason = finished(training) if training.history and segment.learns_otherwise else ""
     if reason:
         done = {
-            "epochs": (f"{training.epoch} epochs are done", f"--epochs {training.epoch + 1} at least"),
+            "epochs": (f"epoch {training.epoch} is done", f"--epochs {training.epoch + 1} at least"),
             "time": (f"{training.seconds:.0f} seconds are spent", "--time with more than that"),
             "target": ("the target is reached", "--target with more than that"),
             "patience": ("the validation result has not improved for so long", "--patience with more than that"),

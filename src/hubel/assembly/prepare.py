@@ -31,6 +31,7 @@ from hubel.recipes.schema import Recipe
 from hubel.records.own_data import NO_PICTURES, find_again, open_data
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
+from hubel.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,4 +212,4 @@ def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3)
     for problem in scanned.problems[:shown]:
         watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
     if len(scanned.problems) > shown:
-        watch.remark(f"and {len(scanned.problems) - shown:,} more remarks: hubel data {recipe.data.data}")
+        watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: hubel data {recipe.data.data}")

@@ -17,6 +17,7 @@ from hubel.runtime import world
 from hubel.training.probes import BatchProbe, RateProbe, batch_sizes, rate_range
 from hubel.types import Batch
 from hubel.watching import Watcher
+from hubel.words import plural
 
 STEPS_AN_EPOCH = 16
 """Fewer updates an epoch than that are too few, however fast they are: the probe looks at no larger batches."""
@@ -103,6 +104,6 @@ def _rate(prepared: Prepared, model: nn.Module, watch: Watcher) -> Prepared:
     if found.suggestion is None:
         watch.remark(f"no learning rate was found, {recipe.optimizer.lr:g} stays: {found.reason}")
         return prepared
-    reason = f"measured on {len(found.rates)} steps: in the valley of the range test; {found.reason}"
+    reason = f"measured on {plural(len(found.rates), 'step')}: in the valley of the range test; {found.reason}"
     watch.remark(f"learning rate {found.suggestion:g}, {reason}")
     return replace(prepared, chosen=prepared.chosen.take(reason, lr=found.suggestion))

@@ -16,6 +16,7 @@ from hubel.nn.sync_norm import synchronised
 from hubel.recipes.schema import Recipe
 from hubel.runtime import world
 from hubel.watching import Watcher
+from hubel.words import plural
 
 FEW = 16
 """Samples below which statistics of a batch are too rough for a good net (Wu and He, arXiv:1803.08494, figure 1)."""
@@ -46,8 +47,8 @@ def agree(recipe: Recipe, model: nn.Module, samples: int, watch: Watcher) -> Non
     if not recipe.train.sync_bn:
         if samples // world() < FEW:
             watch.remark(
-                f"each of {world()} processes takes its batch norm from {samples // world()} samples, which is little: "
-                f"--sync-bn takes it from all {samples}, or use a larger --batch-size"
+                f"each of {world()} processes takes its batch norm from {plural(samples // world(), 'sample')}, which "
+                f"is little: --sync-bn takes it from all {samples}, or use a larger --batch-size"
             )
         return
     if samples % world():

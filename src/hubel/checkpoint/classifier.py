@@ -14,6 +14,7 @@ from hubel.errors import ArtefactError
 from hubel.models import create_model
 from hubel.nn.modes import evaluating
 from hubel.store import shown
+from hubel.words import plural
 
 PROBES = 16
 """Golden images a checkpoint carries at most."""
@@ -140,7 +141,7 @@ def check_classes(trained: Sequence[str], given: Sequence[str], *, what: str = "
         return
     strange = [name for name in given if name not in set(trained)]
     missing = [name for name in trained if name not in set(given)]
-    knows = f"the model knows {len(trained)} classes: {_listed(trained)}"
+    knows = f"the model knows {plural(len(trained), 'class')}: {_listed(trained)}"
     if strange:
         raise ArtefactError(f"{what} has classes the model was not trained on: {_listed(strange)}", hint=knows)
     if missing:

@@ -29,6 +29,7 @@ from hubel.models.imagenet import class_names
 from hubel.models.pretrained import BASE, Package, Published, published
 from hubel.runtime import generator
 from hubel.store import RunStore
+from hubel.words import plural
 
 
 def load_published(model: nn.Module, name: str, *, version: str | None = None, base: str = BASE) -> Fit:
@@ -46,7 +47,8 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
     strange = [name for name in (*fit.missing, *(row[0] for row in fit.mismatched)) if not name.startswith(head)]
     if strange:
         raise UsageError(
-            f"the published weights of {name} do not fit this net at {len(strange)} places, the first {strange[0]!r}",
+            f"the published weights of {name} do not fit this net at {plural(len(strange), 'place')}, "
+            f"the first {strange[0]!r}",
             hint=f"build it as published: --img-size {entry.size}, --model-option stem=full, no other option",
         )
     return fit

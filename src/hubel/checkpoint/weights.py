@@ -46,7 +46,7 @@ from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_regular, shown, unseal
-from hubel.words import amount
+from hubel.words import amount, plural
 
 VERSION: Literal[1] = 1
 TOLERANCE = 1e-4
@@ -434,9 +434,9 @@ def _compare(wanted: Mapping[str, str], found: Mapping[str, str], of: str, where
         name = other[0]
         text = f"tensor {shown(name)} is {shown(found[name])}, not {shown(wanted[name])}"
     elif missing:
-        text = f"{len(missing)} tensors are missing, first {shown(missing[0])}"
+        text = f"{plural(len(missing), 'tensor')} missing, first {shown(missing[0])}"
     else:
-        text = f"{len(strange)} tensors are too many, first {shown(strange[0])}"
+        text = f"{plural(len(strange), 'tensor')} too many, first {shown(strange[0])}"
     raise ArtefactError(
         f"{where} does not fit {of}: {text}", hint="it was saved for another architecture or class count"
     )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 from rich.text import Text
 
 from hubel.cli.console import note, out
-from hubel.cli.options import DEVICE, JSON, NET, PICTURE_FILE, SHAPE, THREADS, option
+from hubel.cli.options import DEVICE, JSON, NET, NUM_CLASSES, PICTURE_FILE, SHAPE, THREADS, option
 from hubel.cli.output import print_data, table, watched, write_figure
+from hubel.words import plural
 
 if TYPE_CHECKING:
     from hubel.verbs.bench import Latency
@@ -24,6 +25,7 @@ def command(
         option("--form", "-f", metavar="FORM", help="eager, ready, compiled or onnx; can be given again (all)"),
     ] = None,
     shape: SHAPE = "",
+    num_classes: NUM_CLASSES = None,
     seconds: Annotated[
         float, option("--seconds", min=0.01, metavar="X", help="to measure each form at each batch size")
     ] = 1.0,
@@ -43,8 +45,8 @@ def command(
 
     with watched() as watch:
         found = verb.bench(
-            net, batches=verb.sizes_up_to(batch), forms=form or (), shape=parse_shape(shape), seconds=seconds,
-            device=device, threads=threads, watch=watch,
+            net, batches=verb.sizes_up_to(batch), forms=form or (), shape=parse_shape(shape), num_classes=num_classes,
+            seconds=seconds, device=device, threads=threads, watch=watch,
         )  # fmt: skip
     if as_json:
         print_data(found.to_json() + "\n")
@@ -58,11 +60,12 @@ def print_table(found: Latency) -> None:
     """The machine, the forms and how far their logits are from eager's, then a line for each batch size and form."""
     console = out()
     here = found.environment
+    cores, threads = (plural(int(str(here[name])), name[:-1]) for name in ("cores", "threads"))
     console.print(Text(f"{found.title}, input {'x'.join(map(str, found.shape))}", style="bold"))
     console.print(
         Text(
-            f"{found.parameters:,} parameters; {here['device_name']}, {here['cores']} cores; torch {here['torch']}, "
-            f"at most {here['threads']} thread{'' if here['threads'] == 1 else 's'}"
+            f"{plural(found.parameters, 'parameter')}; {here['device_name']}, {cores}; torch {here['torch']}, "
+            f"at most {threads}"
         )
     )
     grid = table("form", "made ready in", "logits differ by", "", left=["form", ""])

@@ -14,6 +14,7 @@ from hubel.cli.output import print_json, write_figure
 from hubel.errors import UsageError
 from hubel.lessons.parts import KINDS, Part, choose, listed, parts_named
 from hubel.registry import offers, package
+from hubel.words import plural
 
 
 def command(
@@ -48,7 +49,7 @@ def command(
         offered = offers("hubel.metrics") if what == "metrics" else ()
         lines = [*map(_line, parts), *(f"{offer.name:<18} of {package(offer)}" for offer in offered)]
         out().print("\n".join(lines), soft_wrap=True)
-        note(f"{len(parts)} parts; one of them in full: hubel components NAME")
+        note(f"{plural(len(parts), 'part')}; one of them in full: hubel components NAME")
     else:
         out().print(
             "\n".join(_summary(kind, [part.name for part in choose(parts, kind=kind)]) for kind in KINDS),

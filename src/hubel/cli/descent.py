@@ -10,6 +10,7 @@ from hubel.cli.console import say
 from hubel.cli.options import PICTURE_FILE, option
 from hubel.cli.output import bold, write_figure
 from hubel.cli.trace import parse_value
+from hubel.words import plural
 
 
 def command(
@@ -45,6 +46,7 @@ def command(
         for path in sorted(paths, key=lambda path: path.values[-1]):
             end = ", ".join(f"{x:.4g}" for x in path.points[-1])
             lost = ": it diverges, try a smaller --lr" if path.verdict == "diverges" else ""
-            say(f"{path.name:<12} {len(path.values) - 1:>4} steps  ends at ({end}), height {path.values[-1]:.4g}{lost}")
+            taken = plural(len(path.values) - 1, "step")
+            say(f"{path.name:<12} {taken:>10}  ends at ({end}), height {path.values[-1]:.4g}{lost}")
     if file and figure:
         write_figure(figure, file)

@@ -8,6 +8,7 @@ from typing import Annotated
 from hubel.cli.console import note, say
 from hubel.cli.options import DATA, DATA_AGAIN, DEVICE, LIMIT, RUN, SPLIT, STAGE, one_source, out
 from hubel.cli.output import keep_off, watched
+from hubel.words import plural
 
 
 def command(
@@ -30,5 +31,6 @@ def command(
     keep_off(file, [source] if source else ())
     with watched() as watch:
         found = features(run, source, stage=stage or None, split=split, limit=limit, device=device, watch=watch)
-    say(f"{len(found.values):,} samples, {found.values.shape[1]:,} features each, from layer {found.layer}")
+    count, width = found.values.shape
+    say(f"{plural(count, 'sample')}, {plural(width, 'feature')} each, from layer {found.layer}")
     note(f"wrote {write_features(found, file)}")

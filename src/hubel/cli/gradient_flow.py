@@ -10,6 +10,7 @@ from rich.text import Text
 from hubel.cli.console import out
 from hubel.cli.options import NET, PICTURE_FILE, SEED, option
 from hubel.cli.output import bold, table, write_figure
+from hubel.words import plural
 
 
 def command(
@@ -39,7 +40,7 @@ def command(
             f"{layer.weight:.2e}",
             f"{layer.weight_gradient:.2e}",
         )
-    bold(f"{net}, {report.batch} samples, loss {report.loss:.4f}")
+    bold(f"{net}, {plural(report.batch, 'sample')}, loss {report.loss:.4f}")
     console = out()
     console.print(grid)
     for verdict in report.verdicts or ("nothing stands out",):

@@ -11,6 +11,7 @@ from hubel.cli.console import note, say
 from hubel.cli.options import numbers, option
 from hubel.cli.settings import pairs
 from hubel.errors import DataError, UsageError
+from hubel.words import plural
 
 
 def command(
@@ -89,9 +90,9 @@ def command(
     )
     height, width = done.img_size
     say(
-        f"{done.run}: {done.architecture}, {done.num_classes} classes, "
+        f"{done.run}: {done.architecture}, {plural(done.num_classes, 'class')}, "
         f"{'grey' if done.in_chans == 1 else 'colour'} pictures of {height}x{width}\n"
-        f"{len(done.fit.loaded)} tensors taken, {len(done.fit.adapted)} adapted; {done.fit.sentence}"
+        f"{plural(len(done.fit.loaded), 'tensor')} taken, {len(done.fit.adapted)} adapted; {done.fit.sentence}"
     )
     if done.fit.by_order:
         note("names did not fit: the tensors were matched one after the other, by shape")

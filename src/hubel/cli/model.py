@@ -12,14 +12,14 @@ from hubel.cli.options import JSON, option
 from hubel.cli.output import print_json
 from hubel.models import Card
 from hubel.verbs.models import card
-from hubel.words import short
+from hubel.words import plural, short
 
 
 def command(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="a name from hubel models, or a layer list (.yaml)")],
     as_json: JSON = False,
     code: Annotated[bool, option("--code", help="a layer list (.yaml) as plain PyTorch, or the file of a net")] = False,
-    num_classes: Annotated[int | None, option("--num-classes", metavar="N", help="classes, for --code")] = None,
+    num_classes: Annotated[int | None, option("--num-classes", min=1, metavar="N", help="classes, for --code")] = None,
     in_chans: Annotated[
         int | None, option("--in-chans", "--channels", metavar="N", help="input channels, for --code")
     ] = None,
@@ -48,7 +48,7 @@ def describe(entry: Card) -> list[str]:
     """The card as lines of at most 80 columns."""
     size = entry.img_size
     height, width = (size, size) if isinstance(size, int) else size or (0, 0)
-    shape = f"{entry.in_chans} x {height} x {width}" if size else f"{entry.in_chans} features"
+    shape = f"{entry.in_chans} x {height} x {width}" if size else plural(entry.in_chans, "feature")
     lines = [
         f"{entry.title} ({entry.year})" if entry.year else entry.title,
         f"hubel train DATA --model {entry.name}",

@@ -83,6 +83,9 @@ DATA_ROOT = Annotated[
 JSON = Annotated[bool, option("--json", help="print JSON")]
 PICTURE_FILE = Annotated[Path | None, out("also draw it into this file")]
 SHAPE = Annotated[str, option("--input", "--input-size", metavar="CxHxW", help="what goes in: 3x224x224")]
+NUM_CLASSES = Annotated[
+    int | None, option("--num-classes", min=1, metavar="N", help="outputs of a net by name, if not as published")
+]
 STEPS = Annotated[int, option("--steps", "--iterations", min=1, metavar="N", help="steps at most")]
 
 

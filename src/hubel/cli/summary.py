@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from hubel.cli.console import note, out
-from hubel.cli.options import JSON, PICTURE_FILE, SHAPE, expanded, option
+from hubel.cli.options import JSON, NUM_CLASSES, PICTURE_FILE, SHAPE, expanded, option
 from hubel.cli.output import Grid, bold, print_data, table, write_figure
 from hubel.errors import UsageError
 from hubel.words import amount, binary_amount, is_decimal, parse_amount, short
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def command(
     net: Annotated[list[str], typer.Argument(metavar="NET", help="names, layer lists (.yaml), or folders of runs")],
     shape: SHAPE = "",
+    num_classes: NUM_CLASSES = None,
     batch: Annotated[int, option("--batch-size", "--batch", min=1, metavar="N", help="images at once")] = 1,
     depth: Annotated[
         int | None, option("--depth", min=1, metavar="N", help="add up by module path, so many levels deep")
@@ -50,7 +51,9 @@ def command(
 
     given, form = parse_shape(shape), "json" if as_json else form
     convention = "flop" if flops else "mac"
-    tables = [verb.summary(name, given, batch=batch, convention=convention) for name in expanded(net)]
+    tables = [
+        verb.summary(name, given, batch=batch, convention=convention, num_classes=num_classes) for name in expanded(net)
+    ]
     if compare or len(tables) > 1:
         print_compared(tables)
         if file:
@@ -64,7 +67,9 @@ def command(
         write_figure(tables[0].plot(), file)
     if training or fits:
         limit = parse_bytes(fits) if fits else None
-        measured, answer = verb.memory(net[0], given, batch=batch, optimiser=optimiser, limit=limit, train=training)
+        measured, answer = verb.memory(
+            net[0], given, batch=batch, optimiser=optimiser, limit=limit, train=training, num_classes=num_classes
+        )
         print_memory(measured, answer, amount if is_decimal(fits) else binary_amount)
 
 

@@ -34,6 +34,7 @@ from hubel.data.walk import (
     walk,
 )
 from hubel.errors import DataError
+from hubel.words import plural
 
 _LAYOUT = "put each class in a folder of its own: PHOTOS/cat/1.jpg, PHOTOS/dog/1.jpg; or give a CSV with file and label"
 
@@ -273,7 +274,7 @@ def _require_classes(root: str, names: Sequence[str], found: Found) -> None:
         raise DataError(f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}", hint=_LAYOUT)
     links = sum(problem.reason == LINK for problem in found.problems)
     if loose:
-        raise DataError(f"{root} has {loose} pictures, but none in a class folder", hint=_LAYOUT)
+        raise DataError(f"{root} has {plural(loose, 'picture')}, but none in a class folder", hint=_LAYOUT)
     if links:
         raise DataError(
             f"{root} holds no pictures, but {links} links, which are not followed", hint="add --follow-links"

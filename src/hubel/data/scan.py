@@ -18,6 +18,7 @@ from hubel.data.index import Entries, Index
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests, leak, printable
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
+from hubel.words import plural
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 """Pillow's modes without colour."""
@@ -156,7 +157,7 @@ def _require_something(listed: Manifest, usable: Manifest, problems: Sequence[Pr
     first = next((f"; first: {p.path}: {p.reason}" for p in problems if p.left_out), "")
     what = "no usable sample" if not len(usable) else f"usable samples of one class only ({usable.class_names[0]!r})"
     raise DataError(
-        f"{printable(listed.source)} has {what} among {len(listed)} files ({why}{first})"
+        f"{printable(listed.source)} has {what} among {plural(len(listed), 'file')} ({why}{first})"
         if why
         else f"{printable(listed.source)} has {what}",
         hint=f"at least 2 classes with whole {READ} files are needed; see: hubel data SOURCE",

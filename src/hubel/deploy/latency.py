@@ -28,7 +28,7 @@ from hubel.nn.fuse import twin_of
 from hubel.nn.modes import evaluating
 from hubel.runtime import out_of_memory
 from hubel.views import Viewed
-from hubel.words import plain
+from hubel.words import plain, plural
 
 FORMS = {
     "eager": "the net as trained, as PyTorch runs it: model.eval(), torch.no_grad()",
@@ -326,7 +326,7 @@ def _torch_only() -> Iterator[None]:
 def _threads(count: int, images: torch.Tensor) -> str:
     if images.device.type != "cpu":
         return str(images.device)
-    return f"{count} thread" if count == 1 else f"{count} threads"
+    return plural(count, "thread")
 
 
 def _line(error: BaseException) -> str:

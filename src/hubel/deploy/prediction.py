@@ -27,7 +27,7 @@ from hubel.inference import with_views
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
-from hubel.words import csv_text
+from hubel.words import csv_text, plural
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
@@ -151,7 +151,8 @@ def classify(
     if not found:
         first = problems[0]
         raise DataError(
-            f"none of {max(len(items), len(problems))} pictures can be read; first: {first.path}: {first.reason}",
+            f"none of {plural(max(len(items), len(problems)), 'picture')} can be read; "
+            f"first: {first.path}: {first.reason}",
             hint=RESCALE if first.kind == "beyond levels" else f"{READ} files are read",
         )
     return found

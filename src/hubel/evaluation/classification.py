@@ -95,7 +95,11 @@ class Evaluation:
         """The result as one sentence."""
         right = self.samples - self.error_count
         absent = int((self.per_class.support == 0).sum())
-        silent = f" {absent:,} of {len(self.class_names):,} classes have no sample in it." if absent else ""
+        silent = (
+            f" {absent:,} of {len(self.class_names):,} classes {'has' if absent == 1 else 'have'} no sample in it."
+            if absent
+            else ""
+        )
         return (
             f"It names {percent(self.top1)} of the {self.split} samples correctly: {right:,} of {self.samples:,} "
             f"(95 % interval {span(self.intervals['top1'])}).{silent}"
@@ -265,7 +269,7 @@ def assess(
         )
     if paths is not None and len(paths) != len(labels):
         raise DataError(
-            f"paths must be one for each of the {len(labels)} samples, got {len(paths)}",
+            f"paths must be one for each of the {plural(len(labels), 'sample')}, got {len(paths)}",
             hint="paths=None where there are none",
         )
     known = np.flatnonzero(labels >= 0)

@@ -18,7 +18,7 @@ from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
 from hubel.metrics.intervals import Interval, mcnemar, paired_difference
 from hubel.views import html_table
-from hubel.words import in_columns, number, percent, plain
+from hubel.words import in_columns, number, percent, plain, plural
 
 ERRORS = ("rmse", "mae", "mse", "r2", "bias")
 
@@ -50,7 +50,7 @@ class Paired:
             f"{self.wins} against {self.losses} samples, {_p(self.p_value)}"
         )
         if self.p_value >= 0.05:
-            return f"{self.first} and {self.second} cannot be told apart on {self.samples:,} samples: {facts}."
+            return f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: {facts}."
         better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
         return f"{better} is better than {worse}: {facts}."
 

@@ -30,6 +30,7 @@ from hubel.nn.modes import evaluating, frozen
 from hubel.nn.scores import digest, logits_of, pick
 from hubel.nn.taps import watch
 from hubel.runtime import generator, in_parts
+from hubel.words import plural
 
 
 def pixel_gradient(model: nn.Module, images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -106,7 +107,9 @@ def integrated_gradients(
     values, error = integrated(model, images, targets, steps=steps, baseline=baseline, batch_size=batch_size)
     worst = float(error.max())
     note = (
-        f"the map misses the difference of scores by {worst:.0%}: take more than {steps} steps" if worst > 0.05 else ""
+        f"the map misses the difference of scores by {worst:.0%}: take more than {plural(steps, 'step')}"
+        if worst > 0.05
+        else ""
     )
     return Raw(maps=values.sum(dim=1), details={"completeness error": worst, "steps": float(steps)}, note=note)
 

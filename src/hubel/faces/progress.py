@@ -18,7 +18,7 @@ from rich.text import Text
 from hubel.events import EpochDone, Event, Finished, StepDone
 from hubel.faces.terminal import err
 from hubel.watching import SILENT, Plan, Watcher
-from hubel.words import visible
+from hubel.words import plural, visible
 
 REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""
@@ -74,12 +74,12 @@ class Showing(Watcher):
             return
         size = "" if plan.shape is None else f", {'x'.join(str(side) for side in plan.shape[1:])} pixels"
         colour = "" if plan.shape is None else ", colour" if plan.shape[0] == 3 else ", grey"
-        what = f"{plan.classes} classes" if plan.classes else "a number"
+        what = plural(plan.classes, "class") if plan.classes else "a number"
         train, val, test = (plan.samples[name] for name in ("train", "val", "test"))
         count = f"{train:,} to train on, {val:,} to choose by, {test:,} to test"
         together = f" in {plan.processes} processes" if plan.processes > 1 else ""
         recipe = (
-            f"{plan.epochs} {'epoch' if plan.epochs == 1 else 'epochs'} of {plan.steps} steps, "
+            f"{plural(plan.epochs, 'epoch')} of {plural(plan.steps, 'step')}, "
             f"batch {plan.batch_size}, "
             f"{plan.optimizer} at {plan.lr:g}"
         )

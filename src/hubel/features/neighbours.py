@@ -13,6 +13,7 @@ from hubel.features.space import nearest
 from hubel.features.table import FeatureTable
 from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
+from hubel.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class Agreement(Viewed):
     @property
     def sentence(self) -> str:
         """The result in words."""
-        of = f"of the {self.k} nearest of {self.searched:,} samples, for {self.queries:,} samples"
+        of = f"of the {self.k} nearest of {plural(self.searched, 'sample')}, for {plural(self.queries, 'sample')}"
         return (
             f"Neighbours of the right class, {of}: {self.by_features[0]:.1%} by features, {self.by_pixels[0]:.1%} by "
             f"pixels, {self.chance:.1%} by lot. Their vote is right for {self.by_features[1]:.1%} by features, "

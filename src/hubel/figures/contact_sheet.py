@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from hubel.errors import DataError
 from hubel.figures.images import to_hwc
 from hubel.figures.theme import INK, MUTED, Figure
+from hubel.words import plural
 
 CELL = 64
 """Pixels a picture is enlarged to, at least: by a whole factor, so that every pixel stays a square."""
@@ -54,7 +55,9 @@ def contact_sheet(rows: Mapping[str, Sequence[np.ndarray]], *, title: str) -> Fi
             board.paste(large, (margin + column * step_x, top))
     out = io.BytesIO()
     board.save(out, "PNG", optimize=True)
-    alt = f"{title}: {len(pictures)} pictures in {len(rows)} rows, one per class: {', '.join(rows)}."
+    alt = (
+        f"{title}: {plural(len(pictures), 'picture')} in {plural(len(rows), 'row')}, one per class: {', '.join(rows)}."
+    )
     return Figure(out.getvalue(), "png", title, alt, board.width, board.height)
 
 

@@ -9,6 +9,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from hubel.figures.images import to_hwc
 from hubel.figures.theme import CYCLE, INK, MUTED, VERMILLION, Figure, canvas, finish, label, style
+from hubel.words import plural
 
 MARKS = "os^DvP*X"
 
@@ -64,7 +65,7 @@ def embedding(
         if len(class_names) <= 24:
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.2)
         names = ", ".join(class_names[:12]) + (", …" if len(class_names) > 12 else "")
-        alt = f"{title}: {len(points)} samples of {len(class_names)} classes: {names}."
+        alt = f"{title}: {plural(len(points), 'sample')} of {plural(len(class_names), 'class')}: {names}."
         return finish(drawing, caption=caption, alt=alt)
 
 

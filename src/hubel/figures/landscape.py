@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hubel.figures.theme import BLUE, CYCLE, INK, MUTED, VERMILLION, Figure, canvas, finish, style
+from hubel.words import plural
 
 
 def descent_on_curve(x: np.ndarray, y: np.ndarray, steps_x: np.ndarray, steps_y: np.ndarray, *, title: str) -> Figure:
@@ -27,7 +28,8 @@ def descent_on_curve(x: np.ndarray, y: np.ndarray, steps_x: np.ndarray, steps_y:
         return finish(
             drawing,
             caption=title,
-            alt=f"{title}: a descent of {len(steps_x) - 1} steps from ({steps_x[0]:.3g}, {steps_y[0]:.3g}) to {end}.",
+            alt=f"{title}: a descent of {plural(len(steps_x) - 1, 'step')} "
+            f"from ({steps_x[0]:.3g}, {steps_y[0]:.3g}) to {end}.",
         )
 
 
@@ -103,7 +105,7 @@ def layer_bars(
             axes.grid(visible=False, axis="x")
         every = max(1, len(names) // 60)
         grid[-1].set_xticks(at[::every], list(names)[::every], rotation=90, fontsize=7)
-        return finish(drawing, caption=title, alt=f"{title}: {', '.join(series)} for {len(names)} layers.")
+        return finish(drawing, caption=title, alt=f"{title}: {', '.join(series)} for {plural(len(names), 'layer')}.")
 
 
 def heat(values_HW: np.ndarray, *, title: str, image: np.ndarray | None = None) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hubel.figures.theme import BLUE, MUTED, Figure, canvas, finish, label, style
+from hubel.words import plural
 
 MOST = 2000
 
@@ -29,5 +30,5 @@ def predicted_against_true(predicted_N: np.ndarray, targets_N: np.ndarray, *, un
         return finish(
             drawing,
             caption="Predicted against true value; on the dashed line they agree.",
-            alt=f"Predicted against true value of {len(targets_N)} samples, true values from {span}.",
+            alt=f"Predicted against true value of {plural(len(targets_N), 'sample')}, true values from {span}.",
         )

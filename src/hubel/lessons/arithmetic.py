@@ -314,7 +314,7 @@ def _conv_unit(module: nn.Conv2d, given: torch.Tensor, place: tuple[int, ...], t
         lines.append(f"channel {first + c}: {terms} = {_h(float(products[c].sum()))}")
     if per_group > 4:
         rest = float(products[4:].sum())
-        lines.append(f"{per_group - 4} more channels: {_h(rest)}")
+        lines.append(f"{plural(per_group - 4, 'more channel')}: {_h(rest)}")
     lines.append(f"sum of {products.numel()} products + bias {_h(bias)} = {_h(result)}")
     parts = {"window": window.numpy(), "weights": weights.numpy(), "products": products.numpy()}
     return Working(title, tuple(lines), (result,), parts)

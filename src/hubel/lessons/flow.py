@@ -120,8 +120,9 @@ def _verdicts(tape: Tape, layers: list[Layer]) -> list[str]:
     hidden = [layer.activation_deviation for layer in layers[:-1] if layer.activation_deviation > 0]
     if len(hidden) > 1 and hidden[0] > STRONG * hidden[-1]:
         found.append(f"fading: the activations become {hidden[0] / hidden[-1]:.0f} times weaker from first to last")
+    images = "the image" if tape.batch == 1 else f"all {tape.batch} images"
     found += [
-        f"dead: {layer.dead:.0%} of the units behind {layer.module} are zero for all {tape.batch} images"
+        f"dead: {layer.dead:.0%} of the units behind {layer.module} are zero for {images}"
         for layer in layers
         if layer.dead >= 0.5
     ]

@@ -85,8 +85,9 @@ def strong_scaling(
     """
     if not 0 <= serial <= 1 or step_seconds <= 0 or bandwidth <= 0 or latency < 0 or any(p < 1 for p in processes):
         raise UsageError(
-            "a step takes more than 0 s, bandwidth is above 0, serial is a share from 0 to 1, processes at least 1",
-            hint=f"got step_seconds={step_seconds:g}, bandwidth={bandwidth:g}, serial={serial:g}",
+            "a step takes more than 0 s, bandwidth is above 0, serial is a share from 0 to 1, processes at least 1; "
+            f"got step_seconds={step_seconds:g}, bandwidth={bandwidth:g}, serial={serial:g}, processes={[*processes]}",
+            hint="for example step_seconds=0.4, bandwidth=10e9, serial=0.01",
         )
     rows = []
     for count in processes:

@@ -138,7 +138,8 @@ class Baseline:
             )
         if len(np.unique(labels)) < 2:
             raise DataError(
-                f"a classifier learns from two classes or more, all {plural(len(labels), 'label')} are {labels[0]!r}",
+                "a classifier needs at least two classes to learn from, "
+                f"and all {plural(len(labels), 'label')} are {labels[0]}",
                 hint="give samples of other classes, too",
             )
         self.estimator = METHODS[self.method](self.seed)

@@ -36,6 +36,7 @@ import yaml
 from hubel.errors import UsageError, unknown
 from hubel.nn.activations import ACTIVATIONS, build_activation
 from hubel.registry import check_options
+from hubel.words import plural
 
 Shape = tuple[int, ...]
 Size = int | tuple[int, int]
@@ -143,7 +144,7 @@ def parse(layers: Sequence[Any], *, in_shape: Shape, num_classes: int | None) ->
         )
     if num_classes is not None and last.shape != (num_classes,):
         raise UsageError(
-            f"the net ends in {last.shape[0]} outputs, and {num_classes} classes are wanted",
+            f"the net ends in {plural(last.shape[0], 'output')}, and {num_classes} classes are wanted",
             hint="write K where the last layer says how many: dense K",
         )
     weighted = [place for place, step in enumerate(steps) if _weighted(step)]

@@ -239,7 +239,7 @@ class Focal(_Loss):
 
 
 class Hinge(_Loss):
-    """Σ_{k≠y} max(0, m − z_y + z_k)^power / K: the hinge for several classes. Hard labels only."""
+    """w_y Σ_{k≠y} max(0, m − z_y + z_k)^power / K: the hinge for several classes. Hard labels only."""
 
     def __init__(
         self, margin: float = 1.0, power: int = 1, class_weights: Weights = None, reduction: str = "mean"
@@ -464,7 +464,7 @@ def _bce_with_logits(label_smoothing: float = 0.0, class_weights: Weights = None
 
 for name, entry in {
     "cross-entropy": Loss(
-        title="Cross-entropy", build=CrossEntropy, formula="−Σ w_k y_k log p_k, p = softmax(z)",
+        title="Cross-entropy", build=CrossEntropy, formula="−w_y Σ y_k log p_k, p = softmax(z)",
         source="Cox 1958; Bridle 1990", note="The loss for classes; log-softmax and NLL in one, safe for any logits.",
         rows=("C63", "C71", "C74"),
     ),
@@ -474,11 +474,11 @@ for name, entry in {
         takes="log-probabilities, labels", of_logits=_nll_of_logits,
     ),
     "focal": Loss(
-        title="Focal loss", build=Focal, formula="−Σ w_k y_k (1 − p_k)^γ log p_k",
+        title="Focal loss", build=Focal, formula="−w_y Σ y_k (1 − p_k)^γ log p_k",
         source="Lin et al., arXiv:1708.02002", note="For rare classes among many easy samples.",
     ),
     "hinge": Loss(
-        title="Multi-class hinge", build=Hinge, soft=False, formula="Σ_{k≠y} max(0, m − z_y + z_k) / K",
+        title="Multi-class hinge", build=Hinge, soft=False, formula="w_y Σ_{k≠y} max(0, m − z_y + z_k) / K",
         source="Crammer & Singer, JMLR 2, 2001; Weston & Watkins 1999 for the sum", note="A linear SVM as a layer.",
     ),
     "mse": Loss(
@@ -498,7 +498,7 @@ for name, entry in {
         source="Huber, Annals of Mathematical Statistics 35, 1964", note="δ times smooth L1.",
     ),
     "bce": Loss(
-        title="Binary cross-entropy", build=_bce, formula="−[y log x + (1 − y) log(1 − x)], x probabilities",
+        title="Binary cross-entropy", build=_bce, formula="−w_y [y log x + (1 − y) log(1 − x)], x probabilities",
         source="Good 1952", note="Needs probabilities; prefer the form with logits.", rows=("C64",),
         takes="probabilities, labels", of_logits=_bce_with_logits,
     ),

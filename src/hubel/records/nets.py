@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import ArtefactError, UsageError, unknown
-from hubel.models import CARDS, LISTS, TIMM, Card, card
+from hubel.models import CARDS, LISTS, TIMM, Card, card, resolve
 from hubel.records.ledger import find_run
 
 
@@ -54,6 +55,28 @@ def made_for(net: Classifier | Card) -> tuple[int, ...]:
         return (net.spec.in_chans, *(net.spec.img_size or ()))
     size = net.img_size
     return (net.in_chans, *(() if size is None else (size, size) if isinstance(size, int) else size))
+
+
+def outputs_of(net: str | PathLike[str], num_classes: int | None = None) -> int | None:
+    """How many outputs a fresh net is built with: so many, else None, which is as it says itself.
+
+    A layer list that leaves them open (K) has those of its card.
+
+    >>> outputs_of("resnet18"), outputs_of("resnet18", 5)
+    (None, 5)
+    """
+    name = fspath(net)
+    layers = () if num_classes is not None else resolve(name, {})[1].get("layers", ())
+    return card(name).num_classes if re.search(r"\bK\b", str(layers)) else num_classes
+
+
+def keeps_outputs(what: str, num_classes: int | None) -> None:
+    """Raise UsageError where a number of outputs is asked of a net that has its own."""
+    if num_classes is not None:
+        raise UsageError(
+            f"{what} has its own outputs, and {num_classes} are asked for",
+            hint="leave --num-classes out, or name an architecture",
+        )
 
 
 def classifier_of(run: str | PathLike[str] | Classifier, *, points: bool = False) -> tuple[Classifier, str]:

@@ -25,7 +25,7 @@ from hubel.inference import with_views
 from hubel.models import CARDS, create_model
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find_run
-from hubel.records.nets import class_index, classifier_of, open_net
+from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
 from hubel.records.pictures import read
 from hubel.records.samples import samples_of
 
@@ -73,7 +73,7 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0, poin
     pixels, labels, preprocessing, classes = read(data, preprocessing, count=count, smallest=smallest, run=run)
     if model is None:
         sides = (preprocessing.height, preprocessing.width)
-        outputs = max(2, len(classes)) if classes else None
+        outputs = max(2, len(classes)) if classes else outputs_of(net)
         check_fresh(net, preprocessing.channels, sides, outputs)
         with runtime.seeded(seed):
             model = create_model(

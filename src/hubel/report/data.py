@@ -15,7 +15,7 @@ from hubel.data.sources import lies_among
 from hubel.data.summary import Summary
 from hubel.errors import UsageError
 from hubel.views import html_facts, html_table
-from hubel.words import visible
+from hubel.words import plural, visible
 
 SHOWN = 10
 """Problems of one kind that are listed where not everything is."""
@@ -47,14 +47,15 @@ class DataFacts:
         return visible("\n".join(lines(self)))
 
     def __repr__(self) -> str:
-        return f"<DataReport {self.summary.source}: {self.summary.samples:,} samples, {len(self.problems)} problems>"
+        facts = f"{plural(self.summary.samples, 'sample')}, {plural(len(self.problems), 'problem')}"
+        return f"<DataReport {self.summary.source}: {facts}>"
 
     def _repr_html_(self) -> str:
         about = self.summary
         counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
         table = [(name, *row) for name, row in zip(about.class_names, counts, strict=True)]
         classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
-        more = f"<p>… and {len(table) - MOST} more classes</p>" if len(table) > MOST else ""
+        more = f"<p>… and {plural(len(table) - MOST, 'more class')}</p>" if len(table) > MOST else ""
         odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
         problems = html_table(["file", "kind", "reason", ""], odd) if odd else "<p>nothing is wrong with it</p>"
         return html_facts(about.facts()) + classes + more + problems
@@ -77,10 +78,12 @@ class DataFacts:
 def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     """A report as text of 80 columns; only names of files may be longer."""
     about = report.summary
-    noun = "points" if about.kind == "points" else "pictures"
-    classes = f" in {len(about.class_names)} classes" if about.class_names else ", each with a number to predict"
+    what = plural(about.samples, "point" if about.kind == "points" else "picture")
+    classes = (
+        f" in {plural(len(about.class_names), 'class')}" if about.class_names else ", each with a number to predict"
+    )
     bad = sum(about.left_out.values())
-    yield f"{about.source}: {about.samples:,} {noun}{classes}" + (f", {bad:,} files left out" if bad else "")
+    yield f"{about.source}: {what}{classes}" + (f", {plural(bad, 'file')} left out" if bad else "")
     yield ""
     if about.kind == "points":
         yield f"  features   {about.features}"
@@ -91,7 +94,7 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
         p = report.preprocessing
         fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"
         grey = " of files in colour" if p.channels == 1 and not set(about.modes) <= GREY else ""
-        yield f"  net sees   {p.width}x{p.height}, {p.channels} channel{'s' * (p.channels > 1)}{grey}{fitted}"
+        yield f"  net sees   {p.width}x{p.height}, {plural(p.channels, 'channel')}{grey}{fitted}"
         if report.levels:
             yield f"  levels     {report.levels}"
     if about.target_range is not None:
@@ -145,7 +148,7 @@ def _classes(about: Summary, everything: bool) -> Iterator[str]:
     last = -1
     for row in shown:
         if row != last + 1:
-            yield f"  … {row - last - 1} more classes: --all lists them"
+            yield f"  … {plural(row - last - 1, 'more class')}: --all lists them"
         last = row
         name = about.class_names[row]
         bar = "█" * max(1, round(20 * about.class_counts[row] / widest))

@@ -34,7 +34,7 @@ from hubel.training.state import Training
 from hubel.training.step import step
 from hubel.types import Batch
 from hubel.views import Viewed
-from hubel.words import amount, plain
+from hubel.words import amount, plain, plural
 
 DECADES_BELOW, DECADES_ABOVE = 3, 2
 """The sweep goes from a thousandth of the usual rate to a hundred times it."""
@@ -217,7 +217,7 @@ def _read(rates: np.ndarray, losses: np.ndarray, reason: str, seconds: float) ->
     finite = np.isfinite(smoothed)
     curve, log = smoothed[finite], np.log(rates[finite])
     if len(curve) < 10:
-        reason = f"{reason}, after {len(curve)} steps: too few to read anything from them"
+        reason = f"{reason}, after {plural(len(curve), 'step')}: too few to read anything from them"
     elif curve[0] - curve.min() < WORTH * abs(curve[0]):
         reason = f"{reason}, and the loss fell nowhere by {WORTH:.0%}"
     else:

@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from hubel.training.optimisers import depths
+from hubel.words import plural
 
 FEW, SOME = 1_000, 10_000
 """Training samples below which only the head learns, and below which the early stages stay as they are."""
@@ -101,7 +102,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
             cut, reason = best.stage, f"{size}, and {alike}: a head on that stage"
         return Plan(unfreeze="head", cut=cut, head=head, layer_decay=1.0, reason=reason, similar=similar)
     if samples < SOME:
-        size, what = f"{samples:,} samples", "the last stage" if similar else "the later half"
+        size, what = plural(samples, "sample"), "the last stage" if similar else "the later half"
         unfreeze, decay = "last" if similar else "half", 0.5
         reason = f"{size}, and {alike}: {what} learns too, at a low rate"
     else:

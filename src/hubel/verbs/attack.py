@@ -12,6 +12,7 @@ from hubel.records.samples import samples_of
 from hubel.records.subjects import see_picture
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
+from hubel.words import plural
 
 
 def attack(
@@ -51,7 +52,7 @@ def attack_rate(
     samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, judged=True, watch=watch)
     assert samples.classifier.preprocessing is not None
     total = len(samples.rows)
-    watch.stage(f"attacking {total:,} samples")
+    watch.stage(f"attacking {plural(total, 'sample')}")
     return attack_batches(
         samples.classifier.model, samples.batches(64), samples.classifier.preprocessing, method=method, eps=eps,
         steps=steps, seed=seed, progress=lambda done: watch.progress(done, total),

@@ -14,7 +14,7 @@ from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model
-from hubel.records.nets import made_for, open_net
+from hubel.records.nets import keeps_outputs, made_for, open_net, outputs_of
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["FORMS", "Form", "Latency", "Timing", "bench", "sizes_up_to"]
@@ -27,6 +27,7 @@ def bench(
     batches: Sequence[int] = (1, 2, 4, 8, 16),
     forms: Sequence[str] = (),
     shape: Sequence[int] | None = None,
+    num_classes: int | None = None,
     seconds: float = 1.0,
     device: str = "auto",
     threads: int | None = None,
@@ -35,10 +36,11 @@ def bench(
 ) -> Latency:
     """Latency and throughput of a run, a classifier, or an architecture by name (with fresh weights).
 
-    `shape`: C H W, for an architecture (None: what it was made for; a run has its own). `forms`: see FORMS; () for all.
+    `shape` (C H W) and `num_classes` are for an architecture (None: what it was made for; a run has its own). `forms`:
+    see FORMS; () for all.
     Raises UnknownName, UsageError, ArtefactError.
     """
-    model, given, title = _net(net, shape)
+    model, given, title = _net(net, shape, num_classes)
     target = runtime.pick_device(device)
 
     def tell(text: str) -> None:
@@ -70,7 +72,9 @@ def sizes_up_to(most: int) -> list[int]:
     return [*(1 << k for k in range(most.bit_length()) if 1 << k < most), most]
 
 
-def _net(net: str | Path | Classifier, shape: Sequence[int] | None) -> tuple[nn.Module, tuple[int, ...], str]:
+def _net(
+    net: str | Path | Classifier, shape: Sequence[int] | None, num_classes: int | None
+) -> tuple[nn.Module, tuple[int, ...], str]:
     """The net, the shape of a picture, and what to call it."""
     opened = open_net(net)
     if isinstance(opened, Classifier):
@@ -79,6 +83,7 @@ def _net(net: str | Path | Classifier, shape: Sequence[int] | None) -> tuple[nn.
                 f"a trained run has its own input shape, and {'x'.join(map(str, shape))} is given",
                 hint="leave --input out, or name an architecture",
             )
+        keeps_outputs("a trained run", num_classes)
         name = "classifier" if isinstance(net, Classifier) else str(net)
         return opened.model, made_for(opened), f"{name} ({opened.spec.architecture})"
     shape = tuple(shape or made_for(opened))
@@ -86,5 +91,6 @@ def _net(net: str | Path | Classifier, shape: Sequence[int] | None) -> tuple[nn.
         raise UsageError(f"a picture has channels x height x width, got {shape}", hint="e.g. --input 3x224x224")
     with runtime.seeded(0):
         sides = (shape[1], shape[2]) if len(shape) == 3 else None
-        model = create_model(str(net), in_chans=shape[0], img_size=sides).eval()
-    return model, shape, f"{net}, fresh weights"
+        classes = outputs_of(str(net), num_classes)
+        model = create_model(str(net), num_classes=classes, in_chans=shape[0], img_size=sides).eval()
+    return model, shape, f"{net}{'' if classes is None else f' (K = {classes})'}, fresh weights"

@@ -14,6 +14,7 @@ from hubel.records import nets
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.explain import explain
 from hubel.verbs.predict import Predictions, predict, predict_proba
+from hubel.words import plural
 
 __all__ = ["Classifier", "load"]
 
@@ -39,7 +40,7 @@ class Classifier(checkpoint.Classifier):
         spec, names = self.spec, self.class_names
         shown = ", ".join(names[:8]) + (f", … ({len(names)})" if len(names) > 8 else "")
         seen = self.preprocessing
-        size = f"{spec.in_chans} values" if seen is None else f"{seen.width}x{seen.height}"
+        size = plural(spec.in_chans, "value") if seen is None else f"{seen.width}x{seen.height}"
         colour = "" if seen is None else ", colour" if seen.channels == 3 else ", grey"
         return {
             "net": f"{spec.architecture}, {sum(p.numel() for p in self.model.parameters()):,} parameters",
@@ -52,7 +53,8 @@ class Classifier(checkpoint.Classifier):
         return "\n".join(f"{key:<9}{value}" for key, value in self._facts().items())
 
     def __repr__(self) -> str:
-        return f"<Classifier {self.spec.architecture}, {len(self.class_names)} classes, from {self.provenance.source}>"
+        classes = plural(len(self.class_names), "class")
+        return f"<Classifier {self.spec.architecture}, {classes}, from {self.provenance.source}>"
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts().items())

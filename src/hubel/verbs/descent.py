@@ -15,6 +15,7 @@ from hubel.records.nets import last_stage
 from hubel.records.subjects import net_and_pictures
 from hubel.report.drawings.lessons import draw_effective_field, draw_flow, draw_landscape, draw_race
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
+from hubel.words import plural
 
 __all__ = ["descend", "effective", "gradient_flow", "landscape", "race"]
 
@@ -57,14 +58,14 @@ def landscape(
     found = bench.landscape(
         sample.model, sample.images, sample.labels, points=points, radius=radius, seed=seed, line=line
     )
-    return found, draw_landscape(found, title=f"Loss around {net} on {len(sample.images)} samples of {data}")
+    return found, draw_landscape(found, title=f"Loss around {net} on {plural(len(sample.images), 'sample')} of {data}")
 
 
 def gradient_flow(net: str, data: str, *, count: int = 64, seed: int = 0) -> tuple[Flow, Figure]:
     """Activations and gradients layer by layer for one batch, and their picture."""
     sample = net_and_pictures(net, data, count=count, seed=seed, points=True)
     report = flow(play(sample.model, sample.images, sample.labels, train=True, maps=0))
-    return report, draw_flow(report, title=f"Gradient flow in {net}, {report.batch} samples of {data}")
+    return report, draw_flow(report, title=f"Gradient flow in {net}, {plural(report.batch, 'sample')} of {data}")
 
 
 def effective(net: str, data: str, layer: str = "", *, seed: int = 0) -> tuple[EffectiveField, Figure]:

@@ -21,6 +21,7 @@ from hubel.records.other_data import other_data
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
+from hubel.words import plural
 
 
 @shows_progress
@@ -86,7 +87,7 @@ def evaluate(
             f"the run has no samples in its {split} split",
             hint=f"measure it on other data: hubel evaluate {folder} DATA",
         )
-    watch.stage(f"measuring on {len(rows):,} {split} samples")
+    watch.stage(f"measuring on {plural(len(rows), f'{split} sample')}")
     target = runtime.pick_device(device)
     return judge(classifier, own.scan, own.decoded, rows, split, target, views=views, metrics=metrics)
 

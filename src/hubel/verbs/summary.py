@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, fields
 from os import PathLike, fspath
 
@@ -18,7 +17,7 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.figures.theme import Figure
 from hubel.models import create_model, resolve, size_for_points
-from hubel.records.nets import made_for, open_net
+from hubel.records.nets import keeps_outputs, made_for, open_net, outputs_of
 from hubel.report.drawings.anatomy import draw_summary
 
 __all__ = ["Capacity", "Memory", "Row", "Summary", "memory", "model_of", "summary"]
@@ -36,13 +35,19 @@ class Summary(Table):
 Target = nn.Module | Classifier | str | PathLike[str]
 
 
-def model_of(target: Target, input: Input | None = None) -> tuple[nn.Module, Input, str]:  # noqa: A002
+def model_of(
+    target: Target,
+    input: Input | None = None,  # noqa: A002
+    num_classes: int | None = None,
+) -> tuple[nn.Module, Input, str]:
     """A net without weights (or the user's own module), the input it is made for, and what to call it.
 
-    `target`: a module, a classifier, a name from the catalogue, a layer list (.yaml), or a run.
+    `target`: a module, a classifier, a name from the catalogue, a layer list (.yaml), or a run; `num_classes`: outputs
+    of a net by name (None: as published; ten where a layer list leaves them open).
     Raises UnknownName, UsageError, ArtefactError.
     """
     if isinstance(target, nn.Module):
+        keeps_outputs("a module", num_classes)
         return target, input or (3, 224, 224), type(target).__name__
     if not isinstance(target, (str, PathLike, Classifier)):
         raise UsageError(
@@ -52,6 +57,7 @@ def model_of(target: Target, input: Input | None = None) -> tuple[nn.Module, Inp
     entry = open_net(target)
     name = "classifier" if isinstance(target, Classifier) else fspath(target)
     if isinstance(entry, Classifier):
+        keeps_outputs("a trained run", num_classes)
         return entry.model, input or made_for(entry), f"{entry.spec.architecture} ({name})"
     shape = input or made_for(entry)
     listed, options = resolve(name, {})
@@ -59,9 +65,8 @@ def model_of(target: Target, input: Input | None = None) -> tuple[nn.Module, Inp
     if len(sides) not in (1, 3) or len(sides) != len(shape):
         raise UsageError(f"{name!r} takes one image, got {shape!r}", hint="give channels x height x width: 3x224x224")
     size = (sides[1], sides[2]) if len(sides) == 3 else size_for_points(listed, options)
-    classes, called = None, name
-    if re.search(r"\bK\b", str(options.get("layers", ""))):  # a list that leaves the classes open is shown with ten
-        classes, called = entry.num_classes, f"{name} (K = {entry.num_classes})"
+    classes = outputs_of(name, num_classes)
+    called = name if classes is None else f"{name} (K = {classes})"
     net = build(lambda: create_model(listed, num_classes=classes, in_chans=sides[0], img_size=size, **options))
     return net, shape, called
 
@@ -72,17 +77,19 @@ def summary(
     *,
     batch: int = 1,
     convention: str = "mac",
+    num_classes: int | None = None,
 ) -> Summary:
     """Shapes, parameters, memory, multiply-accumulates and receptive field of every layer. Nothing is run or allocated.
 
     `target`: any torch module, a name ("resnet50"), a layer list ("my-net.yaml") or a run ("runs/photos-1"); `input`:
-    C H W without the batch (None: what the net was made for); `convention`: "mac" or "flop".
+    C H W without the batch (None: what the net was made for); `convention`: "mac" or "flop"; `num_classes`: outputs of
+    a net by name, else as published.
 
     >>> table = summary("mnist_cnn")
     >>> table.params, table.rows[0].output
     (34826, (32, 26, 26))
     """
-    net, shape, name = model_of(target, input)
+    net, shape, name = model_of(target, input, num_classes)
     table = summarise(net, shape, batch=batch, convention=convention, name=name)
     return Summary(**{field.name: getattr(table, field.name) for field in fields(Table)})
 
@@ -95,9 +102,10 @@ def memory(
     optimiser: str = "adam",
     limit: int | None = None,
     train: bool = True,
+    num_classes: int | None = None,
 ) -> tuple[Memory, Capacity | None]:
     """Bytes of one training step and of inference; with a `limit` in bytes, whether it fits and the largest batch."""
-    net, shape, _ = model_of(target, input)
+    net, shape, _ = model_of(target, input, num_classes)
     measured = bytes_bench.measure(net, shape, batch=batch, optimiser=optimiser)
     if limit is None:
         return measured, None

@@ -22,6 +22,7 @@ from hubel.models.pretrained import DEFAULT, WEIGHTS, is_published, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
 from hubel.records.ledger import find_folder
+from hubel.words import plural
 
 HIDDEN_UNITS = 256
 """Of a head with a hidden layer, where `model_options` say nothing."""
@@ -191,7 +192,8 @@ def transplant(model: nn.Module, source: Source) -> Fit:
     ]
     if strange:
         raise UsageError(
-            f"the weights of {source.name} do not fit this net at {len(strange)} places, the first {strange[0]!r}",
+            f"the weights of {source.name} do not fit this net at {plural(len(strange), 'place')}, "
+            f"the first {strange[0]!r}",
             hint=hint,
         )
     return fit

@@ -14,6 +14,7 @@ from hubel.figures.contact_sheet import contact_sheet
 from hubel.figures.embedding import embedding
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
+from hubel.words import plural
 
 
 def draw_activations(found: Activations, *, count: int = 32) -> Figure:
@@ -42,7 +43,7 @@ def draw_filters(found: Filters, *, count: int = 64) -> Figure:
         labels = [f"{unit}·{channel}" for unit in range(min(rows, len(kernels))) for channel in range(columns)]
         how = "a row for each kernel, a column for each channel it reads; grey is zero"
     size = "x".join(map(str, kernels.shape[2:]))
-    alt = f"{found.layer}: {len(kernels)} kernels {size} over {kernels.shape[1]} channels; {how}."
+    alt = f"{found.layer}: {plural(len(kernels), 'kernel')} {size} over {plural(kernels.shape[1], 'channel')}; {how}."
     signed = not found.coloured
     return tiles(shown, labels=labels, side=48, columns=columns, signed=signed, alt=alt, caption=alt)
 
@@ -60,7 +61,7 @@ def draw_units(found: Units) -> Figure:
         words[0] = f"{unit}: {words[0]}"
         shown += row + blank
         labels += words + [""] * len(blank)
-    alt = f"{found.top.layer}: the {k} most exciting patches of {len(found.units)} units, a row for each."
+    alt = f"{found.top.layer}: the {k} most exciting patches of {plural(len(found.units), 'unit')}, a row for each."
     columns = k + (found.maximal is not None)
     return tiles(shown, labels=labels, side=72, columns=columns, alt=alt, caption=alt)
 

@@ -23,6 +23,7 @@ from hubel.lessons.expression import OPERATORS, Round, parse
 from hubel.lessons.filtering import FilteredPicture
 from hubel.lessons.flow import Flow
 from hubel.lessons.tape import Note, Tape, staged
+from hubel.words import plural
 
 
 def draw_curves(curves: Mapping[str, Sequence[Curve]], *, title: str, names: Sequence[str] = ()) -> Figure:
@@ -33,7 +34,7 @@ def draw_curves(curves: Mapping[str, Sequence[Curve]], *, title: str, names: Seq
 
 def draw_approximations(formula: str, found: Mapping[int, Approximation]) -> Figure:
     """A panel for each number of hidden units: the curve, and what the layer makes of it."""
-    curves = {f"{n} units, error {a.error:.2g}": [(a.x, a.curve), (a.x, a.drawn)] for n, a in found.items()}
+    curves = {f"{plural(n, 'unit')}, error {a.error:.2g}": [(a.x, a.curve), (a.x, a.drawn)] for n, a in found.items()}
     return draw_curves(curves, title=f"{formula} drawn by one hidden layer", names=("curve", "hidden layer"))
 
 
