@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import resource
@@ -93,6 +94,23 @@ def test_kept_memory_is_not_mapped_again() -> None:
     pages = (48 << 20) // resource.getpagesize()
     assert faults["keep"] < pages
     assert faults["leave"] > 5 * pages
+
+
+def resident() -> int:
+    held = runtime.held_memory(torch.device("cpu"))
+    if held is None or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("not glibc, or nobody tells")
+    return held
+
+
+def test_released_memory_goes_back_to_the_system_also_where_none_was_kept_for_speed() -> None:
+    before = resident()
+    blocks = [torch.zeros(25_000) for _ in range(600)]  # 60 MB in pieces too small to be mapped one by one
+    last = blocks.pop()  # keeps the end of the heap in use
+    blocks.clear()
+    runtime.release_memory()
+    assert resident() - before < 30_000_000
+    assert last.numel() == 25_000
 
 
 def test_parts_are_halved_until_they_fit_and_one_that_does_not_is_a_typed_error() -> None:

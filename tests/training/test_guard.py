@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -241,3 +244,84 @@ def test_t14_halving_ends() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         first_step(never)
     assert never.count == 4  # 8, 4, 2 and 1 samples: log2(batch) + 1 tries
+
+
+def test_t14_what_the_failed_try_has_computed_is_gone_when_the_next_begins() -> None:
+    class Heavy(nn.Module):
+        """Holds what it computes, and runs out of memory for more than two samples."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.held, self.left = nn.Linear(64, 3), [], []
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            self.left.append(sum(tensor() is not None for tensor in self.held))
+            answer: torch.Tensor = self.fc(images.flatten(1))
+            self.held.append(weakref.ref(answer))
+            if len(images) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return answer
+
+    run, heavy = training(), Heavy()
+    run.model = run.forward = heavy
+    _, halved = gradient(run, next(batches(0, 0)), statistics(run))
+    assert halved == (4, 2)
+    assert heavy.left[:3] == [0, 0, 0], "tensors of tries before, at the start of a try"
+
+
+LIMITED = """
+import resource, torch
+from torch import nn
+from hubel import runtime
+from hubel.models import create_model
+from hubel.recipes.schema import compose
+from hubel.training.loop import Training
+from hubel.training.optimisers import build_optimiser
+from hubel.training.step import step
+from hubel.types import Batch
+
+LAYERS = ["conv 16 3x3 padding=same", "batchnorm", "relu", "conv 16 3x3 padding=same", "batchnorm", "relu",
+          "maxpool 4", "flatten", "dropout 0.2", "dense K"]
+
+def run_of(**settings):
+    torch.manual_seed(0)
+    model = create_model("layers", num_classes=3, in_chans=1, img_size=32, layers=LAYERS)
+    return Training(
+        recipe=compose({"epochs": 1, "lr": 0.01}, settings), model=model, loss=nn.CrossEntropyLoss(),
+        optimiser=build_optimiser("adamw", model, lr=0.01), schedule=lambda step, history=(): 1.0,
+        batches=lambda epoch, start: iter(()), steps_per_epoch=1, measure=lambda model: {},
+    )
+
+def batch(samples):
+    images = torch.randn(samples, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    return Batch(images, torch.arange(samples) % 3, torch.arange(samples))
+
+def bits(run, done):
+    average, others = run.optimiser.state_dict(), run.model.state_dict()
+    return [done.loss, *others.values(), *(value for held in average["state"].values() for value in held.values())]
+
+torch.set_num_threads(1)
+runtime.keep_memory()  # as every training does
+step(run_of(), batch(2))  # so that the libraries have loaded what they need
+whole, none = batch(128), resource.RLIM_INFINITY
+with open("/proc/self/statm") as file:
+    now = int(file.read().split()[0]) * resource.getpagesize()
+limited = run_of()
+resource.setrlimit(resource.RLIMIT_AS, (now + (45 << 20), none))  # the whole batch would need about 70 MB
+done = step(limited, whole)
+resource.setrlimit(resource.RLIMIT_AS, (none, none))
+small = run_of(micro_batch=done.halved[-1]) if done.halved else run_of()
+again = step(small, whole)
+same = [torch.equal(one, other) for one, other in zip(bits(limited, done), bits(small, again), strict=True)]
+print(len(same) > 20 and all(same), *done.halved)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits its own memory")
+def test_t14_a_step_that_the_system_refuses_memory_ends_with_the_bits_of_small_parts() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    same, *halved = done.stdout.split()
+    assert same == "True"
+    assert halved[:1] == ["64"], "the limit was met"
+    assert len(halved) <= 3, "what is free was given back between the tries"

@@ -53,12 +53,15 @@ def release_memory() -> None:
     """
     global _kept
     gc.collect()
-    if _kept:
+    try:
         library = ctypes.CDLL(None)
-        library.mallopt(-4, 65536)  # M_MMAP_MAX and M_TRIM_THRESHOLD as they are at the start of a process
-        library.mallopt(-1, 128 << 10)
+        if _kept:
+            library.mallopt(-4, 65536)  # M_MMAP_MAX and M_TRIM_THRESHOLD as they are at the start of a process
+            library.mallopt(-1, 128 << 10)
         library.malloc_trim(0)
-        _kept = False
+    except (OSError, AttributeError, TypeError):  # not glibc
+        pass
+    _kept = False
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

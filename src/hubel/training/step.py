@@ -118,7 +118,7 @@ def gradient(
             together = run.recipe.train.sync_bn and world() > 1
             if not halve or not out_of_memory(error) or size == 1 or together:
                 raise
-            scarce = error
+            scarce = error.with_traceback(None)  # whose frames would hold what the failed try has computed
         except ValueError as error:
             if scarce is not None and ALONE in str(error):
                 raise scarce from error  # two samples were too many, and batch norm takes no single one
