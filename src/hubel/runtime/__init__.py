@@ -1,7 +1,7 @@
 """Device, threads, memory, seeds, processes: the only room that touches torch's global state."""
 
 from hubel.runtime.device import has_bf16, has_compiler, has_quick_bf16, pick_device, synchronise
-from hubel.runtime.distributed import average, processes, rank, slowest, speaks, world
+from hubel.runtime.distributed import average, processes, rank, slowest, speaks, told_by_first, world
 from hubel.runtime.machine import environment
 from hubel.runtime.memory import (
     free_memory,
@@ -57,5 +57,6 @@ __all__ = [
     "synchronise",
     "thread_candidates",
     "threads",
+    "told_by_first",
     "world",
 ]

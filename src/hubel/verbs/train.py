@@ -7,8 +7,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
-
 from hubel.assembly.begin import make_ready
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, to_resume
@@ -21,7 +19,7 @@ from hubel.data.splits import NAMES, Splits
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
-from hubel.runtime import processes, rank, world
+from hubel.runtime import processes, rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
@@ -66,10 +64,8 @@ def train(
 def begin(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run in a folder of its own."""
     ready = make_ready(recipe, watch)
-    folder = [str(create(ready, recipe).folder)] if rank() == 0 else [""]
-    if world() > 1:
-        dist.broadcast_object_list(folder)
-    return follow(RunStore(folder[0]), ready, watch)
+    folder = str(create(ready, recipe).folder) if rank() == 0 else ""
+    return follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch)
 
 
 def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) -> Run:
