@@ -3,6 +3,7 @@
     python benchmarks/zoo_smoke.py                          every net, one thread; go on where the last call stopped
     python benchmarks/zoo_smoke.py --match 'resnet*' --seconds 20
     python benchmarks/zoo_smoke.py --retry --seconds 60     once more, with more time, what failed or did not learn
+    python benchmarks/zoo_smoke.py --cheapest-first --minutes 50   as many as end in this time
     python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md  … and write the table as Markdown
 
 Each net is trained by `hubel train`, with every setting as hubel chooses it but the size of the pictures and the
@@ -19,13 +20,16 @@ deviations. Each result is appended to a file of JSON lines as it comes. No netw
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -36,7 +40,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from hubel.cli import main as main_of_hubel
 from hubel.models import CARDS, Card, create_model, list_models
+
+for name in ("train", "predict", "bench"):  # loaded once, not in every fork
+    importlib.import_module(f"hubel.cli.{name}")
+    importlib.import_module(f"hubel.verbs.{name}")
 
 ROWS = Path(__file__).parents[1] / "build" / "zoo_smoke.jsonl"
 SPEED = 20e9
@@ -109,13 +118,50 @@ def macs_of(card: Card, side: int) -> tuple[int, int]:
     return sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() // 2
 
 
+def passes_of(parameters: int, macs: int) -> float:
+    """Seconds that one picture takes in training: forward, backward, its share of what a step of 32 takes besides."""
+    return 3 * macs / SPEED + (0.01 + 3e-9 * parameters) / 32
+
+
+def length_of(parameters: int, macs: int, seconds: float) -> tuple[int, int]:
+    """Digits to learn from and epochs: what fits into the seconds, but 320 at least."""
+    affordable = int(seconds / passes_of(parameters, macs))
+    return min(TRAINING, max(320, affordable)), max(1, min(15, affordable // TRAINING))
+
+
+def cost_of(name: str) -> float:
+    """Seconds that one picture takes in training, about; nets over points come first."""
+    side = side_of(CARDS[name])
+    return 0.0 if side is None else passes_of(*macs_of(CARDS[name], side))
+
+
 def hubel(*words: str, limit: float) -> subprocess.CompletedProcess[str]:
-    """One command, on one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1] / "src")}
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "hubel", *words],
-        capture_output=True, text=True, encoding="utf-8", timeout=limit, env=environment,
-    )  # fmt: skip
+    """One command, in a fork of this process, which has loaded torch already: most of what a short command takes."""
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as complaint:
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.dup2(answer.fileno(), 1)
+            os.dup2(complaint.fileno(), 2)
+            try:
+                main_of_hubel(list(words))
+            except SystemExit as end:
+                sys.stdout.flush()
+                os._exit(end.code if isinstance(end.code, int) else int(end.code is not None))
+            except BaseException:
+                traceback.print_exc()
+            os._exit(1)
+        end, code = time.monotonic() + limit, None
+        while code is None:
+            done, status = os.waitpid(child, os.WNOHANG)
+            code = os.waitstatus_to_exitcode(status) if done else None
+            if code is None and time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                raise subprocess.TimeoutExpired(words, limit)
+            time.sleep(0.02)
+        texts = [os.pread(file.fileno(), 1 << 26, 0).decode() for file in (answer, complaint)]
+    return subprocess.CompletedProcess(words, code, *texts)
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:
@@ -136,8 +182,7 @@ def try_net(name: str, wanted: argparse.Namespace, folder: Path) -> Row:
         )
     else:
         parameters, macs = macs_of(card, side)
-        affordable = int(wanted.seconds * SPEED / (3 * macs + 3e-9 * SPEED * parameters / 32))
-        limit, epochs = min(TRAINING, max(320, affordable)), max(1, min(15, affordable // TRAINING))
+        limit, epochs = length_of(parameters, macs, wanted.seconds)
         samples = limit * epochs
         train = [
             "train", "digits", "--img-size", str(side), "--in-chans", str(card.in_chans),
@@ -258,21 +303,30 @@ def main() -> int:
     parser.add_argument("--match", default="*", help="names of the nets")
     parser.add_argument("--seconds", type=float, default=12.0, help="for the passes of one net")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a command counts as hung")
+    parser.add_argument("--cheapest-first", action="store_true", help="by the cost of a net's passes")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no net after so long")
     parser.add_argument("--rows", type=Path, default=ROWS, help="where results are appended, and looked up")
     parser.add_argument("--retry", action="store_true", help="only once more what did not pass")
     parser.add_argument("--table", action="store_true", help="train nothing, only write the table")
     parser.add_argument("--out", type=Path, help="write the table here")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
+    os.environ.update(OMP_NUM_THREADS="1", PYTHONPATH=str(Path(__file__).parents[1] / "src"))
     wanted.rows.parent.mkdir(parents=True, exist_ok=True)
     known = known_rows(wanted.rows)
+    names = in_turn([] if wanted.table else list_models(wanted.match))
+    if wanted.cheapest_first:
+        names.sort(key=cost_of)
+    end = time.monotonic() + 60 * wanted.minutes
     print(f"{'net':26} {'size':>9} {'samples':>8} {'score':>7}  {'predicted':10} {'plain / ready':>15} {'seconds':>8}")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         (folder / "pictures").mkdir()
         for number, digit in enumerate(load_digits().images[:FILES]):
             Image.fromarray((digit * 15).astype("uint8")).save(folder / "pictures" / f"{number:03}.png")
-        for name in [] if wanted.table else in_turn(list_models(wanted.match)):
+        for name in names:
+            if time.monotonic() > end:
+                break
             if name in known and (known[name].whole or not wanted.retry):
                 continue
             try:

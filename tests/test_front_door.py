@@ -64,24 +64,6 @@ def test_a_name_that_is_not_promised_is_an_error_that_lists_them() -> None:
         _ = hubel.fit  # type: ignore[attr-defined]
 
 
-def test_importing_starts_no_process_thread_or_socket_and_writes_no_file() -> None:
-    code = """
-import sys, threading
-seen = []
-def look(event, arguments):
-    if event in ("subprocess.Popen", "os.fork", "os.exec", "socket.bind", "socket.connect"):
-        seen.append(event)
-    if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wxa+"):
-        seen.append(f"open {arguments[0]}")
-sys.addaudithook(look)
-sys.dont_write_bytecode = True
-import hubel
-print(seen, threading.active_count())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[] 1"
-
-
 @pytest.mark.parametrize("words", [["models"], ["model", "resnet18"], ["components"], ["components", "gelu"]])
 def test_looking_things_up_loads_no_torch(words: list[str]) -> None:
     code = f"""
