@@ -51,7 +51,7 @@ mutants: $(VENV)/dev
 	$(BIN)/python tests/torture/mutants.py
 
 # Coverage-guided, a minute for each reader; what it finds belongs into tests/fixtures/fuzz/NAME.
-FUZZ ?= image jpeg header document recipe layers
+FUZZ ?= image jpeg header document recipe layers manifest archive place table idx
 fuzz: $(VENV)/dev
 	$(PIP) atheris
 	for name in $(FUZZ); do \

@@ -31,7 +31,7 @@ def read_idx(path: Path) -> np.ndarray:
     dimensions = raw[3] if len(raw) > 3 else 0
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(raw[at : at + 4]) for at in range(4, start, 4))
-    if raw[:3] != b"\0\0\x08" or not shape or len(raw) != start + math.prod(shape):
+    if raw[:3] != b"\0\0\x08" or not 0 < dimensions <= 3 or len(raw) != start + math.prod(shape):
         raise DataError(f"{path} is no whole IDX file of bytes", hint="delete the file and download it again")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
