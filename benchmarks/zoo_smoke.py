@@ -31,6 +31,7 @@ import tempfile
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -40,6 +41,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from hubel import __version__
 from hubel.cli import main as main_of_hubel
 from hubel.models import CARDS, Card, create_model, list_models
 
@@ -243,7 +245,9 @@ gradients flow and that answers beat guessing. What the nets reach when trained 
 
 - **data and size:** scikit-learn's handwritten digits, grey or as three equal channels, with the stem for small images;
   nets over points see the irises. All settings but the size and the length are those that hubel chooses.
-- **samples** shown in all; a net had {seconds:g} s, reckoned from its multiply-accumulates.
+- **samples** shown in all, 320 at least: what fits into a few seconds (`--seconds`), reckoned from the net's
+  multiply-accumulates and parameters. Where that was too little to beat guessing by three standard deviations, the last
+  column says so; `--retry --seconds 60` gives such nets more.
 - **score:** right answers on the test split, beside what guessing gets.
 - **predicted**, and milliseconds for one picture **plain / ready**.
 - **seconds** for the three commands together: good for orders of magnitude only.
@@ -251,27 +255,39 @@ gradients flow and that answers beat guessing. What the nets reach when trained 
 """
 
 
+def remark(row: Row) -> str:
+    """What the last column says of a net."""
+    if row.fault:
+        return row.fault.removeprefix("error: ") if row.refused else f"**fails:** {row.fault}"
+    if "error" in row.predicted or "error" in row.bench:
+        return "**fails**"
+    return "" if row.learns else f"no better than guessing after {row.samples:,}"
+
+
 def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
     absent = [f"`{name}`" for name in CARDS if name not in {row.net for row in rows}]
+    remarks = [remark(row) for row in rows]
+    broken = sum("**fails" in text for text in remarks)
+    early = sum(text.startswith("no better") for text in remarks)
+    refused = sum(row.refused for row in rows)
     lines = [
-        HEADER.format(files=FILES, seconds=wanted.seconds),
-        f"{sum(row.whole for row in rows)} of {len(rows)} do all of it. torch {torch.__version__}, "
-        f"{platform.machine()}.\n\n",
-        f"Not run yet ({len(absent)}; `make zoo-smoke` goes on with them): {', '.join(absent)}.\n\n" if absent else "",
+        HEADER.format(files=FILES),
+        f"{date.today()}, hubel {__version__}, torch {torch.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()} {platform.machine()}{', ' if wanted.note else ''}{wanted.note}.\n\n",
+        f"Of {len(rows)} nets {len(rows) - broken - refused} go through all three commands, {broken} fail, and "
+        f"{refused} is no classifier and is refused, with the reason. {early} had too few samples to beat guessing.\n\n",
+        f"Not run ({len(absent)} of {len(CARDS)}; `make zoo-smoke` goes on with them, where its file of results is "
+        f"kept): {', '.join(absent)}.\n\n"
+        if absent
+        else "",
         "| net | data | size | parameters | samples | score | guessing | predicted | plain / ready | seconds | |\n",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     ]
-    for row in rows:
-        note = (
-            row.fault.removeprefix("error: ")
-            if row.refused
-            else ""
-            if row.learns
-            else f"**does not learn** {row.fault}".strip()
-        )
+    for row, text in zip(rows, remarks, strict=True):
+        score = f"{100 * row.score:.1f} %" if not row.fault else ""
         lines.append(
-            f"| `{row.net}` | {row.data} | {row.size} | {row.parameters:,} | {row.samples:,} | {100 * row.score:.1f} % "
-            f"| {100 * row.chance:.0f} % | {row.predicted} | {row.bench} | {row.seconds:.0f} | {note} |\n"
+            f"| `{row.net}` | {row.data} | {row.size} | {row.parameters:,} | {row.samples:,} | {score} "
+            f"| {100 * row.chance:.0f} % | {row.predicted} | {row.bench} | {row.seconds:.0f} | {text} |\n"
         )
     return "".join(lines)
 
@@ -308,6 +324,7 @@ def main() -> int:
     parser.add_argument("--rows", type=Path, default=ROWS, help="where results are appended, and looked up")
     parser.add_argument("--retry", action="store_true", help="only once more what did not pass")
     parser.add_argument("--table", action="store_true", help="train nothing, only write the table")
+    parser.add_argument("--note", default="", help="what else the table should say of the machine")
     parser.add_argument("--out", type=Path, help="write the table here")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
@@ -338,7 +355,7 @@ def main() -> int:
             known[name] = row
             with wanted.rows.open("a") as file:
                 file.write(json.dumps(asdict(row)) + "\n")
-            verdict = "" if row.whole else f"  {row.fault or 'DOES NOT LEARN' if not row.learns else 'FAILS'}"
+            verdict = "" if row.whole else f"  {row.fault or 'NO BETTER THAN GUESSING' if not row.learns else 'FAILS'}"
             print(
                 f"{row.net:26} {row.size:>9} {row.samples:8,} {100 * row.score:6.1f}%  {row.predicted:10} "
                 f"{row.bench:>15} {row.seconds:8.1f}{verdict}",
