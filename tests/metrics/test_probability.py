@@ -90,6 +90,12 @@ def test_a_confidence_on_a_border_belongs_to_the_bin_below() -> None:
     assert found.counts.tolist() == [2, 1, 0, 0, 1]
 
 
+def test_calibration_is_told_in_fifteen_bins_as_in_guo_et_al_unless_said_otherwise() -> None:
+    confidence, right = np.array([0.61, 0.66, 0.9]), np.array([True, False, True])  # bins of 1/15: 9, 9 and 13
+    assert np.flatnonzero(calibration(confidence, right).counts).tolist() == [9, 13]
+    assert calibration(confidence, right).ece == pytest.approx((2 * abs(0.5 - 0.635) + 0.1) / 3)
+
+
 def test_a_model_that_knows_its_chances_has_no_calibration_error() -> None:
     random = np.random.default_rng(0)
     chance = random.uniform(0.5, 1, 200_000)
