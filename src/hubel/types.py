@@ -27,6 +27,8 @@ class Batch:
     """B, int64 row numbers in the manifest: stable names of samples across epochs and runs."""
     soft_labels: torch.Tensor | None = None
     """B K, rows sum to 1, when mix-up or cut-mix blended the labels; else None."""
+    answers: torch.Tensor | None = None
+    """B K, rows sum to 1: what a teacher says of these pictures, softened; None where there is no teacher."""
 
     def __len__(self) -> int:
         return len(self.labels)

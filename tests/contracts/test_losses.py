@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from hubel.errors import UsageError
-from hubel.nn.losses import LOSSES, build_loss
+from hubel.nn.losses import LOSSES, build_loss, softened
 
 NAMES = LOSSES.names()
 CLASSIFYING = [name for name in NAMES if LOSSES.get(name).classifies]
@@ -30,6 +30,7 @@ def arguments(name: str, dtype: torch.dtype = torch.float64) -> tuple[torch.Tens
         "first, second, order": lambda: (random(6), random(6), signs.to(dtype)),
         "first, second, same": lambda: (random(6, 5), random(6, 5), signs if "cosine" in name else (signs > 0)),
         "anchor, positive, negative": lambda: (random(6, 5), random(6, 5), random(6, 5)),
+        "logits, labels, answers": lambda: (random(6, 4), labels, softened(random(6, 4), 4.0)),
         "embeddings, labels": lambda: (random(6, 5), labels),
     }[LOSSES.get(name).takes]()
 

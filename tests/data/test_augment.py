@@ -331,6 +331,16 @@ def test_cut_mix_labels_are_areas() -> None:
     assert set(mixed.unique().tolist()) == {0.0, 1.0}
 
 
+@pytest.mark.parametrize("blend", ["mixup=1", "cutmix=1"])
+def test_rows_that_belong_to_the_images_are_blended_by_the_shares_of_the_labels(blend: str) -> None:
+    images, labels, augment = torch.rand(4, 1, 6, 6), torch.tensor([0, 1, 2, 3]), build_augment(blend)
+    rows = torch.cat([torch.eye(4), 10 * torch.eye(4)], dim=1)
+    mixed, soft = augment.mix(images, labels, 4, torch.arange(4), seed=0, epoch=0)
+    same, blended = augment.mix(images, rows, 4, torch.arange(4), seed=0, epoch=0)
+    assert torch.equal(mixed, same)
+    torch.testing.assert_close(blended, torch.cat([soft, 10 * soft], dim=1))
+
+
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
 def test_shares_follow_the_beta_distribution(alpha: float) -> None:
     images, labels = torch.zeros(4000, 1, 1, 1), torch.arange(4000) % 2

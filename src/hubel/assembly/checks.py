@@ -57,6 +57,7 @@ def check_names(recipe: Recipe) -> None:
                 f"betas are the decay rates of two moments, and {recipe.optimizer.optimizer!r} keeps no two",
                 hint=f"leave --betas out, or take one of {having}",
             )
+    _check_taught(recipe)
     if recipe.model.initialise is not None:
         check_initialisation(recipe.model.initialise, recipe.model.initialise_options)
     check_loss(recipe)
@@ -64,6 +65,16 @@ def check_names(recipe: Recipe) -> None:
         build_schedule(recipe.schedule.schedule, total_steps=10, **recipe.schedule.schedule_options)
     build_augment(augmentations(recipe))
     runtime.pick_device(recipe.train.device)
+
+
+def _check_taught(recipe: Recipe) -> None:
+    """Raise UsageError for what is said of a teacher's answers where there is no teacher."""
+    part = recipe.distillation
+    alone = [name for name in ("teacher_sha256", "temperature", "teacher_weight") if getattr(part, name) is not None]
+    if alone and part.teacher is None:
+        raise UsageError(
+            f"{alone[0]} needs a teacher", hint=f"--teacher RUN, or leave --{alone[0].replace('_', '-')} out"
+        )
 
 
 def _check_task(model: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubel.data.augment import mirrors
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 from hubel.nn.losses import LOSSES, build_loss
@@ -50,6 +51,14 @@ TWICE_SEEN = 2_000
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 # Up to this side, in pixels, a trained net looks at every picture six times.
 MANY_VIEWS = 64
+
+
+TAUGHT: tuple[tuple[str, Any, str], ...] = (
+    ("temperature", 4.0, "2.5 to 4 serve a small net best (Hinton et al., arXiv:1503.02531, section 3)"),
+    ("teacher_weight", 0.9, "labels serve best with a much lower weight than the teacher's answers (section 2)"),
+    ("label_smoothing", 0.0, "the teacher's answers are soft labels already"),
+)
+"""Settings of a run with a teacher."""
 
 
 def complete(begun: Chosen, facts: Facts) -> Chosen:
@@ -115,6 +124,10 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
     check_loss(recipe, facts.task)
+    if recipe.distillation.teacher is not None:
+        for setting, value, reason in TAUGHT:
+            choose(setting, flatten(recipe)[setting], value, reason)
+        recipe = recipe.change(**chosen)
     if facts.kind == "points":
         _check_points(recipe)
     if facts.task == "regression":
@@ -149,8 +162,7 @@ def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
 
 
 def _feature_views(facts: Facts, augment: tuple[str, ...]) -> tuple[int, str]:
-    mirrored = any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in augment)
-    if mirrored and facts.samples < TWICE_SEEN:
+    if mirrors(augment) and facts.samples < TWICE_SEEN:
         return 2, "few pictures: their mirror images double them"
     return 1, "each picture passes through the frozen net once"
 
@@ -187,7 +199,9 @@ def check_loss(recipe: Recipe, task: str | None = None) -> None:
     if not entry.trains:
         raise UsageError(
             f"loss {part.loss!r} takes {entry.takes}, and a classifier gives logits for labels",
-            hint="take --loss cross-entropy; those that take logits: hubel components losses",
+            hint="--teacher RUN trains with it, beside any other --loss"
+            if "answers" in entry.takes
+            else "take --loss cross-entropy; those that take logits: hubel components losses",
         )
     if not entry.soft and (recipe.augment.mixup or recipe.augment.cutmix):
         raise UsageError(
@@ -286,8 +300,7 @@ def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
 
 
 def _views(facts: Facts, augment: tuple[str, ...]) -> tuple[str, str]:
-    words = {word.partition("=")[0] for word in augment}
-    if not words & {"flip", "alternating-flip", "cifar"}:
+    if not mirrors(augment):
         return "none", "one look at each picture"
     if facts.side > MANY_VIEWS:
         return "none", f"more looks would cost too much beyond {MANY_VIEWS} pixels"

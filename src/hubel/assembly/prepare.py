@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from hubel import runtime
 from hubel.assembly.choices import Facts, complete, validation_share
+from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.data.choose import choose_preprocessing, tell_levels
 from hubel.data.decode import Decoded, channel_statistics, decode
 from hubel.data.decode import prepare as scan_and_decode
@@ -47,6 +48,8 @@ class Prepared:
     """None for points."""
     seconds: float
     """Time it took."""
+    lesson: Lesson | None = None
+    """The teacher before these data, where the recipe names one."""
 
     @property
     def recipe(self) -> Recipe:
@@ -88,6 +91,9 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
     """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data."""
     started = time.perf_counter()
     chosen = begun if isinstance(begun, Chosen) else Chosen(recipe=begun)
+    teacher = find_teacher(chosen.recipe)
+    if teacher is not None:
+        chosen = chosen.change(teacher=teacher.place, teacher_sha256=teacher.sha256)
     recipe = chosen.recipe
     watch.stage("reading the data")
     listed = open_data(recipe, watch) if splits is None else find_again(recipe, watch)
@@ -128,6 +134,9 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         size = (preprocessing.height, preprocessing.width)
         chosen = chosen.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
+    lesson = None
+    if teacher is not None:
+        lesson = meet(teacher, manifest, decoded, preprocessing, splits, recipe, watch)
     mirrors = None
     if preprocessing is not None and preprocessing.channels == 3 and recipe.augment.augment is None:
         mirrors = None if manifest.regression else ask_mirrors(decoded.images, manifest.labels, splits.train)
@@ -149,6 +158,7 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         decoded=decoded,
         preprocessing=preprocessing,
         seconds=time.perf_counter() - started,
+        lesson=lesson,
     )
 
 

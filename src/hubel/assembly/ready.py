@@ -52,6 +52,14 @@ class Ready:
         return {name: len(self.prepared.ids(name)) for name in ("train", "val", "test")}
 
     @property
+    def teacher(self) -> dict[str, Any]:
+        """Who taught it and what it said, for teacher.json; {} for a net that learns from labels alone."""
+        prepared, training = self.prepared, self.training
+        if prepared.lesson is None:
+            return {}
+        return prepared.lesson.facts(training.recipe, prepared.ids("train"), training.device)
+
+    @property
     def state_bytes(self) -> int:
         """What a saved state takes."""
         return sum(value.numel() * value.element_size() for value in self.training.state()[0].values())
@@ -98,4 +106,6 @@ def create(ready: Ready, said: Recipe) -> RunStore:
     )
     if ready.facts:
         store.write_json("transfer.json", ready.facts)
+    if ready.teacher:
+        store.write_json("teacher.json", ready.teacher)
     return store

@@ -47,6 +47,8 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
             f"the saved state of {store.folder} does not fit its recipe: {shown(str(error))}",
             hint="config.yaml was changed since, or state/ is of another run",
         ) from error
+    if prepared.lesson is not None and store.exists("teacher.json"):
+        prepared.lesson.compare(store.read_json("teacher.json"), recipe, prepared.ids("train"), training.device)
     prepared = replace(prepared, chosen=prepared.chosen.change(reasons_of(store, segment, training.epoch)))
     if segment.changed:
         take_up(training, segment, fits_head=only_head(prepared, model))

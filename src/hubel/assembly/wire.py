@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,13 +19,14 @@ from hubel.inference import predict
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
 from hubel.nn.layout import arrange
-from hubel.nn.losses import build_loss
+from hubel.nn.losses import Distillation, build_loss, one_hot, softened
 from hubel.recipes.schema import Recipe
 from hubel.runtime import average, rank, world
 from hubel.training.loop import Training, forward_precision
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.schedules import build_schedule
 from hubel.training.step import check_parts
+from hubel.training.teaching import Handout
 from hubel.types import Batch
 
 MOST_EPOCHS = 1 << 30
@@ -69,6 +71,8 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         class_weights=class_weights(recipe, prepared, rows),
         of_logits=True,
     ).to(device)
+    loss, answers = taught(loss, recipe, prepared, rows, device)
+    hand_out = None if answers is None else Handout(answers, rows, device)
     augment = build_augment(augmentations(recipe))
     seed, classes = recipe.train.seed, prepared.manifest.num_classes
 
@@ -79,11 +83,14 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
         )  # fmt: skip
         for batch in found:
+            told = None if hand_out is None else hand_out(batch.ids)
             if not augment.mixes:
-                yield batch
+                yield batch if told is None else replace(batch, answers=told)
                 continue
-            images, soft = augment.mix(batch.images, batch.labels, classes, batch.ids, seed=seed, epoch=epoch)
-            yield Batch(images, batch.labels, batch.ids, soft)
+            targets = batch.labels if told is None else torch.cat([one_hot(batch.labels, told), told], dim=1)
+            images, soft = augment.mix(batch.images, targets, classes, batch.ids, seed=seed, epoch=epoch)
+            told = None if told is None else soft[:, classes:]
+            yield Batch(images, batch.labels, batch.ids, soft[:, :classes], told)
 
     training = Training(
         recipe=recipe,
@@ -97,9 +104,23 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         device=device,
         task="regression" if prepared.manifest.regression else "classification",
         freeze=freeze,
+        answers=answers,
     )
     check_parts(training, size, torch.zeros(1, *prepared.decoded.images.shape[1:]))
     return training
+
+
+def taught(
+    loss: nn.Module, recipe: Recipe, prepared: Prepared, rows: np.ndarray, device: torch.device
+) -> tuple[nn.Module, torch.Tensor | None]:
+    """The loss with a teacher's part in it, and its softened answers (N K, on the CPU) to the samples `rows`."""
+    if prepared.lesson is None:
+        return loss, None
+    temperature, share = recipe.distillation.temperature, recipe.distillation.teacher_weight
+    assert temperature is not None, "defaults have chosen"
+    assert share is not None
+    said = prepared.lesson.answers(recipe, rows, device)
+    return Distillation(temperature, share, hard=loss).to(device), softened(said.logits, temperature)
 
 
 def batch_size(recipe: Recipe, samples: int) -> int:

@@ -65,6 +65,15 @@ PRESETS: dict[str, tuple[str, ...]] = {
 """Chains that suit kinds of images; "none" is the empty one."""
 
 
+def mirrors(chain: Sequence[str]) -> bool:
+    """Does a chain of augmentations show mirror images, left to right?
+
+    >>> mirrors(["alternating-flip", "translate=2"]), mirrors(["translate=2"])
+    (True, False)
+    """
+    return any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in chain)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One augmentation with its options, at its place in the chain."""
@@ -128,10 +137,12 @@ class Augment:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (B C H W) blended with their neighbours in the batch, and soft labels (B K, rows sum to 1).
 
+        Labels that are rows of numbers already (B L) are blended as they are.
+
         The neighbour is the next sample in the batch, whose order is itself a function of seed and epoch; how much of
         it comes in depends on the sample's own id. Without mix-up or cut-mix images stay and labels become one-hot.
         """
-        targets = F.one_hot(labels, num_classes).float()
+        targets = labels if labels.is_floating_point() else F.one_hot(labels, num_classes).float()
         if self.blend is None:
             return images, targets
         draws = Draws(ids.to(images.device), seed, epoch, self.blend.place)

@@ -25,7 +25,17 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.registry import Component, Registry, checked_options
 
-__all__ = ["LOSSES", "Loss", "build_loss", "hardest_triplets", "l1_penalty", "l2_penalty", "one_hot"]
+__all__ = [
+    "LOSSES",
+    "Distillation",
+    "Loss",
+    "build_loss",
+    "hardest_triplets",
+    "l1_penalty",
+    "l2_penalty",
+    "one_hot",
+    "softened",
+]
 
 Weights = Sequence[float] | torch.Tensor | None
 
@@ -305,6 +315,70 @@ class KullbackLeibler(_Loss):
         return self.reduced(costs.sum(dim=1))
 
 
+def softened(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """softmax(z / T): the answers of a net (N K logits) as a teacher gives them, the less sure the higher T is.
+
+    >>> softened(torch.tensor([[4.0, 0.0]]), 1.0), softened(torch.tensor([[4.0, 0.0]]), 4.0)
+    (tensor([[0.9820, 0.0180]]), tensor([[0.7311, 0.2689]]))
+    """
+    return torch.softmax(logits / temperature, dim=1)
+
+
+class Distillation(_Loss):
+    """(1 − a) L(z, y) + a T² Σ_k q_k (log q_k − log p_k), p = softmax(z / T), q the `softened` answers of a teacher.
+
+    Called with logits B K, labels (B, or soft labels B K) and answers (B K, rows sum to 1), or without answers: then it
+    is L alone. L is the loss `hard`, cross-entropy if not given, whose class weights hold for both parts. T² keeps the
+    size of the soft part's gradient as it is at T = 1; for a high T that gradient is a (z_k − v_k − their mean) / K, v
+    the teacher's logits, so that the logits themselves are matched (Hinton, Vinyals, Dean, arXiv:1503.02531, sections 2
+    and 2.1).
+
+    >>> loss = Distillation(temperature=2.0, teacher_weight=0.5)
+    >>> z, v = torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 0.0]])
+    >>> round(loss(z, torch.tensor([0]), softened(v, 2.0)).item(), 4)
+    0.3371
+    """
+
+    def __init__(
+        self,
+        temperature: float = 4.0,
+        teacher_weight: float = 0.9,
+        label_smoothing: float = 0.0,
+        class_weights: Weights = None,
+        reduction: str = "mean",
+        *,
+        hard: nn.Module | None = None,
+    ) -> None:
+        super().__init__(reduction)
+        if not temperature > 0:
+            raise UsageError(f"temperature must be above 0, got {temperature}", hint="2.5 to 4 suit a small net")
+        if not 0 < teacher_weight <= 1:
+            raise UsageError(
+                f"teacher_weight must be above 0 and at most 1, got {teacher_weight}",
+                hint="0.9 is usual; without a teacher take another loss",
+            )
+        self.temperature, self.teacher_weight = temperature, teacher_weight
+        self.hard = CrossEntropy(label_smoothing, class_weights, reduction) if hard is None else hard
+
+    def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """As for the loss of the labels."""
+        return mass(self.hard, targets)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor, answers: torch.Tensor | None = None) -> torch.Tensor:
+        hard: torch.Tensor = self.hard(logits, labels)
+        if answers is None:
+            return hard
+        log_p = F.log_softmax(logits / self.temperature, dim=1)
+        each = F.kl_div(log_p, answers.to(log_p.dtype), reduction="none").sum(dim=1) * self.temperature**2  # B
+        weights = self.hard.sample_weights(labels) if isinstance(self.hard, _Loss) else None
+        if weights is not None:
+            each = each * weights
+        soft = each if self.reduction == "none" else each.sum()
+        if self.reduction == "mean":
+            soft = soft / self.mass(labels)
+        return (1 - self.teacher_weight) * hard + self.teacher_weight * soft
+
+
 class Regression(_Loss):
     """A function of the difference to the target, mean over all outputs; class labels count as one-hot rows."""
 
@@ -510,6 +584,13 @@ for name, entry in {
         title="Kullback–Leibler divergence", build=KullbackLeibler, formula="Σ y_k (log y_k − log p_k)",
         source="Kullback & Leibler, Annals of Mathematical Statistics 22, 1951",
         note="For soft labels and distillation; the cross-entropy less the entropy of y.", rows=("C66",),
+    ),
+    "distillation": Loss(
+        title="Distillation", build=Distillation, formula="(1 − a) L(z, y) + a T² Σ q_k (log q_k − log p_k), p = "
+        "softmax(z / T), q = softmax(v / T)",
+        source="Hinton, Vinyals, Dean, arXiv:1503.02531",
+        note="From a teacher with logits v: hubel train --teacher RUN. L is the loss of the labels.",
+        takes="logits, labels, answers",
     ),
     "margin-ranking": Loss(
         title="Margin ranking", build=MarginRanking, formula="max(0, −y (x₁ − x₂) + m)",

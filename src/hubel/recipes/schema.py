@@ -272,6 +272,23 @@ class TransferSection(Section):
     )
 
 
+class DistillationSection(Section):
+    """A trained net as the teacher: the new one learns from its answers beside the labels."""
+
+    teacher: Place | None = Field(
+        None, description="learn from the answers of this run, too: a large net teaches a small one the same classes"
+    )
+    teacher_sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="digest that its weights must have; written down by every run"
+    )
+    temperature: float | None = Field(
+        None, ge=0.1, le=100, description="how much its answers are softened: softmax(z / T); 1 is as they are"
+    )
+    teacher_weight: float | None = Field(
+        None, gt=0, le=1, description="share of the teacher's answers in the loss; the labels have the rest"
+    )
+
+
 class OptimizerSection(Section):
     """How weights move."""
 
@@ -367,6 +384,7 @@ class Recipe(Section):
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     transfer: TransferSection = TransferSection()
+    distillation: DistillationSection = DistillationSection()
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     loss: LossSection = LossSection()

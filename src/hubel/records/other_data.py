@@ -83,22 +83,33 @@ def _part_of(manifest: Manifest, data: str, split: str | None, watch: Watcher) -
 
 def _tell_trained_on(folder: Path, manifest: Manifest, rows: np.ndarray, watch: Watcher) -> None:
     """Say which of the pictures the run was trained on: an accuracy on those tells nothing about new ones."""
-    if manifest.digests is None or not folder.is_dir():
-        return
-    store = RunStore.open(folder)
-    if not (store.exists("data.json") and store.exists("split.json")):
-        return
-    known = store.read_json("data.json", limit=1 << 30).get("samples_by_name") or {}
-    digests = list(known.values())
-    learnt = {digests[row] for row in Splits.from_dict(store.read_json("split.json", limit=1 << 30)).train.tolist()
-              if row < len(digests)}  # fmt: skip
-    met = [int(row) for row in rows if manifest.digests[row] in learnt]
+    met = learnt_from(folder, manifest, rows)
     if met:
         names = ", ".join(manifest.name(row) for row in met[:3]) + (", …" if len(met) > 3 else "")
         watch.remark(
             f"{len(met):,} of these {plural(len(rows), 'picture')} were trained on ({names}): "
             "what is measured on them says nothing about new pictures"
         )
+
+
+def learnt_from(folder: Path, manifest: Manifest, rows: np.ndarray) -> list[int]:
+    """Those of the `rows` that the run in `folder` was trained on: by their contents, else by number in the same data.
+
+    [] for what is no folder of a run, or does not say.
+    """
+    if not folder.is_dir():
+        return []
+    store = RunStore.open(folder)
+    if not (store.exists("data.json") and store.exists("split.json")):
+        return []
+    trained = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    if trained.manifest_digest == manifest.digest:
+        return np.intersect1d(rows, trained.train).tolist()
+    if manifest.digests is None:
+        return []
+    digests = list((store.read_json("data.json", limit=1 << 30).get("samples_by_name") or {}).values())
+    learnt = {digests[row] for row in trained.train.tolist() if row < len(digests)}
+    return [int(row) for row in rows if manifest.digests[row] in learnt]
 
 
 def renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tuple[Scan, Decoded]:

@@ -58,19 +58,20 @@ def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) ->
     """The recipe of the run in `folder` with its data as they are found from here.
 
     They lie in `data_root` or the environment's HUBEL_DATA_ROOT if they moved, else where they lay when the run began,
-    whatever folder that was begun in, else where the recipe says.
+    whatever folder that was begun in, else where the recipe says; its teacher lies where it lay then.
     """
-    part = recipe.data
-    if part.data in SOURCES:  # a place that is said for one is refused where the set is opened
-        return recipe if data_root is None else recipe.change(data_root=str(data_root))
+    part, named = recipe.data, recipe.data.data in SOURCES
     began = _began_in(folder)
+    said = {"teacher": recipe.distillation.teacher}
+    said |= {} if named else {name: getattr(part, name) for name in ("data", "data_root", "images")}
     places = {
         name: place
-        for name in ("data", "data_root", "images")
-        if (said := getattr(part, name)) and _exists(place := os.path.join(began, os.path.expanduser(said)))
+        for name, where in said.items()
+        if where and _exists(place := os.path.join(began, os.path.expanduser(where)))
     }
-    root = data_root or os.environ.get("HUBEL_DATA_ROOT")
-    return recipe.change(**places | ({"data_root": root} if root else {}))
+    # A place that is said for a named set is refused where the set is opened.
+    root = data_root if named else data_root or os.environ.get("HUBEL_DATA_ROOT")
+    return recipe.change(**places | ({"data_root": str(root)} if root else {})) if places or root else recipe
 
 
 def reading_of(folder: Path | None, data: str, said: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -4,9 +4,7 @@
     cache/features/KEY.json            the facts the key stands for, and the digest of the tensors
 
 The key is a digest of everything the numbers depend on: the weights below the head, the wiring, the pictures and who is
-in which split, the preprocessing, the arithmetic, the views. A file whose facts are not exactly those that are asked
-for, or whose bytes are not those that were written, is not used. Both files are written whole or not at all, and the
-least recently used go first when HUBEL_CACHE_GB is reached.
+in which split, the preprocessing, the arithmetic, the views. `hubel.training.kept` reads and writes the files.
 
 Letters: N training pictures, M validation pictures, V views, F features, K classes.
 """
@@ -14,30 +12,27 @@ Letters: N training pictures, M validation pictures, V views, F features, K clas
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from hubel.checkpoint.tensors import as_bytes, read_header, read_tensors, sha256_of, write_tensors
+from hubel.checkpoint.tensors import as_bytes
 from hubel.data import cache
-from hubel.data.augment import build_augment
+from hubel.data.augment import build_augment, mirrors
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import ArtefactError
 from hubel.models.heads import MLPHead
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import find_module, pooled, record, watch
-from hubel.store import RunStore, SaveFailed, opened
+from hubel.training import kept
+from hubel.training.kept import Facts
 
 BATCH = 128
 """Pictures at once: enough to keep the processor busy, few enough for its cache and any memory."""
@@ -45,33 +40,18 @@ PLAIN, MIRROR = "plain", "mirror"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """Everything that features depend on; its digest is their key."""
+class Request(Facts):
+    """Everything that features depend on; `rows` are those of the training and of the validation split."""
 
     weights: str
     """SHA-256 of all tensors below the head."""
     architecture: str
     """Name and options: the same weights, wired otherwise, see other things."""
-    data: str
-    """Digest of the pictures, their labels and their geometry."""
-    rows: str
-    """Digest of the rows of the training and of the validation split, in order."""
     preprocessing: str
     precision: str
     views: tuple[str, ...]
     seed: int
-    device: str
     torch: str = torch.__version__
-
-    @property
-    def key(self) -> str:
-        """32 hexadecimal digits."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
-
-    @property
-    def text(self) -> str:
-        """The facts as JSON, which stands beside the tensors too."""
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,8 +98,7 @@ def views_of(count: int, chain: Sequence[str]) -> tuple[str, ...]:
     (('plain', 'mirror', 'flip,translate=2'), ('plain', 'translate=1'))
     """
     words = [word for word in chain if word != "none"]
-    mirrored = any(word.partition("=")[0] in ("flip", "alternating-flip", "cifar") for word in words)
-    first = (PLAIN, MIRROR) if mirrored else (PLAIN,)
+    first = (PLAIN, MIRROR) if mirrors(words) else (PLAIN,)
     return (first + (",".join(words) or "none",) * max(0, count - len(first)))[:count]
 
 
@@ -141,7 +120,8 @@ def collect(
     The model is left as it was. A disk that takes nothing costs the cache, not the result.
     """
     started = time.perf_counter()
-    found = _read(request, (len(train), len(val)))
+    counts = {f"train.{number}": len(train) for number in range(len(request.views))} | {"val": len(val)}
+    found = kept.read(folder(), request, counts)
     cached = found is not None
     if found is None:
         total, done = len(train) * len(request.views) + len(val), 0
@@ -163,7 +143,7 @@ def collect(
                 if progress is not None:
                     progress(done, total)
             found[name] = torch.cat(parts) if parts else torch.zeros(0, found["train.0"].shape[1])
-        _write(request, found)
+        kept.write(folder(), request, found)
     labels = decoded.labels
     return Features(
         train=torch.stack([found[f"train.{number}"] for number in range(len(request.views))]),
@@ -255,43 +235,6 @@ def _augment(view: str) -> Callable[..., torch.Tensor] | None:
     return build_augment(view)
 
 
-# the files
-
-
 def folder() -> Path:
     """Where features are kept."""
     return cache.home() / "features"
-
-
-def _read(request: Request, counts: tuple[int, int]) -> dict[str, torch.Tensor] | None:
-    """The tensors of a request, if the disk has exactly them."""
-    store = RunStore(folder())
-    name = f"{request.key}.safetensors"
-    if not store.exists(f"{request.key}.json") or not store.exists(name):
-        return None
-    try:
-        facts = store.read_json(f"{request.key}.json", sealed=True)
-        with opened(store.path(name)) as (descriptor, size):
-            if facts["facts"] != request.text or facts["sha256"] != sha256_of(descriptor):
-                return None
-            found = read_tensors(descriptor, read_header(descriptor, size), name=name)
-        os.utime(store.path(name))  # used just now: the last to be thrown out
-    except (ArtefactError, OSError, KeyError, TypeError):
-        return None
-    wanted = {f"train.{number}": counts[0] for number in range(len(request.views))} | {"val": counts[1]}
-    return found if {key: len(value) for key, value in found.items()} == wanted else None
-
-
-def _write(request: Request, tensors: dict[str, torch.Tensor]) -> None:
-    need = sum(value.numel() * value.element_size() for value in tensors.values())
-    store = RunStore(folder())
-    try:
-        folder().mkdir(parents=True, exist_ok=True)
-        cache.make_room(folder(), need, ".safetensors", beside=".json")
-        with store.writing(f"{request.key}.safetensors") as writer:
-            write_tensors(writer, tensors)
-        facts: dict[str, Any] = {"facts": request.text, "sha256": writer.sha256}
-        # Last: without it the tensors are not looked at.
-        store.write_json(f"{request.key}.json", facts, sealed=True)
-    except (SaveFailed, OSError):
-        return

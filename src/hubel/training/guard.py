@@ -88,7 +88,7 @@ def diagnose(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     batch: Batch,
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    loss: Callable[..., torch.Tensor],
 ) -> Diagnosis:
     """Name what is behind a `fault` of `first_fault`: the earliest cause in the order data, weights, activations, loss,
     gradients. Call it while the gradients are still there. Buffers are left as they are.
@@ -115,7 +115,8 @@ def diagnose(
         rows = ~torch.isfinite(logits).flatten(1).all(1)
         return Diagnosis(what="activation", where=bad, ids=_picked(ids, rows) if bool(rows.any()) else ids)
     if fault == "loss":
-        each = torch.stack([loss(logits[i : i + 1], targets[i : i + 1]) for i in range(len(ids))])
+        given = (logits, targets) if batch.answers is None else (logits, targets, batch.answers)
+        each = torch.stack([loss(*(part[i : i + 1] for part in given)) for i in range(len(ids))])
         rows = ~torch.isfinite(each)
         return Diagnosis(what="loss", where="", ids=_picked(ids, rows) if bool(rows.any()) else ids)
     # Gradients flow from the end to the beginning: the last module with a bad one is where it began.

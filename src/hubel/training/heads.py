@@ -38,7 +38,8 @@ USUAL = 0.01
 """λ where nothing is held out to choose it by."""
 PATIENCE = 3
 """Penalties without a better validation loss after which the walk ends."""
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[..., torch.Tensor]
+"""Called with logits and labels, and with a teacher's answers where there are some."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,7 @@ def fit_head(run: Training, features: Features, scale: float, *, penalty: float 
     head = find_module(run.model, str(run.model.head))
     views, _, width = features.train.shape
     inputs, labels = features.train.reshape(-1, width), features.train_labels.repeat(views)
+    told = () if run.answers is None else (run.answers.repeat(views, 1),)
     scaling = Scaling.of(inputs, centre=not isinstance(head, nn.Linear) or head.bias is not None)
     inputs, val = scaling(inputs), scaling(features.val)
     loss = copy.deepcopy(run.loss).cpu()
@@ -95,14 +97,14 @@ def fit_head(run: Training, features: Features, scale: float, *, penalty: float 
     while not reason:
         began = time.perf_counter()
         strength = walk[run.epoch]
-        trial = fit(head, inputs, labels, scaling=scaling, loss=loss, penalty=strength, scale=scale, run=run)
+        trial = fit(head, inputs, labels, *told, scaling=scaling, loss=loss, penalty=strength, scale=scale, run=run)
         for net in {id(run.model): run.model, id(run.measured_model): run.measured_model}.values():
             find_module(net, str(net.head)).load_state_dict(trial)
         row = {"epoch": float(run.epoch + 1)}
         with torch.no_grad():
-            for name, x, y in (("train", inputs, labels), ("val", val, features.val_labels)):
+            for name, x, y, also in (("train", inputs, labels, told), ("val", val, features.val_labels, ())):
                 if len(x):
-                    row |= measured(name, scale * rescaled(head, scaling)(x), y, task=run.task, loss=loss)
+                    row |= measured(name, scale * rescaled(head, scaling)(x), y, *also, task=run.task, loss=loss)
         took = time.perf_counter() - began
         row |= {"penalty": strength, "images_per_second": len(inputs) / took}
         row |= {"seconds": before + time.perf_counter() - started}
@@ -133,11 +135,13 @@ def ended(run: Training, walk: tuple[float, ...]) -> str:
     return ""
 
 
-def measured(name: str, logits: torch.Tensor, labels: torch.Tensor, *, task: str, loss: Loss) -> dict[str, float]:
+def measured(
+    name: str, logits: torch.Tensor, labels: torch.Tensor, *answers: torch.Tensor, task: str, loss: Loss
+) -> dict[str, float]:
     """Loss and accuracy of logits N K: of training samples the loss that was minimised, of others the plain one."""
     if task == "regression":
         return {f"{name}_loss": float((logits[:, 0] - labels.float()).square().mean())}
-    value = loss(logits, labels) if name == "train" else F.cross_entropy(logits, labels)
+    value = loss(logits, labels, *answers) if name == "train" else F.cross_entropy(logits, labels)
     return {f"{name}_loss": float(value), f"{name}_accuracy": float((logits.argmax(1) == labels).double().mean())}
 
 
@@ -145,7 +149,7 @@ def fit_linear(
     head: nn.Linear,
     inputs: torch.Tensor,
     labels: torch.Tensor,
-    *,
+    *answers: torch.Tensor,
     scaling: Scaling,
     loss: Loss,
     penalty: float,
@@ -166,7 +170,7 @@ def fit_linear(
 
     def closure() -> torch.Tensor:
         solver.zero_grad()
-        value = loss(F.linear(inputs, weight, bias), targets) + penalty / 2 * weight.square().sum()
+        value = loss(F.linear(inputs, weight, bias), targets, *answers) + penalty / 2 * weight.square().sum()
         value.backward()
         return value
 
@@ -211,7 +215,7 @@ def fit_hidden(
     head: MLPHead,
     inputs: torch.Tensor,
     labels: torch.Tensor,
-    *,
+    *answers: torch.Tensor,
     scaling: Scaling,
     loss: Loss,
     penalty: float,
@@ -244,7 +248,7 @@ def fit_hidden(
         for step in range(steps):
             rows = shuffled[step * batch : (step + 1) * batch]
             optimiser.zero_grad()
-            loss(net(inputs[rows]), targets[rows]).backward()
+            loss(net(inputs[rows]), targets[rows], *(answer[rows] for answer in answers)).backward()
             optimiser.step()
             schedule.step()
     found = {name: value.detach().clone() for name, value in net.state_dict().items()}

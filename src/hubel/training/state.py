@@ -38,6 +38,9 @@ class Training:
     """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     task: Literal["classification", "regression"] = "classification"
+    answers: torch.Tensor | None = None
+    """N K on the CPU: a teacher's softened answers to the training samples, in their order, for a head that is fitted
+    to features; in the loop every batch brings its own."""
     freeze: Callable[[nn.Module, int], None] | None = None
     """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where all does."""
 

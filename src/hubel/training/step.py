@@ -231,15 +231,16 @@ def targets_of(run: Training, batch: Batch) -> torch.Tensor:
 def backward(run: Training, batch: Batch, part: slice, whole: _Whole, *, last: bool) -> torch.Tensor:
     """Add the gradient of part of a batch, weighted by its share of the mass; returns the same share of the loss."""
     images, labels, targets = batch.images[part], batch.labels[part], targets_of(run, batch)[part]
+    told = () if batch.answers is None else (batch.answers[part],)  # a teacher's
     wait = isinstance(run.forward, DistributedDataParallel) and not last
     half = run.precision != torch.float32
     with run.forward.no_sync() if wait else nullcontext():  # type: ignore[operator]
         with torch.autocast(run.device.type, dtype=run.precision) if half else nullcontext():
             answer = run.forward(images)
             logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)  # each B K
-            loss: torch.Tensor = run.loss(logits.float(), targets)
+            loss: torch.Tensor = run.loss(logits.float(), targets, *told)
             for other in auxiliary:
-                loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets)  # type: ignore[arg-type]
+                loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets, *told)  # type: ignore[arg-type]
             if world() > 1 or len(labels) < len(batch):
                 loss = loss * (mass(run.loss, targets) * world() / whole.mass)
             if last:

@@ -38,6 +38,8 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     if classifier.views != "none":
         once = judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views="none")
         headline |= {"views": classifier.views, "one_view": numbers(once)}
+    if prepared.lesson is not None:
+        summary = summary | {"teacher": prepared.lesson.beside(classifier, prepared.splits, device)}
     try:
         write_page(store, report(store, prepared, classifier, result, summary | {"result": headline}))
     except SaveFailed:
@@ -111,6 +113,7 @@ def report(
         contact_labels=manifest.labels[shown].tolist() if pictures and not manifest.regression else (),
         mistake_images={row: images[row] for row in wrong} if pictures else {},
         transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
+        taught=store.read_json("teacher.json") | summary["teacher"] if summary.get("teacher") else {},
         model=str(prepared.recipe.model.model),
         layers=[
             LayerRow(leaf.name, leaf.kind, leaf.output, leaf.parameters) for leaf in leaves(classifier.model, shape)

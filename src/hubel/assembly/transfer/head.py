@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from hubel.data.batches import batches
 from hubel.events import EpochDone, Event
 from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
 from hubel.training.heads import fit_head
+from hubel.training.kept import digest_of
 from hubel.training.loop import Training, fit, forward_precision
 from hubel.watching import Watcher
 
@@ -44,12 +44,11 @@ def look(prepared: Prepared, model: nn.Module, watch: Watcher) -> Features:
     precision = forward_precision(recipe.train.precision, device)
     train, val = prepared.ids("train"), prepared.splits.val
     preprocessing = prepared.preprocessing
-    rows = hashlib.sha256(train.astype("<i8").tobytes() + b"|" + val.astype("<i8").tobytes())
     request = Request(
         weights=weights_digest(model, without=str(model.head)),
         architecture=json.dumps([recipe.model.model, recipe.model.model_options], sort_keys=True, default=str),
         data=prepared.decoded.digest,
-        rows=rows.hexdigest(),
+        rows=digest_of(train, val),
         preprocessing="" if preprocessing is None else json.dumps(preprocessing.to_dict(), sort_keys=True),
         precision=str(precision),
         views=views_of(recipe.transfer.feature_views or 1, recipe.augment.augment or ()),

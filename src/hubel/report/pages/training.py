@@ -94,6 +94,9 @@ class TrainingReport(Viewed):
     transfer: Mapping[str, Any] = field(default_factory=dict)
     """What a run from a trained net took over, how alike the data are, what learnt (the facts of transfer.json)."""
 
+    taught: Mapping[str, Any] = field(default_factory=dict)
+    """Who taught it and what it said (teacher.json), and both nets beside each other (`teacher` of summary.json)."""
+
     model: str = ""
     layers: Sequence[LayerRow] = ()
     parameters: int | None = None
