@@ -53,6 +53,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "scaling": [],
     "transfer": [],
     "starts": [],
+    "distill": [PICTURES],
     "augment": [],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
