@@ -52,7 +52,9 @@ def table(pictures: Path, folder: Path, counts: dict[str, int]) -> Path:
 def one(data: Path, pictures: Path, **settings: Any) -> tuple[hubel.Run, dict[str, Any]]:
     """A run, and the line that is printed of it."""
     began = time.perf_counter()
-    run = hubel.train(data, columns={"file": "file", "label": "label", "split": "split"}, images=str(pictures), **settings)
+    run = hubel.train(
+        data, columns={"file": "file", "label": "label", "split": "split"}, images=str(pictures), **settings
+    )
     summary = run.summary
     line = {
         "seed": settings.get("seed", 0),
@@ -63,9 +65,10 @@ def one(data: Path, pictures: Path, **settings: Any) -> tuple[hubel.Run, dict[st
         "seconds_in_all": round(time.perf_counter() - began, 1),
         "val_accuracy": summary["best"]["val_accuracy"],
         "test_accuracy": summary["test"]["accuracy"],
-        "test_samples": len(run.evaluate().labels) if "teacher" not in summary else summary["teacher"]["test"]["samples"],
+        "test_samples": json.loads((run.folder / "data.json").read_text())["samples"]["test"],
     }
     if summary.get("teacher"):
+        line["seconds_asking"] = json.loads((run.folder / "teacher.json").read_text())["seconds"]
         line["agreement"] = summary["teacher"]["test"]["agreement"]
     return run, line
 

@@ -60,6 +60,16 @@ def test_two_processes_with_common_statistics_make_the_net_that_one_makes(togeth
 
 
 @pytest.mark.slow
+def test_two_processes_learn_from_a_teacher_as_one_does(together: Path, tmp_path: Path) -> None:
+    taught = {"teacher": str(together / "digits-1"), "teacher_weight": 1.0, "seed": 1}
+    done = torchrun(tmp_path / "two", 2, sync_bn=True, **taught)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("of 320 training samples right") <= 1
+    hubel.train("digits", **SETTINGS, **taught, out=str(tmp_path / "one"))
+    assert apart(weights(tmp_path / "one"), weights(tmp_path / "two")) < 1e-5
+
+
+@pytest.mark.slow
 def test_with_statistics_of_their_own_they_make_another(together: Path, tmp_path: Path) -> None:
     done = torchrun(tmp_path / "own", 2)
     assert done.returncode == 0, done.stderr

@@ -116,7 +116,7 @@ def unlike(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _same(name: str, one: Any, other: Any) -> bool:
     """Are these one value? A place is the same by whatever path it is told."""
-    if name in ("data", "images", "data_dir", "data_root") and one and other:
+    if name in ("data", "images", "data_dir", "data_root", "teacher") and one and other:
         return bool(one == other or Path(one).resolve() == Path(other).resolve())
     return bool(one == other)
 
