@@ -1,14 +1,15 @@
-"""A student of at most half a million parameters on CIFAR-10's JPEG files, with a teacher and without, in the same time.
+"""A student of at most half a million parameters on CIFAR-10's JPEG files: with a teacher and without, in equal time.
 
     python benchmarks/distill.py PICTURES                     # all 50,000; about 50 minutes with two threads
     python benchmarks/distill.py PICTURES --pictures 400 --test 200 --teacher-time 10s --time 6s --seeds 1   # a look
 
-PICTURES is a folder with train/CLASS/*.jpg and test/CLASS/*.jpg (`python -m benchmarks distill` unpacks it). The teacher
-is what `hubel train` makes of the training pictures by itself in --teacher-time; it is trained once, and its training is
-not counted. A student (--model, --model-option) has --time for everything but measuring the test: reading, deciding,
-training, and with a teacher also asking it, whose kept answers are thrown away before every run. Whatever else a
-student's recipe leaves open is chosen by hubel, with a teacher as without. Each seed makes a pair of runs, one after the
-other, of the same split; the test pictures are measured once a run, at its end, and nothing was chosen by them.
+PICTURES is a folder with train/CLASS/*.jpg and test/CLASS/*.jpg (`python -m benchmarks distill` unpacks it). The
+teacher is what `hubel train` makes of the training pictures by itself in --teacher-time; it is trained once, and its
+training is not counted. A student (--model, --model-option) has --time for everything but measuring the test: reading,
+deciding, training, and with a teacher also asking it, whose kept answers are thrown away before every run. Whatever
+else a student's recipe leaves open is chosen by hubel, with a teacher as without. Each seed makes a pair of runs, one
+after the other, of the same split; the test pictures are measured once a run, at its end, and nothing was chosen by
+them.
 
 One JSON line a run, then one with the difference of the means in points and its spread over the seeds.
 """
@@ -107,9 +108,9 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "section": "Accuracy",
-                "name": f"a student of ≤ 0.5 M parameters, {words.count:,} CIFAR-10 pictures, {seconds(words.time):g} s: "
-                "with a teacher against without",
+                "section": "The main job",
+                "name": f"a student of ≤ 0.5 M parameters, {words.count:,} CIFAR-10 pictures, {seconds(words.time):g} "
+                "s each: with a teacher against without",
                 "target": f"≥ {TARGET:g} point better, mean of 3 seeds",
                 "measured": f"{mean:+.2f} points, {min(apart):+.2f} to {max(apart):+.2f} over {len(apart)} seeds "
                 f"({100 * statistics.mean(found['alone']):.2f} % → {100 * statistics.mean(found['taught']):.2f} %)",
