@@ -25,7 +25,7 @@ from hubel.data.manifest import Manifest
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.recipes.schema import Recipe
-from hubel.records.ledger import find_run
+from hubel.records.ledger import find_folder, find_run
 from hubel.records.other_data import learnt_from
 from hubel.runtime import rank, world
 from hubel.store import shown
@@ -40,7 +40,7 @@ class Teacher:
     """A trained net to learn from."""
 
     place: str
-    """Where it was found."""
+    """Where it was found; the name alone of a net with published weights."""
     classifier: Classifier
 
     @property
@@ -59,8 +59,7 @@ def find_teacher(recipe: Recipe) -> Teacher | None:
     if part.teacher is None:
         return None
     try:
-        place = find_run(part.teacher)
-        classifier = load_checkpoint(place)
+        classifier = load_checkpoint(find_run(part.teacher))
     except ArtefactError as error:
         raise ArtefactError(f"the teacher cannot be read: {error.what}", hint=error.hint) from None
     if not classifier.class_names:
@@ -75,7 +74,7 @@ def find_teacher(recipe: Recipe) -> Teacher | None:
             f"sha-256 {found[:12]}…, not {str(part.teacher_sha256)[:12]}…",
             hint="give the old weights with --teacher, or leave teacher_sha256 out",
         )
-    return Teacher(place=fspath(place), classifier=classifier)
+    return Teacher(place=fspath(find_folder(part.teacher) or part.teacher), classifier=classifier)
 
 
 @dataclass(kw_only=True, eq=False)
