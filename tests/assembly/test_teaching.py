@@ -181,7 +181,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         shutil.rmtree(Path(os.environ["HUBEL_HOME"]) / "answers")
     monkeypatch.chdir(tmp_path)
     remarks = Remarks()
-    resumed = train(resume=stopped.value.run.folder, watch=remarks)
+    resumed = train(resume=stopped.value.folder, watch=remarks)
     assert fingerprint(resumed.folder) == fingerprint(whole.folder)
     assert not [text for text in remarks.said if "not the same bits" in text]
 
