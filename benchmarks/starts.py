@@ -17,6 +17,9 @@ Of the thaws the validation split chooses, never the test split, which each net 
 the peer of benchmarks/starts_peer.py, the same weights fine-tuned by timm for --peer-seconds, by the interpreter
 HUBEL_PEER_TIMM (made by benchmarks/peers.py).
 
+Nothing said, the first three starts of all folders: whole trainings of up to --time, so hours. The thaws are asked for
+by name: --starts head stages last half gradual all.
+
 One JSON line a run; with --results those lines are kept in a file, and a run that stands there is not made again. The
 last line on the screen is the table. Put together in benchmarks/claims.py.
 """
@@ -236,7 +239,7 @@ def _cell(row: dict[str, Any] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folders", nargs="+", choices=list(FOLDERS), default=list(FOLDERS), metavar="NAME")
-    parser.add_argument("--starts", nargs="+", choices=list(STARTS), default=list(STARTS), metavar="START")
+    parser.add_argument("--starts", nargs="+", choices=list(STARTS), default=list(STARTS)[:3], metavar="START")
     parser.add_argument("--train", type=int, default=2_500, help="at most so many training pictures of each")
     parser.add_argument("--test", type=int, default=1_000, help="and so many test pictures")
     parser.add_argument("--time", default="10m", help="time allowed for each training; '' for no limit")
