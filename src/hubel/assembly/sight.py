@@ -1,0 +1,56 @@
+"""What a net sees of the pictures: their size, channels and fit, and the scale of each channel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hubel.data.choose import choose_preprocessing
+from hubel.data.decode import Decoded, channel_statistics
+from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
+from hubel.models import CARDS
+from hubel.models.pretrained import published
+from hubel.recipes.schema import Recipe
+
+
+def with_statistics(preprocessing: Preprocessing, recipe: Recipe, decoded: Decoded, train: np.ndarray) -> Preprocessing:
+    """With the mean and deviation of each channel: the recipe's, the published weights', else the training part's."""
+    if recipe.model.pretrained:  # published weights expect the scale of their own training
+        expected = published(recipe.model.model or "")
+        mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
+    else:
+        mean, std = channel_statistics(decoded, train)
+    return preprocessing.with_statistics(recipe.data.mean or mean, recipe.data.std or std)
+
+
+def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str, str]]:
+    """Size, channels and fit as the recipe says, else from the pictures, else what the model needs; and why."""
+    part = recipe.data
+    reasons: dict[str, str] = {}
+    found = choose_preprocessing(
+        listed, img_size=part.img_size, channels=part.in_chans, fit=part.fit or "auto",
+        interpolation=part.interpolation or "bilinear",
+    )  # fmt: skip
+    if part.img_size is None and recipe.model.pretrained:
+        side = published(recipe.model.model or "").size
+        found = replace(found, height=side, width=side)
+        reasons["img_size"] = "the size its published weights were trained for"
+    elif part.img_size is None:
+        reasons["img_size"] = "from the pictures' own sizes"
+        name = recipe.model.model or ""
+        card = CARDS[name] if name in CARDS else None  # noqa: SIM401 — a registry, whose `get` refuses what is not there
+        if card is not None and min(found.height, found.width) < card.min_size:
+            reasons["img_size"] = f"the smallest that {card.name} takes"
+            found = replace(found, height=card.min_size, width=card.min_size)
+    if part.in_chans is None:
+        reasons["in_chans"] = "colour pictures" if found.channels == 3 else "all pictures are grey"
+    if part.fit is None:
+        lost = {
+            "crop": "hardly anything is cut off",
+            "pad": "nothing is cut off or bent",
+            "squash": "nothing is cut off",
+        }
+        reasons["fit"] = lost[found.fit]
+    return found, reasons
