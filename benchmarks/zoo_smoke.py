@@ -275,7 +275,7 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
         f"{date.today()}, hubel {__version__}, torch {torch.__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}{', ' if wanted.note else ''}{wanted.note}.\n\n",
         f"Of {len(rows)} nets {len(rows) - broken - refused} go through all three commands, {broken} fail, and "
-        f"{refused} is no classifier and is refused with a reason. {early} saw too few samples to beat guessing.\n\n",
+        f"{refused} is no classifier and is refused with a reason. {early} had not beaten guessing yet.\n\n",
         f"Not run ({len(absent)} of {len(CARDS)}; `make zoo-smoke` goes on with them, where its file of results is "
         f"kept): {', '.join(absent)}.\n\n"
         if absent
@@ -284,9 +284,9 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     ]
     for row, text in zip(rows, remarks, strict=True):
-        score = f"{100 * row.score:.1f} %" if not row.fault else ""
+        score, samples = (f"{100 * row.score:.1f} %", f"{row.samples:,}") if not row.fault else ("", "")
         lines.append(
-            f"| `{row.net}` | {row.data} | {row.size} | {row.parameters:,} | {row.samples:,} | {score} "
+            f"| `{row.net}` | {row.data} | {row.size} | {row.parameters:,} | {samples} | {score} "
             f"| {100 * row.chance:.0f} % | {row.predicted} | {row.bench} | {row.seconds:.0f} | {text} |\n"
         )
     return "".join(lines)
