@@ -25,7 +25,7 @@ PROMISED = {
     "ArtefactError", "Classifier", "DataError", "DataReport", "Evaluation", "Explained", "HubelError", "Prediction",
     "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError", "Watcher",
     "create_model", "evaluate", "explain", "list_models", "load", "predict", "register_model", "runs", "scan",
-    "summary", "train",
+    "pretrain", "summary", "train",
 }  # fmt: skip
 
 

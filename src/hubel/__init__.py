@@ -54,6 +54,7 @@ _DOORS = {
     "list_models": "hubel.models",
     "load": "hubel.verbs.classifier",
     "predict": "hubel.verbs.predict",
+    "pretrain": "hubel.verbs.pretrain",
     "register_model": "hubel.models",
     "runs": "hubel.records.ledger",
     "scan": "hubel.verbs.data",  # not "data": that is a room
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
     from hubel.verbs.predict import predict
+    from hubel.verbs.pretrain import pretrain
     from hubel.verbs.run import Run
     from hubel.verbs.summary import Summary, summary
     from hubel.verbs.train import train
@@ -101,6 +103,7 @@ __all__ = [
     "list_models",
     "load",
     "predict",
+    "pretrain",
     "register_model",
     "runs",
     "scan",

@@ -83,6 +83,23 @@ class MicroBatchHalved:
 
 
 @dataclass(frozen=True, slots=True)
+class Collapsed:
+    """A net that learns without labels begins to see all pictures alike, which costs it nothing and teaches nothing."""
+
+    epoch: int
+    spread: float
+    """Of its features: 1 where they point everywhere alike, 0 where all point the same way."""
+
+    @property
+    def told(self) -> str:
+        """As a remark."""
+        return (
+            f"epoch {self.epoch + 1}: the net collapses, it sees all pictures nearly alike (spread {self.spread:.3f} "
+            "of 1): a lower --lr, larger batches or --target-decay 0.99 may help; --method rotation cannot collapse"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of the run, and why."""
 
@@ -96,4 +113,4 @@ class Finished:
     """The row of the best epoch."""
 
 
-Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Finished
+Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Finished

@@ -18,6 +18,8 @@ class Plan:
     """By split: train, val, test."""
     classes: int
     """0 for a number."""
+    method: str
+    """What is learnt without labels: rotation, byol; "" where labels are."""
     shape: tuple[int, int, int] | None
     """C H W of what the net sees; None for points."""
     model: str

@@ -36,7 +36,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     watch.stage("building the model")
     model, spec = build(prepared)
     prepared = probed(prepared, model, watch)
-    agree(prepared.recipe, model, batch_size(prepared.recipe, len(prepared.ids("train"))), watch)
+    agree(prepared.recipe, model, batch_size(prepared.recipe, prepared.samples), watch)
     prepared = paced(prepared, model, watch, since)
     training = assemble(prepared.recipe, prepared, model)
     allow(training, prepared, time.perf_counter() - since, watch)

@@ -12,7 +12,7 @@ from hubel.data.augment import build_augment
 from hubel.errors import UsageError
 from hubel.models import CARDS, card, resolve
 from hubel.nn.init import check_initialisation
-from hubel.recipes.schema import Recipe, flatten
+from hubel.recipes.schema import Recipe, compose, flatten
 from hubel.records.nets import is_architecture
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
@@ -58,6 +58,7 @@ def check_names(recipe: Recipe) -> None:
                 hint=f"leave --betas out, or take one of {having}",
             )
     _check_taught(recipe)
+    check_pretext(recipe)
     if recipe.model.initialise is not None:
         check_initialisation(recipe.model.initialise, recipe.model.initialise_options)
     check_loss(recipe)
@@ -75,6 +76,55 @@ def _check_taught(recipe: Recipe) -> None:
         raise UsageError(
             f"{alone[0]} needs a teacher", hint=f"--teacher RUN, or leave --{alone[0].replace('_', '-')} out"
         )
+
+
+def check_pretext(recipe: Recipe) -> None:
+    """Raise UsageError for settings that have no meaning without labels, or would be without effect.
+
+    >>> from hubel.recipes.schema import compose
+    >>> check_pretext(compose({"method": "rotation", "mixup": 0.2}))
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: mixup needs labels, and hubel pretrain learns without
+      leave --mixup out, or use hubel train
+    """
+    part, given = recipe.pretext, flatten(recipe)
+    if part.method is None:
+        idle = next((name for name in ("probe_data", "target_decay") if given[name] is not None), None)
+        if idle:
+            raise UsageError(f"{idle} is for learning without labels", hint="hubel pretrain does, or leave it out")
+        return
+    usual = flatten(compose({}))
+    idle = next((name for name in NEED_LABELS if given[name] != usual[name]), None)
+    if idle:
+        flag = f"--{idle.rstrip('_').replace('_', '-')}"
+        raise UsageError(
+            f"{idle.rstrip('_')} needs labels, and hubel pretrain learns without",
+            hint=f"leave {flag} out, or use hubel train",
+        )
+    words = {word.partition("=")[0] for word in recipe.augment.augment or ()}
+    wrong = sorted(words & TURNING) if part.method == "rotation" else []
+    if wrong:
+        raise UsageError(
+            f"{wrong[0]} turns pictures or stands them on their heads, and which way up they are is to be learnt",
+            hint=f"leave {wrong[0]} out of --augment, or take --method byol",
+        )
+    if part.method == "rotation" and part.target_decay is not None:
+        raise UsageError("rotation has no copy that follows", hint="leave --target-decay out, or take --method byol")
+    if part.method == "byol" and recipe.train.compile:
+        raise UsageError(
+            "byol reads features where they enter the head, which a compiled net does not show",
+            hint="leave --compile out, or take --method rotation",
+        )
+
+
+NEED_LABELS = (
+    "from_", "pretrained", "loss", "label_smoothing", "class_weights", "mixup", "cutmix", "views", "unfreeze", "head",
+    "penalty", "feature_views", "teacher", "teacher_sha256", "temperature", "teacher_weight",
+)  # fmt: skip
+"""Settings that mean nothing where no labels are learnt."""
+TURNING = {"quarter-turns", "vertical-flip", "trivial", "strong"}
+"""Augmentations after which nobody could say how a picture stood."""
 
 
 def _check_task(model: str) -> None:

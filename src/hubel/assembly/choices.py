@@ -37,6 +37,8 @@ class Facts:
     """Is there a GPU?"""
     reused: bool = False
     """Does the run start from a trained net?"""
+    method: str = ""
+    """What is learnt without labels, rotation or byol; "" where labels are."""
     mirrors: Mirrors | None = None
     """What mirror images of pictures in colour would do, where that was asked."""
 
@@ -87,6 +89,9 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         for setting, value, reason in _reused(recipe, facts):
             choose(setting, flatten(recipe)[setting], value, reason)
         recipe = recipe.change(**chosen)
+    for setting, value, reason in _without_labels(recipe, facts):
+        choose(setting, flatten(recipe)[setting], value, reason)
+    recipe = recipe.change(**chosen)
     preset = recipe.train.preset or "fast"
     given = flatten(recipe)
     from_preset, why = (
@@ -134,7 +139,9 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         choose("loss", recipe.loss.loss, "mse", "the target is a number")
         choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
     else:
-        name = choose("loss", recipe.loss.loss, "cross-entropy", "the target is a class")
+        name = recipe.loss.loss or "cross-entropy"
+        if facts.method != "byol":
+            choose("loss", recipe.loss.loss, name, "the target is a class")
         choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
     augment = choose("augment", recipe.augment.augment, *_augment(facts, erase))
     choose("views", recipe.augment.views, *_views(facts, augment))
@@ -159,6 +166,34 @@ def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
         ("schedule", "one-cycle", "warms up, then anneals to nought by the last epoch"),
         ("label_smoothing", 0.0, "what was learnt, and the penalty of the head, guard against over-confidence"),
     ]
+
+
+def _without_labels(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
+    """Settings of a run that learns without labels; [] for others."""
+    if not facts.method:
+        return []
+    once = [("views", "none", "a mirror image of a turned picture is turned otherwise")]
+    if facts.method == "rotation":
+        return [*once, ("label_smoothing", 0.0, "which way up a picture is admits of no doubt")]
+    size = recipe.train.batch_size or _batch_size(facts.samples, facts.side)[0]
+    batch = facts.samples if size == "full" else int(size)
+    rule = recipe.optimizer.optimizer or "adamw"
+    return [
+        ("views", "none", "nothing is classified"),
+        ("label_smoothing", 0.0, "there are no labels"),
+        ("optimizer", rule, "the layers of the objective have other shapes than the net's"),
+        ("lr", usual_rate(rule, batch)[0], usual_rate(rule, batch)[1]),
+        ("epochs", *_epochs(facts.samples, SEEN, 2)),
+        ("augment", _strong(facts), "two views of a picture must have what it shows in common, and little else"),
+        ("compile", False, "the features are read where they enter the head, which a compiled net does not show"),
+    ]  # fmt: skip
+
+
+def _strong(facts: Facts) -> tuple[str, ...]:
+    """Views that are of one picture all the same (Chen et al., arXiv:2002.05709, appendix A, without blur)."""
+    if facts.channels == 1:
+        return "resized-crop=0.35", "intensity=0.4", "contrast=0.4"
+    return "flip", "resized-crop=0.2", "colour=0.4", "greyscale=0.2"
 
 
 def _feature_views(facts: Facts, augment: tuple[str, ...]) -> tuple[int, str]:
@@ -289,6 +324,8 @@ def _epochs(n: int, seen: int, longer: int) -> tuple[int, str]:
 def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
     if facts.kind == "points":
         return ("none",), "points are not pictures"
+    if facts.method == "rotation" and facts.channels == 3:
+        return ("flip", f"translate={max(1, facts.side // 14)}"), "mirror images and small shifts stand as they stood"
     more = (erase,) if erase else ()
     shift = f"translate={max(1, facts.side // 14)}"
     if facts.channels == 1:

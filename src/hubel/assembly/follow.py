@@ -20,7 +20,7 @@ from hubel.assembly.ready import Ready
 from hubel.assembly.transfer.head import events
 from hubel.assembly.transfer.plan import learnt
 from hubel.errors import HubelError
-from hubel.events import Finished, MicroBatchHalved, Skipped, ThreadsChanged
+from hubel.events import Collapsed, Finished, MicroBatchHalved, Skipped, ThreadsChanged
 from hubel.recipes.continuing import Segment
 from hubel.records.folder import begin_segment
 from hubel.store import RunStore, SaveFailed
@@ -101,7 +101,7 @@ class Kept:
                 for event in events(training, self.ready.prepared, self.watch):
                     self.book.event(event)
                     self.watch.event(event)
-                    if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged)):
+                    if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged, Collapsed)):
                         self.watch.remark(event.told)
                     if isinstance(event, Finished):
                         return event

@@ -16,22 +16,25 @@ from hubel import runtime
 from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
-from hubel.data.choose import tell_levels
+from hubel.assembly.telling import tell_labels, tell_problems, tell_range
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
-from hubel.data.manifest import Manifest, leaks
+from hubel.data.manifest import Manifest
 from hubel.data.mirrors import ask_mirrors
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import lies_among
 from hubel.data.splits import Splits, limited, split, unmeasured
+from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES, find_again, open_data
+from hubel.records.own_data import NO_PICTURES, bared, find_again, open_data
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
+
+FEWEST = 32
+"""Training pictures from which something can be learnt without labels at all; thousands are better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,8 @@ class Prepared:
     """Time it took."""
     lesson: Lesson | None = None
     """The teacher before these data, where the recipe names one."""
+    known: Known | None = None
+    """Labels that were set aside, where the run learns without and its source has some."""
 
     @property
     def recipe(self) -> Recipe:
@@ -74,8 +79,20 @@ class Prepared:
         """Rows of a split; the training rows as `limit` of the recipe has it."""
         rows = self.splits.ids(name)
         if name == "train" and self.recipe.data.limit is not None and len(rows) > self.recipe.data.limit:
+            if self.recipe.pretext.method is not None:  # there are no classes to take from in turn
+                return some_of(rows, self.recipe.data.limit, seed=self.recipe.data.split_seed)
             return limited(rows, self.manifest.labels[rows], self.recipe.data.limit)
         return rows
+
+    @property
+    def turns(self) -> int:
+        """In how many turns each picture is learnt from."""
+        return 4 if self.recipe.pretext.method == "rotation" else 1
+
+    @property
+    def samples(self) -> int:
+        """Samples of an epoch."""
+        return len(self.ids("train")) * self.turns
 
     def with_recipe(self, recipe: Recipe) -> Prepared:
         """The same data for another recipe, the reasons as they are."""
@@ -94,6 +111,9 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
     if teacher is not None:
         chosen = chosen.change(teacher=teacher.place, teacher_sha256=teacher.sha256)
     recipe = chosen.recipe
+    method = recipe.pretext.method
+    if recipe.pretext.probe_data is not None and splits is None:
+        open_probe(recipe.pretext.probe_data)  # what is wrong with it is better known now than in the end
     watch.stage("reading the data")
     listed = open_data(recipe, watch) if splits is None else find_again(recipe, watch)
     if splits is None and lies_among(listed, recipe.run.out):
@@ -108,26 +128,32 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
     else:
         preprocessing, why = geometry(recipe, listed)
         chosen = chosen.change(why)
-        scanned, decoded = scan_and_decode(listed, preprocessing, workers=recipe.data.workers, progress=watch.progress)
-        levels = tell_levels(preprocessing.levels, {look.mode for look in scanned.looks})
-        if levels:
-            watch.remark(levels)
+        scanned, decoded = scan_and_decode(
+            listed, preprocessing, workers=recipe.data.workers, progress=watch.progress, partial=method is not None
+        )
+        tell_range(preprocessing, scanned, watch)
     tell_problems(scanned, recipe, watch)
+    if method is not None:
+        chosen = chosen.change(test_fraction=kept_for_test(recipe, scanned))
     if recipe.data.val_fraction is None:
         divided = int((scanned.manifest.given_split != "test").sum())
-        most = 0.99 - recipe.data.test_fraction  # where the test takes nearly all, something is left to learn from
+        most = 0.99 - chosen.recipe.data.test_fraction  # where the test takes nearly all, something is left to learn
         share, reason = validation_share(divided, scanned.manifest.num_classes)
         chosen = chosen.take(reason, val_fraction=max(0.0, min(share, most)))
-    if splits is None:
-        part = chosen.recipe.data
-        assert part.val_fraction is not None
-        splits = split(scanned.manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
-        for problem in unmeasured(splits, scanned.manifest, val=part.val_fraction, test=part.test_fraction):
-            watch.remark(problem.reason)
-    else:
+    given = splits
+    splits = given or divide(chosen.recipe, scanned.manifest, watch)
+    scanned, decoded, known = bared(recipe, scanned, decoded)
+    if given is not None:
         splits.verify(scanned.manifest)
-    if len(splits.train) < 2:
-        raise DataError(f"at least two training samples are needed, got {len(splits.train)}", hint="add pictures")
+    elif method is not None:
+        splits = replace(splits, manifest_digest=scanned.manifest.digest)
+        tell_labels(known, splits, watch)
+    fewest = 2 if method is None else FEWEST
+    if len(splits.train) < fewest:
+        raise DataError(
+            f"at least {'two' if fewest == 2 else fewest} training samples are needed, got {len(splits.train)}",
+            hint="add pictures",
+        )
     if preprocessing is not None:
         preprocessing = with_statistics(preprocessing, recipe, decoded, splits.train)
         size = (preprocessing.height, preprocessing.width)
@@ -138,17 +164,18 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         lesson = meet(teacher, manifest, decoded, preprocessing, splits, recipe, watch)
     mirrors = None
     if preprocessing is not None and preprocessing.channels == 3 and recipe.augment.augment is None:
-        mirrors = None if manifest.regression else ask_mirrors(decoded.images, manifest.labels, splits.train)
+        mirrors = None if manifest.regression or method else ask_mirrors(decoded.images, manifest.labels, splits.train)
     facts = Facts(
         kind="points" if preprocessing is None else "images",
         task="regression" if manifest.regression else "classification",
-        samples=min(len(splits.train), recipe.data.limit or len(splits.train)),
+        samples=min(len(splits.train), recipe.data.limit or len(splits.train)) * (4 if method == "rotation" else 1),
         classes=manifest.num_classes,
         side=0 if preprocessing is None else min(preprocessing.height, preprocessing.width),
         channels=decoded.images.shape[1],
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,
         mirrors=mirrors,
+        method=method or "",
     )
     return Prepared(
         chosen=complete(chosen, facts),
@@ -156,9 +183,26 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
         splits=splits,
         decoded=decoded,
         preprocessing=preprocessing,
+        known=known,
         seconds=time.perf_counter() - started,
         lesson=lesson,
     )
+
+
+def kept_for_test(recipe: Recipe, scanned: Scan) -> float:
+    """What a training without labels keeps away for a test: what `hubel train` would, of pictures that have classes."""
+    return recipe.data.test_fraction if scanned.manifest.num_classes > 1 else 0.0
+
+
+def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
+    """The split that a recipe asks for, and a word where it leaves something unsaid."""
+    part = recipe.data
+    assert part.val_fraction is not None
+    splits = split(manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
+    if recipe.pretext.method is None:
+        for problem in unmeasured(splits, manifest, val=part.val_fraction, test=part.test_fraction):
+            watch.remark(problem.reason)
+    return splits
 
 
 def prepare_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
@@ -171,13 +215,3 @@ def prepare_together(recipe: Recipe, watch: Watcher, splits: Splits | None = Non
         return prepared
     dist.barrier()
     return prepare(recipe, splits=splits)
-
-
-def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3) -> None:
-    """The first few problems of the scan as remarks, and where to find the others."""
-    if said := leaks(scanned.problems):
-        watch.remark(f"leak: {said}")
-    for problem in scanned.problems[:shown]:
-        watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
-    if len(scanned.problems) > shown:
-        watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: hubel data {recipe.data.data}")

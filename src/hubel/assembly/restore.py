@@ -37,7 +37,7 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
     prepared = prepare_together(recipe, watch, splits)
     recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
     model, spec = build(prepared)
-    agree(recipe, model, batch_size(recipe, len(prepared.ids("train"))), watch)
+    agree(recipe, model, batch_size(recipe, prepared.samples), watch)
     training = assemble(recipe, prepared, model)
     try:
         training.restore(state.tensors, state.meta["training"])

@@ -10,6 +10,7 @@ from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, channel_statistics
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
+from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
 from hubel.recipes.schema import Recipe
@@ -44,6 +45,15 @@ def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str,
         if card is not None and min(found.height, found.width) < card.min_size:
             reasons["img_size"] = f"the smallest that {card.name} takes"
             found = replace(found, height=card.min_size, width=card.min_size)
+    if recipe.pretext.method == "rotation" and found.height != found.width:
+        if part.img_size is not None:
+            raise UsageError(
+                f"a quarter turn needs a square, and --img-size is {found.height}x{found.width}",
+                hint=f"--img-size {min(found.height, found.width)}, or --method byol",
+            )
+        side = min(found.height, found.width)
+        reasons["img_size"] = "a square, for quarter turns, as high as the pictures' shorter side"
+        found = replace(found, height=side, width=side, fit=part.fit or "crop")
     if part.in_chans is None:
         reasons["in_chans"] = "colour pictures" if found.channels == 3 else "all pictures are grey"
     if part.fit is None:

@@ -95,7 +95,7 @@ def long_enough(prepared: Prepared) -> bool:
 
 def seen(recipe: Recipe, prepared: Prepared) -> int:
     """Samples in all epochs."""
-    return (recipe.train.epochs or 1) * len(prepared.ids("train"))
+    return (recipe.train.epochs or 1) * prepared.samples
 
 
 def brief(recipe: Recipe) -> Recipe:

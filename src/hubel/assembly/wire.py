@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly.measuring import measure
 from hubel.assembly.prepare import Prepared
-from hubel.assembly.together import share_statistics
+from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches, reading_size
-from hubel.inference import predict
-from hubel.metrics.classification import top_k
-from hubel.metrics.probability import log_loss
+from hubel.data.batches import batches
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, build_loss, one_hot, softened
 from hubel.recipes.schema import Recipe
-from hubel.runtime import average, rank, world
-from hubel.training.loop import Training, forward_precision
+from hubel.runtime import rank, world
+from hubel.training.loop import Training
+from hubel.training.objectives import Learner, MeanLoss
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.schedules import build_schedule
 from hubel.training.step import check_parts
@@ -39,18 +40,19 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else torch.contiguous_format
     model = arrange(model.to(device), layout)
     rows = prepared.ids("train")
-    size = batch_size(recipe, len(rows))
+    # Of a batch of turned pictures every fourth is another picture.
+    size = max(1, batch_size(recipe, prepared.samples) // prepared.turns)
     steps = max(1, len(rows) // size)
     assert recipe.optimizer.optimizer is not None, "defaults have chosen"
     assert recipe.optimizer.lr is not None
     assert recipe.schedule.schedule is not None
-    assert recipe.loss.loss is not None
     freeze = freezing(recipe)
     if freeze is not None:
         freeze(model, MOST_EPOCHS)  # what never learns is none of the optimiser's business
+    objective = feed.objective_of(recipe, prepared, model, steps * (recipe.train.epochs or 1))
     optimiser = build_optimiser(
         recipe.optimizer.optimizer,
-        model,
+        model if objective is None else Learner(model, objective),
         lr=recipe.optimizer.lr,
         weight_decay=recipe.optimizer.weight_decay or 0.0,
         layer_decay=recipe.optimizer.layer_decay or 1.0,
@@ -65,12 +67,15 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         warmup_steps=min(total - 1, round(steps * (recipe.schedule.warmup_epochs or 0.0))),
         **recipe.schedule.schedule_options,
     )
-    loss = build_loss(
-        recipe.loss.loss,
-        label_smoothing=recipe.loss.label_smoothing or 0.0,
-        class_weights=class_weights(recipe, prepared, rows),
-        of_logits=True,
-    ).to(device)
+    loss: nn.Module = MeanLoss()
+    if objective is None:
+        assert recipe.loss.loss is not None, "defaults have chosen"
+        loss = build_loss(
+            recipe.loss.loss,
+            label_smoothing=recipe.loss.label_smoothing or 0.0,
+            class_weights=class_weights(recipe, prepared, rows),
+            of_logits=True,
+        ).to(device)
     loss, answers = taught(loss, recipe, prepared, rows, device)
     hand_out = None if answers is None else Handout(answers, rows, device)
     augment = build_augment(augmentations(recipe))
@@ -92,17 +97,25 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
             told = None if told is None else soft[:, classes:]
             yield Batch(images, batch.labels, batch.ids, soft[:, :classes], told)
 
+    task: Literal["classification", "regression", "representation"]
+    task = "regression" if prepared.manifest.regression else "classification"
+    task = task if objective is None else "representation"
+    feeder: feed.Feeder = training_batches
+    reader: feed.Reader = partial(measure, prepared=prepared, name="val", device=device)
+    if recipe.pretext.method is not None:
+        feeder, reader = feed.wired(recipe, prepared, rows, size, augment, objective, device)
     training = Training(
         recipe=recipe,
         model=model,
         optimiser=optimiser,
         schedule=schedule,
         loss=loss,
-        batches=training_batches,
+        batches=feeder,
         steps_per_epoch=steps,
-        measure=lambda model: measure(model, prepared, "val", device),
+        measure=reader,
         device=device,
-        task="regression" if prepared.manifest.regression else "classification",
+        task=task,
+        objective=objective,
         freeze=freeze,
         answers=answers,
     )
@@ -150,35 +163,3 @@ def class_weights(recipe: Recipe, prepared: Prepared, rows: np.ndarray) -> torch
     counts = np.bincount(prepared.manifest.labels[rows], minlength=prepared.manifest.num_classes)
     weights = np.where(counts > 0, len(rows) / (len(counts) * np.maximum(counts, 1)), 0.0)
     return torch.tensor(weights, dtype=torch.float32)
-
-
-def measure(model: nn.Module, prepared: Prepared, name: str, device: torch.device) -> dict[str, float]:
-    """Loss and accuracy (or squared error) on a split, for every epoch. {} if the split is empty."""
-    rows = prepared.splits.ids(name)
-    if not len(rows):
-        return {}
-    mine = rows[rank() :: world()]
-    share_statistics(model)
-    reading = batches(
-        prepared.decoded, mine, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
-        device=device,
-        channels_last=prepared.recipe.train.channels_last,
-    )  # fmt: skip
-    if not len(mine):  # fewer samples than processes: this one only listens
-        numbers = dict.fromkeys(("loss",) if prepared.manifest.regression else ("loss", "accuracy"), 0.0)
-        return {f"{name}_{key}": value for key, value in average(numbers, 0, device).items()}
-    found = predict(model, reading, forward=in_precision(model, prepared.recipe, device))
-    logits, labels = found.logits, found.labels
-    if prepared.manifest.regression:
-        numbers = {"loss": float(np.square(logits[:, 0] - labels).mean())}
-    else:
-        numbers = {"loss": log_loss(logits, labels), "accuracy": top_k(logits, labels, 1)}
-    return {f"{name}_{key}": value for key, value in average(numbers, len(mine), device).items()}
-
-
-def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The forward pass in the arithmetic of the training: the numbers of an epoch cost no more than they must."""
-    precision = forward_precision(recipe.train.precision, device)
-    if precision == torch.float32:
-        return model
-    return torch.autocast(device.type, dtype=precision)(model)

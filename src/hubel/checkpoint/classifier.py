@@ -96,6 +96,21 @@ class Classifier:
         """The views of a picture that it was measured with (`hubel.inference.VIEWS`): those it classifies with."""
         return "none" if self.preprocessing is None else views_of(self.provenance.recipe)
 
+    @property
+    def method(self) -> str:
+        """What it learnt without labels ("rotation", "byol"); "" for a net that learnt from labels."""
+        part = self.provenance.recipe.get("pretext")
+        method = part.get("method") if isinstance(part, dict) else None
+        return method if isinstance(method, str) else ""
+
+    def require_answers(self) -> None:
+        """Raise ArtefactError for a net that has learnt to see, but not to name anything."""
+        if self.method == "byol":
+            raise ArtefactError(
+                "this net learnt to see from pictures without labels, and names no classes",
+                hint="give it a head: hubel train LABELLED --from THIS-RUN; look at it: hubel embed, neighbours, units",
+            )
+
 
 def views_of(recipe: Mapping[str, Any]) -> str:
     """The views that a recipe averages over when it measures; "none" where it does not say."""

@@ -24,6 +24,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("data", "data", "what is in a data set, and what is wrong with it"),
             ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
+            ("pretrain", "pretrain", "let a net learn from pictures without labels, to train --from it"),
             ("evaluate", "evaluate", "measure a trained run on its test split or on another folder"),
             ("predict", "predict", "classify pictures with a trained run"),
             ("runs", "runs", "list runs, show one, remove some"),
@@ -70,7 +71,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
 _ALIASES = {"eval": "evaluate", "val": "evaluate", "validate": "evaluate", "test": "evaluate", "inspect": "summary"}
 
 
-LASTING = ("train", "import-weights")
+LASTING = ("train", "pretrain", "import-weights")
 """Commands whose work is what they write; what they print only tells of it."""
 
 

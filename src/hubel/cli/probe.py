@@ -14,14 +14,16 @@ from hubel.cli.console import out as results
 from hubel.cli.options import JSON, option
 from hubel.cli.options import out as out_option
 from hubel.cli.output import print_data, table, watched, write_figure
-from hubel.cli.settings import with_settings
+from hubel.cli.settings import PRETEXT, with_settings
 from hubel.words import amount
 
 if TYPE_CHECKING:
     from hubel.verbs.probe import BatchProbe, Probes, RateProbe
 
 
-@with_settings(without=("data", "name", "grid_intensity", "probe", "save_every", "on_save_error", "target", "patience"))
+@with_settings(
+    without=(*PRETEXT, "data", "name", "grid_intensity", "probe", "save_every", "on_save_error", "target", "patience")
+)
 def command(
     data: Annotated[
         str, typer.Argument(metavar="DATA", help="digits, mnist, cifar10, … or a folder, a CSV or a JSONL file")

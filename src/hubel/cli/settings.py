@@ -14,9 +14,11 @@ from hubel.recipes.schema import flatten, parse_assignments, parse_value
 ROLES = ("file", "label", "target", "split", "group")
 """What a column of a table may be."""
 Verb = Callable[..., None]
+PRETEXT = ("method", "probe_data", "target_decay")
+"""Settings of learning without labels, which is a command of its own."""
 
 
-def with_settings(*, without: Collection[str] = ()) -> Callable[[Verb], Verb]:
+def with_settings(*, without: Collection[str] = PRETEXT) -> Callable[[Verb], Verb]:
     """A command that takes, besides its own options, one for every setting; it gets them as the mapping `settings`.
 
     Only what was given is in the mapping, so that a flag overrides a file and a default overrides nothing.

@@ -62,10 +62,11 @@ def prepare(
     cache_dir: str | Path | None = None,
     workers: int | None = None,
     progress: cache.Progress | None = None,
+    partial: bool = False,
 ) -> tuple[Scan, Decoded]:
     """Scan and decode in one pass over the files; nothing is read when both are known from before.
 
-    The scan's manifest holds the usable samples, and the decoded rows are theirs.
+    The scan's manifest holds the usable samples, and the decoded rows are theirs. `partial` as in `hubel.data.scan`.
 
     >>> from hubel.data.sources import open_source
     >>> found, decoded = prepare(open_source("digits"), Preprocessing(height=8, width=8, channels=1))
@@ -73,7 +74,7 @@ def prepare(
     ((1797, 1, 8, 8), dtype('uint8'), 1797)
     """
     if manifest.kind != "files":
-        found = conclude(manifest, None)
+        found = conclude(manifest, None, partial=partial)
         return found, decode(found.manifest, preprocessing)
     assert manifest.paths is not None
     assert manifest.stats is not None
@@ -81,7 +82,7 @@ def prepare(
     index = Index(folder, manifest.root)
     entries, _, unknown = index.known(manifest.paths, manifest.stats)
     if not unknown:
-        found = check_levels(conclude(manifest, entries), preprocessing.levels)
+        found = check_levels(conclude(manifest, entries, partial=partial), preprocessing.levels)
         return found, decode(found.manifest, preprocessing, cache_dir=folder, workers=workers, progress=progress)
     with _PixelFile(folder, len(manifest), preprocessing) as pixels:
         answers = read_pictures(
@@ -90,7 +91,7 @@ def prepare(
         )  # fmt: skip
         entries = Entries.from_answers(answers)
         index.save(manifest.paths, entries)
-        found = check_levels(conclude(manifest, entries), preprocessing.levels)
+        found = check_levels(conclude(manifest, entries, partial=partial), preprocessing.levels)
         pixels.keep_rows(found.kept)
         images = pixels.publish(_key(found.manifest, preprocessing))
     return found, _ready(found.manifest, preprocessing, images)

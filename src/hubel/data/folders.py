@@ -117,7 +117,7 @@ def unwrapped(root: str, *, follow: bool = False) -> str:
 def _parts(root: str, found: Found) -> list[_Part]:
     """The folders of classes; whatever else lies beside them is named."""
     names = _subfolders(root, "", found)
-    runs = [name for name in names if _holds_runs(os.path.join(root, name))]
+    runs = [name for name in names if holds_runs(os.path.join(root, name))]
     for name in runs:
         found.name(name, "passed over", "it holds runs of hubel", left_out=False)
     names = [name for name in names if name not in runs]
@@ -202,7 +202,7 @@ def _warn_of_a_level(root: str, names: Sequence[str], found: Found) -> None:
     found.problems.append(Problem(some, "layout", reason, left_out=False))
 
 
-def _holds_runs(folder: str) -> bool:
+def holds_runs(folder: str) -> bool:
     """Whether a folder is a run of hubel, or a folder of such runs."""
     if _is_run(folder):
         return True

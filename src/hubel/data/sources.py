@@ -180,6 +180,12 @@ def lies_among(manifest: Manifest, place: str | Path) -> bool:
     return any(path == inside or path.startswith(above) for path in manifest.paths)
 
 
+def has_tables(folder: str | Path) -> bool:
+    """Do the labels of a folder's pictures stand in a table, in it or in each part of its split?"""
+    root = os.path.realpath(folder)
+    return any(_tables_in(place) for place in (root, *(os.path.join(root, part) for part in split_parts(root))))
+
+
 def _tables_in(folder: str) -> list[Path]:
     """The tables that say the labels of the pictures beside them."""
     return [Path(folder, name) for name in TABLES_IN_FOLDERS if os.path.isfile(os.path.join(folder, name))]

@@ -127,6 +127,7 @@ def classify(
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read, UsageError for what
     is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F.
     """
+    classifier.require_answers()
     target = runtime.pick_device(device)
     classifier.model.to(target)
     if classifier.preprocessing is None:

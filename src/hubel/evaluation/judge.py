@@ -11,9 +11,13 @@ from hubel.checkpoint import Classifier
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
+from hubel.data.unlabelled import turned
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
 from hubel.inference import predict, with_views
 from hubel.types import Predictions
+
+EXAMINED = 2_500
+"""Pictures at most that are turned four ways to judge a net by."""
 
 
 def judge(
@@ -36,6 +40,20 @@ def judge(
     look = with_views(classifier.model, classifier.views if views is None else views)
     found = predict(classifier.model, reading, forward=look)
     return assessed(found, classifier.class_names, scan, rows, split, metrics)
+
+
+def examined(
+    classifier: Classifier, scan: Scan, decoded: Decoded, rows: np.ndarray
+) -> tuple[Scan, Decoded, np.ndarray]:
+    """What a net is judged by: those rows of its own data; of one that learnt which way up pictures are, four turns.
+
+    Of more than `EXAMINED` pictures as many of them, spread evenly. Raises ArtefactError for a net that names nothing.
+    """
+    classifier.require_answers()
+    if classifier.method != "rotation":
+        return scan, decoded, rows
+    step = -(-len(rows) // EXAMINED)
+    return turned(scan, decoded, rows[:: max(1, step)])
 
 
 def assessed(

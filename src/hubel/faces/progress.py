@@ -75,6 +75,7 @@ class Showing(Watcher):
         size = "" if plan.shape is None else f", {'x'.join(str(side) for side in plan.shape[1:])} pixels"
         colour = "" if plan.shape is None else ", colour" if plan.shape[0] == 3 else ", grey"
         what = plural(plan.classes, "class") if plan.classes else "a number"
+        what = f"labels not used ({plan.method})" if plan.method else what
         train, val, test = (plan.samples[name] for name in ("train", "val", "test"))
         count = f"{train:,} to train on, {val:,} to choose by, {test:,} to test"
         together = f" in {plan.processes} processes" if plan.processes > 1 else ""

@@ -18,8 +18,9 @@ from pydantic.fields import FieldInfo
 from hubel.recipes.schema import SECTIONS, SPELLINGS, choices
 
 TITLES = {
-    "data": "Data", "model": "Net", "transfer": "Transfer", "distillation": "Teacher", "optimizer": "Optimiser",
-    "schedule": "Schedule", "loss": "Loss", "augment": "Augmentation", "train": "Training", "run": "Run folder",
+    "data": "Data", "model": "Net", "transfer": "Transfer", "distillation": "Teacher", "pretext": "Without labels",
+    "optimizer": "Optimiser", "schedule": "Schedule", "loss": "Loss", "augment": "Augmentation", "train": "Training",
+    "run": "Run folder",
 }  # fmt: skip
 """What a section is called above its fields."""
 
@@ -29,7 +30,7 @@ BEGINNER = ("model", "preset", "from_", "epochs", "time", "img_size", "batch_siz
 _SHAPES = {
     "time": "TIME", "save_every": "TIME", "img_size": "N|HxW", "unfreeze": "NAME|N", "device": "DEVICE",
     "model": "MODEL", "data": "DATA", "from_": "RUN|MODEL", "teacher": "RUN", "out": "FOLDER", "batch_size": "N",
-    "data_dir": "FOLDER", "data_root": "FOLDER", "images": "FOLDER", "columns": "ROLE=NAME",
+    "data_dir": "FOLDER", "data_root": "FOLDER", "images": "FOLDER", "probe_data": "FOLDER", "columns": "ROLE=NAME",
 }  # fmt: skip
 _SAID = {"fit", "batch_size", "class_weights", "unfreeze", "head"}
 """Settings whose help names the choices already."""

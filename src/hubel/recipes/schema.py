@@ -289,6 +289,23 @@ class DistillationSection(Section):
     )
 
 
+class PretextSection(Section):
+    """What a net learns from pictures without labels (`hubel pretrain`)."""
+
+    method: Literal["rotation", "byol"] | None = Field(
+        None, description="learn without labels: which way up a picture is, or that its views are of one picture"
+    )
+    probe_data: Place | None = Field(
+        None, description="labelled pictures on which the features are measured at the end; never learnt from"
+    )
+    target_decay: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="byol: how slowly the predicted copy follows, by the run's length if not given; 0 is SimSiam",
+    )
+
+
 class OptimizerSection(Section):
     """How weights move."""
 
@@ -385,6 +402,7 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     transfer: TransferSection = TransferSection()
     distillation: DistillationSection = DistillationSection()
+    pretext: PretextSection = PretextSection()
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     loss: LossSection = LossSection()

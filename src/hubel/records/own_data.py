@@ -23,6 +23,7 @@ from hubel.data.scan import Scan, conclude
 from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import Splits
 from hubel.data.tables import SUFFIXES as TABLES
+from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.store import RunStore
@@ -46,12 +47,23 @@ class OwnData:
 
 
 def open_data(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
-    """The source that a recipe names, as it says that it is to be read. Raises as `open_source`."""
+    """The source that a recipe names, as it says that it is to be read. Raises as `open_source`.
+
+    Where it learns without labels, all of its pictures; labels are set aside by `bared`, once they have been read.
+    """
     part = recipe.data
-    return open_source(
+    opened = open_source if recipe.pretext.method is None else open_pictures
+    return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
         follow_links=part.follow_links, progress=watch.progress,
     )  # fmt: skip
+
+
+def bared(recipe: Recipe, scan: Scan, decoded: Decoded) -> tuple[Scan, Decoded, Known | None]:
+    """What a recipe learns from: without labels, and the labels, where it learns without; else as it came."""
+    if recipe.pretext.method is None:
+        return scan, decoded, None
+    return set_aside(scan, decoded, TURNS if recipe.pretext.method == "rotation" else UNNAMED)
 
 
 def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) -> Recipe:
@@ -148,8 +160,10 @@ def own_data(
         decoded = decode(scan.manifest, NO_PICTURES)
     else:
         scan, decoded = scan_and_decode(
-            listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress
-        )
+            listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
+            partial=recipe.pretext.method is not None,
+        )  # fmt: skip
+        scan, decoded, _ = bared(recipe, scan, decoded)
     splits.verify(scan.manifest)
     check_classes(classifier.class_names, scan.manifest.class_names)
     return OwnData(scan=scan, decoded=decoded, splits=splits)

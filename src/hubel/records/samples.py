@@ -100,7 +100,7 @@ def samples_of(
             scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
         if set(scan.manifest.class_names) <= set(classifier.class_names):
             scan, decoded = renumbered(scan, decoded, classifier.class_names)
-        elif judged:
+        elif judged and not classifier.method:
             check_classes(classifier.class_names, scan.manifest.class_names, what=str(data))
         rows, manifest = np.arange(len(scan.manifest)), scan.manifest
     else:

@@ -143,12 +143,17 @@ class SeenPicture:
         return [(self.class_names[k], float(probabilities[k])) for k in order]
 
 
-def see_picture(run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto") -> SeenPicture:
+def see_picture(
+    run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto", answers: bool = True
+) -> SeenPicture:
     """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
+    `answers`: it will be asked what it says about it, and ArtefactError is raised where it names nothing.
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.
     """
     classifier, name = classifier_of(run)
+    if answers:
+        classifier.require_answers()
     preprocessing = classifier.preprocessing
     assert preprocessing is not None
     target = runtime.pick_device(device)

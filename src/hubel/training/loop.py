@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch.distributed as dist
 
 from hubel.errors import HubelError
-from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
+from hubel.events import Collapsed, EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.runtime import slowest, world
 from hubel.training import guard
 from hubel.training.crowding import watch_threads
@@ -21,6 +21,9 @@ from hubel.training.state import Training, forward_precision, improves
 from hubel.training.step import step
 
 __all__ = ["NonFinite", "Training", "fit", "forward_precision"]
+
+COLLAPSED = 0.1
+"""Spread of features, of 1, below which a net that learns without labels is said to collapse."""
 
 
 class NonFinite(HubelError):
@@ -100,6 +103,8 @@ def fit(run: Training) -> Iterator[Event]:
         run.totals.zero_()
         run.history.append(row)
         run.seconds = elapsed()
+        if row.get("spread", 1.0) < COLLAPSED <= (run.history[-2].get("spread", 1.0) if run.epoch > 1 else 1.0):
+            yield Collapsed(run.epoch - 1, row["spread"])
         better = improves(row, run.best)
         if better:
             run.best = row

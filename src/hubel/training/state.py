@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hubel.recipes.schema import Recipe
 from hubel.training.dropout import DropoutWindow
+from hubel.training.objectives import Learner, Objective
 from hubel.types import Batch
 
 
@@ -37,7 +38,9 @@ class Training:
     measure: Callable[[nn.Module], dict[str, float]]
     """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "representation"] = "classification"
+    objective: Objective | None = None
+    """What is minimised where that is no loss of logits against labels; its own layers learn and are saved too."""
     answers: torch.Tensor | None = None
     """N K on the CPU: a teacher's softened answers to the training samples, in their order, for a head that is fitted
     to features; in the loop every batch brings its own."""
@@ -75,7 +78,8 @@ class Training:
         self.totals = torch.zeros(
             3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device
         )
-        self.parameters, self.buffers = tuple(self.model.parameters()), tuple(self.model.buffers())
+        self.learner: nn.Module = self.model if self.objective is None else Learner(self.model, self.objective)
+        self.parameters, self.buffers = tuple(self.learner.parameters()), tuple(self.learner.buffers())
         self.precision = forward_precision(train.precision, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         if self.recipe.optimizer.ema:
@@ -85,7 +89,8 @@ class Training:
         steps = self.steps_per_epoch * (train.epochs or 1)
         self.window = DropoutWindow(self.model, (part[0], part[1]), steps=steps) if part is not None else None
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
-        self.forward: nn.Module = AllHeads(self.model) if hasattr(self.model, "forward_all") else self.model
+        heads = self.objective is None and hasattr(self.model, "forward_all")
+        self.forward: nn.Module = AllHeads(self.model) if heads else self.learner
         if train.compile:
             self.forward = cast(nn.Module, torch.compile(self.forward))
         if dist.is_initialized():
@@ -122,8 +127,9 @@ class Training:
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """All that is needed to go on with the same bits: tensors by name, and plain data."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        if self.average is not None:
-            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
+        for part, module in (("average", self.average), ("objective", self.objective)):
+            if module is not None:
+                tensors |= {f"{part}.{name}": value for name, value in module.state_dict().items()}
         packed = self.optimiser.state_dict()
         numbers: dict[str, dict[str, Any]] = {}
         for index, values in packed["state"].items():
@@ -152,7 +158,7 @@ class Training:
 
     def _optimised(self) -> list[str]:
         """Names of the parameters in the order in which the optimiser counts them."""
-        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        names = {id(parameter): name for name, parameter in self.learner.named_parameters()}
         return [names[id(parameter)] for group in self.optimiser.param_groups for parameter in group["params"]]
 
     def restore(self, tensors: Mapping[str, torch.Tensor], meta: Mapping[str, Any]) -> None:
@@ -164,6 +170,8 @@ class Training:
         self.model.load_state_dict(part("model."))
         if self.average is not None:
             self.average.load_state_dict(part("average."))
+        if self.objective is not None:
+            self.objective.load_state_dict(part("objective."))
         state: dict[int, dict[str, Any]] = {}
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         # By name: a recipe that was changed since may group the parameters, and so count them, otherwise.

@@ -72,7 +72,7 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         if spike:
             diagnosis = guard.Diagnosis(what="loss", where="", ids=tuple(batch.ids.tolist()), spike=spike)
         else:
-            diagnosis = guard.diagnose(fault, run.model, run.optimiser, batch, run.loss)  # reads the gradients
+            diagnosis = guard.diagnose(fault, run.learner, run.optimiser, batch, run.loss)  # reads the gradients
         run.optimiser.zero_grad(set_to_none=True)
         run.scaler.update()
         return Stepped(loss, lr, diagnosis, halved)
@@ -83,6 +83,8 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     run.optimiser.zero_grad(set_to_none=True)
     if run.average is not None:
         run.average.update_parameters(run.model)
+    if run.objective is not None:
+        run.objective.follow(run.model)
     run.step += 1
     return Stepped(loss, lr, None, halved)
 

@@ -16,5 +16,5 @@ def activations(
     run: str | Path | Classifier, picture: Any, stage: str | int | None = None, *, device: str = "auto"
 ) -> Activations:
     """The maps of a stage (by number, from 1 on) or layer (by name) for a picture; of the last stage unless given."""
-    seen = see_picture(run, picture, device=device)
+    seen = see_picture(run, picture, device=device, answers=False)
     return units.activations(seen.model, seen.image, stage_name(seen.model, stage))

@@ -9,12 +9,14 @@ import numpy as np
 from hubel import runtime
 from hubel.anatomy.leaves import leaves
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.pretext.exhibits import exhibits
+from hubel.assembly.pretext.outcome import conclude_pretext
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.scan import looks_of
-from hubel.data.splits import NAMES, limited
+from hubel.data.splits import NAMES
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.evaluation.judge import judge
+from hubel.evaluation.judge import examined, judge
 from hubel.inference import VIEWS
 from hubel.records.ledger import RunRecord
 from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
@@ -29,19 +31,28 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     A page that cannot be drawn costs no run: that is said, and `hubel train --resume` writes it another time.
     """
     classifier = load_checkpoint(store.folder, "best")
-    split = "test" if len(prepared.splits.test) else "val" if len(prepared.splits.val) else "train"
-    rows = prepared.splits.ids(split)
+    labelled = not classifier.method
+    split = "test" if len(prepared.splits.test) and labelled else "val" if len(prepared.splits.val) else "train"
     device = runtime.pick_device(prepared.recipe.train.device)
-    result = judge(classifier, prepared.scan, prepared.decoded, rows, split, device)
-    write_results(store, result)
-    headline: dict[str, Any] = {"split": split, "sentence": result.sentence, **numbers(result)}
+    result, seen = None, (prepared.scan, prepared.decoded, prepared.splits.ids(split))
+    headline: dict[str, Any] = {"split": split}
+    if classifier.method != "byol":
+        seen = examined(classifier, *seen)
+        result = judge(classifier, *seen, split, device)
+        write_results(store, result)
+        headline |= {"sentence": result.sentence, **numbers(result)}
     if classifier.views != "none":
-        once = judge(classifier, prepared.scan, prepared.decoded, rows, split, device, views="none")
+        once = judge(classifier, *seen, split, device, views="none")
         headline |= {"views": classifier.views, "one_view": numbers(once)}
     if prepared.lesson is not None:
         summary = summary | {"teacher": prepared.lesson.beside(classifier, prepared.splits, device)}
+    if not labelled:
+        turns = result if isinstance(result, Evaluation) else None
+        told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
+        store.write_json("pretext.json", told)
+        summary, headline["sentence"] = summary | {"pretext": told}, told["sentence"]
     try:
-        write_page(store, report(store, prepared, classifier, result, summary | {"result": headline}))
+        write_page(store, report(store, prepared, classifier, result, seen[1].images, summary | {"result": headline}))
     except SaveFailed:
         raise
     except Exception as error:  # fonts, settings and versions of a drawing library fail in many ways
@@ -71,22 +82,22 @@ def report(
     store: RunStore,
     prepared: Prepared,
     classifier: Classifier,
-    result: Evaluation | RegressionEvaluation,
+    result: Evaluation | RegressionEvaluation | None,
+    judged: np.ndarray,
     summary: dict[str, Any],
 ) -> TrainingReport:
-    """Everything the page shows."""
+    """Everything the page shows; `judged`: the pictures that the evaluation counts."""
     run = RunRecord(store.folder)
     manifest = prepared.manifest
     environment = store.read_json("env.json")
     history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]
-    images = prepared.decoded.images
     pictures = prepared.preprocessing is not None
-    shown = sample(prepared)
+    shown, labels, caption = exhibits(prepared)
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
     shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
     return TrainingReport(
         title=run.name,
-        class_names=manifest.class_names,
+        class_names=() if classifier.method == "byol" else manifest.class_names,
         evaluation=result,
         history=history,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
@@ -103,15 +114,17 @@ def report(
         class_counts={
             name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
             for name in NAMES
-            if not manifest.regression
+            if not manifest.regression and not classifier.method
         },
         problems=[
             Problem(p.path, p.reason, "left out" if p.left_out else "kept") for p in prepared.scan.problems[:200]
         ],
         problem_count=len(prepared.scan.problems),
-        contact_sheet=[images[row] for row in shown] if pictures else (),
-        contact_labels=manifest.labels[shown].tolist() if pictures and not manifest.regression else (),
-        mistake_images={row: images[row] for row in wrong} if pictures else {},
+        contact_sheet=shown,
+        contact_labels=labels,
+        contact_caption=caption,
+        pretext=summary.get("pretext", {}),
+        mistake_images={row: judged[row] for row in wrong} if pictures else {},
         transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
         taught=store.read_json("teacher.json") | summary["teacher"] if summary.get("teacher") else {},
         model=str(prepared.recipe.model.model),
@@ -120,11 +133,3 @@ def report(
         ],
         parameters=summary["parameters"],
     )
-
-
-def sample(prepared: Prepared, count: int = 24) -> np.ndarray:
-    """A few training rows, in turn from every class."""
-    rows = prepared.ids("train")
-    if prepared.manifest.regression:
-        return rows[:count]
-    return limited(rows, prepared.manifest.labels[rows], min(count, len(rows)))

@@ -34,7 +34,8 @@ def embed(
     model = samples.classifier.model
     watch.stage("reading features")
     found = samples.features(stage_name(model, stage))
-    predicted = predict(model, samples.batches()).predicted
+    known = samples.classifier.class_names == samples.manifest.class_names  # else it is not asked for their names
+    predicted = predict(model, samples.batches()).predicted if known else samples.labels
     watch.stage("drawing the map")
     return map_data(
         found, samples.pixels, samples.labels, predicted, samples.manifest.class_names, method=method, seed=seed

@@ -13,7 +13,7 @@ from hubel.data.sources import FLAGS
 from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.evaluation.judge import judge
+from hubel.evaluation.judge import examined, judge
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.records.ledger import find_run
@@ -89,7 +89,8 @@ def evaluate(
         )
     watch.stage(f"measuring on {plural(len(rows), f'{split} sample')}")
     target = runtime.pick_device(device)
-    return judge(classifier, own.scan, own.decoded, rows, split, target, views=views, metrics=metrics)
+    asked = examined(classifier, own.scan, own.decoded, rows)
+    return judge(classifier, *asked, split, target, views=views, metrics=metrics)
 
 
 def write_results(store: RunStore, result: Evaluation | RegressionEvaluation) -> None:

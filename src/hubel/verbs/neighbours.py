@@ -34,7 +34,7 @@ def neighbours(
     watch: Watcher = SILENT,
 ) -> NeighboursFound:
     """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
-    seen = see_picture(run, picture, device=device)
+    seen = see_picture(run, picture, device=device, answers=False)
     samples = samples_of(run, data, split=split, limit=limit, device=device, watch=watch)
     watch.stage("reading features")
     table = read_features(samples, stage)

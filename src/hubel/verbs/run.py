@@ -61,11 +61,14 @@ class Run(RunRecord):
             return {"run": f"{self.folder}  (weights without a training)"} | self.load()._facts()
         row, test = self.row(), self.summary.get("test", {})
         facts = {"run": f"{self.folder}  ({row['status']})", "data": row["data"], "model": row["model"]}
-        if row["val_accuracy"] is not None:
+        learnt = self.summary.get("pretext", {})
+        if row["val_accuracy"] is not None and learnt.get("method") != "byol":
             facts["best"] = f"{row['val_accuracy']:.2%} validation accuracy"
         elif row["val_loss"] is not None:
             facts["best"] = f"{row['val_loss']:.4g} validation loss"
-        if test.get("sentence"):
+        if learnt:
+            facts["learnt"] = str(learnt.get("sentence", ""))
+        elif test.get("sentence"):
             facts["test"] = str(test["sentence"])
         elif "train" in self.summary or "val" in self.summary:
             facts["test"] = f"nothing was left to {'choose by or to ' if 'train' in self.summary else ''}test"

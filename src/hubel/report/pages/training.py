@@ -96,6 +96,8 @@ class TrainingReport(Viewed):
 
     taught: Mapping[str, Any] = field(default_factory=dict)
     """Who taught it and what it said (teacher.json), and both nets beside each other (`teacher` of summary.json)."""
+    pretext: Mapping[str, Any] = field(default_factory=dict)
+    """What a run that learnt without labels has come to (the facts of pretext.json)."""
 
     model: str = ""
     layers: Sequence[LayerRow] = ()
@@ -147,7 +149,9 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         "training.html.j2",
         report=report,
         evaluation=report.evaluation,
-        sentence=report.sentence or (report.evaluation.sentence if report.evaluation else ""),
+        sentence=report.sentence
+        or str(report.pretext.get("sentence", ""))
+        or (report.evaluation.sentence if report.evaluation else ""),
         verdict=verdict,
         tiles=_tiles(report, parameters),
         drawings=figures(report) if drawings is None else drawings,
@@ -198,6 +202,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
     for name, title, lines in (
         ("loss", "Loss", {"training": "train_loss", "validation": "val_loss"}),
         ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
+        ("spread", "Spread of features (0: collapsed)", {"spread": "spread"}),
         ("lr", "Learning rate", {"learning rate": "lr"}),
     ):
         series = {line: _column(report.history, key) for line, key in lines.items()}

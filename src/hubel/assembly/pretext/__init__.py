@@ -1,0 +1,1 @@
+"""Learning without labels: what is fed, how it is measured while it learns, and what the features are worth."""

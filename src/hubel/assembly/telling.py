@@ -1,0 +1,41 @@
+"""What is said of the data before anything is learnt from them: what the scan found, and what labels are good for."""
+
+from __future__ import annotations
+
+from hubel.data.choose import tell_levels
+from hubel.data.manifest import leaks
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import Scan
+from hubel.data.splits import Splits
+from hubel.data.unlabelled import Known
+from hubel.recipes.schema import Recipe
+from hubel.watching import Watcher
+from hubel.words import plural
+
+
+def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3) -> None:
+    """The first few problems of the scan as remarks, and where to find the others."""
+    if said := leaks(scanned.problems):
+        watch.remark(f"leak: {said}")
+    for problem in scanned.problems[:shown]:
+        watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
+    if len(scanned.problems) > shown:
+        watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: hubel data {recipe.data.data}")
+
+
+def tell_range(preprocessing: Preprocessing, scanned: Scan, watch: Watcher) -> None:
+    """Which range of finer samples becomes black to white, where that is more than 8 bits."""
+    levels = tell_levels(preprocessing.levels, {look.mode for look in scanned.looks})
+    if levels:
+        watch.remark(levels)
+
+
+def tell_labels(known: Known | None, splits: Splits, watch: Watcher) -> None:
+    """Say that labels are not looked at, and what they are good for all the same."""
+    if known is None:
+        return
+    kept = f"; its {len(splits.test):,} test pictures are not looked at either" if len(splits.test) else ""
+    watch.remark(
+        f"the data have {len(known.class_names)} classes, which are not learnt from: they only measure the features "
+        f"at the end, on validation pictures{kept}"
+    )
