@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import hubel
+from hubel.assembly.follow import Stopped
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError, DataError, HubelError, UsageError
 from hubel.events import Collapsed, EpochDone
@@ -24,7 +25,6 @@ from hubel.verbs.embed import embed
 from hubel.verbs.features import features
 from hubel.verbs.filters import filters
 from hubel.verbs.neighbours import neighbours
-from hubel.verbs.train import Stopped
 from hubel.watching import Watcher
 from trainers import fingerprint
 
@@ -194,7 +194,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(method: str, album: Path, tmp_pa
     whole = hubel.pretrain(album, **settings)
     with pytest.raises(Stopped) as stopped:
         hubel.pretrain(album, watch=Interrupt(), **settings)
-    went_on = hubel.pretrain(resume=stopped.value.run.folder)
+    went_on = hubel.pretrain(resume=stopped.value.folder)
     assert fingerprint(went_on.folder) == fingerprint(whole.folder)
     assert went_on.summary["pretext"]["method"] == method
 
