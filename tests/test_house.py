@@ -47,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "report": {
-        "figures", "metrics", "data", "evaluation", "anatomy", "explainers", "features", "robustness", "deploy",
-        "training", "lessons", "records",
+        "figures", "metrics", "data", "models", "evaluation", "anatomy", "explainers", "features", "robustness",
+        "deploy", "training", "lessons", "records",
     },
     "verbs": _BENCHES | {
         "store", "recipes", "tasks", "figures", "anatomy", "deploy", "explainers", "features", "robustness",

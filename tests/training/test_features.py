@@ -14,8 +14,19 @@ from hubel.data.decode import decode
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.models import create_model
+from hubel.runtime import seeded
 from hubel.training import features
-from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
+from hubel.training.features import (
+    Features,
+    Request,
+    collect,
+    folded,
+    head_inputs,
+    head_scale,
+    stage_features,
+    views_of,
+    weights_digest,
+)
 
 EIGHT = Preprocessing(height=8, width=8, channels=1, mean=(0.3,), std=(0.4,))
 REQUEST = Request(
@@ -135,3 +146,25 @@ def test_heads_that_features_suffice_for_are_told_from_others(name: str, scale: 
 
 def test_the_cache_lies_beside_that_of_the_pixels(home: Path) -> None:
     assert features.folder() == home / "features"
+
+
+def test_features_are_the_same_where_norms_are_folded_away_for_speed() -> None:
+    with seeded(3):
+        net = create_model("efficientnet_lite0", num_classes=3, img_size=(64, 64)).eval()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.running_mean, -1, 1)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+        pictures = torch.rand(5, 3, 64, 64)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in folded(net, pictures).modules()) == 0
+    with torch.no_grad():
+        plain = net.avgpool(net.features(pictures)).flatten(1)
+    (found,) = head_inputs(net, iter([pictures]))
+    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
+    seen = stage_features(net, iter([pictures]), ["features.0", "features.0.2"])  # a norm itself: it stays
+    with torch.no_grad():
+        normed = net.features[0][:3](pictures)
+    torch.testing.assert_close(seen["features.0.2"], normed.mean((2, 3)), rtol=1e-4, atol=1e-4)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name

@@ -18,7 +18,9 @@ from hubel.assembly.ready import Ready
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
-from hubel.assembly.transfer.source import adopt, check_kind, find_source
+from hubel.assembly.transfer.rival import OUTDONE, outdone
+from hubel.assembly.transfer.source import check_kind
+from hubel.assembly.transfer.start import Start, start
 from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.errors import UsageError
@@ -29,10 +31,14 @@ from hubel.watching import Watcher
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     """A training for a new run. Raises UsageError, DataError, ArtefactError."""
-    if recipe.transfer.from_ is not None:
-        return make_ready_from(recipe, watch)
     since = time.perf_counter()
-    prepared = prepare_together(recipe, watch)
+    begun = start(recipe, watch)
+    if begun.source is not None:
+        ready = make_ready_from(begun, watch, since)
+        if ready is not None:
+            return ready
+        begun = begun.withdrawn(OUTDONE)
+    prepared = prepare_together(begun.chosen, watch)
     watch.stage("building the model")
     model, spec = build(prepared)
     prepared = probed(prepared, model, watch)
@@ -40,22 +46,26 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     prepared = paced(prepared, model, watch, since)
     training = assemble(prepared.recipe, prepared, model)
     allow(training, prepared, time.perf_counter() - since, watch)
-    return Ready(training=training, prepared=prepared, spec=spec)
+    return Ready(training=training, prepared=prepared, spec=spec, advice=begun.advice)
 
 
-def make_ready_from(recipe: Recipe, watch: Watcher) -> Ready:
-    """A training from a trained net: its weights, a plan what learns again, and a head fitted to what it sees."""
+def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
+    """A training from a trained net: its weights, a plan what learns again, and a head fitted to what it sees.
+
+    None where the start was chosen by default, and the small net that would else be trained does better at once.
+    """
     if world() > 1:
         raise UsageError(
             f"a run that starts --from a trained net takes one process, got {world()}", hint="leave torchrun out"
         )
-    since = time.perf_counter()
-    watch.stage("reading the net to start from")
-    source = find_source(str(recipe.transfer.from_))
-    prepared = prepare(adopt(recipe, source), watch)
+    prepared = prepare(begun.chosen, watch)
+    source = begun.source
+    assert source is not None
     check_kind(prepared, source)
     watch.stage("building the model")
-    model, spec, prepared, facts = planned(prepared, source, watch)
+    model, spec, prepared, facts = planned(prepared, source, watch, by_default=begun.by_default)
+    if begun.by_default and outdone(begun.asked, facts, watch):
+        return None
     spent = 0.0
     if not only_head(prepared, model):
         prepared, spent = settle(prepared, model, facts, watch)

@@ -205,13 +205,13 @@ def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
     return splits
 
 
-def prepare_together(recipe: Recipe, watch: Watcher, splits: Splits | None = None) -> Prepared:
+def prepare_together(begun: Recipe | Chosen, watch: Watcher, splits: Splits | None = None) -> Prepared:
     """Prepare the data; with several processes, the first fills the cache and the others read it."""
     if world() == 1:
-        return prepare(recipe, watch, splits=splits)
+        return prepare(begun, watch, splits=splits)
     if rank() == 0:
-        prepared = prepare(recipe, watch, splits=splits)
+        prepared = prepare(begun, watch, splits=splits)
         dist.barrier()
         return prepared
     dist.barrier()
-    return prepare(recipe, splits=splits)
+    return prepare(begun, splits=splits)

@@ -32,6 +32,8 @@ class Ready:
     spec: ModelSpec
     facts: dict[str, Any] = field(default_factory=dict)
     """What was taken over from another net, for transfer.json; {} for a net that starts from nothing."""
+    advice: str = ""
+    """What the user may do so that the next run does better; "" for nothing."""
 
     @property
     def subject(self) -> Subject:

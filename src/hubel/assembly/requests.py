@@ -10,7 +10,7 @@ from typing import Any
 from hubel.assembly.checks import by_name, check_names
 from hubel.assembly.onward import to_resume
 from hubel.assembly.prepare import prepare
-from hubel.assembly.transfer.source import adopt, find_source
+from hubel.assembly.transfer.start import start
 from hubel.errors import UsageError
 from hubel.recipes.continuing import continued
 from hubel.recipes.schema import Recipe, compose, flatten, read_environment, read_file
@@ -49,7 +49,4 @@ def resolve(
         found, beside = to_resume(fspath(resume), given, watch)
         if found is not None:
             return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
-    recipe = requested(given)
-    if recipe.transfer.from_ is None:
-        return prepare(recipe, watch).recipe
-    return prepare(adopt(recipe, find_source(str(recipe.transfer.from_))), watch).recipe
+    return prepare(start(requested(given), watch).chosen, watch).recipe

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["class_names", "name_of"]
+__all__ = ["class_names", "known_as", "name_of"]
 
 
 @cache
@@ -31,3 +31,13 @@ def class_names() -> tuple[str, ...]:
 def name_of(wnid: str) -> str | None:
     """What the class with this number of WordNet is called; None for what is none of the thousand."""
     return _names().get(wnid)
+
+
+def known_as(name: str) -> str:
+    """A class name with what it means beside it, where it is a number of WordNet that ImageNet has.
+
+    >>> known_as("n02119022"), known_as("cat")
+    ('n02119022 red fox', 'cat')
+    """
+    word = name_of(name)
+    return name if word is None else f"{name} {word}"

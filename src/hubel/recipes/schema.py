@@ -160,6 +160,8 @@ def _deviations(value: tuple[float, ...]) -> tuple[float, ...]:
     return value
 
 
+NOTHING = "none"
+"""Of `from`: a net that has learnt nothing yet, whatever the data are."""
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
 Size = Annotated[int | tuple[int, int], BeforeValidator(_size), AfterValidator(_sides)]
 Duration = Annotated[float, BeforeValidator(seconds), Field(gt=0, le=1e9)]
@@ -249,7 +251,10 @@ class TransferSection(Section):
 
     # "from" is a word of Python's own: keyword arguments say from_, everything else says from.
     from_: Place | None = Field(
-        None, alias="from", description="start from a run, its weights, or an architecture with published weights"
+        None,
+        alias="from",
+        description="start from a run, its weights, or an architecture with published weights (hubel models "
+        "--pretrained); none: from nothing; chosen by the data if neither this nor a model is given",
     )
     from_sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="digest that those weights must have; written down by every run"
@@ -622,7 +627,7 @@ def _check_pairs(recipe: Recipe) -> None:
             hint="--from NAME takes the published weights of the net NAME",
         )
     fresh = [name for name in ("initialise", "zero_residuals") if getattr(recipe.model, name)]
-    start = "pretrained" if recipe.model.pretrained else "from" if recipe.transfer.from_ is not None else ""
+    start = "pretrained" if recipe.model.pretrained else "from" if recipe.transfer.from_ not in (None, NOTHING) else ""
     if fresh and start:
         raise UsageError(
             f"{fresh[0]} and {start} exclude each other: the one overwrites the weights that the other brings",

@@ -14,6 +14,7 @@ from hubel.data.scan import GREY
 from hubel.data.sources import lies_among
 from hubel.data.summary import Summary
 from hubel.errors import UsageError
+from hubel.models.imagenet import known_as
 from hubel.views import html_facts, html_table
 from hubel.words import plural, visible
 
@@ -53,7 +54,7 @@ class DataFacts:
     def _repr_html_(self) -> str:
         about = self.summary
         counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
-        table = [(name, *row) for name, row in zip(about.class_names, counts, strict=True)]
+        table = [(known_as(name), *row) for name, row in zip(about.class_names, counts, strict=True)]
         classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
         more = f"<p>… and {plural(len(table) - MOST, 'more class')}</p>" if len(table) > MOST else ""
         odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
@@ -150,7 +151,7 @@ def _classes(about: Summary, everything: bool) -> Iterator[str]:
         if row != last + 1:
             yield f"  … {plural(row - last - 1, 'more class')}: --all lists them"
         last = row
-        name = about.class_names[row]
+        name = known_as(about.class_names[row])
         bar = "█" * max(1, round(20 * about.class_counts[row] / widest))
         counts = "".join(f"{about.split_counts[split][row]:>9,}" for split in names)
         yield f"  {name if len(name) <= 27 else name[:26] + '…':<28}{counts}  {bar}".rstrip()

@@ -13,7 +13,7 @@ from hubel.assembly.prepare import prepare
 from hubel.assembly.probing import probe_batch, probe_rate
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.recipes.schema import compose, read_environment, read_file
+from hubel.recipes.schema import NOTHING, compose, read_environment, read_file
 from hubel.training.probes import BatchPoint, BatchProbe, Probes, RateProbe
 from hubel.watching import SILENT, Watcher
 
@@ -48,12 +48,13 @@ def probe(
     ).change(probe=None)
     if not recipe.data.data:
         raise UsageError("a data source is needed", hint="hubel probe digits, or hubel probe path/to/folder")
-    if recipe.transfer.from_ is not None:
+    if recipe.transfer.from_ not in (None, NOTHING):
         raise UsageError(
             f"hubel probe starts from fresh weights, not from {recipe.transfer.from_}",
             hint="hubel train --from … --probe lr measures there",
         )
     check_names(recipe)
+    recipe = recipe.change(from_=None)
     given = recipe.train.batch_size is not None
     runtime.check_threads(recipe.train.threads)
     with runtime.threads(recipe.train.threads):

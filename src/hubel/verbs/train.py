@@ -65,7 +65,10 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run in a folder of its own."""
     ready = make_ready(recipe, watch)
     folder = str(create(ready, recipe).folder) if rank() == 0 else ""
-    return follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch)
+    run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch)
+    if ready.advice:
+        watch.remark(ready.advice)
+    return run
 
 
 def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) -> Run:

@@ -22,14 +22,21 @@ from hubel.training.loop import Training
 from hubel.training.optimisers import depths
 from hubel.training.transfer import Plan, choose, choose_head, counts, freeze, thawed
 from hubel.watching import Watcher
+from hubel.words import duration
+
+PATIENCE = 600.0
+"""Seconds that a training takes at most which nobody has asked to be so thorough."""
+COST = {"last": 1.2, "half": 1.8, "all": 3.0, "gradual": 3.0}
+"""Times as long as looking that a pass takes in which this much of a net learns."""
 
 
 def planned(
-    prepared: Prepared, source: Source, watch: Watcher
+    prepared: Prepared, source: Source, watch: Watcher, *, by_default: bool = False
 ) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any]]:
     """The net with the source's weights, how much of it learns (chosen here where the recipe leaves it open), and why.
 
-    Returns the net, its description, the data with the recipe completed, and the facts for transfer.json.
+    Where the user has not even asked for it (`by_default`), no more learns than `PATIENCE` allows. Returns the net, its
+    description, the data with the recipe completed, and the facts for transfer.json.
     """
     model, spec = build(prepared)
     recipe = prepared.recipe
@@ -42,6 +49,8 @@ def planned(
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
     plan = _plan(recipe, len(prepared.ids("train")), looked, head)
+    if by_default and recipe.train.time is None:
+        plan = within(PATIENCE, plan, looked, passes=(recipe.train.epochs or 1) * len(prepared.ids("train")))
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     if part.head is None:
@@ -85,6 +94,25 @@ def planned(
         "stages": stage_rows(model, prepared.recipe),
     }
     return model, spec, prepared, facts
+
+
+def within(seconds: float, plan: Plan, looked: Study, *, passes: int) -> Plan:
+    """The plan, or only a new head where so many passes of pictures through a net that learns would take longer.
+
+    >>> thorough = Plan(unfreeze="last", cut=None, head="linear", layer_decay=0.5, reason="2,000 samples", similar=True)
+    >>> within(600, thorough, Study(samples=1_000, seconds=0.01), passes=20_000).unfreeze
+    'last'
+    >>> within(600, thorough, Study(samples=1_000, seconds=0.1), passes=15_000).reason
+    '2,000 samples; that would take about 30 min 0 s here, so a new head alone learns (else: --unfreeze last)'
+    """
+    needed = passes * looked.seconds * COST.get(str(plan.unfreeze), 0.0)
+    if needed <= seconds:
+        return plan
+    head, _ = choose_head(looked.probes, looked.together, looked.samples)
+    why = (
+        f"that would take about {duration(needed)} here, so a new head alone learns (else: --unfreeze {plan.unfreeze})"
+    )
+    return replace(plan, unfreeze="head", head=head, layer_decay=1.0, reason=f"{plan.reason}; {why}")
 
 
 def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,8 @@ class Study:
     """Accuracy on all stages at once; None for a net whose head cannot see them."""
     samples: int = 0
     """Training samples, each judged by a classifier that was fitted to others."""
+    seconds: float = 0.0
+    """What the frozen net took for one of them."""
 
 
 def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
@@ -44,8 +47,11 @@ def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
     reading = batches(
         prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
         device=next(model.parameters()).device,
+        channels_last=prepared.recipe.train.channels_last and prepared.preprocessing is not None,
     )  # fmt: skip
+    started = time.perf_counter()
     features = stage_features(model, (batch.images for batch in reading), names)
+    seconds = (time.perf_counter() - started) / len(rows)
     labels = torch.from_numpy(manifest.labels[rows])
 
     def accuracy(*stages: str) -> float:
@@ -57,6 +63,7 @@ def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
         probes=tuple(Probe(stage=stage, accuracy=accuracy(stage)) for stage in chosen if stage in seen),
         together=accuracy(*seen) if dense and len(seen) > 1 else None,
         samples=len(rows),
+        seconds=seconds,
     )
 
 

@@ -1,0 +1,118 @@
+"""Where a net starts that the user did not choose: from one that has seen a million photographs, where that serves.
+
+Photographs, and few of them: a trained net has learnt what they do not suffice to teach. It is taken where
+
+    the pictures        have 48 pixels a side or more, and colour; what is smaller or drawn looks unlike a photograph
+    their number        is at most 20,000: more of them teach a net of their own as much
+    the weights         are on this machine: nothing is ever downloaded without being asked
+    the small net       that would else be trained does not learn more from the same pictures within seconds
+
+The last one is tried (`rival`), unless there are so few pictures that nothing could be learnt from them alone.
+`--from none` leaves all of this out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hubel.assembly.transfer.source import Source, adopt, find_source
+from hubel.checkpoint.published import at_hand
+from hubel.data.choose import choose_preprocessing
+from hubel.data.manifest import Manifest
+from hubel.errors import ArtefactError
+from hubel.models.pretrained import DEFAULT, published
+from hubel.recipes.chosen import Chosen
+from hubel.recipes.schema import NOTHING, Recipe
+from hubel.records.own_data import open_data
+from hubel.runtime import world
+from hubel.watching import Watcher
+
+SIDE = 48
+"""Pixels of the shorter side from which on pictures are taken for photographs."""
+MANY = 20_000
+"""Samples from which on a net learns as much from them alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a net starts."""
+
+    chosen: Chosen
+    """The recipe with what the source brings, and why."""
+    source: Source | None = None
+    """None: from nothing."""
+    by_default: bool = False
+    """Was the source chosen here, and not by the user?"""
+    asked: Recipe
+    """As the user gave it."""
+    advice: str = ""
+    """What to install so that the next run starts better; "" where nothing would help."""
+
+    def withdrawn(self, why: str) -> Start:
+        """From nothing after all."""
+        return Start(asked=self.asked, chosen=Chosen(recipe=self.asked).take(why, from_=None))
+
+
+def start(recipe: Recipe, watch: Watcher) -> Start:
+    """Where the net of a recipe starts: as the recipe says, or chosen from what the data are.
+
+    Raises ArtefactError for a source that is not there, UsageError for one that does not fit the recipe.
+    """
+    name = recipe.transfer.from_
+    if name == NOTHING:
+        return Start(asked=recipe, chosen=Chosen(recipe=recipe).take("as asked: from nothing", from_=None))
+    if name is not None:
+        watch.stage("reading the net to start from")
+        source = find_source(name)
+        return Start(asked=recipe, chosen=adopt(recipe, source), source=source)
+    reason = serves(recipe, watch) if is_open(recipe) else ""
+    if not reason:
+        return Start(asked=recipe, chosen=Chosen(recipe=recipe))
+    entry = published(DEFAULT)
+    if not at_hand(entry):
+        advice = f"{reason}: {entry.model}, which has seen a million, may serve better as a start: {entry.install}"
+        return Start(asked=recipe, chosen=Chosen(recipe=recipe), advice=advice)
+    watch.stage("reading the net to start from")
+    try:
+        source = find_source(DEFAULT)
+    except ArtefactError as error:  # nobody has asked for it: without it, training goes on
+        return Start(
+            asked=recipe, chosen=Chosen(recipe=recipe), advice=f"from nothing, since {error.what}: {error.hint}"
+        )
+    chosen = adopt(recipe.change(from_=DEFAULT), source)
+    why = f"{reason}: a net that has seen a million starts near its goal (--from none: from nothing)"
+    return Start(asked=recipe, chosen=chosen.change({"from_": why}), source=source, by_default=True)
+
+
+def is_open(recipe: Recipe) -> bool:
+    """Does the recipe leave it open which net is trained, and how?"""
+    model, data = recipe.model, recipe.data
+    said = model.model or model.model_options or model.pretrained or model.initialise or model.zero_residuals
+    size = data.img_size
+    sides = (SIDE,) if size is None else (size,) if isinstance(size, int) else size
+    return not said and recipe.train.preset in (None, "fast") and min(sides) >= SIDE and world() == 1
+
+
+def serves(recipe: Recipe, watch: Watcher) -> str:
+    """Why a net that was trained on photographs serves these data; "" where it does not."""
+    listed = open_data(recipe, watch)
+    return photographs(listed, recipe.data.limit)
+
+
+def photographs(listed: Manifest, limit: int | None = None) -> str:
+    """What is said of pictures that may be photographs, and few; "" for all others.
+
+    >>> from hubel.data.sources import open_source
+    >>> photographs(open_source("digits"))
+    ''
+    """
+    if listed.kind == "points" or listed.regression:
+        return ""
+    learnt = int((listed.given_split != "test").sum())
+    count = min(learnt, limit or learnt)
+    if count > MANY:
+        return ""
+    seen = choose_preprocessing(listed)
+    if min(seen.height, seen.width) < SIDE or seen.channels < 3:
+        return ""
+    return f"{count:,} pictures of {SIDE} pixels and more"

