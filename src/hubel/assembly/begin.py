@@ -64,6 +64,7 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
     check_kind(prepared, source)
     watch.stage("building the model")
     model, spec, prepared, facts = planned(prepared, source, watch, by_default=begun.by_default)
+    facts["why"] = begun.chosen.reasons.get("from", "")
     if begun.by_default and outdone(begun.asked, facts, watch):
         return None
     spent = 0.0

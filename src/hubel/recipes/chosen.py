@@ -25,7 +25,8 @@ class Chosen:
 
     def take(self, why: str, **settings: Any) -> Chosen:
         """With these settings, all for the same reason."""
-        return Chosen(recipe=self.recipe.change(**settings), reasons={**self.reasons, **dict.fromkeys(settings, why)})
+        names = [name.rstrip("_") for name in settings]  # from_ is Python's spelling of from
+        return Chosen(recipe=self.recipe.change(**settings), reasons={**self.reasons, **dict.fromkeys(names, why)})
 
     def change(self, reasons: Mapping[str, str] | None = None, /, **settings: Any) -> Chosen:
         """With these settings, and with what `reasons` say about some of them."""

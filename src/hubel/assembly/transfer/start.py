@@ -81,7 +81,7 @@ def start(recipe: Recipe, watch: Watcher) -> Start:
         )
     chosen = adopt(recipe.change(from_=DEFAULT), source)
     why = f"{reason}: a net that has seen a million starts near its goal (--from none: from nothing)"
-    return Start(asked=recipe, chosen=chosen.change({"from_": why}), source=source, by_default=True)
+    return Start(asked=recipe, chosen=chosen.change({"from": why}), source=source, by_default=True)
 
 
 def is_open(recipe: Recipe) -> bool:
