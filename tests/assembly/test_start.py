@@ -62,6 +62,7 @@ def test_its_recipe_starts_from_the_same_weights_again(run: hubel.Run) -> None:
         {"initialise": "he-normal"},
         {"preset": "accurate"},
         {"img_size": 32},
+        {"teacher": "runs/photos-1"},
     ],
 )
 def test_who_says_how_the_net_starts_is_not_overruled(beasts: Path, settings: dict[str, object]) -> None:

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 from hubel.assembly.build import build
-from hubel.assembly.prepare import geometry, prepare
+from hubel.assembly.prepare import prepare
+from hubel.assembly.sight import geometry
 from hubel.assembly.wire import assemble
 from hubel.events import EpochDone
 from hubel.recipes.schema import Recipe

@@ -87,10 +87,13 @@ def start(recipe: Recipe, watch: Watcher) -> Start:
 def is_open(recipe: Recipe) -> bool:
     """Does the recipe leave it open which net is trained, and how?"""
     model, data = recipe.model, recipe.data
-    said = model.model or model.model_options or model.pretrained or model.initialise or model.zero_residuals
+    said = (
+        model.model, model.model_options, model.pretrained, model.initialise, model.zero_residuals,
+        recipe.distillation.teacher,  # a student is small
+    )  # fmt: skip
     size = data.img_size
     sides = (SIDE,) if size is None else (size,) if isinstance(size, int) else size
-    return not said and recipe.train.preset in (None, "fast") and min(sides) >= SIDE and world() == 1
+    return not any(said) and recipe.train.preset in (None, "fast") and min(sides) >= SIDE and world() == 1
 
 
 def serves(recipe: Recipe, watch: Watcher) -> str:
