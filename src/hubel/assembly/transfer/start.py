@@ -90,6 +90,7 @@ def is_open(recipe: Recipe) -> bool:
     said = (
         model.model, model.model_options, model.pretrained, model.initialise, model.zero_residuals,
         recipe.distillation.teacher,  # a student is small
+        recipe.pretext.method,
     )  # fmt: skip
     size = data.img_size
     sides = (SIDE,) if size is None else (size,) if isinstance(size, int) else size
