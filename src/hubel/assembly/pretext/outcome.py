@@ -150,8 +150,11 @@ def conclude_pretext(
 
 def _of_turns(result: Judged, found: LinearProbe | None) -> Outcome:
     low, high = result.intervals["top1"]
-    count = int(result.confusion.sum())
-    task = f"It tells which way up a picture is in {result.top1:.1%} of {count:,} turned {result.split} pictures"
+    count, part = (
+        int(result.confusion.sum()),
+        {"val": "validation", "train": "training"}.get(result.split, result.split),
+    )
+    task = f"It tells which way up a picture is in {result.top1:.1%} of {count:,} turned {part} pictures"
     task += " (by lot: 25 %)."
     warning = ""
     if low <= CHANCE <= high or result.top1 < CHANCE:
