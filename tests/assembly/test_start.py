@@ -141,3 +141,15 @@ def test_none_brings_no_weights_that_a_fresh_start_would_overwrite(beasts: Path)
     compose({"data": str(beasts), "from": "none", "initialise": "he-normal"})
     with pytest.raises(UsageError, match="exclude each other"):
         compose({"data": str(beasts), "from": "efficientnet_lite0", "initialise": "he-normal"})
+
+
+def test_what_the_start_was_worth_is_measured_on_the_same_pictures(beasts: Path, tmp_path: Path) -> None:
+    made = hubel.train(beasts, compare_start=True, epochs=1, name="beasts", out=tmp_path, threads=1, verbose=False)
+    other = hubel.Run(tmp_path / "beasts-0-1")
+    assert other.recipe["model"]["model"] == "quicknet"
+    assert (other.folder / "split.json").read_text() == (made.folder / "split.json").read_text()
+    page = made.report.read_text()
+    worth = 100 * (made.summary["test"]["accuracy"] - other.summary["test"]["accuracy"])
+    assert f"it was worth {worth:+.1f} points" in page
+    with pytest.raises(UsageError, match="starts from nothing"):
+        hubel.train("digits", compare_start=True, out=tmp_path, verbose=False)

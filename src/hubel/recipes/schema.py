@@ -256,6 +256,9 @@ class TransferSection(Section):
         description="start from a run, its weights, or an architecture with published weights (hubel models "
         "--pretrained); none: from nothing; chosen by the data if neither this nor a model is given",
     )
+    compare_start: bool = Field(
+        False, description="train from nothing, too, before, and report what the start was worth"
+    )
     from_sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="digest that those weights must have; written down by every run"
     )
