@@ -53,6 +53,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "scaling": [],
     "transfer": [],
     "starts": [],
+    "eyes": [],
     "distill": [PICTURES],
     "augment": [],
     "anatomy": ["--peer", PEER] if PEER else [],

@@ -498,6 +498,19 @@ def judge_pipeline(its_runs: Sequence[Run]) -> Iterator[Claim]:
             yield Claim(section="Speed", name=name, target=f"≥ {limit:g} times", measured=cell, met=met)
 
 
+def judge_eyes(its_runs: Sequence[Run]) -> Iterator[Claim]:
+    row = its_runs[-1].objects[-1]
+    if row["ratio"] is not None:
+        rates, ranges = row["photographs_per_second"], row["spread"]
+        text = (
+            f"{row['ratio']:.1f} times: {rates['ours']:g} photographs/s ({spread(ranges['ours'])}) against "
+            f"{rates['peer']:g} ({spread(ranges['peer'])})"
+        )
+        cell, met = verdict(row["ratio"], 1.5, text, most=False)
+        name = f"features of a frozen EfficientNet-Lite0 at 224², {row['threads']} threads, against timm's eager net"
+        yield Claim(section="Speed", name=name, target="≥ 1.5 times", measured=cell, met=met)
+
+
 def judge_scaling(its_runs: Sequence[Run]) -> Iterator[Claim]:
     row = its_runs[-1].objects[-1]
     text = (
@@ -656,6 +669,7 @@ JUDGES: dict[str, Callable[[Sequence[Run]], Iterator[Claim]]] = {
     "peak": judge_peak,
     "latency": judge_latency,
     "pipeline": judge_pipeline,
+    "eyes": judge_eyes,
     "transfer": judge_transfer,
     "starts": judge_starts,
     "safety": judge_safety,
