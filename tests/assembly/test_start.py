@@ -92,17 +92,21 @@ def drawn(folder: Path, side: int, colour: bool) -> Path:
     return folder
 
 
-def test_small_and_grey_pictures_are_no_photographs(tmp_path: Path) -> None:
-    assert photographs(open_source(str(drawn(tmp_path / "a", 64, True)))) == "12 pictures of 48 pixels and more"
-    assert photographs(open_source(str(drawn(tmp_path / "b", 40, True)))) == ""
-    assert photographs(open_source(str(drawn(tmp_path / "c", 64, False)))) == ""
+@pytest.mark.parametrize(
+    ("side", "colour", "may"), [(32, True, True), (24, True, False), (64, False, True), (40, False, False)]
+)
+def test_small_pictures_are_no_photographs_and_small_grey_ones_even_less(
+    tmp_path: Path, side: int, colour: bool, may: bool
+) -> None:
+    said = photographs(open_source(str(drawn(tmp_path, side, colour))))
+    assert said == ("12 pictures that may be photographs" if may else "")
 
 
 def test_many_pictures_teach_a_net_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = open_source(str(drawn(tmp_path / "a", 64, True)))
     monkeypatch.setattr(starting, "MANY", 11)
     assert photographs(listed) == ""
-    assert photographs(listed, limit=10) == "10 pictures of 48 pixels and more"
+    assert photographs(listed, limit=10) == "10 pictures that may be photographs"
 
 
 def test_where_the_weights_are_not_installed_a_line_after_the_training_says_what_would_help(

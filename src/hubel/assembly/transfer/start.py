@@ -2,7 +2,7 @@
 
 Photographs, and few of them: a trained net has learnt what they do not suffice to teach. It is taken where
 
-    the pictures        have 48 pixels a side or more, and colour; what is smaller or drawn looks unlike a photograph
+    the pictures        have 32 pixels a side or more, grey ones 48: what is smaller shows no more than a sign
     their number        is at most 20,000: more of them teach a net of their own as much
     the weights         are on this machine: nothing is ever downloaded without being asked
     the small net       that would else be trained does not learn more from the same pictures within seconds
@@ -27,8 +27,8 @@ from hubel.records.own_data import open_data
 from hubel.runtime import world
 from hubel.watching import Watcher
 
-SIDE = 48
-"""Pixels of the shorter side from which on pictures are taken for photographs."""
+COLOUR, GREY = 32, 48
+"""Pixels of the shorter side from which on pictures may be photographs: signs and letters are grey, and small."""
 MANY = 20_000
 """Samples from which on a net learns as much from them alone."""
 
@@ -93,8 +93,8 @@ def is_open(recipe: Recipe) -> bool:
         recipe.pretext.method,
     )  # fmt: skip
     size = data.img_size
-    sides = (SIDE,) if size is None else (size,) if isinstance(size, int) else size
-    return not any(said) and recipe.train.preset in (None, "fast") and min(sides) >= SIDE and world() == 1
+    sides = (GREY,) if size is None else (size,) if isinstance(size, int) else size
+    return not any(said) and recipe.train.preset in (None, "fast") and min(sides) >= GREY and world() == 1
 
 
 def serves(recipe: Recipe, watch: Watcher) -> str:
@@ -117,6 +117,6 @@ def photographs(listed: Manifest, limit: int | None = None) -> str:
     if count > MANY:
         return ""
     seen = choose_preprocessing(listed)
-    if min(seen.height, seen.width) < SIDE or seen.channels < 3:
+    if min(seen.height, seen.width) < (COLOUR if seen.channels == 3 else GREY):
         return ""
-    return f"{count:,} pictures of {SIDE} pixels and more"
+    return f"{count:,} pictures that may be photographs"
