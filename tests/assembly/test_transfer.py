@@ -20,7 +20,6 @@ import hubel
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import EpochDone
 from hubel.recipes.schema import compose, read_file
-from hubel.training.transfer import noise
 from hubel.verbs.train import Stopped, train
 from hubel.verbs.weights import import_weights
 from hubel.watching import Watcher
@@ -247,7 +246,7 @@ def test_where_one_stage_knows_as_much_the_head_is_plain(low: Path, high: Path, 
     run = hubel.train(high, from_=str(low), unfreeze="head", out=str(tmp_path), **SMALL)
     facts = json.loads((run.folder / "transfer.json").read_text())
     best = max(probe["accuracy"] for probe in facts["probes"])
-    better = facts["together"] - best > noise(best, facts["probed_on"])
+    better = facts["together"] > best
     assert run.recipe["transfer"]["head"] == ("stages" if better else "linear")
     assert "together" in json.loads((run.folder / "reasons.json").read_text())["head"]
 

@@ -65,8 +65,7 @@ class Plan:
 def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: float | None = None) -> Plan:
     """The plan for so many training samples, given the probes of the stages in order of depth, and of all `together`.
 
-    Whatever is not the usual, an earlier stage or all of them, must be better by more than the noise of `measured_on`
-    samples: one standard error.
+    An earlier stage must be better than the last by more than the noise of `measured_on` samples: one standard error.
 
     >>> early, late = Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.7)
     >>> choose(300, [early, late], 200)  # doctest: +NORMALIZE_WHITESPACE
@@ -93,7 +92,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
         )
     if samples < FEW:
         size = f"few samples ({samples:,} of {FEW:,})"
-        head, why = choose_head(probes, together, measured_on)
+        head, why = choose_head(probes, together)
         if head == "stages":
             cut, reason = None, f"{size}, and {why}: a new head on all of them"
         elif similar:
@@ -121,19 +120,22 @@ def noise(accuracy: float, samples: int) -> float:
     return math.sqrt(max(accuracy * (1 - accuracy), 0.01) / max(1, samples))
 
 
-def choose_head(probes: Sequence[Probe], together: float | None, measured_on: int) -> tuple[str, str]:
+def choose_head(probes: Sequence[Probe], together: float | None) -> tuple[str, str]:
     """(linear or stages, why) for a net that stays frozen: stages if they are better together than any of them alone.
 
-    >>> choose_head([Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.8)], 0.95, 1000)
+    By however little: the best of several probes is lucky already, and over sixteen folders of 150 pictures each, a
+    head on all stages was better by 3 points in the mean, and better than choosing among single ones.
+
+    >>> choose_head([Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.8)], 0.95)
     ('stages', 'all stages together tell the classes apart better (95.0%) than any alone (layer3, 90.0%)')
-    >>> choose_head([], None, 0)
+    >>> choose_head([], None)
     ('linear', 'fitted to its optimum in seconds')
     """
     if not probes or together is None:
         return "linear", "fitted to its optimum in seconds"
     best = max(probes, key=lambda probe: probe.accuracy)
     alone = f"({best.stage}, {best.accuracy:.1%})"
-    if together - best.accuracy > noise(best.accuracy, measured_on):
+    if together > best.accuracy:
         return "stages", f"all stages together tell the classes apart better ({together:.1%}) than any alone {alone}"
     return "linear", f"all stages together tell the classes apart no better ({together:.1%}) than one alone {alone}"
 

@@ -108,7 +108,7 @@ def within(seconds: float, plan: Plan, looked: Study, *, passes: int) -> Plan:
     needed = passes * looked.seconds * COST.get(str(plan.unfreeze), 0.0)
     if needed <= seconds:
         return plan
-    head, _ = choose_head(looked.probes, looked.together, looked.samples)
+    head, _ = choose_head(looked.probes, looked.together)
     why = (
         f"that would take about {duration(needed)} here, so a new head alone learns (else: --unfreeze {plan.unfreeze})"
     )
@@ -121,7 +121,7 @@ def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan
     if unfreeze is None:
         plan = choose(samples, looked.probes, looked.samples, together)
     else:
-        chosen, why = choose_head(looked.probes, together, looked.samples)
+        chosen, why = choose_head(looked.probes, together)
         plan = Plan(unfreeze=unfreeze, cut=None, head=chosen, layer_decay=0.5, reason=why, similar=True)
     return plan if head is None else replace(plan, head=head, cut=None if head == "stages" else plan.cut)
 
