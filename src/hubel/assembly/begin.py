@@ -24,9 +24,9 @@ from hubel.assembly.transfer.start import Start, start
 from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.errors import UsageError
-from hubel.recipes.schema import Recipe
+from hubel.recipes.schema import NOTHING, Recipe
 from hubel.runtime import world
-from hubel.watching import Watcher
+from hubel.watching import SILENT, Watcher
 
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
@@ -75,6 +75,17 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
     training.seconds = spent
     allow(training, prepared, time.perf_counter() - since - spent, watch)
     return Ready(training=training, prepared=prepared, spec=spec, facts=facts)
+
+
+def unaided(recipe: Recipe) -> Recipe:
+    """The same training from nothing, to compare with; raises UsageError for a recipe that does so anyway."""
+    if start(recipe, SILENT).source is None:
+        raise UsageError(
+            f"compare_start needs a trained net to start from, and {recipe.data.data} starts from nothing",
+            hint="--from RUN, or leave --compare-start out",
+        )
+    name = recipe.run.name and f"{recipe.run.name}-0"
+    return recipe.change(from_=NOTHING, compare_start=False, name=name)
 
 
 def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: Watcher) -> tuple[Prepared, float]:

@@ -7,7 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from hubel.assembly.begin import make_ready
+from hubel.assembly.begin import make_ready, unaided
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, to_resume
 from hubel.assembly.prepare import prepare
@@ -15,12 +15,10 @@ from hubel.assembly.ready import Ready, create
 from hubel.assembly.requests import layered, requested, resolve
 from hubel.assembly.restore import restore
 from hubel.assembly.together import computing
-from hubel.assembly.transfer.start import start
 from hubel.data.splits import NAMES, Splits
-from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
-from hubel.recipes.schema import NOTHING, Recipe
+from hubel.recipes.schema import Recipe
 from hubel.runtime import processes, rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
@@ -65,7 +63,7 @@ def train(
 
 def begin(recipe: Recipe, watch: Watcher) -> Run:
     """Start a new run in a folder of its own."""
-    other = begin_from_nothing(recipe, watch) if recipe.transfer.compare_start else None
+    other = begin(unaided(recipe), watch) if recipe.transfer.compare_start else None
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
         ready.facts["from_nothing"] = {"run": other.name, "test": other.summary.get("test")}
@@ -76,19 +74,6 @@ def begin(recipe: Recipe, watch: Watcher) -> Run:
     if other is not None:
         watch.remark(f"what the start was worth: hubel compare {other.folder} {run.folder}")
     return run
-
-
-def begin_from_nothing(recipe: Recipe, watch: Watcher) -> Run:
-    """The same training from nothing, to compare with; raises UsageError for a recipe that does so anyway."""
-    if start(recipe, SILENT).source is None:
-        raise UsageError(
-            "--compare-start needs a trained net to start from, and this run starts from nothing",
-            hint="--from RUN, or leave --compare-start out",
-        )
-    watch.remark("from nothing first, to compare with")
-    return begin(
-        recipe.change(from_=NOTHING, compare_start=False, name=recipe.run.name and f"{recipe.run.name}-0"), watch
-    )
 
 
 def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) -> Run:
