@@ -314,7 +314,7 @@ HOSTILE = (
 EVERY = {
     "completion": "bash", "data": "photos", "probe": "photos --model mnist_gap --img-size 16 --threads 1",
     "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
-    "pretrain": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out pretrained --threads 1",
+    "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
     "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
     "explain": "runs/photos-1 photos/dark/1.png -m saliency --no-trust", "filters": "runs/photos-1",

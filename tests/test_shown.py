@@ -98,7 +98,7 @@ def test_a_scan_is_printed_as_the_command_prints_it_and_seen_with_its_problems(
             Image.fromarray(np.full((9, 9), 20 * number, np.uint8)).save(tmp_path / name / f"{number}{name[-1]}.png")
     (tmp_path / "two" / "bad.png").write_bytes(b"nothing")
     report = hubel.scan(str(tmp_path))
-    assert "pictures in 2 classes, 1 files left out" in str(report)
+    assert "pictures in 2 classes, 1 file left out" in str(report)
     page = report._repr_html_()
     assert "&lt;b&gt;one" in page
     assert "<b>one" not in page

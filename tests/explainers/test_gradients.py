@@ -43,7 +43,7 @@ def test_integrated_gradients_are_complete_and_say_how_nearly(digits: Trained) -
     assert found.details["completeness error"] < 0.02
     rough = attribute(digits.model, images, method="integrated-gradients", target=labels, steps=1)
     assert rough.details["completeness error"] > 0.05
-    assert "take more than 1 steps" in rough.note
+    assert "take more than 1 step" in rough.note
 
 
 class Spelled(nn.Module):

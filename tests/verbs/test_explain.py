@@ -126,12 +126,12 @@ def test_one_method_that_cannot_be_used_is_an_error(run: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["filters"], "32 kernels 3x3 over 1 channels"),
+        (["filters"], "32 kernels 3x3 over 1 channel"),
         (["filters", "--stage", "2"], "64 kernels 3x3 over 32 channels"),
         (["activations", "digits:3"], "the 32 strongest of 32 maps"),
         (
             ["units", "--stage", "2", "--unit", "3", "--k", "4", "--limit", "200"],
-            "the 4 most exciting patches of 1 units",
+            "the 4 most exciting patches of 1 unit",
         ),
         (["neighbours", "digits:3", "--k", "4"], "by pixels"),
         (["neighbours", "--limit", "200"], "of the 8 nearest of 200 samples"),

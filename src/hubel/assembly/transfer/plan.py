@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def planned(
     recipe = prepared.recipe
     facts = told(transplant(model, source), source)
     part, options = recipe.transfer, recipe.model.model_options
-    head = part.head or ("mlp" if "head_hidden" in options else "stages" if options.get("all_stages") else None)
+    head = part.head or said_by(options)
     looked = Study()
     if part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None):
         looked = study(prepared, model, watch)
@@ -94,6 +94,17 @@ def planned(
         "stages": stage_rows(model, prepared.recipe),
     }
     return model, spec, prepared, facts
+
+
+def said_by(options: Mapping[str, Any]) -> str | None:
+    """The head that the options of a net ask for; None where they leave it open.
+
+    >>> said_by({"cut": "layer2"}), said_by({"head_hidden": 64}), said_by({})
+    ('linear', 'mlp', None)
+    """
+    if "head_hidden" in options:
+        return "mlp"
+    return "stages" if options.get("all_stages") else "linear" if options.get("cut") else None
 
 
 def within(seconds: float, plan: Plan, looked: Study, *, passes: int) -> Plan:
