@@ -64,7 +64,7 @@ class MBConv(nn.Module):
     """
 
     def __init__(
-        self, in_maps: int, maps: int, kernel: int, stride: int, expansion: int, norm: Norm, drop_path: float
+        self, in_maps: int, maps: int, kernel: int, stride: int, expansion: int, drop_path: float, *, norm: Norm
     ) -> None:
         super().__init__()
         self.adds = stride == 1 and in_maps == maps
@@ -101,23 +101,27 @@ class EfficientNet(nn.Module):
         norm: Norm = nn.BatchNorm2d,
         stem_maps: int | None = None,
         top: int | None = None,
+        convolve: Callable[..., nn.Module] | None = None,
+        block: Callable[[int, int, int, int, int, float], nn.Module] | None = None,
     ) -> None:
+        """`convolve` makes the first and the last layer, `block` all others, where they are not the paper's."""
         super().__init__()
+        convolve = convolve or partial(conv_norm_act, norm=norm, act=nn.SiLU)
+        block = block or partial(MBConv, norm=norm)
         done, total = 0, sum(layers)
         maps = stem_maps or divisible(32 * w)
-        stem = conv_norm_act(in_chans, maps, 3, stride=1 if small else 2, norm=norm, act=nn.SiLU)
-        features: list[nn.Module] = [stem]
+        features: list[nn.Module] = [convolve(in_chans, maps, 3, stride=1 if small else 2)]
         for row, (expansion, kernel, stride, out, _) in enumerate(TABLE_1):
             blocks = []
             for index in range(layers[row]):
                 step = stride if index == 0 and not (small and row == 1) else 1
                 # Deeper blocks are left out more often, up to `drop_path` (stochastic depth).
-                blocks.append(MBConv(maps, divisible(out * w), kernel, step, expansion, norm, drop_path * done / total))
+                blocks.append(block(maps, divisible(out * w), kernel, step, expansion, drop_path * done / total))
                 maps = divisible(out * w)
                 done += 1
             features.append(nn.Sequential(*blocks))
         top = top or 4 * maps
-        features.append(conv_norm_act(maps, top, 1, norm=norm, act=nn.SiLU))
+        features.append(convolve(maps, top, 1))
         self.features = nn.Sequential(*features)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(top, num_classes))

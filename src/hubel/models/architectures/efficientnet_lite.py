@@ -29,8 +29,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from hubel.models.architectures.efficientnet import TABLE_1, initialise
-from hubel.models.architectures.mobilenet import divisible
+from hubel.models.architectures.efficientnet import TABLE_1, EfficientNet
 from hubel.models.shared import is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import DropPath
@@ -95,40 +94,6 @@ class LiteBlock(nn.Module):
         return x + self.drop_path(self.block(x)) if self.adds else self.block(x)
 
 
-class EfficientNetLite(nn.Module):
-    """The table above, scaled by w and d. Images B C H W -> logits B K."""
-
-    stages = tuple(f"features.{index}" for index in range(9))
-    head = "classifier.1"
-
-    def __init__(
-        self, w: float, d: float, *, num_classes: int, in_chans: int, small: bool, dropout: float, drop_path: float
-    ) -> None:
-        super().__init__()
-        last = len(TABLE_1) - 1
-        layers = [n if row in (0, last) else math.ceil(n * d) for row, (*_, n) in enumerate(TABLE_1)]
-        done, total, maps = 0, sum(layers), STEM
-        features: list[nn.Module] = [convolve(in_chans, maps, 3, stride=1 if small else 2)]
-        for row, (expansion, kernel, stride, out, _) in enumerate(TABLE_1):
-            blocks = []
-            for index in range(layers[row]):
-                step = stride if index == 0 and not (small and row == 1) else 1
-                # Deeper blocks are left out more often, up to `drop_path` (stochastic depth).
-                blocks.append(LiteBlock(maps, divisible(out * w), kernel, step, expansion, drop_path * done / total))
-                maps = divisible(out * w)
-                done += 1
-            features.append(nn.Sequential(*blocks))
-        features.append(convolve(maps, TOP, 1))
-        self.features = nn.Sequential(*features)
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Sequential(nn.Dropout(dropout), nn.Linear(TOP, num_classes))
-        initialise(self)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = self.features(images)  # B 1280 H/32 W/32
-        return self.classifier(self.avgpool(x).flatten(1))  # B K
-
-
 def efficientnet_lite(
     number: int,
     /,
@@ -139,17 +104,22 @@ def efficientnet_lite(
     stem: str = "auto",
     dropout: float | None = None,
     drop_path: float = 0.2,
-) -> EfficientNetLite:
+) -> EfficientNet:
     """EfficientNet-Lite`number`; images of up to 64 pixels skip two halvings; `dropout` None is the authors'."""
     w, d, usual_dropout = SCALES[number]
-    return EfficientNetLite(
+    last = len(TABLE_1) - 1
+    return EfficientNet(
         w,
-        d,
+        [count if row in (0, last) else math.ceil(count * d) for row, (*_, count) in enumerate(TABLE_1)],
         num_classes=num_classes,
         in_chans=in_chans,
         small=is_small(img_size, stem),
         dropout=usual_dropout if dropout is None else dropout,
         drop_path=drop_path,
+        stem_maps=STEM,
+        top=TOP,
+        convolve=convolve,
+        block=LiteBlock,
     )
 
 
