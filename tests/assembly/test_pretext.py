@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hubel.assembly.pretext.outcome import LinearProbe
+from hubel.assembly.pretext.outcome import TOO_SMALL, LinearProbe
 from hubel.training.objectives import usual_decay
 
 
@@ -28,6 +30,12 @@ def probe(pretrained: float, untrained: float, published: float | None = None) -
 )
 def test_what_is_said_follows_from_the_numbers(found: LinearProbe, said: str) -> None:
     assert said in found.sentence
+
+
+def test_pictures_too_small_for_published_weights_are_not_said_to_lack_them() -> None:
+    found = replace(probe(0.60, 0.40), alone=TOO_SMALL)
+    assert "too small" in found.sentence
+    assert "No published weights are here" not in found.sentence
 
 
 def test_better_by_luck_is_not_better() -> None:

@@ -17,13 +17,11 @@ from hubel.events import Collapsed, EpochDone, Event, Finished, MicroBatchHalved
 from hubel.runtime import slowest, world
 from hubel.training import guard
 from hubel.training.crowding import watch_threads
+from hubel.training.objectives import COLLAPSED
 from hubel.training.state import Training, forward_precision, improves
 from hubel.training.step import step
 
 __all__ = ["NonFinite", "Training", "fit", "forward_precision"]
-
-COLLAPSED = 0.1
-"""Spread of features, of 1, below which a net that learns without labels is said to collapse."""
 
 
 class NonFinite(HubelError):

@@ -20,11 +20,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from hubel.errors import UsageError
-from hubel.nn.taps import find_module, watch
+from hubel.nn.taps import find_module, pooled, watch
 
 HIDDEN, PROJECTED = 512, 128
 """Units of the hidden layer of projector and predictor, and numbers they put out: an eighth of the paper's 4,096, and
 half of its 256, for nets of a tenth of its ResNet-50."""
+COLLAPSED = 0.1
+"""Spread of features, of 1, below which a net that learns without labels is said to collapse."""
 DECAY = 0.996
 """Of the following copy, for each update, at most: the paper's, for runs of 300,000 updates."""
 FOLLOWED = 50
@@ -89,10 +91,7 @@ def represented(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     head = str(model.head)
     with watch({head: find_module(model, head)}, keep, before=True):
         model(images)
-    found = seen[-1]
-    if found.dim() == 4:
-        return found.mean(dim=(2, 3))
-    return found.mean(dim=1) if found.dim() == 3 else found.flatten(1)
+    return pooled(seen[-1])
 
 
 def perceptron(inputs: int, outputs: int, hidden: int = HIDDEN) -> nn.Sequential:

@@ -21,24 +21,25 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext.feed import SEARCHED
 from hubel.assembly.pretext.labelled import Labelled, labelled
 from hubel.assembly.transfer.source import find_source
+from hubel.assembly.transfer.start import COLOUR
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.published import at_hand
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded, decode
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import DataError
-from hubel.models.pretrained import published
+from hubel.errors import ArtefactError, DataError
+from hubel.models.pretrained import DEFAULT, published
 from hubel.nn.modes import evaluating
-from hubel.training.objectives import represented
+from hubel.training.objectives import COLLAPSED, represented
 from hubel.training.transfer import noise, probe
 from hubel.watching import Watcher
 
 CHANCE = 0.25
 """Of four turns by lot."""
-REFERENCE = "efficientnet_lite0"
-"""Published weights that the features are held against, where they are installed."""
-NATURAL = 32
-"""The side in pixels from which pictures are shown to a net that has seen photographs."""
+NOT_HERE = "No published weights are here to compare with (hubel models --pretrained)."
+TOO_SMALL = (
+    "Published weights were not compared with: these pictures are too small for a net that has seen photographs."
+)
 
 
 class Judged(Protocol):
@@ -77,6 +78,8 @@ class LinearProbe:
     """Name of published weights; "" where none are installed."""
     published: float | None = None
     """Accuracy on what those see."""
+    alone: str = NOT_HERE
+    """Why it is not held against published weights, where it is not."""
 
     @property
     def luck(self) -> float:
@@ -101,7 +104,7 @@ class LinearProbe:
         elif not self.better:
             said += ": no better by more than luck"
         if self.published is None:
-            return f"{said}. No published weights are here to compare with (hubel models --pretrained)."
+            return f"{said}. {self.alone}"
         if self.published >= self.pretrained:
             start = f"start from those instead (hubel train --from {self.reference})"
             return f"{said}. On those of {self.reference} it names {self.published:.1%}: {start}."
@@ -136,7 +139,7 @@ def conclude_pretext(
     found = None
     try:
         found = linear_probe(prepared, classifier, watch)
-    except DataError as error:
+    except (DataError, ArtefactError) as error:
         watch.remark(f"the features were not measured: {error.what}")
     if result is not None:
         outcome = _of_turns(result, found)
@@ -172,7 +175,9 @@ def _of_views(prepared: Prepared, best: dict[str, Any], found: LinearProbe | Non
         share = float(best["val_accuracy"])
         lot = f"by lot: {1 / max(count, 1):.1%}"
         task = f"By one view it finds another view of the same picture among {count:,} in {share:.1%} ({lot}). {task}"
-    warning = "" if spread >= 0.1 else "The net has collapsed: it sees all pictures nearly alike, and is of no use."
+    warning = (
+        "" if spread >= COLLAPSED else "The net has collapsed: it sees all pictures nearly alike, and is of no use."
+    )
     return Outcome(method="byol", task=task, warning=warning, probe=found)
 
 
@@ -184,8 +189,9 @@ def linear_probe(prepared: Prepared, classifier: Classifier, watch: Watcher) -> 
     watch.stage("measuring the features")
     device = runtime.pick_device(prepared.recipe.train.device)
     start, _ = build(prepared)
-    published = reference_accuracy(prepared, data, device)
     assert classifier.preprocessing is not None
+    small = min(classifier.preprocessing.height, classifier.preprocessing.width) < COLOUR
+    here = not small and at_hand(published(DEFAULT))
     return LinearProbe(
         data=data.name,
         classes=len(data.class_names),
@@ -193,21 +199,15 @@ def linear_probe(prepared: Prepared, classifier: Classifier, watch: Watcher) -> 
         judged=len(data.judged),
         pretrained=_accuracy(classifier.model, data.decoded, classifier.preprocessing, data, device),
         untrained=_accuracy(start, data.decoded, classifier.preprocessing, data, device),
-        reference=REFERENCE if published is not None else "",
-        published=published,
+        reference=DEFAULT if here else "",
+        published=reference_accuracy(prepared, data, device) if here else None,
+        alone=TOO_SMALL if small else NOT_HERE,
     )
 
 
-def reference_accuracy(prepared: Prepared, data: Labelled, device: torch.device) -> float | None:
-    """Of a linear classifier on published weights, each picture as those take it.
-
-    None where they are not installed, or the pictures are too small to be photographs.
-    """
-    assert prepared.preprocessing is not None
-    small = min(prepared.preprocessing.height, prepared.preprocessing.width) < NATURAL
-    if small or not at_hand(published(REFERENCE)):
-        return None
-    source = find_source(REFERENCE)
+def reference_accuracy(prepared: Prepared, data: Labelled, device: torch.device) -> float:
+    """Of a linear classifier on published weights, each picture as those take it."""
+    source = find_source(DEFAULT)
     assert source.preprocessing is not None
     net = source.spec.build()
     net.load_state_dict(dict(source.tensors))
