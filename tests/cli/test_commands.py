@@ -182,3 +182,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.returncode in (1, 4)
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_one_of_several_processes_ends_without_taking_python_down() -> None:
+    # Threads that torch keeps alive could abort it there, after all its work was done.
+    program = (
+        "import atexit, sys; atexit.register(print, 'taken down'); import torch.distributed; "
+        "sys.argv = ['hubel', 'models', 'lenet5']; from hubel.cli import main; main()"
+    )
+    ends = []
+    for alone in (True, False):
+        environment = os.environ | ({} if alone else {"TORCHELASTIC_RUN_ID": "1", "RANK": "1"})
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert "lenet5" in done.stdout
+        ends.append("taken down" in done.stdout)
+    assert ends == [True, False]
