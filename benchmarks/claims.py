@@ -509,6 +509,14 @@ def judge_eyes(its_runs: Sequence[Run]) -> Iterator[Claim]:
         cell, met = verdict(row["ratio"], 1.5, text, most=False)
         name = f"features of a frozen EfficientNet-Lite0 at 224², {row['threads']} threads, against timm's eager net"
         yield Claim(section="Speed", name=name, target="≥ 1.5 times", measured=cell, met=met)
+    for model, said in row.get("answers", {}).items():
+        if "apart" in said:
+            text = f"{said['apart']:.1e} apart at most; {said['right']} of {said['of']} photographs named right"
+            cell, met = verdict(said["apart"], 1e-4, text, most=True)
+            yield Claim(
+                section="Transfer", name=f"logits of {model} against timm's net with the same weights",
+                target="≤ 1e-4", measured=cell, met=met,
+            )  # fmt: skip
 
 
 def judge_scaling(its_runs: Sequence[Run]) -> Iterator[Claim]:

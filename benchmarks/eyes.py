@@ -7,6 +7,10 @@ Both sides get the same photographs of HUBEL_DATA, 224 x 224 bytes in memory, in
 eager, in inference mode, `forward_head(forward_features(x), pre_logits=True)`; its weights are random, which costs the
 same. Sides alternate; an uncounted round comes first. HUBEL_PEER_PYTHON names the interpreter with timm; without it
 only our side is measured.
+
+Before that, for each published net in a package that is installed: of the photographs, whose files begin with the
+number of their ImageNet class, how many are named right; and, with the peer, by how much at most a logit differs from
+that of timm's net with the same file of weights on the same input.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from hubel.checkpoint.published import in_package
+from hubel.models.pretrained import WEIGHTS
 
 PEER = """
 import sys, time
@@ -56,12 +63,66 @@ print(count / (time.perf_counter() - started))
 """
 
 
-def rate(python: str, code: str, *arguments: object) -> float:
-    """Photographs a second of one process."""
+ANSWERS = """
+import sys
+import numpy, torch
+from pathlib import Path
+from PIL import Image
+from hubel.checkpoint.published import fetch
+from hubel.models.imagenet import name_of
+from hubel.models.pretrained import published
+from hubel.records.nets import load
+net = load(sys.argv[1])
+files = sorted(Path(sys.argv[2]).iterdir())
+pictures = [torch.from_numpy(net.preprocessing.image(Image.open(file))) for file in files]
+inputs = net.preprocessing.normalise(torch.stack(pictures))
+with torch.inference_mode():
+    logits = torch.cat([net.model(part) for part in inputs.split(20)])
+numpy.savez(sys.argv[3], inputs=inputs.numpy(), logits=logits.numpy())
+said = [net.class_names[number] for number in logits.argmax(1).tolist()]
+print(sum(name == name_of(file.name[:9]) for name, file in zip(said, files, strict=True)))
+print(fetch(published(sys.argv[1])))
+"""
+
+PEER_ANSWERS = """
+import sys
+import numpy, timm, torch
+held = numpy.load(sys.argv[2])
+net = timm.create_model("tf_" + sys.argv[1]).eval()
+theirs = torch.load(sys.argv[3], weights_only=True)
+ours = [name for name in net.state_dict() if "num_batches" not in name]
+values = [value for name, value in theirs.items() if "num_batches" not in name]
+net.load_state_dict(dict(zip(ours, values, strict=True)), strict=False)
+with torch.inference_mode():
+    logits = torch.cat([net(part) for part in torch.from_numpy(held["inputs"]).split(20)])
+print(float((logits - torch.from_numpy(held["logits"])).abs().max()))
+"""
+
+
+def answers(folder: Path, photographs: Path, peer: str | None) -> dict[str, dict[str, float | int]]:
+    """For each net whose package is installed: photographs named right, and how far its logits are from timm's."""
+    found: dict[str, dict[str, float | int]] = {}
+    for entry in (entry for entry in WEIGHTS if entry.package and in_package(entry.package, entry.file)):
+        held = folder / f"{entry.model}.npz"
+        right, weights = run(sys.executable, ANSWERS, entry.model, photographs, held).split("\n", 1)
+        found[entry.model] = {"right": int(right), "of": len(list(photographs.iterdir()))}
+        if peer:
+            found[entry.model]["apart"] = float(run(peer, PEER_ANSWERS, entry.model, held, weights.strip()))
+        print(json.dumps({entry.model: found[entry.model]}), flush=True)
+    return found
+
+
+def run(python: str, code: str, *arguments: object) -> str:
+    """What a process prints."""
     done = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return float(done.stdout)
+    return done.stdout
+
+
+def rate(python: str, code: str, *arguments: object) -> float:
+    """Photographs a second of one process."""
+    return float(run(python, code, *arguments))
 
 
 def main() -> None:
@@ -80,11 +141,12 @@ def main() -> None:
     peer = os.environ.get("HUBEL_PEER_PYTHON")
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
+        said = answers(Path(folder), data, peer)
         place = Path(folder) / "pictures.npy"
         np.save(place, stack)
         for number in range(-1, given.repeat):
             for side, python, code in (("ours", sys.executable, OURS), ("peer", peer, PEER)):
-                if python and (number >= 0 or side == "ours" or peer):
+                if python:
                     measured = rate(str(python), code, place, given.threads)
                     if number >= 0:
                         found.setdefault(side, []).append(measured)
@@ -95,7 +157,7 @@ def main() -> None:
         "photographs_per_second": medians,
         "spread": {side: [round(min(values), 1), round(max(values), 1)] for side, values in found.items()},
         "ratio": round(medians["ours"] / medians["peer"], 2) if "peer" in medians else None,
-        "pictures": given.pictures, "threads": given.threads, "machine": platform.platform(),
+        "answers": said, "pictures": given.pictures, "threads": given.threads, "machine": platform.platform(),
     }  # fmt: skip
     print(json.dumps(result))
 
