@@ -10,8 +10,6 @@ import pytest
 from PIL import Image
 
 import hubel
-from hubel.assembly.begin import make_ready
-from hubel.assembly.transfer import plan as planning
 from hubel.assembly.transfer import start as starting
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.start import is_open, photographs, start
@@ -147,17 +145,6 @@ def test_none_brings_no_weights_that_a_fresh_start_would_overwrite(beasts: Path)
     compose({"data": str(beasts), "from": "none", "initialise": "he-normal"})
     with pytest.raises(UsageError, match="exclude each other"):
         compose({"data": str(beasts), "from": "efficientnet_lite0", "initialise": "he-normal"})
-
-
-def test_who_says_what_learns_again_is_not_overruled_by_the_time_it_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(planning, "PATIENCE", 0.0)
-    folder = str(drawn(tmp_path, 64, True))
-    asked = {"data": folder, "epochs": 1, "threads": 1, "precision": "fp32"}
-    said = make_ready(compose(asked, {"unfreeze": "last"}), SILENT)
-    assert said.prepared.recipe.transfer.unfreeze == "last"
-    assert "a new head alone" not in said.prepared.reasons["head"]
 
 
 def test_what_the_start_was_worth_is_measured_on_the_same_pictures(beasts: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def planned(
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
     plan = _plan(recipe, len(prepared.ids("train")), looked, head)
-    if by_default and part.unfreeze is None and recipe.train.time is None:
+    if by_default and recipe.train.time is None:
         plan = within(PATIENCE, plan, looked, passes=(recipe.train.epochs or 1) * len(prepared.ids("train")))
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
