@@ -162,9 +162,10 @@ def test_features_are_the_same_where_norms_are_folded_away_for_speed() -> None:
         plain = net.avgpool(net.features(pictures)).flatten(1)
     (found,) = head_inputs(net, iter([pictures]))
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
-    seen = stage_features(net, iter([pictures]), ["features.0", "features.0.2"])  # a norm itself: it stays
+    seen = stage_features(net, iter([pictures]), ["features.0.0", "features.0.1"])  # a convolution, and its norm
     with torch.no_grad():
-        normed = net.features[0][:3](pictures)
-    torch.testing.assert_close(seen["features.0.2"], normed.mean((2, 3)), rtol=1e-4, atol=1e-4)
+        for depth, name in ((1, "features.0.0"), (2, "features.0.1")):
+            plain = net.features[0][:depth](pictures).mean((2, 3))
+            torch.testing.assert_close(seen[name], plain, rtol=1e-4, atol=1e-4)
     for name, value in net.state_dict().items():
         assert torch.equal(value, before[name]), name

@@ -199,11 +199,11 @@ def stage_features(model: nn.Module, images: Iterator[torch.Tensor], stages: Seq
 def folded(model: nn.Module, images: torch.Tensor, seen: Sequence[str] = ()) -> nn.Module:
     """A copy that only answers, with batch norms folded into convolutions: the same but for rounding, and faster.
 
-    Layers that are `seen` keep what they put out. A net that cannot be copied so, or that somebody listens to, is
+    Convolutions that are `seen` keep what they put out. A net that cannot be copied so, or that somebody listens to, is
     returned as it is.
     """
     try:
-        found = [pair for pair in pairs(model, images[:1]) if not {pair.conv, pair.norm} & set(seen)]
+        found = [pair for pair in pairs(model, images[:1]) if pair.conv not in seen]
         return fused(model, found) if found else model
     except Exception:
         return model
