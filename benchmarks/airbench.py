@@ -37,7 +37,7 @@ HERE = Path(__file__).parent
 PACKAGE = """
 import contextlib, io, json, pathlib, sys
 import torch
-sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[1])  # last: the folder has a module named like the package
 from airbench_peer import read
 pathlib.Path("cifar10").mkdir()
 for split in ("train", "test"):

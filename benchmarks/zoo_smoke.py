@@ -4,6 +4,7 @@
     python benchmarks/zoo_smoke.py --match 'resnet*' --seconds 20
     python benchmarks/zoo_smoke.py --retry --seconds 60     once more, with more time, what failed or did not learn
     python benchmarks/zoo_smoke.py --cheapest-first --minutes 50   as many as end in this time
+    python benchmarks/zoo_smoke.py --jobs 12                so many nets at a time, for a machine with the cores
     python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md  … and write the table as Markdown
 
 Each net is trained by `hubel train`, with every setting as hubel chooses it but the size of the pictures and the
@@ -30,6 +31,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -41,7 +44,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from hubel import __version__
+from hubel import __version__, runtime
 from hubel.cli import main as main_of_hubel
 from hubel.models import CARDS, Card, create_model, list_models
 
@@ -238,7 +241,7 @@ def timed(done: subprocess.CompletedProcess[str]) -> str:
 HEADER = """# Does every architecture learn?
 
 Each net of the catalogue, by `make zoo-smoke`: trained from random weights by `hubel train`, asked by `hubel predict`
-for {files} picture files (so many that it is made ready first), and timed by `hubel bench`, on one thread of a CPU.
+for {files} picture files (so many that it is made ready first), and timed by `hubel bench`, with one thread.
 This is a smoke test and no league table: the nets had seconds. It shows that the three commands take every net, that
 gradients flow and that answers beat guessing. What the nets reach when trained in full stands in the
 [table of architectures](models.md#all-of-them).
@@ -253,6 +256,11 @@ gradients flow and that answers beat guessing. What the nets reach when trained 
 - **seconds** for the three commands together: good for orders of magnitude only.
 
 """
+
+
+def device_name() -> str:
+    """What `--device auto` takes on this machine."""
+    return runtime.environment(runtime.pick_device("auto"))["device_name"]
 
 
 def remark(row: Row) -> str:
@@ -273,7 +281,8 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
     lines = [
         HEADER.format(files=FILES),
         f"{date.today()}, hubel {__version__}, torch {torch.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}{', ' if wanted.note else ''}{wanted.note}.\n\n",
+        f"{platform.system()} {platform.machine()}, {device_name()}"
+        f"{', ' if wanted.note else ''}{wanted.note}; `--seconds {wanted.seconds:g}`.\n\n",
         f"Of {len(rows)} nets {len(rows) - broken - refused} go through all three commands, {broken} fail, and "
         f"{refused} is no classifier and is refused with a reason. {early} had not beaten guessing yet.\n\n",
         f"Not run ({len(absent)} of {len(CARDS)}; `make zoo-smoke` goes on with them, where its file of results is "
@@ -314,6 +323,39 @@ def known_rows(path: Path) -> dict[str, Row]:
     return known
 
 
+def tried(names: list[str], wanted: argparse.Namespace, end: float) -> Iterator[Row]:
+    """Net by net, each result kept as it comes."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "pictures").mkdir()
+        for number, digit in enumerate(load_digits().images[:FILES]):
+            Image.fromarray((digit * 15).astype("uint8")).save(folder / "pictures" / f"{number:03}.png")
+        for name in names:
+            if time.monotonic() > end:
+                return
+            try:
+                row = try_net(name, wanted, folder)
+            except subprocess.TimeoutExpired as late:
+                row = lost_row(name, late.timeout, f"error: no end after {late.timeout:.0f} s")
+            with wanted.rows.open("a") as file:
+                file.write(json.dumps(asdict(row)) + "\n")
+            yield row
+
+
+def asked(name: str, wanted: argparse.Namespace) -> Row:
+    """One net in a process of its own: this script, which appends to the same file."""
+    words = ["--match", name, "--seconds", str(wanted.seconds), "--limit", str(wanted.limit)]
+    words += ["--rows", str(wanted.rows), "--retry"]
+    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
+    row = known_rows(wanted.rows).get(name)
+    return row or lost_row(name, 0.0, f"error: {(done.stderr.splitlines() or ['no word'])[-1][:160]}")
+
+
+def lost_row(name: str, seconds: float, fault: str) -> Row:
+    """Of a net that gave no result at all."""
+    return Row(name, "", "", 0, 0, 0.0, 0.1, 1, "", "", seconds, fault)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--match", default="*", help="names of the nets")
@@ -321,6 +363,7 @@ def main() -> int:
     parser.add_argument("--limit", type=float, default=900.0, help="seconds after which a command counts as hung")
     parser.add_argument("--cheapest-first", action="store_true", help="by the cost of a net's passes")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no net after so long")
+    parser.add_argument("--jobs", type=int, default=1, help="nets at a time, each in a process of one thread")
     parser.add_argument("--rows", type=Path, default=ROWS, help="where results are appended, and looked up")
     parser.add_argument("--retry", action="store_true", help="only once more what did not pass")
     parser.add_argument("--table", action="store_true", help="train nothing, only write the table")
@@ -334,27 +377,18 @@ def main() -> int:
     names = in_turn([] if wanted.table else list_models(wanted.match))
     if wanted.cheapest_first:
         names.sort(key=cost_of)
-    end = time.monotonic() + 60 * wanted.minutes
+    names = [name for name in names if name not in known or (wanted.retry and not known[name].whole)]
     print(f"{'net':26} {'size':>9} {'samples':>8} {'score':>7}  {'predicted':10} {'plain / ready':>15} {'seconds':>8}")
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        (folder / "pictures").mkdir()
-        for number, digit in enumerate(load_digits().images[:FILES]):
-            Image.fromarray((digit * 15).astype("uint8")).save(folder / "pictures" / f"{number:03}.png")
-        for name in names:
-            if time.monotonic() > end:
-                break
-            if name in known and (known[name].whole or not wanted.retry):
+    with ThreadPoolExecutor(wanted.jobs) as several:  # threads that only wait for processes
+        end = time.monotonic() + 60 * wanted.minutes
+
+        def asked_in_time(name: str) -> Row | None:
+            return asked(name, wanted) if time.monotonic() < end else None
+
+        for row in several.map(asked_in_time, names) if wanted.jobs > 1 else tried(names, wanted, end):
+            if row is None:
                 continue
-            try:
-                row = try_net(name, wanted, folder)
-            except subprocess.TimeoutExpired as late:
-                row = Row(
-                    name, "", "", 0, 0, 0.0, 0.1, 1, "", "", late.timeout, f"error: no end after {late.timeout:.0f} s"
-                )
-            known[name] = row
-            with wanted.rows.open("a") as file:
-                file.write(json.dumps(asdict(row)) + "\n")
+            known[row.net] = row
             verdict = "" if row.whole else f"  {row.fault or 'NO BETTER THAN GUESSING' if not row.learns else 'FAILS'}"
             print(
                 f"{row.net:26} {row.size:>9} {row.samples:8,} {100 * row.score:6.1f}%  {row.predicted:10} "

@@ -16,6 +16,7 @@ import torch
 
 import hubel.runtime.threading as threads_module
 from hubel import runtime
+from hubel.errors import UsageError
 from hubel.runtime.memory import OutOfMemory, in_parts
 
 
@@ -71,6 +72,7 @@ def test_the_measurement_leaves_threads_and_random_numbers_as_they_were() -> Non
 PAGES = """
 import resource, sys, torch
 from hubel import runtime
+from hubel.errors import UsageError
 if sys.argv[1] == "keep" and not runtime.keep_memory():
     print(-1)
     sys.exit()
@@ -139,3 +141,14 @@ def test_only_the_first_of_several_processes_tells_what_all_have_done(monkeypatc
     for rank, speaks in (("0", True), ("1", False)):  # also when they have parted, and no group is left to ask
         monkeypatch.setenv("RANK", rank)
         assert runtime.speaks() is speaks
+
+
+def test_several_processes_share_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert runtime.pick_device("auto") == runtime.pick_device("cuda") == torch.device("cuda"), "alone"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert runtime.pick_device("auto").type in ("cpu", "mps")
+    with pytest.raises(UsageError, match="each process needs a GPU of its own: 1 are visible to 2 processes"):
+        runtime.pick_device("cuda")

@@ -12,6 +12,7 @@ import torch
 from hubel.errors import UnknownName, UsageError
 from hubel.records.nets import load
 from hubel.report.drawings.timing import draw_latency
+from hubel.runtime import pick_device
 from hubel.verbs.bench import bench, sizes_up_to
 from hubel.verbs.predict import predict
 from hubel.verbs.summary import summary
@@ -91,7 +92,9 @@ def test_fast_predictions_are_the_plain_ones_and_leave_the_classifier_as_it_is(
     plain = predict(classifier, picture_folder / "zero", fast=False)
     fast = predict(classifier, picture_folder / "zero", fast=True)
     assert [p.label for p in fast] == [p.label for p in plain]
+    # A GPU computes convolutions in TF32, which rounds folded filters elsewhere than plain ones.
+    allowed = 1e-5 if pick_device().type == "cpu" else 2e-3
     for ours, theirs in zip(fast, plain, strict=True):
-        assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=1e-5)
+        assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=allowed)
     assert [type(module) for module in classifier.model.modules()] == layers, "what explains sees the net as trained"
     assert all((value == before[key]).all() for key, value in classifier.model.state_dict().items())

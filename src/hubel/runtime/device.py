@@ -9,10 +9,13 @@ from importlib.util import find_spec
 import torch
 
 from hubel.errors import UsageError
+from hubel.runtime.distributed import enough_gpus
 
 
 def pick_device(name: str = "auto") -> torch.device:
     """The device called `name`; "auto" takes CUDA, then MPS, then the CPU.
+
+    Of several processes on one machine each has a GPU of its own; where there are fewer, "auto" takes the CPU for all.
 
     >>> pick_device("cpu")
     device(type='cpu')
@@ -23,7 +26,7 @@ def pick_device(name: str = "auto") -> torch.device:
       use --device auto to take the best one
     """
     if name == "auto":
-        if torch.cuda.is_available():
+        if enough_gpus():
             return torch.device("cuda")
         if torch.backends.mps.is_available():
             return torch.device("mps")
@@ -41,6 +44,12 @@ def pick_device(name: str = "auto") -> torch.device:
         raise UsageError(
             f"device {name!r} does not exist: {torch.cuda.device_count()} CUDA devices are visible",
             hint="use --device auto to take one that is there",
+        )
+    if name == "cuda" and not enough_gpus():
+        raise UsageError(
+            f"each process needs a GPU of its own: {torch.cuda.device_count()} are visible to "
+            f"{os.environ['LOCAL_WORLD_SIZE']} processes",
+            hint="start as many processes as there are GPUs (torchrun --nproc-per-node), or use --device cpu",
         )
     return torch.device(name)
 

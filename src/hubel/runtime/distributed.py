@@ -28,6 +28,12 @@ def launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def enough_gpus() -> bool:
+    """Is there a GPU for each process on this machine?"""
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if launched() else 1
+    return torch.cuda.is_available() and torch.cuda.device_count() >= together
+
+
 def world() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -39,9 +45,10 @@ def processes() -> Iterator[None]:
     if not launched() or dist.is_initialized():
         yield
         return
-    if torch.cuda.is_available():
+    if enough_gpus():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    # With GPUs both ways are open, each is taken for the tensors of its device: what computes is decided later.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
     finally:

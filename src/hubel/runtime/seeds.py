@@ -72,6 +72,8 @@ def seed_step(device: torch.device, *words: int) -> None:
 @contextmanager
 def seeded(*words: int) -> Iterator[None]:
     """Global generators seeded inside the block and put back afterwards."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    # A GPU that nothing has used yet has no state to put back, and asking for it would wake it, which takes seconds.
+    awake = torch.cuda.device_count() if torch.cuda.is_initialized() else 0
+    with torch.random.fork_rng(devices=range(awake)):
         seed_all(*words)
         yield
