@@ -28,7 +28,7 @@ def test_a_point_is_answered_from_text_list_array_and_table(run: hubel.Run, tmp_
         "array": hubel.predict(run, np.array([[0.5, -1.0]])),
         "table": hubel.predict(run, str(table)),
     }
-    expected = torch.softmax(hubel.load(run.folder).model(torch.tensor([[0.5, -1.0]])), 1)[0].tolist()
+    expected = torch.softmax(hubel.load(run.folder).look()(torch.tensor([[0.5, -1.0]])), 1)[0].tolist()
     for kind, found in answers.items():
         assert list(found[0].probabilities.values()) == pytest.approx(expected, abs=1e-6), kind
     assert [p.name for p in answers["table"]] == ["points.csv:2", "points.csv:3"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
+from hubel.checkpoint.trust import Trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
+from hubel.inference import with_views
 from hubel.models import create_model
 from hubel.nn.modes import evaluating
 from hubel.store import shown
@@ -90,6 +92,24 @@ class Classifier:
     """In the order of the outputs; empty in regression."""
     spec: ModelSpec
     provenance: Provenance
+    trust: Trust | None = None
+    """What was learnt about its answers after the training; None where nothing was."""
+
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by before they become probabilities."""
+        return 1.0 if self.trust is None else self.trust.temperature
+
+    def look(
+        self, net: Callable[[torch.Tensor], torch.Tensor] | None = None, *, views: str | None = None
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """How it answers: B C H W to logits B K, the mean of its views, divided by its temperature.
+
+        `net` takes the place of the model (a form of it that is ready), `views` those it was measured with.
+        """
+        forward = with_views(net or self.model, self.views if views is None else views)
+        temperature = self.temperature
+        return forward if temperature == 1 else lambda images: forward(images) / temperature
 
     @property
     def views(self) -> str:

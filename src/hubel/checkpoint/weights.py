@@ -1,8 +1,9 @@
-"""Trained weights on disk: three files under one name, of which the last written makes the others valid.
+"""Trained weights on disk: files under one name, of which the JSON, written last, makes the first two valid.
 
     weights/best.safetensors          the model's tensors; any safetensors tool opens it; its header says what net it is
     weights/best.probes.safetensors   golden images and the logits the model gave them
     weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
+    weights/best.trust.safetensors    how far its answers can be trusted (hubel.checkpoint.trust)
 
 Replacing a checkpoint: the new tensors are written beside the old ones as `*.next`; the JSON then changes over to their
 digests in one rename; last, the files take their places. Wherever this is cut, exactly one set of files fits the JSON,
@@ -41,6 +42,7 @@ from hubel.checkpoint.tensors import (
     table_of,
     write_tensors,
 )
+from hubel.checkpoint.trust import file_of, read_trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
@@ -208,6 +210,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
             made_with=manifest.made_with,
             sha256=manifest.weights.sha256,
         ),
+        trust=read_trust(folder / Path(file_of(name)).name, manifest.weights.sha256, classes=spec.num_classes),
     )
 
 

@@ -88,7 +88,12 @@ def command(
 def _numbers(prediction: Prediction) -> dict[str, object]:
     if not prediction.probabilities:
         return {"value": prediction.value}
-    return {"probability": prediction.probability, "probabilities": prediction.probabilities}
+    found: dict[str, object] = {"probability": prediction.probability, "probabilities": prediction.probabilities}
+    if prediction.known is not None:
+        found |= {"known": prediction.known, "familiarity": prediction.familiarity}
+    if prediction.plausible:
+        found["plausible"] = list(prediction.plausible)
+    return found
 
 
 def _table(found: list[Prediction], top: int) -> str:
@@ -104,5 +109,6 @@ def _table(found: list[Prediction], top: int) -> str:
             continue
         first, *rest = prediction.top(top)
         others = ", ".join(f"{label} {share:.1%}" for label, share in rest)
-        lines.append(f"{shown:<{wide}}  {first[0]} {first[1]:.1%}" + (f"   ({others})" if others else ""))
+        strange = "   unknown: like nothing it was shown" if prediction.known is False else ""
+        lines.append(f"{shown:<{wide}}  {first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange)
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,18 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ
 from hubel.data.manifest import Problem
 from hubel.data.walk import pictures_below
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
-from hubel.errors import DataError
+from hubel.errors import ArtefactError, DataError
 from hubel.inference import predict as forward
 from hubel.inference import with_views
+from hubel.metrics.calibrating import within
+from hubel.nn.beside import with_features
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
@@ -32,6 +35,7 @@ from hubel.words import csv_text, plural
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
 _SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+_INSIDE: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,12 @@ class Prediction:
     """Of every class, in the order of the outputs; empty in regression."""
     value: float
     """The number in regression, else NaN."""
+    known: bool | None = None
+    """Is it like the pictures the net was measured with? None for a net that cannot tell."""
+    familiarity: float = float("nan")
+    """Share of those that were at least as strange to the net; it is known from 0.05 on. NaN where it cannot tell."""
+    plausible: tuple[str, ...] = ()
+    """The classes that hold the truth 95 times in 100, most probable first; empty for a net that cannot tell."""
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The most probable classes, best first."""
@@ -57,7 +67,8 @@ class Prediction:
         if not self.probabilities:
             return f"{self.name}: {self.label}"
         rest = ", ".join(f"{label} {share:.1%}" for label, share in self.top(3)[1:])
-        return f"{self.name}: {self.label} {self.probability:.1%}" + (f" ({rest})" if rest else "")
+        strange = ", not like anything it was shown" if self.known is False else ""
+        return f"{self.name}: {self.label} {self.probability:.1%}" + (f" ({rest})" if rest else "") + strange
 
     def _repr_html_(self) -> str:
         bars = "".join(
@@ -65,7 +76,8 @@ class Prediction:
             f"width:{share:.1%}'></div></td><td>{share:.1%}</td></tr>"
             for label, share in self.top()
         )
-        return f"<b>{escape(self.name)}: {escape(self.label)}</b><table>{bars}</table>"
+        strange = "<p>Not like anything it was shown.</p>" if self.known is False else ""
+        return f"<b>{escape(self.name)}: {escape(self.label)}</b>{strange}<table>{bars}</table>"
 
 
 class Predictions(list[Prediction]):
@@ -92,11 +104,22 @@ class Predictions(list[Prediction]):
         return str(self)
 
     def to_csv(self) -> str:
-        """A table with a line for each picture: file, label, probability, and the probability of every class."""
+        """A table with a line for each picture: file, label, probability, and the probability of every class.
+
+        Where the net can tell, the last columns say whether it is known, how familiar, and the classes that are
+        plausible, with | between them.
+        """
         if not self or not self[0].probabilities:
             return csv_text(["file", "value"], [[p.name, p.value] for p in self])
         header = ["file", "label", "probability", *self[0].probabilities]
-        return csv_text(header, [[p.name, p.label, p.probability, *p.probabilities.values()] for p in self])
+        rows = [[p.name, p.label, p.probability, *p.probabilities.values()] for p in self]
+        if self[0].known is not None:
+            header += ["known", "familiarity"]
+            rows = [[*row, "yes" if p.known else "no", p.familiarity] for row, p in zip(rows, self, strict=True)]
+        if self[0].plausible:
+            header.append("plausible")
+            rows = [[*row, "|".join(p.plausible)] for row, p in zip(rows, self, strict=True)]
+        return csv_text(header, rows)
 
     def _repr_html_(self) -> str:
         lost = "".join(f"<p>{escape(p.path)}: not read, {escape(p.reason)}</p>" for p in self.problems)
@@ -172,31 +195,62 @@ def answers(
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
-    net = kept(classifier.model, inputs) if fast else classifier.model
+    inside = _inside(classifier, inputs)
+    model = inside or classifier.model
+    net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
-    return _said(classifier, names, forward(classifier.model, [Batch(inputs, ids, ids)], forward=look))
+    return _said(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look))
+
+
+def _inside(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
+    """The net that also says what it saw, where that is needed to tell what is strange."""
+    if classifier.trust is None or not classifier.trust.looks_inside:
+        return None
+    known = _INSIDE.get(classifier.model)
+    if known is None:
+        known = with_features(classifier.model, inputs[:2])
+        if known is None:
+            raise ArtefactError(
+                "this net's features cannot be read, though what was learnt about its answers needs them",
+                hint=f"delete the file *.trust.safetensors beside {classifier.provenance.source}",
+            )
+        _INSIDE[classifier.model] = known
+    return known.to(inputs.device)
 
 
 def _said(classifier: Classifier, names: Sequence[str], result: Answers) -> list[Prediction]:
-    """Logits as predictions."""
+    """What the net said, in logits and perhaps features behind them, as predictions."""
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
         return [
             Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
             for name, number in zip(names, numbers, strict=True)
         ]
-    shares = result.probabilities
-    best = result.predicted
-    return [
-        Prediction(
-            name,
-            classifier.class_names[winner],
-            float(row[winner]),
-            dict(zip(classifier.class_names, row.tolist(), strict=True)),
-            float("nan"),
+    classes, trust = classifier.class_names, classifier.trust
+    logits, features = result.logits[:, : len(classes)], result.logits[:, len(classes) :]
+    answered = replace(result, logits=logits / np.float32(classifier.temperature))
+    shares = answered.probabilities
+    familiarity = np.full(len(logits), np.nan)
+    inside = np.zeros(shares.shape, bool)
+    if trust is not None:
+        familiarity = trust.familiarity(logits, features if features.shape[1] else None)
+        inside = within(shares, trust.set_limit)
+    found = []
+    for number, (name, row, winner) in enumerate(zip(names, shares, answered.predicted, strict=True)):
+        plausible = [k for k in np.argsort(-row, kind="stable") if inside[number, k]]
+        found.append(
+            Prediction(
+                name=name,
+                label=classes[winner],
+                probability=float(row[winner]),
+                probabilities=dict(zip(classes, row.tolist(), strict=True)),
+                value=float("nan"),
+                known=None if trust is None or not trust.knows else bool(familiarity[number] >= 1 - ACCEPTED),
+                familiarity=float(familiarity[number]),
+                plausible=tuple(classes[k] for k in plausible),
+            )
         )
-        for name, row, winner in zip(names, shares, best, strict=True)
-    ]
+    return found
 
 
 def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False) -> Iterator[Any]:

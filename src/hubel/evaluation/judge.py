@@ -13,7 +13,7 @@ from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
 from hubel.data.unlabelled import turned
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
-from hubel.inference import predict, with_views
+from hubel.inference import predict
 from hubel.types import Predictions
 
 EXAMINED = 2_500
@@ -37,8 +37,7 @@ def judge(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=reading_size(decoded), device=device,
         channels_last=True,
     )  # fmt: skip
-    look = with_views(classifier.model, classifier.views if views is None else views)
-    found = predict(classifier.model, reading, forward=look)
+    found = predict(classifier.model, reading, forward=classifier.look(views=views))
     return assessed(found, classifier.class_names, scan, rows, split, metrics)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hubel.data.strange import WORDS
 from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
@@ -94,6 +95,8 @@ class TrainingReport(Viewed):
     transfer: Mapping[str, Any] = field(default_factory=dict)
     """What a run from a trained net took over, how alike the data are, what learnt (the facts of transfer.json)."""
 
+    trust: Mapping[str, Any] = field(default_factory=dict)
+    """How far its answers can be trusted (`trust` of summary.json)."""
     taught: Mapping[str, Any] = field(default_factory=dict)
     """Who taught it and what it said (teacher.json), and both nets beside each other (`teacher` of summary.json)."""
     pretext: Mapping[str, Any] = field(default_factory=dict)
@@ -160,6 +163,7 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         mistakes=_mistakes(report),
         contact=_contact(report),
         splits=_splits(report),
+        strange_kinds=WORDS,
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
     )

@@ -1,0 +1,89 @@
+"""Probabilities made honest, and sets that hold the truth as often as is promised. N samples, K classes.
+
+Both are fitted on samples that the net did not learn from, and hold for samples of the same kind as those.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from hubel.metrics.probability import log_softmax
+
+COLDEST, HOTTEST = 0.05, 20.0
+
+
+def fit_temperature(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
+    """T for which softmax(logits / T) has the least log-loss (Guo et al., arXiv:1706.04599).
+
+    Where the net names all right, the least loss is at T = 0, and it would call itself infallible; so the truth is
+    taken to be another class once in N + 2 times (Platt's targets, 1999). A net that is surer than that, and right, is
+    left as it is: T is above 1 only where that lessens the loss on the very samples.
+
+    >>> rng = np.random.default_rng(0)
+    >>> logits = rng.normal(size=(20_000, 5))
+    >>> powers = np.exp(logits / 2).cumsum(axis=1)
+    >>> labels = (rng.random((20_000, 1)) * powers[:, -1:] > powers).sum(axis=1)  # drawn from softmax(logits / 2)
+    >>> round(fit_temperature(logits, labels), 1)
+    2.0
+    """
+    logits = logits_NK.astype(np.float64)
+    N, K = logits.shape
+    other = 1 / (N + 2)
+    truth = np.take_along_axis(logits, labels_N[:, None], axis=1)[:, 0]
+    expected = (1 - other) * truth + other * (logits.sum(axis=1) - truth) / max(1, K - 1)
+
+    def loss(log_temperature: float, wanted: np.ndarray = expected) -> float:
+        scaled = logits / math.exp(log_temperature)
+        largest = scaled.max(axis=1)
+        total = largest + np.log(np.exp(scaled - largest[:, None]).sum(axis=1))
+        return float((total - wanted / math.exp(log_temperature)).mean())
+
+    # The loss is convex in 1 / T, so it has one minimum whatever it is drawn over.
+    best = float(minimize_scalar(loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded").x)
+    return 1.0 if best > 0 and loss(best, truth) > loss(0.0, truth) else math.exp(best)
+
+
+def set_limit(logits_NK: np.ndarray, labels_N: np.ndarray, coverage: float) -> float:
+    """The probability from which on a class belongs into the set, so that sets hold the truth in `coverage` of samples.
+
+    Split-conformal prediction with the least ambiguous sets (Sadinle, Lei & Wasserman, arXiv:1609.00451): the
+    ⌈(N + 1) · coverage⌉-th largest probability of the truth. With too few samples no limit can promise that: 0.
+
+    >>> set_limit(np.log([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]), np.array([0, 0, 0]), 0.5)
+    0.6...
+    """
+    truth = np.exp(np.take_along_axis(log_softmax(logits_NK), labels_N[:, None], axis=1)[:, 0])
+    place = math.ceil((len(truth) + 1) * coverage)
+    return 0.0 if place > len(truth) else float(np.sort(truth)[::-1][place - 1])
+
+
+def within(probabilities_NK: np.ndarray, limit: float) -> np.ndarray:
+    """N K: is the class in the sample's set? The most probable one always is, so that no set is empty.
+
+    >>> within(np.array([[0.7, 0.2, 0.1]]), 0.15).tolist()
+    [[True, True, False]]
+    """
+    inside = probabilities_NK >= limit
+    inside[np.arange(len(inside)), probabilities_NK.argmax(axis=1)] = True
+    return inside
+
+
+def confidence_for(confidence_N: np.ndarray, right_N: np.ndarray, risk: float) -> tuple[float, float]:
+    """From which confidence on answers are wrong in at most `risk` of cases, and the share of answers that reach it.
+
+    The lowest such threshold among the confidences seen; (inf, 0) where even the surest answers are wrong too often.
+
+    >>> confidence_for(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.0)
+    (0.8, 0.5)
+    """
+    order = np.argsort(-confidence_N, kind="stable")
+    sure, wrong = confidence_N[order], np.cumsum(~right_N[order])
+    shares = wrong / np.arange(1, len(order) + 1)
+    last_of_equals = np.append(sure[1:] != sure[:-1], True) if len(sure) else np.zeros(0, bool)
+    passing = np.flatnonzero((shares <= risk) & last_of_equals)
+    if not len(passing):
+        return math.inf, 0.0
+    return float(sure[passing[-1]]), float((passing[-1] + 1) / len(order))
