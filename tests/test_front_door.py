@@ -22,10 +22,10 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
-    "ArtefactError", "Classifier", "DataError", "DataReport", "Evaluation", "Explained", "HubelError", "Prediction",
-    "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError", "Watcher",
-    "create_model", "evaluate", "explain", "list_models", "load", "predict", "register_model", "runs", "scan",
-    "pretrain", "summary", "train",
+    "ArtefactError", "Classifier", "DataError", "DataReport", "Evaluation", "Explained", "Exported", "HubelError",
+    "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError",
+    "Watcher", "create_model", "evaluate", "explain", "export", "list_models", "load", "predict", "pretrain",
+    "register_model", "runs", "scan", "summary", "train",
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checkpoint": {"runtime", "store", "nn", "metrics", "data", "models", "inference", "anatomy"},
     "tasks": {"registry", "nn", "metrics", "data"},
     "anatomy": {"registry", "nn", "models"},
-    "deploy": {"runtime", "nn", "metrics", "data", "inference", "checkpoint"},
+    "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},

@@ -38,6 +38,7 @@ _DOORS = {
     "DataReport": "hubel.verbs.data",
     "Evaluation": "hubel.evaluation",
     "Explained": "hubel.report.pages.explanation",
+    "Exported": "hubel.verbs.export",
     "HubelError": "hubel.errors",
     "Prediction": "hubel.deploy.prediction",
     "Predictions": "hubel.deploy.prediction",
@@ -51,6 +52,7 @@ _DOORS = {
     "create_model": "hubel.models",
     "evaluate": "hubel.verbs.evaluate",
     "explain": "hubel.verbs.explain",
+    "export": "hubel.verbs.export",
     "list_models": "hubel.models",
     "load": "hubel.verbs.classifier",
     "predict": "hubel.verbs.predict",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
+    from hubel.verbs.export import Exported, export
     from hubel.verbs.predict import predict
     from hubel.verbs.pretrain import pretrain
     from hubel.verbs.run import Run
@@ -87,6 +90,7 @@ __all__ = [
     "DataReport",
     "Evaluation",
     "Explained",
+    "Exported",
     "HubelError",
     "Prediction",
     "Predictions",
@@ -100,6 +104,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "explain",
+    "export",
     "list_models",
     "load",
     "predict",

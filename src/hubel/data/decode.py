@@ -17,7 +17,7 @@ import shutil
 import tempfile
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,6 +162,29 @@ def read_images(
             rows.append(row)
     stacked = np.stack(images) if images else np.zeros((0, *preprocessing.shape), np.uint8)
     return stacked, np.array(rows, dtype=np.int64), tuple(problems)
+
+
+def read_whole(manifest: Manifest, rows: np.ndarray, preprocessing: Preprocessing) -> Iterator[np.ndarray]:
+    """Some samples of a manifest in their own sizes, H W C uint8: upright, in the channels of `preprocessing`.
+
+    A JPEG is decoded at the fraction at which `preprocessing` has it decoded. Raises DataError for a file that cannot
+    be read any more.
+
+    >>> from hubel.data.sources import open_source
+    >>> next(read_whole(open_source("digits"), np.array([3]), Preprocessing(height=4, width=4, channels=3))).shape
+    (8, 8, 3)
+    """
+    whole = preprocessing.whole()
+    for row in rows.tolist():
+        if manifest.arrays is not None:
+            yield whole.array(manifest.arrays[row]).transpose(1, 2, 0)
+            continue
+        images, _, problems = read_images([os.path.join(manifest.root, manifest.files[row])], whole)
+        if problems:
+            raise DataError(
+                f"{manifest.name(row)} cannot be read any more: {problems[0].reason}", hint="restore the file"
+            )
+        yield images[0].transpose(1, 2, 0)
 
 
 def rows_of(images: np.ndarray, rows: np.ndarray) -> np.ndarray:

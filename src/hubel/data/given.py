@@ -122,6 +122,15 @@ def read_given(
 
     What is no file is called "picture 3", counted from `first` + 1 on.
     """
+    names, found, problems = read_each(items, preprocessing, first=first)
+    stacked = np.stack(found) if found else np.zeros((0, *preprocessing.shape), np.uint8)
+    return names, stacked, problems
+
+
+def read_each(
+    items: Sequence[Any], preprocessing: Preprocessing, *, first: int = 0
+) -> tuple[list[str], list[np.ndarray], tuple[Problem, ...]]:
+    """The same one by one, C H W uint8 each: with `Preprocessing.whole` their sizes differ."""
     names: list[str] = []
     found: list[np.ndarray] = []
     problems: list[Problem] = []
@@ -140,8 +149,7 @@ def read_given(
         if pixels is not None:
             names.append(name)
             found.append(pixels)
-    stacked = np.stack(found) if found else np.zeros((0, *preprocessing.shape), np.uint8)
-    return names, stacked, tuple(problems)
+    return names, found, tuple(problems)
 
 
 def _read(item: bytes | Image.Image | np.ndarray, preprocessing: Preprocessing) -> np.ndarray:

@@ -120,6 +120,14 @@ class Preprocessing:
         # tobytes is three times as fast as NumPy's array protocol, which counts for small pictures.
         return np.frombuffer(picture.tobytes(), np.uint8).reshape(self.height, self.width, self.channels)
 
+    def whole(self) -> Preprocessing:
+        """The same for who fits pictures elsewhere: they are set upright and get our channels, but keep their sizes.
+
+        >>> Preprocessing(height=2, width=2, channels=1).whole().image(Image.new("RGB", (8, 6))).shape
+        (1, 6, 8)
+        """
+        return _Whole(**{name: getattr(self, name) for name in Preprocessing.__dataclass_fields__})
+
     def array(self, pixels: np.ndarray) -> np.ndarray:
         """H W C (C 1 or 3) uint8 pixels as C H W uint8, fitted; for pictures that never were a file."""
         height, width, channels = pixels.shape
@@ -215,6 +223,17 @@ class Preprocessing:
         if values.get("levels") is not None:
             values["levels"] = tuple(float(v) for v in values["levels"])
         return Preprocessing(**values)
+
+
+class _Whole(Preprocessing):
+    """What `Preprocessing.whole` gives."""
+
+    __slots__ = ()
+
+    def fitted(self, picture: Image.Image) -> np.ndarray:
+        """H W C uint8 in the picture's own size."""
+        picture = to_channels(picture, self.channels, self.levels)
+        return np.frombuffer(picture.tobytes(), np.uint8).reshape(picture.height, picture.width, self.channels)
 
 
 def to_channels(picture: Image.Image, channels: int, levels: tuple[float, float] | None = None) -> Image.Image:

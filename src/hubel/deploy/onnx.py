@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,6 +44,20 @@ def exported(model: nn.Module, images: torch.Tensor) -> bytes:
     data: bytes = program.model_proto.SerializeToString()
     check_batches(data, model, images)
     return data
+
+
+def refusal(error: BaseException) -> str:
+    """What the exporter could not do, in one line: the operation where its pages of text name one.
+
+    >>> refusal(RuntimeError("No ONNX function found for <OpOverload(op='aten.fft_fft2', overload='default')>. More"))
+    "it has no counterpart of PyTorch's fft_fft2"
+    """
+    text = f"{error} {error.__cause__ or ''}"
+    found = re.search(r"No ONNX function found for <OpOverload\(op='(?:\w+[.:]+)?(\w+)", text)
+    if found:
+        return f"it has no counterpart of PyTorch's {found[1]}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[0][:160]
 
 
 def check_batches(data: bytes, model: nn.Module, images: torch.Tensor, sizes: Sequence[int] = SIZES) -> None:
@@ -91,7 +107,12 @@ class Session:
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Logits B K of pictures B C H W."""
-        return torch.from_numpy(self.session.run(None, {self.input: images.numpy()})[0])
+        return torch.from_numpy(self.run(images.numpy()))
+
+    def run(self, inputs: np.ndarray) -> np.ndarray:
+        """What comes out first, for arrays of whatever the net takes."""
+        found: np.ndarray = self.session.run(None, {self.input: inputs})[0]
+        return found
 
 
 @contextmanager

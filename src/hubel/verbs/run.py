@@ -15,6 +15,7 @@ from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
+from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Predictions, predict, predict_proba
 
 
@@ -49,6 +50,10 @@ class Run(RunRecord):
     def explain(self, picture: Any, **settings: Any) -> Explained:
         """Why does the net say what it says about this picture? (`hubel.explain` has the settings.)"""
         return explain(self.folder, picture, **settings)
+
+    def export(self, to: str = "onnx", **settings: Any) -> Exported:
+        """Write the run as one file that works elsewhere (`hubel.export` has the settings)."""
+        return export(self.folder, to, **settings)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

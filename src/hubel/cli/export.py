@@ -1,0 +1,53 @@
+"""`hubel export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from hubel.cli.console import say
+from hubel.cli.options import DATA_ROOT, JSON, RUN, VIEWS, WHICH, option, out
+from hubel.cli.output import keep_off, print_json, watched
+
+
+def command(
+    run: RUN,
+    to: Annotated[str, option("--to", "--form", "--format", metavar="FORM", help="onnx")] = "onnx",
+    file: Annotated[Path | None, out("the file to write; called as the run if not given")] = None,
+    int8: Annotated[bool, option("--int8", help="weights and activations as whole numbers of 8 bits")] = False,
+    tolerance: Annotated[
+        float | None,
+        option(
+            "--tolerance", metavar="X", help="largest difference of a probability that passes; the form's if not given"
+        ),
+    ] = None,
+    pictures: Annotated[
+        int, option("--pictures", min=1, metavar="N", help="to compare: of the test part, and generated ones")
+    ] = 256,
+    licence: Annotated[str, option("--licence", "--license", metavar="TEXT", help="a line for the card")] = "",
+    which: WHICH = "best",
+    views: VIEWS = None,
+    data_root: DATA_ROOT = None,
+    as_json: JSON = False,
+) -> None:
+    """Write a run as one file that works elsewhere: everything from decoded bytes to probabilities is in it.
+
+    The net and the file are asked about the same pictures. Where their answers differ, nothing is written and the exit
+    code is 4. Beside the file stand a card (NAME.card.md, NAME.card.json) and what was compared (NAME.parity.json).
+
+    hubel export runs/photos-1
+    hubel predict photos-1.onnx new/*.jpg
+    """
+    from hubel.verbs.export import export
+
+    if file is not None:
+        keep_off(file, [run])
+    with watched() as watch:
+        found = export(
+            run, to, out=file, int8=int8, tolerance=tolerance, pictures=pictures, licence=licence, which=which,
+            views=views, data_root=data_root, watch=watch,
+        )  # fmt: skip
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(str(found))

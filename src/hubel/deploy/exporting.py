@@ -1,0 +1,188 @@
+"""What a trained net can be shipped as: a table of forms, and what each is made of and gives back.
+
+A form is made of one `Wanted` and gives one `Made`: the bytes of the file, and the file itself as a function of
+pictures, so that the same comparison (`hubel.deploy.parity`) serves them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.checkpoint import Classifier
+from hubel.deploy import onnx, onnx_graph, shipped
+from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.inference import predict, with_views
+from hubel.nn.fuse import fused, pairs, twin_of
+from hubel.types import Batch, Predictions
+
+Answer = Callable[[Sequence[np.ndarray]], np.ndarray]
+"""Pictures H W C uint8 of any sizes, upright and in the net's channels, to probabilities N K float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be shipped."""
+
+    classifier: Classifier
+    """Over pictures, with classes."""
+    views: str
+    """The views of a picture that are averaged (`hubel.inference.VIEWS`)."""
+    temperature: float
+    """What logits are divided by before the softmax."""
+    card: Mapping[str, Any]
+    """`hubel.deploy.card.describe`."""
+    int8: bool = False
+    calibration: Sequence[np.ndarray] = ()
+    """Pictures of the run's own training part, H W C uint8; for int8 only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A file, not yet written."""
+
+    data: bytes
+    answer: Answer
+    """The file at work, or what stands for it here."""
+    what: str
+    """A line on how it was made."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know."""
+    more: Mapping[str, bytes] = field(default_factory=dict)
+    """Further files beside it, by suffix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """One kind of file."""
+
+    suffix: str
+    what: str
+    """In a few words, for help pages."""
+    tolerance: float
+    """The largest difference of a probability from the net's own that passes if nobody says otherwise."""
+    make: Callable[[Wanted], Made]
+    int8: bool = False
+    """Can its weights be whole numbers of 8 bits?"""
+
+
+def temperature_of(classifier: Classifier) -> float:
+    """What a classifier's logits are divided by: what calibration found, 1 where there was none."""
+    trust = getattr(classifier, "trust", None)
+    return 1.0 if trust is None else float(trust.temperature)
+
+
+def require_pictures(classifier: Classifier) -> None:
+    """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing."""
+    classifier.require_answers()
+    if classifier.preprocessing is None or not classifier.class_names:
+        what = "takes points, not pictures" if classifier.preprocessing is None else "predicts a number"
+        raise ArtefactError(
+            f"only classifiers of pictures can be exported, and this net ({classifier.spec.architecture}) {what}",
+            hint="hubel predict answers with it, from Python or the command line",
+        )
+
+
+def reference(wanted: Wanted, images: np.ndarray) -> np.ndarray:
+    """What the net itself says of fitted pictures N C H W uint8, as `hubel predict` computes it: N K float64."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    ids = torch.arange(len(images))
+    inputs = classifier.preprocessing.normalise(torch.from_numpy(np.ascontiguousarray(images)))
+    batches = [Batch(part, rows, rows) for part, rows in zip(inputs.split(64), ids.split(64), strict=True)]
+    found = predict(classifier.model, batches, forward=with_views(classifier.model, wanted.views))
+    return Predictions(found.logits / wanted.temperature, found.labels, found.ids).probabilities
+
+
+class Looking(nn.Module):
+    """A net with its test-time views, for exporters: B C H W -> B K."""
+
+    def __init__(self, net: nn.Module, views: str) -> None:
+        super().__init__()
+        self.net = net
+        self.look = with_views(net, views)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """B C H W -> B K."""
+        return self.look(images)
+
+
+def folded(wanted: Wanted) -> tuple[nn.Module, torch.Tensor, int]:
+    """(the net with views and with batch norms folded, two pictures to try it with, how many norms were folded).
+
+    The pictures are noise in the shape that the net takes; the net is run on them once, so that a shape it does not
+    take is told here in words, and not by an exporter in pages.
+    """
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    noise = np.random.default_rng(0).integers(0, 256, (2, *classifier.preprocessing.shape), dtype=np.uint8)
+    images = classifier.preprocessing.normalise(torch.from_numpy(noise))
+    net = twin_of(classifier.model)
+    try:
+        with torch.no_grad():
+            logits = net(images)
+            found = pairs(net, images[:1])
+    except RuntimeError as error:
+        raise ArtefactError(
+            f"the net does not take pictures of {'x'.join(map(str, images.shape[1:]))}: {first_line(error)}",
+            hint="the run's preprocessing and its net do not belong together: train it again",
+        ) from None
+    if tuple(logits.shape) != (2, len(classifier.class_names)):
+        raise ArtefactError(
+            f"the net gives {tuple(logits.shape)} for 2 pictures and {len(classifier.class_names)} classes",
+            hint="a net's forward must map B C H W to B K",
+        )
+    return Looking(fused(net, found), wanted.views).eval(), images, len(found)
+
+
+def first_line(error: BaseException) -> str:
+    """The beginning of what an error says, in one line."""
+    return ((str(error).strip().splitlines() or [""])[0] or type(error).__name__)[:160]
+
+
+def make_onnx(wanted: Wanted) -> Made:
+    """One ONNX file with everything from decoded bytes to probabilities in it."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    net, images, count = folded(wanted)
+    try:
+        written = onnx.exported(net, images)
+    except HubelError:
+        raise
+    except Exception as error:
+        raise ArtefactError(
+            f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
+        ) from None
+    model = onnx_graph.assembled(
+        written, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature
+    )
+    golden = reference_of(wanted, shipped.golden_pictures(classifier.preprocessing))
+    data = shipped.signed(model, classifier, wanted.views, wanted.temperature, wanted.card, golden)
+    opened = shipped.Shipped(data, name="the exported file")
+    return Made(data=data, answer=opened.answer, what=f"ONNX, {count} batch norms folded" if count else "ONNX")
+
+
+def reference_of(wanted: Wanted, pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """`reference` of pictures H W C uint8 in sizes of their own."""
+    assert wanted.classifier.preprocessing is not None
+    return reference(wanted, np.stack([wanted.classifier.preprocessing.array(picture) for picture in pictures]))
+
+
+FORMS: dict[str, Form] = {
+    "onnx": Form(
+        suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx, int8=True
+    ),
+}  # fmt: skip
+"""What `hubel export --to` takes, the usual one first."""
+
+
+def check_form(name: str, form: Form, *, int8: bool) -> None:
+    """Raise UsageError where whole numbers are asked of a form that has none."""
+    if int8 and not form.int8:
+        able = [other for other, each in FORMS.items() if each.int8]
+        raise UsageError(f"--int8 is not offered for --to {name}", hint=f"it is for --to {' and --to '.join(able)}")

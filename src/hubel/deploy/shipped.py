@@ -1,0 +1,253 @@
+"""An exported ONNX file as it is opened again: looked over first, run in ONNX Runtime, and asked what it should answer.
+
+Only files that hubel has written are taken. The file is one, of the standard's own operators, without functions and
+without a word of other files; its metadata say what goes in and what comes out, and it must hold what they say. Two
+pictures that anybody can make again (`golden_pictures`) must then get the answers that the net gave when it was
+exported: whatever lost a bit, or was put in another's place, is found before it answers anything.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel.checkpoint import Classifier
+from hubel.data.preprocessing import Preprocessing
+from hubel.deploy import onnx
+from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
+from hubel.errors import ArtefactError, HubelError, missing_extra
+from hubel.store import dump_json, parse_json, read_regular, shown
+
+SUFFIX = ".onnx"
+KEY, CARD = "hubel", "hubel.card"
+"""Entries of the metadata: what the file is, and its card."""
+VERSION = 1
+MOST_BYTES = 1 << 30
+MOST_NOTES = 16 << 20
+TOGETHER = 32
+"""Pictures of one size that are run at once."""
+GOLDEN = 1e-3
+"""The largest difference of a probability from the stored one that is still rounding."""
+OURS = "only files written by hubel export are taken; the run itself answers too: hubel predict RUN"
+
+
+def golden_pictures(preprocessing: Preprocessing) -> list[np.ndarray]:
+    """Two pictures of noise, H W C uint8, one wide and one tall, the same on every machine."""
+    noise = np.random.default_rng(16)
+    height, width, channels = preprocessing.height, preprocessing.width, preprocessing.channels
+    sizes = ((height + 3, 2 * width + 1), (3 * height + 2, width + 1))
+    return [noise.integers(0, 256, (*size, channels), dtype=np.uint8) for size in sizes]
+
+
+def signed(
+    model: Any,
+    classifier: Classifier,
+    views: str,
+    temperature: float,
+    card: Mapping[str, Any],
+    golden: np.ndarray,
+) -> bytes:
+    """The bytes of an assembled model that say what they are: classes, preprocessing, card, golden answers."""
+    assert classifier.preprocessing is not None
+    says = {
+        "format": "hubel-onnx",
+        "version": VERSION,
+        "class_names": list(classifier.class_names),
+        "preprocessing": classifier.preprocessing.to_dict(),
+        "views": views,
+        "temperature": temperature,
+        "architecture": classifier.spec.architecture,
+        "input": {"name": PICTURES, "shape": ["N", "H", "W", classifier.preprocessing.channels], "type": "uint8"},
+        "output": {"name": PROBABILITIES, "shape": ["N", len(classifier.class_names)], "type": "float32"},
+        "golden": [[float(value) for value in row] for row in golden],
+    }
+    facts = {
+        KEY: dump_json(says).decode(),
+        CARD: dump_json(dict(card)).decode(),
+        "class_names": json.dumps(list(classifier.class_names), ensure_ascii=False),
+        "licence": str(card.get("licence", "")),
+    }
+    return stated(model, facts)
+
+
+def is_shipped(run: object) -> bool:
+    """Is an exported file meant, where a run could stand?
+
+    >>> is_shipped("photos.onnx"), is_shipped("runs/photos-1")
+    (True, False)
+    """
+    return isinstance(run, (str, Path)) and str(run).lower().endswith(SUFFIX)
+
+
+class Shipped:
+    """An exported file, ready to answer. Raises ArtefactError for what is none, MissingExtra without a runtime."""
+
+    def __init__(self, data: bytes, *, name: str = "the file", threads: int = 0) -> None:
+        self.name = name
+        says, self.card = _read(data, name)
+        self.class_names = tuple(says["class_names"])
+        self.preprocessing = says["preprocessing"]
+        self.views, self.temperature = str(says["views"]), float(says["temperature"])
+        self.architecture = str(says["architecture"])
+        try:
+            self.runtime = onnx.Session(data, threads=threads)
+        except HubelError:
+            raise
+        except Exception as error:  # the runtime has many words for one thing
+            raise _foreign(name, f"ONNX Runtime does not take it: {_brief(error)}") from None
+        self._ask(np.array(says["golden"], np.float64))
+
+    def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities N K float64 of pictures H W C uint8, upright and in the net's channels, of any sizes."""
+        found = np.zeros((len(pictures), len(self.class_names)))
+        start = 0
+        while start < len(pictures):
+            end = start + 1
+            shape = pictures[start].shape
+            while end < min(len(pictures), start + TOGETHER) and pictures[end].shape == shape:
+                end += 1
+            found[start:end] = self.runtime.run(np.stack(pictures[start:end]))
+            start = end
+        return found
+
+    def _ask(self, golden: np.ndarray) -> None:
+        """Does the file give the answers that its net gave?"""
+        pictures = golden_pictures(self.preprocessing)
+        if golden.shape != (len(pictures), len(self.class_names)):
+            raise _foreign(self.name, "its golden answers are not for its classes")
+        try:
+            away = float(np.abs(self.answer(pictures) - golden).max())
+        except Exception as error:
+            raise _foreign(self.name, f"it fails at its golden pictures: {_brief(error)}") from None
+        if not away <= GOLDEN:
+            raise ArtefactError(
+                f"{self.name} does not give the answers it gave when it was exported: a probability is off by "
+                f"{away:.3g}, allowed {GOLDEN:g}",
+                hint="it is damaged, or this ONNX Runtime computes otherwise: export it again",
+            )
+
+
+def open_shipped(path: str | Path, *, threads: int = 0) -> Shipped:
+    """An exported file. Raises ArtefactError for what is missing, damaged or somebody else's."""
+    return Shipped(read_regular(path, limit=MOST_BYTES), name=shown(str(path)), threads=threads)
+
+
+def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a file says of itself, once it is known to hold that; raises ArtefactError."""
+    if onnx.absent():
+        raise missing_extra(onnx.absent(), "export", "reading an exported file")
+    import onnx as standard
+
+    try:
+        model = standard.load_from_string(data)
+    except Exception:
+        raise _foreign(name, "it is no ONNX file, or is cut off") from None
+    notes = {entry.key: entry.value for entry in model.metadata_props}
+    if KEY not in notes:
+        raise _foreign(name, "it does not say that hubel wrote it")
+    says = _understood(notes[KEY], name)
+    _hold(model, says, name)
+    card = parse_json(notes.get(CARD, "{}").encode(), name=f"the card in {name}", limit=MOST_NOTES)
+    return says, card if isinstance(card, dict) else {}
+
+
+def _understood(text: str, name: str) -> dict[str, Any]:
+    """The document in the metadata, each part of the kind it must be."""
+    says = parse_json(text.encode("utf-8", "surrogatepass"), name=f"the metadata of {name}", limit=MOST_NOTES)
+    if not isinstance(says, dict) or says.get("format") != "hubel-onnx":
+        raise _foreign(name, "its metadata are not hubel's")
+    if says.get("version") != VERSION:
+        raise ArtefactError(
+            f"{name} is of version {shown(says.get('version'))}, and this hubel reads {VERSION}",
+            hint="export it again with this hubel, or install the newer one",
+        )
+    names = says.get("class_names")
+    numbers = says.get("golden")
+    good = (
+        isinstance(names, list)
+        and len(names) > 0
+        and all(isinstance(each, str) for each in names)
+        and isinstance(says.get("preprocessing"), dict)
+        and isinstance(says.get("views"), str)
+        and isinstance(says.get("architecture"), str)
+        and isinstance(says.get("temperature"), (int, float))
+        and isinstance(numbers, list)
+        and all(isinstance(row, list) and all(isinstance(n, (int, float)) for n in row) for row in numbers)
+        and len({len(row) for row in numbers}) == 1
+    )
+    if not good:
+        raise _foreign(name, "its metadata lack classes, preprocessing or golden answers")
+    try:
+        says["preprocessing"] = Preprocessing.from_dict(says["preprocessing"])
+    except (HubelError, TypeError, ValueError) as error:
+        raise _foreign(name, f"its preprocessing cannot be read: {_brief(error)}") from None
+    return says
+
+
+def _hold(model: Any, says: Mapping[str, Any], name: str) -> None:
+    """Raise ArtefactError unless a model is of standard operators in one file, with the inputs and outputs it says."""
+    import onnx as standard
+
+    domains = {entry.domain for entry in model.opset_import} | {node.domain for node in _nodes(model.graph)}
+    if domains - {"", "ai.onnx"}:
+        raise _foreign(
+            name, f"it uses operators that are not the standard's: {shown(sorted(domains - {'', 'ai.onnx'})[0])}"
+        )
+    if model.functions or model.training_info:
+        raise _foreign(name, "it holds functions or a training")
+    kinds = standard.TensorProto
+    if any(tensor.data_location == kinds.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
+        raise _foreign(name, "it keeps numbers in other files")
+    channels, classes = says["preprocessing"].channels, len(says["class_names"])
+    wanted = ([(PICTURES, kinds.UINT8, [channels], 4)], [(PROBABILITIES, kinds.FLOAT, [classes], 2)])
+    if (_faces(model.graph.input), _faces(model.graph.output)) != wanted:
+        raise _foreign(name, "its inputs and outputs are not what it says")
+
+
+def _faces(values: Any) -> list[tuple[str, int, list[int], int]]:
+    """(name, kind, the sides that are fixed, how many sides) of inputs or outputs."""
+    found = []
+    for value in values:
+        kind = value.type.tensor_type
+        fixed = [side.dim_value for side in kind.shape.dim if side.HasField("dim_value")]
+        found.append((value.name, kind.elem_type, fixed, len(kind.shape.dim)))
+    return found
+
+
+def _graphs(graph: Any) -> list[Any]:
+    """A graph and all graphs within it."""
+    found = [graph]
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                found += _graphs(inner)
+    return found
+
+
+def _nodes(graph: Any) -> list[Any]:
+    return [node for each in _graphs(graph) for node in each.node]
+
+
+def _tensors(graph: Any) -> list[Any]:
+    found = [tensor for each in _graphs(graph) for tensor in each.initializer]
+    for node in _nodes(graph):
+        for attribute in node.attribute:
+            found += [*([attribute.t] if attribute.HasField("t") else []), *attribute.tensors]
+    return found + [
+        part
+        for each in _graphs(graph)
+        for sparse in each.sparse_initializer
+        for part in (sparse.values, sparse.indices)
+    ]
+
+
+def _foreign(name: str, why: str) -> ArtefactError:
+    return ArtefactError(f"{name} is no file that hubel exported: {why}", hint=OURS)
+
+
+def _brief(error: BaseException) -> str:
+    return ((str(error).strip().splitlines() or [""])[0] or type(error).__name__)[:160]

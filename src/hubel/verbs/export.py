@@ -1,0 +1,205 @@
+"""Export: a run as one file that answers elsewhere, with proof that it gives the net's answers, and a card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel.checkpoint import Classifier
+from hubel.data.decode import read_whole, rows_of
+from hubel.data.given import read_each, read_given
+from hubel.deploy import card, parity
+from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, reference, require_pictures, temperature_of
+from hubel.deploy.odd import odd_pictures
+from hubel.deploy.parity import Parity, Pictures
+from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.faces.progress import shows_progress
+from hubel.records.ledger import find_run
+from hubel.records.nets import load
+from hubel.records.own_data import OwnData, own_data
+from hubel.store import RunStore
+from hubel.views import Viewed
+from hubel.watching import SILENT, Watcher
+from hubel.words import amount, plain
+
+PICTURES = 256
+"""Pictures that are compared, if nobody says otherwise: the run's own where it has so many, else generated ones too."""
+ODD = 40
+"""Generated ones at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported(Viewed):
+    """A file that was written, and what is known of it."""
+
+    path: Path
+    form: str
+    bytes: int
+    what: str
+    """How it was made."""
+    parity: Parity
+    files: tuple[Path, ...]
+    """All that was written: the card, its JSON, the parity, and the file itself last."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        found: dict[str, Any] = plain(asdict(self) | {"path": str(self.path), "files": [str(f) for f in self.files]})
+        return found
+
+    def __str__(self) -> str:
+        beside = ", ".join(path.name for path in self.files[:-1])
+        return f"{self.path}  {amount(self.bytes)}, {self.what}\n{self.parity.sentence}\nbeside it: {beside}"
+
+
+@shows_progress
+def export(
+    run: str | PathLike[str],
+    to: str = "onnx",
+    *,
+    out: str | Path | None = None,
+    int8: bool = False,
+    tolerance: float | None = None,
+    pictures: int = PICTURES,
+    licence: str = "",
+    which: str = "best",
+    views: str | None = None,
+    data_root: str | Path | None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+) -> Exported:
+    """Write a run as one file `to` a form of FORMS: everything from decoded bytes to calibrated probabilities.
+
+    At least `pictures` pictures go through the net and through the file: of the run's own test part, and generated odd
+    ones. Where a label differs, or a probability by more than `tolerance` (the form's own if not given), ArtefactError
+    is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
+    it stand NAME.card.md, NAME.card.json and NAME.parity.json.
+
+    `views` of each picture are averaged: those of the run if not given. `licence`: a line for the card. `data_root`
+    says where the run's data lie now; where they cannot be found, generated pictures alone are compared, and that is
+    said. Raises UnknownName, UsageError, ArtefactError, and MissingExtra for forms that need a package.
+    """
+    if to not in FORMS:
+        raise unknown("form", to, FORMS)
+    form = FORMS[to]
+    check_form(to, form, int8=int8)
+    if pictures < 1:
+        raise UsageError(f"at least 1 picture is compared, got {pictures}", hint=f"{PICTURES} is usual")
+    if tolerance is not None and not 0 <= tolerance < 1:
+        raise UsageError(f"the tolerance must be 0 to 1, got {tolerance:g}", hint=f"{form.tolerance:g} is usual")
+    folder = find_run(run)
+    classifier = load(folder, which=which)
+    require_pictures(classifier)
+    path = _place(folder, form, out)
+    wanted = Wanted(
+        classifier=classifier,
+        views=classifier.views if views is None else views,
+        temperature=temperature_of(classifier),
+        card=_card(folder, classifier, views, licence),
+        int8=int8,
+    )
+    own = _own(folder, classifier, data_root, watch)
+    watch.stage(f"writing {to}")
+    made = form.make(wanted)
+    watch.stage("comparing it with the net")
+    seen, split = _seen(own, classifier, pictures)
+    found = parity.compare(
+        to, reference(wanted, seen.placed), made.answer(seen.whole), seen, split=split,
+        tolerance=form.tolerance if tolerance is None else tolerance,
+    )  # fmt: skip
+    if not found.holds:
+        worst = found.first_different or found.worst
+        raise ArtefactError(
+            f"the {to} file does not give the net's answers, so it was not written: {found.sentence}",
+            hint=f"the first is {worst}; --tolerance allows more, and --to another form",
+        )
+    for remark in made.remarks:
+        watch.remark(remark)
+    return _write(path, to, made, found, wanted)
+
+
+def _place(folder: Path, form: Form, out: str | Path | None) -> Path:
+    """The file to write."""
+    name = folder.resolve().stem if folder.is_file() else folder.resolve().name
+    path = Path(f"{name}{form.suffix}" if out is None else out)
+    if path.name in ("", "..") or path.is_dir():
+        raise UsageError(f"--out must name a file, got {str(path)!r}", hint=f"e.g. --out {path / (name + form.suffix)}")
+    if path.suffix.lower() != form.suffix:
+        raise UsageError(
+            f"this form is a file {form.suffix}, got {str(path)!r}", hint=f"e.g. --out {path.with_suffix(form.suffix)}"
+        )
+    return path
+
+
+def _card(folder: Path, classifier: Classifier, views: str | None, licence: str) -> dict[str, Any]:
+    """The card, from what the run wrote of itself."""
+    said: dict[str, Any] = {}
+    if folder.is_dir():
+        store = RunStore.open(folder)
+        for key, name in (
+            ("evaluation", "evaluation.json"), ("summary", "summary.json"), ("data", "data.json"),
+            ("environment", "env.json"),
+        ):  # fmt: skip
+            found = store.read_json(name, limit=1 << 30) if store.exists(name) else None
+            said[key] = found if isinstance(found, dict) else None
+    described = card.describe(
+        classifier, name=folder.resolve().name, views=classifier.views if views is None else views,
+        temperature=temperature_of(classifier), licence=licence, **said,
+    )  # fmt: skip
+    return plain(described)
+
+
+def _own(folder: Path, classifier: Classifier, data_root: str | Path | None, watch: Watcher) -> OwnData | None:
+    """The run's own data; None, and a remark, where they cannot be had and nobody said where they lie."""
+    try:
+        return own_data(folder, classifier, watch, data_root=data_root)
+    except (ArtefactError, DataError, UsageError) as error:
+        if data_root is not None:
+            raise
+        watch.remark(f"only generated pictures are compared: {error.what}")
+        return None
+
+
+def _seen(own: OwnData | None, classifier: Classifier, most: int) -> tuple[Pictures, str]:
+    """The pictures to compare: of the test part (else the validation part), and generated ones."""
+    assert classifier.preprocessing is not None
+    real, split = None, ""
+    if own is not None:
+        split = next((name for name in ("test", "val", "train") if len(own.ids(name))), "")
+        rows = own.ids(split)
+        rows = rows[parity.in_parts(len(rows), most)]
+        real = Pictures(
+            names=tuple(own.scan.manifest.name(int(row)) for row in rows),
+            placed=np.ascontiguousarray(rows_of(own.decoded.images, rows)),
+            whole=tuple(read_whole(own.scan.manifest, rows, classifier.preprocessing)),
+            real=len(rows),
+        )
+    names, files = zip(*odd_pictures(max(ODD, most - (len(real) if real else 0))), strict=True)
+    _, placed, _ = read_given(files, classifier.preprocessing)
+    _, whole, _ = read_each(files, classifier.preprocessing.whole())
+    odd = Pictures(names=names, placed=placed, whole=tuple(each.transpose(1, 2, 0) for each in whole), real=0)
+    return (odd if real is None else real + odd), split
+
+
+def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted) -> Exported:
+    """The card and the parity beside the file, and the file last: where it stands, all of it does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store = RunStore(path.parent)
+    lines = {"form": f"{to}, {amount(len(made.data))}, {made.what}", "parity": found.sentence}
+    beside = {
+        ".card.md": card.markdown(wanted.card, files=lines).encode(),
+        ".card.json": (json.dumps(wanted.card, indent=1, ensure_ascii=False) + "\n").encode(),
+        ".parity.json": found.to_json().encode(),
+        **made.more,
+    }
+    for suffix, data in beside.items():
+        store.write_bytes(path.stem + suffix, data)
+    store.write_bytes(path.name, made.data)
+    files = (*(path.with_name(path.stem + suffix) for suffix in beside), path)
+    return Exported(
+        path=path, form=to, bytes=len(made.data), what=made.what, parity=found, files=files
+    )  # fmt: skip
