@@ -71,12 +71,6 @@ class Form:
     """Can its weights be whole numbers of 8 bits?"""
 
 
-def temperature_of(classifier: Classifier) -> float:
-    """What a classifier's logits are divided by: what calibration found, 1 where there was none."""
-    trust = getattr(classifier, "trust", None)
-    return 1.0 if trust is None else float(trust.temperature)
-
-
 def require_pictures(classifier: Classifier) -> None:
     """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing."""
     classifier.require_answers()

@@ -14,7 +14,7 @@ from hubel.checkpoint import Classifier
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, reference, require_pictures, temperature_of
+from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, reference, require_pictures
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Parity, Pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
@@ -98,7 +98,7 @@ def export(
     wanted = Wanted(
         classifier=classifier,
         views=classifier.views if views is None else views,
-        temperature=temperature_of(classifier),
+        temperature=classifier.temperature,
         card=_card(folder, classifier, views, licence),
         int8=int8,
     )
@@ -148,7 +148,7 @@ def _card(folder: Path, classifier: Classifier, views: str | None, licence: str)
             said[key] = found if isinstance(found, dict) else None
     described = card.describe(
         classifier, name=folder.resolve().name, views=classifier.views if views is None else views,
-        temperature=temperature_of(classifier), licence=licence, **said,
+        temperature=classifier.temperature, licence=licence, **said,
     )  # fmt: skip
     return plain(described)
 
