@@ -16,6 +16,7 @@ near     fox, <dog>
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from html import escape
@@ -44,10 +45,16 @@ class Viewed:
     def __str__(self) -> str:
         facts = {visible(name): visible(text) for name, text in self.facts().items()}
         wide = max(map(len, facts), default=0)
-        return "\n".join(f"{name:<{wide}}  {text}" for name, text in facts.items())
+        return "\n".join(_wrapped(f"{name:<{wide}}  {text}", wide + 2) for name, text in facts.items())
 
     def _repr_html_(self) -> str:
         return html_facts(self.facts())
+
+
+def _wrapped(line: str, indent: int) -> str:
+    """A long line broken at spaces, what follows below the value; 80 columns where words allow."""
+    whole = {"break_long_words": False, "break_on_hyphens": False, "replace_whitespace": False}
+    return line if len(line) <= 80 else textwrap.fill(line, 80, subsequent_indent=" " * indent, **whole)  # type: ignore[arg-type]
 
 
 def in_short(value: Any) -> str:

@@ -33,9 +33,9 @@ FEWEST = 30
 """Validation samples below which nothing is learnt from them."""
 SHARE = 0.03
 """Of the training's time that this may take, apart from one pass over the validation split."""
-MOST_SHOWN, FEWEST_SHOWN = 1_000, 100
+MOST_SHOWN, FEWEST_SHOWN = 1_000, 64
 """Training pictures that stand for what is familiar."""
-MOST_STRANGE, FEWEST_STRANGE = 200, 24
+MOST_STRANGE, FEWEST_STRANGE = 200, 16
 """Strange pictures of each kind."""
 EXAMINED = 2_000
 """Samples at most that show how it holds elsewhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from hubel.cli.console import say
 from hubel.cli.options import (
@@ -23,6 +23,10 @@ from hubel.cli.options import (
 )  # fmt: skip
 from hubel.cli.output import print_json, watched
 from hubel.cli.settings import columns
+from hubel.errors import UsageError
+
+if TYPE_CHECKING:
+    from hubel.evaluation.doubt import Selective, Strangers
 
 
 def command(
@@ -46,14 +50,31 @@ def command(
     images: IMAGES = None,
     follow_links: FOLLOW_LINKS = False,
     data_root: DATA_ROOT = None,
+    strange: Annotated[
+        str, option("--strange", metavar="DATA", help="how well it tells these pictures from its own kind")
+    ] = "",
+    risk: Annotated[
+        float | None, option("--risk", metavar="SHARE", help="answer only so surely that at most this share is wrong")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
 
     hubel evaluate runs/photos-1
     hubel evaluate runs/photos-1 new-photos/
+    hubel evaluate runs/photos-1 --strange other-pictures/
+    hubel evaluate runs/photos-1 --risk 0.01
     """
+    from hubel.verbs.doubt import selective, strangers
     from hubel.verbs.evaluate import evaluate, write_to
+
+    beside = {"--strange": strange, "--risk": risk}
+    named = next((flag for flag, value in beside.items() if value not in ("", None)), None)
+    if named and (data or again or which != "best" or views is not None):
+        raise UsageError(
+            f"{named} is about the run's best weights and own data: it goes with no DATA, --which or --views",
+            hint=f"hubel evaluate {run} {named} {beside[named]}",
+        )
 
     with watched() as watch:
         result = evaluate(
@@ -61,9 +82,15 @@ def command(
             columns=columns(column), images=images, follow_links=follow_links, watch=watch,
             metrics=[name.strip() for name in metrics.split(",") if name.strip()],
         )  # fmt: skip
+        more: dict[str, Strangers | Selective] = {}
+        own: dict[str, Any] = {"split": split or "test", "device": device, "data_root": data_root}
+        if strange:
+            more["strange"] = strangers(run, strange, follow_links=follow_links, watch=watch, **own)
+        if risk is not None:
+            more["selective"] = selective(run, risk, watch=watch, **own)
     if folder is not None:
         write_to(folder, result)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | {name: found.to_dict() for name, found in more.items()})
     else:
-        say(str(result))
+        say("\n\n".join(map(str, [result, *more.values()])))

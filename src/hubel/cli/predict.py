@@ -52,11 +52,16 @@ def command(
 
     hubel predict runs/photos-1 new/*.jpg
     hubel predict runs/photos-1 new/ --format csv > answers.csv
+    hubel predict runs/photos-1 runs/photos-2 new/     (the mean of both)
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
     """
+    from hubel.records.ledger import is_run
     from hubel.verbs.predict import predict
 
     names = [*(pictures or []), *(again or [])]
+    nets = [run]
+    while names and is_run(names[0]):
+        nets.append(names.pop(0))
     if boundary is not None:
         from hubel.verbs.boundary import boundary as draw_boundary
 
@@ -70,7 +75,7 @@ def command(
     with watched() as watch:
         watch.stage("classifying")
         found = predict(
-            run, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
+            nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
             watch=watch,
         )  # fmt: skip
     for problem in found.problems:
@@ -91,9 +96,16 @@ def _numbers(prediction: Prediction) -> dict[str, object]:
     found: dict[str, object] = {"probability": prediction.probability, "probabilities": prediction.probabilities}
     if prediction.known is not None:
         found |= {"known": prediction.known, "familiarity": prediction.familiarity}
+    if prediction.disagreement == prediction.disagreement:  # not NaN: several nets
+        found["disagreement"] = prediction.disagreement
     if prediction.plausible:
         found["plausible"] = list(prediction.plausible)
     return found
+
+
+def _disagreement(prediction: Prediction) -> str:
+    """Where several nets answered and do not agree."""
+    return f"; they disagree by {prediction.disagreement:.2f}" if prediction.disagreement >= 0.01 else ""
 
 
 def _table(found: list[Prediction], top: int) -> str:
@@ -109,6 +121,7 @@ def _table(found: list[Prediction], top: int) -> str:
             continue
         first, *rest = prediction.top(top)
         others = ", ".join(f"{label} {share:.1%}" for label, share in rest)
+        others += _disagreement(prediction)
         strange = "   unknown: like nothing it was shown" if prediction.known is False else ""
         lines.append(f"{shown:<{wide}}  {first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange)
     return "\n".join(lines)

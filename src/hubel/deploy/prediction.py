@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -58,6 +59,8 @@ class Prediction:
     """Share of those that were at least as strange to the net; it is known from 0.05 on. NaN where it cannot tell."""
     plausible: tuple[str, ...] = ()
     """The classes that hold the truth 95 times in 100, most probable first; empty for a net that cannot tell."""
+    disagreement: float = float("nan")
+    """Of several nets that answer together: mutual information of answer and member, in nats; NaN for one net."""
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The most probable classes, best first."""
@@ -116,6 +119,9 @@ class Predictions(list[Prediction]):
         if self[0].known is not None:
             header += ["known", "familiarity"]
             rows = [[*row, "yes" if p.known else "no", p.familiarity] for row, p in zip(rows, self, strict=True)]
+        if not math.isnan(self[0].disagreement):
+            header.append("disagreement")
+            rows = [[*row, p.disagreement] for row, p in zip(rows, self, strict=True)]
         if self[0].plausible:
             header.append("plausible")
             rows = [[*row, "|".join(p.plausible)] for row, p in zip(rows, self, strict=True)]

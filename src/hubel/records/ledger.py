@@ -224,6 +224,12 @@ def find_run(run: str | PathLike[str]) -> Path:
     raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
 
 
+def is_run(name: str) -> bool:
+    """Is this the folder or the name of a run that is here, and no file of its own?"""
+    found = find_folder(name) if name.strip() else None
+    return found is not None and found.is_dir()
+
+
 def find_folder(run: str | PathLike[str]) -> Path | None:
     """The folder of a run on this machine, or None; raises UsageError for what can be no name of one."""
     if not isinstance(run, (str, PathLike)):

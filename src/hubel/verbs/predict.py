@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from hubel.checkpoint import Classifier
+from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify
-from hubel.errors import ArtefactError, DataError
+from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
 from hubel.watching import SILENT, Watcher
@@ -19,7 +21,7 @@ __all__ = ["Prediction", "Predictions", "predict", "predict_proba"]
 
 @shows_progress
 def predict(
-    run: str | PathLike[str] | Classifier,
+    run: str | PathLike[str] | Classifier | Sequence[str | PathLike[str] | Classifier],
     pictures: Any,
     *,
     which: str = "best",
@@ -36,7 +38,8 @@ def predict(
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
     with `follow_links`. A link that is named itself is what it leads to.
 
-    `run` is a run (its folder, its name), a weights folder, or a classifier; arrays are H W, H W C or N H W C, tensors
+    `run` is a run (its folder, its name), a weights folder, a classifier, or several of these that answer together
+    (the mean of their probabilities, and how much they disagree); arrays are H W, H W C or N H W C, tensors
     C H W or B C H W, of bytes or of numbers 0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
@@ -45,18 +48,18 @@ def predict(
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
     can be read, UsageError for what is none.
     """
-    classifier = run if isinstance(run, Classifier) else load(run, which=which)
+    settings: dict[str, Any] = {
+        "views": views, "device": device, "batch_size": batch_size, "fast": fast, "follow_links": follow_links,
+        "watch": watch,
+    }  # fmt: skip
+    nets = [run] if isinstance(run, (str, PathLike, Classifier)) else list(run)
+    if not nets:
+        raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
+    members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     watch.stage("classifying")
-    return classify(
-        classifier,
-        pictures,
-        views=views,
-        device=device,
-        batch_size=batch_size,
-        fast=fast,
-        follow_links=follow_links,
-        watch=watch,
-    )
+    if len(members) > 1:
+        return classify_together(members, pictures, **settings)
+    return classify(members[0], pictures, **settings)
 
 
 def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:

@@ -1,0 +1,195 @@
+"""How well a net knows what it does not know: strangers told from its own kind, and answers kept back for safety."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hubel.metrics.calibrating import confidence_for
+from hubel.metrics.intervals import Interval, wilson
+from hubel.metrics.probability import ranking
+from hubel.views import Viewed
+from hubel.words import percent, plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strangers(Viewed):
+    """A net before pictures of another kind, beside those of its own."""
+
+    data: str
+    """What the strange pictures are called."""
+    own: int
+    """Samples of its own kind."""
+    strange: int
+    """Strange pictures that could be read."""
+    separation: float
+    """AUROC of its strangeness: the chance that a strange picture is the stranger one of a pair."""
+    interval: Interval
+    """95 % interval of the separation (DeLong)."""
+    by_confidence: float
+    """The same, told by the largest probability alone."""
+    own_unknown: float
+    """Share of its own kind that it calls unknown."""
+    strange_unknown: float
+    """Share of the strange ones that it calls unknown."""
+    most_familiar: tuple[tuple[str, str, float], ...]
+    """Strange pictures that it calls known, most familiar first: name, what it takes them for, familiarity."""
+
+    @property
+    def sentence(self) -> str:
+        """In one sentence."""
+        return (
+            f"It calls {percent(self.strange_unknown, 1)} of {plural(self.strange, 'picture')} from {self.data} "
+            f"unknown, and {percent(self.own_unknown, 1)} of {self.own:,} samples of its own kind."
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        low, high = self.interval
+        taken = ", ".join(f"{name} for {label} ({share:.2f})" for name, label, share in self.most_familiar[:3])
+        return {
+            "strange": self.sentence,
+            "told apart": f"{self.separation:.3f} AUROC (95 % interval {low:.3f}–{high:.3f})",
+            "by confidence": f"{self.by_confidence:.3f} AUROC",
+            "taken for": taken or "nothing: all of them are unknown",
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "data": self.data,
+            "own": self.own,
+            "strange": self.strange,
+            "separation": self.separation,
+            "interval": list(self.interval),
+            "by_confidence": self.by_confidence,
+            "own_unknown": self.own_unknown,
+            "strange_unknown": self.strange_unknown,
+            "most_familiar": [list(row) for row in self.most_familiar],
+        }
+
+
+def tell_apart(
+    data: str,
+    own: tuple[np.ndarray, np.ndarray],
+    strange: tuple[np.ndarray, np.ndarray],
+    familiarity: tuple[np.ndarray, np.ndarray],
+    names: list[str],
+    labels: list[str],
+    *,
+    border: float,
+) -> Strangers:
+    """From strangeness and largest probability of both kinds (N each), and how familiar each sample is.
+
+    `names` and `labels` are of the strange ones: what they are called, and what they were taken for.
+    """
+    truth = np.r_[np.zeros(len(own[0]), np.int64), np.ones(len(strange[0]), np.int64)]
+
+    def auroc(home: np.ndarray, away: np.ndarray) -> tuple[float, Interval]:
+        scores = np.r_[home, away]
+        found = ranking(np.stack([-scores, scores], axis=1), truth)
+        return float(found.auc[1]), (found.low, found.high)
+
+    separation, interval = auroc(own[0], strange[0])
+    order = [k for k in np.argsort(-familiarity[1], kind="stable")[:8] if familiarity[1][k] >= border]
+    return Strangers(
+        data=data,
+        own=len(own[0]),
+        strange=len(strange[0]),
+        separation=separation,
+        interval=interval,
+        by_confidence=auroc(-own[1], -strange[1])[0],
+        own_unknown=float((familiarity[0] < border).mean()),
+        strange_unknown=float((familiarity[1] < border).mean()),
+        most_familiar=tuple((names[k], labels[k], float(familiarity[1][k])) for k in order),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selective(Viewed):
+    """A net that keeps its less sure answers to itself, so that those it gives are seldom wrong."""
+
+    wished: float
+    """Share of given answers that may be wrong."""
+    threshold: float
+    """Probability from which on it answers, fitted on the validation split; inf where no answer is sure enough."""
+    fitted: int
+    """Validation samples that it was fitted on."""
+    split: str
+    samples: int
+    """Of that split."""
+    answered: int
+    """Samples that it answers."""
+    wrong: int
+    """Of those, answered wrongly."""
+
+    @property
+    def risk(self) -> float:
+        """Share of the given answers that is wrong; NaN where it gives none."""
+        return self.wrong / self.answered if self.answered else math.nan
+
+    @property
+    def interval(self) -> Interval:
+        """95 % interval of the risk (Wilson)."""
+        return wilson(self.wrong, self.answered)
+
+    @property
+    def sentence(self) -> str:
+        """In one sentence."""
+        if not math.isfinite(self.threshold):
+            return (
+                f"Even its surest answers on {plural(self.fitted, 'validation sample')} are wrong more often than "
+                f"{percent(self.wished, 1)}: no threshold keeps that."
+            )
+        low, high = self.interval
+        wrong = (
+            "nothing" if not self.answered else f"{percent(self.risk, 2)} of those (95 % interval {low:.1%}–{high:.1%})"
+        )
+        return (
+            f"From a probability of {self.threshold:.3f} on it answers {percent(self.answered / self.samples, 1)} of "
+            f"{plural(self.samples, f'{self.split} sample')} and is wrong in {wrong}."
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        return {"answers": self.sentence}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "wished": self.wished,
+            "threshold": self.threshold if math.isfinite(self.threshold) else None,
+            "fitted": self.fitted,
+            "split": self.split,
+            "samples": self.samples,
+            "answered": self.answered,
+            "wrong": self.wrong,
+            "risk": None if math.isnan(self.risk) else self.risk,
+            "interval": list(self.interval),
+        }
+
+
+def keep_back(
+    fitted: tuple[np.ndarray, np.ndarray], measured: tuple[np.ndarray, np.ndarray], wished: float, split: str
+) -> Selective:
+    """The threshold from one pair of (largest probability N, right or not N), and what it does on another.
+
+    >>> sure, right = np.array([0.9, 0.8, 0.7]), np.array([True, True, False])
+    >>> keep_back((sure, right), (sure, right), 0.1, "test").answered
+    2
+    """
+    threshold, _ = confidence_for(*fitted, wished)
+    sure, right = measured
+    given = sure >= threshold
+    return Selective(
+        wished=wished,
+        threshold=threshold,
+        fitted=len(fitted[0]),
+        split=split,
+        samples=len(sure),
+        answered=int(given.sum()),
+        wrong=int((given & ~right).sum()),
+    )

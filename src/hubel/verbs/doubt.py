@@ -1,0 +1,125 @@
+"""How well a run knows what it does not know: strange pictures told from its own, and answers kept back."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from hubel import runtime
+from hubel.assembly.trusting import Look
+from hubel.checkpoint import Classifier
+from hubel.checkpoint import load as load_checkpoint
+from hubel.checkpoint.trust import ACCEPTED, Trust
+from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.unlabelled import open_pictures
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation.doubt import Selective, Strangers, keep_back, tell_apart
+from hubel.metrics.probability import log_softmax
+from hubel.records.ledger import find_run
+from hubel.records.other_data import learnt_from
+from hubel.records.own_data import own_data
+from hubel.watching import SILENT, Watcher
+from hubel.words import plural
+
+
+def strangers(
+    run: str | PathLike[str],
+    data: str | Path,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    data_root: str | Path | None = None,
+    follow_links: bool = False,
+    watch: Watcher = SILENT,
+) -> Strangers:
+    """How well a run tells the pictures of `data` (a folder, labelled or not, or a named set) from its own `split`.
+
+    Raises ArtefactError for a run that learnt nothing about strange pictures, DataError for data without pictures.
+    """
+    folder = find_run(run)
+    classifier = load_checkpoint(folder)
+    trust = _trusted(folder, classifier)
+    own = own_data(folder, classifier, watch, data_root=data_root)
+    rows = own.ids(split)
+    if not len(rows):
+        raise DataError(f"the run has no samples in its {split} split", hint="take another part: --split val")
+    assert classifier.preprocessing is not None
+    listed = open_pictures(str(data), follow_links=follow_links)
+    scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress, partial=True)
+    there = np.arange(len(scan.manifest))
+    met = learnt_from(folder, scan.manifest, there)
+    if met:
+        watch.remark(
+            f"{len(met):,} of {plural(len(there), 'picture')} in {data} were trained on: those are not strange to it"
+        )
+    target = runtime.pick_device(device)
+    watch.stage(f"looking at {plural(len(there), 'strange picture')} and {plural(len(rows), f'{split} sample')}")
+    home = Look(classifier, own.decoded, target).at(rows)
+    away = Look(classifier, decoded, target).at(there)
+    sure = [np.exp(log_softmax(logits / trust.temperature)) for logits, _ in (home, away)]
+    return tell_apart(
+        Path(data).name or str(data),
+        (trust.strange(*home), sure[0].max(axis=1)),
+        (trust.strange(*away), sure[1].max(axis=1)),
+        (trust.familiarity(*home), trust.familiarity(*away)),
+        [scan.manifest.name(int(row)) for row in there],
+        [classifier.class_names[k] for k in sure[1].argmax(axis=1)],
+        border=1 - ACCEPTED,
+    )
+
+
+def selective(
+    run: str | PathLike[str],
+    risk: float,
+    *,
+    split: str = "test",
+    device: str = "auto",
+    data_root: str | Path | None = None,
+    watch: Watcher = SILENT,
+) -> Selective:
+    """From which probability on a run must answer so that at most `risk` (0..1) of its answers are wrong.
+
+    The threshold is fitted on the validation split, and measured on `split`.
+    Raises UsageError, DataError, ArtefactError.
+    """
+    if not 0 <= risk < 1:
+        raise UsageError(f"a risk is a share of wrong answers from 0 to below 1, got {risk:g}", hint="try --risk 0.01")
+    if split == "val":
+        raise UsageError("the threshold is fitted on the val split, so it is not measured there", hint="--split test")
+    folder = find_run(run)
+    classifier = load_checkpoint(folder)
+    classifier.require_answers()
+    if not classifier.class_names:
+        raise ArtefactError(
+            "this run predicts a number, which has no probability", hint="hubel evaluate without --risk"
+        )
+    own = own_data(folder, classifier, watch, data_root=data_root)
+    found = {}
+    for name in ("val", split):
+        rows = own.ids(name)
+        if not len(rows):
+            raise DataError(
+                f"the run has no samples in its {name} split, and a threshold needs both val and {split}",
+                hint="train with parts: --val-fraction 0.1 --test-fraction 0.1",
+            )
+        logits, _ = Look(classifier, own.decoded, runtime.pick_device(device)).at(rows)
+        shares = np.exp(log_softmax(logits / classifier.temperature))
+        found[name] = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[rows]
+    return keep_back(found["val"], found[split], risk, split)
+
+
+def _trusted(folder: Path, classifier: Classifier) -> Trust:
+    classifier.require_answers()
+    if classifier.trust is None or not classifier.trust.knows:
+        raise ArtefactError(
+            f"{folder.name} learnt nothing about strange pictures: "
+            + (
+                "its validation split is too small, or it is from an earlier hubel"
+                if classifier.preprocessing
+                else "it takes points"
+            ),
+            hint="train it again with at least 30 validation pictures",
+        )
+    return classifier.trust

@@ -1,0 +1,126 @@
+"""A run before strange pictures, and one that keeps unsure answers back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import hubel
+from hubel.cli import main
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.verbs.doubt import selective, strangers
+from hubel.watching import Watcher
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    return hubel.train("digits", epochs=4, seed=2, out=str(tmp_path_factory.mktemp("doubt")), device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pictures of stripes: no digit among them, and no class folders."""
+    folder = tmp_path_factory.mktemp("stripes")
+    draw = np.random.default_rng(0)
+    for number in range(40):
+        rows = draw.integers(0, 256, (8, 1), dtype=np.uint8)
+        Image.fromarray(np.repeat(rows, 8, axis=1)).save(folder / f"{number}.png")
+    return folder
+
+
+class Listening(Watcher):
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+
+    def remark(self, text: str) -> None:
+        self.remarks.append(text)
+
+
+def test_strange_pictures_are_told_from_its_own_kind(run: hubel.Run, stripes: Path) -> None:
+    found = strangers(run.folder, stripes)
+    assert (found.own, found.strange) == (180, 40)
+    assert found.separation > 0.9
+    assert found.interval[0] <= found.separation <= found.interval[1]
+    assert found.strange_unknown > 0.5 > found.own_unknown
+    answers = run.predict(stripes)
+    assert found.strange_unknown == pytest.approx(np.mean([not p.known for p in answers]))
+    by_hand = roc_auc_score(
+        np.r_[np.zeros(180), np.ones(40)],
+        -np.r_[run.evaluate().confidence, [p.probability for p in answers]],
+    )
+    assert found.by_confidence == pytest.approx(by_hand, abs=1e-6)
+
+
+def test_its_own_training_pictures_are_no_strangers_and_that_is_said(run: hubel.Run) -> None:
+    heard = Listening()
+    found = strangers(run.folder, "digits", watch=heard)
+    assert found.separation < 0.6
+    assert "1,437 of 1,797 pictures in digits were trained on: those are not strange to it" in heard.remarks
+    assert found.most_familiar[0][2] >= found.most_familiar[-1][2] >= 0.05
+
+
+def test_a_run_that_learnt_nothing_about_strangers_says_what_to_do(tmp_path: Path, stripes: Path) -> None:
+    small = hubel.train("digits", limit=40, val_fraction=0.01, epochs=1, out=str(tmp_path), device="cpu", threads=1)
+    with pytest.raises(ArtefactError, match="learnt nothing about strange pictures"):
+        strangers(small.folder, stripes)
+
+
+def test_an_empty_folder_holds_no_strangers(run: hubel.Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        strangers(run.folder, tmp_path)
+
+
+def test_answers_are_kept_back_so_that_few_of_those_given_are_wrong(run: hubel.Run) -> None:
+    found = selective(run.folder, 0.02)
+    measured = run.evaluate()
+    given = measured.confidence >= found.threshold
+    assert found.answered == given.sum()
+    assert found.wrong == (given & (measured.predicted != measured.labels)).sum()
+    val = run.evaluate(split="val")
+    kept = val.confidence >= found.threshold
+    assert (val.predicted != val.labels)[kept].mean() <= 0.02
+    assert found.fitted == 180
+
+
+def test_no_threshold_is_invented_where_none_keeps_the_risk(tmp_path: Path) -> None:
+    run = hubel.train(
+        "digits", model="softmax_regression", epochs=1, lr=1e-7, seed=3, out=str(tmp_path), device="cpu", threads=1
+    )
+    found = selective(run.folder, 0.0)
+    if not np.isfinite(found.threshold):
+        assert "no threshold keeps that" in found.sentence
+        assert found.answered == 0
+    else:
+        assert (run.evaluate(split="val").confidence >= found.threshold).any()
+
+
+@pytest.mark.parametrize(
+    ("risk", "split", "said"), [(1.0, "test", "from 0 to below 1"), (0.1, "val", "fitted on the val")]
+)
+def test_a_risk_that_cannot_be_is_refused(run: hubel.Run, risk: float, split: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        selective(run.folder, risk, split=split)
+
+
+def test_the_command_says_both_beside_the_accuracy(
+    run: hubel.Run, stripes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["evaluate", str(run.folder), "--strange", str(stripes), "--risk", "0.05"])
+    text = capsys.readouterr().out
+    assert "told apart" in text
+    assert "From a probability of" in text
+    assert max(map(len, text.splitlines())) <= 80
+    with pytest.raises(SystemExit, match="0"):
+        main(["evaluate", str(run.folder), "--strange", str(stripes), "--risk", "0.05", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["strange"]["strange"] == 40
+    assert found["selective"]["wished"] == 0.05
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate", str(run.folder), "digits", "--risk", "0.05"])
+    assert "--risk is about the run's best weights and own data" in capsys.readouterr().err
