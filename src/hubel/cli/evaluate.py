@@ -26,7 +26,7 @@ from hubel.cli.settings import columns
 from hubel.errors import UsageError
 
 if TYPE_CHECKING:
-    from hubel.evaluation.doubt import Selective, Strangers
+    from hubel.verbs.doubt import Selective, Strangers
 
 
 def command(

@@ -23,6 +23,8 @@ from hubel.records.own_data import own_data
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
+__all__ = ["Selective", "Strangers", "selective", "strangers"]
+
 
 def strangers(
     run: str | PathLike[str],
