@@ -183,6 +183,33 @@ def latency(
     )
 
 
+def file_latency(
+    answer: Callable[[np.ndarray], object],
+    form: Form,
+    shape: Sequence[int],
+    *,
+    title: str,
+    batches: Sequence[int],
+    seconds: float,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Latency:
+    """Time an exported file on random pictures of `shape` (C H W), decoded bytes in, probabilities out.
+
+    `answer` takes N H W C uint8; `form` says what is timed.
+    """
+    channels, height, width = shape
+    noise = torch.randint(0, 256, (max(batches), height, width, channels), generator=runtime.generator(0))
+    pictures = noise.to(torch.uint8)
+    timings: list[Timing] = []
+    for batch in batches:
+        progress(f"batch {batch}")
+        timings += _timed({form.name: lambda some: answer(some.numpy())}, pictures[:batch], seconds)
+    return Latency(
+        title=title, shape=tuple(shape), parameters=0, environment=runtime.environment(torch.device("cpu")),
+        forms=(form,), timings=tuple(timings), stopped="",
+    )  # fmt: skip
+
+
 class Unavailable(Exception):
     """A form cannot be made here; the message is one line for the user."""
 
@@ -222,6 +249,13 @@ def _measured(
             made[name] = (what, before + time.perf_counter() - started, missing)
         before_away, before_allowed = away.get(name, (0.0, allowed))
         away[name] = (max(before_away, found), max(before_allowed, allowed))
+    return _timed(calls, pictures, seconds)
+
+
+def _timed(
+    calls: Mapping[str, Callable[[torch.Tensor], object]], pictures: torch.Tensor, seconds: float
+) -> list[Timing]:
+    """All forms in turn at one batch size."""
     taken: dict[str, list[list[float]]] = {name: [] for name in calls}
     started, counted = time.perf_counter(), 0
     while counted < FEWEST or (counted < MOST and time.perf_counter() - started < seconds * len(calls)):

@@ -56,7 +56,8 @@ def refusal(error: BaseException) -> str:
     found = re.search(r"No ONNX function found for <OpOverload\(op='(?:\w+[.:]+)?(\w+)", text)
     if found:
         return f"it has no counterpart of PyTorch's {found[1]}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    said = re.sub(r"\x1b\[\d*m|^.*## Exception summary|<class '[^']*'>:", "", text, flags=re.DOTALL)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return (lines or [type(error).__name__])[0][:160]
 
 

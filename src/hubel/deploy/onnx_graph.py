@@ -261,6 +261,5 @@ def stated(model: Any, facts: Mapping[str, str]) -> bytes:
 
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, dict(facts))
-    model.producer_name = "hubel"
     data: bytes = model.SerializeToString()
     return data

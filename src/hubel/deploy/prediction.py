@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -162,6 +162,30 @@ def classify(
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
         return Predictions(_said(classifier, points.names, classify_points(classifier, points.values)))
+    seen = classifier.preprocessing
+
+    def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
+        if not first:
+            _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + total
+        hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
+        names, images, bad = read_given(items, seen, first=first)
+        return answers(classifier, names, images, target, views=views, fast=hurry) if len(images) else [], bad
+
+    return in_batches(pictures, some, batch_size=batch_size, follow_links=follow_links, watch=watch)
+
+
+def in_batches(
+    pictures: Any,
+    some: Callable[[list[Any], int, int], tuple[list[Prediction], tuple[Problem, ...]]],
+    *,
+    batch_size: int,
+    follow_links: bool,
+    watch: Watcher,
+) -> Predictions:
+    """All pictures through `some`, a batch at a time: (pictures, the number of the first, how many there are in all).
+
+    Raises as `classify`.
+    """
     found = Predictions()
     problems: list[Problem] = []
     items = list(gather(pictures, problems, follow_links=follow_links))
@@ -169,13 +193,10 @@ def classify(
         raise DataError(f"{problems[0].path}: {problems[0].reason}", hint=f"{READ} files are read")
     if not items:
         raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
-    _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + len(items)
-    hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
     for start in range(0, len(items), batch_size):
-        names, images, bad = read_given(items[start : start + batch_size], classifier.preprocessing, first=start)
+        said, bad = some(items[start : start + batch_size], start, len(items))
+        found += said
         problems += bad
-        if len(images):
-            found += answers(classifier, names, images, target, views=views, fast=hurry)
         watch.progress(min(start + batch_size, len(items)), len(items))
     found.problems = tuple(problems)
     if not found:

@@ -9,18 +9,26 @@ exported: whatever lost a bit, or was put in another's place, is found before it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
-from hubel.checkpoint import Classifier
+from hubel.checkpoint import Classifier, ModelSpec, Provenance
+from hubel.data.given import read_each
+from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
 from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
-from hubel.errors import ArtefactError, HubelError, missing_extra
+from hubel.deploy.prediction import Prediction, Predictions, in_batches
+from hubel.errors import ArtefactError, HubelError, UsageError, missing_extra
+from hubel.runtime import environment
 from hubel.store import dump_json, parse_json, read_regular, shown
+from hubel.types import Predictions as Answers
+from hubel.watching import SILENT, Watcher
 
 SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
@@ -30,6 +38,8 @@ MOST_BYTES = 1 << 30
 MOST_NOTES = 16 << 20
 TOGETHER = 32
 """Pictures of one size that are run at once."""
+TINY = 1e-38
+"""A probability of nought counts as so much where its logarithm is taken."""
 GOLDEN = 1e-3
 """The largest difference of a probability from the stored one that is still rounding."""
 OURS = "only files written by hubel export are taken; the run itself answers too: hubel predict RUN"
@@ -65,6 +75,7 @@ def signed(
         "output": {"name": PROBABILITIES, "shape": ["N", len(classifier.class_names)], "type": "float32"},
         "golden": [[float(value) for value in row] for row in golden],
     }
+    model.producer_name, model.producer_version = "hubel", str(environment()["hubel"])
     facts = {
         KEY: dump_json(says).decode(),
         CARD: dump_json(dict(card)).decode(),
@@ -114,13 +125,64 @@ class Shipped:
             start = end
         return found
 
+    def predictions(
+        self,
+        pictures: Iterable[np.ndarray],
+        labels: np.ndarray,
+        ids: np.ndarray,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Answers:
+        """What a bench judges: the logarithms of the probabilities stand for logits, since they have its softmax."""
+        found, waiting = [], iter(pictures)
+        while some := list(islice(waiting, TOGETHER)):
+            found.append(np.log(np.maximum(self.answer(some), TINY)))
+            progress(len(found) * TOGETHER, len(labels))
+        logits = np.concatenate(found) if found else np.zeros((0, len(self.class_names)))
+        return Answers(logits.astype(np.float32), labels, ids)
+
+    def classify(
+        self, pictures: Any, *, batch_size: int = 64, follow_links: bool = False, watch: Watcher = SILENT
+    ) -> Predictions:
+        """As `hubel.deploy.prediction.classify`, by this file: the same pictures, the same reader."""
+        whole = self.preprocessing.whole()
+
+        def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
+            names, images, bad = read_each(items, whole, first=first)
+            shares = self.answer([image.transpose(1, 2, 0) for image in images])
+            return [self._prediction(name, row) for name, row in zip(names, shares, strict=True)], bad
+
+        return in_batches(pictures, some, batch_size=batch_size, follow_links=follow_links, watch=watch)
+
+    def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
+        best = int(shares.argmax())
+        return Prediction(
+            name=name,
+            label=self.class_names[best],
+            probability=float(shares[best]),
+            probabilities=dict(zip(self.class_names, shares.tolist(), strict=True)),
+            value=float("nan"),
+        )
+
+    def reader(self) -> Classifier:
+        """Classes and preprocessing as a classifier, for who reads data for a net; it has no net that answers."""
+        seen = self.preprocessing
+        spec = ModelSpec(
+            architecture=self.architecture, num_classes=len(self.class_names), in_chans=seen.channels,
+            img_size=(seen.height, seen.width),
+        )  # fmt: skip
+        return Classifier(
+            model=nn.Identity(), preprocessing=seen, class_names=self.class_names, spec=spec,
+            provenance=Provenance(source=self.name),
+        )  # fmt: skip
+
     def _ask(self, golden: np.ndarray) -> None:
         """Does the file give the answers that its net gave?"""
         pictures = golden_pictures(self.preprocessing)
         if golden.shape != (len(pictures), len(self.class_names)):
             raise _foreign(self.name, "its golden answers are not for its classes")
         try:
-            away = float(np.abs(self.answer(pictures) - golden).max())
+            self.away = away = float(np.abs(self.answer(pictures) - golden).max())
         except Exception as error:
             raise _foreign(self.name, f"it fails at its golden pictures: {_brief(error)}") from None
         if not away <= GOLDEN:
@@ -134,6 +196,16 @@ class Shipped:
 def open_shipped(path: str | Path, *, threads: int = 0) -> Shipped:
     """An exported file. Raises ArtefactError for what is missing, damaged or somebody else's."""
     return Shipped(read_regular(path, limit=MOST_BYTES), name=shown(str(path)), threads=threads)
+
+
+def refuse_settings(path: str, settings: Mapping[str, tuple[object, object]]) -> None:
+    """Raise UsageError where something is asked of a file that it has in it: flag -> (what came, what is usual)."""
+    for flag, (given, usual) in settings.items():
+        if given != usual and not (flag == "--device" and given == "cpu"):
+            raise UsageError(
+                f"{flag} is for a run; {shown(path)} has its weights and its views in it, and answers on the CPU",
+                hint=f"leave {flag} out",
+            )
 
 
 def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -210,6 +210,11 @@ def find_run(run: str | PathLike[str]) -> Path:
     Raises ArtefactError that suggests near names; MissingExtra for weights in a package that is not installed.
     """
     found = find_folder(run)
+    if found is not None and found.is_file() and found.suffix.lower() == ".onnx":
+        raise ArtefactError(
+            f"{str(found)!r} is an exported file, which answers and cannot be looked into",
+            hint="hubel predict, evaluate and bench take it; all else needs the run that it was made of",
+        )
     if found is not None:
         return found
     if is_published(str(run)):

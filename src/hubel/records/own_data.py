@@ -93,7 +93,7 @@ def reading_of(folder: Path | None, data: str, said: Mapping[str, Any] | None = 
     has its folder of images.
     """
     said = dict(said or {})
-    if folder is None or any(said.values()) or data in SOURCES or not RunStore.open(folder).exists("config.yaml"):
+    if folder is None or any(said.values()) or data in SOURCES or not (folder / "config.yaml").is_file():
         return said
     part = placed(folder, compose(read_file(folder / "config.yaml"))).data
     if not data.casefold().endswith(TABLES):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.deploy import latency as bench_room
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
+from hubel.deploy.shipped import GOLDEN, is_shipped, open_shipped, refuse_settings
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model
@@ -34,12 +37,19 @@ def bench(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Latency:
-    """Latency and throughput of a run, a classifier, or an architecture by name (with fresh weights).
+    """Latency and throughput of a run, a classifier, or an architecture by name (with fresh weights); also of a file
+    that `hubel export` wrote, with all that is in it.
 
-    `shape` (C H W) and `num_classes` are for an architecture (None: what it was made for; a run has its own). `forms`:
+    `shape` (C H W) and `num_classes` are for an architecture (None: what it was made for; a run has its own), `shape`
+    also for a file, which takes pictures of any size. `forms`:
     see FORMS; () for all.
     Raises UnknownName, UsageError, ArtefactError.
     """
+    if is_shipped(net):
+        refuse_settings(
+            str(net), {"--form": (tuple(forms), ()), "--num-classes": (num_classes, None), "--device": (device, "auto")}
+        )
+        return _file(str(net), batches, shape, seconds, threads, watch)
     model, given, title = _net(net, shape, num_classes)
     target = runtime.pick_device(device)
 
@@ -59,6 +69,29 @@ def bench(
             seconds=seconds,
             progress=tell,
         )
+
+
+def _file(
+    path: str, batches: Sequence[int], shape: Sequence[int] | None, seconds: float, threads: int | None, watch: Watcher
+) -> Latency:
+    """An exported file on pictures of the size that its net takes, or of `shape`."""
+    runtime.check_threads(threads)
+    started = time.perf_counter()
+    file = open_shipped(path, threads=threads or torch.get_num_threads())
+    if shape is not None and (len(shape) != 3 or min(shape) < 1 or shape[0] != file.preprocessing.channels):
+        raise UsageError(
+            f"{path} takes pictures of {file.preprocessing.channels} channels in any size, got {tuple(shape)}",
+            hint=f"e.g. --input {file.preprocessing.channels}x480x640",
+        )
+    form = Form(
+        name="exported", what=f"ONNX Runtime {file.runtime.version}, decoded bytes in, probabilities out",
+        difference=file.away, allowed=GOLDEN, setup_seconds=time.perf_counter() - started, missing="",
+    )  # fmt: skip
+    with runtime.threads(threads):
+        return bench_room.file_latency(
+            file.runtime.run, form, shape or file.preprocessing.shape, title=f"{path} ({file.architecture})",
+            batches=batches, seconds=seconds, progress=watch.stage,
+        )  # fmt: skip
 
 
 def sizes_up_to(most: int) -> list[int]:

@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from hubel import runtime
 from hubel.checkpoint import load as load_checkpoint
+from hubel.data.decode import read_whole
 from hubel.data.sources import FLAGS
 from hubel.data.splits import NAMES
+from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.evaluation.judge import examined, judge
+from hubel.evaluation.judge import assessed, examined, judge
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.records.ledger import find_run
@@ -43,6 +46,8 @@ def evaluate(
 ) -> Evaluation | RegressionEvaluation:
     """Measure a trained run on its own `split` (test unless said), or on other labelled `data` with the same classes.
 
+    `run` may also be a file that `hubel export` wrote, which is measured on other data only.
+
     Where other data come in parts (a train/test tree, a column `split`), it is their test part that is measured unless
     `split` names another; what has none is measured whole. Pictures among them that the run was trained on are told to
     `watch`: by their contents, whatever they are called.
@@ -59,11 +64,22 @@ def evaluate(
     """
     if split is not None and split not in NAMES:
         raise unknown("split", split, NAMES)
-    folder = find_run(run)
-    classifier = load_checkpoint(folder, which)
     for name in metrics:
         METRICS.get(name)  # a name that is none is told before anything is measured
     reading = {"columns": columns, "images": images, "follow_links": follow_links}
+    if is_shipped(run):
+        refuse_settings(
+            str(run),
+            {
+                "--which": (which, "best"),
+                "--views": (views, None),
+                "--data-root": (data_root, None),
+                "--device": (device, "auto"),
+            },
+        )
+        return _by_file(str(run), data, split, metrics, reading, watch)
+    folder = find_run(run)
+    classifier = load_checkpoint(folder, which)
     if data is not None:
         if data_root is not None:
             raise UsageError(
@@ -91,6 +107,30 @@ def evaluate(
     target = runtime.pick_device(device)
     asked = examined(classifier, own.scan, own.decoded, rows)
     return judge(classifier, *asked, split, target, views=views, metrics=metrics)
+
+
+def _by_file(
+    file: str,
+    data: str | Path | None,
+    split: str | None,
+    metrics: Sequence[str],
+    reading: dict[str, Any],
+    watch: Watcher,
+) -> Evaluation | RegressionEvaluation:
+    """The same by an exported file, which has no data of its own."""
+    if data is None:
+        raise UsageError(
+            f"{file} does not know the data of its run, and none are named", hint=f"hubel evaluate {file} DATA"
+        )
+    shipped = open_shipped(file)
+    found = other_data(Path(file), shipped.reader(), str(data), split=split, reading=reading, watch=watch)
+    watch.stage(f"measuring on {plural(len(found.rows), 'sample')}")
+    manifest = found.scan.manifest
+    answers = shipped.predictions(
+        read_whole(manifest, found.rows, shipped.preprocessing), manifest.labels[found.rows], found.rows,
+        progress=watch.progress,
+    )  # fmt: skip
+    return assessed(answers, shipped.class_names, found.scan, found.rows, found.name, metrics)
 
 
 def write_results(store: RunStore, result: Evaluation | RegressionEvaluation) -> None:

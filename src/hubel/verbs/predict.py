@@ -11,6 +11,7 @@ import numpy as np
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify
+from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
@@ -39,8 +40,9 @@ def predict(
     with `follow_links`. A link that is named itself is what it leads to.
 
     `run` is a run (its folder, its name), a weights folder, a classifier, or several of these that answer together
-    (the mean of their probabilities, and how much they disagree); arrays are H W, H W C or N H W C, tensors
-    C H W or B C H W, of bytes or of numbers 0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
+    (the mean of their probabilities, and how much they disagree); or a file of `hubel export`, which has its
+    weights and its views in it. Arrays are H W, H W C or N H W C, tensors C H W or B C H W, of bytes or of numbers
+    0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
     net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
@@ -48,13 +50,19 @@ def predict(
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
     can be read, UsageError for what is none.
     """
-    settings: dict[str, Any] = {
-        "views": views, "device": device, "batch_size": batch_size, "fast": fast, "follow_links": follow_links,
-        "watch": watch,
-    }  # fmt: skip
+    settings: dict[str, Any] = {"batch_size": batch_size, "follow_links": follow_links, "watch": watch}
     nets = [run] if isinstance(run, (str, PathLike, Classifier)) else list(run)
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
+    files = [str(net) for net in nets if is_shipped(net)]
+    if files and len(nets) > 1:
+        raise UsageError(f"an exported file answers alone, and {len(nets)} nets are given", hint="give their runs")
+    if files:
+        asked = {"--which": (which, "best"), "--views": (views, None), "--fast": (fast, None)}
+        refuse_settings(files[0], asked | {"--device": (device, "auto")})
+        watch.stage("classifying")
+        return open_shipped(files[0]).classify(pictures, **settings)
+    settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     watch.stage("classifying")
     if len(members) > 1:
@@ -68,13 +76,14 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
     `settings` are those of `predict`. Raises DataError where a picture cannot be read, since its row would be missing,
     and ArtefactError for a run that predicts a number.
     """
-    classifier = run if isinstance(run, Classifier) else load(run, which=settings.pop("which", "best"))
-    if not classifier.class_names:
+    if not isinstance(run, Classifier) and not is_shipped(run):
+        run = load(run, which=settings.pop("which", "best"))
+    if isinstance(run, Classifier) and not run.class_names:
         raise ArtefactError(
-            f"this run ({classifier.spec.architecture}) predicts a number, which has no probability",
+            f"this run ({run.spec.architecture}) predicts a number, which has no probability",
             hint="predict(...)[0].value",
         )
-    found = predict(classifier, pictures, **settings)
+    found = predict(run, pictures, **settings)
     if found.problems:
         first = found.problems[0]
         lost = f"{len(found.problems)} of {len(found.problems) + len(found)} pictures cannot be read"

@@ -1,0 +1,170 @@
+"""hubel export: what it writes, what it refuses, and that a file that answers otherwise is never left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import hubel
+from hubel.cli import main
+from hubel.deploy import exporting
+from hubel.errors import ArtefactError, UnknownName, UsageError
+from hubel.models import register_model
+from hubel.verbs.export import export
+from hubel.verbs.train import train
+
+pytest.importorskip("onnx")
+
+
+def typed(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    return int(stop.value.code or 0), said.out, said.err
+
+
+def test_a_run_is_written_and_predicts_from_the_command_line(
+    digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, text, _ = typed(capsys, "export", digits_run, "--pictures", "20")
+    assert code == 0
+    assert text.startswith("digits-1.onnx  ")
+    assert "60 of 60 labels are those of the net" in text
+    assert "20 test pictures and 40 generated ones" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "digits-1.card.json", "digits-1.card.md", "digits-1.onnx", "digits-1.parity.json",
+    ]  # fmt: skip
+    np.save("unused.npy", np.zeros(1))
+    from PIL import Image
+
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4).save("ramp.png")
+    code, by_file, _ = typed(capsys, "predict", "digits-1.onnx", "ramp.png", "--json")
+    assert code == 0
+    _, by_run, _ = typed(capsys, "predict", digits_run, "ramp.png", "--json", "--device", "cpu")
+    first, second = json.loads(by_file)[0], json.loads(by_run)[0]
+    assert first["label"] == second["label"]
+    assert first["probability"] == pytest.approx(second["probability"], abs=1e-5)
+    code, said, _ = typed(capsys, "bench", "digits-1.onnx", "--batch", "1", "--seconds", "0.01", "--threads", "1")
+    assert code == 0
+    assert "exported" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--to", "onxx"), 2, "did you mean 'onnx'"),
+        (("--out", "photos.pt"), 2, "this form is a file .onnx"),
+        (("--tolerance", "2"), 2, "the tolerance must be 0 to 1"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_done(
+    words: tuple[str, ...], code: int, said: str, digits_run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    got, _, error = typed(capsys, "export", digits_run, *words)
+    assert got == code
+    assert said in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_answers_otherwise_is_not_left_behind(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = exporting.FORMS["onnx"]
+
+    def lying(wanted: exporting.Wanted) -> exporting.Made:
+        made = honest.make(wanted)
+        return dataclasses.replace(made, answer=lambda pictures: np.roll(made.answer(pictures), 1, axis=1))
+
+    monkeypatch.setitem(exporting.FORMS, "onnx", dataclasses.replace(honest, make=lying))
+    with pytest.raises(ArtefactError, match="does not give the net's answers, so it was not written") as error:
+        export(digits_run, out=tmp_path / "new" / "digits.onnx", pictures=10)
+    assert error.value.exit_code == 4
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_that_fails_leaves_the_one_before_as_it_was(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = export(digits_run, out=tmp_path / "digits.onnx", pictures=5)
+    contents = {path: path.read_bytes() for path in before.files}
+
+    def broken(wanted: exporting.Wanted) -> exporting.Made:
+        raise ArtefactError("no", hint="no")
+
+    form = dataclasses.replace(exporting.FORMS["onnx"], make=broken)
+    monkeypatch.setitem(exporting.FORMS, "onnx", form)
+    with pytest.raises(ArtefactError):
+        export(digits_run, out=tmp_path / "digits.onnx", pictures=5)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents
+
+
+def test_a_run_whose_data_are_gone_is_compared_on_generated_pictures_alone(
+    picture_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(picture_folder, tmp_path / "photos")
+    run = train(
+        str(tmp_path / "photos"), out=str(tmp_path / "runs"), model="mnist_gap", img_size=16, epochs=1, threads=1,
+        device="cpu",
+    )  # fmt: skip
+    shutil.rmtree(tmp_path / "photos")
+    remarks: list[str] = []
+
+    class Heard(hubel.Watcher):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    found = export(run.folder, out=tmp_path / "a.onnx", pictures=50, watch=Heard())
+    assert (found.parity.real, found.parity.pictures, found.parity.split) == (0, 50, "")
+    assert any("only generated pictures are compared" in text for text in remarks)
+    with pytest.raises(hubel.DataError):
+        export(run.folder, out=tmp_path / "b.onnx", data_root=tmp_path / "photos")
+    assert not (tmp_path / "b.onnx").exists()
+    found = export(run.folder, out=tmp_path / "c.onnx", pictures=5, data_root=picture_folder)
+    assert found.parity.real == 5
+
+
+def test_nets_on_points_and_on_numbers_are_refused(tmp_path: Path) -> None:
+    run = train("moons", out=str(tmp_path), model="toy_3_2_1", epochs=1, limit=60, threads=1, device="cpu")
+    with pytest.raises(ArtefactError, match="takes points, not pictures"):
+        export(run.folder, out=tmp_path / "moons.onnx")
+
+
+class Wave(nn.Module):
+    """A net with an operation that ONNX has no counterpart of."""
+
+    stages = ()
+    head = "dense"
+
+    def __init__(self, num_classes: int = 10, in_chans: int = 1) -> None:
+        super().__init__()
+        self.dense = nn.Linear(64 * in_chans, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        bent = torch.special.bessel_j0(images)
+        return self.dense(bent.flatten(1))
+
+
+def test_an_operation_that_onnx_has_not_is_named_and_another_form_offered(tmp_path: Path) -> None:
+    register_model(Wave, name="export-wave")
+    run = train("digits", out=str(tmp_path), model="export-wave", epochs=1, limit=60, threads=1, device="cpu")
+    with pytest.raises(
+        ArtefactError, match="cannot be written as ONNX: it has no counterpart of PyTorch's bessel_j0"
+    ) as error:
+        export(run.folder, out=tmp_path / "wave.onnx")
+    assert "--to" in error.value.hint
+    assert not (tmp_path / "wave.onnx").exists()
+
+
+def test_the_forms_are_told_by_name() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'onnx'"):
+        export("runs/none-1", "onx")
+    with pytest.raises(UsageError, match="at least 1 picture"):
+        export("runs/none-1", pictures=0)
