@@ -28,6 +28,8 @@ LIMIT = 64 << 20
 """Bytes of the file at most."""
 CLIPPED = 10.0
 """A single score says at most so much, or one that explodes would silence the others."""
+CALM = 0.1
+"""What finding a picture more familiar than most counts, against finding it stranger."""
 STEPS = 200
 """Quantiles of the familiar pictures' strangeness that are kept."""
 
@@ -90,9 +92,9 @@ class Trust:
 
 
 def averaged(found: Mapping[str, np.ndarray], scales: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """N: the mean of the scores that have a scale."""
+    """N: the mean of the scores that have a scale. What one finds strange others cannot talk away."""
     parts = [np.clip((found[name] - middle) / scale, -CLIPPED, CLIPPED) for name, (middle, scale) in scales.items()]
-    return np.asarray(np.mean(parts, axis=0))
+    return np.asarray(np.mean([np.where(part > 0, part, CALM * part) for part in parts], axis=0))
 
 
 def save_trust(store: RunStore, name: str, trust: Trust, weights: str) -> None:

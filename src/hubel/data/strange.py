@@ -65,6 +65,24 @@ def scrambled(pictures: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return np.clip(np.fft.irfft2(size * np.exp(1j * phase), s=pictures.shape[2:]), 0, 255).astype(np.uint8)
 
 
+def striped(pictures: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """Stripes of any width and direction, soft or hard, between two colours."""
+    N, C, height, width = pictures.shape
+    angle, wave, sharp = draw.random((3, N, 1, 1))
+    across = np.arange(height)[:, None] * np.sin(np.pi * angle) + np.arange(width) * np.cos(np.pi * angle)
+    light = np.sin(2 * np.pi * across / (2 + wave * max(height, width)) + 6 * draw.random((N, 1, 1)))
+    light = 0.5 + 0.5 * np.where(sharp > 0.5, np.sign(light), light)
+    first, second = 255 * draw.random((2, N, C, 1, 1))
+    return (first + (second - first) * light[:, None]).astype(np.uint8)
+
+
+def flat(pictures: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """One colour, a little brighter towards one side."""
+    N, C, height, width = pictures.shape
+    slope = 40 * draw.random((N, C, 1, 1)) * np.linspace(-1, 1, width)[None, None, None, :]
+    return np.clip(255 * draw.random((N, C, 1, 1)) + slope + np.zeros((height, 1)), 0, 255).astype(np.uint8)
+
+
 WORDS = {
     "shuffled": "cut into patches, and put together in another order",
     "blended": "two at once, each at half strength",
@@ -72,6 +90,8 @@ WORDS = {
     "noise": "its pixels in any order",
     "uniform": "noise",
     "scrambled": "clouds of the same grain and colour",
+    "striped": "stripes",
+    "flat": "one colour",
 }
 """What each kind is, for reports."""
 
@@ -82,4 +102,6 @@ KINDS: dict[str, Kind] = {
     "noise": noise,
     "uniform": uniform,
     "scrambled": scrambled,
+    "striped": striped,
+    "flat": flat,
 }

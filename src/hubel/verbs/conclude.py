@@ -36,7 +36,7 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     """
     classifier = load_checkpoint(store.folder, "best")
     device = runtime.pick_device(prepared.recipe.train.device)
-    trust, why_not = learn_trust(classifier, prepared, device, summary["seconds"] + summary["preparation_seconds"])
+    trust, why_not = learn_trust(classifier, prepared, device, summary["epochs"])
     if trust is not None:
         save_trust(store, "best", trust, classifier.provenance.sha256)
         classifier = replace(classifier, trust=trust)
