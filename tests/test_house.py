@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"registry", "nn", "metrics", "data"},
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint"},
+    "server": {"runtime", "data", "checkpoint", "deploy", "records"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},
@@ -52,11 +53,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "verbs": _BENCHES | {
         "store", "recipes", "tasks", "figures", "anatomy", "deploy", "explainers", "features", "robustness",
-        "evaluation", "records", "training", "assembly", "lessons", "report", "faces",
+        "evaluation", "records", "training", "assembly", "lessons", "report", "faces", "server",
     },
     "cli": {
         "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy",
-        "training", "lessons", "store", "faces",
+        "training", "lessons", "store", "faces", "server",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -116,6 +117,7 @@ LAZY = {
     "models/__init__.py": "layer lists and heads need torch, names and cards do not",
     "models/cards/__init__.py": "the builder of a card is loaded when a net is built",
     "training/loggers.py": "tools of other packages, which need not be installed",
+    "server/worker.py": "torch takes seconds to load; who sees that the server is gone is there before",
     "registry.py": "entries that stand elsewhere, and those of installed packages",
 }
 GROUPS = {"hubel.models", "hubel.explainers", "hubel.metrics"}

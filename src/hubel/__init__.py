@@ -59,6 +59,7 @@ _DOORS = {
     "pretrain": "hubel.verbs.pretrain",
     "register_model": "hubel.models",
     "runs": "hubel.records.ledger",
+    "serve": "hubel.verbs.serve",
     "scan": "hubel.verbs.data",  # not "data": that is a room
     "summary": "hubel.verbs.summary",
     "train": "hubel.verbs.train",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from hubel.verbs.predict import predict
     from hubel.verbs.pretrain import pretrain
     from hubel.verbs.run import Run
+    from hubel.verbs.serve import serve
     from hubel.verbs.summary import Summary, summary
     from hubel.verbs.train import train
     from hubel.watching import Watcher
@@ -112,6 +114,7 @@ __all__ = [
     "register_model",
     "runs",
     "scan",
+    "serve",
     "summary",
     "train",
 ]

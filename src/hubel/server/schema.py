@@ -1,0 +1,179 @@
+"""What may be asked of the server, as an OpenAPI document (version 3.1), written by hand and held to the routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubel.server.settings import Settings
+
+_TEXT = {"type": "string"}
+_NUMBER = {"type": "number"}
+_WHOLE = {"type": "integer", "minimum": 0}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+SCHEMAS: dict[str, Any] = {
+    "Answer": _object(
+        ["model", "digest", "milliseconds", "predictions"],
+        model=_TEXT,
+        digest={**_TEXT, "description": "SHA-256 of the weights that answered"},
+        milliseconds=_object(
+            ["read", "wait", "decode", "net", "total"],
+            **dict.fromkeys(("read", "wait", "decode", "net", "total"), _NUMBER),
+        ),
+        predictions={"type": "array", "items": {"oneOf": [_ref("Prediction"), _ref("Value"), _ref("Unreadable")]}},
+    ),
+    "Prediction": _object(
+        ["name", "label", "probability", "known", "probabilities"],
+        name=_TEXT,
+        label={**_TEXT, "description": "the most probable class"},
+        probability=_NUMBER,
+        known={"type": ["boolean", "null"], "description": "is it like what was trained on? null: the run cannot tell"},
+        probabilities={"type": "object", "additionalProperties": _NUMBER},
+    ),
+    "Value": _object(["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}),
+    "Unreadable": _object(
+        ["name", "problem"], name=_TEXT, problem=_object(["kind", "reason"], kind=_TEXT, reason=_TEXT)
+    ),
+    "Pictures": {
+        "oneOf": [
+            _object(["pictures"], pictures={"type": "array", "items": _ref("Picture")}),
+            _object(["picture"], picture=_ref("Picture")),
+        ]
+    },
+    "Picture": {
+        "oneOf": [
+            {**_TEXT, "contentEncoding": "base64"},
+            _object(["base64"], name=_TEXT, base64={**_TEXT, "contentEncoding": "base64"}),
+        ]
+    },
+    "Error": _object(["error"], error=_object(["kind", "reason"], kind=_TEXT, reason=_TEXT, hint=_TEXT)),
+    "Models": _object(
+        ["models", "limits"],
+        models={
+            "type": "array",
+            "items": _object(
+                ["name", "path", "architecture", "digest", "classes", "input", "views", "workers", "queue"],
+                name=_TEXT,
+                path=_TEXT,
+                architecture=_TEXT,
+                digest=_TEXT,
+                classes={"type": "array", "items": _TEXT},
+                input={"type": "array", "items": _WHOLE, "description": "channels, height, width"},
+                views=_TEXT,
+                workers=_WHOLE,
+                queue=_WHOLE,
+            ),
+        },
+        limits=_object(
+            ["bytes", "pictures", "megapixels", "queue"],
+            bytes=_WHOLE, pictures=_WHOLE, megapixels=_NUMBER, queue=_WHOLE,
+        ),
+    ),
+}  # fmt: skip
+
+REFUSALS = {
+    400: "the body, the query or the base64 cannot be read",
+    401: "a token is needed",
+    403: "asked by a page of another site",
+    404: "there is no such model",
+    405: "another method is needed",
+    408: "the request came too slowly",
+    413: "too many bytes or pictures",
+    415: "a type of body that is not taken",
+    421: "addressed to a name that is not this server's",
+    429: "too many pictures wait; Retry-After says when to come again",
+    503: "the model is being loaded, or cannot answer in time",
+}
+
+
+def openapi(settings: Settings) -> dict[str, Any]:
+    """The document for a server of these settings.
+
+    >>> from hubel.server.settings import ModelSettings
+    >>> sorted(openapi(Settings(models=(ModelSettings(name="a", run="runs/a"),)))["paths"])[:2]
+    ['/', '/health']
+    """
+    names = {"type": "string", "enum": [model.name for model in settings.models]}
+    secured: list[Any] = [{"token": []}] if settings.token else []
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "hubel serve",
+            "version": "1",
+            "description": "Pictures in, classes with probabilities out.",
+        },
+        "paths": {
+            "/": {"get": _get("A page to try it", "text/html", _TEXT)},
+            "/page.js": {"get": _get("Its script", "text/javascript", _TEXT)},
+            "/page.css": {"get": _get("Its style", "text/css", _TEXT)},
+            "/health": {"get": _get("The server is there", "application/json", _object(["status"], status=_TEXT))},
+            "/ready": {
+                "get": _get(
+                    "Can every model answer? 503 until then",
+                    "application/json",
+                    _object(["ready"], ready={"type": "boolean"}),
+                    503,
+                )
+            },
+            "/models": {"get": _get("What answers", "application/json", _ref("Models"), secured=secured)},
+            "/metrics": {"get": _get("Counts for Prometheus", "text/plain", _TEXT, secured=secured)},
+            "/openapi.json": {"get": _get("This document", "application/json", {"type": "object"}, secured=secured)},
+            "/predict": {"post": _predict(settings, secured, [])},
+            "/predict/{name}": {
+                "post": _predict(settings, secured, [{"name": "name", "in": "path", "required": True, "schema": names}])
+            },
+        },
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}} if settings.token else {},
+        },
+    }
+
+
+def _get(what: str, kind: str, schema: Any, *more: int, secured: Any = ()) -> dict[str, Any]:
+    answers = {"200": {"description": what, "content": {kind: {"schema": schema}}}}
+    for status in more:
+        answers[str(status)] = {"description": REFUSALS[status], "content": {kind: {"schema": schema}}}
+    return {"summary": what, "responses": answers, **({"security": secured} if secured else {})}
+
+
+def _predict(settings: Settings, secured: Any, parameters: list[Any]) -> dict[str, Any]:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    answer = {"application/json": {"schema": _ref("Answer")}}
+    refusal = {"application/json": {"schema": _ref("Error")}}
+    return {
+        "summary": "The classes of one or more pictures",
+        "parameters": [
+            *parameters,
+            {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1},
+             "description": "only so many classes, the most probable first"},
+        ],
+        "requestBody": {
+            "required": True,
+            "description": f"at most {settings.limits.body} bytes and {settings.limits.pictures} pictures",
+            "content": {
+                "image/*": binary,
+                "application/octet-stream": binary,
+                "multipart/form-data": {
+                    "schema": _object(
+                        [], picture={"type": "array", "items": {"type": "string", "format": "binary"}}
+                    )
+                },
+                "application/json": {"schema": _ref("Pictures")},
+            },
+        },
+        "responses": {
+            "200": {"description": "an answer for each picture, in order", "content": answer},
+            "422": {"description": "no picture could be read", "content": answer},
+            **{str(status): {"description": text, "content": refusal} for status, text in REFUSALS.items()},
+        },
+        **({"security": secured} if secured else {}),
+    }  # fmt: skip
