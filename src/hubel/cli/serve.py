@@ -53,6 +53,7 @@ def command(
     megapixels: Annotated[
         float, option("--max-megapixels", min=0.001, metavar="X", help="megapixels a picture may have")
     ] = 25.0,
+    check: Annotated[bool, option("--check", help="end as soon as every model is ready: does it start here?")] = False,
     which: WHICH = "best",
     views: VIEWS = None,
     device: DEVICE = "auto",
@@ -78,6 +79,8 @@ def command(
         where = f"{serving.url}/#token={serving.settings.token}" if token == "auto" else serving.url  # noqa: S105
         say(f"ready at {where}")
         sys.stdout.flush()
+        if check:
+            serving.stop()
 
     serve(
         runs, host=host, port=port, token=asked, allow_hosts=allow_hosts or (), ready=ready, tell=note, which=which,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ from hubel.words import visible
 OVER = 64 << 10
 """Bytes beyond the limit that are still read, so that a client hears why."""
 LONGEST_NAME = 200
+_QUIET = logging.Logger("hubel.multipart", logging.CRITICAL)
+"""What is wrong with a body is told to who sent it; a line for each in the log would be a way to fill a disk."""
 JSON_HINT = '{"pictures": [{"name": "cat.jpg", "base64": "..."}]}'
 
 
@@ -143,6 +146,7 @@ def _multipart(body: bytes, kind: str, limits: Limits) -> list[Given]:
     parts = _Parts(limits)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
+        parser.logger = _QUIET
         parser.write(body)
         parser.finalize()
     except FormParserError:

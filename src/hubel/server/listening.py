@@ -112,9 +112,9 @@ class BoundedConnection(H11Protocol):
         super().connection_made(transport)
         self._asked = self.loop.time()
         self._expect()
-        if len(self.connections) > self.bounds.connections:
-            others: list[Any] = [each for each in self.connections if getattr(each, "idle", False)]
-            min(others, key=lambda each: each._asked, default=self)._part()
+        alive: list[Any] = [each for each in self.connections if not each.transport.is_closing()]
+        if len(alive) > self.bounds.connections:
+            min((each for each in alive if each.idle), key=lambda each: each._asked, default=self)._part()
 
     def data_received(self, data: bytes) -> None:
         """Some bytes of a request."""
@@ -124,6 +124,13 @@ class BoundedConnection(H11Protocol):
             self._calm()
         elif self._deadline is None and not self.transport.is_closing():
             self._expect()
+
+    def eof_received(self) -> bool:
+        """The client sends no more; the answer to what it has sent is still written."""
+        if self.idle or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""

@@ -42,6 +42,7 @@ class Serving:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: Server | None = None
         self._models: Models | None = None
+        self.app: App | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -63,6 +64,10 @@ class Serving:
         """The numbers of the worker processes."""
         return [pid for _, crew in self._models or () for pid in crew.pids]
 
+    def pids_of(self, model: str) -> list[int]:
+        """Those of one model."""
+        return [pid for name, crew in self._models or () if name == model for pid in crew.pids]
+
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until SIGTERM, SIGINT (Ctrl-C) or `stop`; `ready` is called when every model can answer."""
         try:
@@ -81,14 +86,12 @@ class Serving:
         return self
 
     def stop(self) -> None:
-        """Answer what is under way and end; returns when it has ended."""
+        """Answer what is under way and end; where it has a thread of its own, returns when that has ended."""
         if self._loop is not None and self._server is not None:
             with suppress(RuntimeError):  # it has ended by itself
                 self._loop.call_soon_threadsafe(self._server.stop)
         if self._thread is not None:
             self._thread.join()
-        else:
-            self._socket.close()
 
     def swap(self) -> None:
         """Read every run again, as SIGHUP does; weights that cannot be read change nothing."""
@@ -116,7 +119,7 @@ class Serving:
         settings = self.settings
         models = self._models = Models(settings, self.counts, threads=threads_each(settings), tell=self.tell)
         server: Server
-        app = App(settings, models, self.counts, lambda: len(server.server_state.connections))
+        app = self.app = App(settings, models, self.counts, lambda: len(server.server_state.connections))
         ours = Doors(port=self.port, token=settings.token, hosts=settings.allow_hosts)
         server = self._server = Server(app.gate(ours), settings.limits)
         self._listen_to_signals(server, models)
