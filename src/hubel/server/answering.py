@@ -147,7 +147,9 @@ def said(prediction: Prediction, top: int | None) -> dict[str, Any]:
         "name": prediction.name,
         "label": prediction.label,
         "probability": prediction.probability,
-        "known": getattr(prediction, "known", None),  # until runs say what they have never seen
+        "known": prediction.known,
+        "familiarity": None if prediction.known is None else prediction.familiarity,
+        "plausible": list(prediction.plausible),
         "probabilities": prediction.probabilities if top is None else dict(prediction.top(top)),
     }
 

@@ -125,7 +125,7 @@ class BoundedConnection(H11Protocol):
         elif self._deadline is None and not self.transport.is_closing():
             self._expect()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]
         """The client sends no more; the answer to what it has sent is still written."""
         if self.idle or self.cycle.more_body:
             return False
