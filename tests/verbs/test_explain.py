@@ -230,7 +230,7 @@ def test_a_prediction_and_its_explanation_name_one_probability_and_why_the_maps_
     page = explain_page(net, digit, methods=["saliency"], trusted=False)
     assert page.ranking[0] == (said.label, pytest.approx(said.probability, abs=1e-6))
     assert page.maps[0].probabilities[0] != pytest.approx(said.probability, abs=1e-3)
-    assert "mean of 6 views, as predict takes it; the one the maps explain says" in page.sentence
+    assert "mean of 6 views, calibrated, as predict takes it; the one the maps explain says by itself" in page.sentence
     assert explain(net, digit, method="saliency").probability == pytest.approx(said.probability, abs=1e-6)
 
 
