@@ -13,6 +13,7 @@ from hubel.anatomy.leaves import leaves
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext.exhibits import exhibits
 from hubel.assembly.pretext.outcome import conclude_pretext
+from hubel.assembly.transfer.beforehand import named_beforehand
 from hubel.assembly.trusting import learn_trust, measured
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
@@ -62,6 +63,9 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
         told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
         store.write_json("pretext.json", told)
         summary, headline["sentence"] = summary | {"pretext": told}, told["sentence"]
+    if labelled and store.exists("transfer.json") and not store.read_json("transfer.json").get("beforehand"):
+        found = named_beforehand(prepared, split, device)
+        store.write_json("transfer.json", store.read_json("transfer.json") | {"beforehand": found})
     try:
         write_page(store, report(store, prepared, classifier, result, seen[1].images, summary | {"result": headline}))
     except SaveFailed:

@@ -1,0 +1,71 @@
+"""What the net that a training started from would have said of the new pictures by itself, in its own words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.transfer.source import find_source
+from hubel.data.batches import batches, reading_size
+from hubel.errors import HubelError
+from hubel.inference import predict
+from hubel.models.imagenet import name_of
+
+ASKED = 120
+"""Samples that it is asked about at most, evenly through the split."""
+WORDS = 3
+"""Names for a class that are told, the commonest first."""
+
+
+def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> dict[str, Any]:
+    """For each new class what the old net calls its pictures, and how often that is the very name of the class.
+
+    {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that is gone.
+    """
+    name = prepared.recipe.transfer.from_
+    preprocessing = prepared.preprocessing
+    if not name or preprocessing is None:
+        return {}
+    try:
+        source = find_source(name)
+    except HubelError:  # it was there when the training began, and the report does not need it
+        return {}
+    if not source.class_names or source.spec.in_chans != preprocessing.channels:
+        return {}
+    net = source.spec.build()
+    net.load_state_dict(dict(source.tensors))
+    rows = prepared.splits.ids(split)
+    rows = rows[:: max(1, -(-len(rows) // ASKED))]
+    reading = batches(
+        prepared.decoded, rows, preprocessing=preprocessing, batch_size=reading_size(prepared.decoded), device=device,
+        channels_last=True,
+    )  # fmt: skip
+    said = predict(net.eval().to(device), reading).predicted
+    labels = prepared.manifest.labels[rows]
+    classes, right, counted = [], 0, 0
+    for k, own in enumerate(prepared.class_names):
+        names = [source.class_names[answer] for answer in said[labels == k]]
+        if not names:
+            continue
+        has_word = any(same(own, old) for old in source.class_names)
+        hits = sum(same(own, old) for old in names)
+        classes.append({"name": own, "samples": len(names), "called": Counter(names).most_common(WORDS), "right": hits})
+        right, counted = right + hits, counted + (len(names) if has_word else 0)
+    return {"split": split, "asked": len(rows), "classes": classes, "right": right, "of": counted}
+
+
+def same(own: str, old: str) -> bool:
+    """Is this one name? By WordNet's number, or by the words, whatever their case and what joins them.
+
+    >>> same("n02119022", "red fox"), same("Red_Fox", "red fox"), same("ants", "ant"), same("fox", "red fox")
+    (True, True, True, False)
+    """
+    own, old = _plain(own), _plain(old)
+    return own == old or own == f"{old}s" or old == f"{own}s"
+
+
+def _plain(name: str) -> str:
+    return " ".join((name_of(name) or name).replace("_", " ").replace("-", " ").casefold().split())
