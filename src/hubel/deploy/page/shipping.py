@@ -1,0 +1,132 @@
+"""A classifier as a page: how long a picture will take, what the page says of itself, and the page at work, here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from hubel.checkpoint import Classifier
+from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.page.build import page
+from hubel.deploy.page.lower import OTHER_FORM, lowered
+from hubel.deploy.page.program import Program, as_json, packed, unpacked
+from hubel.deploy.page.reference import answer
+from hubel.errors import ArtefactError
+from hubel.inference import VIEWS, with_views
+from hubel.words import duration, percent, plural, span
+
+MACS_A_SECOND = 5e9
+"""What the page's loops do in a browser on one core of a usual computer of 2023, vectors included."""
+NUMBERS_A_SECOND = 2e8
+"""Numbers that all other operations write there."""
+MOST_SECONDS = 3.0
+"""A page that takes longer for a picture is not written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page, not yet written."""
+
+    data: bytes
+    answer: Callable[[Sequence[np.ndarray]], np.ndarray]
+    """Pictures H W C uint8 of any sizes, upright and in the net's channels, to probabilities N K: read from the page."""
+    what: str
+    """A line on what it is."""
+    seconds: float
+    """About what a picture takes in a browser."""
+
+
+def made(
+    classifier: Classifier,
+    *,
+    views: str,
+    temperature: float,
+    title: str,
+    card: Mapping[str, Any],
+    weights: str = "f16",
+) -> Page:
+    """A classifier of pictures as one page of HTML that needs nothing else.
+
+    `weights`: one of `hubel.deploy.page.program.KINDS`. `card`: `hubel.deploy.card.describe`. Raises ArtefactError for
+    nets with an operation that a page has not, for those that take more than MOST_SECONDS a picture, and for runs whose
+    pictures have more than 8 bits, which browsers do not give.
+    """
+    seen = classifier.preprocessing
+    assert seen is not None
+    if seen.levels is not None:
+        raise ArtefactError(
+            "this run's pictures have more than 8 bits a sample, and a browser shows a page only 8", hint=OTHER_FORM
+        )
+    program = lowered(classifier.model.cpu(), torch.zeros(1, *seen.shape))
+    seconds = time_of(program) * VIEWS[views]
+    if seconds > MOST_SECONDS:
+        raise ArtefactError(
+            f"a picture would take about {duration(seconds)} in a browser ({program.macs * VIEWS[views] / 1e9:.1f} "
+            f"billion multiplications), more than {MOST_SECONDS:g} s",
+            hint=f"{OTHER_FORM}; or train a smaller net, such as mobilenet_v2 or resnet20, or with a smaller --img-size",
+        )
+    plain, constants = packed(program, weights)
+    about = {
+        "preprocessing": seen.to_dict(),
+        "classes": list(classifier.class_names),
+        "temperature": temperature,
+        "views": views,
+        "card": _rows(card, seconds),
+    }
+    text = page(title=title, about=about, program=plain, weights=constants)
+    again = unpacked(plain, constants)
+    stored = {"f16": "half precision", "i8": "8 bits", "f32": "full precision"}[weights]
+    return Page(
+        data=text.encode("utf-8", "replace"),
+        answer=lambda pictures: answered(again, seen, pictures, views=views, temperature=temperature),
+        what=f"a page of HTML, weights in {stored}, about {duration(seconds)} a picture",
+        seconds=seconds,
+    )
+
+
+def time_of(program: Program) -> float:
+    """Seconds that one picture will take in a browser, about: from its multiplications and the numbers it writes."""
+    return program.macs / MACS_A_SECOND + program.touched / NUMBERS_A_SECOND
+
+
+def answered(
+    program: Program, seen: Preprocessing, pictures: Sequence[np.ndarray], *, views: str, temperature: float
+) -> np.ndarray:
+    """Probabilities N K float64 that a page gives for pictures H W C uint8, computed here by another implementation."""
+
+    def net(images: torch.Tensor) -> torch.Tensor:
+        return torch.stack([answer(program, image) for image in images])
+
+    look = with_views(net, views)
+    fitted = (np.ascontiguousarray(seen.array(picture)) for picture in pictures)
+    logits = [look(seen.normalise(torch.from_numpy(picture)[None]))[0].double() for picture in fitted]
+    return (torch.stack(logits) / temperature).softmax(1).numpy()
+
+
+def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
+    """What the page says of the net: pairs of words, only of what is known."""
+    net, seen, data = card.get("net", {}), card.get("input", {}), card.get("data", {})
+    measured, made = card.get("measured", {}), card.get("reproduce", {}).get("made_with", {})
+    rows = [("Net", f"{net['architecture']}, {net['parameters']:,} parameters" if net else "")]
+    for key, found in measured.get("numbers", {}).items():
+        if key == "top1":
+            interval = f" (95 % interval {span(found['interval'])})" if found.get("interval") else ""
+            on = f" on {plural(measured['samples'], measured['split'] + ' sample')}"
+            rows.append(("Accuracy", f"{percent(found['value'])}{interval}{on}"))
+    worst = [f"{row['label']} for {row['predicted']}" for row in card.get("confusions", [])[:3]]
+    rows.append(("Often mistaken", "; ".join(worst)))
+    samples = ", ".join(f"{count:,} {part}" for part, count in data.get("samples", {}).items() if count)
+    rows.append(("Data", ": ".join(filter(None, [str(data.get("source", "")), samples]))))
+    if seen:
+        colour = "colour" if seen["channels"] == 3 else "grey"
+        rows.append(("It sees", f"{seen['width']} x {seen['height']} pixels, {colour}, fit: {seen['fit']}"))
+    rows.append(("Classes", ", ".join(card.get("classes", []))))
+    rows.append(("Intended use", str(card.get("intended_use", ""))))
+    rows.append(("Licence", str(card.get("licence", ""))))
+    rows.append(("A picture takes", f"about {duration(seconds)}"))
+    rows.append(("Made with", ", ".join(f"{name} {version}" for name, version in made.items())))
+    return [[name, text] for name, text in rows if text]
