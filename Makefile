@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
+.PHONY: demo test browser check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+
+# Exported pages in a real browser: needs Chromium (apt-get install chromium), which the rest does without.
+browser: $(VENV)/dev
+	$(BIN)/python -m pytest -m browser
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --check .
@@ -44,7 +48,7 @@ torture-kills: $(VENV)/dev
 
 # The whole suite where there is no network at all (needs a kernel with user namespaces, or root).
 offline: $(VENV)/dev
-	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow"
+	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow and not browser"
 
 # Small faults put into store, checkpoint, splits and loading, one at a time: do the tests notice?
 mutants: $(VENV)/dev

@@ -39,7 +39,7 @@ class Chromium:
             os.dup2(spare[0], 3)
             os.dup2(spare[1], 4)
 
-        self.process = subprocess.Popen(  # noqa: PLW1509
+        self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             preexec_fn=wired, close_fds=False,
         )  # fmt: skip

@@ -16,6 +16,7 @@ from torch import nn
 
 from hubel.checkpoint import Classifier
 from hubel.deploy import onnx, onnx_graph, shipped
+from hubel.deploy.page import shipping
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict, with_views
 from hubel.nn.fuse import fused, pairs, twin_of
@@ -161,6 +162,16 @@ def make_onnx(wanted: Wanted) -> Made:
     return Made(data=data, answer=opened.answer, what=f"ONNX, {count} batch norms folded" if count else "ONNX")
 
 
+def make_page(wanted: Wanted) -> Made:
+    """One page of HTML that needs nothing else; what answers here is the net as the page holds it."""
+    page = shipping.made(
+        wanted.classifier, views=wanted.views, temperature=wanted.temperature, card=wanted.card,
+        title=str(wanted.card.get("name") or "A classifier of pictures"),
+    )  # fmt: skip
+    remark = f"a picture will take about {shipping.milliseconds(page.seconds)} in a browser"
+    return Made(data=page.data, answer=page.answer, what=page.what, remarks=(remark,))
+
+
 def reference_of(wanted: Wanted, pictures: Sequence[np.ndarray]) -> np.ndarray:
     """`reference` of pictures H W C uint8 in sizes of their own."""
     assert wanted.classifier.preprocessing is not None
@@ -171,6 +182,7 @@ FORMS: dict[str, Form] = {
     "onnx": Form(
         suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx, int8=True
     ),
+    "page": Form(suffix=".html", what="one page of HTML for any browser", tolerance=2e-3, make=make_page),
 }  # fmt: skip
 """What `hubel export --to` takes, the usual one first."""
 

@@ -62,29 +62,35 @@ function pass(source, target, plan, lines, line, step, newLine, newStep, channel
 }
 
 /**
- * The part `box` (left, top, right, bottom) of pixels H W C in another size: Pillow's `resize`.
+ * The part `box` (left, top, right, bottom) of pixels H W C in another size: Pillow's `resize`. Bytes are rounded between
+ * its two passes, so their order can be seen: `downFirst` as Pillow's newer releases have it, where heights shrink most.
  * @param {Uint8Array | Uint8ClampedArray} pixels
  */
-export function resized(pixels, width, height, channels, newWidth, newHeight, how, box = [0, 0, width, height]) {
+export function resized(pixels, width, height, channels, newWidth, newHeight, how, downFirst = false, box = [0, 0, width, height]) {
   const [left, top, right, bottom] = box.map(fround);
   const whole = left === 0 && top === 0 && right === width && bottom === height;
   if (whole && newWidth === width && newHeight === height) return Uint8ClampedArray.from(pixels);
   if (how === 'nearest') return nearest(pixels, width, height, channels, newWidth, newHeight, [left, top, right, bottom]);
   const filter = FILTERS[how];
   if (!filter) throw new Error(`no filter ${how}`);
-  let source = pixels, wide = width;
-  if (newWidth !== width || left !== 0 || right !== newWidth) {
-    const target = new Uint8ClampedArray(newWidth * height * channels);
-    pass(source, target, weights(width, left, right, newWidth, filter), height, width * channels, channels, newWidth * channels, channels, channels);
+  let source = pixels, wide = width, high = height;
+  const across = () => {
+    if (newWidth === width && left === 0 && right === newWidth) return;
+    const target = new Uint8ClampedArray(newWidth * high * channels), plan = weights(width, left, right, newWidth, filter);
+    pass(source, target, plan, high, width * channels, channels, newWidth * channels, channels, channels);
     source = target;
     wide = newWidth;
-  }
-  if (newHeight !== height || top !== 0 || bottom !== newHeight) {
-    const target = new Uint8ClampedArray(newWidth * newHeight * channels);
-    pass(source, target, weights(height, top, bottom, newHeight, filter), wide, channels, wide * channels, channels, wide * channels, channels);
+  };
+  const down = () => {
+    if (newHeight === height && top === 0 && bottom === newHeight) return;
+    const target = new Uint8ClampedArray(wide * newHeight * channels), plan = weights(height, top, bottom, newHeight, filter);
+    pass(source, target, plan, wide, channels, wide * channels, channels, wide * channels, channels);
     source = target;
-  }
-  return source === pixels ? Uint8ClampedArray.from(pixels) : source;
+    high = newHeight;
+  };
+  const tall = height > newHeight && height - newHeight > 2 * (width - newWidth);
+  for (const turn of downFirst && tall ? [down, across] : [across, down]) turn();
+  return source === pixels ? Uint8ClampedArray.from(pixels) : /** @type {Uint8ClampedArray} */ (source);
 }
 
 function nearest(pixels, width, height, channels, newWidth, newHeight, [left, top, right, bottom]) {
@@ -111,16 +117,16 @@ export function even(/** @type {number} */ x) {
 export function placed(pixels, width, height, p) {
   const channels = p.channels, share = p.crop_share ?? 1, how = p.interpolation;
   if (width === p.width && height === p.height && share === 1) return Uint8ClampedArray.from(pixels);
-  if (p.fit === 'squash') return resized(pixels, width, height, channels, p.width, p.height, how);
+  if (p.fit === 'squash') return resized(pixels, width, height, channels, p.width, p.height, how, p.down_first);
   if (p.fit === 'crop') {
     const scale = share * min(width / p.width, height / p.height);
     const left = max(0, (width - p.width * scale) / 2), top = max(0, (height - p.height * scale) / 2);
     const right = min(width, left + p.width * scale), bottom = min(height, top + p.height * scale);
-    return resized(pixels, width, height, channels, p.width, p.height, how, [left, top, right, bottom]);
+    return resized(pixels, width, height, channels, p.width, p.height, how, p.down_first, [left, top, right, bottom]);
   }
   const scale = min(p.width / width, p.height / height);
   const w = max(1, even(width * scale)), h = max(1, even(height * scale));
-  const inner = resized(pixels, width, height, channels, w, h, how);
+  const inner = resized(pixels, width, height, channels, w, h, how, p.down_first);
   const target = new Uint8ClampedArray(p.width * p.height * channels).fill(128);
   const left = floor((p.width - w) / 2), top = floor((p.height - h) / 2);
   for (let y = 0; y < h; y++)

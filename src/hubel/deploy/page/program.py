@@ -13,11 +13,11 @@ runs it (`run.js` in a browser, `reference.py` here) needs to know neither layer
 | softmax | along the middle of x (outer n inner); `log` for its logarithm |
 | norm | rows of x (rows n) with mean 0 and variance 1 |
 | affine | x (c n) times w (c) plus b (c) |
-| unary | f of each number, with constants a and b |
+| unary | f of each number, with constants u and v |
 | binary | f of x and z, both spread over dims by their strides |
 | permute | x (dims) with its axes in another order |
 | take | x (dims) at the places `index` of each axis (null: all of them); -1 is the number `fill` |
-| cat | several arrays, in pieces of `sizes` numbers, `outer` times |
+| cat | several arrays, `parts`, in pieces of `sizes` numbers, `outer` times |
 
 `clip` (low, high) on conv, dense, affine and binary is applied to what they give: ReLU and ReLU6 cost no pass.
 """
@@ -37,8 +37,11 @@ from hubel.errors import ArtefactError
 
 Operation = dict[str, Any]
 """One operation as plain data; the key "op" says which."""
-KINDS = ("f32", "f16", "i8")
-"""How constants are stored: as they are, in half precision, or as bytes with a scale for each output."""
+KINDS = {"f32": "<f4", "i16": "<i2", "i8": "i1"}
+"""How constants are stored: as they are, or as whole numbers of 16 or 8 bits with a scale for each output. In 16 bits
+these are about eight times as exact as half precision, which spends five of its bits on an exponent."""
+ARRAYS = ("x", "z", "w", "b")
+"""The keys under which an operation names what it reads, besides the `parts` of cat."""
 MATRIX = 2
 """From this many axes on an array is stored in fewer bits; biases and scales, which are few, stay whole."""
 
@@ -73,10 +76,7 @@ class Program:
         Begins are multiples of 8, and 8 numbers are kept free behind each array, so that whoever reads or writes eight
         at once does no harm. Constants begin at -1.
         """
-        last = {operation[key]: step for step, operation in enumerate(self.operations) for key in reads(operation)}
-        for step, operation in enumerate(self.operations):
-            for name in operation.get("xs", ()):
-                last[name] = max(step, last.get(name, 0))
+        last = {array: step for step, operation in enumerate(self.operations) for array in reads(operation)}
         last[self.output] = len(self.operations)
         begins = [-1] * len(self.sizes)
         taken: list[tuple[int, int, int]] = []  # begin, end, last step that reads it
@@ -96,14 +96,13 @@ class Program:
         return begins, total
 
 
-def reads(operation: Operation) -> list[str]:
-    """The keys under which an operation names the arrays that it reads.
+def reads(operation: Operation) -> list[int]:
+    """The arrays that an operation reads.
 
     >>> reads({"op": "binary", "x": 0, "z": 1, "y": 2, "f": "add"})
-    ['x', 'z']
+    [0, 1]
     """
-    keys = ("x",) if operation["op"] == "unary" else ("x", "z", "w", "b")  # a and b of a unary are numbers
-    return [key for key in keys if operation.get(key) is not None]
+    return [operation[key] for key in ARRAYS if key in operation] + list(operation.get("parts", ()))
 
 
 def macs(operation: Operation) -> int:
@@ -121,11 +120,8 @@ def macs(operation: Operation) -> int:
     return 0
 
 
-def packed(program: Program, kind: str = "f16") -> tuple[dict[str, Any], str]:
-    """(plain data for JSON, the constants in base64) of a program, its weights stored as `kind`, one of KINDS.
-
-    Numbers that half precision cannot hold stay whole.
-    """
+def packed(program: Program, kind: str = "i16") -> tuple[dict[str, Any], str]:
+    """(plain data for JSON, the constants in base64) of a program, its weights stored as `kind`, one of KINDS."""
     begins, total = program.placed()
     chunks: list[bytes] = []
     table: list[dict[str, Any]] = []
@@ -137,7 +133,7 @@ def packed(program: Program, kind: str = "f16") -> tuple[dict[str, Any], str]:
             entry[name] = at
             chunks.append(data + bytes(-len(data) % 4))
             at += len(chunks[-1])
-        if how == "i8":
+        if how != "f32":
             entry["rows"] = int(values.shape[0])
         table.append(entry)
     plain = {
@@ -161,12 +157,11 @@ def unpacked(plain: Mapping[str, Any], data: str) -> Program:
     constants = {}
     for entry in plain["constants"]:
         kind, count, at = entry["kind"], entry["count"], entry["at"]
-        width = {"f32": 4, "f16": 2, "i8": 1}[kind]
-        if at + count * width > len(raw):
+        number = np.dtype(KINDS[kind])
+        if at + count * number.itemsize > len(raw):
             raise ArtefactError("the weights in the page end too early", hint="export the run again")
-        number = {"f32": "<f4", "f16": "<f2", "i8": "i1"}[kind]
         values = np.frombuffer(raw, number, count, at).astype(np.float32)
-        if kind == "i8":
+        if kind != "f32":
             scales = np.frombuffer(raw, "<f4", entry["rows"], entry["scale"])
             values = (values.reshape(entry["rows"], -1) * scales[:, None]).reshape(-1)
         constants[entry["array"]] = values
@@ -181,15 +176,14 @@ def unpacked(plain: Mapping[str, Any], data: str) -> Program:
 
 def _stored(values: np.ndarray, kind: str) -> tuple[str, dict[str, bytes]]:
     """How an array is stored, and its parts as bytes."""
-    if values.ndim >= MATRIX and values.size and kind == "i8":
-        rows = values.reshape(values.shape[0], -1)
-        scales = np.abs(rows).max(axis=1) / 127
-        scales = np.where(scales > 0, scales, 1).astype("<f4")
-        numbers = np.clip(np.rint(rows / scales[:, None]), -127, 127).astype(np.int8)
-        return "i8", {"at": numbers.tobytes(), "scale": scales.tobytes()}
-    if values.ndim >= MATRIX and kind != "f32" and (not values.size or np.abs(values).max() < 60000):
-        return "f16", {"at": values.astype("<f2").tobytes()}
-    return "f32", {"at": values.astype("<f4").tobytes()}
+    if kind == "f32" or values.ndim < MATRIX or not values.size:
+        return "f32", {"at": values.astype("<f4").tobytes()}
+    rows = values.reshape(values.shape[0], -1)
+    most = np.iinfo(KINDS[kind]).max
+    scales = np.abs(rows).max(axis=1) / most
+    scales = np.where(scales > 0, scales, 1).astype("<f4")
+    numbers = np.clip(np.rint(rows / scales[:, None]), -most, most).astype(KINDS[kind])
+    return kind, {"at": numbers.tobytes(), "scale": scales.tobytes()}
 
 
 def as_json(plain: Mapping[str, Any] | Sequence[Any]) -> str:

@@ -101,7 +101,8 @@ def _pool(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 def _reduce(o: Operation, arrays: _Arrays) -> torch.Tensor:
     x = arrays[o["x"]].reshape(o["outer"], o["n"], o["inner"])
-    return {"mean": x.mean, "sum": x.sum, "max": x.amax, "min": x.amin}[o["kind"]](1)
+    kinds: dict[str, Callable[[int], torch.Tensor]] = {"mean": x.mean, "sum": x.sum, "max": x.amax, "min": x.amin}
+    return kinds[o["kind"]](1)
 
 
 def _softmax(o: Operation, arrays: _Arrays) -> torch.Tensor:
@@ -119,8 +120,8 @@ def _affine(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 def _unary(o: Operation, arrays: _Arrays) -> torch.Tensor:
     if o["f"] == "clip":
-        return arrays[o["x"]].clamp(o.get("a"), o.get("b"))
-    return _UNARY[o["f"]](arrays[o["x"]], o.get("a", 0.0), o.get("b", 0.0))
+        return arrays[o["x"]].clamp(o.get("u"), o.get("v"))
+    return _UNARY[o["f"]](arrays[o["x"]], o.get("u", 0.0), o.get("v", 0.0))
 
 
 def _binary(o: Operation, arrays: _Arrays) -> torch.Tensor:
@@ -144,7 +145,7 @@ def _take(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 
 def _cat(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    parts = [arrays[name].reshape(o["outer"], size) for name, size in zip(o["xs"], o["sizes"], strict=True)]
+    parts = [arrays[name].reshape(o["outer"], size) for name, size in zip(o["parts"], o["sizes"], strict=True)]
     return torch.cat(parts, 1)
 
 

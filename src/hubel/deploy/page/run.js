@@ -56,24 +56,15 @@ const BINARY = {
   prelu: (x, z) => (x > 0 ? x : x * z),
 };
 
-/** A number in half precision. @param {number} h */
-function half(h) {
-  const e = (h >> 10) & 31, m = h & 1023, s = h & 0x8000 ? -1 : 1;
-  return e === 31 ? (m ? NaN : s * Infinity) : s * (e ? 2 ** (e - 25) * (1024 + m) : 2 ** -24 * m);
-}
-
 /** The constants of a program as float32, by the number of their array. */
 function constants(program, /** @type {Uint8Array} */ bytes) {
-  const halves = new Float32Array(65536);
-  if (program.constants.some((entry) => entry.kind === 'f16')) for (let i = 0; i < 65536; i++) halves[i] = half(i);
   const found = new Map();
   for (const { array, kind, count, at, rows, scale } of program.constants) {
     const start = bytes.byteOffset + at;
     if (kind === 'f32') found.set(array, new Float32Array(bytes.buffer, start, count));
-    else if (kind === 'f16') found.set(array, Float32Array.from(new Uint16Array(bytes.buffer, start, count), (h) => halves[h]));
     else {
       const scales = new Float32Array(bytes.buffer, bytes.byteOffset + scale, rows), each = count / rows;
-      const numbers = new Int8Array(bytes.buffer, start, count);
+      const numbers = kind === 'i8' ? new Int8Array(bytes.buffer, start, count) : new Int16Array(bytes.buffer, start, count);
       found.set(array, Float32Array.from(numbers, (n, i) => n * scales[Math.floor(i / each)]));
     }
   }
@@ -171,7 +162,7 @@ export class Net {
       }
     }
     const used = new Set(this.operations.flatMap((o) => [
-      o.x, o.z, ...(o.op === 'cat' ? o.xs : []), ...(o.op === 'affine' ? [o.w, o.b] : []), ...(o.op === 'dense' && o.rows < 4 ? [o.b] : []),
+      o.x, o.z, ...(o.parts ?? []), ...(o.op === 'affine' ? [o.w, o.b] : []), ...(o.op === 'dense' && o.rows < 4 ? [o.b] : []),
     ]));
     this.begins = program.begins.map((begin, array) => {
       if (begin >= 0) return base + begin;
@@ -386,7 +377,7 @@ export class Net {
 
   unary(o) {
     const heap = this.heap, x = this.begins[o.x], y = this.begins[o.y], f = UNARY[o.f];
-    const a = o.a ?? -Infinity, b = o.b ?? (o.f === 'linear' ? 0 : Infinity);
+    const a = o.u ?? -Infinity, b = o.v ?? (o.f === 'linear' ? 0 : Infinity);
     if (o.f === 'clip') for (let i = 0; i < o.n; i++) { const v = heap[x + i]; heap[y + i] = v < a ? a : v > b ? b : v; }
     else if (o.f === 'silu') for (let i = 0; i < o.n; i++) { const v = heap[x + i]; heap[y + i] = v / (1 + exp(-v)); }
     else for (let i = 0; i < o.n; i++) heap[y + i] = f(heap[x + i], a, b);
@@ -442,7 +433,7 @@ export class Net {
   cat(o) {
     const heap = this.heap, each = o.sizes.reduce((all, size) => all + size, 0);
     let at = this.begins[o.y];
-    o.xs.forEach((array, part) => {
+    o.parts.forEach((array, part) => {
       const size = o.sizes[part], x = this.begins[array];
       for (let outer = 0; outer < o.outer; outer++) heap.copyWithin(at + outer * each, x + outer * size, x + (outer + 1) * size);
       at += size;

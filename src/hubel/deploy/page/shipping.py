@@ -11,10 +11,12 @@ import torch
 
 from hubel.checkpoint import Classifier
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.onnx_graph import down_first
 from hubel.deploy.page.build import page
-from hubel.deploy.page.lower import OTHER_FORM, lowered
-from hubel.deploy.page.program import Program, as_json, packed, unpacked
+from hubel.deploy.page.lower import lowered
+from hubel.deploy.page.program import Program, packed, unpacked
 from hubel.deploy.page.reference import answer
+from hubel.deploy.page.writing import OTHER_FORM
 from hubel.errors import ArtefactError
 from hubel.inference import VIEWS, with_views
 from hubel.words import duration, percent, plural, span
@@ -33,7 +35,7 @@ class Page:
 
     data: bytes
     answer: Callable[[Sequence[np.ndarray]], np.ndarray]
-    """Pictures H W C uint8 of any sizes, upright and in the net's channels, to probabilities N K: read from the page."""
+    """Pictures H W C uint8 of any sizes, upright and in the net's channels, to probabilities N K."""
     what: str
     """A line on what it is."""
     seconds: float
@@ -47,7 +49,7 @@ def made(
     temperature: float,
     title: str,
     card: Mapping[str, Any],
-    weights: str = "f16",
+    weights: str = "i16",
 ) -> Page:
     """A classifier of pictures as one page of HTML that needs nothing else.
 
@@ -67,11 +69,11 @@ def made(
         raise ArtefactError(
             f"a picture would take about {duration(seconds)} in a browser ({program.macs * VIEWS[views] / 1e9:.1f} "
             f"billion multiplications), more than {MOST_SECONDS:g} s",
-            hint=f"{OTHER_FORM}; or train a smaller net, such as mobilenet_v2 or resnet20, or with a smaller --img-size",
+            hint=f"{OTHER_FORM}; or train a smaller net (mobilenet_v2, resnet20), or with a smaller --img-size",
         )
     plain, constants = packed(program, weights)
     about = {
-        "preprocessing": seen.to_dict(),
+        "preprocessing": seen.to_dict() | {"down_first": down_first()},
         "classes": list(classifier.class_names),
         "temperature": temperature,
         "views": views,
@@ -79,11 +81,11 @@ def made(
     }
     text = page(title=title, about=about, program=plain, weights=constants)
     again = unpacked(plain, constants)
-    stored = {"f16": "half precision", "i8": "8 bits", "f32": "full precision"}[weights]
+    stored = {"i16": "16 bits", "i8": "8 bits", "f32": "full precision"}[weights]
     return Page(
         data=text.encode("utf-8", "replace"),
         answer=lambda pictures: answered(again, seen, pictures, views=views, temperature=temperature),
-        what=f"a page of HTML, weights in {stored}, about {duration(seconds)} a picture",
+        what=f"a page of HTML, weights in {stored}, about {milliseconds(seconds)} a picture",
         seconds=seconds,
     )
 
@@ -91,6 +93,15 @@ def made(
 def time_of(program: Program) -> float:
     """Seconds that one picture will take in a browser, about: from its multiplications and the numbers it writes."""
     return program.macs / MACS_A_SECOND + program.touched / NUMBERS_A_SECOND
+
+
+def milliseconds(seconds: float) -> str:
+    """An amount of time as rough as it is known.
+
+    >>> milliseconds(0.0004), milliseconds(0.0123), milliseconds(1.234)
+    ('1 ms', '12 ms', '1.2 s')
+    """
+    return duration(seconds) if seconds >= 1 else f"{max(1, round(1000 * seconds))} ms"
 
 
 def answered(
@@ -102,7 +113,7 @@ def answered(
         return torch.stack([answer(program, image) for image in images])
 
     look = with_views(net, views)
-    fitted = (np.ascontiguousarray(seen.array(picture)) for picture in pictures)
+    fitted = (np.array(seen.array(picture)) for picture in pictures)
     logits = [look(seen.normalise(torch.from_numpy(picture)[None]))[0].double() for picture in fitted]
     return (torch.stack(logits) / temperature).softmax(1).numpy()
 
@@ -127,6 +138,6 @@ def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
     rows.append(("Classes", ", ".join(card.get("classes", []))))
     rows.append(("Intended use", str(card.get("intended_use", ""))))
     rows.append(("Licence", str(card.get("licence", ""))))
-    rows.append(("A picture takes", f"about {duration(seconds)}"))
+    rows.append(("A picture takes", f"about {milliseconds(seconds)}"))
     rows.append(("Made with", ", ".join(f"{name} {version}" for name, version in made.items())))
     return [[name, text] for name, text in rows if text]
