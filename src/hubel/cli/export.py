@@ -12,7 +12,7 @@ from hubel.cli.output import keep_off, print_json, watched
 
 def command(
     run: RUN,
-    to: Annotated[str, option("--to", "--form", "--format", metavar="FORM", help="onnx")] = "onnx",
+    to: Annotated[str, option("--to", "--form", "--format", metavar="FORM", help="onnx or page")] = "onnx",
     file: Annotated[Path | None, out("the file to write; called as the run if not given")] = None,
     int8: Annotated[bool, option("--int8", help="weights and activations as whole numbers of 8 bits")] = False,
     tolerance: Annotated[
