@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,12 +18,14 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import hubel
+from hubel.server.guard import Doors, Facts, refused
 from hubel.server.settings import Limits, ModelSettings, Settings
 from hubel.verbs.serve import Serving
 from mutation import bytes_changed
@@ -278,6 +281,59 @@ def test_paths_and_queries_that_are_none_say_so(server: Serving, files: list[Pat
     answer = ask(server, path, files[0].read_bytes())
     assert answer.status == status
     assert answer.said["error"]["reason"]
+
+
+@pytest.mark.parametrize("host", ["ours", "evil.example", "127.0.0.1:1"])
+@pytest.mark.parametrize("origin", ["", "ours", "null", "http://evil.example"])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "TRACE"])
+def test_every_route_of_the_real_server_decides_as_its_policy_does(
+    server: Serving, files: list[Path], host: str, origin: str, method: str
+) -> None:
+    """The guard is tested whole by itself; this is that every route goes through it, with its own policy."""
+    assert server.app is not None
+    place = f"127.0.0.1:{server.port}"
+    headers = {"Host": place if host == "ours" else host}
+    if origin:
+        headers["Origin"] = f"http://{place}" if origin == "ours" else origin
+    for door in server.app.doors():
+        body = files[0].read_bytes() if method == "POST" else None
+        answer = ask(server, door.path.replace("{name}", "exact"), body, method, **headers)
+        facts = Facts(
+            method=method, hosts=(headers["Host"],), origins=(headers["Origin"],) if origin else (), arrived="127.0.0.1"
+        )
+        wrong = refused(facts, door.policy, Doors(port=server.port))
+        assert answer.status == (wrong.status if wrong else 200), (door.path, answer)
+
+
+def test_the_examples_of_the_manual_are_answered(server: Serving, files: list[Path], tmp_path: Path) -> None:
+    for name, path in (("cat.jpg", files[5]), ("dog.png", files[0])):
+        shutil.copy(path, tmp_path / name)
+    manual = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    commands = [line for line in manual.splitlines() if line.startswith("curl ")]
+    assert len(commands) >= 4
+    for command in commands:
+        words = shlex.split(command)[1:]
+        url = urlsplit(words.pop())
+        assert url.netloc == "127.0.0.1:8000"
+        body, headers, parts = None, {}, []
+        while words:
+            flag, value = words.pop(0), words.pop(0)
+            if flag == "-H":
+                name, _, text = value.partition(": ")
+                headers[name] = text
+            elif flag == "-F":
+                parts.append((value.partition("=@")[2], (tmp_path / value.partition("=@")[2]).read_bytes()))
+            elif flag == "--data-binary":
+                body = (tmp_path / value.removeprefix("@")).read_bytes()
+                headers.setdefault("Content-Type", "application/x-www-form-urlencoded")  # as curl says
+            else:
+                assert flag == "-d", command
+                body = value.encode()
+        if parts:
+            body, headers["Content-Type"] = form(*parts)
+        answer = ask(server, url.path + (f"?{url.query}" if url.query else ""), body, **headers)
+        assert answer.status in (200, 422), command
+        assert ("problem" in answer.body.decode()) is ('"base64"' in command), command
 
 
 # ------------------------------------------------------------------ limits

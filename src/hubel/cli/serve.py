@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="a run: its folder, or its name in runs/")] = "",
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="a run: its folder, or its name in runs/; or a file of hubel export")
+    ] = "",
     models: Annotated[
         list[str] | None,
         option("--model", metavar="NAME=RUN", help="another model, at /predict/NAME; can be given again"),

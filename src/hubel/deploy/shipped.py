@@ -149,10 +149,14 @@ class Shipped:
 
         def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
             names, images, bad = read_each(items, whole, first=first)
-            shares = self.answer([image.transpose(1, 2, 0) for image in images])
-            return [self._prediction(name, row) for name, row in zip(names, shares, strict=True)], bad
+            return self.named(names, images), bad
 
         return in_batches(pictures, some, batch_size=batch_size, follow_links=follow_links, watch=watch)
+
+    def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+        """What it says of pictures C H W uint8, each with its name."""
+        shares = self.answer([image.transpose(1, 2, 0) for image in images])
+        return [self._prediction(name, row) for name, row in zip(names, shares, strict=True)]
 
     def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
         best = int(shares.argmax())

@@ -10,18 +10,25 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from hashlib import sha256
+from io import BytesIO
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 
 from hubel import runtime
-from hubel.data.given import read_given
+from hubel.data.given import read_each, read_given
+from hubel.data.manifest import Problem
+from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.prediction import Prediction, answers
+from hubel.deploy.shipped import MOST_BYTES, Shipped, is_shipped, refuse_settings
 from hubel.errors import ArtefactError, HubelError
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.server.wire import Frame
+from hubel.store import read_regular, shown
 
 Send = Callable[..., None]
 WARM = 2
@@ -32,40 +39,60 @@ def answer(receive: Callable[[], Frame], send: Send) -> None:
     """Open what the first frame names, tell what it is, and answer the frames after it."""
     asked, _ = receive()
     try:
-        served = Served(**asked)
+        served = opened(**asked)
         about = served.about()
+        warm_reader(served)
         served.warm()
     except HubelError as error:
         send({"failed": {"kind": type(error).__name__, "what": error.what, "hint": error.hint}})
         return
     send({"about": about})
     while True:
-        said, pictures = receive()
+        told, pictures = receive()
         try:
-            told, blobs = served.answer(said["items"], pictures)
+            said_of, blobs = answer_batch(served, told["items"], pictures)
         except Exception as error:  # a fault of ours costs this batch, and is told by its name only
             if not runtime.out_of_memory(error):
                 traceback.print_exc()
-            told, blobs = {"fault": type(error).__name__}, []
-        send(told, *blobs)
+            said_of, blobs = {"fault": type(error).__name__}, []
+        send(said_of, *blobs)
 
 
-class Served:
-    """A classifier that is ready to answer."""
+def warm_reader(served: Served) -> None:
+    """Read a picture of each common format once: the first of each loads its decoder."""
+    for kind in ("JPEG", "PNG", "WEBP"):
+        file = BytesIO()
+        Image.new("RGB", (16, 16)).save(file, kind)
+        served.read(file.getvalue())
 
-    def __init__(
-        self,
-        *,
-        run: str,
-        which: str,
-        views: str | None,
-        device: str,
-        threads: int,
-        batch: int,
-        exact: bool,
-    ) -> None:
+
+class Served(Protocol):
+    """What answers."""
+
+    def about(self) -> dict[str, Any]:
+        """What a client may want to know of it."""
+
+    def warm(self) -> None:
+        """Run at the batch sizes it will meet, so that no client pays for the first time."""
+
+    def read(self, data: bytes) -> np.ndarray | Problem:
+        """A picture file as the net takes it, C H W uint8, or what is wrong with it."""
+
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Predictions for pictures as they were read."""
+
+
+def opened(run: str, *, threads: int, **settings: Any) -> Served:
+    """A run, or a file of `hubel export`, ready to answer; raises what reading it raises."""
+    torch.set_num_threads(threads)
+    return ServedFile(run, threads=threads, **settings) if is_shipped(run) else ServedRun(run, **settings)
+
+
+class ServedRun:
+    """The classifier of a run."""
+
+    def __init__(self, run: str, *, which: str, views: str | None, device: str, batch: int, exact: bool) -> None:
         runtime.keep_memory()
-        torch.set_num_threads(threads)
         self.device = runtime.pick_device(device)
         self.classifier = load(run, which=which)
         self.classifier.require_answers()
@@ -74,6 +101,7 @@ class Served:
                 f"pictures are served, and this run ({self.classifier.spec.architecture}) takes points",
                 hint=f"hubel predict {run} 0.5,0.5",
             )
+        self.preprocessing: Preprocessing = self.classifier.preprocessing
         self.classifier.model.to(self.device)
         self.views, self.batch, self.exact = views, batch, exact
         self.finished = _finished(RunRecord(find_run(run)))
@@ -81,62 +109,99 @@ class Served:
     def about(self) -> dict[str, Any]:
         """What a client may want to know of it."""
         net = self.classifier
-        assert net.preprocessing is not None
         return {
             "architecture": net.spec.architecture,
             "classes": list(net.class_names),
-            "input": list(net.preprocessing.shape),
+            "input": list(self.preprocessing.shape),
             "digest": net.provenance.sha256,
-            "device": str(self.device),
-            "threads": torch.get_num_threads(),
             "views": net.views if self.views is None else self.views,
             "finished": self.finished,
         }
 
     def warm(self) -> None:
-        """Run the net at the batch sizes it will meet, so that no client pays for the first time."""
-        assert self.classifier.preprocessing is not None
+        """Passes at the smallest and the largest batch."""
+        image = np.zeros(self.preprocessing.shape, np.uint8)
         for count in dict.fromkeys((1, self.batch)):
-            images = np.zeros((count, *self.classifier.preprocessing.shape), np.uint8)
             for _ in range(WARM):
-                self.compute([""] * count, images)
+                self.compute([""] * count, [image] * count)
 
-    def compute(self, names: Sequence[str], images: np.ndarray) -> list[Prediction]:
-        """Predictions for N C H W uint8: together in the form that is fastest here, or, if exact, one after another."""
+    def read(self, data: bytes) -> np.ndarray | Problem:
+        """The picture, fitted to the net, C H W uint8."""
+        _, images, problems = read_given([data], self.preprocessing)
+        return problems[0] if problems else images[0]
+
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Together in the form that is fastest here, or, if exact, one after another through the net as trained."""
         if not self.exact:
-            return answers(self.classifier, names, images, self.device, views=self.views, fast=True)
+            return answers(self.classifier, names, np.stack(images), self.device, views=self.views, fast=True)
         return [
             each
             for name, image in zip(names, images, strict=True)
             for each in answers(self.classifier, [name], image[None], self.device, views=self.views)
         ]
 
-    def answer(self, items: Sequence[dict[str, Any]], pictures: Sequence[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-        """What is said of each picture as JSON, a blob each, and the milliseconds it took."""
-        assert self.classifier.preprocessing is not None
-        told: list[dict[str, Any]] = []
-        good: list[tuple[int, np.ndarray]] = []
-        decoding: list[float] = []
-        for row, (item, data) in enumerate(zip(items, pictures, strict=True)):
-            begun = time.perf_counter()
-            _, image, problems = read_given([data], self.classifier.preprocessing)
-            decoding.append(1e3 * (time.perf_counter() - begun))
-            if problems:
-                problem = {"kind": problems[0].kind, "reason": problems[0].reason}
-                told.append({"name": item["name"], "problem": problem})
-            else:
-                told.append({})
-                good.append((row, image[0]))
+
+class ServedFile:
+    """An exported file."""
+
+    def __init__(
+        self, path: str, *, threads: int, which: str, views: str | None, device: str, batch: int, exact: bool
+    ) -> None:
+        asked = {"--which": (which, "best"), "--views": (views, None), "--exact": (exact, False)}
+        refuse_settings(path, asked | {"--device": (device, "auto")})
+        data = read_regular(path, limit=MOST_BYTES)
+        self.shipped = Shipped(data, name=shown(path), threads=threads)
+        self.digest, self.whole = sha256(data).hexdigest(), self.shipped.preprocessing.whole()
+
+    def about(self) -> dict[str, Any]:
+        """What a client may want to know of it."""
+        return {
+            "architecture": self.shipped.architecture,
+            "classes": list(self.shipped.class_names),
+            "input": list(self.shipped.preprocessing.shape),
+            "digest": self.digest,
+            "views": self.shipped.views,
+            "finished": True,
+        }
+
+    def warm(self) -> None:
+        """Its golden pictures have warmed it when it was opened."""
+
+    def read(self, data: bytes) -> np.ndarray | Problem:
+        """The picture in its own size; the file fits it itself."""
+        _, images, problems = read_each([data], self.whole)
+        return problems[0] if problems else images[0]
+
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Pictures of one size go together."""
+        return self.shipped.named(names, images)
+
+
+def answer_batch(
+    served: Served, items: Sequence[dict[str, Any]], pictures: Sequence[bytes]
+) -> tuple[dict[str, Any], list[bytes]]:
+    """What is said of each picture as JSON, a blob each, and the milliseconds it took."""
+    told: list[dict[str, Any]] = []
+    good: list[tuple[int, np.ndarray]] = []
+    decoding: list[float] = []
+    for row, (item, data) in enumerate(zip(items, pictures, strict=True)):
         begun = time.perf_counter()
-        if good:
-            names = [items[row]["name"] for row, _ in good]
-            found = self.compute(names, np.stack([image for _, image in good]))
-            for (row, _), prediction in zip(good, found, strict=True):
-                told[row] = said(prediction, items[row]["top"])
-        net = 1e3 * (time.perf_counter() - begun)
-        # json.dumps writes the shortest number that reads back as the same bits
-        blobs = [json.dumps(each, ensure_ascii=False).encode("utf-8", "replace") for each in told]
-        return {"decode": decoding, "net": net, "bad": ["problem" in each for each in told]}, blobs
+        image = served.read(data)
+        decoding.append(1e3 * (time.perf_counter() - begun))
+        if isinstance(image, Problem):
+            told.append({"name": item["name"], "problem": {"kind": image.kind, "reason": image.reason}})
+        else:
+            told.append({})
+            good.append((row, image))
+    begun = time.perf_counter()
+    if good:
+        found = served.compute([items[row]["name"] for row, _ in good], [image for _, image in good])
+        for (row, _), prediction in zip(good, found, strict=True):
+            told[row] = said(prediction, items[row]["top"])
+    net = 1e3 * (time.perf_counter() - begun)
+    # json.dumps writes the shortest number that reads back as the same bits
+    blobs = [json.dumps(each, ensure_ascii=False).encode("utf-8", "replace") for each in told]
+    return {"decode": decoding, "net": net, "bad": ["problem" in each for each in told]}, blobs
 
 
 def said(prediction: Prediction, top: int | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Predictions, predict, predict_proba
+
+if TYPE_CHECKING:
+    from hubel.server.serving import Serving
 
 
 class Run(RunRecord):
@@ -54,6 +57,12 @@ class Run(RunRecord):
     def export(self, to: str = "onnx", **settings: Any) -> Exported:
         """Write the run as one file that works elsewhere (`hubel.export` has the settings)."""
         return export(self.folder, to, **settings)
+
+    def serve(self, **settings: Any) -> Serving:
+        """Answer pictures over HTTP until Ctrl-C (`hubel.serve` has the settings)."""
+        from hubel.verbs.serve import serve  # who only looks at a run loads no server
+
+        return serve(self.folder, **settings)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"

@@ -34,10 +34,10 @@ def serve(
 ) -> Serving:
     """Answer pictures sent to POST /predict with classes and probabilities, until Ctrl-C or SIGTERM.
 
-    `run` is a run (its folder, its name) or several by name: `{"cats": "runs/cats-1", "dogs": "runs/dogs-3"}`; the
-    first answers /predict, each answers /predict/NAME. `port` 0 takes a free one. A `host` that others can reach needs
-    a `token` ("auto" makes one). `settings` are those of `ModelSettings`: which, views, device, workers, threads,
-    batch, exact.
+    `run` is a run (its folder, its name), a file of `hubel export`, or several of these by name, as in
+    `{"cats": "runs/cats-1", "dogs": "runs/dogs-3"}`: the first answers /predict, each answers /predict/NAME. `port` 0
+    takes a free one. A `host` that others can reach needs a `token` ("auto" makes one). `settings` are those of
+    `ModelSettings`: which, views, device, workers, threads, batch, exact.
 
     With `block=False` it answers in a thread of its own, and what is returned has `.url` and `.stop()`; it is also a
     context. `ready` is called when every model can answer, `tell` with what happens afterwards.
@@ -104,5 +104,7 @@ def _path(run: Run) -> str:
 def _name_of(run: Run) -> str:
     """A name for a run, from its folder's."""
     word = Path(_path(run))
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", (word.resolve() if word.exists() else word).name).strip("-.")[:64]
+    name = re.sub(
+        r"[^A-Za-z0-9._-]+", "-", (word.resolve() if word.exists() else word).name.removesuffix(".onnx")
+    ).strip("-.")[:64]
     return name or "model"

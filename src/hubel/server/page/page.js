@@ -96,6 +96,7 @@ function fill(item, name, said) {
   } else {
     if (one.known === false) text.append(made("p", "unknown", "like nothing it was trained on"));
     text.append(made("h2", "", one.label));
+    if (one.plausible.length > 1) text.append(made("p", "quiet", "plausible: " + one.plausible.join(", ")));
     const bars = made("ul", "bars");
     for (const [label, share] of Object.entries(one.probabilities).sort((a, b) => b[1] - a[1])) {
       const row = made("li"), track = made("span", "track"), bar = made("div", "bar");
@@ -132,7 +133,7 @@ async function classify(files) {
     }
     const item = place();
     const image = made("img");
-    image.alt = file.name || "the picture";
+    image.alt = "";
     image.src = URL.createObjectURL(file);
     item.append(image);
     for (;;) {
@@ -155,6 +156,7 @@ async function camera() {
     live.stream.getTracks().forEach((track) => track.stop());
     live = null;
     at("video").hidden = true;
+    at("answers").setAttribute("aria-live", "polite");
     at("camera").setAttribute("aria-pressed", "false");
     return;
   }
@@ -178,7 +180,8 @@ async function camera() {
   video.srcObject = stream;
   await video.play();
   const canvas = document.createElement("canvas"), item = place();
-  item.append(made("span", "quiet", "camera"));
+  item.append(made("span"));
+  at("answers").setAttribute("aria-live", "off");
   // One picture at a time: the next is taken when the answer to the last is there.
   while (live === mine) {
     canvas.width = video.videoWidth;
