@@ -165,7 +165,7 @@ def opened(browser: Chromium, page: Made) -> Chromium:
 
 
 def chosen(browser: Chromium, files: list[Path]) -> list[list[str]]:
-    """The rows of the table after these files were chosen: name, class, probability."""
+    """The rows of the table after these files were chosen: name, class, probability, known."""
     browser.evaluate("document.documentElement.dataset.done = ''")
     browser.choose("#file", files)
     browser.until("document.documentElement.dataset.done", lambda done: done == str(len(files)))
@@ -196,6 +196,27 @@ def test_a_page_names_pictures_as_the_run_does_and_asks_the_network_for_nothing(
     assert opened.requests == []
     assert opened.complaints == []
     assert opened.evaluate("document.title") == page[1].folder.name
+
+
+def test_a_page_knows_what_the_run_knows(
+    browser: Chromium, digits_run: Path, picture_folder: Path, tmp_path: Path
+) -> None:
+    made = hubel.export(digits_run, "page", out=tmp_path / "digits.html")
+    files = sorted(picture_folder.rglob("*.png"))
+    for number, (what, data) in enumerate(odd_pictures(100)):
+        if what.split(" ", 1)[1].startswith("png"):
+            files.append(tmp_path / f"{number:02}.png")
+            files[-1].write_bytes(data)
+    own = hubel.load(digits_run).predict([str(file) for file in files])
+    assert {p.known for p in own} == {True, False}, "the run tells both from each other"
+    browser.open(made.path.as_uri())
+    browser.until("document.documentElement.dataset.way")
+    rows = chosen(browser, files)
+    sure = [(row, p) for row, p in zip(rows, own, strict=True) if abs(p.familiarity - 0.05) > 0.03]
+    assert len(sure) > len(rows) / 2
+    assert [row for row, p in sure if row[3] != ("yes" if p.known else "no")] == []
+    chosen(browser, [file for file, p in zip(files, own, strict=True) if p.familiarity == 0][:1])
+    assert "does not know this one" in browser.evaluate("document.querySelector('#note').textContent")
 
 
 def test_nothing_that_is_named_becomes_markup(opened: Chromium, page: Made) -> None:

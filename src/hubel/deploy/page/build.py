@@ -13,7 +13,7 @@ from typing import Any
 
 from hubel.deploy.page.program import as_json
 
-WORKER = ("kernels.js", "run.js", "picture.js", "worker.js")
+WORKER = ("kernels.js", "run.js", "picture.js", "known.js", "worker.js")
 """What the worker of a page is made of, in the order in which each needs the one before."""
 SLOTS = re.compile("%(POLICY|TITLE|STYLE|ABOUT|PROGRAM|WEIGHTS|WORKER|SCRIPT)%")
 

@@ -85,7 +85,15 @@ export function begin() {
       bar.append(fill);
       return el('li', {}, [el('span', { className: 'name', textContent: about.classes[k] }), bar, el('span', { className: 'share', textContent: percent(share) })]);
     }));
+    find('note').textContent = remark(answer, order);
     find('result').hidden = false;
+  }
+
+  /** What else should be known about an answer: that the picture is strange, or that other classes are as plausible. */
+  function remark(answer, order) {
+    if (!answer.known) return 'Not like the pictures it was measured with: it does not know this one, whatever it says.';
+    const others = about.limit ? order.slice(1).filter((k) => answer.probabilities[k] >= about.limit) : [];
+    return others.length ? `It may also be ${others.map((k) => about.classes[k]).join(', ')}: in 95 of 100 cases the truth is among these.` : '';
   }
 
   const best = (/** @type {number[]} */ shares) => shares.map((_, k) => k).sort((a, b) => shares[b] - shares[a] || a - b);
@@ -117,10 +125,10 @@ export function begin() {
         bitmap.close();
         show(answer, name);
         const [k] = best(answer.probabilities);
-        lines.append(line(name, about.classes[k], percent(answer.probabilities[k])));
-        said = `${name}: ${about.classes[k]}, ${percent(answer.probabilities[k])} (${Math.round(answer.milliseconds)} ms)`;
+        lines.append(line(name, about.classes[k], percent(answer.probabilities[k]), about.trust ? (answer.known ? 'yes' : 'no') : ''));
+        said = `${name}: ${about.classes[k]}, ${percent(answer.probabilities[k])}${answer.known ? '' : ', but it does not know this picture'} (${Math.round(answer.milliseconds)} ms)`;
       } catch (error) {
-        lines.append(line(name, `not read: ${error.message}`, ''));
+        lines.append(line(name, `not read: ${error.message}`, '', ''));
         said = `${name} was not read: ${error.message}`;
       }
       done++;

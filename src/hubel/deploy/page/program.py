@@ -120,32 +120,44 @@ def macs(operation: Operation) -> int:
     return 0
 
 
-def packed(program: Program, kind: str = "i16") -> tuple[dict[str, Any], str]:
-    """(plain data for JSON, the constants in base64) of a program, its weights stored as `kind`, one of KINDS."""
+def packed(
+    program: Program, kind: str = "i16", more: Mapping[str, np.ndarray] | None = None
+) -> tuple[dict[str, Any], str]:
+    """(plain data for JSON, the constants in base64) of a program, its weights stored as `kind`, one of KINDS.
+
+    `more` are further arrays by name, stored likewise.
+    """
     begins, total = program.placed()
-    chunks: list[bytes] = []
-    table: list[dict[str, Any]] = []
-    at = 0
-    for array, values in sorted(program.constants.items()):
-        how, parts = _stored(values, kind)
-        entry = {"array": array, "kind": how, "count": int(values.size)}
-        for name, data in parts.items():
-            entry[name] = at
-            chunks.append(data + bytes(-len(data) % 4))
-            at += len(chunks[-1])
-        if how != "f32":
-            entry["rows"] = int(values.shape[0])
-        table.append(entry)
+    store = _Store(kind)
     plain = {
         "operations": list(program.operations),
         "sizes": list(program.sizes),
         "begins": begins,
         "total": total,
-        "constants": table,
+        "constants": [store.entry(array, values) for array, values in sorted(program.constants.items())],
+        "more": [store.entry(name, values) for name, values in (more or {}).items()],
         "input": program.input,
         "output": program.output,
     }
-    return plain, base64.b64encode(b"".join(chunks)).decode()
+    return plain, base64.b64encode(b"".join(store.chunks)).decode()
+
+
+class _Store:
+    """Arrays behind each other, each from a multiple of four bytes on."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.chunks: list[bytes] = []
+        self.at = 0
+
+    def entry(self, array: int | str, values: np.ndarray) -> dict[str, Any]:
+        how, parts = _stored(values, self.kind)
+        entry: dict[str, Any] = {"array": array, "kind": how, "count": int(values.size)}
+        for name, data in parts.items():
+            entry[name] = self.at
+            self.chunks.append(data + bytes(-len(data) % 4))
+            self.at += len(self.chunks[-1])
+        return entry if how == "f32" else entry | {"rows": int(values.shape[0])}
 
 
 def unpacked(plain: Mapping[str, Any], data: str) -> Program:

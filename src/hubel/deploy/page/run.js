@@ -56,10 +56,10 @@ const BINARY = {
   prelu: (x, z) => (x > 0 ? x : x * z),
 };
 
-/** The constants of a program as float32, by the number of their array. */
-function constants(program, /** @type {Uint8Array} */ bytes) {
+/** Stored arrays as float32, by the number or the name of each. */
+export function constants(table, /** @type {Uint8Array} */ bytes) {
   const found = new Map();
-  for (const { array, kind, count, at, rows, scale } of program.constants) {
+  for (const { array, kind, count, at, rows, scale } of table) {
     const start = bytes.byteOffset + at;
     if (kind === 'f32') found.set(array, new Float32Array(bytes.buffer, start, count));
     else {
@@ -123,7 +123,7 @@ export class Net {
    * @param {string} [way] "fused", "vectors" or "plain" loops; the fastest there are if not given
    */
   constructor(program, bytes, way) {
-    const known = constants(program, bytes);
+    const known = constants(program.constants, bytes);
     this.operations = program.operations;
     let at = 64;
     const room = (numbers) => { const begin = at; at += up(numbers, 8) + 8; return begin; };

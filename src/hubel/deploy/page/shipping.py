@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.trust import ACCEPTED, CALM, CLIPPED, Trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.onnx_graph import down_first
 from hubel.deploy.page.build import page
@@ -19,6 +20,8 @@ from hubel.deploy.page.reference import answer
 from hubel.deploy.page.writing import OTHER_FORM
 from hubel.errors import ArtefactError
 from hubel.inference import VIEWS, with_views
+from hubel.metrics.strangeness import NEAREST
+from hubel.nn.beside import with_features
 from hubel.words import duration, percent, plural, span
 
 MACS_A_SECOND = 5e9
@@ -63,7 +66,12 @@ def made(
         raise ArtefactError(
             "this run's pictures have more than 8 bits a sample, and a browser shows a page only 8", hint=OTHER_FORM
         )
-    program = lowered(classifier.model.cpu(), torch.zeros(1, *seen.shape))
+    zeros = torch.zeros(1, *seen.shape)
+    trust = classifier.trust if classifier.trust is not None and classifier.trust.knows else None
+    inside = None if trust is None or not trust.looks_inside else with_features(classifier.model, zeros)
+    if trust is not None and trust.looks_inside and inside is None:
+        trust = None  # its features cannot be read apart: it answers, and cannot say what it does not know
+    program = lowered(inside or classifier.model, zeros)
     seconds = time_of(program) * VIEWS[views]
     if seconds > MOST_SECONDS:
         raise ArtefactError(
@@ -71,20 +79,26 @@ def made(
             f"billion multiplications), more than {MOST_SECONDS:g} s",
             hint=f"{OTHER_FORM}; or train a smaller net (mobilenet_v2, resnet20), or with a smaller --img-size",
         )
-    plain, constants = packed(program, weights)
+    plain, constants = packed(program, weights, _remembered(trust))
     about = {
         "preprocessing": seen.to_dict() | {"down_first": down_first()},
         "classes": list(classifier.class_names),
         "temperature": temperature,
         "views": views,
+        "limit": 0.0 if classifier.trust is None else classifier.trust.set_limit,
+        "trust": None if trust is None else _trusted(trust),
         "card": _rows(card, seconds),
     }
+    if trust is not None and trust.familiar is not None:
+        plain["outside"] = trust.familiar.outside
     text = page(title=title, about=about, program=plain, weights=constants)
     again = unpacked(plain, constants)
     stored = {"i16": "16 bits", "i8": "8 bits", "f32": "full precision"}[weights]
     return Page(
         data=text.encode("utf-8", "replace"),
-        answer=lambda pictures: answered(again, seen, pictures, views=views, temperature=temperature),
+        answer=lambda pictures: answered(
+            again, seen, pictures, views=views, temperature=temperature, classes=len(classifier.class_names)
+        ),
         what=f"a page of HTML, weights in {stored}, about {milliseconds(seconds)} a picture",
         seconds=seconds,
     )
@@ -105,17 +119,45 @@ def milliseconds(seconds: float) -> str:
 
 
 def answered(
-    program: Program, seen: Preprocessing, pictures: Sequence[np.ndarray], *, views: str, temperature: float
+    program: Program,
+    seen: Preprocessing,
+    pictures: Sequence[np.ndarray],
+    *,
+    views: str,
+    temperature: float,
+    classes: int,
 ) -> np.ndarray:
     """Probabilities N K float64 that a page gives for pictures H W C uint8, computed here by another implementation."""
 
     def net(images: torch.Tensor) -> torch.Tensor:
-        return torch.stack([answer(program, image) for image in images])
+        return torch.stack([answer(program, image)[:classes] for image in images])
 
     look = with_views(net, views)
     fitted = (np.array(seen.array(picture)) for picture in pictures)
     logits = [look(seen.normalise(torch.from_numpy(picture)[None]))[0].double() for picture in fitted]
     return (torch.stack(logits) / temperature).softmax(1).numpy()
+
+
+def _trusted(trust: Trust) -> dict[str, Any]:
+    """What tells the page how strange a picture is, but for the arrays."""
+    return {
+        "scores": {name: list(pair) for name, pair in trust.scores.items()},
+        "usual": [float(value) for value in trust.usual],
+        "known": 1 - ACCEPTED,
+        "clipped": CLIPPED,
+        "calm": CALM,
+        "nearest": NEAREST,
+    }
+
+
+def _remembered(trust: Trust | None) -> dict[str, np.ndarray]:
+    """What features look like, array by array; classes without samples have no mean."""
+    if trust is None or trust.familiar is None or not trust.looks_inside:
+        return {}
+    seen = trust.familiar
+    means = seen.means[~np.isnan(seen.means).any(axis=1)]
+    arrays = {"origin": seen.origin, "basis": seen.basis, "means": means, "white": seen.white, "bank": seen.bank}
+    return {name: np.asarray(values, np.float32) for name, values in arrays.items()}
 
 
 def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
