@@ -44,6 +44,8 @@ def test_bench_prints_json_and_nothing_else(capsys: pytest.CaptureFixture[str]) 
         (("bench", "runs/none-1"), 4, "there is no run"),
         (("bench", "mnist_cnn", "--form", "eagr"), 2, "did you mean 'eager'"),
         (("bench", "mnist_cnn", "--input", "3x2"), 2, "channels x height x width"),
+        (("bench", "x", "--clients", "2", "--form", "eager"), 2, "--form is for a net alone"),
+        (("bench", "mnist_cnn", "--rate", "5"), 2, "--rate is for a server"),
         (("probe", "digits", "--only", "momentum"), 2, "probes are lr and batch_size"),
         (("train", "digits", "--probe", "lr", "--lr", "0.1"), 2, "leave out --lr or --probe"),
     ],

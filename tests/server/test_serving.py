@@ -364,6 +364,20 @@ def raw_answer(server: Serving, request: bytes) -> bytes:
         return found
 
 
+def test_a_head_goes_with_its_body_in_one_packet_and_continue_does_not_wait(server: Serving) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        place = f"Host: 127.0.0.1:{server.port}\r\n"
+        for method, status in (("GET", b"200"), ("HEAD", b"200"), ("GET", b"200")):
+            raw.sendall(f"{method} /health HTTP/1.1\r\n{place}\r\n".encode())
+            head, _, body = raw.recv(65536).partition(b"\r\n\r\n")
+            assert head[9:12] == status
+            assert body == (b"" if method == "HEAD" else b'{"status": "ok"}\n')
+        raw.sendall(f"POST /predict HTTP/1.1\r\n{place}Expect: 100-continue\r\nContent-Length: 1\r\n\r\n".encode())
+        assert raw.recv(65536).startswith(b"HTTP/1.1 100")
+        raw.sendall(b"x")
+        assert raw.recv(12) == b"HTTP/1.1 422"
+
+
 def test_a_megabyte_of_headers_is_refused(server: Serving) -> None:
     assert raw_answer(server, b"GET /health HTTP/1.1\r\nX: " + b"a" * (1 << 20)).startswith((b"HTTP/1.1 400", b""))
     assert ask(server, "/health").status == 200

@@ -13,7 +13,7 @@ from hubel.errors import UnknownName, UsageError
 from hubel.records.nets import load
 from hubel.report.drawings.timing import draw_latency
 from hubel.runtime import pick_device
-from hubel.verbs.bench import bench, sizes_up_to
+from hubel.verbs.bench import bench, bench_server, sizes_up_to
 from hubel.verbs.predict import predict
 from hubel.verbs.summary import summary
 from hubel.verbs.train import train
@@ -98,3 +98,13 @@ def test_fast_predictions_are_the_plain_ones_and_leave_the_classifier_as_it_is(
         assert list(ours.probabilities.values()) == pytest.approx(list(theirs.probabilities.values()), abs=allowed)
     assert [type(module) for module in classifier.model.modules()] == layers, "what explains sees the net as trained"
     assert all((value == before[key]).all() for key, value in classifier.model.state_dict().items())
+
+
+def test_a_server_is_timed_with_one_client_and_with_several(digits_run: Path) -> None:
+    found = bench_server(digits_run, clients=3, rates=[60.0], seconds=0.3, device="cpu", threads=1)
+    assert [(each.load.clients, each.load.rate) for each in found.loads] == [(1, 0.0), (3, 0.0), (3, 60.0)]
+    assert all(each.load.answers and not each.load.refused for each in found.loads)
+    assert all(each.load.p50 <= each.load.p99 and each.batch >= 1 for each in found.loads)
+    facts = json.loads(found.to_json())
+    assert facts["loads"][1]["load"]["per_second"] == pytest.approx(found.loads[1].load.per_second)
+    assert facts["picture"].startswith("JPEG of 256 x 256 pixels")

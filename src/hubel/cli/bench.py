@@ -9,6 +9,7 @@ from rich.text import Text
 from hubel.cli.console import note, out
 from hubel.cli.options import DEVICE, JSON, NET, NUM_CLASSES, PICTURE_FILE, SHAPE, THREADS, option
 from hubel.cli.output import print_data, table, watched, write_figure
+from hubel.errors import UsageError
 from hubel.words import plural
 
 if TYPE_CHECKING:
@@ -31,6 +32,16 @@ def command(
     ] = 1.0,
     device: DEVICE = "auto",
     threads: THREADS = None,
+    clients: Annotated[
+        int | None,
+        option("--clients", min=1, metavar="N", help="time hubel serve instead, with 1 client and with N of them"),
+    ] = None,
+    rates: Annotated[
+        list[float] | None,
+        option(
+            "--rate", min=0.01, metavar="X", help="with --clients: X requests in a second at random; can be given again"
+        ),
+    ] = None,
     as_json: JSON = False,
     file: PICTURE_FILE = None,
 ) -> None:
@@ -38,11 +49,17 @@ def command(
 
     hubel bench runs/photos-1
     hubel bench resnet18 --batch-size 4 --form eager --form ready
+    hubel bench runs/photos-1 --clients 16
     """
     from hubel.cli.summary import parse_shape
     from hubel.report.drawings.timing import draw_latency
     from hubel.verbs import bench as verb
 
+    if clients is not None:
+        asked: dict[str, object] = {"--form": form, "--input": shape, "--num-classes": num_classes, "--out": file}
+        return _bench_server(net, asked, clients, rates or [], batch, seconds, device, threads, as_json=as_json)
+    if rates:
+        raise UsageError("--rate is for a server, and none is timed", hint=f"hubel bench {net} --clients 16 --rate 50")
     with watched() as watch:
         found = verb.bench(
             net, batches=verb.sizes_up_to(batch), forms=form or (), shape=parse_shape(shape), num_classes=num_classes,
@@ -54,6 +71,48 @@ def command(
         print_table(found)
     if file:
         write_figure(draw_latency(found), file)
+    return None
+
+
+def _bench_server(
+    net: str,
+    refused: dict[str, object],
+    clients: int,
+    rates: list[float],
+    batch: int,
+    seconds: float,
+    device: str,
+    threads: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from hubel.verbs.bench import bench_server
+
+    for flag, given in refused.items():
+        if given:
+            raise UsageError(f"{flag} is for a net alone, and --clients times a server", hint="leave one of them out")
+    with watched() as watch:
+        found = bench_server(
+            net, clients=clients, rates=rates, seconds=seconds, batch=batch, device=device, threads=threads, watch=watch
+        )
+    if as_json:
+        print_data(found.to_json() + "\n")
+        return
+    console = out()
+    console.print(Text(f"{found.title} ({found.about['architecture']}) as hubel serve answers", style="bold"))
+    here = f"{plural(found.cores, 'core')}, shared with the clients"
+    work = f"{plural(found.workers, 'worker')} of {plural(found.threads, 'thread')}"
+    console.print(Text(f"{work}; {here}; {found.picture}"))
+    grid = table("clients", "asked/s", "answers/s", "p50 ms", "p99", "wait", "decode", "net", "batch", "refused", gap=1)
+    for each in found.loads:
+        load = each.load
+        times = (*(1e3 * value for value in (load.p50, load.p99)), each.wait, each.decode, each.net)
+        grid.add_row(
+            str(load.clients), f"{load.rate:g}" if load.rate else "", f"{load.per_second:,.1f}",
+            *(_ms(value / 1e3) for value in times), f"{each.batch:.1f}", str(load.refused),
+        )  # fmt: skip
+    console.print(grid)
+    note("milliseconds a request, as clients see it; wait, decode and net are medians of the server's own")
 
 
 def print_table(found: Latency) -> None:

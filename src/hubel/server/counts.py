@@ -39,6 +39,15 @@ class ModelCounts:
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     counts: Counter[str] = field(default_factory=Counter)
 
+    def median(self, stage: str) -> float:
+        """Seconds that half of the last requests stayed below in a stage; NaN of none."""
+        return quantile(self.seconds[stage], 0.5)
+
+    def forget(self) -> None:
+        """Begin again with what is measured over a time."""
+        for kept in (self.batches, self.seconds, self.sums, self.counts):
+            kept.clear()
+
     def took(self, stage: str, seconds: float) -> None:
         """A request spent so long in a stage."""
         self.seconds[stage].append(seconds)

@@ -100,11 +100,8 @@ class Process:
         return "\n".join(self._words)
 
     async def _start(self) -> None:
-        here = str(Path(__file__).parents[2])
         environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "PYTHONWARNINGS": "ignore",
+            **child_environment(),
             "OMP_NUM_THREADS": str(self.threads),
             "HUBEL_MAX_MEGAPIXELS": f"{self.limits.megapixels:g}",
         }
@@ -143,6 +140,13 @@ class Process:
                 await asyncio.wait_for(process.wait(), ENDS)
             raise Ended(f"exit code {process.returncode}")
         return frame
+
+
+def child_environment() -> dict[str, str]:
+    """The environment of a child that imports this very hubel."""
+    here = str(Path(__file__).parents[2])
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
 def _error(told: dict[str, str]) -> HubelError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -158,10 +159,10 @@ def _raise_first(task: asyncio.Task[None]) -> None:
 
 
 def threads_each(settings: Settings) -> int:
-    """Threads of each worker: those asked for, else the processors shared out."""
-    asked = settings.models[0].threads
+    """Threads of each worker: those asked for (also by OMP_NUM_THREADS), else the processors shared out."""
+    asked = settings.models[0].threads or os.environ.get("OMP_NUM_THREADS", "")
     workers = sum(model.workers for model in settings.models)
-    return asked or max(1, default_workers() // workers)
+    return int(asked) if str(asked).isdigit() and int(asked) else max(1, default_workers() // workers)
 
 
 def require_safe(settings: Settings) -> None:

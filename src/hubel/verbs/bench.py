@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -18,9 +20,13 @@ from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model
 from hubel.records.nets import keeps_outputs, made_for, open_net, outputs_of
+from hubel.server.settings import Limits
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["FORMS", "Form", "Latency", "Timing", "bench", "sizes_up_to"]
+if TYPE_CHECKING:
+    from hubel.server.bench import ServedLoads
+
+__all__ = ["FORMS", "Form", "Latency", "Timing", "bench", "bench_server", "sizes_up_to"]
 
 
 @shows_progress
@@ -92,6 +98,38 @@ def _file(
             file.runtime.run, form, shape or file.preprocessing.shape, title=f"{path} ({file.architecture})",
             batches=batches, seconds=seconds, progress=watch.stage,
         )  # fmt: skip
+
+
+@shows_progress
+def bench_server(
+    run: str | PathLike[str],
+    *,
+    clients: int = 16,
+    rates: Sequence[float] = (),
+    seconds: float = 1.0,
+    batch: int = 16,
+    workers: int = 1,
+    device: str = "auto",
+    threads: int | None = None,
+    exact: bool = False,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+) -> ServedLoads:
+    """How `hubel serve` answers one client, and `clients` of them, over loopback with a JPEG of 256 x 256 pixels.
+
+    Each asks again as soon as it is answered; `rates` are requests in a second at random moments besides.
+    Raises UsageError, ArtefactError.
+    """
+    from hubel.server.bench import measure  # the server's own libraries are loaded for it only
+    from hubel.verbs.serve import settings_for
+
+    runtime.check_threads(threads)
+    settings = settings_for(
+        run, port=0, batch=batch, workers=workers, device=device, threads=threads, exact=exact,
+        limits=Limits(queue=max(64, clients), connections=clients + 64),
+    )  # fmt: skip
+    numbers = sorted({1, clients})
+    return measure(settings, clients=numbers, rates=rates, seconds=seconds, watch=watch)
 
 
 def sizes_up_to(most: int) -> list[int]:
