@@ -168,3 +168,57 @@ def test_the_forms_are_told_by_name() -> None:
         export("runs/none-1", "onx")
     with pytest.raises(UsageError, match="at least 1 picture"):
         export("runs/none-1", pictures=0)
+
+
+def test_int8_stands_beside_float32_and_what_it_costs_is_accepted_or_refused(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = export(digits_run, int8=True, accept_loss=100, out=tmp_path / "small.onnx", pictures=20)
+    assert found.cost is not None
+    before, after = found.cost.rows
+    assert (before.kind, after.kind) == ("float32", "int8")
+    assert after.bytes == found.bytes < before.bytes
+    evaluation = hubel.evaluate(digits_run, device="cpu")
+    assert isinstance(evaluation, hubel.Evaluation)
+    assert before.accuracy == evaluation.top1
+    assert before.interval == evaluation.intervals["top1"]
+    assert found.cost.samples == evaluation.samples
+    assert found.cost.loss == pytest.approx(100 * (before.accuracy - after.accuracy))
+    assert abs(found.cost.loss) < 3, "eight bits are enough for digits"
+    assert json.loads((tmp_path / "small.int8.json").read_text())["rows"][1]["bytes"] == after.bytes
+    by_file = hubel.predict(tmp_path / "small.onnx", np.zeros((8, 8), np.uint8))
+    assert sum(by_file[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+    monkeypatch.setattr("hubel.verbs.export.ACCEPTED", -101)
+    with pytest.raises(ArtefactError, match=r"int8 loses .* points of accuracy, more than -101") as error:
+        export(digits_run, int8=True, out=tmp_path / "no.onnx", pictures=20)
+    assert "--accept-loss" in error.value.hint
+    assert not (tmp_path / "no.onnx").exists()
+
+
+def test_int8_takes_its_ranges_from_training_pictures_only(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hubel.records.own_data import own_data
+
+    own = own_data(digits_run, hubel.load(digits_run))
+    train_pictures = {own.decoded.images[row].tobytes() for row in own.ids("train")}
+    honest, seen = exporting.FORMS["onnx"], []
+
+    def listening(wanted: exporting.Wanted) -> exporting.Made:
+        assert wanted.calibration is not None
+        seen.extend(picture.tobytes() for picture in wanted.calibration)
+        raise ArtefactError("enough", hint="")
+
+    monkeypatch.setitem(exporting.FORMS, "onnx", dataclasses.replace(honest, make=listening))
+    with pytest.raises(ArtefactError, match="enough"):
+        export(digits_run, int8=True, out=tmp_path / "a.onnx")
+    assert len(seen) == 128
+    assert set(seen) <= train_pictures
+
+
+def test_options_of_int8_are_refused_without_it() -> None:
+    with pytest.raises(UsageError, match="--accept-loss is for --int8"):
+        export("runs/none-1", accept_loss=1)
+    with pytest.raises(UsageError, match="must be 0 to 100, got -1"):
+        export("runs/none-1", int8=True, accept_loss=-1)

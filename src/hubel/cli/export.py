@@ -12,9 +12,15 @@ from hubel.cli.output import keep_off, print_json, watched
 
 def command(
     run: RUN,
-    to: Annotated[str, option("--to", "--form", "--format", metavar="FORM", help="onnx or page")] = "onnx",
+    to: Annotated[
+        str, option("--to", "--form", "--format", metavar="FORM", help="onnx, page, or program (torch.export)")
+    ] = "onnx",
     file: Annotated[Path | None, out("the file to write; called as the run if not given")] = None,
     int8: Annotated[bool, option("--int8", help="weights and activations as whole numbers of 8 bits")] = False,
+    accept_loss: Annotated[
+        float | None,
+        option("--accept-loss", metavar="POINTS", help="of accuracy that --int8 may lose; 0.5 if not given"),
+    ] = None,
     tolerance: Annotated[
         float | None,
         option(
@@ -36,6 +42,7 @@ def command(
     code is 4. Beside the file stand a card (NAME.card.md, NAME.card.json) and what was compared (NAME.parity.json).
 
     hubel export runs/photos-1
+    hubel export runs/photos-1 --int8
     hubel predict photos-1.onnx new/*.jpg
     """
     from hubel.verbs.export import export
@@ -44,8 +51,8 @@ def command(
         keep_off(file, [run])
     with watched() as watch:
         found = export(
-            run, to, out=file, int8=int8, tolerance=tolerance, pictures=pictures, licence=licence, which=which,
-            views=views, data_root=data_root, watch=watch,
+            run, to, out=file, int8=int8, accept_loss=accept_loss, tolerance=tolerance, pictures=pictures,
+            licence=licence, which=which, views=views, data_root=data_root, watch=watch,
         )  # fmt: skip
     if as_json:
         print_json(found.to_dict())

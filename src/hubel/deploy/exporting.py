@@ -6,8 +6,9 @@ pictures, so that the same comparison (`hubel.deploy.parity`) serves them all.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
-from hubel.deploy import onnx, onnx_graph, shipped
+from hubel.deploy import int8, onnx, onnx_graph, program, shipped
 from hubel.deploy.page import shipping
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict, with_views
 from hubel.nn.fuse import fused, pairs, twin_of
 from hubel.types import Batch, Predictions
+from hubel.words import plural
 
+AT_ONCE = 1 << 20
+"""Numbers of the pictures that go through the net together: few enough to stay near the processor."""
 Answer = Callable[[Sequence[np.ndarray]], np.ndarray]
 """Pictures H W C uint8 of any sizes, upright and in the net's channels, to probabilities N K float64."""
 
@@ -39,8 +43,8 @@ class Wanted:
     card: Mapping[str, Any]
     """`hubel.deploy.card.describe`."""
     int8: bool = False
-    calibration: Sequence[np.ndarray] = ()
-    """Pictures of the run's own training part, H W C uint8; for int8 only."""
+    calibration: np.ndarray | None = None
+    """Pictures of the run's own training part, N C H W uint8, fitted; for int8 only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,8 @@ class Made:
     """What the user should know."""
     more: Mapping[str, bytes] = field(default_factory=dict)
     """Further files beside it, by suffix."""
+    plain: Made | None = None
+    """The same in float32, where this one is in whole numbers: what it is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +94,12 @@ def reference(wanted: Wanted, images: np.ndarray) -> np.ndarray:
     classifier = wanted.classifier
     assert classifier.preprocessing is not None
     ids = torch.arange(len(images))
-    inputs = classifier.preprocessing.normalise(torch.from_numpy(np.ascontiguousarray(images)))
-    batches = [Batch(part, rows, rows) for part, rows in zip(inputs.split(64), ids.split(64), strict=True)]
+    pictures = torch.from_numpy(np.ascontiguousarray(images)).contiguous(memory_format=torch.channels_last)
+    some = max(1, min(64, AT_ONCE // max(1, images[0].size if len(images) else 1)))
+    batches = (
+        Batch(classifier.preprocessing.normalise(part), rows, rows)
+        for part, rows in zip(pictures.split(some), ids.split(some), strict=True)
+    )
     found = predict(classifier.model, batches, forward=with_views(classifier.model, wanted.views))
     return Predictions(found.logits / wanted.temperature, found.labels, found.ids).probabilities
 
@@ -153,13 +163,48 @@ def make_onnx(wanted: Wanted) -> Made:
         raise ArtefactError(
             f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
         ) from None
-    model = onnx_graph.assembled(
-        written, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature
-    )
     golden = reference_of(wanted, shipped.golden_pictures(classifier.preprocessing))
+    what = f"ONNX, {plural(count, 'batch norm')} folded" if count else "ONNX"
+    made = _signed(wanted, written, golden, what)
+    if not wanted.int8:
+        return made
+    if wanted.calibration is None or not len(wanted.calibration):
+        raise ArtefactError(
+            "whole numbers need the pictures that the net was trained on, and they are not here",
+            hint="--data-root FOLDER says where they lie now",
+        )
+    images = classifier.preprocessing.normalise(np.ascontiguousarray(wanted.calibration))
+    return replace(_signed(wanted, int8.quantised(written, images), None, f"{what}, int8"), plain=made)
+
+
+def _signed(wanted: Wanted, net: bytes, golden: np.ndarray | None, what: str) -> Made:
+    """A net's ONNX with all that belongs to it. Without `golden` answers, its own are those it must give again."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    model = onnx_graph.assembled(
+        net, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature
+    )
     data = shipped.signed(model, classifier, wanted.views, wanted.temperature, wanted.card, golden)
     opened = shipped.Shipped(data, name="the exported file")
-    return Made(data=data, answer=opened.answer, what=f"ONNX, {count} batch norms folded" if count else "ONNX")
+    return Made(data=data, answer=opened.answer, what=what)
+
+
+def make_program(wanted: Wanted) -> Made:
+    """One program of PyTorch with everything from decoded bytes to probabilities in it."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    net, _, count = folded(wanted)
+    # Parameters are marked as not learning: those of the net itself are left as they are.
+    whole = program.Whole(copy.deepcopy(net), classifier.preprocessing, wanted.temperature)
+    try:
+        data = program.exported(whole, wanted.card, classifier.class_names)
+    except Exception as error:
+        raise ArtefactError(
+            f"the net cannot be written as a program: {first_line(error)}", hint="--to onnx may do"
+        ) from None
+    what = f"PyTorch {torch.__version__}"
+    what += f", {plural(count, 'batch norm')} folded" if count else ""
+    return Made(data=data, answer=program.Loaded(data).answer, what=what)
 
 
 def make_page(wanted: Wanted) -> Made:
@@ -183,12 +228,15 @@ FORMS: dict[str, Form] = {
         suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx, int8=True
     ),
     "page": Form(suffix=".html", what="one page of HTML for any browser", tolerance=2e-3, make=make_page),
+    "program": Form(
+        suffix=".pt2", what="one torch.export program, preprocessing inside", tolerance=1e-4, make=make_program
+    ),
 }  # fmt: skip
 """What `hubel export --to` takes, the usual one first."""
 
 
-def check_form(name: str, form: Form, *, int8: bool) -> None:
+def check_form(name: str, form: Form, *, whole: bool) -> None:
     """Raise UsageError where whole numbers are asked of a form that has none."""
-    if int8 and not form.int8:
+    if whole and not form.int8:
         able = [other for other, each in FORMS.items() if each.int8]
         raise UsageError(f"--int8 is not offered for --to {name}", hint=f"it is for --to {' and --to '.join(able)}")

@@ -203,7 +203,7 @@ def file_latency(
     timings: list[Timing] = []
     for batch in batches:
         progress(f"batch {batch}")
-        timings += _timed({form.name: lambda some: answer(some.numpy())}, pictures[:batch], seconds)
+        timings += side_by_side({form.name: lambda some: answer(some.numpy())}, pictures[:batch], seconds)
     return Latency(
         title=title, shape=tuple(shape), parameters=0, environment=runtime.environment(torch.device("cpu")),
         forms=(form,), timings=tuple(timings), stopped="",
@@ -249,10 +249,10 @@ def _measured(
             made[name] = (what, before + time.perf_counter() - started, missing)
         before_away, before_allowed = away.get(name, (0.0, allowed))
         away[name] = (max(before_away, found), max(before_allowed, allowed))
-    return _timed(calls, pictures, seconds)
+    return side_by_side(calls, pictures, seconds)
 
 
-def _timed(
+def side_by_side(
     calls: Mapping[str, Callable[[torch.Tensor], object]], pictures: torch.Tensor, seconds: float
 ) -> list[Timing]:
     """All forms in turn at one batch size."""

@@ -62,10 +62,15 @@ class Parity(Viewed):
     the tolerance: either name is right."""
     first_different: str
     """A picture that is called something else; "" if none is."""
+    rounds: bool = False
+    """Is the file in whole numbers, so that it answers otherwise now and then, and what that costs is measured?"""
 
     @property
     def holds(self) -> bool:
-        """Are all labels the same, and all probabilities within the tolerance?"""
+        """Are all labels the same, and all probabilities within the tolerance? Of a file that rounds, no more is asked
+        than answers that are probabilities."""
+        if self.rounds:
+            return self.largest_difference <= 1
         return not self.labels_differ and self.largest_difference <= self.tolerance
 
     @property
@@ -77,9 +82,10 @@ class Parity(Viewed):
             [f"{self.real:,} {self.split} pictures"] * bool(self.real) + [f"{made:,} generated ones"] * bool(made)
         )
         tie = f" ({plural(self.ties, 'tie')})" if self.ties else ""
+        allowed = "" if self.rounds else f", allowed {self.tolerance:.0e}"
         return (
             f"{same:,} of {self.pictures:,} labels are those of the net{tie}; probabilities differ by at most "
-            f"{self.largest_difference:.1e}, allowed {self.tolerance:.0e}: {of}."
+            f"{self.largest_difference:.1e}{allowed}: {of}."
         )
 
     def to_json(self) -> str:
@@ -91,7 +97,14 @@ class Parity(Viewed):
 
 
 def compare(
-    form: str, wanted: np.ndarray, found: np.ndarray, pictures: Pictures, *, split: str, tolerance: float
+    form: str,
+    wanted: np.ndarray,
+    found: np.ndarray,
+    pictures: Pictures,
+    *,
+    split: str,
+    tolerance: float,
+    rounds: bool = False,
 ) -> Parity:
     """Probabilities of the net (N K) beside those of a file, picture by picture.
 
@@ -121,6 +134,7 @@ def compare(
         labels_differ=len(differ),
         ties=int((other & tied).sum()),
         first_different=pictures.names[differ[0]] if len(differ) else "",
+        rounds=rounds,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
 from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, reference, require_pictures
+from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Parity, Pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
@@ -31,6 +33,10 @@ PICTURES = 256
 """Pictures that are compared, if nobody says otherwise: the run's own where it has so many, else generated ones too."""
 ODD = 40
 """Generated ones at least."""
+CALIBRATED, SCORED = 128, 1000
+"""Pictures of the training part that int8 takes its ranges from; labelled ones at most that its cost is measured on."""
+ACCEPTED = 0.5
+"""Points of accuracy that int8 may lose if nobody says otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,8 @@ class Exported(Viewed):
     what: str
     """How it was made."""
     parity: Parity
+    cost: Cost | None
+    """What whole numbers cost; None without int8."""
     files: tuple[Path, ...]
     """All that was written: the card, its JSON, the parity, and the file itself last."""
 
@@ -53,7 +61,8 @@ class Exported(Viewed):
 
     def __str__(self) -> str:
         beside = ", ".join(path.name for path in self.files[:-1])
-        return f"{self.path}  {amount(self.bytes)}, {self.what}\n{self.parity.sentence}\nbeside it: {beside}"
+        table = "" if self.cost is None else f"{self.cost}\n"
+        return f"{self.path}  {amount(self.bytes)}, {self.what}\n{self.parity.sentence}\n{table}beside it: {beside}"
 
 
 @shows_progress
@@ -63,6 +72,7 @@ def export(
     *,
     out: str | Path | None = None,
     int8: bool = False,
+    accept_loss: float | None = None,
     tolerance: float | None = None,
     pictures: int = PICTURES,
     licence: str = "",
@@ -79,6 +89,10 @@ def export(
     is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
     it stand NAME.card.md, NAME.card.json and NAME.parity.json.
 
+    `int8`: weights and activations as whole numbers, with ranges from pictures of the run's own training part. Accuracy
+    with its interval, size and time stand beside those of float32; a loss of more than `accept_loss` points of accuracy
+    (0.5 if not given) raises ArtefactError.
+
     `views` of each picture are averaged: those of the run if not given. `licence`: a line for the card. `data_root`
     says where the run's data lie now; where they cannot be found, generated pictures alone are compared, and that is
     said. Raises UnknownName, UsageError, ArtefactError, and MissingExtra for forms that need a package.
@@ -86,7 +100,11 @@ def export(
     if to not in FORMS:
         raise unknown("form", to, FORMS)
     form = FORMS[to]
-    check_form(to, form, int8=int8)
+    check_form(to, form, whole=int8)
+    if accept_loss is not None and not int8:
+        raise UsageError("--accept-loss is for --int8", hint="leave it out, or add --int8")
+    if accept_loss is not None and not 0 <= accept_loss <= 100:
+        raise UsageError(f"points of accuracy must be 0 to 100, got {accept_loss:g}", hint="--accept-loss 1")
     if pictures < 1:
         raise UsageError(f"at least 1 picture is compared, got {pictures}", hint=f"{PICTURES} is usual")
     if tolerance is not None and not 0 <= tolerance < 1:
@@ -103,13 +121,17 @@ def export(
         int8=int8,
     )
     own = _own(folder, classifier, data_root, watch)
+    if int8 and own is not None:
+        rows = own.ids("train")
+        rows = rows[parity.in_parts(len(rows), CALIBRATED)]
+        wanted = replace(wanted, calibration=np.ascontiguousarray(rows_of(own.decoded.images, rows)))
     watch.stage(f"writing {to}")
     made = form.make(wanted)
     watch.stage("comparing it with the net")
     seen, split = _seen(own, classifier, pictures)
     found = parity.compare(
         to, reference(wanted, seen.placed), made.answer(seen.whole), seen, split=split,
-        tolerance=form.tolerance if tolerance is None else tolerance,
+        tolerance=form.tolerance if tolerance is None else tolerance, rounds=made.plain is not None,
     )  # fmt: skip
     if not found.holds:
         worst = found.first_different or found.worst
@@ -117,9 +139,32 @@ def export(
             f"the {to} file does not give the net's answers, so it was not written: {found.sentence}",
             hint=f"the first is {worst}; --tolerance allows more, and --to another form",
         )
+    lost = None
+    if made.plain is not None and own is not None:
+        watch.stage("measuring what whole numbers cost")
+        lost = _cost(own, wanted, made, made.plain, ACCEPTED if accept_loss is None else accept_loss)
     for remark in made.remarks:
         watch.remark(remark)
-    return _write(path, to, made, found, wanted)
+    return _write(path, to, made, found, wanted, lost)
+
+
+def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: float) -> Cost:
+    """float32 beside int8 on labelled pictures; ArtefactError where more points are lost than are accepted."""
+    assert wanted.classifier.preprocessing is not None
+    split = next((name for name in ("test", "val", "train") if len(own.ids(name))), "")
+    rows = own.ids(split)
+    rows = rows[parity.in_parts(len(rows), SCORED)]
+    whole = list(read_whole(own.scan.manifest, rows, wanted.classifier.preprocessing))
+    found = cost(
+        split, own.scan.manifest.labels[rows], (plain_one.answer(whole), made.answer(whole)),
+        (len(plain_one.data), len(made.data)), (plain_one.answer, made.answer), np.ascontiguousarray(whole[0]),
+    )  # fmt: skip
+    if found.loss > accepted:
+        raise ArtefactError(
+            f"int8 loses {found.loss:.2f} points of accuracy, more than {accepted:g}, so it was not written\n{found}",
+            hint=f"--accept-loss {math.ceil(10 * found.loss) / 10:g} takes it as it is; without --int8 nothing is lost",
+        )
+    return found
 
 
 def _place(folder: Path, form: Form, out: str | Path | None) -> Path:
@@ -185,7 +230,7 @@ def _seen(own: OwnData | None, classifier: Classifier, most: int) -> tuple[Pictu
     return (odd if real is None else real + odd), split
 
 
-def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted) -> Exported:
+def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted, lost: Cost | None) -> Exported:
     """The card and the parity beside the file, and the file last: where it stands, all of it does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     store = RunStore(path.parent)
@@ -196,10 +241,13 @@ def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted) -> Ex
         ".parity.json": found.to_json().encode(),
         **made.more,
     }
+    if lost is not None:
+        lines["int8"] = f"{lost.loss:.2f} points of accuracy lost on {lost.samples:,} {lost.split} samples"
+        beside[".int8.json"] = (json.dumps(plain(asdict(lost)), indent=1) + "\n").encode()
     for suffix, data in beside.items():
         store.write_bytes(path.stem + suffix, data)
     store.write_bytes(path.name, made.data)
     files = (*(path.with_name(path.stem + suffix) for suffix in beside), path)
     return Exported(
-        path=path, form=to, bytes=len(made.data), what=made.what, parity=found, files=files
+        path=path, form=to, bytes=len(made.data), what=made.what, parity=found, cost=lost, files=files
     )  # fmt: skip

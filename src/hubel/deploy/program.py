@@ -1,0 +1,89 @@
+"""A net with all that stands before and behind it as one program of PyTorch (`torch.export`), for who runs PyTorch.
+
+The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` maps N H W C uint8 to N K probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.placing import Placing
+
+CARD, CLASSES = "card.json", "classes.json"
+"""Further files in the archive."""
+
+
+class Whole(nn.Module):
+    """Pictures N H W C uint8 to probabilities N K float32."""
+
+    def __init__(self, net: nn.Module, preprocessing: Preprocessing, temperature: float) -> None:
+        super().__init__()
+        self.place = Placing(preprocessing)
+        self.net = net
+        self.temperature = temperature
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """N H W C uint8 -> N K float32."""
+        return torch.softmax(self.net(self.place(pictures)) / self.temperature, dim=1)
+
+
+def exported(whole: Whole, card: Mapping[str, Any], classes: Sequence[str]) -> bytes:
+    """The bytes of a .pt2 file. Raises what `torch.export` raises for nets that it cannot follow."""
+    seen = whole.place.seen
+    pictures = torch.zeros((2, seen.height + 3, 2 * seen.width + 3, seen.channels), dtype=torch.uint8)
+    free = {number: torch.export.Dim(name, min=1) for number, name in enumerate(("N", "H", "W"))}
+    for parameter in whole.parameters():
+        parameter.requires_grad_(False)
+    buffer = BytesIO()
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(whole.eval(), (pictures,), dynamic_shapes=(free,))
+        # Names and lines of source files are nobody's business.
+        graphs = [each.graph for each in program.graph_module.modules() if isinstance(each, torch.fx.GraphModule)]
+        for node in (node for graph in graphs for node in graph.nodes):
+            for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "from_node"):
+                node.meta.pop(key, None)
+        files = {
+            CARD: json.dumps(dict(card), ensure_ascii=False),
+            CLASSES: json.dumps(list(classes), ensure_ascii=False),
+        }
+        torch.export.save(program, buffer, extra_files=files)
+    return buffer.getvalue()
+
+
+class Loaded:
+    """A program at work. Only for bytes of one's own: the format may hold whatever PyTorch can read."""
+
+    def __init__(self, data: bytes) -> None:
+        with _quiet():
+            self.run = torch.export.load(BytesIO(data)).module()
+
+    def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities N K float64 of pictures H W C uint8 of any sizes."""
+        with torch.no_grad():
+            found = [self.run(torch.from_numpy(np.array(each))[None]) for each in pictures]
+        return torch.cat(found).double().numpy()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter remarks of its own deprecated parts."""
+    logger = logging.getLogger("torch.export")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
