@@ -44,13 +44,20 @@ _BINARY: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def answer(program: Program, image: torch.Tensor) -> torch.Tensor:
-    """Logits K of a normalised picture C H W, operation by operation."""
-    arrays = {array: torch.from_numpy(values).reshape(-1) for array, values in program.constants.items()}
-    arrays[program.input] = image.reshape(-1)
+def answer(program: Program, images: torch.Tensor) -> torch.Tensor:
+    """Logits N K of normalised pictures N C H W, operation by operation.
+
+    >>> from hubel.deploy.page.lower import lowered
+    >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3)).eval()
+    >>> answer(lowered(net, torch.rand(1, 3, 2, 2)), torch.rand(5, 3, 2, 2)).shape
+    torch.Size([5, 3])
+    """
+    arrays = {array: torch.from_numpy(values).reshape(1, -1) for array, values in program.constants.items()}
+    arrays[program.input] = images.reshape(len(images), -1)
     with torch.inference_mode():
         for operation in program.operations:
-            arrays[operation["y"]] = _clipped(operation, _DO[operation["op"]](operation, arrays)).reshape(-1)
+            found = _clipped(operation, _DO[operation["op"]](operation, arrays))
+            arrays[operation["y"]] = found.reshape(-1, program.sizes[operation["y"]])
     return arrays[program.output]
 
 
@@ -60,26 +67,28 @@ def _clipped(operation: Operation, values: torch.Tensor) -> torch.Tensor:
 
 
 _Arrays = dict[int, torch.Tensor]
+"""Arrays N numbers each for all pictures; constants have N 1."""
 
 
 def _conv(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x = arrays[o["x"]].reshape(1, *o["c"])
+    x = arrays[o["x"]].reshape(-1, *o["c"])
     w = arrays[o["w"]].reshape(o["o"][0], o["c"][0] // o["g"], *o["k"])
-    b = arrays[o["b"]] if "b" in o else None
+    b = arrays[o["b"]][0] if "b" in o else None
     return functional.conv2d(x, w, b, o["s"], o["p"], o["d"], o["g"])
 
 
 def _dense(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x, w = arrays[o["x"]].reshape(o["rows"], o["k"]), arrays[o["w"]].reshape(o["m"], o["k"])
-    return functional.linear(x, w, arrays[o["b"]] if "b" in o else None)
+    x, w = arrays[o["x"]].reshape(-1, o["k"]), arrays[o["w"]].reshape(o["m"], o["k"])
+    return functional.linear(x, w, arrays[o["b"]][0] if "b" in o else None)
 
 
 def _matmul(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    return arrays[o["x"]].reshape(o["n"], o["r"], o["k"]) @ arrays[o["z"]].reshape(o["n"], o["k"], o["m"])
+    x, z = arrays[o["x"]].reshape(-1, o["n"], o["r"], o["k"]), arrays[o["z"]].reshape(-1, o["n"], o["k"], o["m"])
+    return x @ z
 
 
 def _pool(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x = arrays[o["x"]].reshape(1, *o["c"])
+    x = arrays[o["x"]].reshape(-1, *o["c"])
     # Windows that hang over: with ceil they may end beyond the padding.
     over = [
         max(0, (out - 1) * s + k - side - 2 * p)
@@ -100,22 +109,22 @@ def _pool(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 
 def _reduce(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x = arrays[o["x"]].reshape(o["outer"], o["n"], o["inner"])
+    x = arrays[o["x"]].reshape(-1, o["n"], o["inner"])
     kinds: dict[str, Callable[[int], torch.Tensor]] = {"mean": x.mean, "sum": x.sum, "max": x.amax, "min": x.amin}
     return kinds[o["kind"]](1)
 
 
 def _softmax(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x = arrays[o["x"]].reshape(o["outer"], o["n"], o["inner"])
+    x = arrays[o["x"]].reshape(-1, o["n"], o["inner"])
     return x.log_softmax(1) if o.get("log") else x.softmax(1)
 
 
 def _norm(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    return functional.layer_norm(arrays[o["x"]].reshape(o["rows"], o["n"]), (o["n"],), eps=o["eps"])
+    return functional.layer_norm(arrays[o["x"]].reshape(-1, o["n"]), (o["n"],), eps=o["eps"])
 
 
 def _affine(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    return arrays[o["x"]].reshape(o["c"], o["n"]) * arrays[o["w"]][:, None] + arrays[o["b"]][:, None]
+    return arrays[o["x"]].reshape(-1, o["c"], o["n"]) * arrays[o["w"]][0, :, None] + arrays[o["b"]][0, :, None]
 
 
 def _unary(o: Operation, arrays: _Arrays) -> torch.Tensor:
@@ -125,17 +134,20 @@ def _unary(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 
 def _binary(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x, z = (arrays[o[name]].as_strided(o["dims"], o[steps]) for name, steps in (("x", "xs"), ("z", "zs")))
-    return _BINARY[o["f"]](x, z)
+    def spread(array: torch.Tensor, steps: list[int]) -> torch.Tensor:
+        array = array.contiguous()
+        return array.as_strided([len(array), *o["dims"]], [array.shape[1], *steps])
+
+    return _BINARY[o["f"]](spread(arrays[o["x"]], o["xs"]), spread(arrays[o["z"]], o["zs"]))
 
 
 def _permute(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    return arrays[o["x"]].reshape(o["dims"]).permute(o["order"])
+    return arrays[o["x"]].reshape(-1, *o["dims"]).permute(0, *(axis + 1 for axis in o["order"]))
 
 
 def _take(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    x = arrays[o["x"]].reshape(o["dims"])
-    for axis, places in enumerate(o["index"]):
+    x = arrays[o["x"]].reshape(-1, *o["dims"])
+    for axis, places in enumerate(o["index"], 1):
         if places is not None:
             x = x.index_select(axis, torch.tensor(places).clamp(min=0))
             outside = [new for new, place in enumerate(places) if place < 0]
@@ -145,7 +157,11 @@ def _take(o: Operation, arrays: _Arrays) -> torch.Tensor:
 
 
 def _cat(o: Operation, arrays: _Arrays) -> torch.Tensor:
-    parts = [arrays[name].reshape(o["outer"], size) for name, size in zip(o["parts"], o["sizes"], strict=True)]
+    count = max(len(arrays[name]) for name in o["parts"])
+    parts = [
+        arrays[name].expand(count, -1).reshape(count * o["outer"], size)
+        for name, size in zip(o["parts"], o["sizes"], strict=True)
+    ]
     return torch.cat(parts, 1)
 
 
