@@ -16,7 +16,9 @@ def command(
         str, option("--to", "--form", "--format", metavar="FORM", help="onnx, page, or program (torch.export)")
     ] = "onnx",
     file: Annotated[Path | None, out("the file to write; called as the run if not given")] = None,
-    int8: Annotated[bool, option("--int8", help="weights and activations as whole numbers of 8 bits")] = False,
+    int8: Annotated[
+        bool, option("--int8", help="whole numbers of 8 bits: weights and activations, of a page its weights")
+    ] = False,
     accept_loss: Annotated[
         float | None,
         option("--accept-loss", metavar="POINTS", help="of accuracy that --int8 may lose; 0.5 if not given"),

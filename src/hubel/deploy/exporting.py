@@ -60,6 +60,8 @@ class Made:
     """What the user should know."""
     more: Mapping[str, bytes] = field(default_factory=dict)
     """Further files beside it, by suffix."""
+    seconds: float | None = None
+    """About what a picture takes where the file will run, if that is not here."""
     plain: Made | None = None
     """The same in float32, where this one is in whole numbers: what it is compared with."""
 
@@ -209,12 +211,17 @@ def make_program(wanted: Wanted) -> Made:
 
 def make_page(wanted: Wanted) -> Made:
     """One page of HTML that needs nothing else; what answers here is the net as the page holds it."""
-    page = shipping.made(
-        wanted.classifier, views=wanted.views, temperature=wanted.temperature, card=wanted.card,
-        title=str(wanted.card.get("name") or "A classifier of pictures"),
-    )  # fmt: skip
-    remark = f"a picture will take about {shipping.milliseconds(page.seconds)} in a browser"
-    return Made(data=page.data, answer=page.answer, what=page.what, remarks=(remark,))
+    title = str(wanted.card.get("name") or "A classifier of pictures")
+
+    def stored(weights: str) -> Made:
+        page = shipping.made(
+            wanted.classifier, views=wanted.views, temperature=wanted.temperature, card=wanted.card, title=title,
+            weights=weights,
+        )  # fmt: skip
+        remark = f"a picture will take about {shipping.milliseconds(page.seconds)} in a browser"
+        return Made(data=page.data, answer=page.answer, what=page.what, remarks=(remark,), seconds=page.seconds)
+
+    return replace(stored("i8"), plain=stored("f32")) if wanted.int8 else stored("i16")
 
 
 def reference_of(wanted: Wanted, pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -227,7 +234,9 @@ FORMS: dict[str, Form] = {
     "onnx": Form(
         suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx, int8=True
     ),
-    "page": Form(suffix=".html", what="one page of HTML for any browser", tolerance=2e-3, make=make_page),
+    "page": Form(
+        suffix=".html", what="one page of HTML for any browser", tolerance=2e-3, make=make_page, int8=True
+    ),
     "program": Form(
         suffix=".pt2", what="one torch.export program, preprocessing inside", tolerance=1e-4, make=make_program
     ),

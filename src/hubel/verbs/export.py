@@ -89,9 +89,9 @@ def export(
     is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
     it stand NAME.card.md, NAME.card.json and NAME.parity.json.
 
-    `int8`: weights and activations as whole numbers, with ranges from pictures of the run's own training part. Accuracy
-    with its interval, size and time stand beside those of float32; a loss of more than `accept_loss` points of accuracy
-    (0.5 if not given) raises ArtefactError.
+    `int8`: weights and activations as whole numbers, with ranges from pictures of the run's own training part (of a
+    page its weights). Accuracy with its interval, size and time stand beside those of float32; a loss of more than
+    `accept_loss` points of accuracy (0.5 if not given) raises ArtefactError.
 
     `views` of each picture are averaged: those of the run if not given. `licence`: a line for the card. `data_root`
     says where the run's data lie now; where they cannot be found, generated pictures alone are compared, and that is
@@ -158,6 +158,7 @@ def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: f
     found = cost(
         split, own.scan.manifest.labels[rows], (plain_one.answer(whole), made.answer(whole)),
         (len(plain_one.data), len(made.data)), (plain_one.answer, made.answer), np.ascontiguousarray(whole[0]),
+        known=(plain_one.seconds, made.seconds),
     )  # fmt: skip
     if found.loss > accepted:
         raise ArtefactError(

@@ -23,7 +23,8 @@ from hubel.deploy.odd import odd_pictures
 from hubel.deploy.onnx_graph import down_first
 from hubel.deploy.page.build import WORKER, joined
 from hubel.deploy.page.lower import lowered
-from hubel.deploy.page.program import as_json, packed
+from hubel.deploy.page.program import as_json, packed, unpacked
+from hubel.deploy.page.reference import answer
 from hubel.inference import with_views
 
 pytestmark = pytest.mark.browser
@@ -76,6 +77,17 @@ def test_every_layer_and_activation_gives_the_numbers_of_pytorch(loops: Chromium
 @pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "shufflenet_v2_x0_5"])
 def test_nets_of_the_catalogue_give_the_numbers_of_pytorch(loops: Chromium, name: str) -> None:
     assert run(loops, *catalogue(name), "fused") < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["i16", "i8"])
+def test_weights_in_whole_numbers_are_read_as_python_reads_them(loops: Chromium, kind: str) -> None:
+    net, image = catalogue("resnet20")
+    plain, weights = packed(lowered(net, image), kind)
+    found = loops.evaluate(
+        f"[...new ours.Net({as_json(plain)}, ours.bytesOf({json.dumps(weights)})).run(floats({text(image)}))]"
+    )
+    own = answer(unpacked(plain, weights), image)[0]
+    assert (torch.tensor(found) - own).abs().max() < 1e-4 * own.abs().max()
 
 
 def fitted(browser: Chromium, pixels: np.ndarray, p: Preprocessing) -> np.ndarray:

@@ -148,6 +148,17 @@ def test_a_page_of_a_run_stands_beside_its_card_and_its_parity(digits_run: Path,
     assert about["trust"]["known"] == pytest.approx(0.05)
 
 
+def test_a_page_in_whole_numbers_says_what_they_cost(digits_run: Path, tmp_path: Path) -> None:
+    whole = hubel.export(digits_run, "page", out=tmp_path / "digits.html")
+    small = hubel.export(digits_run, "page", out=tmp_path / "small.html", int8=True, accept_loss=5)
+    assert small.bytes < 0.75 * whole.bytes
+    assert small.cost is not None
+    exact, rough = small.cost.rows
+    assert (exact.kind, rough.kind) == ("float32", "int8")
+    assert exact.milliseconds == rough.milliseconds, "both are computed in float32 once they are read"
+    assert abs(small.cost.loss) < 5
+
+
 def test_a_run_without_trust_says_nothing_of_what_it_knows() -> None:
     own = replace(classifier(), trust=None)
     about = json.loads(Elements(page_of(own).data.decode()).scripts["about"])

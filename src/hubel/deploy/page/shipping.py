@@ -25,8 +25,7 @@ from hubel.nn.beside import with_features
 from hubel.words import duration, percent, plural, span
 
 MACS_A_SECOND = 7e9
-"""What the page's loops do in a browser on one core of a computer of 2023, with vectors; a phone takes two to four times
-as long."""
+"""What the page's loops do in a browser on one core of a computer of 2023, with vectors; phones are slower."""
 NUMBERS_A_SECOND = 2.5e8
 """Numbers that are written there beside it."""
 MOST_SECONDS = 3.0
