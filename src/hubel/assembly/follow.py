@@ -1,6 +1,6 @@
 """A training that is ready, run to its end: what the loop tells is logged, saved and passed on, whatever comes between.
 
-    with kept(store, ready, watch) as run:    the folder is this process's, signals ask to stop
+    with kept(store, ready, watch, reins) as run:    the folder is this process's, signals and orders are obeyed
         summary = run.to_its_end()            every event; a save now and then; the last one
         …                                     the folder is still held: results are written into it
 
@@ -17,10 +17,11 @@ from typing import Any
 
 from hubel import runtime
 from hubel.assembly.ready import Ready
-from hubel.assembly.transfer.head import events
+from hubel.assembly.reins import Reins
+from hubel.assembly.transfer.head import events, only_head
 from hubel.assembly.transfer.plan import learnt
 from hubel.errors import HubelError
-from hubel.events import Collapsed, Finished, MicroBatchHalved, Skipped, ThreadsChanged
+from hubel.events import Collapsed, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.recipes.continuing import Segment
 from hubel.records.folder import begin_segment
 from hubel.store import RunStore, SaveFailed
@@ -31,6 +32,8 @@ from hubel.training.resume import Signals
 from hubel.watching import Watcher
 from hubel.words import plain
 
+STOPPED = 130
+"""Exit code of a run that an order stopped: that of Ctrl-C, which does the same."""
 ROLLBACKS = 3
 """How often a run may go back to its last saved state before it gives up."""
 
@@ -40,11 +43,11 @@ class Stopped(HubelError):
 
     def __init__(self, folder: Path, signals: Signals) -> None:
         super().__init__(
-            f"stopped by {signals.received}; everything so far is saved in {folder}",
+            f"stopped by {signals.received or 'an order'}; everything so far is saved in {folder}",
             hint=f"go on: hubel train --resume {folder}",
         )
         self.folder = folder
-        self.exit_code = signals.exit_code
+        self.exit_code = signals.exit_code or STOPPED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +60,13 @@ class Kept:
     meter: Meter
     signals: Signals
     watch: Watcher
+    reins: Reins
 
-    def to_its_end(self) -> dict[str, Any]:
+    def to_its_end(self) -> dict[str, Any] | None:
         """Run the loop, logging and saving; what is known at its end, for summary.json.
 
-        Raises Stopped when a signal asked for it, NonFinite, SaveFailed; summary.json then says why it stopped.
+        None where it was asked to go on otherwise (`reins.altering`): its state is saved. Raises Stopped when a signal
+        or an order asked for it, NonFinite, SaveFailed; summary.json then says why it stopped.
         """
         store, training = self.store, self.ready.training
         try:
@@ -73,8 +78,10 @@ class Kept:
                 self._stopped(error.what)
             raise
         store.sweep()  # the room of the oldest state is not needed any more
+        if finished is None and not self.signals.received and self.reins.altering is not None:
+            return None
         if finished is None:
-            self._stopped(self.signals.received)
+            self._stopped(self.signals.received or "order")
             self.watch.done()
             raise Stopped(store.folder, self.signals)
         return {
@@ -98,6 +105,8 @@ class Kept:
         training = self.ready.training
         for attempt in range(ROLLBACKS + 1):
             try:
+                if self.reins.obey(stepped=False):
+                    return None
                 for event in events(training, self.ready.prepared, self.watch):
                     self.book.event(event)
                     self.watch.event(event)
@@ -105,7 +114,7 @@ class Kept:
                         self.watch.remark(event.told)
                     if isinstance(event, Finished):
                         return event
-                    if self.signals.received:
+                    if self.signals.received or self.reins.obey(stepped=isinstance(event, StepDone)):
                         return None
             except NonFinite as error:
                 if training.recipe.train.on_nonfinite != "rollback" or attempt == ROLLBACKS:
@@ -120,10 +129,11 @@ def kept(
     store: RunStore,
     ready: Ready,
     watch: Watcher,
+    reins: Reins,
     state: Mapping[str, Any] | None = None,
     segment: Segment | None = None,
 ) -> Iterator[Kept]:
-    """Hold the folder of a run while it is trained; inside, signals ask to stop and energy is counted.
+    """Hold the folder of a run while it is trained; inside, signals and orders are obeyed and energy is counted.
 
     `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on.
     """
@@ -143,7 +153,8 @@ def kept(
         if segment is not None and segment.changed:
             begin_segment(store, segment, epoch=training.epoch, step=training.step, best=plain(training.best))
         book = Logbook(store, training, ready.subject, meter, watch)
-        yield Kept(store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch)
+        reins.bind(training, book, signals, watch, fits_head=only_head(ready.prepared, training.model))
+        yield Kept(store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch, reins=reins)
 
 
 def beside(store: RunStore, ready: Ready) -> None:

@@ -24,6 +24,8 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("data", "data", "what is in a data set, and what is wrong with it"),
             ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
+            ("watch", "watch", "see a training that is under way, from another window"),
+            ("control", "control", "pause, step, alter, save or stop a training that is under way"),
             ("pretrain", "pretrain", "let a net learn from pictures without labels, to train --from it"),
             ("evaluate", "evaluate", "measure a trained run on its test split or on another folder"),
             ("predict", "predict", "classify pictures with a trained run"),

@@ -26,6 +26,8 @@ from hubel.words import plain
 
 SAVE_SHARE = 0.01
 """Share of the time that saving may take; the first and the last epoch are always saved."""
+PACE = 0.25
+"""Seconds after which a step is logged whatever its number: who watches sees it move."""
 SAVE_EVERY = 300.0
 """Seconds after which a state is saved also inside an epoch."""
 
@@ -68,14 +70,20 @@ class Logbook:
         self.cost = 0.0
         self.kept: dict[str, torch.Tensor] | None = None
         self.every = max(1, training.steps_per_epoch // 20)
+        self.told = time.perf_counter()
 
     def event(self, event: Event) -> None:
         """Log an event; save when it is time to."""
         if self.log is not None:
             self.log.event(event)
         if isinstance(event, StepDone):
+            now, at = time.perf_counter(), {"epoch": event.epoch + 1, "step": event.step}
             if event.step % self.every == 0:
-                self._line({"event": "step", "epoch": event.epoch + 1, "step": event.step, "loss": event.loss.item()})
+                self.told = now
+                self._line({"event": "step", **at, "loss": event.loss.item()})
+            elif now - self.told >= PACE:  # between those, so often that eyes can follow; where depends on the clock
+                self.told = now
+                self._line({"event": "pace", **at, "of": event.steps, "loss": event.loss.item(), "lr": event.lr})
             if time.perf_counter() - self.saved_at > (self.training.recipe.train.save_every or SAVE_EVERY):
                 self._tolerate(self.save)
         elif isinstance(event, EpochDone):
@@ -87,6 +95,10 @@ class Logbook:
                 self._tolerate(self.save)
         else:
             self._line({"event": type(event).__name__.lower(), **plain(event)})
+
+    def note(self, facts: Mapping[str, Any]) -> None:
+        """Log something else that happened, a line of plain data."""
+        self._line(facts)
 
     def save(self, *, finished: bool = False) -> None:
         """Write weights/best (if a better one came), weights/last, and the state to resume from; or SaveFailed."""

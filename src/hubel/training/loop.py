@@ -52,11 +52,11 @@ def fit(run: Training) -> Iterator[Event]:
     Raises NonFinite before an update that would spoil the weights, unless the recipe says to skip such steps.
     """
     train = run.recipe.train
-    before = run.seconds
+    before, waited = run.seconds, run.paused
     started = time.perf_counter()
 
     def elapsed() -> float:
-        return before + time.perf_counter() - started
+        return before + time.perf_counter() - started - (run.paused - waited)
 
     threads = watch_threads(run.device, fixed=train.threads is not None)
     reason = finished(run) if run.epoch else ""

@@ -55,6 +55,8 @@ class Training:
     best: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     """Time spent before this sitting."""
+    paused: float = 0.0
+    """Seconds that it has waited in this sitting, which are no time of training."""
     allowed: float | None = None
     """Seconds of training, measuring included, after which it ends; None: as the time of the recipe says."""
     timed: bool = False

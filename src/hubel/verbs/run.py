@@ -13,6 +13,7 @@ from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
+from hubel.verbs.control import Controlled, control
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.export import Exported, export
@@ -57,6 +58,14 @@ class Run(RunRecord):
     def export(self, to: str = "onnx", **settings: Any) -> Exported:
         """Write the run as one file that works elsewhere (`hubel.export` has the settings)."""
         return export(self.folder, to, **settings)
+
+    def control(self, command: str, **settings: Any) -> Controlled:
+        """Pause, resume, step, set, save or stop its training, which is under way elsewhere.
+
+        `control("set", lr=0.01)`; `control("step", steps=5)`.
+        """
+        steps = int(settings.pop("steps", 1)) if command == "step" else 1
+        return control(self.folder, command, steps=steps, settings=settings)
 
     def serve(self, **settings: Any) -> Serving:
         """Answer pictures over HTTP until Ctrl-C (`hubel.serve` has the settings)."""
