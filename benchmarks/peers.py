@@ -29,6 +29,8 @@ class Peer:
     packages: tuple[str, ...]
     check: str
     """Code that must run in it."""
+    torch: bool = True
+    """Does it need PyTorch?"""
 
 
 PEERS = {
@@ -39,6 +41,12 @@ PEERS = {
     ),
     "fastai": Peer(
         "HUBEL_PEER_FASTAI", ("fastai==2.8.12",), "import torchvision; from fastai.vision.all import Learner"
+    ),
+    "litserve": Peer(
+        "HUBEL_PEER_LITSERVE",
+        ("litserve==0.2.19", "onnxruntime==1.32.0", "python-multipart", "pillow", "numpy"),
+        "import litserve, onnxruntime",
+        torch=False,
     ),
     "timm": Peer("HUBEL_PEER_TIMM", ("timm==1.0.31",), "import timm, torchvision"),
     "airbench": Peer("HUBEL_PEER_AIRBENCH", ("airbench==0.1.8", "numpy", "pillow"), "import torchvision"),
@@ -56,7 +64,8 @@ def make(name: str, folder: Path, *, newest: bool, index: str | None) -> str:
     # build (three equals signs leave out builds such as 2.13.0+cpu that an index nearby may offer for torch alone).
     plain = version("torch").partition("+")[0]
     torch = ["--index-url", index, f"torch=={plain}"] if index else [f"torch==={plain}"]
-    subprocess.run([*install, *torch, "torchvision"], check=True)
+    if peer.torch:
+        subprocess.run([*install, *torch, "torchvision"], check=True)
     packages = [package.partition("==")[0] if newest else package for package in peer.packages]
     subprocess.run([*install, *packages], check=True)
     subprocess.run([str(python), "-c", peer.check], check=True)

@@ -34,6 +34,8 @@ class Asked:
     """Requests in a second, at random; 0 for the closed loop."""
     warm: float = 0.2
     """Seconds before those that count."""
+    kind: str = "image/jpeg"
+    """Content-Type of what is sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,7 @@ class _Client:
 
     def __init__(self, asked: Asked, picture: bytes) -> None:
         head = (
-            f"POST {asked.path} HTTP/1.1\r\nHost: {asked.host}:{asked.port}\r\nContent-Type: image/jpeg\r\n"
+            f"POST {asked.path} HTTP/1.1\r\nHost: {asked.host}:{asked.port}\r\nContent-Type: {asked.kind}\r\n"
             f"Content-Length: {len(picture)}\r\n\r\n"
         )
         self.request, self.asked = head.encode() + picture, asked
