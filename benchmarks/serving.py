@@ -152,7 +152,7 @@ def prepare(name: str, folder: Path) -> tuple[Path, Path, int]:
             Image.fromarray(pixels).save(data / label / f"{number}.png")
     run = hubel.train(
         str(data), model=model, img_size=side, epochs=1, batch_size=8, out=str(folder / name), device="cpu",
-        verbose=False,
+        augment={"views": "none"}, verbose=False,
     )  # fmt: skip
     net = folder / f"{name}.onnx"
     net.write_bytes(exported(twin_of(load(run.folder).model), torch.randn(2, 3, side, side)))

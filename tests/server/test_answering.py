@@ -20,7 +20,15 @@ from hubel.server.answering import answer, answer_batch, opened, said
 from hubel.server.load import Asked, Load, ask_all
 from hubel.server.wire import Frame
 
-USUAL: dict[str, Any] = {"which": "best", "views": None, "device": "cpu", "threads": 1, "batch": 2, "exact": False}
+USUAL: dict[str, Any] = {
+    "which": "best",
+    "views": None,
+    "device": "cpu",
+    "threads": 1,
+    "batch": 2,
+    "exact": False,
+    "form": "ready",
+}
 MANUAL = Path(__file__).parents[2] / "docs" / "serving.md"
 
 

@@ -44,6 +44,9 @@ def command(
     batch: Annotated[
         int, option("--batch-size", "--batch", min=1, max=1024, metavar="N", help="pictures through the net at once")
     ] = 16,
+    form: Annotated[
+        str, option("--form", metavar="FORM", help="what the net runs in: ready (PyTorch), or onnx (ONNX Runtime)")
+    ] = "ready",
     exact: Annotated[
         bool, option("--exact", help="the very bits of hubel predict RUN PICTURE; slower: one picture at a time")
     ] = False,
@@ -86,7 +89,7 @@ def command(
 
     serve(
         runs, host=host, port=port, token=asked, allow_hosts=allow_hosts or (), ready=ready, tell=note, which=which,
-        views=views, device=device, workers=workers, threads=threads, batch=batch, exact=exact,
+        views=views, device=device, workers=workers, threads=threads, batch=batch, exact=exact, form=form,
         limits=Limits(
             body=int(body * 1e6), queue=queue, pictures=min(Limits.pictures, queue), megapixels=megapixels
         ),

@@ -161,7 +161,7 @@ def classify(
     classifier.model.to(target)
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
-        return Predictions(_said(classifier, points.names, classify_points(classifier, points.values)))
+        return Predictions(told(classifier, points.names, classify_points(classifier, points.values)))
     seen = classifier.preprocessing
 
     def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
@@ -222,14 +222,14 @@ def answers(
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
-    inside = _inside(classifier, inputs)
+    inside = net_that_tells(classifier, inputs)
     model = inside or classifier.model
     net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
-    return _said(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look))
+    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look))
 
 
-def _inside(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
+def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
     """The net that also says what it saw, where that is needed to tell what is strange."""
     if classifier.trust is None or not classifier.trust.looks_inside:
         return None
@@ -245,7 +245,7 @@ def _inside(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
     return known.to(inputs.device)
 
 
-def _said(classifier: Classifier, names: Sequence[str], result: Answers) -> list[Prediction]:
+def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[Prediction]:
     """What the net said, in logits and perhaps features behind them, as predictions."""
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)

@@ -24,6 +24,7 @@ from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.prediction import Prediction, answers
 from hubel.deploy.shipped import MOST_BYTES, Shipped, is_shipped, refuse_settings
+from hubel.deploy.standing import answering
 from hubel.errors import ArtefactError, HubelError
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
@@ -91,7 +92,9 @@ def opened(run: str, *, threads: int, **settings: Any) -> Served:
 class ServedRun:
     """The classifier of a run."""
 
-    def __init__(self, run: str, *, which: str, views: str | None, device: str, batch: int, exact: bool) -> None:
+    def __init__(
+        self, run: str, *, which: str, views: str | None, device: str, batch: int, exact: bool, form: str
+    ) -> None:
         runtime.keep_memory()
         self.device = runtime.pick_device(device)
         self.classifier = load(run, which=which)
@@ -103,8 +106,9 @@ class ServedRun:
             )
         self.preprocessing: Preprocessing = self.classifier.preprocessing
         self.classifier.model.to(self.device)
-        self.views, self.batch, self.exact = views, batch, exact
+        self.views, self.batch = views, batch
         self.finished = _finished(RunRecord(find_run(run)))
+        self._together = None if exact else answering(self.classifier, self.device, views=views, form=form)
 
     def about(self) -> dict[str, Any]:
         """What a client may want to know of it."""
@@ -132,8 +136,8 @@ class ServedRun:
 
     def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
         """Together in the form that is fastest here, or, if exact, one after another through the net as trained."""
-        if not self.exact:
-            return answers(self.classifier, names, np.stack(images), self.device, views=self.views, fast=True)
+        if self._together is not None:
+            return self._together(names, np.stack(images))
         return [
             each
             for name, image in zip(names, images, strict=True)
@@ -145,7 +149,16 @@ class ServedFile:
     """An exported file."""
 
     def __init__(
-        self, path: str, *, threads: int, which: str, views: str | None, device: str, batch: int, exact: bool
+        self,
+        path: str,
+        *,
+        threads: int,
+        which: str,
+        views: str | None,
+        device: str,
+        batch: int,
+        exact: bool,
+        form: str,
     ) -> None:
         asked = {"--which": (which, "best"), "--views": (views, None), "--exact": (exact, False)}
         refuse_settings(path, asked | {"--device": (device, "auto")})

@@ -50,6 +50,7 @@ class Process:
                 {
                     "run": model.run, "which": model.which, "views": model.views, "device": model.device,
                     "threads": self.threads, "batch": model.batch, "exact": model.exact,
+                    "form": model.form,
                 }
             )  # fmt: skip
             if "failed" in frame[0]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 PORT = 8000
+FORMS = ("ready", "onnx")
+"""What a run's net can run in; an exported file is in ONNX as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class ModelSettings:
     """Of each worker; None shares the processors out."""
     batch: int = 16
     """Pictures that go through the net together at most."""
+    form: str = "ready"
+    """What the net runs in: "ready", PyTorch at its fastest here, or "onnx", ONNX Runtime."""
     exact: bool = False
     """One picture after the other through the net as it was trained, as `hubel predict` does with one picture."""
 

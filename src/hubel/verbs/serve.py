@@ -9,9 +9,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from hubel.errors import UsageError
+from hubel.errors import UsageError, unknown
 from hubel.server.serving import Serving
-from hubel.server.settings import PORT, Limits, ModelSettings, Settings
+from hubel.server.settings import FORMS, PORT, Limits, ModelSettings, Settings
 
 __all__ = ["Serving", "serve", "settings_for"]
 
@@ -37,7 +37,7 @@ def serve(
     `run` is a run (its folder, its name), a file of `hubel export`, or several of these by name, as in
     `{"cats": "runs/cats-1", "dogs": "runs/dogs-3"}`: the first answers /predict, each answers /predict/NAME. `port` 0
     takes a free one. A `host` that others can reach needs a `token` ("auto" makes one). `settings` are those of
-    `ModelSettings`: which, views, device, workers, threads, batch, exact.
+    `ModelSettings`: which, views, device, workers, threads, batch, form, exact.
 
     With `block=False` it answers in a thread of its own, and what is returned has `.url` and `.stop()`; it is also a
     context. `ready` is called when every model can answer, `tell` with what happens afterwards.
@@ -82,6 +82,10 @@ def settings_for(
         value = settings.get(name)
         if value is not None and value < least:
             raise UsageError(f"{name} must be at least {least}, got {value}", hint="leave it out")
+    if settings.get("form", "ready") not in FORMS:
+        raise unknown("form", str(settings["form"]), FORMS)
+    if settings.get("form", "ready") != "ready" and settings.get("exact"):
+        raise UsageError("--exact is by the net as it was trained, and --form is another", hint="leave one of them out")
     return Settings(
         models=tuple(ModelSettings(name=name, run=_path(word), **settings) for name, word in runs.items()),
         host=host,

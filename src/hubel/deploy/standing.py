@@ -1,0 +1,77 @@
+"""A classifier that stands ready to answer again and again: everything is settled before the first picture.
+
+Letters: N pictures, C H W channels, height and width; B K logits of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.checkpoint import Classifier
+from hubel.deploy import onnx
+from hubel.deploy.prediction import Prediction, net_that_tells, told
+from hubel.deploy.ready import PROBE, ready
+from hubel.errors import ArtefactError, HubelError, UsageError, unknown
+from hubel.inference import with_views
+from hubel.nn.fuse import twin_of
+from hubel.types import Predictions as Answers
+
+FORMS = ("ready", "onnx")
+
+Answering = Callable[[Sequence[str], np.ndarray], list[Prediction]]
+"""Names and pictures N C H W uint8 in, predictions out."""
+
+
+def answering(
+    classifier: Classifier, device: torch.device, *, views: str | None = None, form: str = "ready"
+) -> Answering:
+    """`answers` by the net made ready once, for who keeps a classifier to himself: a server.
+
+    Nothing is looked at again between pictures: neither whether weights have changed nor in which mode the net is,
+    which for a small net takes as long as its pass. `form`: "ready", as fast as PyTorch is here, one picture and
+    several each in their fastest form; or
+    "onnx", ONNX Runtime on the CPU, whose making takes seconds.
+    Raises UsageError for ONNX Runtime on another device, MissingExtra without it, and ArtefactError where it answers
+    otherwise than the net.
+    """
+    if form not in FORMS:
+        raise unknown("form", form, FORMS)
+    if form == "onnx" and device.type != "cpu":
+        raise UsageError(f"ONNX Runtime answers on the CPU, got {device}", hint="--device cpu")
+    assert classifier.preprocessing is not None
+    normalise = classifier.preprocessing.normalise
+    noise = np.random.default_rng(0).integers(0, 256, (PROBE, *classifier.preprocessing.shape), dtype=np.uint8)
+    probe = normalise(torch.from_numpy(noise).to(device))
+    model = (net_that_tells(classifier, probe) or classifier.model).eval()
+    if form == "onnx":
+        one = several = _in_onnx(model, probe)
+    else:
+        one, several = ready(model, probe[:1]), ready(model, probe)
+        if (one.form, one.threads) == (several.form, several.threads):
+            several = one  # which spares a copy of the weights
+    seen = classifier.views if views is None else views
+    looks = with_views(one, seen), with_views(several, seen)
+
+    def answer(names: Sequence[str], images: np.ndarray) -> list[Prediction]:
+        with torch.inference_mode():
+            inputs = normalise(torch.from_numpy(images).to(device))
+            logits = looks[len(images) > 1](inputs).float().cpu().numpy()
+        ids = np.arange(len(images))
+        return told(classifier, names, Answers(logits, ids, ids))
+
+    return answer
+
+
+def _in_onnx(model: nn.Module, probe: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    try:
+        return onnx.Session(onnx.exported(twin_of(model), probe), threads=torch.get_num_threads())
+    except HubelError:
+        raise
+    except Exception as error:
+        raise ArtefactError(
+            f"this net cannot be written as ONNX: {onnx.refusal(error)}", hint="--form ready needs no ONNX"
+        ) from None
