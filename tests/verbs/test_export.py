@@ -131,6 +131,26 @@ def test_a_run_whose_data_are_gone_is_compared_on_generated_pictures_alone(
     assert found.parity.real == 5
 
 
+def test_of_a_run_that_is_not_finished_it_is_said_and_its_card_claims_nothing(digits_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "digits-1"
+    shutil.copytree(digits_run, run)
+    for name in ("summary.json", "evaluation.json"):
+        (run / name).unlink()
+    remarks: list[str] = []
+
+    class Heard(hubel.Watcher):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    found = export(run, out=tmp_path / "a.onnx", pictures=5, watch=Heard())
+    assert any("the run is unfinished" in text and "--resume" in text for text in remarks)
+    assert "Nothing was measured" in found.files[0].read_text()
+    shutil.rmtree(run / "weights")
+    with pytest.raises(ArtefactError):
+        export(run, out=tmp_path / "b.onnx", pictures=5)
+    assert not (tmp_path / "b.onnx").exists()
+
+
 def test_nets_on_points_and_on_numbers_are_refused(tmp_path: Path) -> None:
     run = train("moons", out=str(tmp_path), model="toy_3_2_1", epochs=1, limit=60, threads=1, device="cpu")
     with pytest.raises(ArtefactError, match="takes points, not pictures"):

@@ -127,7 +127,9 @@ def print_table(found: Latency) -> None:
             f"at most {threads}"
         )
     )
-    grid = table("form", "made ready in", "logits differ by", "", left=["form", ""])
+    exported = found.forms[0].name == "exported"
+    differ = "probabilities differ by" if exported else "logits differ by"
+    grid = table("form", "made ready in", differ, "", left=["form", ""])
     for form in found.forms:
         if form.missing:
             grid.add_row(Text(form.name), "", "", Text(form.missing, style="yellow"))
@@ -157,6 +159,9 @@ def print_table(found: Latency) -> None:
     if found.stopped:
         note(found.stopped)
     worst = max((form.allowed for form in found.forms if not form.missing), default=0.0)
+    if exported:
+        note(f"tolerance of a probability {worst:.1e}; milliseconds a call, decoded bytes in, probabilities out")
+        return
     note(f"tolerance of a logit {worst:.1e}; milliseconds a call, pictures in, logits out; green: fastest")
 
 

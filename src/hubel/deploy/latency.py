@@ -189,6 +189,7 @@ def file_latency(
     shape: Sequence[int],
     *,
     title: str,
+    parameters: int,
     batches: Sequence[int],
     seconds: float,
     progress: Callable[[str], None] = lambda text: None,
@@ -205,7 +206,7 @@ def file_latency(
         progress(f"batch {batch}")
         timings += side_by_side({form.name: lambda some: answer(some.numpy())}, pictures[:batch], seconds)
     return Latency(
-        title=title, shape=tuple(shape), parameters=0, environment=runtime.environment(torch.device("cpu")),
+        title=title, shape=tuple(shape), parameters=parameters, environment=runtime.environment(torch.device("cpu")),
         forms=(form,), timings=tuple(timings), stopped="",
     )  # fmt: skip
 

@@ -121,6 +121,13 @@ class Shipped:
             raise _foreign(name, f"ONNX Runtime does not take it: {_brief(error)}") from None
         self._ask(np.array(says["golden"], np.float64))
 
+    @property
+    def parameters(self) -> int:
+        """Of the net, as the card says; 0 where it does not."""
+        net = self.card.get("net")
+        found = net.get("parameters") if isinstance(net, dict) else 0
+        return found if isinstance(found, int) else 0
+
     def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Probabilities N K float64 of pictures H W C uint8, upright and in the net's channels, of any sizes."""
         found = np.zeros((len(pictures), len(self.class_names)))

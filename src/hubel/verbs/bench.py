@@ -96,7 +96,7 @@ def _file(
     with runtime.threads(threads):
         return bench_room.file_latency(
             file.runtime.run, form, shape or file.preprocessing.shape, title=f"{path} ({file.architecture})",
-            batches=batches, seconds=seconds, progress=watch.stage,
+            parameters=file.parameters, batches=batches, seconds=seconds, progress=watch.stage,
         )  # fmt: skip
 
 

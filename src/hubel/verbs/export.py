@@ -21,7 +21,7 @@ from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Parity, Pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
-from hubel.records.ledger import find_run
+from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
 from hubel.store import RunStore
@@ -120,6 +120,7 @@ def export(
         card=_card(folder, classifier, views, licence),
         int8=int8,
     )
+    _tell_unfinished(folder, watch)
     own = _own(folder, classifier, data_root, watch)
     if int8 and own is not None:
         rows = own.ids("train")
@@ -179,6 +180,12 @@ def _place(folder: Path, form: Form, out: str | Path | None) -> Path:
             f"this form is a file {form.suffix}, got {str(path)!r}", hint=f"e.g. --out {path.with_suffix(form.suffix)}"
         )
     return path
+
+
+def _tell_unfinished(folder: Path, watch: Watcher) -> None:
+    """Say of a run that is not finished that its best weights so far are written, which nothing has measured yet."""
+    if (folder / "config.yaml").is_file() and (status := RunRecord(folder).status) != "finished":
+        watch.remark(f"the run is {status}: its weights so far are written; hubel train --resume {folder} goes on")
 
 
 def _card(folder: Path, classifier: Classifier, views: str | None, licence: str) -> dict[str, Any]:
