@@ -175,7 +175,7 @@ def test_hooks_are_set_in_one_place(path: Path) -> None:
     assert str(path.relative_to(SRC)) in HOOKS or "register_forward" not in path.read_text(), "nn.taps.watch sets hooks"
 
 
-MOST_LINES, LONGEST, MOST_IMPORTED = 2_800, 320, 18
+MOST_LINES, LONGEST, MOST_IMPORTED = 3_600, 320, 18
 """Of the verbs together, of one verb, and modules of ours that one module imports."""
 
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from hubel import runtime
 from hubel.assembly.build import build
-from hubel.assembly.onward import take_up
+from hubel.assembly.onward import going_on, take_up
 from hubel.assembly.prepare import prepare_together
 from hubel.assembly.ready import Ready
+from hubel.assembly.reins import Reins
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import load_state
 from hubel.data.splits import Splits
-from hubel.errors import DAMAGED, ArtefactError
+from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.recipes.continuing import Segment
 from hubel.records.folder import reasons_of
 from hubel.store import RunStore, shown
@@ -63,3 +64,16 @@ def began_with(store: RunStore) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ArtefactError(f"{store.path('env.json')} must be an object, got {shown(found)}", hint=DAMAGED)
     return found
+
+
+def altered(store: RunStore, reins: Reins, watch: Watcher) -> tuple[Ready, dict[str, Any], Segment]:
+    """The training of a run that goes on with the settings it was just asked to take up, from the state it saved."""
+    assert reins.altering is not None
+    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    segment = going_on(store.folder, reins.altering.settings)
+    try:
+        return *restore(store, splits, segment, watch), segment
+    except HubelError as error:  # it goes on as it was, rather than to end for an order
+        reins.refuse(error)
+        segment = going_on(store.folder, {})
+        return *restore(store, splits, segment, watch), segment

@@ -7,6 +7,7 @@ from strange ones made of training pictures; the test split takes no part.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
-from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged
+from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.strange import KINDS
@@ -25,7 +26,9 @@ from hubel.metrics.calibrating import fit_temperature, set_limit, within
 from hubel.metrics.probability import calibration, log_loss, log_softmax
 from hubel.metrics.strangeness import familiar, separation, strangeness
 from hubel.nn.beside import with_features
+from hubel.store import RunStore
 from hubel.types import Batch
+from hubel.watching import Watcher
 from hubel.words import plural
 
 FEWEST = 30
@@ -42,6 +45,32 @@ CLEARLY = 0.01
 """What a mixture of fewer scores must be better by, in the sum of mean and worst AUROC."""
 WIDEST = 8_192
 """Features beyond which only the logits are looked at: the file beside the weights would outgrow them."""
+
+
+def trusted(
+    store: RunStore, classifier: Classifier, prepared: Prepared, device: torch.device, epochs: int, watch: Watcher
+) -> tuple[Classifier, str]:
+    """The classifier with what was learnt about its answers, which is kept beside its weights; else why nothing was."""
+    trust, why_not = learn_trust(classifier, prepared, device, epochs)
+    if trust is None:
+        if classifier.class_names and not classifier.method:
+            watch.remark(why_not)
+        return classifier, why_not
+    save_trust(store, "best", trust, classifier.provenance.sha256)
+    return replace(classifier, trust=trust), ""
+
+
+def trust_facts(
+    classifier: Classifier, why_not: str, prepared: Prepared, device: torch.device, split: str
+) -> dict[str, Any]:
+    """What is said of it in summary and report: how it was learnt, and how it holds on the split that is measured."""
+    trust = classifier.trust
+    if trust is None:
+        return {"note": why_not}
+    found: dict[str, Any] = {"temperature": trust.temperature, "scores": sorted(trust.scores), **trust.facts}
+    if split == "test":
+        found["test"] = measured(trust, classifier, prepared, device, prepared.splits.ids(split))
+    return found
 
 
 def learn_trust(

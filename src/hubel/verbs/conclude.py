@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from hubel import runtime
 from hubel.anatomy.leaves import leaves
@@ -14,10 +12,9 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext.exhibits import exhibits
 from hubel.assembly.pretext.outcome import conclude_pretext
 from hubel.assembly.transfer.beforehand import named_beforehand
-from hubel.assembly.trusting import learn_trust, measured
+from hubel.assembly.trusting import trust_facts, trusted
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
-from hubel.checkpoint.trust import Trust, save_trust
 from hubel.data.scan import looks_of
 from hubel.data.splits import NAMES
 from hubel.evaluation import Evaluation, RegressionEvaluation
@@ -37,12 +34,7 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     """
     classifier = load_checkpoint(store.folder, "best")
     device = runtime.pick_device(prepared.recipe.train.device)
-    trust, why_not = learn_trust(classifier, prepared, device, summary["epochs"])
-    if trust is not None:
-        save_trust(store, "best", trust, classifier.provenance.sha256)
-        classifier = replace(classifier, trust=trust)
-    elif why_not and classifier.class_names and not classifier.method:
-        watch.remark(why_not)
+    classifier, why_not = trusted(store, classifier, prepared, device, summary["epochs"], watch)
     labelled = not classifier.method
     split = "test" if len(prepared.splits.test) and labelled else "val" if len(prepared.splits.val) else "train"
     result, seen = None, (prepared.scan, prepared.decoded, prepared.splits.ids(split))
@@ -55,7 +47,7 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     if classifier.views != "none":
         once = judge(classifier, *seen, split, device, views="none")
         headline |= {"views": classifier.views, "one_view": numbers(once)}
-    summary = summary | {"trust": trust_facts(trust, why_not, classifier, prepared, device, split)}
+    summary = summary | {"trust": trust_facts(classifier, why_not, prepared, device, split)}
     if prepared.lesson is not None:
         summary = summary | {"teacher": prepared.lesson.beside(classifier, prepared.splits, device)}
     if not labelled:
@@ -76,18 +68,6 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
         watch.remark(f"the report was not written: {first}; the run is whole, and {again}")
     # Last of all: it says that the run is finished, and a run that was killed before this is concluded by --resume.
     store.write_json("summary.json", summary | {"test" if split == "test" else split: headline})
-
-
-def trust_facts(
-    trust: Trust | None, why_not: str, classifier: Classifier, prepared: Prepared, device: torch.device, split: str
-) -> dict[str, Any]:
-    """What is said of it in summary and report: how it was learnt, and how it holds on the split that is measured."""
-    if trust is None:
-        return {"note": why_not}
-    found: dict[str, Any] = {"temperature": trust.temperature, "scores": sorted(trust.scores), **trust.facts}
-    if split == "test":
-        found["test"] = measured(trust, classifier, prepared, device, prepared.splits.ids(split))
-    return found
 
 
 def write_page(store: RunStore, page: TrainingReport) -> None:

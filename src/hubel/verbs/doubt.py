@@ -16,6 +16,7 @@ from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.doubt import Selective, Strangers, keep_back, tell_apart
+from hubel.faces.progress import shows_progress
 from hubel.metrics.probability import log_softmax
 from hubel.records.ledger import find_run
 from hubel.records.other_data import learnt_from
@@ -26,6 +27,7 @@ from hubel.words import plural
 __all__ = ["Selective", "Strangers", "selective", "strangers"]
 
 
+@shows_progress
 def strangers(
     run: str | PathLike[str],
     data: str | Path,
@@ -34,11 +36,13 @@ def strangers(
     device: str = "auto",
     data_root: str | Path | None = None,
     follow_links: bool = False,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Strangers:
     """How well a run tells the pictures of `data` (a folder, labelled or not, or a named set) from its own `split`.
 
-    Raises ArtefactError for a run that learnt nothing about strange pictures, DataError for data without pictures.
+    `verbose` shows progress; None does where somebody looks. Raises ArtefactError for a run that learnt nothing about
+    strange pictures, DataError for data without pictures.
     """
     folder = find_run(run)
     classifier = load_checkpoint(folder)
@@ -72,6 +76,7 @@ def strangers(
     )
 
 
+@shows_progress
 def selective(
     run: str | PathLike[str],
     risk: float,
@@ -79,6 +84,7 @@ def selective(
     split: str = "test",
     device: str = "auto",
     data_root: str | Path | None = None,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Selective:
     """From which probability on a run must answer so that at most `risk` (0..1) of its answers are wrong.

@@ -51,7 +51,7 @@ def predict(
     can be read, UsageError for what is none.
     """
     settings: dict[str, Any] = {"batch_size": batch_size, "follow_links": follow_links, "watch": watch}
-    nets = [run] if isinstance(run, (str, PathLike, Classifier)) else list(run)
+    nets: list[Any] = list(run) if isinstance(run, (list, tuple)) else [run]
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
     files = [str(net) for net in nets if is_shipped(net)]

@@ -13,7 +13,6 @@ from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
-from hubel.verbs.control import Controlled, control
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.export import Exported, export
@@ -21,6 +20,7 @@ from hubel.verbs.predict import Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
     from hubel.server.serving import Serving
+    from hubel.verbs.control import Controlled
 
 
 class Run(RunRecord):
@@ -64,6 +64,8 @@ class Run(RunRecord):
 
         `control("set", lr=0.01)`; `control("step", steps=5)`.
         """
+        from hubel.verbs.control import control  # who only looks at a run loads no trainer
+
         steps = int(settings.pop("steps", 1)) if command == "step" else 1
         return control(self.folder, command, steps=steps, settings=settings)
 

@@ -14,10 +14,9 @@ from hubel.assembly.prepare import prepare
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
 from hubel.assembly.requests import layered, requested, resolve
-from hubel.assembly.restore import restore
+from hubel.assembly.restore import altered, restore
 from hubel.assembly.together import computing
 from hubel.data.splits import NAMES, Splits
-from hubel.errors import HubelError
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -128,16 +127,3 @@ def follow(
         ready, state, segment = altered(store, reins, watch)
     watch.done()
     return Run(store.folder)
-
-
-def altered(store: RunStore, reins: Reins, watch: Watcher) -> tuple[Ready, dict[str, Any], Segment]:
-    """The training of a run that goes on with the settings it was just asked to take up, from the state it saved."""
-    assert reins.altering is not None
-    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-    segment = going_on(store.folder, reins.altering.settings)
-    try:
-        return *restore(store, splits, segment, watch), segment
-    except HubelError as error:  # it goes on as it was, rather than to end for an order
-        reins.refuse(error)
-        segment = going_on(store.folder, {})
-        return *restore(store, splits, segment, watch), segment
