@@ -218,14 +218,14 @@ def make_program(wanted: Wanted) -> Made:
     # Parameters are marked as not learning: those of the net itself are left as they are.
     whole = program.Whole(copy.deepcopy(net), classifier.preprocessing, wanted.temperature)
     try:
-        data = program.exported(whole, wanted.card, classifier.class_names)
+        data, written = program.exported(whole, wanted.card, classifier.class_names)
     except Exception as error:
         raise ArtefactError(
             f"the net cannot be written as a program: {first_line(error)}", hint="--to onnx may do"
         ) from None
     what = f"PyTorch {torch.__version__}"
     what += f", {plural(count, 'batch norm')} folded" if count else ""
-    return Made(data=data, answer=program.Loaded(data).answer, what=what)
+    return Made(data=data, answer=program.answering(written), what=what)
 
 
 def make_page(wanted: Wanted) -> Made:

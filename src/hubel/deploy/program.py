@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -38,8 +38,10 @@ class Whole(nn.Module):
         return torch.softmax(self.net(self.place(pictures)) / self.temperature, dim=1)
 
 
-def exported(whole: Whole, card: Mapping[str, Any], classes: Sequence[str]) -> bytes:
-    """The bytes of a .pt2 file. Raises what `torch.export` raises for nets that it cannot follow."""
+def exported(
+    whole: Whole, card: Mapping[str, Any], classes: Sequence[str]
+) -> tuple[bytes, torch.export.ExportedProgram]:
+    """The bytes of a .pt2 file, and the program in it. Raises what `torch.export` raises for nets it cannot follow."""
     seen = whole.place.seen
     pictures = torch.zeros((2, seen.height + 3, 2 * seen.width + 3, seen.channels), dtype=torch.uint8)
     free = {number: torch.export.Dim(name, min=1) for number, name in enumerate(("N", "H", "W"))}
@@ -58,21 +60,24 @@ def exported(whole: Whole, card: Mapping[str, Any], classes: Sequence[str]) -> b
             CLASSES: json.dumps(list(classes), ensure_ascii=False),
         }
         torch.export.save(program, buffer, extra_files=files)
-    return buffer.getvalue()
+    return buffer.getvalue(), program
 
 
-class Loaded:
-    """A program at work. Only for bytes of one's own: the format may hold whatever PyTorch can read."""
+def answering(program: torch.export.ExportedProgram) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """The program at work: pictures H W C uint8 of any sizes to probabilities N K float64.
 
-    def __init__(self, data: bytes) -> None:
-        with _quiet():
-            self.run = torch.export.load(BytesIO(data)).module()
+    It is the program that was written, and not the file read back: reading such files is left to PyTorch's users, since
+    they may hold code.
+    """
+    with _quiet():
+        run = program.module()
 
-    def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities N K float64 of pictures H W C uint8 of any sizes."""
+    def answer(pictures: Sequence[np.ndarray]) -> np.ndarray:
         with torch.no_grad():
-            found = [self.run(torch.from_numpy(np.array(each))[None]) for each in pictures]
+            found = [run(torch.from_numpy(np.array(each))[None]) for each in pictures]
         return torch.cat(found).double().numpy()
+
+    return answer
 
 
 @contextmanager
