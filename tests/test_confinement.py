@@ -318,6 +318,7 @@ EVERY = {
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
     "serve": "runs/photos-1 --port 0 --threads 1 --check",
     "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
+    "robust": "runs/photos-1 --corruptions jpeg --severities 1 --shifts 1",
     "export": "runs/photos-1 --pictures 4",
     "explain": "runs/photos-1 photos/dark/1.png -m saliency --no-trust", "filters": "runs/photos-1",
     "activations": "runs/photos-1 photos/dark/1.png", "units": "runs/photos-1 --unit 0",

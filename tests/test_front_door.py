@@ -25,7 +25,7 @@ PROMISED = {
     "ArtefactError", "Classifier", "DataError", "DataReport", "Evaluation", "Explained", "Exported", "HubelError",
     "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError",
     "Watcher", "create_model", "evaluate", "explain", "export", "list_models", "load", "predict", "pretrain",
-    "register_model", "runs", "scan", "serve", "summary", "train",
+    "register_model", "robust", "runs", "scan", "serve", "summary", "train",
 }  # fmt: skip
 
 

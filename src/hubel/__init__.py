@@ -58,6 +58,7 @@ _DOORS = {
     "predict": "hubel.verbs.predict",
     "pretrain": "hubel.verbs.pretrain",
     "register_model": "hubel.models",
+    "robust": "hubel.verbs.robust",
     "runs": "hubel.records.ledger",
     "serve": "hubel.verbs.serve",
     "scan": "hubel.verbs.data",  # not "data": that is a room
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from hubel.verbs.export import Exported, export
     from hubel.verbs.predict import predict
     from hubel.verbs.pretrain import pretrain
+    from hubel.verbs.robust import robust
     from hubel.verbs.run import Run
     from hubel.verbs.serve import serve
     from hubel.verbs.summary import Summary, summary
@@ -112,6 +114,7 @@ __all__ = [
     "predict",
     "pretrain",
     "register_model",
+    "robust",
     "runs",
     "scan",
     "serve",

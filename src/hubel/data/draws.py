@@ -71,17 +71,20 @@ class Draws:
         """B, bool: true with probability `p`."""
         return self.uniform() < p
 
-    def normal(self, *shape: int) -> torch.Tensor:
-        """B × shape, float32: standard normal numbers, e.g. one a pixel (none beyond 5.4)."""
-        count = math.prod(shape)
+    def counts(self, *shape: int) -> torch.Tensor:
+        """B × shape, int32: whole numbers from 0 to 2²⁴ − 1, e.g. one a pixel."""
         start = (self.bits() & 0x7FFFFFFF).int()
-        x = torch.arange(count, dtype=torch.int32, device=self.ids.device) * _GOLDEN32 + start[:, None]
+        x = torch.arange(math.prod(shape), dtype=torch.int32, device=self.ids.device) * _GOLDEN32 + start[:, None]
         # the finaliser of MurmurHash3, 32 bits: half the memory of the above, for many numbers
         x = (x ^ ((x >> 16) & 0xFFFF)) * _FIRST32
         x = (x ^ ((x >> 13) & 0x7FFFF)) * _SECOND32
         x = (x ^ ((x >> 16) & 0xFFFF)) >> 8
-        u = (x & 0xFFFFFF).float().add_(0.5).mul_(2.0**-23).sub_(1)  # (−1, 1), never its ends
-        return u.erfinv_().mul_(math.sqrt(2)).reshape(len(self), *shape)
+        return (x & 0xFFFFFF).reshape(len(self), *shape)
+
+    def normal(self, *shape: int) -> torch.Tensor:
+        """B × shape, float32: standard normal numbers, e.g. one a pixel (none beyond 5.4)."""
+        u = self.counts(*shape).float().add_(0.5).mul_(2.0**-23).sub_(1)  # (−1, 1), never its ends
+        return u.erfinv_().mul_(math.sqrt(2))
 
     def steady(self) -> Draws:
         """The same without the epoch: numbers that a sample keeps for the whole run."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
+    from hubel.robustness.measuring import Robustness
     from hubel.server.serving import Serving
     from hubel.verbs.control import Controlled
 
@@ -74,6 +75,12 @@ class Run(RunRecord):
         from hubel.verbs.serve import serve  # who only looks at a run loads no server
 
         return serve(self.folder, **settings)
+
+    def robust(self, **settings: Any) -> Robustness:
+        """Measure the run on spoilt, moved, turned and bent pictures (`hubel.robust` has the settings)."""
+        from hubel.verbs.robust import robust
+
+        return cast("Robustness", robust(self.folder, **settings))
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
