@@ -58,6 +58,8 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "one row": lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(4, 3, 3, padding=1)),
     "kernel 1x3": lambda: nn.Conv2d(4, 3, (1, 3), padding=(0, 1)),
     "padded to the size": lambda: conv(4, 3, 3, padding="same"),
+    "transposed": lambda: nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1),
+    "transposed, in groups": lambda: nn.ConvTranspose2d(4, 6, 4, stride=3, padding=2, groups=2, dilation=2),
     "norm folded": lambda: nn.Sequential(conv(4, 6, 3), norm(6), nn.ReLU6()),
     "norm alone": lambda: nn.Sequential(norm(4), nn.ReLU()),
     "max pool": lambda: nn.MaxPool2d(3, 2, 1),

@@ -16,9 +16,11 @@ def _convolution(
     low: Writer, x: Ref, w: Value, b: Value, stride: Any, padding: Any, dilation: Any, transposed: bool,
     output_padding: Any, groups: int,
 ) -> Ref:  # fmt: skip
-    if transposed or isinstance(w, Ref) or len(x.shape) not in (3, 4):
-        what = "a transposed convolution" if transposed else "a convolution that a page does not have"
-        raise ArtefactError(f"this net has {what}", hint=OTHER_FORM)
+    if isinstance(w, Ref) or len(x.shape) not in (3, 4):
+        raise ArtefactError("this net has a convolution which a page does not have", hint=OTHER_FORM)
+    if transposed:
+        x, w = _spread_out(low, x, w, stride, padding, dilation, output_padding, groups)
+        stride, padding = [1] * len(stride), [0] * len(padding)
     one = len(x.shape) == 3  # B C L is B C 1 L
     c, *sides = x.shape[1:]
     kernel = list(w.shape[2:])
@@ -32,6 +34,19 @@ def _convolution(
         c=[c, *lead, *sides], o=[w.shape[0], *lead, *out], k=[*lead, *kernel], s=[*lead, *stride],
         p=[*zero, *padding], d=[*lead, *dilation], g=groups,
     )  # fmt: skip
+
+
+def _spread_out(
+    low: Writer, x: Ref, w: torch.Tensor, stride: Any, padding: Any, dilation: Any, more: Any, groups: int
+) -> tuple[Ref, torch.Tensor]:
+    """A transposed convolution as a plain one: (x with zeros between and around its places, w turned and swapped)."""
+    index: list[list[int] | None] = [None, None]
+    for side, k, s, p, d, extra in zip(x.shape[2:], w.shape[2:], stride, padding, dilation, more, strict=True):
+        rim = d * (k - 1) - p
+        places = range(-rim, (side - 1) * s + 1 + rim + extra)
+        index.append([at // s if at % s == 0 and 0 <= at // s < side else -1 for at in places])
+    each = w.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)  # O C/g k k
+    return low.take(x, index), each.flip(list(range(2, w.dim()))).contiguous()
 
 
 def _batch_norm(low: Writer, x: Ref, w: Value, b: Value, mean: Value, var: Value, *rest: Any) -> tuple[Ref]:

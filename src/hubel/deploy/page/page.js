@@ -73,10 +73,13 @@ export function begin() {
 
   /** The picture, as large as there is room, and a bar for each of the most probable classes. */
   function show(answer, name) {
-    const scale = Math.min(1, 640 / Math.max(answer.drawn.width, answer.drawn.height));
+    const side = Math.max(answer.drawn.width, answer.drawn.height), small = side < 128;
+    const scale = small ? Math.floor(192 / side) : Math.min(1, 640 / side);
     canvas.width = Math.max(1, Math.round(answer.drawn.width * scale));
     canvas.height = Math.max(1, Math.round(answer.drawn.height * scale));
-    canvas.getContext('2d').drawImage(answer.drawn, 0, 0, canvas.width, canvas.height);
+    const context = canvas.getContext('2d');
+    context.imageSmoothingEnabled = !small;  // small ones are shown pixel by pixel
+    context.drawImage(answer.drawn, 0, 0, canvas.width, canvas.height);
     const order = best(answer.probabilities);
     canvas.setAttribute('aria-label', `${name}: ${about.classes[order[0]]}`);
     rows.replaceChildren(...order.slice(0, SHOWN).map((k) => {
@@ -86,6 +89,7 @@ export function begin() {
       return el('li', {}, [el('span', { className: 'name', textContent: about.classes[k] }), bar, el('span', { className: 'share', textContent: percent(share) })]);
     }));
     find('note').textContent = remark(answer, order);
+    find('note').classList.toggle('unknown', !answer.known);
     find('result').hidden = false;
   }
 

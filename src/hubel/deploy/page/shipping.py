@@ -12,6 +12,7 @@ import torch
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, CALM, CLIPPED, Trust
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.card import TO_FILL_IN
 from hubel.deploy.onnx_graph import down_first
 from hubel.deploy.page.build import page
 from hubel.deploy.page.lower import lowered
@@ -184,7 +185,7 @@ def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
         colour = "colour" if seen["channels"] == 3 else "grey"
         rows.append(("It sees", f"{seen['width']} x {seen['height']} pixels, {colour}, fit: {seen['fit']}"))
     rows.append(("Classes", ", ".join(card.get("classes", []))))
-    rows.append(("Intended use", str(card.get("intended_use", ""))))
+    rows.append(("Intended use", str(card.get("intended_use", "")).replace(TO_FILL_IN, "")))
     rows.append(("Licence", str(card.get("licence", ""))))
     rows.append(("A picture takes", f"about {milliseconds(seconds)}"))
     rows.append(("Made with", ", ".join(f"{name} {version}" for name, version in made.items())))
