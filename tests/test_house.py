@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"registry", "nn", "metrics", "data"},
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint"},
-    "server": {"runtime", "store", "data", "deploy", "records"},
+    "server": {"runtime", "store", "data", "checkpoint", "deploy", "records"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from hubel import runtime
+from hubel.checkpoint import Classifier
 from hubel.data.given import read_each, read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
@@ -117,7 +118,7 @@ class ServedRun:
             "architecture": net.spec.architecture,
             "classes": list(net.class_names),
             "input": list(self.preprocessing.shape),
-            "digest": net.provenance.sha256,
+            "digest": digest_of(net),
             "views": net.views if self.views is None else self.views,
             "finished": self.finished,
         }
@@ -230,6 +231,21 @@ def said(prediction: Prediction, top: int | None) -> dict[str, Any]:
         "plausible": list(prediction.plausible),
         "probabilities": prediction.probabilities if top is None else dict(prediction.top(top)),
     }
+
+
+def digest_of(classifier: Classifier) -> str:
+    """SHA-256 of all that makes its answers: that of the weights file, or of it with what was learnt about trust."""
+    trust = classifier.trust
+    if trust is None:
+        return classifier.provenance.sha256
+    found = sha256(classifier.provenance.sha256.encode())
+    found.update(json.dumps([trust.temperature, trust.set_limit, sorted(trust.scores.items())]).encode())
+    arrays = [trust.usual]
+    if trust.familiar is not None:
+        arrays += [each for each in vars(trust.familiar).values() if isinstance(each, np.ndarray)]
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def _finished(record: RunRecord) -> bool:

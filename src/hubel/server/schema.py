@@ -23,7 +23,7 @@ SCHEMAS: dict[str, Any] = {
     "Answer": _object(
         ["model", "digest", "milliseconds", "predictions"],
         model=_TEXT,
-        digest={**_TEXT, "description": "SHA-256 of the weights that answered"},
+        digest={**_TEXT, "description": "SHA-256 of what answered: weights, and what they know about trust"},
         milliseconds=_object(
             ["read", "wait", "decode", "net", "total"],
             **dict.fromkeys(("read", "wait", "decode", "net", "total"), _NUMBER),

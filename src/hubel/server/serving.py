@@ -69,6 +69,11 @@ class Serving:
         """Those of one model."""
         return [pid for name, crew in self._models or () if name == model for pid in crew.pids]
 
+    @property
+    def connections(self) -> int:
+        """Open now."""
+        return len(self._server.server_state.connections) if self._server else 0
+
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until SIGTERM, SIGINT (Ctrl-C) or `stop`; `ready` is called when every model can answer."""
         try:
@@ -119,8 +124,7 @@ class Serving:
         self._loop = asyncio.get_running_loop()
         settings = self.settings
         models = self._models = Models(settings, self.counts, threads=threads_each(settings), tell=self.tell)
-        server: Server
-        app = self.app = App(settings, models, self.counts, lambda: len(server.server_state.connections))
+        app = self.app = App(settings, models, self.counts, lambda: self.connections)
         ours = Doors(port=self.port, token=settings.token, hosts=settings.allow_hosts)
         server = self._server = Server(app.gate(ours), settings.limits)
         self._listen_to_signals(server, models)
