@@ -56,6 +56,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "eyes": [],
     "distill": [PICTURES],
     "augment": [],
+    "corruptions": [],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
     "safety": ["--data", PICTURES],

@@ -90,6 +90,12 @@ def test_what_is_random_differs_by_sample_seed_and_severity(name: str) -> None:
     assert (some != corrupt(same, range(12), name, 4, seed=1)).any()
 
 
+def test_pictures_that_cannot_be_written_to_are_read() -> None:
+    picture = made(1, 1, 16)
+    picture.setflags(write=False)
+    assert (corrupt(picture, [0], "fog") == corrupt(torch.from_numpy(picture.copy()), [0], "fog")).all()
+
+
 def test_the_bytes_are_the_same_on_every_machine() -> None:
     """Golden digests of 3 grey pictures of 16 pixels at severity 3."""
     ramp = (np.arange(3 * 16 * 16).reshape(3, 1, 16, 16) * 7 % 256).astype(np.uint8)
@@ -131,6 +137,17 @@ def test_pictures_are_read_off_between_pixels_as_scipy_does() -> None:
         torch.from_numpy(picture)[None, None], torch.from_numpy(rows)[None], torch.from_numpy(cols)[None]
     )
     assert np.abs(found[0, 0].numpy() - expected).max() < 1e-9
+
+
+def test_what_is_enlarged_is_the_middle_as_scipy_reads_it() -> None:
+    x = made(2, 3, 15) / 255
+    found = filters.enlarged(torch.from_numpy(x), 1.2, 3.0).numpy()
+    rows, cols = np.indices((15, 15))
+    expected = np.zeros_like(x)
+    for zoom in (1.2, 3.0):
+        places = [7 + (part - 7) / zoom for part in (rows, cols)]
+        expected += [[map_coordinates(channel, places, order=1) for channel in picture] for picture in x]
+    assert np.abs(found - expected).max() < 1e-5
 
 
 def test_elastic_displacements_are_blurred_as_scipy_does() -> None:

@@ -27,6 +27,7 @@ from hubel.errors import UsageError
 
 if TYPE_CHECKING:
     from hubel.verbs.doubt import Selective, Strangers
+    from hubel.verbs.groups import Groups
 
 
 def command(
@@ -56,6 +57,9 @@ def command(
     risk: Annotated[
         float | None, option("--risk", metavar="SHARE", help="answer only so surely that at most this share is wrong")
     ] = None,
+    by: Annotated[
+        str, option("--by", metavar="COLUMN", help="by group: a column of the table, folder, or a folder's number (1)")
+    ] = "",
     as_json: JSON = False,
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
@@ -64,9 +68,11 @@ def command(
     hubel evaluate runs/photos-1 new-photos/
     hubel evaluate runs/photos-1 --strange other-pictures/
     hubel evaluate runs/photos-1 --risk 0.01
+    hubel evaluate runs/photos-1 --by camera
     """
     from hubel.verbs.doubt import selective, strangers
     from hubel.verbs.evaluate import evaluate, write_to
+    from hubel.verbs.groups import grouped
 
     beside = {"--strange": strange, "--risk": risk}
     named = next((flag for flag, value in beside.items() if value not in ("", None)), None)
@@ -82,8 +88,12 @@ def command(
             columns=columns(column), images=images, follow_links=follow_links, watch=watch,
             metrics=[name.strip() for name in metrics.split(",") if name.strip()],
         )  # fmt: skip
-        more: dict[str, Strangers | Selective] = {}
+        more: dict[str, Strangers | Selective | Groups] = {}
         own: dict[str, Any] = {"split": split or "test", "device": device, "data_root": data_root}
+        if by:
+            reading = {"columns": columns(column), "images": images, "follow_links": follow_links}
+            source = one_source(data, again)
+            more["groups"] = grouped(run, result, by, source, data_root=data_root, reading=reading)
         if strange:
             more["strange"] = strangers(run, strange, follow_links=follow_links, watch=watch, **own)
         if risk is not None:

@@ -66,10 +66,7 @@ def zoom_blur(pictures: torch.Tensor, draws: Draws, largest: float, step: float)
     """The mean of the picture and of its enlargements, `step` by `step` up to `largest`."""
     x = as_shares(pictures)
     zooms = [1 + number * step for number in range(1, math.floor((largest - 1) / step + 1e-6) + 1)]
-    total = 2 * x
-    for zoom in zooms:
-        total += enlarged(x, round(zoom, 6))
-    return total / (len(zooms) + 2)
+    return (2 * x + enlarged(x, *(round(zoom, 6) for zoom in zooms))) / (len(zooms) + 2)
 
 
 def glass_blur(pictures: torch.Tensor, draws: Draws, sigma: float, reach: float, turns: float) -> torch.Tensor:

@@ -87,7 +87,8 @@ def corrupt(
     ((2, 1, 8, 8), True)
     """
     found = CORRUPTIONS.get(name)
-    images = torch.as_tensor(pictures).cpu()
+    images = torch.from_numpy(np.require(pictures, requirements="W")) if isinstance(pictures, np.ndarray) else pictures
+    images = images.cpu()
     names = torch.as_tensor(list(ids), dtype=torch.int64)
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not all(images.shape[2:]):
         raise UsageError(

@@ -111,7 +111,7 @@ def _turned(pictures: torch.Tensor, draws: Draws, size: float, angle: float, sla
     y, x_ = (places - (length - 1) / 2 for places, length in zip(grid(height, width), (height, width), strict=True))
     rows = (y * math.cos(angle) + side * x_ * math.sin(angle)) / size
     cols = (x_ * math.cos(angle) - side * y * math.sin(angle) + side * slant * y) / size
-    return read_at(x, rows + (height - 1) / 2, cols + (width - 1) / 2, beyond=0.0)
+    return read_at(x, rows + (height - 1) / 2, cols + (width - 1) / 2, black=True)
 
 
 def translate(pictures: torch.Tensor, draws: Draws, by: float) -> torch.Tensor:
@@ -119,7 +119,7 @@ def translate(pictures: torch.Tensor, draws: Draws, by: float) -> torch.Tensor:
     far = max(1, round(by))
     rows, cols = grid(*pictures.shape[2:])
     dy, dx = (far * draws.sign().double()[:, None, None] for _ in range(2))
-    return read_at(as_shares(pictures), rows + dy, cols + dx, beyond=0.0)
+    return read_at(as_shares(pictures), rows + dy, cols + dx, black=True)
 
 
 def stripe(pictures: torch.Tensor, draws: Draws, share: float) -> torch.Tensor:

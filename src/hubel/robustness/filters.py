@@ -69,7 +69,8 @@ def _quantiles() -> torch.Tensor:
 
 def normals(draws: Draws, *shape: int) -> torch.Tensor:
     """N × shape, float64: standard normal numbers."""
-    return _quantiles()[(draws.counts(*shape) >> 8).long()]
+    counts = draws.counts(*shape)
+    return _quantiles().index_select(0, counts.flatten() >> 8).view(counts.shape)
 
 
 def uniforms(draws: Draws, *shape: int) -> torch.Tensor:
@@ -87,13 +88,13 @@ def _poisson_table(rate: float) -> torch.Tensor:
     most = math.ceil(rate + 8 * math.sqrt(rate) + 8)
     middles = (np.arange(1 << FINE) + 0.5) / (1 << FINE)
     rows = [np.searchsorted(pdtr(np.arange(most), value / 255 * rate), middles) for value in range(1, 256)]
-    return torch.from_numpy(np.stack([np.zeros(1 << FINE, np.int64), *rows]).astype(np.float64)).flatten()
+    return torch.from_numpy(np.stack([np.zeros(1 << FINE, np.int64), *rows]).astype(np.int16)).flatten()
 
 
 def poissons(draws: Draws, pictures: torch.Tensor, rate: float) -> torch.Tensor:
     """Events counted where `rate` are expected of a white pixel: uint8 N C H W -> float64 N C H W."""
-    chance = draws.counts(*pictures.shape[1:]).long() >> (24 - FINE)
-    return _poisson_table(rate)[(pictures.long() << FINE) + chance]
+    places = (pictures.int() << FINE) + (draws.counts(*pictures.shape[1:]) >> (24 - FINE))
+    return _poisson_table(rate).index_select(0, places.flatten()).view(pictures.shape).double()
 
 
 # ------------------------------------------------------------------------------------------------ blurs
@@ -167,28 +168,27 @@ def streaks(angles: torch.Tensor, radius: float, sigma: float) -> torch.Tensor:
 
 
 def read_at(
-    x: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor, *, rim: Rim = mirrored, beyond: float | None = None
+    x: torch.Tensor, rows: torch.Tensor, cols: torch.Tensor, *, rim: Rim = mirrored, black: bool = False
 ) -> torch.Tensor:
     """N C H W read off at `rows` and `cols` (N or 1, h, w; in pixels), between pixels by bilinear interpolation.
 
-    Beyond the rim stands what `rim` says, or the value `beyond` where it is given.
+    Beyond the rim stands what `rim` says, or 0 where it is `black`.
     """
-    height, width = x.shape[2:]
-    rows, cols = (places.expand(len(x), -1, -1) for places in (rows, cols))
+    N, C, height, width = x.shape
+    rows, cols = (places.expand(N, -1, -1) for places in (rows, cols))
     top, left = rows.floor(), cols.floor()
-    flat = x.flatten(2)
-    found = torch.zeros(*x.shape[:2], *rows.shape[1:], dtype=x.dtype)
+    pixels = x.permute(0, 2, 3, 1).reshape(-1, C)  # all channels of a pixel lie together, and are taken at once
+    begins = (torch.arange(N) * height * width)[:, None, None]
+    found = torch.zeros(*rows.shape, C, dtype=x.dtype)
     for dy in (0, 1):
         for dx in (0, 1):
             row, col = top + dy, left + dx
             share = (1 - (rows - row).abs()) * (1 - (cols - col).abs())
-            places = rim(row.long(), height) * width + rim(col.long(), width)
-            values = flat.gather(2, places.flatten(1)[:, None].expand(-1, x.shape[1], -1)).view(found.shape)
-            if beyond is not None:
-                inside = (row >= 0) & (row < height) & (col >= 0) & (col < width)
-                values = torch.where(inside[:, None], values, torch.full_like(values, beyond))
-            found += share[:, None] * values
-    return found
+            if black:
+                share = share * ((row >= 0) & (row < height) & (col >= 0) & (col < width))
+            places = begins + rim(row.long(), height) * width + rim(col.long(), width)
+            found += pixels.index_select(0, places.flatten()).view(found.shape).mul_(share[..., None])
+    return found.permute(0, 3, 1, 2)
 
 
 def grid(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -208,15 +208,24 @@ def _steps(side: int, zoom: float) -> tuple[torch.Tensor, torch.Tensor]:
     return low.long(), at - low
 
 
-def enlarged(x: torch.Tensor, zoom: float) -> torch.Tensor:
-    """… H W: its middle part, `zoom` (from 1 on) times as large, the same size."""
-    for axis in (-2, -1):
-        side = x.shape[axis]
-        low, share = _steps(side, zoom)
-        share = share[:, None] if axis == -2 else share
-        first = x.index_select(axis, low)
-        x = first + (x.index_select(axis, (low + 1).clamp(max=side - 1)) - first) * share
-    return x
+def enlarged(x: torch.Tensor, *zooms: float) -> torch.Tensor:
+    """N C H W: the sum of its middle parts, each of `zooms` (from 1 on) times as large, the same size; float32.
+
+    Single precision is exact enough for bytes, and repeatable, since every product and sum is a step of its own.
+    """
+    N, C, height, width = x.shape
+    pixels = x.permute(2, 3, 0, 1).reshape(height, width, N * C).float()
+    total = torch.zeros_like(pixels)
+    for zoom in zooms:
+        part = pixels
+        for axis, side in enumerate((height, width)):
+            low, share = _steps(side, zoom)
+            first = part.index_select(axis, low)
+            second = part.index_select(axis, (low + 1).clamp(max=side - 1))
+            share = share.float().view(-1, 1, 1) if axis == 0 else share.float().view(-1, 1)
+            part = first.add_(second.sub_(first).mul_(share))
+        total += part
+    return total.view(height, width, N, C).permute(2, 3, 0, 1)
 
 
 @lru_cache(maxsize=64)

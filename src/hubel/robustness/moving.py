@@ -165,7 +165,7 @@ def _mapped(pictures: np.ndarray, size: float, angle: float) -> np.ndarray:
     across = (cols * math.cos(angle) - rows * math.sin(angle)) / size + (width - 1) / 2
     # A quarter turn meets the pixels but for the rounding of its sine.
     near = [torch.where((p - p.round()).abs() < 1e-9, p.round(), p) for p in (there, across)]
-    return as_bytes(read_at(x, *near, beyond=0.0)).numpy()
+    return as_bytes(read_at(x, *near, black=True)).numpy()
 
 
 def _curve(

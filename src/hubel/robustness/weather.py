@@ -32,10 +32,10 @@ def frost(pictures: torch.Tensor, draws: Draws, kept: float, added: float) -> to
     x = as_shares(pictures)
     height, width = x.shape[2:]
     ice = torch.zeros(len(x), height, width, dtype=torch.float64)
-    for strength in (0.6, 0.4):
+    for strength in (0.5, 0.4, 0.3):
         clouds = plasma(draws, height, width, 1.35)
         ice += strength * (1 - (2 * clouds - 1).abs() * 3).clamp(min=0) ** 2
-    ice = (0.25 + 0.75 * ice) * (0.75 + 0.5 * uniforms(draws, height, width))
+    ice = (0.4 + 0.6 * ice.clamp(max=1)) * (0.75 + 0.5 * uniforms(draws, height, width))
     return kept * x + added * ice[:, None] * _tinted((0.86, 0.95, 1.0), x.shape[1])
 
 
@@ -45,8 +45,8 @@ def snow(
 ) -> torch.Tensor:  # fmt: skip
     """Flakes that fall, in two directions, before a picture that is paler."""
     x = as_shares(pictures)
-    flakes = enlarged(middle + spread * normals(draws, *x.shape[2:]), max(1.0, round(zoom, 4)))
-    flakes = torch.where(flakes < least, torch.zeros_like(flakes), flakes).clamp(0, 1)[:, None]
+    flakes = enlarged((middle + spread * normals(draws, *x.shape[2:]))[:, None], max(1.0, round(zoom, 4))).double()
+    flakes = torch.where(flakes < least, torch.zeros_like(flakes), flakes).clamp(0, 1)
     angles = draws.uniform(math.pi / 4, 3 * math.pi / 4)
     flakes = filtered(flakes, streaks(angles, radius, sigma))
     pale = kept * x + (1 - kept) * torch.maximum(x, _grey(x) * 1.5 + 0.5)

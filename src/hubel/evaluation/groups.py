@@ -1,0 +1,242 @@
+"""A classifier on the groups that its samples fall into: cameras, hospitals, skin tones, whatever a table says.
+
+It tells that groups differ, not why: they may hold other classes, other light, other years.
+Letters: N samples, K classes, G groups.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hubel.errors import DataError, UsageError
+from hubel.evaluation.classification import Evaluation
+from hubel.metrics.intervals import NOTHING, Interval, wilson
+from hubel.metrics.probability import calibration
+from hubel.views import Viewed, html_table
+from hubel.words import in_columns, percent, plain, plural, span
+
+COMPARED = 30
+"""Samples from which on a group takes part in the largest gap."""
+DRAWS = 10_000
+SHOWN = 30
+"""Groups that are printed."""
+UNNAMED = "(not said)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """One group."""
+
+    name: str
+    samples: int
+    right: int
+    interval: Interval
+    """95 % interval of the accuracy (Wilson)."""
+    balanced_accuracy: float
+    """Mean over the classes that occur in it: groups with other shares of the classes become comparable."""
+    ece: float
+    """Calibration error in 15 bins; it grows by chance where samples are few."""
+    mean_confidence: float
+    false_positive_rate: float
+    """With two classes: share of the first that is taken for the second; else NaN."""
+    false_negative_rate: float
+    """With two classes: share of the second that is taken for the first; else NaN."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share that is named right."""
+        return self.right / self.samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups(Viewed):
+    """All groups, the smallest first."""
+
+    by: str
+    split: str
+    samples: int
+    groups: tuple[Group, ...]
+    worst: str
+    """Of the groups of at least `COMPARED` samples the one with the lowest accuracy; "" where fewer than two are."""
+    best: str
+    gap: float
+    """Between their accuracies; NaN where there are no two."""
+    gap_interval: Interval
+    """95 % interval of that difference (Newcombe 1998)."""
+    p_value: float
+    """How often the accuracies of all groups would differ as much if groups did not matter (permutation test)."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        if not self.worst:
+            return (
+                f"Fewer than two groups of {self.by} have {COMPARED} samples or more: too few to say whether they "
+                "differ."
+            )
+        low, high = self.gap_interval
+        chance = "fewer than 1 in 1,000" if self.p_value < 0.001 else f"{1000 * self.p_value:.0f} in 1,000"
+        told = (
+            f"The largest gap is {100 * self.gap:.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
+            f"between {self.best} and {self.worst}. "
+        )
+        if self.p_value >= 0.05:
+            return (
+                f"{told}Groups that do not differ would look as different by chance in {chance} draws: from these "
+                "samples nothing follows."
+            )
+        return (
+            f"{told}By chance groups would look as different in {chance} draws: they differ. Why they do is not in "
+            "these numbers; groups may hold other classes, other pictures, other labels."
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        return {f"by {self.by}": self.sentence}
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Titles of the table."""
+        rates = ("false +", "false −") if self._two_classes else ()
+        return ("samples", "accuracy", "95 % interval", "balanced", "calibr. err.", *rates)
+
+    @property
+    def _two_classes(self) -> bool:
+        return any(not math.isnan(group.false_positive_rate + group.false_negative_rate) for group in self.groups)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """A row of texts a group."""
+        return [
+            (
+                group.name,
+                f"{group.samples:,}",
+                percent(group.accuracy, 1),
+                span(group.interval),
+                percent(group.balanced_accuracy, 1),
+                percent(group.ece, 1),
+                *(
+                    (percent(group.false_positive_rate, 1), percent(group.false_negative_rate, 1))
+                    if self._two_classes
+                    else ()
+                ),
+            )
+            for group in self.groups
+        ]
+
+    def __str__(self) -> str:
+        wide = (8, 10, 15, 10, 13, 9, 9)[: len(self.columns)]
+        name = 80 - sum(wide) if self._two_classes else 20
+        lines = [
+            f"{in_columns('by ' + self.by, name)}"
+            + "".join(f"{t:>{w}}" for t, w in zip(self.columns, wide, strict=True))
+        ]
+        for first, *cells in self.rows()[:SHOWN]:
+            lines.append(in_columns(first, name) + "".join(f"{c:>{w}}" for c, w in zip(cells, wide, strict=True)))
+        if len(self.groups) > SHOWN:
+            lines.append(f"… and {plural(len(self.groups) - SHOWN, 'larger group')} (--json has all)")
+        return "\n".join([*lines, "", super().__str__()])
+
+    def _repr_html_(self) -> str:
+        return html_table([self.by, *self.columns], self.rows()) + super()._repr_html_()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "by": self.by,
+            "split": self.split,
+            "samples": self.samples,
+            "groups": [{**plain(group), "accuracy": group.accuracy} for group in self.groups],
+            "largest_gap": plain(
+                {"best": self.best, "worst": self.worst, "points": self.gap, "interval": self.gap_interval}
+            ),
+            "p_value": plain(self.p_value),
+        }
+
+
+def by_groups(result: Evaluation, names: Sequence[str], by: str) -> Groups:
+    """The samples of an evaluation by the group of each (N names, in its order); `by` is what the groups are.
+
+    Raises DataError where all are of one group, UsageError where nearly every sample has a group of its own.
+    """
+    groups = np.array([name.strip() or UNNAMED for name in names])
+    kinds = list(dict.fromkeys(groups.tolist()))
+    if len(kinds) < 2:
+        raise DataError(f"all {plural(len(groups), 'sample')} have one {by}: {kinds[0]!r}", hint="name another column")
+    if len(kinds) > 20 and len(kinds) > len(groups) / 2:
+        raise UsageError(
+            f"{by} has {len(kinds):,} values for {plural(len(groups), 'sample')}: it tells samples, not groups",
+            hint="name a column that many samples share",
+        )
+    found = sorted((_group(result, groups == kind, kind) for kind in kinds), key=lambda g: (g.samples, g.name))
+    large = sorted((g for g in found if g.samples >= COMPARED), key=lambda g: g.accuracy)
+    worst, best = (large[0], large[-1]) if len(large) > 1 else (None, None)
+    return Groups(
+        by=by,
+        split=result.split,
+        samples=len(groups),
+        groups=tuple(found),
+        worst=worst.name if worst else "",
+        best=best.name if best else "",
+        gap=best.accuracy - worst.accuracy if best and worst else math.nan,
+        gap_interval=difference(best.right, best.samples, worst.right, worst.samples) if best and worst else NOTHING,
+        p_value=by_chance([g.samples for g in large], [g.right for g in large]) if len(large) > 1 else math.nan,
+    )
+
+
+def _group(result: Evaluation, own: np.ndarray, name: str) -> Group:
+    labels, predicted = result.labels[own], result.predicted[own]
+    right = labels == predicted
+    recalls = [float(right[labels == k].mean()) for k in np.unique(labels)]
+    rates = [math.nan, math.nan]
+    if len(result.class_names) == 2:
+        rates = [float((~right[labels == k]).mean()) if (labels == k).any() else math.nan for k in (0, 1)]
+    return Group(
+        name=name,
+        samples=int(own.sum()),
+        right=int(right.sum()),
+        interval=wilson(int(right.sum()), int(own.sum())),
+        balanced_accuracy=float(np.mean(recalls)),
+        ece=calibration(result.confidence[own], right).ece,
+        mean_confidence=float(result.confidence[own].mean()),
+        false_positive_rate=rates[0],
+        false_negative_rate=rates[1],
+    )
+
+
+def difference(right: int, samples: int, other_right: int, other_samples: int, *, level: float = 0.95) -> Interval:
+    """Interval of the difference of two shares of different samples (Newcombe 1998, method 10, from Wilson's).
+
+    >>> [round(end, 4) for end in difference(56, 70, 48, 80)]
+    [0.0524, 0.3339]
+    """
+    first, second = right / samples, other_right / other_samples
+    (low, high), (other_low, other_high) = (
+        wilson(right, samples, level=level), wilson(other_right, other_samples, level=level)
+    )  # fmt: skip
+    gap = first - second
+    return gap - math.hypot(first - low, other_high - second), gap + math.hypot(high - first, second - other_low)
+
+
+def by_chance(samples: Sequence[int], right: Sequence[int], *, seed: int = 0) -> float:
+    """P-value that groups do not matter: the right answers dealt out anew, Pearson's chi-squared as the measure.
+
+    >>> by_chance([50, 50], [25, 25]), by_chance([50, 50], [45, 10]) < 0.001
+    (1.0, True)
+    """
+    sizes, rights = np.array(samples), np.array(right)
+    total, share = int(rights.sum()), float(rights.sum() / sizes.sum())
+    if share in (0, 1):
+        return 1.0
+    expected = sizes * share
+
+    def spread(counts: np.ndarray) -> np.ndarray:
+        return np.asarray((np.square(counts - expected) / (expected * (1 - share))).sum(axis=-1))
+
+    drawn = np.random.default_rng(seed).multivariate_hypergeometric(sizes, total, size=DRAWS, method="marginals")
+    as_large = int((spread(drawn) >= spread(rights) - 1e-9).sum())
+    return (as_large + 1) / (DRAWS + 1)

@@ -1,0 +1,83 @@
+"""The group that each sample is of: what a column of its table says, or a folder on its path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hubel.data.manifest import Manifest, printable
+from hubel.data.sources import has_tables, open_source
+from hubel.data.tables import SUFFIXES as TABLES
+from hubel.errors import DataError, UsageError, near
+from hubel.recipes.schema import compose, read_file
+from hubel.records.own_data import find_again, placed, reading_of
+from hubel.words import plural
+
+FOLDER = "folder"
+
+
+def groups_of(
+    folder: Path | None, data: str | None, names: Sequence[str] | None, by: str, *,
+    data_root: str | Path | None = None, reading: Mapping[str, Any] | None = None,
+) -> list[str]:  # fmt: skip
+    """For samples called `names`: their group `by`, of `data` or, where that is None, of the run's own in `folder`.
+
+    `by` is a column of the table; "folder" is the folder that a picture lies in, a number the folder at that place of
+    its path (1 is the first below the data). Raises UsageError for what is none of these, DataError as the source does.
+    """
+    if names is None:
+        raise UsageError(f"--by {by} needs data in files: this set has neither a table nor folders", hint=_WAYS)
+    if by == FOLDER or by.isdigit():
+        return [_part(name, by) for name in names]
+    manifest = _read(folder, data, by, data_root, reading)
+    assert manifest.paths is not None
+    groups = manifest.groups if manifest.groups is not None else [""] * len(manifest)
+    known = dict(zip(map(printable, manifest.paths), map(str, groups), strict=True))
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        raise DataError(f"the table no longer has a row for {missing}", hint="read the data as they were")
+    return [known[name] for name in names]
+
+
+_WAYS = "--by takes a column of a table, folder, or the number of a folder on the path"
+
+
+def _part(name: str, by: str) -> str:
+    parts = PurePosixPath(name).parts[:-1]
+    if by == FOLDER:
+        return "/".join(parts)
+    place = int(by)
+    if not 1 <= place <= len(parts):
+        raise UsageError(
+            f"{name} lies in {plural(len(parts), 'folder')} below the data, and --by {place} asks for another",
+            hint=f"--by 1 is {parts[0]!r}" if parts else _WAYS,
+        )
+    return parts[place - 1]
+
+
+def _read(
+    folder: Path | None, data: str | None, by: str, data_root: str | Path | None, reading: Mapping[str, Any] | None
+) -> Manifest:
+    """The data again, with the column as the one that groups."""
+    try:
+        if data is not None:
+            read = reading_of(folder, data, reading)
+            _require_table(data, by)
+            return open_source(data, **read | {"columns": {**(read.get("columns") or {}), "group": by}})
+        assert folder is not None
+        recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root)
+        _require_table(recipe.data.data if data_root is None else str(data_root), by)
+        return find_again(recipe.change(columns={**recipe.data.columns, "group": by}))
+    except DataError as error:
+        there = error.what.partition("but ")[2].split("'")[1::2]  # the columns that the message lists
+        if by in there:  # it was the column of the labels, and was missed as such
+            what = f"--by {by} names the column of the classes, and those are shown one by one already"
+            raise UsageError(what, hint=f"it has: {', '.join(there)}") from None
+        close = near(by, there)
+        raise DataError(error.what, hint=f"did you mean --by {close[0]}?" if close else _WAYS) from None
+
+
+def _require_table(data: str, by: str) -> None:
+    if not data.casefold().endswith(TABLES) and not has_tables(Path(data).expanduser()):
+        raise UsageError(f"--by {by} names a column, and {printable(data)} has no table", hint=_WAYS)

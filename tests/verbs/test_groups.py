@@ -1,0 +1,88 @@
+"""A run measured by a column of the table it was trained on, and by folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hubel
+from hubel.cli import main
+from hubel.errors import HubelError, UsageError
+from hubel.verbs.groups import grouped
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """Dark and light pictures by two cameras; a table says which."""
+    folder = tmp_path_factory.mktemp("groups")
+    draw = np.random.default_rng(0)
+    lines = ["file,label,camera,hospital,split"]
+    for number in range(200):
+        name, camera = ("dark", "light")[number % 2], ("old", "new")[number // 2 % 2]
+        place = folder / "photos" / camera / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pixels = draw.integers(0, 60, (28, 28), dtype=np.uint8) + np.uint8(120 * (number % 2))
+        Image.fromarray(pixels).save(place)
+        part = "train" if number < 60 else "val" if number < 100 else "test"
+        lines.append(f"{camera}/{number}.png,{name},{camera},one,{part}")
+    (folder / "photos" / "table.csv").write_text("\n".join(lines) + "\n")
+    return hubel.train(
+        folder / "photos" / "table.csv", model="lenet5", epochs=1, out=str(folder / "runs"), device="cpu", threads=1,
+        verbose=False,
+    )  # fmt: skip
+
+
+def test_a_column_of_the_table_groups_the_test_samples(run: hubel.Run) -> None:
+    result = run.evaluate()
+    found = grouped(run.folder, result, "camera")
+    assert sorted((g.name, g.samples) for g in found.groups) == [("new", 50), ("old", 50)]
+    assert isinstance(result, hubel.Evaluation)
+    assert result.paths is not None
+    own = np.array([path.startswith("old/") for path in result.paths])
+    old = next(g for g in found.groups if g.name == "old")
+    assert old.right == (result.labels == result.predicted)[own].sum()
+
+
+def test_folders_group_as_well_by_their_number_or_as_they_are(run: hubel.Run) -> None:
+    result = run.evaluate()
+    by_number, whole = grouped(run.folder, result, "1"), grouped(run.folder, result, "folder")
+    assert [g.name for g in by_number.groups] == [g.name for g in whole.groups] == ["new", "old"]
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        ("camra", "did you mean --by camera?"),
+        ("hospital", "have one hospital: 'one'"),
+        ("file", "it tells samples, not groups"),
+        ("2", "lies in 1 folder below the data"),
+        ("label", "shown one by one already"),
+    ],
+)
+def test_what_does_not_group_is_said(run: hubel.Run, by: str, words: str) -> None:
+    with pytest.raises(HubelError) as error:
+        grouped(run.folder, run.evaluate(), by)
+    assert words in str(error.value)
+
+
+def test_the_command_prints_groups_and_puts_them_into_json(run: hubel.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(run.folder), "--by", "camera", "--json"])
+    assert not end.value.code
+    found = json.loads(capsys.readouterr().out)["groups"]
+    assert {group["name"] for group in found["groups"]} == {"old", "new"}
+    table = str(Path(run.folder).parents[1] / "photos" / "table.csv")
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", str(run.folder), table, "--by", "camera"])
+    assert not end.value.code
+    assert "by camera" in capsys.readouterr().out
+
+
+def test_data_without_a_table_have_no_columns(tmp_path: Path) -> None:
+    digits = hubel.train("digits", limit=60, epochs=1, out=str(tmp_path), device="cpu", threads=1, verbose=False)
+    with pytest.raises(UsageError, match="needs data in files"):
+        grouped(digits.folder, digits.evaluate("digits"), "camera", "digits")
