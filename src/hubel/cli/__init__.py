@@ -32,6 +32,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("runs", "runs", "list runs, show one, remove some"),
             ("compare", "compare", "runs side by side: is one better by more than luck?"),
             ("robust", "robust", "a run on spoilt, shifted, turned and bent pictures; two beside each other"),
+            ("reproduce", "reproduce", "a run once more: the same bits, or what differs"),
             ("export", "export", "write a run as one file that works elsewhere, with proof that it answers alike"),
             ("serve", "serve", "answer pictures over HTTP: an API, and a page to try it"),
             ("bench", "bench", "latency and throughput of a net: eager, made ready, compiled, ONNX Runtime"),
