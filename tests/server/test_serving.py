@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -395,7 +396,8 @@ def test_slow_clients_are_dropped_and_hold_up_nobody(server: Serving, files: lis
             seconds.append(time.perf_counter() - started)
         assert max(seconds) < 5
         assert metric(server, "hubel_open_connections") <= LIMITS.connections + 1
-        assert slow[-1].recv(10) == b""
+        with suppress(ConnectionResetError):
+            assert slow[-1].recv(10) == b""
     finally:
         for each in slow:
             each.close()
