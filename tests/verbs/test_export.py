@@ -140,6 +140,9 @@ def test_a_run_whose_data_are_gone_is_compared_on_generated_pictures_alone(
     with pytest.raises(hubel.DataError):
         export(run.folder, out=tmp_path / "b.onnx", data_root=tmp_path / "photos")
     assert not (tmp_path / "b.onnx").exists()
+    with pytest.raises(ArtefactError, match="what whole numbers cost is measured on the run's own pictures") as error:
+        export(run.folder, int8=True, out=tmp_path / "b.onnx")
+    assert "--data-root" in error.value.hint
     found = export(run.folder, out=tmp_path / "c.onnx", pictures=5, data_root=picture_folder)
     assert found.parity.real == 5
 
@@ -254,5 +257,7 @@ def test_int8_takes_its_ranges_from_training_pictures_only(
 def test_options_of_int8_are_refused_without_it() -> None:
     with pytest.raises(UsageError, match="--accept-loss is for --int8"):
         export("runs/none-1", accept_loss=1)
+    with pytest.raises(UsageError, match="whole numbers answer otherwise now and then"):
+        export("runs/none-1", int8=True, tolerance=0.1)
     with pytest.raises(UsageError, match="must be 0 to 100, got -1"):
         export("runs/none-1", int8=True, accept_loss=-1)

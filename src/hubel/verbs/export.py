@@ -103,6 +103,11 @@ def export(
     check_form(to, form, whole=int8)
     if accept_loss is not None and not int8:
         raise UsageError("--accept-loss is for --int8", hint="leave it out, or add --int8")
+    if tolerance is not None and int8:
+        raise UsageError(
+            "whole numbers answer otherwise now and then, whatever --tolerance says",
+            hint="leave it out: --accept-loss says how many points of accuracy that may cost",
+        )
     if accept_loss is not None and not 0 <= accept_loss <= 100:
         raise UsageError(f"points of accuracy must be 0 to 100, got {accept_loss:g}", hint="--accept-loss 1")
     if pictures < 1:
@@ -122,6 +127,11 @@ def export(
     )
     _tell_unfinished(folder, watch)
     own = _own(folder, classifier, data_root, watch)
+    if int8 and own is None:
+        raise ArtefactError(
+            "what whole numbers cost is measured on the run's own pictures, and they are not here",
+            hint="--data-root FOLDER says where they lie now; without --int8 generated pictures will do",
+        )
     if int8 and own is not None:
         rows = own.ids("train")
         rows = rows[parity.in_parts(len(rows), CALIBRATED)]
