@@ -313,6 +313,7 @@ HOSTILE = (
 # Every command at its shortest: command -> what follows it.
 EVERY = {
     "completion": "bash", "data": "photos", "probe": "photos --model mnist_gap --img-size 16 --threads 1",
+    "edit": "photos log",
     "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
     "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",

@@ -36,6 +36,7 @@ _DOORS = {
     "Classifier": "hubel.verbs.classifier",
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
+    "Edits": "hubel.verbs.edit",
     "Evaluation": "hubel.evaluation",
     "Explained": "hubel.report.pages.explanation",
     "Exported": "hubel.verbs.export",
@@ -50,6 +51,7 @@ _DOORS = {
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
     "create_model": "hubel.models",
+    "edit": "hubel.verbs.edit",
     "evaluate": "hubel.verbs.evaluate",
     "explain": "hubel.verbs.explain",
     "export": "hubel.verbs.export",
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from hubel.report.pages.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.data import DataReport, scan
+    from hubel.verbs.edit import Edits, edit
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
     from hubel.verbs.export import Exported, export
@@ -92,6 +95,7 @@ __all__ = [
     "Classifier",
     "DataError",
     "DataReport",
+    "Edits",
     "Evaluation",
     "Explained",
     "Exported",
@@ -106,6 +110,7 @@ __all__ = [
     "UsageError",
     "Watcher",
     "create_model",
+    "edit",
     "evaluate",
     "explain",
     "export",

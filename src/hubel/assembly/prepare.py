@@ -6,7 +6,7 @@ Training, evaluation and every later reader of a run's own data come this way.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.assembly.telling import tell_labels, tell_problems, tell_range
+from hubel.data.changes import Edit
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
@@ -103,8 +104,13 @@ class Prepared:
         return [self.manifest.name(row) for row in range(len(self.manifest))]
 
 
-def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits | None = None) -> Prepared:
-    """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data."""
+def prepare(
+    begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits | None = None, edits: Sequence[Edit] = ()
+) -> Prepared:
+    """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data.
+
+    `edits` are those of the run that the `splits` belong to; a new run takes those that lie beside the data.
+    """
     started = time.perf_counter()
     chosen = begun if isinstance(begun, Chosen) else Chosen(recipe=begun)
     teacher = find_teacher(chosen.recipe)
@@ -115,7 +121,7 @@ def prepare(begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits |
     if recipe.pretext.probe_data is not None and splits is None:
         open_probe(recipe.pretext.probe_data)  # what is wrong with it is better known now than in the end
     watch.stage("reading the data")
-    listed = open_data(recipe, watch) if splits is None else find_again(recipe, watch)
+    listed = open_data(recipe, watch) if splits is None else find_again(recipe, watch, edits=edits)
     if splits is None and lies_among(listed, recipe.run.out):
         raise UsageError(
             f"runs would be written into the data: out is {recipe.run.out!r}, the data are {recipe.data.data!r}",
@@ -205,13 +211,15 @@ def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
     return splits
 
 
-def prepare_together(begun: Recipe | Chosen, watch: Watcher, splits: Splits | None = None) -> Prepared:
+def prepare_together(
+    begun: Recipe | Chosen, watch: Watcher, splits: Splits | None = None, edits: Sequence[Edit] = ()
+) -> Prepared:
     """Prepare the data; with several processes, the first fills the cache and the others read it."""
     if world() == 1:
-        return prepare(begun, watch, splits=splits)
+        return prepare(begun, watch, splits=splits, edits=edits)
     if rank() == 0:
-        prepared = prepare(begun, watch, splits=splits)
+        prepared = prepare(begun, watch, splits=splits, edits=edits)
         dist.barrier()
         return prepared
     dist.barrier()
-    return prepare(begun, splits=splits)
+    return prepare(begun, splits=splits, edits=edits)

@@ -18,7 +18,7 @@ from hubel.checkpoint import load_state
 from hubel.data.splits import Splits
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.recipes.continuing import Segment
-from hubel.records.folder import reasons_of
+from hubel.records.folder import edits_of, reasons_of
 from hubel.store import RunStore, shown
 from hubel.training.resume import differences
 from hubel.watching import Watcher
@@ -35,7 +35,7 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
     here = runtime.environment(runtime.pick_device(recipe.train.device))
     for difference in differences(began_with(store), here):
         watch.remark(f"not the same bits as without the stop: {difference}")
-    prepared = prepare_together(recipe, watch, splits)
+    prepared = prepare_together(recipe, watch, splits, edits_of(store))
     recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
     model, spec = build(prepared)
     agree(recipe, model, batch_size(recipe, prepared.samples), watch)

@@ -15,6 +15,11 @@ from hubel.words import plural
 
 def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3) -> None:
     """The first few problems of the scan as remarks, and where to find the others."""
+    if count := len(scanned.manifest.edits):
+        watch.remark(
+            f"{plural(count, 'edit')} of the labels {'is' if count == 1 else 'are'} used: "
+            f"hubel edit {recipe.data.data} log"
+        )
     if said := leaks(scanned.problems):
         watch.remark(f"leak: {said}")
     for problem in scanned.problems[:shown]:

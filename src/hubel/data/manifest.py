@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hubel.errors import DataError
+
+if TYPE_CHECKING:
+    from hubel.data.changes import Edit
 
 SPLIT_RANK = {"train": 0, "": 0, "val": 1, "test": 2}
 """What is in two parts of a given split counts for the later one."""
@@ -26,7 +30,7 @@ class Problem:
     kind: str
     """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, bad row, leak,
     passed over, layout, table, empty class, class names, single-image class, several labels, not measured, duplicate,
-    conflicting labels, imbalance, beyond levels"""
+    conflicting labels, imbalance, beyond levels, edit"""
     reason: str
     left_out: bool = True
     """False for a warning: the file is used all the same (or the problem is one of a class, or of the whole)."""
@@ -122,6 +126,8 @@ class Manifest:
     """N 3, int64: size in bytes, time of modification and of change in nanoseconds. How a change is noticed cheaply."""
     problems: tuple[Problem, ...] = ()
     """What was found while the source was listed: files that are in the folder but not among the samples."""
+    edits: tuple[Edit, ...] = ()
+    """What somebody decided about labels, classes and groups, and what was used of it (`hubel.data.edits`)."""
     _digest: list[str] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:

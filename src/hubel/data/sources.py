@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hubel.data import cache
+from hubel.data.changes import Edit
+from hubel.data.edit_log import NAME, EditLog
+from hubel.data.edits import edited
 from hubel.data.folders import open_folder, split_parts, unwrapped
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
@@ -51,6 +54,7 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     images: str | Path | None = None,
     follow_links: bool = False,
+    edits: Sequence[Edit] | None = None,
     progress: cache.Progress | None = None,
 ) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
@@ -62,7 +66,8 @@ def open_source(
 
     `data_root` is where data lies that is no longer where `source` says: the data itself, or a folder that it lies in.
     `columns` and `images` are for tables (see `open_table`); with `follow_links`, links in folders and tables count as
-    what they lead to.
+    what they lead to. `edits` are made to what a folder or table says: None for those of its own log
+    (`hubel.data.edit_log`), () for none.
     Raises UsageError for a name or path that does not exist and for options that have no meaning for such a source,
     DataError for one that holds nothing usable.
 
@@ -88,15 +93,35 @@ def open_source(
             hint="give a folder, a table, or a name of hubel data --list",
         ) from None
     if is_folder:
-        return _open_folder(path, columns, images, follow_links)
+        return honoured(_open_folder(path, columns, images, follow_links), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:
-        return open_table(path, columns=columns, images=images, follow_links=follow_links)
+        return honoured(open_table(path, columns=columns, images=images, follow_links=follow_links), path, edits)
     if is_file:
         raise DataError(
             f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",
             hint="to classify one picture: hubel predict RUN PICTURE",
         )
     raise _nothing_there(name, path)
+
+
+def honoured(manifest: Manifest, path: Path, edits: Sequence[Edit] | None) -> Manifest:
+    """A manifest as `edits` have it, or, where they are None, as those have it that were made to the data at `path`."""
+    if edits is not None:
+        return edited(manifest, edits)
+    made, problems = edit_log(path, manifest.root).read()
+    if problems:
+        manifest = replace(manifest, problems=(*manifest.problems, *problems))
+    return edited(manifest, made)
+
+
+def edit_log(path: Path, root: str) -> EditLog:
+    """The log of the edits of a folder or a table; `root` is that of its manifest."""
+    real = os.path.realpath(path)
+    if os.path.isdir(real):
+        return EditLog(beside=Path(root if root.startswith(real + os.sep) else real, NAME))
+    folder, name = os.path.split(real)
+    # A table that says the labels of its folder: whichever of the two is named, the edits are the same.
+    return EditLog(beside=Path(folder, NAME if name in TABLES_IN_FOLDERS else f"{name}.{NAME}"))
 
 
 def moved(source: str, data_root: str | Path) -> Path:

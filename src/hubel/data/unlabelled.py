@@ -10,17 +10,20 @@ Letters: N pictures, K classes, C channels, H height, W width.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hubel.data.batches import epoch_order
+from hubel.data.changes import Edit
 from hubel.data.decode import Decoded
 from hubel.data.folders import holds_runs, open_folder, split_parts
 from hubel.data.manifest import SPLIT_RANK, Manifest
 from hubel.data.scan import Scan
-from hubel.data.sources import has_tables, moved, open_source
+from hubel.data.sources import has_tables, honoured, moved, open_source
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError, UsageError
 
@@ -45,6 +48,7 @@ def open_pictures(
     *,
     data_root: str | Path | None = None,
     follow_links: bool = False,
+    edits: Sequence[Edit] | None = None,
     **options: object,
 ) -> Manifest:
     """The manifest of all pictures of a source (as `open_source`), or of a folder, whether or not they have classes.
@@ -56,7 +60,7 @@ def open_pictures(
     path = Path(name).expanduser() if data_root is None else moved(name, data_root)
     given = any(options.get(key) for key in ("columns", "images"))
     if given or not path.is_dir() or has_tables(path):
-        reading: dict[str, object] = {"data_root": data_root, "follow_links": follow_links, **options}
+        reading: dict[str, object] = {"data_root": data_root, "follow_links": follow_links, "edits": edits, **options}
         manifest = open_source(name, **reading)  # type: ignore[arg-type]
         if manifest.kind == "points":
             raise UsageError(f"{name} holds points, and hubel pretrain needs pictures", hint=f"hubel train {name}")
@@ -65,15 +69,20 @@ def open_pictures(
         labelled: Manifest | None = open_folder(path, follow_links=follow_links)
     except DataError:
         labelled = None
-    return _with_the_others(path, labelled, follow_links)
+    if labelled is None:
+        return _with_the_others(path, None, follow_links)
+    found = honoured(labelled, path, edits)
+    return _with_the_others(path, found, follow_links, left_out=set(labelled.paths or ()) - set(found.paths or ()))
 
 
-def _with_the_others(path: Path, labelled: Manifest | None, follow_links: bool) -> Manifest:
-    """The pictures in class folders, and after them all that lie anywhere else below the folder."""
+def _with_the_others(
+    path: Path, labelled: Manifest | None, follow_links: bool, left_out: AbstractSet[str] = frozenset()
+) -> Manifest:
+    """The pictures in class folders, and after them all that lie anywhere else below the folder, but `left_out`."""
     root = os.path.realpath(path) if labelled is None else labelled.root
     found = Found(follow=follow_links)
     walk(root, "", found)
-    known = set(labelled.paths or ()) if labelled is not None else set()
+    known = left_out | (set(labelled.paths or ()) if labelled is not None else set())
     order = sorted(range(len(found.paths)), key=lambda i: found.paths[i])
     tops = {path.partition("/")[0] for path in found.paths if "/" in path}
     runs = {top for top in tops if holds_runs(os.path.join(root, top))}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from hubel import runtime
+from hubel.data.changes import Edit, lines_of, read_edit
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError
@@ -23,6 +24,8 @@ from hubel.recipes.schema import compose, read_file, to_yaml
 from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
 
+EDITS = "edits.jsonl"
+"""The edits of the labels that a run was trained with; a run without has none."""
 SEGMENTS = "segments.json"
 """Where a run was resumed with other settings, and which."""
 
@@ -55,6 +58,8 @@ def create_folder(
     )
     store.write_json("split.json", splits.to_dict(), limit=1 << 30)
     store.write_json("data.json", data_facts(manifest, splits, samples, problems), limit=1 << 30)
+    if manifest.edits:
+        store.write_text(EDITS, lines_of(manifest.edits))
     store.write_json("reasons.json", dict(chosen.reasons))
     store.write_json("asked.json", dict(asked or {}))
     return store
@@ -106,6 +111,13 @@ def data_facts(
         if manifest.paths is None
         else dict(zip(manifest.paths, manifest.digests or (), strict=False)),
     }
+
+
+def edits_of(store: RunStore) -> tuple[Edit, ...]:
+    """The edits that a run was trained with, whatever was edited since. Raises ArtefactError for a damaged file."""
+    if not store.exists(EDITS):
+        return ()
+    return tuple(read_edit(line) for line in store.read_bytes(EDITS).splitlines())
 
 
 def command() -> str:

@@ -7,7 +7,7 @@ says which data it is: whatever else somebody writes into it later, a picture lo
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import Classifier, check_classes
+from hubel.data.changes import Edit
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest, printable
@@ -26,6 +27,7 @@ from hubel.data.tables import SUFFIXES as TABLES
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
+from hubel.records.folder import edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
@@ -46,8 +48,8 @@ class OwnData:
         return self.splits.ids(split)
 
 
-def open_data(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
-    """The source that a recipe names, as it says that it is to be read. Raises as `open_source`.
+def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Sequence[Edit] | None = None) -> Manifest:
+    """The source that a recipe names, as it says that it is to be read. Raises as `open_source`, which knows `edits`.
 
     Where it learns without labels, all of its pictures; labels are set aside by `bared`, once they have been read.
     """
@@ -55,7 +57,7 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
     opened = open_source if recipe.pretext.method is None else open_pictures
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
-        follow_links=part.follow_links, progress=watch.progress,
+        follow_links=part.follow_links, edits=edits, progress=watch.progress,
     )  # fmt: skip
 
 
@@ -119,10 +121,10 @@ def _exists(path: str) -> bool:
         return False
 
 
-def find_again(recipe: Recipe, watch: Watcher = SILENT) -> Manifest:
-    """The source of a run's `placed` recipe; DataError, with the way out, where it is gone."""
+def find_again(recipe: Recipe, watch: Watcher = SILENT, *, edits: Sequence[Edit] | None = None) -> Manifest:
+    """The source of a run's `placed` recipe with its own `edits`; DataError, with the way out, where it is gone."""
     try:
-        return open_data(recipe, watch)
+        return open_data(recipe, watch, edits=edits)
     except UsageError as error:
         if recipe.data.data in SOURCES:
             raise
@@ -154,7 +156,7 @@ def own_data(
     recipe = compose(read_file(folder / "config.yaml"))
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
     watch.stage("reading the data")
-    listed = find_again(placed(folder, recipe, data_root), watch)
+    listed = find_again(placed(folder, recipe, data_root), watch, edits=edits_of(store))
     if classifier.preprocessing is None:
         scan = conclude(listed, None)
         decoded = decode(scan.manifest, NO_PICTURES)

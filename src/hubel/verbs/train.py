@@ -20,6 +20,7 @@ from hubel.data.splits import NAMES, Splits
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
+from hubel.records.folder import edits_of
 from hubel.runtime import processes, rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
@@ -102,7 +103,7 @@ def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher
     watch.remark(f"{store.folder} has finished already, without a report: writing it")
     summary = {key: value for key, value in Run(store.folder).summary.items() if key not in NAMES}
     with computing(recipe), store.lock():
-        conclude(store, prepare(recipe, watch, splits=splits), summary, watch)
+        conclude(store, prepare(recipe, watch, splits=splits, edits=edits_of(store)), summary, watch)
 
 
 def follow(

@@ -1,0 +1,186 @@
+"""Edits that somebody wants to make: words of a request checked against the data, and turned into lines of the log."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import getpass
+import glob
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hubel.data.changes import Edit, in_force
+from hubel.data.edits import contents_digest, edited, label_names, stat_of
+from hubel.data.manifest import Manifest, printable
+from hubel.errors import DataError, UsageError, near, unknown
+
+ACTIONS = {
+    "relabel": "FILE… CLASS",
+    "exclude": "FILE…",
+    "merge": "OLD NEW",
+    "group": "FILE… NAME",
+    "undo": "[ID…]",
+}
+"""What can be asked for, and the words that follow."""
+
+
+class Editor:
+    """Makes edits of one data source, as they would be written now.
+
+    `listed` is the source without any edits, `log` what was decided before, `who` decides now.
+    """
+
+    def __init__(self, listed: Manifest, log: Sequence[Edit], *, who: str = "") -> None:
+        self.listed = listed
+        self.log = list(log)
+        self.now = edited(listed, log)
+        self.who = who or user()
+        self._row_of = {path: row for row, path in enumerate(listed.paths or ())}
+        self._label_of = {**label_names(listed), **label_names(self.now)}
+
+    def make(self, do: str, words: Sequence[str], *, new_class: bool = False) -> list[Edit]:
+        """The edits of one request; [] where everything is so already.
+
+        `new_class` lets a class be named that is not there yet. Raises UsageError for what cannot be done, with near
+        names for files and classes that do not exist; DataError where fewer than two classes would be left.
+        """
+        if do not in ACTIONS:
+            raise unknown("kind of edit", do, ACTIONS)
+        if len(words) < {"undo": 0, "exclude": 1}.get(do, 2) or (do == "merge" and len(words) > 2):
+            raise UsageError(
+                f"{do} needs {ACTIONS[do]}, got {' '.join(map(printable, words)) or 'nothing'}",
+                hint=f"hubel edit DATA {do} {ACTIONS[do]}",
+            )
+        if self.listed.regression and do in ("relabel", "merge"):
+            raise UsageError(f"{do} is about classes, and the data have numbers", hint="exclude takes a picture out")
+        if do == "undo":
+            return self._stamped([Edit(id="", batch="", when="", who="", do="undo", of=self._undone(words))])
+        if do == "merge":
+            made = [self._merge(*words, new_class=new_class)]
+        else:
+            *files, last = [*words, ""] if do == "exclude" else words
+            if do == "relabel":
+                self._require_class(last, new_class=new_class)
+            rows = [row for word in files for row in self._rows(word)]
+            made = [self.about(row, do, last, added=new_class) for row in dict.fromkeys(rows)]
+        return self._checked([edit for edit in made if self._changes(edit)])
+
+    def about(self, row: int, do: str, new: str = "", *, added: bool = False, why: str = "") -> Edit:
+        """An edit of the picture in a row of the listed data, not stamped yet."""
+        assert self.listed.paths is not None
+        path = self.listed.paths[row]
+        return Edit(
+            id="", batch="", when="", who="", do=do, file=path, old=self._label_of[path], new=new, why=why,
+            sha256=contents_digest(self.listed, row), added=added and new not in self.now.class_names,
+            stat=stat_of(self.listed, row),
+        )  # fmt: skip
+
+    def accepted(self, wanted: Mapping[str, tuple[str, str]]) -> list[Edit]:
+        """Edits for suggestions: path -> (class, or "" to exclude it; where that comes from)."""
+        made = [
+            self.about(self._row_of[path], "relabel" if new else "exclude", new, why=why)
+            for path, (new, why) in wanted.items()
+        ]
+        return self._checked([edit for edit in made if self._changes(edit)])
+
+    def _checked(self, made: list[Edit]) -> list[Edit]:
+        stamped = self._stamped(made)
+        edited(self.listed, [*self.log, *stamped])  # what would leave no classes is refused before it is written
+        return stamped
+
+    def _stamped(self, made: list[Edit]) -> list[Edit]:
+        when = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+        ids = [secrets.token_hex(4) for _ in made]
+        return [_stamp(edit, name, ids[0], when, self.who) for edit, name in zip(made, ids, strict=True)]
+
+    def _changes(self, edit: Edit) -> bool:
+        """Whether an edit would make a difference."""
+        if edit.do == "relabel":
+            return edit.new != edit.old or edit.file not in (self.now.paths or ())
+        if edit.do == "exclude":
+            return edit.file in (self.now.paths or ())
+        return True
+
+    def _merge(self, old: str, new: str, *, new_class: bool) -> Edit:
+        self._require_class(old, new_class=False)
+        self._require_class(new, new_class=new_class)
+        if old == new:
+            raise UsageError(f"a class is merged into another one, got {printable(old)!r} twice", hint="name two")
+        added = new_class and new not in self.now.class_names
+        return Edit(id="", batch="", when="", who="", do="merge", old=old, new=new, added=added)
+
+    def _require_class(self, name: str, *, new_class: bool) -> None:
+        names = self.now.class_names
+        if name in names or (new_class and name.strip() and name == printable(name)):
+            return
+        if new_class:
+            raise UsageError(f"a class needs a name that can be shown, got {printable(name)!r}", hint="for example cat")
+        error = unknown("class", printable(name), names)
+        joint = " " if error.hint.endswith("?") else "; "
+        raise UsageError(error.what, hint=f"{error.hint}{joint}--new-class makes a new one")
+
+    def _rows(self, word: str) -> list[int]:
+        """Rows of the listed data that a word means: a file as the data call it, one on the disk, or a pattern."""
+        if word in self._row_of:
+            return [self._row_of[word]]
+        real = os.path.realpath(os.path.expanduser(word))
+        inside = os.path.relpath(real, self.listed.root).replace(os.sep, "/")
+        if inside in self._row_of:
+            return [self._row_of[inside]]
+        if glob.has_magic(word):
+            found = [row for path, row in self._row_of.items() if fnmatch.fnmatchcase(path, word)]
+            if found:
+                return found
+        shown = {printable(path): row for path, row in self._row_of.items()}
+        if word in shown:
+            return [shown[word]]
+        same = [path for path in shown if path.endswith(f"/{Path(word).name}")]
+        close = list(dict.fromkeys([*same[:3], *near(word, shown)]))[:3]
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "hubel data DATA lists what is there"
+        raise UsageError(f"the data have no file {printable(word)!r}", hint=hint)
+
+    def _undone(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Ids of what is taken back: the last command's, or those that are named."""
+        counting = in_force(self.log)
+        if not counting and not words:
+            raise UsageError("there is no edit to undo", hint="hubel edit DATA log lists what was done")
+        names = words or [counting[-1].batch]
+        found: list[str] = []
+        for name in names:
+            of = [edit.id for edit in self.log if name in (edit.id, edit.batch)]
+            if not of:
+                close = near(name, [edit.id for edit in self.log])
+                hint = f"did you mean {close[0]}? " if close else ""
+                raise UsageError(
+                    f"no edit has the id {printable(name)!r}", hint=f"{hint}hubel edit DATA log lists them"
+                )
+            found += of
+        return tuple(dict.fromkeys(found))
+
+
+def _stamp(edit: Edit, name: str, batch: str, when: str, who: str) -> Edit:
+    values = {field: getattr(edit, field) for field in Edit.__slots__}
+    return Edit(**values | {"id": name, "batch": batch, "when": when, "who": who})
+
+
+def user() -> str:
+    """Who is at the keyboard, as far as the system says."""
+    try:
+        return printable(getpass.getuser())[:64]
+    except (OSError, KeyError, ImportError):  # a number without a name, in a container
+        return "unknown"
+
+
+def require_files(manifest: Manifest) -> None:
+    """Raise UsageError for data whose samples are no files of the user's."""
+    if manifest.paths is None:
+        raise UsageError(
+            f"{manifest.source} is a named set, and its labels are not edited",
+            hint="edits belong to a folder or a table of your own",
+        )
+    if not len(manifest) or not np.isfinite(manifest.labels).all():
+        raise DataError(f"{printable(manifest.source)} holds nothing to edit", hint="hubel data DATA says what it has")

@@ -1,0 +1,151 @@
+"""What edits do to a manifest: labels, classes and groups of the next training; never to a file.
+
+    open_source(folder)   lists the pictures, reads the log that lies beside them, and applies it here
+
+An edit of a picture that is gone, or that has other contents now, is kept in the log, named among the manifest's
+problems, and not applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from hubel.data.changes import Edit, in_force
+from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.names import class_order
+from hubel.errors import DataError, HubelError
+from hubel.store import opened
+
+_PIECE = 1 << 20
+
+
+def edited(manifest: Manifest, log: Sequence[Edit]) -> Manifest:
+    """`manifest` as the edits of a log have it; those that were used stand in its `edits`.
+
+    Raises DataError where fewer than two classes would be left.
+
+    >>> two = Manifest(source="x", kind="points", arrays=np.zeros((3, 2), np.float32), labels=np.array([0, 1, 2]),
+    ...                class_names=("cat", "cats", "dog"), given_split=np.array(["", "", ""]))
+    >>> merge = Edit(id="1", batch="1", when="", who="", do="merge", old="cats", new="cat")
+    >>> found = edited(two, [merge])
+    >>> found.class_names, found.labels.tolist(), found.digest == two.digest
+    (('cat', 'dog'), [0, 0, 1], False)
+    """
+    counting = in_force(log)
+    if not counting:
+        return manifest
+    work = _Work(manifest)
+    used = [edit for edit in counting if work.applied(edit)]
+    return work.result(used)
+
+
+def contents_digest(manifest: Manifest, row: int) -> str:
+    """SHA-256 of the bytes of a file of the manifest; raises ArtefactError where it cannot be read."""
+    found = hashlib.sha256()
+    path = os.path.realpath(os.path.join(manifest.root, manifest.files[row]))
+    with opened(path) as (descriptor, _):
+        while piece := os.read(descriptor, _PIECE):
+            found.update(piece)
+    return found.hexdigest()
+
+
+class _Work:
+    """A manifest on its way: names instead of numbers, since classes come and go."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.row_of = {path: row for row, path in enumerate(manifest.paths or ())}
+        names = np.array(manifest.class_names, dtype=object)
+        self.labels = names[manifest.labels] if manifest.class_names else np.array([], dtype=object)
+        self.classes = set(manifest.class_names)
+        self.kept = np.ones(len(manifest), dtype=bool)
+        self.groups: list[str] | None = None if manifest.groups is None else manifest.groups.tolist()
+        self.unused: list[Problem] = []
+        self.gone: list[Problem] = []
+
+    def applied(self, edit: Edit) -> bool:
+        """Do what an edit says; False, with a problem that says why, where that cannot be done."""
+        why = self._class_reason(edit)
+        row = -1
+        if not why and edit.file:
+            row = self.row_of.get(edit.file, -1)
+            why = "the file is gone" if row < 0 else _changed(self.manifest, row, edit)
+        if why:
+            subject = printable(edit.file or edit.old)
+            reason = (
+                f"{why}: an edit is kept and not applied ({edit.sentence}; hubel edit DATA undo {edit.id} drops it)"
+            )
+            self.unused.append(Problem(subject, "edit", reason, left_out=False))
+            return False
+        self._do(edit, row)
+        return True
+
+    def _class_reason(self, edit: Edit) -> str:
+        if edit.do not in ("relabel", "merge"):
+            return ""
+        if self.manifest.regression:
+            return "the data have numbers, no classes"
+        missing = [name for name in ([edit.old] if edit.do == "merge" else []) if name not in self.classes]
+        missing += [edit.new] if edit.new not in self.classes and not edit.added else []
+        return f"there is no class {missing[0]!r} any more" if missing else ""
+
+    def _do(self, edit: Edit, row: int) -> None:
+        if edit.do == "relabel":
+            self.classes.add(edit.new)
+            self.labels[row] = edit.new
+        elif edit.do == "exclude":
+            self.kept[row] = False
+        elif edit.do == "merge":
+            self.classes = (self.classes - {edit.old}) | {edit.new}
+            self.labels[self.labels == edit.old] = edit.new
+        else:
+            self.groups = [""] * len(self.kept) if self.groups is None else self.groups
+            self.groups[row] = edit.new
+
+    def result(self, used: Sequence[Edit]) -> Manifest:
+        """The manifest as it is now."""
+        manifest = self.manifest
+        if used and not manifest.regression:
+            names = tuple(class_order(self.labels[self.kept].tolist()))
+            if len(names) < 2:
+                raise DataError(
+                    f"the edits leave {len(names)} class of the {manifest.num_classes} of {printable(manifest.source)}",
+                    hint="hubel edit DATA log lists them, undo takes the last ones back",
+                )
+            index = {name: number for number, name in enumerate(names)}
+            gone = [name for name in manifest.class_names if name in self.classes and name not in index]
+            self.gone = [Problem(name, "empty class", "edits left it no picture", left_out=False) for name in gone]
+            labels = np.array([index.get(name, 0) for name in self.labels], dtype=np.int64)
+            manifest = replace(manifest, labels=labels, class_names=names, _digest=[])
+        if self.groups is not None:
+            manifest = replace(manifest, groups=np.array(self.groups), _digest=[])
+        problems = (*manifest.problems, *self.gone, *self.unused)
+        manifest = replace(manifest, problems=problems, edits=tuple(used), _digest=[])
+        return manifest if self.kept.all() else manifest.select(np.flatnonzero(self.kept))
+
+
+def _changed(manifest: Manifest, row: int, edit: Edit) -> str:
+    """Why the file is not the one that was edited, "" where it is."""
+    if not edit.sha256 or (edit.stat and edit.stat == stat_of(manifest, row)):
+        return ""
+    try:
+        return "" if contents_digest(manifest, row) == edit.sha256 else "the file has other contents now"
+    except HubelError as error:
+        return f"the file cannot be read ({error.what})"
+
+
+def stat_of(manifest: Manifest, row: int) -> str:
+    """Size, time of modification and of change of a file, as an edit keeps them."""
+    return "" if manifest.stats is None else " ".join(map(str, manifest.stats[row].tolist()))
+
+
+def label_names(manifest: Manifest) -> Mapping[str, str]:
+    """Path -> the name of its class, "" where the data have numbers."""
+    labels = manifest.labels.tolist()
+    names = manifest.class_names
+    return {path: names[label] if names else "" for path, label in zip(manifest.paths or (), labels, strict=True)}
