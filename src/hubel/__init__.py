@@ -36,7 +36,7 @@ _DOORS = {
     "Classifier": "hubel.verbs.classifier",
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
-    "Edits": "hubel.verbs.edit",
+    "Edits": "hubel.data.editing",
     "Evaluation": "hubel.evaluation",
     "Explained": "hubel.report.pages.explanation",
     "Exported": "hubel.verbs.export",
@@ -69,6 +69,7 @@ _DOORS = {
 }
 
 if TYPE_CHECKING:
+    from hubel.data.editing import Edits
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
     from hubel.report.pages.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.data import DataReport, scan
-    from hubel.verbs.edit import Edits, edit
+    from hubel.verbs.edit import edit
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
     from hubel.verbs.export import Exported, export

@@ -35,10 +35,10 @@ def test_a_run_is_read_back_with_its_own_edits_whatever_was_edited_since(picture
     heard = Heard()
     run = hubel.train(str(photos), out=str(tmp_path / "runs"), watch=heard, **FAST)
     assert any(said.startswith("1 edit of the labels is used") for said in heard.said)
-    before = run.evaluate().accuracy
+    before = run.evaluate().top1
     hubel.edit(photos, "exclude", "zero/*.png")
     assert len(open_source(str(photos))) == 60
-    assert run.evaluate().accuracy == before
+    assert run.evaluate().top1 == before
     assert json.loads((run.folder / "edits.jsonl").read_text())["do"] == "merge"
     hubel.edit(photos, "undo")
     again = hubel.train(resume=str(run.folder), epochs=2, verbose=False)
@@ -49,9 +49,9 @@ def test_a_run_from_before_any_edit_is_read_back_without(picture_folder: Path, t
     photos = tmp_path / "photos"
     shutil.copytree(picture_folder, photos)
     run = hubel.train(str(photos), out=str(tmp_path / "runs"), **FAST)
-    before = run.evaluate().accuracy
+    before = run.evaluate().top1
     hubel.edit(photos, "merge", "one", "two")
-    assert run.evaluate().accuracy == before
+    assert run.evaluate().top1 == before
 
 
 @pytest.mark.parametrize("words", [["log"], ["undo"]])

@@ -6,7 +6,7 @@ Training, evaluation and every later reader of a run's own data come this way.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,6 @@ from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.assembly.telling import tell_labels, tell_problems, tell_range
-from hubel.data.changes import Edit
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
@@ -30,7 +29,7 @@ from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES, bared, find_again, open_data
+from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
 
@@ -105,7 +104,7 @@ class Prepared:
 
 
 def prepare(
-    begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits | None = None, edits: Sequence[Edit] = ()
+    begun: Recipe | Chosen, watch: Watcher = SILENT, *, splits: Splits | None = None, edits: Decided = ()
 ) -> Prepared:
     """Scan, decode, split, choose what is open. With `splits`, those are used, after a check that they fit the data.
 
@@ -212,7 +211,7 @@ def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
 
 
 def prepare_together(
-    begun: Recipe | Chosen, watch: Watcher, splits: Splits | None = None, edits: Sequence[Edit] = ()
+    begun: Recipe | Chosen, watch: Watcher, splits: Splits | None = None, edits: Decided = ()
 ) -> Prepared:
     """Prepare the data; with several processes, the first fills the cache and the others read it."""
     if world() == 1:

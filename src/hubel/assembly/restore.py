@@ -8,7 +8,7 @@ from typing import Any
 from hubel import runtime
 from hubel.assembly.build import build
 from hubel.assembly.onward import going_on, take_up
-from hubel.assembly.prepare import prepare_together
+from hubel.assembly.prepare import Prepared, prepare_together
 from hubel.assembly.ready import Ready
 from hubel.assembly.reins import Reins
 from hubel.assembly.together import agree
@@ -18,6 +18,7 @@ from hubel.checkpoint import load_state
 from hubel.data.splits import Splits
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.recipes.continuing import Segment
+from hubel.recipes.schema import Recipe
 from hubel.records.folder import edits_of, reasons_of
 from hubel.store import RunStore, shown
 from hubel.training.resume import differences
@@ -35,7 +36,7 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
     here = runtime.environment(runtime.pick_device(recipe.train.device))
     for difference in differences(began_with(store), here):
         watch.remark(f"not the same bits as without the stop: {difference}")
-    prepared = prepare_together(recipe, watch, splits, edits_of(store))
+    prepared = prepared_again(store, recipe, splits, watch)
     recipe = prepared.recipe  # whole also where somebody took a line out of config.yaml
     model, spec = build(prepared)
     agree(recipe, model, batch_size(recipe, prepared.samples), watch)
@@ -56,6 +57,11 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
         watch.remark(f"from epoch {training.epoch + 1} on: {segment}")
     watch.remark(f"resuming {store.folder} at epoch {training.epoch + 1}")
     return Ready(training=training, prepared=prepared, spec=spec), {**state.meta, "logs": logs}
+
+
+def prepared_again(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> Prepared:
+    """The data of a run as it was begun with them: its own split, and exactly its own edits of the labels."""
+    return prepare_together(recipe, watch, splits, edits_of(store))
 
 
 def began_with(store: RunStore) -> dict[str, Any]:

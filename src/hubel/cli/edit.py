@@ -13,7 +13,7 @@ from hubel.cli.output import print_json, table, watched
 from hubel.cli.settings import columns
 
 if TYPE_CHECKING:
-    from hubel.verbs.edit import Edits
+    from hubel.data.editing import Edits
 
 
 def command(

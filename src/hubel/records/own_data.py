@@ -31,6 +31,8 @@ from hubel.records.folder import edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
+Decided = Sequence[Edit]
+"""Edits, in their order."""
 NO_PICTURES = Preprocessing(height=1, width=1)
 """What `decode` is given for points, which it passes through."""
 
@@ -48,7 +50,7 @@ class OwnData:
         return self.splits.ids(split)
 
 
-def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Sequence[Edit] | None = None) -> Manifest:
+def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None = None) -> Manifest:
     """The source that a recipe names, as it says that it is to be read. Raises as `open_source`, which knows `edits`.
 
     Where it learns without labels, all of its pictures; labels are set aside by `bared`, once they have been read.
@@ -121,7 +123,7 @@ def _exists(path: str) -> bool:
         return False
 
 
-def find_again(recipe: Recipe, watch: Watcher = SILENT, *, edits: Sequence[Edit] | None = None) -> Manifest:
+def find_again(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None = None) -> Manifest:
     """The source of a run's `placed` recipe with its own `edits`; DataError, with the way out, where it is gone."""
     try:
         return open_data(recipe, watch, edits=edits)

@@ -4,77 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hubel.data.changes import Edit, in_force
+from hubel.data.changes import Edit
 from hubel.data.clean_copy import write_copy
-from hubel.data.editing import ACTIONS, Editor, require_files
+from hubel.data.editing import ACTIONS, Editor, Edits, require_files
 from hubel.data.edits import edited
-from hubel.data.manifest import Problem
 from hubel.data.sources import SOURCES, edit_log, moved, open_source
 from hubel.errors import UsageError, unknown
 from hubel.faces.progress import shows_progress
-from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
 
 __all__ = ["Edits", "edit"]
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Edits(Viewed):
-    """The log of the edits of a data source, and what it does."""
-
-    place: str
-    """The file that they stand in, or would."""
-    log: tuple[Edit, ...]
-    """All that was ever decided, in its order."""
-    made: tuple[Edit, ...]
-    """What this call added."""
-    used: tuple[str, ...]
-    """Ids of those that count for the next training."""
-    problems: tuple[Problem, ...]
-    """Edits that are kept and not applied, and lines that are no edits."""
-    classes: tuple[str, ...]
-    """Of the data as they are now."""
-    samples: int
-    copy: str = ""
-    """The folder that a clean copy was written to."""
-
-    @property
-    def sentence(self) -> str:
-        """The result in words."""
-        made = f"{plural(len(self.made), 'edit')} made, " if self.made else ""
-        classes = f" of {plural(len(self.classes), 'class')}" if self.classes else ""
-        return f"{made}{plural(len(self.used), 'edit')} in force: {plural(self.samples, 'picture')}{classes}"
-
-    def state(self, one: Edit) -> str:
-        """What has become of an edit: "used", "taken back", "not applied", or "" for an undo."""
-        if one.id in self.used or one.do == "undo":
-            return "used" if one.do != "undo" else ""
-        return "not applied" if one.id in {other.id for other in in_force(self.log)} else "taken back"
-
-    def facts(self) -> dict[str, str]:
-        """The result, what was made, and what could not be applied."""
-        found = {"edits": self.sentence, "file": self.place if self.log else ""}
-        found |= {f"made {one.id}": one.sentence for one in self.made[:8]}
-        found |= {"and": f"{plural(len(self.made) - 8, 'edit')} more"} if len(self.made) > 8 else {}
-        found |= {f"note {number}": f"{one.path}: {one.reason}" for number, one in enumerate(self.problems[:8], 1)}
-        found |= {"copy": self.copy}
-        return {name: text for name, text in found.items() if text}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        values = [
-            {name: getattr(one, name) for name in Edit.__slots__} | {"state": self.state(one)} for one in self.log
-        ]
-        return {
-            "file": self.place, "sentence": self.sentence, "samples": self.samples, "classes": list(self.classes),
-            "made": [one.id for one in self.made], "copy": self.copy or None, "edits": values,
-            "problems": [{"path": one.path, "reason": one.reason} for one in self.problems],
-        }  # fmt: skip
 
 
 @shows_progress

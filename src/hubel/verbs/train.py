@@ -10,17 +10,15 @@ from typing import Any
 from hubel.assembly.begin import make_ready, unaided
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, to_resume
-from hubel.assembly.prepare import prepare
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
 from hubel.assembly.requests import layered, requested, resolve
-from hubel.assembly.restore import altered, restore
+from hubel.assembly.restore import altered, prepared_again, restore
 from hubel.assembly.together import computing
 from hubel.data.splits import NAMES, Splits
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
-from hubel.records.folder import edits_of
 from hubel.runtime import processes, rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
@@ -103,7 +101,7 @@ def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher
     watch.remark(f"{store.folder} has finished already, without a report: writing it")
     summary = {key: value for key, value in Run(store.folder).summary.items() if key not in NAMES}
     with computing(recipe), store.lock():
-        conclude(store, prepare(recipe, watch, splits=splits, edits=edits_of(store)), summary, watch)
+        conclude(store, prepared_again(store, recipe, splits, watch), summary, watch)
 
 
 def follow(
