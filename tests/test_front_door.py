@@ -22,7 +22,8 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
-    "ArtefactError", "Classifier", "DataError", "DataReport", "Edits", "Evaluation", "Explained", "Exported", "HubelError",
+    "ArtefactError", "Classifier", "DataError", "DataReport", "Edits", "Evaluation", "Explained", "Exported",
+    "HubelError",
     "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary", "UnknownName", "UsageError",
     "Watcher", "create_model", "edit", "evaluate", "explain", "export", "list_models", "load", "predict", "pretrain",
     "register_model", "robust", "runs", "scan", "serve", "summary", "train",
