@@ -247,6 +247,17 @@ def test_a_file_that_is_no_picture_is_said_to_be_none_and_the_next_is_read(
     assert rows[1][1] in NAMES
 
 
+def test_a_picture_larger_than_phones_draw_is_named_too(opened: Chromium, page: Made, tmp_path: Path) -> None:
+    small = Image.open(next(page[2].rglob("07.png")))
+    large = small.resize((small.width * 100, small.height * 100), Image.Resampling.NEAREST)
+    assert 16e6 < large.width * large.height < 64e6, "beyond what hubel itself reads"
+    large.save(tmp_path / "large.png", compress_level=1)
+    (row,) = chosen(opened, [tmp_path / "large.png"])
+    own = page[1].predict(str(tmp_path / "large.png"), views="mirror")[0]
+    assert row[1] == own.label
+    assert abs(float(row[2][:-2]) / 100 - own.probability) < 0.02
+
+
 @pytest.mark.parametrize("way", ["drop", "paste"])
 def test_a_picture_can_be_dropped_and_pasted(opened: Chromium, page: Made, way: str) -> None:
     buffer = BytesIO()

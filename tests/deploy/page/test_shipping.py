@@ -107,6 +107,14 @@ def test_a_net_too_slow_for_a_browser_is_refused_with_what_would_do(monkeypatch:
         assert way in str(refused.value)
 
 
+def test_a_page_too_large_to_be_opened_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "MOST_BYTES", 50_000)
+    with pytest.raises(ArtefactError, match=r"the page would have .* more than 50 kB") as refused:
+        page_of(classifier())
+    assert "--int8" in str(refused.value)
+    assert page_of(classifier(), weights="i8").data
+
+
 def test_views_take_their_time() -> None:
     once, six = page_of(classifier()), page_of(classifier(), views="mirror-shift")
     assert six.seconds == pytest.approx(6 * once.seconds)

@@ -25,6 +25,7 @@ export function jpegShrink(/** @type {Uint8Array} */ head, width, height, side) 
 
 const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(share > 0.9995 && share < 1 ? 2 : 1)} %`;
 const MOST_PIXELS = 64e6;
+const CANVAS_PIXELS = 16e6;  // more than this some phones do not draw
 const SHOWN = 5;
 
 /** Wire the page up. */
@@ -55,12 +56,17 @@ export function begin() {
 
   /** Pixels of anything that can be drawn, over white, to the net and back. */
   async function classify(source, width, height, shrink) {
+    if (width * height > CANVAS_PIXELS) {
+      const scale = Math.sqrt(CANVAS_PIXELS / (width * height));
+      [width, height, shrink] = [Math.max(1, Math.floor(width * scale)), Math.max(1, Math.floor(height * scale)), 1];
+    }
     const drawn = Object.assign(document.createElement('canvas'), { width, height });
     const context = drawn.getContext('2d', { willReadFrequently: true });
     if (!context) throw new Error('this browser has no canvas');
     context.fillStyle = '#fff';
     context.fillRect(0, 0, width, height);
-    context.drawImage(source, 0, 0);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(source, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height), id = ++count;
     await ready;
     const answer = await new Promise((resolve) => {

@@ -23,7 +23,7 @@ from hubel.errors import ArtefactError
 from hubel.inference import VIEWS, with_views
 from hubel.metrics.strangeness import NEAREST
 from hubel.nn.beside import with_features
-from hubel.words import duration, percent, plural, span
+from hubel.words import amount, duration, percent, plural, span
 
 MACS_A_SECOND = 7e9
 """What the page's loops do in a browser on one core of a computer of 2023, with vectors; phones are slower."""
@@ -32,6 +32,10 @@ NUMBERS_A_SECOND = 2.5e8
 MOST_SECONDS = 3.0
 """A page that takes longer for a picture is not written."""
 
+MOST_BYTES = 200_000_000
+"""A page that would be larger is not written."""
+WIDTHS = {"f32": 4, "i16": 2, "i8": 1}
+"""Bytes of a weight."""
 AT_ONCE = 1 << 20
 """Numbers of the pictures that are compared together."""
 
@@ -83,6 +87,13 @@ def made(
             f"billion multiplications), more than {MOST_SECONDS:g} s",
             hint=f"{OTHER_FORM}; or train a smaller net (mobilenet_v2, resnet20), or with a smaller --img-size",
         )
+    stored = {"i16": "16 bits", "i8": "8 bits", "f32": "full precision"}[weights]
+    size = sum(values.size for values in program.constants.values()) * WIDTHS[weights] * 4 // 3
+    if size > MOST_BYTES:
+        raise ArtefactError(
+            f"the page would have {amount(size)}, more than {amount(MOST_BYTES)} that a browser opens gladly",
+            hint=f"{OTHER_FORM}; or train a smaller net; --int8 halves a page",
+        )
     plain, constants = packed(program, weights, _remembered(trust))
     about = {
         "preprocessing": seen.to_dict() | {"down_first": down_first()},
@@ -97,7 +108,6 @@ def made(
         plain["outside"] = trust.familiar.outside
     text = page(title=title, about=about, program=plain, weights=constants)
     again = unpacked(plain, constants)
-    stored = {"i16": "16 bits", "i8": "8 bits", "f32": "full precision"}[weights]
     return Page(
         data=text.encode("utf-8", "replace"),
         answer=lambda pictures: answered(
