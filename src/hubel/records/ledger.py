@@ -204,6 +204,10 @@ def runs(out: str | Path = "runs") -> Runs:
     return Runs(tuple(rows), unreadable)
 
 
+_ELSEWHERE = {".html": "page, which answers in a browser", ".pt2": "program, which PyTorch opens"}
+"""Exported files that hubel itself does not run."""
+
+
 def find_run(run: str | PathLike[str]) -> Path:
     """The folder of a run: a path, the name of one in `runs/`, or a net whose ImageNet weights were published.
 
@@ -214,6 +218,11 @@ def find_run(run: str | PathLike[str]) -> Path:
         raise ArtefactError(
             f"{str(found)!r} is an exported file, which answers and cannot be looked into",
             hint="hubel predict, evaluate and bench take it; all else needs the run that it was made of",
+        )
+    if found is not None and found.is_file() and found.suffix.lower() in _ELSEWHERE:
+        raise ArtefactError(
+            f"{str(found)!r} is an exported {_ELSEWHERE[found.suffix.lower()]}",
+            hint="give the run that it was made of, or an ONNX file of it: hubel export RUN",
         )
     if found is not None:
         return found

@@ -156,6 +156,12 @@ def test_a_page_of_a_run_stands_beside_its_card_and_its_parity(digits_run: Path,
     assert about["trust"]["known"] == pytest.approx(0.05)
 
 
+def test_a_page_given_in_place_of_a_run_is_told_to_be_one(digits_run: Path, tmp_path: Path) -> None:
+    made = hubel.export(digits_run, "page", out=tmp_path / "digits.html")
+    with pytest.raises(ArtefactError, match="an exported page, which answers in a browser"):
+        hubel.predict(made.path, digits_run)
+
+
 def test_a_page_in_whole_numbers_says_what_they_cost(digits_run: Path, tmp_path: Path) -> None:
     whole = hubel.export(digits_run, "page", out=tmp_path / "digits.html")
     small = hubel.export(digits_run, "page", out=tmp_path / "small.html", int8=True, accept_loss=5)
