@@ -198,6 +198,22 @@ def other_preprocessing(model: onnx.ModelProto) -> None:
             entry.value = json.dumps(says)
 
 
+def huge_pictures(model: onnx.ModelProto) -> None:
+    for entry in model.metadata_props:
+        if entry.key == "hubel":
+            says = json.loads(entry.value)
+            says["preprocessing"]["height"] = 10**9
+            entry.value = json.dumps(says)
+
+
+def half_pixels(model: onnx.ModelProto) -> None:
+    for entry in model.metadata_props:
+        if entry.key == "hubel":
+            says = json.loads(entry.value)
+            says["preprocessing"]["width"] = 16.5
+            entry.value = json.dumps(says)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -210,6 +226,8 @@ def other_preprocessing(model: onnx.ModelProto) -> None:
         (later_version, "is of version 2, and this hubel reads 1"),
         (other_weights, "does not give the answers it gave when it was exported"),
         (other_preprocessing, "its preprocessing cannot be read"),
+        (huge_pictures, "sides of"),
+        (half_pixels, "sides of"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -231,6 +249,24 @@ def test_a_file_cut_off_anywhere_is_refused(exported: Exported, tmp_path: Path) 
         path.write_bytes(other)
         with pytest.raises(ArtefactError):
             hubel.predict(path, np.zeros((4, 4), np.uint8))
+
+
+def test_a_changed_byte_is_refused_in_words_or_changes_no_answer(exported: Exported, tmp_path: Path) -> None:
+    data, random = exported.path.read_bytes(), np.random.default_rng(0)
+    picture = random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    wanted = hubel.predict(exported.path, picture).probabilities
+    refused = 0
+    for number in range(90):  # anywhere, in the graph, and in what the file says of itself
+        low, high = ((0, len(data)), (0, 40_000), (len(data) - 15_000, len(data)))[number % 3]
+        place = int(random.integers(low, high))
+        other = bytes([data[place] ^ (1 << int(random.integers(8)))])
+        try:
+            opened = shipped.Shipped(data[:place] + other + data[place + 1 :], threads=1)
+        except ArtefactError:
+            refused += 1
+            continue
+        assert np.abs(opened.answer([picture]) - wanted).max() < 0.05
+    assert refused
 
 
 def test_a_file_that_is_not_there_a_link_and_a_folder_are_refused(exported: Exported, tmp_path: Path) -> None:

@@ -99,10 +99,12 @@ class Session:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails is raised, and told in our words
         # Spinning threads of one runtime would slow the next one that is measured.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.session = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
         self.input = self.session.get_inputs()[0].name
         self.version: str = onnxruntime.__version__
 

@@ -36,6 +36,8 @@ KEY, CARD = "hubel", "hubel.card"
 VERSION = 1
 MOST_BYTES = 1 << 30
 MOST_NOTES = 16 << 20
+MOST_SIDE = 8192
+"""Pixels of a side of what a net takes."""
 TOGETHER = 32
 """Pictures of one size that are run at once."""
 TINY = 1e-38
@@ -107,7 +109,12 @@ class Shipped:
 
     def __init__(self, data: bytes, *, name: str = "the file", threads: int = 0) -> None:
         self.name = name
-        says, self.card = _read(data, name)
+        try:
+            says, self.card = _read(data, name)
+        except HubelError:
+            raise
+        except Exception as error:  # what a damaged file holds may be of any kind: bytes for text, and worse
+            raise _foreign(name, f"it cannot be read: {_brief(error)}") from None
         self.class_names = tuple(says["class_names"])
         self.preprocessing = says["preprocessing"]
         self.views, self.temperature = str(says["views"]), float(says["temperature"])
@@ -277,6 +284,9 @@ def _understood(text: str, name: str) -> dict[str, Any]:
         says["preprocessing"] = Preprocessing.from_dict(says["preprocessing"])
     except (HubelError, TypeError, ValueError) as error:
         raise _foreign(name, f"its preprocessing cannot be read: {_brief(error)}") from None
+    sides = (says["preprocessing"].height, says["preprocessing"].width)
+    if not all(isinstance(side, int) and side <= MOST_SIDE for side in sides):
+        raise _foreign(name, f"its preprocessing cannot be read: sides of {shown(sides)} pixels")
     return says
 
 
