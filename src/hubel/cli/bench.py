@@ -56,8 +56,11 @@ def command(
     from hubel.verbs import bench as verb
 
     if clients is not None:
-        asked: dict[str, object] = {"--form": form, "--input": shape, "--num-classes": num_classes, "--out": file}
-        return _bench_server(net, asked, clients, rates or [], batch, seconds, device, threads, as_json=as_json)
+        asked: dict[str, object] = {"--input": shape, "--num-classes": num_classes, "--out": file}
+        if form and len(form) > 1:
+            raise UsageError(f"a server runs in one form, got {len(form)}", hint="--form ready, or --form onnx")
+        ready = form[0] if form else "ready"
+        return _bench_server(net, asked, clients, rates or [], batch, seconds, device, threads, ready, as_json=as_json)
     if rates:
         raise UsageError("--rate is for a server, and none is timed", hint=f"hubel bench {net} --clients 16 --rate 50")
     with watched() as watch:
@@ -83,6 +86,7 @@ def _bench_server(
     seconds: float,
     device: str,
     threads: int | None,
+    form: str,
     *,
     as_json: bool,
 ) -> None:
@@ -93,8 +97,9 @@ def _bench_server(
             raise UsageError(f"{flag} is for a net alone, and --clients times a server", hint="leave one of them out")
     with watched() as watch:
         found = bench_server(
-            net, clients=clients, rates=rates, seconds=seconds, batch=batch, device=device, threads=threads, watch=watch
-        )
+            net, clients=clients, rates=rates, seconds=seconds, batch=batch, device=device, threads=threads, form=form,
+            watch=watch,
+        )  # fmt: skip
     if as_json:
         print_data(found.to_json() + "\n")
         return

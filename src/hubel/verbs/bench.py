@@ -111,6 +111,7 @@ def bench_server(
     workers: int = 1,
     device: str = "auto",
     threads: int | None = None,
+    form: str = "ready",
     exact: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
@@ -125,7 +126,7 @@ def bench_server(
 
     runtime.check_threads(threads)
     settings = settings_for(
-        run, port=0, batch=batch, workers=workers, device=device, threads=threads, exact=exact,
+        run, port=0, batch=batch, workers=workers, device=device, threads=threads, exact=exact, form=form,
         limits=Limits(queue=max(64, clients), connections=clients + 64),
     )  # fmt: skip
     numbers = sorted({1, clients})
