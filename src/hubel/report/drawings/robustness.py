@@ -39,43 +39,48 @@ def draw_kept_patches(found: KeptPatches) -> Figure:
     )
 
 
-def draw_severities(found: Robustness) -> Figure:
-    """Accuracy against severity, a line a kind of corruption; severity 0 are the pictures as they are."""
+def draw_severities(found: Sequence[Robustness]) -> Figure:
+    """Accuracy against severity, 0 being the pictures as they are: a line a kind of corruption, or a line a run."""
+    first = found[0]
     kinds: dict[str, list[str]] = {}
-    for name in found.corruptions:
+    for name in first.corruptions:
         kinds.setdefault(CORRUPTIONS.get(name).kind, []).append(name)
-    series = {
-        kind: [
-            found.clean.accuracy,
-            *(
-                float(
-                    np.mean([cell.accuracy for name in names for cell in found.of(name) if cell.severity == severity])
-                )
-                for severity in found.severities
-            ),
-        ]
-        for kind, names in kinds.items()
-    }
+    lines = {kind: (first, names) for kind, names in kinds.items()}
+    if len(found) > 1:
+        lines = {run.run: (run, list(first.corruptions)) for run in found}
+    series = {title: _by_severity(run, names) for title, (run, names) in lines.items()}
     return curves(
-        series, x=[0, *found.severities], title="Accuracy by severity", x_label="severity", share=True, width=420
+        series, x=[0, *first.severities], title="Accuracy by severity", x_label="severity", share=True, width=420
     )
 
 
-def draw_moved(found: Curve, clean: float) -> Figure:
-    """Accuracy and consistency against how far pictures were changed."""
-    series = {"the answer stays": found.consistency, "the answer is right": found.accuracy}
-    return curves(series, x=found.at, title=found.name, x_label=found.unit, share=True, width=340)
+def _by_severity(run: Robustness, names: Sequence[str]) -> list[float]:
+    cells = [cell for name in names for cell in run.of(name)]
+    means = [np.mean([cell.accuracy for cell in cells if cell.severity == severity]) for severity in run.severities]
+    return [run.clean.accuracy, *map(float, means)]
+
+
+def draw_moved(found: Mapping[str, Curve]) -> Figure:
+    """Against how far pictures were changed: accuracy and consistency of a run, or the consistency of several."""
+    first = next(iter(found.values()))
+    series = {run: curve.consistency for run, curve in found.items()}
+    title = f"{first.name}: it stays"
+    if len(found) == 1:
+        series = {"the answer stays": first.consistency, "the answer is right": first.accuracy}
+        title = first.name
+    return curves(series, x=first.at, title=title, x_label=first.unit, share=True, width=340)
 
 
 def draw_stage_shifts(found: Sequence[StageShift]) -> Figure:
     """How far each stage is from moving along, against the shift; of many stages a few, evenly taken."""
     step = -(-len(found) // 8)
-    series = {stage.stage: stage.distance for stage in found[::step]}
+    series = {stage.stage: (0.0, *stage.distance) for stage in found[::step]}
     title = "Distance of φ(shifted) from shifted φ"
-    return curves(series, x=found[0].at, title=title, x_label="pixels", steep=False, width=460)
+    return curves(series, x=(0, *found[0].at), title=title, x_label="pixels", steep=False, width=460)
 
 
-def draw_spoilt(pictures: Mapping[str, np.ndarray], *, title: str) -> Figure:
-    """Pictures side by side, each with what was done to it underneath."""
-    side = max(96, min(160, 4 * max(next(iter(pictures.values())).shape[1:])))
-    return tiles(list(pictures.values()), labels=list(pictures), side=side, columns=6, alt=title, caption=title)
+def draw_spoilt(pictures: Sequence[tuple[str, np.ndarray]], *, title: str) -> Figure:
+    """Pictures side by side, each with what is to be said of it underneath."""
+    side = max(96, min(160, 4 * max(pictures[0][1].shape[1:])))
+    labels = [label for label, _ in pictures]
+    return tiles([shown for _, shown in pictures], labels=labels, side=side, columns=6, alt=title, caption=title)

@@ -27,6 +27,7 @@ def render_robust(
     """
     first = found if isinstance(found, Robustness) else found.runs[0]
     together = found if isinstance(found, RobustComparison) else None
+    runs = together.runs if together else (first,)
     return page(
         "robust.html.j2",
         title=" and ".join(run.run for run in together.runs) if together else first.run,
@@ -38,10 +39,10 @@ def render_robust(
              _percent(mean))
             for name, _, mean in first.rows()
         ],
-        severities=draw_severities(first) if first.cells else None,
+        severities=draw_severities(runs) if first.cells else None,
         example=_example(first, pictures),
         lost=_lost(first, pictures, labels, class_names),
-        moved=[draw_moved(curve, first.clean.accuracy) for curve in first.curves],
+        moved=[draw_moved({run.run: run.curves[place] for run in runs}) for place in range(len(first.curves))],
         stages=draw_stage_shifts(first.stages) if first.stages else None,
         beside=_beside(together) if together else [],
     )  # fmt: skip
@@ -75,9 +76,9 @@ def _example(found: Robustness, pictures: np.ndarray) -> Figure | None:
         return None
     place = int(np.flatnonzero(found.clean.right)[0]) if found.clean.right.any() else 0
     severity = found.severities[-1]
-    shown = {"as it is": pictures[place]}
+    shown = [("as it is", pictures[place])]
     for name in found.corruptions:
-        shown[name] = corrupt(pictures[place : place + 1], found.ids[[place]], name, severity, seed=found.seed)[0]
+        shown.append((name, corrupt(pictures[[place]], found.ids[[place]], name, severity, seed=found.seed)[0]))
     return draw_spoilt(shown, title=f"One picture, spoilt at severity {severity}.")
 
 
@@ -88,11 +89,11 @@ def _lost(
     groups = []
     for name in found.worst[:WORST]:
         cell = found.of(name)[-1]
-        shown: dict[str, np.ndarray] = {}
+        shown: list[tuple[str, np.ndarray]] = []
         for place in most_wrong(found, name):
             spoilt = corrupt(pictures[[place]], found.ids[[place]], name, cell.severity, seed=found.seed)[0]
             told = f"{class_names[labels[place]]} as {class_names[cell.predicted[place]]} {cell.confidence[place]:.0%}"
-            shown[told if told not in shown else f"{told} ({len(shown)})"] = spoilt
+            shown.append((told, spoilt))
         if shown:
             groups.append((name, draw_spoilt(shown, title=f"Right before, surely wrong after {name}.")))
     return groups
