@@ -31,7 +31,7 @@ from hubel.robustness.filters import as_bytes
 SEVERITIES = (1, 2, 3, 4, 5)
 IMAGENET_C = "Hendrycks & Dietterich, ICLR 2019, arXiv 1903.12261"
 MNIST_C = "Mu & Gilmer, 2019, arXiv 1906.02337"
-CHUNK = 1 << 19
+CHUNK = 1 << 18
 """Values that are worked on at once: a few megabytes in double precision."""
 
 Row = tuple[float, ...]

@@ -17,7 +17,7 @@ from hubel.robustness.moving import Curve, bend_curve, shift_curve, size_curve, 
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
-AFFORDABLE = 150_000_000
+AFFORDABLE = 60_000_000
 """Places of pictures that are spoilt, all together, where nobody says how many: about a minute on a few cores."""
 FEWEST, MOST = 100, 2_000
 INSIDE = 64

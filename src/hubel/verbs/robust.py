@@ -37,6 +37,7 @@ def robust(
 
     Raises UsageError, DataError, ArtefactError.
     """
+    runtime.keep_memory()  # of the arrays that each corruption makes anew
     contenders, rows = open_contenders(runs, split, data_root=data_root, watch=watch)
     shapes = [each.own.decoded.images.shape[1:] for each in contenders]
     named = () if list(corruptions) == ["none"] else chosen(corruptions, min(shape[0] for shape in shapes))
