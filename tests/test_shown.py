@@ -28,7 +28,7 @@ from hubel.store import RunStore
 from hubel.views import Viewed
 
 EVIL = "<script>alert(1)</script>\x1b[31m"
-INSIDE = ("Prepared", "Recipe", "RunStore", "Subject", "Finished", "Plan", "Module", "Classifier")
+INSIDE = ("Prepared", "Recipe", "RunStore", "Subject", "Finished", "Plan", "Module", "Classifier", "Settings")
 """What verbs hand to each other, not to a user."""
 
 

@@ -21,6 +21,7 @@ from hubel.server.load import Asked, Load
 from hubel.server.process import child_environment
 from hubel.server.serving import Serving, threads_each
 from hubel.server.settings import Settings
+from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
 from hubel.words import plain, plural
 
@@ -41,7 +42,7 @@ class ServedLoad:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedLoads:
+class ServedLoads(Viewed):
     """What was measured."""
 
     title: str

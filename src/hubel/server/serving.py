@@ -20,6 +20,7 @@ from hubel.server.guard import PLACE, Doors, is_loopback
 from hubel.server.listening import Server, listen
 from hubel.server.models import Models
 from hubel.server.settings import Settings
+from hubel.views import html_facts
 
 Tell = Callable[[str], None]
 LEAST = 16
@@ -47,6 +48,13 @@ class Serving:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         self._error: BaseException | None = None
+
+    def __str__(self) -> str:
+        names = ", ".join(model.name for model in self.settings.models)
+        return f"{names} at {self.url}"
+
+    def _repr_html_(self) -> str:
+        return html_facts({"serves": ", ".join(model.name for model in self.settings.models), "at": self.url})
 
     @property
     def url(self) -> str:
