@@ -18,6 +18,7 @@ import hubel
 from chromium import Chromium
 from deploy.page.layers import LAYERS, shaped
 from deploy.page.test_lower import catalogue
+from hubel.checkpoint.trust import Trust
 from hubel.data.preprocessing import INTERPOLATIONS, Preprocessing
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.onnx_graph import down_first
@@ -25,7 +26,10 @@ from hubel.deploy.page.build import WORKER, joined
 from hubel.deploy.page.lower import lowered
 from hubel.deploy.page.program import as_json, packed, unpacked
 from hubel.deploy.page.reference import answer
+from hubel.deploy.page.shipping import _trusted
 from hubel.inference import with_views
+from hubel.metrics.strangeness import NAMES as NAMES_OF_SCORES
+from hubel.metrics.strangeness import familiar
 
 pytestmark = pytest.mark.browser
 WAYS = ("fused", "vectors", "plain")
@@ -45,7 +49,7 @@ def loops(browser: Chromium) -> Chromium:
     """The browser with the modules of the worker at hand, outside any page of ours."""
     browser.open("about:blank")
     browser.evaluate(
-        f"{joined(WORKER)}; globalThis.ours = {{ Net, bytesOf, placed, inChannels, looks, normalised }};"
+        f"{joined(WORKER)}; globalThis.ours = {{ Net, bytesOf, familiarity, placed, inChannels, looks, normalised }};"
         "globalThis.floats = (text) => new Float32Array(bytesOf(text).buffer); 0"
     )
     return browser
@@ -141,6 +145,23 @@ def test_views_are_those_of_inference(loops: Chromium, views: str, side: int) ->
         " picture.forEach((v, i) => { sum[i] += weight * v ** 3; }); return [...sum]; })()"
     )
     assert np.abs(np.array(found) - own.numpy().reshape(-1)).max() < 1e-4
+
+
+def test_strangeness_is_that_of_python(loops: Chromium) -> None:
+    random = np.random.default_rng(0)
+    features, logits = random.normal(size=(80, 12)), random.normal(size=(80, 4)) * 3
+    seen = familiar(features[:60], np.arange(60) % 4, logits[:60])
+    usual = np.sort(random.normal(0.3, 1, 50))
+    trust = Trust(scores=dict.fromkeys(NAMES_OF_SCORES, (0.5, 0.8)), usual=usual, familiar=seen)
+    own = trust.familiarity(logits[60:] / 3, features[60:] * 1.5)
+    arrays = {part: getattr(seen, part).reshape(-1).tolist() for part in ("origin", "basis", "means", "white", "bank")}
+    found = loops.evaluate(
+        f"(() => {{ const trust = {as_json(_trusted(trust))}, seen = {as_json(arrays | {'outside': seen.outside})};"
+        f"const logits = {(logits[60:] / 3).tolist()}, features = {(features[60:] * 1.5).tolist()};"
+        "return logits.map((row, i) => ours.familiarity(row, features[i], trust, seen)); })()"
+    )
+    assert len(set(own)) > 5, "all alike"
+    assert np.abs(np.array(found) - own).max() < 1e-9
 
 
 NAMES = ('<img src=x onerror="document.title=1">', "b`${document.title=2}`", "näme & ☃ %WEIGHTS%")
