@@ -161,7 +161,7 @@ def test_the_command_prints_json_and_writes_a_page(
     out = capsys.readouterr().out
     assert "as they are" in out
     assert max(map(len, out.splitlines())) <= 80
-    for wrong in (["robust"], ["robust", str(runs[0].folder), "--severities", "high"]):
+    for wrong in (["robust"], ["robust", "--list", "runs/a"], ["robust", str(runs[0].folder), "--severities", "high"]):
         with pytest.raises(SystemExit) as end:
             main(wrong)
         assert end.value.code == 2

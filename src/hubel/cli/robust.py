@@ -46,6 +46,8 @@ def command(
     hubel robust runs/photos-1 --out robust.html
     hubel robust runs/a runs/b --corruptions noise,blur
     """
+    if listed and (runs or file is not None):
+        raise UsageError("--list measures nothing: it goes with no RUN and no --out", hint="hubel robust --list")
     if listed:
         _show_list(as_json=as_json)
         return

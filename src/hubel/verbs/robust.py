@@ -41,7 +41,7 @@ def robust(
     contenders, rows = open_contenders(runs, split, data_root=data_root, watch=watch)
     shapes = [each.own.decoded.images.shape[1:] for each in contenders]
     named = () if list(corruptions) == ["none"] else chosen(corruptions, min(shape[0] for shape in shapes))
-    asked = Asked(corruptions=named, severities=tuple(severities), shifts=shifts, seed=seed)
+    asked = Asked(corruptions=named, severities=tuple(sorted(set(severities))), shifts=shifts, seed=seed)
     taken = asked.some(rows, limit, max(math.prod(shape[1:]) for shape in shapes))
     if len(taken) < len(rows):
         watch.remark(f"{len(taken):,} of {plural(len(rows), f'{split} picture')}, evenly taken (--limit N takes more)")
