@@ -313,7 +313,7 @@ HOSTILE = (
 # Every command at its shortest: command -> what follows it.
 EVERY = {
     "completion": "bash", "data": "photos", "probe": "photos --model mnist_gap --img-size 16 --threads 1",
-    "edit": "photos log", "watch": "runs/photos-1 --once", "control": "runs/photos-1 pause",
+    "edit": "photos log", "clean": "photos", "watch": "runs/photos-1 --once", "control": "runs/photos-1 pause",
     "reproduce": "runs/photos-1 --out again",
     "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
     "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",

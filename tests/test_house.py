@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint"},
     "server": {"runtime", "store", "data", "checkpoint", "deploy", "records"},
+    "care": {"data", "features"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},
@@ -49,11 +50,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "report": {
         "figures", "metrics", "data", "models", "evaluation", "anatomy", "explainers", "features", "robustness",
-        "deploy", "training", "lessons", "records",
+        "care", "deploy", "training", "lessons", "records",
     },
     "verbs": _BENCHES | {
         "store", "recipes", "tasks", "figures", "anatomy", "deploy", "explainers", "features", "robustness",
-        "evaluation", "records", "training", "assembly", "lessons", "report", "faces", "server",
+        "care", "evaluation", "records", "training", "assembly", "lessons", "report", "faces", "server",
     },
     "cli": {
         "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy",

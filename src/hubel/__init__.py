@@ -34,6 +34,7 @@ wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 _DOORS = {
     "ArtefactError": "hubel.errors",
     "Classifier": "hubel.verbs.classifier",
+    "Cleaning": "hubel.care.cleaning",
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
     "Edits": "hubel.data.editing",
@@ -50,6 +51,7 @@ _DOORS = {
     "UnknownName": "hubel.errors",
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
+    "clean": "hubel.verbs.clean",
     "create_model": "hubel.models",
     "edit": "hubel.verbs.edit",
     "evaluate": "hubel.verbs.evaluate",
@@ -69,6 +71,7 @@ _DOORS = {
 }
 
 if TYPE_CHECKING:
+    from hubel.care.cleaning import Cleaning
     from hubel.data.editing import Edits
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
+    from hubel.verbs.clean import clean
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.edit import edit
     from hubel.verbs.evaluate import evaluate
@@ -94,6 +98,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtefactError",
     "Classifier",
+    "Cleaning",
     "DataError",
     "DataReport",
     "Edits",
@@ -110,6 +115,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "Watcher",
+    "clean",
     "create_model",
     "edit",
     "evaluate",

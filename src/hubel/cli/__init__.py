@@ -22,6 +22,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "From pictures to a classifier",
         (
             ("data", "data", "what is in a data set, and what is wrong with it"),
+            ("clean", "clean", "twins, leaks, odd pictures, shortcuts, and labels that are probably wrong"),
             ("edit", "edit", "relabel, exclude, merge, with undo; no file of the data is touched"),
             ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),

@@ -137,11 +137,15 @@ class Editor:
             stat=stat_of(self.listed, row),
         )  # fmt: skip
 
-    def accepted(self, wanted: Mapping[str, tuple[str, str]]) -> list[Edit]:
-        """Edits for suggestions: path -> (class, or "" to exclude it; where that comes from)."""
+    def accepted(self, wanted: Mapping[str, tuple[str, str, str]]) -> list[Edit]:
+        """Edits for suggestions: path -> (class it had when that was suggested, class, where that comes from).
+
+        What is gone, or of another class by now, is left as it is.
+        """
         made = [
-            self.about(self._row_of[path], "relabel" if new else "exclude", new, why=why)
-            for path, (new, why) in wanted.items()
+            self.about(self._row_of[path], "relabel", new, why=why)
+            for path, (old, new, why) in wanted.items()
+            if path in self._row_of and self._label_of[path] == old and new in self.now.class_names
         ]
         return self._checked([edit for edit in made if self._changes(edit)])
 

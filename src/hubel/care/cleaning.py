@@ -1,0 +1,151 @@
+"""Everything that was found about the pictures and labels of a data set, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hubel.care.labels import LabelCheck
+from hubel.care.oddities import Oddity, Shortcut
+from hubel.care.twins import Twins
+from hubel.data.manifest import Manifest, Problem
+from hubel.views import Viewed
+from hubel.words import percent, plural
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Cleaning(Viewed):
+    """What is probably wrong with a data set, ranked, with the reason."""
+
+    source: str
+    """What to call the data in a command."""
+    manifest: Manifest
+    """Of the usable pictures; all rows are its rows."""
+    pictures: np.ndarray
+    """N C 32 32 uint8: how they were compared, and are shown."""
+    damaged: tuple[Problem, ...]
+    """Files that cannot be used."""
+    twins: tuple[Twins, ...]
+    oddities: tuple[Oddity, ...]
+    shortcuts: tuple[Shortcut, ...]
+    """Of every cue, the most telling first."""
+    labels: LabelCheck | None
+    """None where labels were not judged."""
+    accepted: tuple[str, ...] = ()
+    """Ids of the edits that were written."""
+
+    def name(self, row: int) -> str:
+        """What a picture is called."""
+        return self.manifest.name(row)
+
+    @property
+    def leaks(self) -> tuple[Twins, ...]:
+        """Twins that lie in more than one part of the split."""
+        return tuple(group for group in self.twins if len(group.splits) > 1)
+
+    @property
+    def warnings(self) -> tuple[Shortcut, ...]:
+        """Cues that tell the classes apart better than they should."""
+        return tuple(one for one in self.shortcuts if one.suspicious)
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        parts = [plural(len(self.twins), "group") + " of twins"] if self.twins else []
+        parts += [f"{len(self.leaks)} across the split"] if self.leaks else []
+        parts += [plural(len(self.damaged), "file") + " not usable"] if self.damaged else []
+        parts += [plural(len(self.oddities), "odd picture")] if self.oddities else []
+        parts += [f"{one.cue} alone tells the classes apart" for one in self.warnings]
+        if self.labels is not None:
+            low, high = self.labels.interval
+            parts.append(
+                f"{self.labels.expected:.0f} labels are expected to be wrong (95 % interval {low:.0f} to {high:.0f})"
+            )
+        return f"{plural(len(self.manifest), 'picture')}: {', '.join(parts) or 'nothing was found'}"
+
+    def lines(self, most: int = 10) -> list[str]:
+        """The findings, most of each kind first in their order; at most `most` of each."""
+        said = [self.sentence]
+        if self.labels is not None:
+            said += ["", f"labels, judged by {self.labels.by}; {percent(self.labels.accuracy, 1)} agree"]
+            said += [f"  {self.reason(row)}" for row in range(min(most, len(self.labels.suspects)))]
+            said += _more(len(self.labels.suspects), most)
+            for given, meant, count in self.labels.pairs(self.manifest.class_names, 5):
+                said.append(f"  about {count:.0f} labelled {given} are {meant}")
+        if self.twins:
+            said += ["", "twins, the one to keep first"]
+            said += [f"  {self.told(group)}" for group in self.twins[:most]] + _more(len(self.twins), most)
+        if self.damaged:
+            said += ["", "not usable"]
+            said += [f"  {one.path}: {one.reason}" for one in self.damaged[:most]] + _more(len(self.damaged), most)
+        if self.oddities:
+            said += ["", "odd pictures"]
+            said += [f"  {one.kind}: {self.name(one.row)}, {one.reason}" for one in self.oddities[:most]]
+            said += _more(len(self.oddities), most)
+        if self.warnings:
+            said += ["", "shortcuts: what tells the classes apart without the subject"]
+            said += [
+                f"  {one.cue} alone: {percent(one.accuracy, 1)} balanced accuracy, {percent(one.chance, 1)} by guessing"
+                for one in self.warnings
+            ]
+        return said
+
+    def reason(self, number: int) -> str:
+        """Why a label is suspected, in words; by its place in the ranking."""
+        assert self.labels is not None
+        one = self.labels.suspects[number]
+        near = f"{one.agreeing} of its {len(one.neighbours)} neighbours agree" if one.neighbours else "no neighbours"
+        return f"{self.name(one.row)}: {one.given}, probably {one.suggested} ({percent(one.probability, 1)}; {near})"
+
+    def told(self, group: Twins) -> str:
+        """A group of twins in words."""
+        names = ", ".join(self.name(row) for row in group.rows[:4]) + (", …" if len(group.rows) > 4 else "")
+        notes = [group.kind if group.score >= 1 else f"{group.kind} {group.score:.3f}"]
+        notes += [f"leak: in {' and '.join(group.splits)}"] if len(group.splits) > 1 else []
+        notes += [f"labelled {' and '.join(group.labels)}"] if len(group.labels) > 1 else []
+        return f"{names} ({'; '.join(notes)})"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def facts(self) -> dict[str, str]:
+        """The result in words."""
+        return {"found": self.sentence}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; pictures by name."""
+        found: dict[str, Any] = {
+            "source": self.source, "samples": len(self.manifest), "sentence": self.sentence,
+            "twins": [
+                {"keep": self.name(group.rows[0]), "others": [self.name(row) for row in group.rows[1:]],
+                 "kind": group.kind, "score": group.score, "splits": group.splits, "labels": group.labels}
+                for group in self.twins
+            ],
+            "damaged": [{"file": one.path, "kind": one.kind, "reason": one.reason} for one in self.damaged],
+            "oddities": [{"file": self.name(o.row), "kind": o.kind, "reason": o.reason} for o in self.oddities],
+            "shortcuts": [
+                {"cue": one.cue, "balanced_accuracy": one.accuracy, "chance": one.chance, "warning": one.suspicious}
+                for one in self.shortcuts
+            ],
+            "labels": None,
+            "accepted": list(self.accepted),
+        }  # fmt: skip
+        check, names = self.labels, self.manifest.class_names
+        if check is not None:
+            found["labels"] = {
+                "expected": check.expected, "interval": list(check.interval), "by": check.by, "folds": check.folds,
+                "accuracy": check.accuracy, "pairs": check.pairs(self.manifest.class_names),
+                "suspects": [
+                    {"file": self.name(one.row), "given": one.given, "suggested": one.suggested,
+                     "probability": one.probability, "own": one.own, "confident": one.confident,
+                     "neighbours": [[self.name(row), names[self.manifest.labels[row]]] for row in one.neighbours]}
+                    for one in check.suspects
+                ],
+            }  # fmt: skip
+        return found
+
+
+def _more(count: int, most: int) -> list[str]:
+    return [f"  and {count - most:,} more"] if count > most else []

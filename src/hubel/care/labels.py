@@ -1,0 +1,182 @@
+"""Labels that are probably wrong: what nets that never saw a picture say about it, held against its label.
+
+Confident learning (Northcutt, Jiang & Chuang, JAIR 70, 2021): a picture counts as confidently of class j when its
+probability of j is at least the mean probability of j among all pictures labelled j. Pictures labelled i and
+confidently of j fill the confident joint, which is scaled to the counts of the labels; what is off its diagonal is the
+expected number of wrong labels, pair by pair. Its interval comes from drawing the pictures anew (bootstrap).
+
+The order is that of self-confidence, the probability of the given label, with the nearest pictures' labels mixed in.
+
+Letters: N pictures, K classes, k neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DRAWS = 400
+"""Of the bootstrap."""
+NEIGHBOURS = 5
+SHARE = 0.25
+"""How much the labels of the neighbours count beside the probability."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongLabel:
+    """A label that is probably wrong, and why."""
+
+    row: int
+    given: str
+    suggested: str
+    probability: float
+    """Of the suggested class, by a model that has not seen the picture."""
+    own: float
+    """Of the given class."""
+    confident: bool
+    """Does confident learning count it as of the other class?"""
+    neighbours: tuple[int, ...]
+    """The nearest other pictures, in the space of the features; nearest first."""
+    agreeing: int
+    """How many of those have the suggested label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelCheck:
+    """All labels of a data set, judged by models that have not seen them."""
+
+    suspects: tuple[WrongLabel, ...]
+    """The least believable first."""
+    scores: np.ndarray
+    """N: from 0, surely wrong, to 1; nan where it was not judged."""
+    expected: float
+    """Number of wrong labels."""
+    interval: tuple[float, float]
+    """95 % of it."""
+    joint: np.ndarray
+    """K K: expected number of pictures labelled i that are of j."""
+    accuracy: float
+    """Of the models, against the labels as they are."""
+    folds: int
+    by: str
+    """What judged, in words."""
+
+    def pairs(self, class_names: tuple[str, ...], most: int = 8) -> list[tuple[str, str, float]]:
+        """(given, probably meant, expected number), the most frequent confusions of whoever labelled first."""
+        off = self.joint * (1 - np.eye(len(self.joint)))
+        order = np.argsort(-off, axis=None, kind="stable")[:most]
+        places = [np.unravel_index(place, off.shape) for place in order]
+        return [(class_names[i], class_names[j], float(off[i, j])) for i, j in places if off[i, j] >= 0.5]
+
+
+def confident_class(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """N: the class that each picture is confidently of, -1 for none.
+
+    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.9, 0.1]])
+    >>> confident_class(probabilities, np.array([0, 0, 1, 1])).tolist()
+    [0, -1, 1, 0]
+    """
+    return _confident(probabilities, thresholds(probabilities, labels))
+
+
+def thresholds(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """K: the mean probability of each class among those labelled so; 2, which is never reached, for a class of none."""
+    classes = probabilities.shape[1]
+    counts = np.bincount(labels, minlength=classes)
+    own = np.bincount(labels, weights=probabilities[np.arange(len(labels)), labels], minlength=classes)
+    return np.where(counts > 0, own / np.maximum(counts, 1), 2.0)
+
+
+def _confident(probabilities: np.ndarray, least: np.ndarray) -> np.ndarray:
+    reached = probabilities >= least - 1e-12
+    best = np.where(reached, probabilities, -1.0).argmax(axis=1)
+    return np.where(reached.any(axis=1), best, -1)
+
+
+def confident_joint(labels: np.ndarray, confident: np.ndarray, classes: int) -> np.ndarray:
+    """K K: how many pictures labelled i are of j, in all as many as there are labels.
+
+    Rows are scaled to the number of labels of their class; a class without a confident picture is taken as right.
+
+    >>> confident_joint(np.array([0, 0, 1, 1]), np.array([0, -1, 1, 0]), 2).tolist()
+    [[2.0, 0.0], [1.0, 1.0]]
+    """
+    counted = confident >= 0
+    joint = np.zeros((classes, classes))
+    np.add.at(joint, (labels[counted], confident[counted]), 1.0)
+    none = joint.sum(axis=1) == 0
+    joint[none, none] = 1.0
+    counts = np.bincount(labels, minlength=classes)
+    scaled: np.ndarray = joint / joint.sum(axis=1, keepdims=True) * counts[:, None]
+    return scaled
+
+
+def expected_wrong(
+    probabilities: np.ndarray, labels: np.ndarray, *, seed: int = 0
+) -> tuple[float, tuple[float, float], np.ndarray]:
+    """(expected number of wrong labels, its 95 % interval, the confident joint)."""
+    classes, count = probabilities.shape[1], len(labels)
+    joint = confident_joint(labels, confident_class(probabilities, labels), classes)
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(DRAWS):
+        rows = rng.integers(0, count, count)
+        seen, given = probabilities[rows], labels[rows]
+        one = confident_joint(given, confident_class(seen, given), classes)
+        drawn.append(count - np.trace(one))
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    found = count - float(np.trace(joint))
+    return found, (min(float(low), found), max(float(high), found)), joint
+
+
+def judge_labels(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    neighbours: np.ndarray,
+    class_names: tuple[str, ...],
+    *,
+    folds: int,
+    by: str,
+    seed: int = 0,
+) -> LabelCheck:
+    """Rank all labels N by out-of-fold probabilities N K and the rows of their nearest others, N k.
+
+    Suspects are those that confident learning counts as of another class, and others up to the expected number.
+    """
+    rows = np.arange(len(labels))
+    expected, interval, joint = expected_wrong(probabilities, labels, seed=seed)
+    confident = confident_class(probabilities, labels)
+    own = probabilities[rows, labels]
+    scores = believed(own, labels, neighbours)
+    suggested = probabilities.argmax(axis=1)
+    other = (confident >= 0) & (confident != labels)
+    order = np.argsort(scores, kind="stable")
+    few = set(order[: round(expected)].tolist())
+    suspects = [
+        WrongLabel(
+            row=row,
+            given=class_names[labels[row]],
+            suggested=class_names[suggested[row]],
+            probability=float(probabilities[row, suggested[row]]),
+            own=float(own[row]),
+            confident=bool(other[row]),
+            neighbours=tuple(neighbours[row].tolist()),
+            agreeing=int((labels[neighbours[row]] == suggested[row]).sum()),
+        )
+        for row in order.tolist()
+        if suggested[row] != labels[row] and (other[row] or row in few)
+    ]
+    return LabelCheck(
+        suspects=tuple(suspects), scores=scores, expected=expected, interval=interval, joint=joint, folds=folds, by=by,
+        accuracy=float((suggested == labels).mean()),
+    )  # fmt: skip
+
+
+def believed(own: np.ndarray, labels: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """N: the probability of the given label, with the share of the neighbours that have it mixed in."""
+    if not neighbours.size:
+        return own
+    agree = (labels[neighbours] == labels[:, None]).mean(axis=1)
+    mixed: np.ndarray = (1 - SHARE) * own + SHARE * agree
+    return mixed

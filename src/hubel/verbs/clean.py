@@ -1,0 +1,115 @@
+"""Clean: what is probably wrong with pictures and labels, ranked; suggestions become edits where that is wished."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel import runtime
+from hubel.care.cleaning import Cleaning
+from hubel.care.judging import FOLDS, compare_pictures, judge
+from hubel.data.batches import batches
+from hubel.data.editing import Editor, require_files
+from hubel.data.sources import SOURCES, edit_log, open_source
+from hubel.errors import ArtefactError, UsageError
+from hubel.faces.progress import shows_progress
+from hubel.inference import features
+from hubel.records.ledger import find_run
+from hubel.records.nets import classifier_of, last_stage
+from hubel.records.own_data import own_data, reading_of
+from hubel.watching import SILENT, Watcher
+from hubel.words import percent
+
+__all__ = ["Cleaning", "clean"]
+
+
+@shows_progress
+def clean(
+    data: str | os.PathLike[str],
+    *,
+    folds: int | None = None,
+    accept: float | None = None,
+    who: str = "",
+    device: str = "auto",
+    seed: int = 0,
+    data_root: str | Path | None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+    **reading: Any,
+) -> Cleaning:
+    """Twins, leaks, damaged and odd pictures and shortcuts of a folder, table or named set; for a run, labels too.
+
+    Labels are judged out of fold: for a run by heads on the features of its net, for data by heads on the pixels, where
+    `folds` is said. `accept` writes an edit for every label that is suspected with at least that probability
+    (`hubel.edit`); `reading` are the options of `hubel.scan` that say how a table is read.
+    Raises UsageError, DataError, ArtefactError.
+    """
+    if accept is not None and not 0.5 <= accept <= 1:
+        raise UsageError(f"accept must be a probability from 0.5 to 1, got {accept:g}", hint="0.95 is usual")
+    folder = _run_of(data)
+    if folder is not None:
+        if any(reading.values()):
+            raise UsageError("a run reads its data as it was trained on them", hint="leave the options of tables out")
+        found = _of_run(folder, folds or FOLDS, device, seed, data_root, watch)
+    else:
+        listed = open_source(data, data_root=data_root, progress=watch.progress, **reading)
+        found = compare_pictures(listed, None, watch)
+        if folds is not None:
+            by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"
+            found = judge(found, found.pictures, by, folds=folds, seed=seed, watch=watch)
+    if accept is None:
+        return found
+    if found.labels is None:
+        raise UsageError("labels were not judged: there is nothing to accept", hint="add --folds 5, or give a run")
+    return _accept(found, accept, who, reading if folder is None else reading_of(folder, found.source), watch)
+
+
+def _run_of(data: str | os.PathLike[str]) -> Path | None:
+    if os.fspath(data) in SOURCES:
+        return None
+    try:
+        folder = find_run(data)
+    except (ArtefactError, UsageError):
+        return None
+    return folder if (folder / "config.yaml").is_file() else None
+
+
+def _of_run(folder: Path, folds: int, device: str, seed: int, data_root: str | Path | None, watch: Watcher) -> Cleaning:
+    classifier, name = classifier_of(folder)
+    own = own_data(folder, classifier, watch, data_root=data_root)
+    parts = {part: own.ids(part) for part in ("train", "val", "test")}
+    found = compare_pictures(own.scan.manifest, parts, watch)
+    target = runtime.pick_device(device)
+    watch.stage("reading features")
+    fed = batches(
+        own.decoded, np.arange(len(own.decoded)), preprocessing=classifier.preprocessing, batch_size=128, device=target
+    )
+    seen = features(classifier.model.to(target), fed, last_stage(classifier.model))
+    by = f"{folds} heads on the frozen features of {name}, each on pictures that it was not fitted to"
+    return judge(found, seen, by, folds=folds, seed=seed, watch=watch)
+
+
+def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], watch: Watcher) -> Cleaning:
+    manifest = found.manifest
+    require_files(manifest)
+    assert found.labels is not None
+    assert manifest.paths is not None
+    wanted = {
+        manifest.paths[one.row]: (one.given, one.suggested, f"suggested, {percent(one.probability, 1)}")
+        for one in found.labels.suspects
+        if one.confident and one.probability >= least
+    }
+    source = found.source
+    listed = open_source(source, edits=(), **reading)
+    log = edit_log(Path(source).expanduser(), listed.root)
+    made = Editor(listed, log.read()[0], who=who).accepted(wanted)
+    if not made:
+        watch.remark(f"no suggestion is as sure as {least:g}: nothing was written")
+        return found
+    log.add(made)
+    watch.remark(f"{len(made)} labels were edited; to take that back: hubel edit {source} undo {made[0].batch}")
+    return replace(found, accepted=tuple(edit.id for edit in made))

@@ -1,0 +1,217 @@
+"""Data care: planted faults are found, real ones are not invented, and suggestions become edits."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+
+import hubel
+from hubel.care.folds import deal, predict_out_of_fold
+from hubel.care.labels import confident_class, confident_joint, expected_wrong, judge_labels
+from hubel.care.oddities import find_oddities, probe_shortcuts
+from hubel.care.twins import equal_pairs, find_pairs, grey32, grouped
+from hubel.errors import DataError, UsageError
+from hubel.features.space import nearest
+from hubel.report.pages.cleaning import render_cleaning
+
+
+def planted(seed: int = 0, share: float = 0.05) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Six hundred digits: pixels, labels with a share flipped, which those are, and the right ones."""
+    digits = load_digits()
+    rng = np.random.default_rng(seed)
+    pixels, right = (digits.data[:600] * 255 / 16).astype(np.uint8), digits.target[:600].astype(np.int64)
+    wrong = np.zeros(600, bool)
+    wrong[rng.permutation(600)[: round(600 * share)]] = True
+    given = np.where(wrong, (right + rng.integers(1, 10, 600)) % 10, right)
+    return pixels, given, wrong, right
+
+
+def test_flipped_labels_are_ranked_first_by_models_that_have_not_seen_them() -> None:
+    pixels, given, wrong, right = planted()
+    chances = predict_out_of_fold(pixels, given, deal(given, list(range(600)), 5))
+    near = nearest(pixels.astype(float), pixels.astype(float), k=6).indices[:, 1:]
+    check = judge_labels(chances, given, near, tuple("0123456789"), folds=5, by="a test")
+    assert roc_auc_score(wrong, -check.scores) > 0.995
+    first = [one.row for one in check.suspects[:30]]
+    assert wrong[first].mean() >= 0.9
+    assert np.mean([int(one.suggested) == right[one.row] for one in check.suspects[:25]]) > 0.9
+    assert check.interval[0] <= 30 <= check.interval[1]
+
+
+def test_clean_labels_are_not_accused_in_numbers() -> None:
+    pixels, _, _, right = planted()
+    chances = predict_out_of_fold(pixels, right, deal(right, list(range(600)), 5))
+    expected, (low, high), _ = expected_wrong(chances, right)
+    assert expected < 15
+    assert low <= expected <= high
+
+
+def test_no_picture_is_judged_by_what_saw_it() -> None:
+    """With a memory of single pictures, a label of its own would be known by heart; noise then stays at chance."""
+    rng = np.random.default_rng(0)
+    noise, labels = rng.normal(size=(200, 50)), rng.integers(0, 2, 200)
+    chances = predict_out_of_fold(noise, labels, deal(labels, list(range(200)), 5))
+    assert abs((chances.argmax(axis=1) == labels).mean() - 0.5) < 0.15
+
+
+def test_the_confident_joint_is_that_of_a_brute_force_count() -> None:
+    rng = np.random.default_rng(1)
+    chances, labels = rng.dirichlet(np.ones(4), 300), rng.integers(0, 4, 300)
+    least = [np.mean([chances[i, j] for i in range(300) if labels[i] == j]) for j in range(4)]
+    count = np.zeros((4, 4))
+    for i in range(300):
+        above = [j for j in range(4) if chances[i, j] >= least[j]]
+        if above:
+            count[labels[i], max(above, key=lambda j: chances[i, j])] += 1
+    wanted = np.array([count[i] / count[i].sum() * (labels == i).sum() for i in range(4)])
+    np.testing.assert_allclose(confident_joint(labels, confident_class(chances, labels), 4), wanted)
+
+
+def test_folds_keep_groups_together_and_classes_even() -> None:
+    labels = np.repeat([0, 1], 50)
+    groups = [row // 2 for row in range(100)]
+    fold = deal(labels, groups, 5)
+    assert all(len(set(fold[2 * g : 2 * g + 2])) == 1 for g in range(50))
+    assert {tuple(np.bincount(labels[fold == f])) for f in range(5)} == {(10, 10)}
+    with pytest.raises(DataError, match="6 folds need as many pictures or groups, got 2"):
+        deal(np.array([0, 0, 1]), ["a", "a", "b"], 6)
+    with pytest.raises(UsageError, match="folds must be 2 or more, got 1"):
+        deal(labels, groups, 1)
+
+
+def textures(count: int, seed: int = 0) -> list[Image.Image]:
+    """Pictures of 96 x 80 pixels with large and small shapes, as photographs have them."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        layers = [
+            np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((96, 80), 3))
+            for n in (3, 6, 12)
+        ]
+        found.append(Image.fromarray(np.mean(layers, axis=0).astype(np.uint8)))
+    return found
+
+
+def jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=50)
+    return Image.open(file)
+
+
+CHANGES = {
+    "crop": lambda image: image.crop((4, 3, 94, 78)),
+    "jpeg": jpeg,
+    "half": lambda image: image.resize((48, 40)),
+    "brighter": lambda image: image.point(lambda level: min(255, int(level * 1.2))),
+    "darker": lambda image: image.point(lambda level: int(level * 0.8)),
+    "mirror": lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+}
+
+
+def seen(images: list[Image.Image]) -> np.ndarray:
+    small = [np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BOX)) for image in images]
+    return grey32(np.stack(small).transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_a_changed_copy_is_a_twin_and_no_other_picture_is(change: str) -> None:
+    images = textures(20)
+    pairs = find_pairs(seen([*images, *map(CHANGES[change], images)]))  # type: ignore[no-untyped-call]
+    assert {(pair.first, pair.second) for pair in pairs} == {(row, row + 20) for row in range(20)}
+
+
+def test_digits_of_one_kind_are_no_twins() -> None:
+    digits = load_digits().images[:200]
+    grey = np.stack([np.asarray(Image.fromarray((d * 16).astype(np.uint8)).resize((32, 32))) for d in digits])
+    assert len(find_pairs(grey.astype(np.float32))) < 5
+
+
+def test_groups_name_leaks_first_and_the_best_to_keep() -> None:
+    pairs = equal_pairs(["a", "b", "a", "b", "c", "a"], "bytes")
+    found = grouped(pairs, lambda row: (float(row),), ["train", "train", "train", "test", "", "train"], ["x"] * 6)
+    assert [group.rows for group in found] == [(3, 1), (5, 2, 0)]
+    assert found[0].splits == ("test", "train")
+
+
+def test_dark_blank_blurred_and_odd_sizes_are_named() -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.uniform(0, 255, (20, 32, 32))
+    grey[0], grey[1] = 7.0, rng.uniform(0, 25, (32, 32))
+    grey[2] = np.linspace(0, 255, 32)
+    sides = np.full((20, 2), 100)
+    sides[3] = (10, 100)
+    found = {(one.row, one.kind) for one in find_oddities(grey, sides)}
+    assert found == {(0, "blank"), (1, "dark"), (2, "blurred"), (3, "odd size")}
+
+
+def test_a_cue_that_gives_the_class_away_is_suspicious_and_noise_is_not() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    cues = {"size": labels[:, None] + rng.normal(0, 0.2, (300, 1)), "border": rng.normal(size=(300, 2))}
+    first, second = probe_shortcuts(cues, labels, deal(labels, list(range(300)), 5))
+    assert (first.cue, first.suspicious, second.suspicious) == ("size", True, False)
+    assert {int(labels[row]) for row in first.rows} == {0, 1, 2}
+
+
+@pytest.fixture
+def photos(picture_folder: Path, tmp_path: Path) -> Path:
+    """Three classes of digits, in which three pictures lie in the wrong folder and one is there twice."""
+    shutil.copytree(picture_folder, tmp_path / "photos")
+    root = tmp_path / "photos"
+    for name, wrong in (("zero", "one"), ("one", "two"), ("two", "zero")):
+        file = sorted((root / name).iterdir())[5]
+        shutil.move(file, root / wrong / f"moved-{name}.png")
+    twice = min((root / "zero").iterdir())
+    shutil.copy(twice, root / "zero" / "twice.png")
+    return root
+
+
+def test_suggestions_are_accepted_as_edits_that_can_be_taken_back(photos: Path) -> None:
+    before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+    found = hubel.clean(photos, folds=5, accept=0.8, who="me")
+    assert found.labels is not None
+    assert 3 <= len(found.accepted) <= 5  # 90 digits of 8x8: the models are not sure of everything
+    log = hubel.edit(photos).log
+    assert {(one.file, one.new) for one in log} >= {
+        ("one/moved-zero.png", "zero"), ("two/moved-one.png", "one"), ("zero/moved-two.png", "two"),
+    }  # fmt: skip
+    assert all(one.why.startswith("suggested, ") and one.who == "me" for one in log)
+    assert [sorted(map(found.name, group.rows))[-1] for group in found.twins] == ["zero/twice.png"]
+    assert {path: path.read_bytes() for path in photos.rglob("*.png")} == before
+    hubel.edit(photos, "undo")
+    assert not hubel.edit(photos).used
+
+
+def test_the_page_shows_suspects_beside_their_neighbours(photos: Path) -> None:
+    found = hubel.clean(photos, folds=5)
+    text = render_cleaning(found)
+    assert "one/moved-zero.png" in text
+    assert text.count("this one: ") == len(found.labels.suspects if found.labels else ())
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_what_cannot_be_cleaned_is_refused(photos: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to accept"):
+        hubel.clean(photos, accept=0.9)
+    with pytest.raises(UsageError, match=r"accept must be a probability from 0\.5 to 1, got 3"):
+        hubel.clean(photos, folds=5, accept=3)
+    with pytest.raises(DataError, match="points"):
+        hubel.clean("spirals")
+    with pytest.raises(UsageError, match="named set"):
+        hubel.clean("digits", folds=2, accept=0.9)
+
+
+def test_a_run_has_its_labels_judged_on_what_its_net_sees(photos: Path, tmp_path: Path) -> None:
+    run = hubel.train(str(photos), model="mnist_gap", epochs=1, device="cpu", out=str(tmp_path / "runs"), verbose=False)
+    found = hubel.clean(run.folder, device="cpu")
+    assert found.labels is not None
+    assert len(found.labels.scores) == len(found.manifest) == 91
+    assert "photos-1" in found.labels.by
+    assert set(found.to_dict()["labels"]) >= {"expected", "interval", "suspects", "pairs"}
