@@ -12,7 +12,7 @@ from hubel.care.labels import NEIGHBOURS, LabelCheck, judge_labels
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
 from hubel.care.twins import SIDE, Twins, equal_pairs, find_pairs, grey32, grouped
 from hubel.data.decode import Decoded, prepare
-from hubel.data.manifest import Manifest
+from hubel.data.manifest import Manifest, array_digests
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.errors import DataError
@@ -89,7 +89,7 @@ def _twins(
     assert manifest.digests is not None
     pairs = equal_pairs(manifest.digests, "bytes")
     sides = scan.sides
-    keys = [f"{sides[row].tolist()} {decoded.images[row].tobytes().hex()}" for row in range(len(manifest))]
+    keys = [f"{size.tolist()} {key}" for size, key in zip(sides, array_digests(decoded.images), strict=True)]
     known = {(pair.first, pair.second) for pair in pairs}
     same = [pair for pair in equal_pairs(keys, "pixels") if (pair.first, pair.second) not in known]
     large = np.flatnonzero(sides.min(axis=1) >= SMALL)
@@ -116,9 +116,17 @@ def _units(manifest: Manifest, twins: list[Twins]) -> list[str]:
     units = [f"row {row}" for row in range(len(manifest))]
     if manifest.groups is not None:
         units = [f"group {group}" if group else unit for group, unit in zip(manifest.groups, units, strict=True)]
+    parent: dict[str, str] = {}
+
+    def find(unit: str) -> str:
+        while unit in parent:
+            unit = parent[unit]
+        return unit
+
     for group in twins:
-        joined = {units[row] for row in group.rows}
-        if len(joined) > 1:
-            name = units[group.rows[0]]
-            units = [name if unit in joined else unit for unit in units]
-    return units
+        first = find(units[group.rows[0]])
+        for row in group.rows[1:]:
+            other = find(units[row])
+            if other != first:
+                parent[other] = first
+    return [find(unit) for unit in units]
