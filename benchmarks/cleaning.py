@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import judge_labels
-from hubel.care.twins import find_pairs, grey32
+from hubel.care.twins import find_pairs, grey32, grouped
 from hubel.data.sources import open_source
 from hubel.features.space import nearest
 from hubel.runtime import environment
@@ -81,7 +81,7 @@ def changed(image: Image.Image, how: str, rng: np.random.Generator) -> Image.Ima
 
 
 def twins(archive: Path, count: int, seed: int) -> dict[str, object]:
-    """Recall by change and precision of the pairs."""
+    """Recall by change (is a copy in the group of its original?) and precision of the pairs."""
     rng = np.random.default_rng(seed)
     with tarfile.open(archive) as tar:
         files = (member for member in tar if member.isfile() and member.name.endswith(".jpg"))
@@ -97,7 +97,9 @@ def twins(archive: Path, count: int, seed: int) -> dict[str, object]:
     started = time.perf_counter()
     pairs = find_pairs(grey32(small.transpose(0, 3, 1, 2)))
     seconds = time.perf_counter() - started
-    found = {pair.second for pair in pairs if owner[pair.first] == owner[pair.second]}
+    groups = grouped(pairs, lambda row: (0.0,), [""] * len(images), [""] * len(images))
+    group_of = {row: number for number, group in enumerate(groups) for row in group.rows}
+    found = {row for row in range(count, len(images)) if row in group_of and group_of[row] == group_of.get(owner[row])}
     recall = {c: np.mean([row in found for row in range(count, len(images)) if how[row] == c]) for c in changes}
     return {
         "what": f"twins among {len(images)} pictures of CIFAR-10", "seed": seed, "pairs": len(pairs),

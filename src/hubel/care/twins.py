@@ -28,9 +28,9 @@ CANDIDATE = 0.7
 """The least correlation of 8 x 8 averages that makes a pair a candidate."""
 ALIKE, EDGES = 0.95, 0.85
 """The least correlation of pixels, and of edges, of two that are taken for the same picture."""
-DRAWN = 0.3
+DRAWN = 0.4
 """The share of a picture that is of one level from which it counts as a drawing: digits, scans, products on white."""
-ALIKE_DRAWN, EDGES_DRAWN = 0.99, 0.97
+ALIKE_DRAWN, EDGES_DRAWN = 0.985, 0.95
 """The same of drawings, of which two of one kind are alike anyway."""
 FLAT = 3.0
 """Deviation of the levels below which a picture shows nothing that could be compared."""
