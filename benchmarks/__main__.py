@@ -57,6 +57,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "distill": [PICTURES],
     "augment": [],
     "corruptions": [],
+    "cleaning": [],
     "trust": ["--mnist", "--limit", "20000", "--epochs", "4"],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],
