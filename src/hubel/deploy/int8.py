@@ -7,11 +7,8 @@ processors without VNNI would otherwise overflow now and then, and the same file
 
 from __future__ import annotations
 
-import logging
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ import numpy as np
 import torch
 
 from hubel.deploy.latency import side_by_side
+from hubel.deploy.onnx import quiet
 from hubel.errors import ArtefactError
 from hubel.metrics.intervals import paired_difference, wilson
 from hubel.views import Viewed
@@ -44,7 +42,7 @@ def quantised(net: bytes, images: np.ndarray) -> bytes:
     name = model.graph.input[0].name
     if not any(node.op_type in KINDS for node in model.graph.node):
         raise ArtefactError("this net has no product that could be made of whole numbers", hint="leave --int8 out")
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet(""):  # the quantiser remarks on the root logger
         target = Path(folder, "int8.onnx")
         try:
             quantization.quantize_static(
@@ -69,20 +67,6 @@ def _reader(quantization: Any, name: str, images: np.ndarray) -> Any:
             return None if part is None else {name: np.ascontiguousarray(part)}
 
     return Reader()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the remarks that the quantiser makes on the root logger."""
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        root.setLevel(level)
 
 
 @dataclass(frozen=True, kw_only=True)

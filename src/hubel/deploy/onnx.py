@@ -38,7 +38,7 @@ def exported(model: nn.Module, images: torch.Tensor) -> bytes:
         raise missing_extra(absent(), "export", "writing ONNX")
     images = images if len(images) > 1 else images.repeat(2, *[1] * (images.dim() - 1))
     free = ({0: torch.export.Dim("batch", min=1)},)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(model, (images,), dynamo=True, dynamic_shapes=free, verbose=False)
     assert program is not None
     data: bytes = program.model_proto.SerializeToString()
@@ -119,9 +119,9 @@ class Session:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about packages that it does not need."""
-    logger = logging.getLogger("torch.onnx")
+def quiet(exporter: str = "torch.onnx") -> Iterator[None]:
+    """Without what an exporter remarks of packages that it does not need and of its own deprecated parts."""
+    logger = logging.getLogger(exporter)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

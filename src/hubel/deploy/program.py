@@ -6,10 +6,7 @@ The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` ma
 from __future__ import annotations
 
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +15,7 @@ import torch
 from torch import nn
 
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.onnx import quiet
 from hubel.deploy.placing import Placing
 
 CARD, CLASSES = "card.json", "classes.json"
@@ -48,7 +46,7 @@ def exported(
     for parameter in whole.parameters():
         parameter.requires_grad_(False)
     buffer = BytesIO()
-    with _quiet(), torch.no_grad():
+    with quiet("torch.export"), torch.no_grad():
         program = torch.export.export(whole.eval(), (pictures,), dynamic_shapes=(free,))
         # Names and lines of source files are nobody's business.
         graphs = [each.graph for each in program.graph_module.modules() if isinstance(each, torch.fx.GraphModule)]
@@ -69,7 +67,7 @@ def answering(program: torch.export.ExportedProgram) -> Callable[[Sequence[np.nd
     It is the program that was written, and not the file read back: reading such files is left to PyTorch's users, since
     they may hold code.
     """
-    with _quiet():
+    with quiet("torch.export"):
         run = program.module()
 
     def answer(pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,17 +76,3 @@ def answering(program: torch.export.ExportedProgram) -> Callable[[Sequence[np.nd
         return torch.cat(found).double().numpy()
 
     return answer
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter remarks of its own deprecated parts."""
-    logger = logging.getLogger("torch.export")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
