@@ -44,7 +44,6 @@ class Reins:
         """Steps until it waits again."""
         self.altering: Order | None = None
         """The order by which the run goes on otherwise, until its new segment has begun."""
-        self.stopped = False
 
     def bind(self, training: Training, book: Logbook, signals: Signals, watch: Watcher, *, fits_head: bool) -> None:
         """From here on this is the training that is meant, and its folder is held."""
@@ -105,7 +104,6 @@ class Reins:
                     self.book.save()
                 elif order.command == "stop":
                     self._tell("stop", "asked to stop")
-                    self.stopped = True
                     return True
                 else:
                     self.waits = order.command == "pause"

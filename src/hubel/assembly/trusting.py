@@ -23,7 +23,7 @@ from hubel.data.decode import Decoded
 from hubel.data.strange import KINDS
 from hubel.inference import predict, with_views
 from hubel.metrics.calibrating import fit_temperature, set_limit, within
-from hubel.metrics.probability import calibration, log_loss, log_softmax
+from hubel.metrics.probability import ece, log_loss, log_softmax
 from hubel.metrics.strangeness import familiar, separation, strangeness
 from hubel.nn.beside import with_features
 from hubel.store import RunStore
@@ -94,8 +94,8 @@ def learn_trust(
     temperature = fit_temperature(logits, labels)
     facts: dict[str, float | int | str | bool | None] = {
         "samples": len(rows),
-        "ece_before": _ece(logits, labels),
-        "ece_after": _ece(logits / temperature, labels),
+        "ece_before": ece(logits, labels),
+        "ece_after": ece(logits / temperature, labels),
         "log_loss_before": log_loss(logits, labels),
         "log_loss_after": log_loss(logits / temperature, labels),
     }
@@ -122,8 +122,8 @@ def measured(
     known = trust.familiarity(logits, features) >= 1 - ACCEPTED
     return {
         "samples": len(rows),
-        "ece_before": _ece(logits, labels),
-        "ece_after": _ece(logits / trust.temperature, labels),
+        "ece_before": ece(logits, labels),
+        "ece_after": ece(logits / trust.temperature, labels),
         "coverage": float(inside[np.arange(len(rows)), labels].mean()),
         "set_size": float(inside.sum(axis=1).mean()),
         "known": float(known.mean()) if trust.knows else None,
@@ -203,11 +203,6 @@ class Look:
 
     def _split(self, said: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         return said[:, : self.classes], said[:, self.classes :] if self.inside is not None else None
-
-
-def _ece(logits: np.ndarray, labels: np.ndarray) -> float:
-    shares = np.exp(log_softmax(logits))
-    return calibration(shares.max(axis=1), shares.argmax(axis=1) == labels).ece
 
 
 def _some(rows: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:

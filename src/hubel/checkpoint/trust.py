@@ -152,7 +152,7 @@ def read_trust(path: Path, weights: str, *, classes: int) -> Trust | None:
     if broken is not None or not _fit(arrays, said, classes):
         raise ArtefactError(
             f"{name} does not hold together: {broken or 'its arrays do not fit each other'}",
-            hint=f"delete it: the net answers without it, and hubel train --resume makes it anew; {DAMAGED}",
+            hint="delete it: the net answers without it; without report.html too, hubel train --resume makes both anew",
         )
     seen = None
     if "basis" in arrays:

@@ -47,8 +47,10 @@ def command(
     def over() -> bool:
         return not store.is_held()
 
+    row = RunRecord(folder).row()
+
     def shown() -> str:
-        return view(seen, RunRecord(folder).row(), "not training" if over() else "")
+        return view(seen, row, "not training" if over() else "")
 
     if once or over():
         say(shown())

@@ -81,8 +81,8 @@ def ranking(scores_NK: np.ndarray, labels_N: np.ndarray) -> Ranking:
         if not positives or not negatives:
             continue
         inside, outside = scores_NK[is_k, k], scores_NK[~is_k, k]
-        beaten = _placement(inside, np.sort(outside))
-        beaten_by = 1 - _placement(outside, np.sort(inside))
+        beaten = placement(inside, np.sort(outside))
+        beaten_by = 1 - placement(outside, np.sort(inside))
         auc_K[k] = beaten.mean()
         influence_N[is_k] += (beaten - auc_K[k]) / positives
         influence_N[~is_k] += (beaten_by - auc_K[k]) / negatives
@@ -94,8 +94,8 @@ def ranking(scores_NK: np.ndarray, labels_N: np.ndarray) -> Ranking:
     return Ranking(auc_K, macro, max(0.0, macro - spread), min(1.0, macro + spread))
 
 
-def _placement(values: np.ndarray, others_sorted: np.ndarray) -> np.ndarray:
-    """For each value the share of the others that lie below it, ties counting half."""
+def placement(values: np.ndarray, others_sorted: np.ndarray) -> np.ndarray:
+    """For each value the share of the others that lie below it, ties counting half; the others in rising order."""
     below = np.searchsorted(others_sorted, values, side="left")
     not_above = np.searchsorted(others_sorted, values, side="right")
     return (below + not_above) / (2 * len(others_sorted))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from hubel.metrics.probability import log_softmax
+from hubel.metrics.probability import log_softmax, placement
 
 OF_LOGITS = ("softmax", "max-logit", "energy")
 OF_FEATURES = ("mahalanobis", "neighbours", "residual")
@@ -121,10 +121,7 @@ def separation(usual_N: np.ndarray, strange_M: np.ndarray) -> float:
     >>> separation(np.array([0.1, 0.2]), np.array([0.2, 0.9]))
     0.875
     """
-    order = np.sort(usual_N)
-    below = np.searchsorted(order, strange_M, side="left")
-    not_above = np.searchsorted(order, strange_M, side="right")
-    return float((below + not_above).mean() / (2 * len(order)))
+    return float(placement(strange_M, np.sort(usual_N)).mean())
 
 
 def _outside(centred_NF: np.ndarray, flat_ND: np.ndarray) -> np.ndarray:
