@@ -59,9 +59,9 @@ def uniform(pictures: np.ndarray, draw: np.random.Generator) -> np.ndarray:
 def scrambled(pictures: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """The same waves at other places: the spectrum's size kept, its phase drawn, as clouds of the same grain."""
     waves = np.fft.rfft2(pictures.astype(np.float32))
+    # The phase of what is never negative is 0 at wave 0: the mean stays.
     phase = np.angle(np.fft.rfft2(draw.random((len(pictures), 1, *pictures.shape[2:]), dtype=np.float32)))
     size = np.abs(waves)
-    phase[..., 0, 0] = 0  # the mean stays
     return np.clip(np.fft.irfft2(size * np.exp(1j * phase), s=pictures.shape[2:]), 0, 255).astype(np.uint8)
 
 
