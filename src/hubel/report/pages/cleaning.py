@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from hubel.care.cleaning import Cleaning
+from hubel.data.sources import SOURCES
 from hubel.figures.images import picture
 from hubel.figures.theme import Figure
 from hubel.report.page import page
@@ -30,6 +31,7 @@ def render_cleaning(found: Cleaning) -> str:
     ]
     return page(
         "clean.html.j2",
+        editable=found.source not in SOURCES,
         title=os.path.basename(os.path.abspath(found.source)) or found.source,
         found=found,
         suspects=suspects,
