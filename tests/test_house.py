@@ -48,17 +48,33 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": _BENCHES | {"store", "recipes", "tasks"},
     "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
+    "classical": {"registry", "runtime", "metrics", "data", "evaluation"},
+    "anomalies": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "features", "records"},
+    "diagnosis": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "anatomy"},
+    "searching": _BENCHES | {
+        "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "evaluation", "deploy",
+    },
+    "book": _BENCHES | {
+        "store", "recipes", "tasks", "training", "assembly", "anatomy", "evaluation", "explainers", "features",
+        "robustness", "lessons", "classical", "anomalies",
+    },
     "report": {
         "figures", "metrics", "data", "models", "evaluation", "anatomy", "explainers", "features", "robustness",
-        "care", "deploy", "training", "lessons", "records",
+        "care", "deploy", "training", "lessons", "records", "classical", "anomalies", "diagnosis", "searching", "book",
     },
     "verbs": _BENCHES | {
         "store", "recipes", "tasks", "figures", "anatomy", "deploy", "explainers", "features", "robustness",
         "care", "evaluation", "records", "training", "assembly", "lessons", "report", "faces", "server",
+        "classical", "anomalies", "diagnosis", "searching", "book",
     },
     "cli": {
         "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy",
-        "training", "lessons", "store", "faces", "server",
+        "training", "lessons", "store", "faces", "server", "studio", "book",
+    },
+    "studio": {
+        "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy", "nn",
+        "training", "lessons", "store", "faces", "server", "anatomy", "checkpoint", "inference", "evaluation",
+        "explainers", "features", "care",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -176,7 +192,7 @@ def test_hooks_are_set_in_one_place(path: Path) -> None:
     assert str(path.relative_to(SRC)) in HOOKS or "register_forward" not in path.read_text(), "nn.taps.watch sets hooks"
 
 
-MOST_LINES, LONGEST, MOST_IMPORTED = 3_600, 320, 18
+MOST_LINES, LONGEST, MOST_IMPORTED = 5_200, 320, 18
 """Of the verbs together, of one verb, and modules of ours that one module imports."""
 
 
