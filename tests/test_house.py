@@ -134,6 +134,7 @@ LAZY = {
     "models/__init__.py": "layer lists and heads need torch, names and cards do not",
     "models/cards/__init__.py": "the builder of a card is loaded when a net is built",
     "training/loggers.py": "tools of other packages, which need not be installed",
+    "studio/app.py": "torch takes seconds to load; the first page is there before",
     "server/worker.py": "torch takes seconds to load; who sees that the server is gone is there before",
     "registry.py": "entries that stand elsewhere, and those of installed packages",
 }

@@ -37,6 +37,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("reproduce", "reproduce", "a run once more: the same bits, or what differs"),
             ("export", "export", "write a run as one file that works elsewhere, with proof that it answers alike"),
             ("serve", "serve", "answer pictures over HTTP: an API, and a page to try it"),
+            ("studio", "studio", "all of this on a page in your browser; nothing leaves this machine"),
             ("bench", "bench", "latency and throughput of a net: eager, made ready, compiled, ONNX Runtime"),
         ),
     ),

@@ -42,10 +42,14 @@ _RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class Door:
-    """A route: a path that may end in one name, "/predict/{name}", who may ask, and what answers."""
+    """A route: a path that may end in one name, "/predict/{name}", who may ask, and what answers.
 
-    def __init__(self, path: str, policy: Policy, endpoint: Endpoint) -> None:
-        self.path, self.policy, self.endpoint = path, policy, endpoint
+    One path may have several, each for other methods. A `lasting` answer, a stream of events, may take as long as it
+    is listened to.
+    """
+
+    def __init__(self, path: str, policy: Policy, endpoint: Endpoint, *, lasting: bool = False) -> None:
+        self.path, self.policy, self.endpoint, self.lasting = path, policy, endpoint, lasting
         self._stem = path.partition("{")[0] if "{" in path else ""
 
     def match(self, path: str) -> dict[str, str] | None:
@@ -69,10 +73,13 @@ def json_response(said: Any, status: int = 200, headers: dict[str, str] | None =
 
 
 class Gate:
-    """An ASGI application over `doors`, each with its policy."""
+    """An ASGI application over `doors`, each with its policy.
 
-    def __init__(self, doors: Sequence[Door], ours: Doors, counts: Counts, *, seconds: float) -> None:
-        self.doors, self.ours, self.counts, self.seconds = doors, ours, counts, seconds
+    `cookie`: the name of a cookie in which a browser may show the token, "" for none.
+    """
+
+    def __init__(self, doors: Sequence[Door], ours: Doors, counts: Counts, *, seconds: float, cookie: str = "") -> None:
+        self.doors, self.ours, self.counts, self.seconds, self.cookie = doors, ours, counts, seconds, cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -84,8 +91,10 @@ class Gate:
         door, response = None, None
         try:
             # Nobody waits for ever, neither for a client that sends slowly nor for one that does not read.
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(self.seconds) as limit:
                 door, response = await self._answer(scope, request)
+                if door is not None and door.lasting:
+                    limit.reschedule(None)
                 self.counts.responses[(door.path if door else "other", response.status_code)] += 1
                 await response(scope, receive, _with_headers(send))
         except TimeoutError:
@@ -96,14 +105,13 @@ class Gate:
         return None
 
     async def _answer(self, scope: Scope, request: Request) -> tuple[Door | None, Response]:
-        door = None
-        for each in self.doors:
-            found = each.match(scope["path"])
-            if found is not None:
-                door, scope["path_params"] = each, found
-                break
+        fits = [(each, found) for each in self.doors if (found := each.match(scope["path"])) is not None]
+        door, names = next(
+            (pair for pair in fits if scope["method"] in pair[0].policy.methods), fits[0] if fits else (None, {})
+        )
+        scope["path_params"] = names
         # A path that is not there is told apart from others only to those who may ask.
-        wrong = refused(facts_of(scope), door.policy if door else _NOWHERE, self.ours)
+        wrong = refused(facts_of(scope, self.cookie), door.policy if door else _NOWHERE, self.ours)
         if wrong is None and door is None:
             wrong = Refusal(404, "path", "there is nothing at this path", "GET /openapi.json lists what there is")
         if wrong is not None:
@@ -134,13 +142,16 @@ def _how(refusal: Refusal, door: Door | None) -> dict[str, str]:
     return {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
 
 
-def facts_of(scope: Scope) -> Facts:
-    """What a request says, for the guard."""
+def facts_of(scope: Scope, cookie: str = "") -> Facts:
+    """What a request says, for the guard; a token may also stand in the `cookie` of that name."""
     said: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
         said.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
     arrived = scope.get("server")
     tokens = [value[7:].strip() for value in said.get("authorization", []) if value[:7].casefold() == "bearer "]
+    if cookie and not tokens:
+        pairs = (pair.strip().partition("=") for line in said.get("cookie", []) for pair in line.split(";"))
+        tokens = [value for name, _, value in pairs if name == cookie]
 
     def all_of(name: str) -> tuple[str, ...]:
         return tuple(said.get(name, ()))

@@ -60,7 +60,12 @@ CALL = Policy(
 """Asks with a body and changes nothing: programs and our page."""
 CHANGE = Policy(name="change", methods=UNSAFE, mark=True, kinds=frozenset({"application/json"}))
 """Changes something: pages of ours only."""
-POLICIES = (OPEN, PAGE, READ, CALL, CHANGE)
+GIVE = Policy(
+    name="give", methods=UNSAFE, mark=True,
+    kinds=frozenset({"application/json", "application/octet-stream", "image/*"}),
+)  # fmt: skip
+"""As CHANGE; a picture may come with it."""
+POLICIES = (OPEN, PAGE, READ, CALL, CHANGE, GIVE)
 
 
 @dataclass(frozen=True, kw_only=True)

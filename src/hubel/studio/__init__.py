@@ -1,0 +1,1 @@
+"""The studio: everything hubel knows, on a local page. Routes, jobs and events; nothing is computed here."""

@@ -1,0 +1,90 @@
+// The shell: which page is shown, what it is called, whether the studio still answers, and the list of keys.
+
+import { get, keep, to } from './ask.js';
+import { el, fill } from './dom.js';
+import { clear, listed } from './keys.js';
+import { problem } from './parts/said.js';
+
+/** Page -> its name above. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
+ * which may return a function that is called when another page is shown. */
+const PAGES = { home: 'Home' };
+const LOOK = 1500;
+
+const main = /** @type {any} */ (document.getElementById('main')), down = /** @type {any} */ (document.getElementById('down'));
+const help = /** @type {any} */ (document.getElementById('keys'));
+let shown = 0;
+/** @type {(() => void) | undefined} */
+let leave;
+
+// The token came in the address and is a cookie by now: it leaves the address and the history.
+if (location.search) history.replaceState(null, '', location.pathname + location.hash);
+
+fill(document.getElementById('pages'), {}, Object.entries(PAGES).map(([name, title]) => el('a', { href: to(name), textContent: title, dataset: { page: name } })));
+
+async function show() {
+  const mine = ++shown, [name, query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
+  const page = Object.hasOwn(PAGES, name) ? name : 'home';
+  if (page !== name) keep(page);
+  leave?.();
+  leave = undefined;
+  clear();
+  for (const link of document.querySelectorAll('#pages a'))
+    if (/** @type {any} */ (link).dataset.page === page) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  const place = el('div', { className: `page ${page}` });
+  try {
+    const module = await import(`./pages/${page}.js`);
+    if (mine !== shown) return;
+    document.title = `${module.title}: hubel studio`;
+    main.replaceChildren(place);
+    const left = await module.show(place, new URLSearchParams(query));
+    if (mine === shown) leave = left;
+    else left?.();
+  } catch (error) {
+    if (mine !== shown) return;
+    main.replaceChildren(place);
+    place.append(problem(error));
+  }
+  document.documentElement.dataset.page = page;
+}
+
+/** Says within two seconds when nobody answers any more, and when somebody does again. */
+async function look() {
+  if (!document.hidden) {
+    try {
+      const about = await get('home/about');
+      down.hidden = true;
+      document.documentElement.dataset.warm = String(about.warm);
+    } catch (/** @type {any} */ error) {
+      down.hidden = false;
+      down.textContent = error.status === 401 || error.status === 403
+        ? 'This page is not known to the studio: open the address that the command hubel studio printed.'
+        : 'The studio does not answer: it was stopped, or it is busy. Trainings go on without it; start it again with: hubel studio';
+    }
+  }
+  setTimeout(look, LOOK);
+}
+
+function list() {
+  const rows = [['?', 'these keys'], ['g h', 'first page'], ...listed()];
+  help.replaceChildren(
+    el('h2', { id: 'keys-title', textContent: 'Keys' }),
+    el('table', {}, [el('tbody', {}, rows.map(([key, what]) => el('tr', {}, [
+      el('th', { scope: 'row' }, [el('kbd', { textContent: key === ' ' ? 'Space' : key })]), el('td', { textContent: what })])))]),
+    el('form', { method: 'dialog' }, [el('button', { textContent: 'Close' })]),
+  );
+  help.showModal();
+}
+
+let before = '';
+addEventListener('keydown', (event) => {
+  const typing = /** @type {Element} */ (event.target).closest?.('input, select, textarea, dialog');
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === '?') list();
+  if (before === 'g' && event.key === 'h') location.hash = to('home');
+  before = event.key;
+});
+document.getElementById('help')?.addEventListener('click', list);
+addEventListener('hashchange', show);
+show();
+look();
