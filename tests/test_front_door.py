@@ -25,8 +25,8 @@ PROMISED = {
     "ArtefactError", "Classifier", "Cleaning", "DataError", "DataReport", "Edits", "Evaluation", "Explained",
     "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary",
     "UnknownName", "UsageError", "Watcher", "clean", "create_model", "edit", "evaluate", "explain", "export",
-    "list_models", "load", "predict", "pretrain", "register_model", "robust", "runs", "scan", "serve", "summary",
-    "train",
+    "list_models", "load", "load_nets", "predict", "pretrain", "register_model", "robust", "runs", "scan", "serve",
+    "summary", "train",
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src" / "hubel").rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 MODULES = {name: module for _, group in COMMANDS for name, module, _ in group}
-EVERYWHERE = {"--help", "--help-all", "--version", "--log"}
+EVERYWHERE = {"--help", "--help-all", "--version", "--log", "--nets"}
 FOREIGN = {
     "--nproc-per-node", "--logdir", "--break-system-packages", "--index-url", "--extra-index-url",
     "--force-reinstall", "--no-deps", "--retry", "--least", "--sample",

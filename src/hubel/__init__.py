@@ -59,6 +59,7 @@ _DOORS = {
     "export": "hubel.verbs.export",
     "list_models": "hubel.models",
     "load": "hubel.verbs.classifier",
+    "load_nets": "hubel.models",
     "predict": "hubel.verbs.predict",
     "pretrain": "hubel.verbs.pretrain",
     "register_model": "hubel.models",
@@ -76,7 +77,7 @@ if TYPE_CHECKING:
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation
-    from hubel.models import create_model, list_models, register_model
+    from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
     from hubel.verbs.classifier import Classifier, load
@@ -123,6 +124,7 @@ __all__ = [
     "export",
     "list_models",
     "load",
+    "load_nets",
     "predict",
     "pretrain",
     "register_model",

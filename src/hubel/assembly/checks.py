@@ -5,31 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from hubel import runtime
 from hubel.assembly.choices import check_loss
 from hubel.assembly.wire import augmentations
 from hubel.data.augment import build_augment
 from hubel.errors import UsageError
-from hubel.models import CARDS, card, resolve
+from hubel.models import card, resolve
+from hubel.models.files import known_as
+from hubel.models.own import adopt
 from hubel.nn.init import check_initialisation
 from hubel.recipes.schema import Recipe, compose, flatten
-from hubel.records.nets import is_architecture
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
 
 
 def by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with a list of layers as a model's options; raises UsageError for a module or its class."""
+    """The settings with a name for the net: a list of layers becomes a model's options, a module or its class is made
+    known for this process, and a file of nets that is named is run."""
     model = settings.get("model")
-    if model is None or isinstance(model, str):
+    if model is None:
         return dict(settings)
-    if isinstance(model, Sequence):
+    if isinstance(model, str):
+        return {**settings, "model": known_as(model)}
+    if isinstance(model, Sequence) and not isinstance(model, nn.Module):
         name, options = resolve(model, settings.get("model_options", {}))
         return {**settings, "model": name, "model_options": options}
-    kind = (model if isinstance(model, type) else type(model)).__name__
+    if isinstance(model, nn.Module) or (isinstance(model, type) and issubclass(model, nn.Module)):
+        return {**settings, "model": adopt(model)}
     raise UsageError(
-        f"a net is trained by its name, so that its run can be read again; model must be a name, got a {kind}",
-        hint=f"hubel.register_model({kind}), then model={kind.lower()!r}",
+        f"model must be a name, a list of layers, a torch.nn.Module or its class, got a {type(model).__name__}",
+        hint="hubel models lists the names",
     )
 
 
@@ -129,10 +136,8 @@ TURNING = {"quarter-turns", "vertical-flip", "trivial", "strong"}
 
 def _check_task(model: str) -> None:
     """Raise UnknownName, and UsageError for a net of which parts would never learn from classes."""
-    if not is_architecture(model):
-        card(model)  # which says what is meant
-    known = CARDS.get(model)
-    if known is not None and known.task != "classify":
+    known = card(model)
+    if known.task != "classify":
         raise UsageError(
             f"{model} needs the task {known.task}, which hubel train does not have: from classes its decoder would "
             "never learn",

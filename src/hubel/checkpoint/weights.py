@@ -46,6 +46,7 @@ from hubel.checkpoint.trust import file_of, read_trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
+from hubel.models.files import unread
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_regular, shown, unseal
 from hubel.words import amount, plural
@@ -450,6 +451,9 @@ def _compare(wanted: Mapping[str, str], found: Mapping[str, str], of: str, where
 
 def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -> None:
     """Build the net without memory and compare it with the file; raises ArtefactError before any is spent."""
+    away = unread(spec.architecture)
+    if away is not None:
+        raise ArtefactError(away[0], hint=away[1])
     known = spec.architecture in CARDS or _TIMM.fullmatch(spec.architecture)
     if not known or (spec.architecture not in CARDS and not _TIMM_OPTIONS.isdisjoint(spec.options)):
         raise ArtefactError(

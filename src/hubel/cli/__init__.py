@@ -144,8 +144,13 @@ def _version() -> str:
 def _run(arguments: list[str]) -> int:
     try:
         use(Log())
-        log, (name, *words) = read_log(arguments)
+        log, rest = read_log(arguments)
         use(log)
+        files, (name, *words) = read_nets(rest)
+        if files:
+            nets = importlib.import_module("hubel.models.files")
+            for file in files:
+                nets.load_nets(file)
         return _dispatch(name, words)
     except HubelError as error:
         print_error(error)
@@ -168,6 +173,24 @@ def _run(arguments: list[str]) -> int:
         )
         print_error(fault)
         return 1
+
+
+def read_nets(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files that `--nets` names before the command, and the arguments without them.
+
+    >>> read_nets(["--nets", "my_net.py", "predict", "runs/a", "cat.jpg"])
+    (['my_net.py'], ['predict', 'runs/a', 'cat.jpg'])
+    """
+    files, rest = [], list(arguments)
+    while rest and (rest[0] == "--nets" or rest[0].startswith("--nets=")):
+        _, equals, file = rest.pop(0).partition("=")
+        file = file if equals else (rest.pop(0) if rest else "")
+        if not file or file.startswith("-"):
+            raise UsageError("--nets needs a Python file with nets of your own", hint="hubel --nets my_net.py COMMAND")
+        files.append(file)
+    if not rest:
+        raise UsageError("--nets stands before a command", hint="hubel --nets my_net.py predict RUN cat.jpg")
+    return files, rest
 
 
 def _dispatch(name: str, arguments: list[str]) -> int:
@@ -221,5 +244,6 @@ def _print_help() -> None:
     console.print(
         "try:   hubel train digits\n"
         "       hubel train photos/ --model resnet18 --epochs 20 --img-size 128\n"
-        "       hubel predict runs/photos-1 new/*.jpg"
+        "       hubel predict runs/photos-1 new/*.jpg\n"
+        "       hubel train photos/ --model my_net.py:Net      then: hubel --nets my_net.py predict runs/photos-2 …"
     )

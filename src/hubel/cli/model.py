@@ -11,6 +11,7 @@ from hubel.cli.console import out
 from hubel.cli.options import JSON, option
 from hubel.cli.output import print_json
 from hubel.models import Card
+from hubel.models.files import known_as
 from hubel.verbs.models import card
 from hubel.words import plural, short
 
@@ -37,7 +38,7 @@ def command(
 
         out().print(program(name, num_classes=num_classes, in_chans=in_chans, img_size=img_size))
         return
-    entry = card(name)
+    entry = card(known_as(name))
     if as_json:
         print_json(entry.to_dict())
         return

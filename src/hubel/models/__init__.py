@@ -10,8 +10,8 @@ Listing and describing load no torch; building imports the one file that is aske
 >>> sum(p.numel() for p in net.parameters())
 34826
 
-A net can also be a list of layers, in Python or in a YAML file (`hubel.models.layerlist` has the words), or one of
-timm's, called timm/NAME:
+A net can also be a list of layers, in Python or in a YAML file (`hubel.models.layerlist` has the words), a class in a
+Python file of one's own (`hubel.models.files`), or one of timm's, called timm/NAME:
 
 >>> create_model(["conv 8 3x3", "relu", "flatten", "dense K"], num_classes=2, in_chans=1, img_size=8).stages
 ('relu1',)
@@ -25,14 +25,25 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hubel.errors import UsageError
-from hubel.models import own
+from hubel.models import files, own
 from hubel.models.cards import CARDS, Card
+from hubel.models.files import load_nets
 from hubel.models.own import register_model
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CARDS", "Card", "card", "create_model", "list_models", "register_model", "resolve", "size_for_points"]
+__all__ = [
+    "CARDS",
+    "Card",
+    "card",
+    "create_model",
+    "list_models",
+    "load_nets",
+    "register_model",
+    "resolve",
+    "size_for_points",
+]
 
 TIMM = "timm/"
 LISTS = (".yaml", ".yml")
@@ -60,6 +71,9 @@ def card(name: str) -> Card:
         )
     if name.endswith(LISTS):
         return CARDS["layers"]
+    away = files.unread(name)
+    if away is not None:
+        raise UsageError(away[0], hint=away[1])
     return CARDS.get(name)
 
 

@@ -22,6 +22,7 @@ A package offers one in its own pyproject.toml, by the name under which it is tr
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -78,12 +79,52 @@ def register_model(builder: Any = None, *, name: str = "", **facts: Any) -> Any:
         raise UsageError(f"the model {chosen!r} is there already", hint=f"give another name: my-{chosen}")
     known = [fact for fact in Card.__dataclass_fields__ if fact not in ("name", "builder_at", "find")]
     check_options("a card", facts, known, word="fact")
-    _signature(builder, chosen)
-    at = f"{getattr(builder, '__module__', '')}:{getattr(builder, '__qualname__', chosen)}"
-    usual: dict[str, Any] = {"title": chosen, "year": 0, "reference": "", "novelty": "a net of your own"}
-    _OWN.add(chosen)
-    CARDS.replace(chosen, Card(name=chosen, builder_at=at, find=lambda: builder, **(usual | facts)))
+    put_down(builder, chosen, **facts)
     return builder
+
+
+def put_down(builder: Callable[..., Any], name: str, **facts: Any) -> None:
+    """File a builder under a name; raises UsageError for one that does not take `num_classes`."""
+    _signature(builder, name)
+    at = f"{getattr(builder, '__module__', '')}:{getattr(builder, '__qualname__', name)}"
+    usual: dict[str, Any] = {"title": name, "year": 0, "reference": "", "novelty": "a net of your own"}
+    _OWN.add(name)
+    CARDS.replace(name, Card(name=name, builder_at=at, find=lambda: builder, **(usual | facts)))
+
+
+def adopt(net: nn.Module | type[nn.Module]) -> str:
+    """Make a module, or the class of one, known under its class's name (my-NAME where that is taken); returns it.
+
+    A module is trained from the weights it has, and is itself left as it is: a copy learns.
+    Raises UsageError for a class that does not take `num_classes`.
+
+    >>> from torch import nn
+    >>> adopt(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+    'Sequential'
+    >>> CARDS.remove("Sequential")
+    """
+    kind = net if isinstance(net, type) else type(net)
+    name = kind.__name__ if kind.__name__ not in CARDS or kind.__name__ in _OWN else f"my-{kind.__name__}"
+    builder: Callable[..., Any] = net if isinstance(net, type) else _copies(net)
+    put_down(builder, name, title=kind.__name__, novelty="a net of your own, given to hubel.train")
+    return name
+
+
+def _copies(net: nn.Module) -> Callable[..., Any]:
+    """A builder for a net that is there already, with as many outputs as it has."""
+
+    def copy_of(num_classes: int | None = None) -> nn.Module:
+        return copy.deepcopy(net)
+
+    return copy_of
+
+
+def takes_classes(thing: Callable[..., Any]) -> bool:
+    """Does this class or function take `num_classes`, so that a net can be built with it?"""
+    try:
+        return "num_classes" in inspect.signature(thing).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def _called(thing: object) -> str:

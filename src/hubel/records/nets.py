@@ -13,6 +13,7 @@ from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import ArtefactError, UsageError, unknown
 from hubel.models import CARDS, LISTS, TIMM, Card, card, resolve
+from hubel.models.files import known_as, stands_in_file
 from hubel.records.ledger import find_run
 
 
@@ -25,12 +26,12 @@ def load(run: str | PathLike[str], *, which: str = "best") -> Classifier:
 
 
 def is_architecture(name: str) -> bool:
-    """Is this a name of the catalogue, one of timm's nets, or a file with a layer list?
+    """Is this a name of the catalogue, one of timm's nets, a file with a layer list, or a net in a file of one's own?
 
     >>> is_architecture("resnet18"), is_architecture("my-net.yaml"), is_architecture("runs/photos-1")
     (True, True, False)
     """
-    return name in CARDS or name.endswith(LISTS) or name.startswith(TIMM)
+    return name in CARDS or name.endswith(LISTS) or name.startswith(TIMM) or stands_in_file(name)
 
 
 def open_net(net: str | PathLike[str] | Classifier) -> Classifier | Card:
@@ -41,7 +42,7 @@ def open_net(net: str | PathLike[str] | Classifier) -> Classifier | Card:
     """
     if isinstance(net, Classifier):
         return net
-    name = fspath(net)
+    name = known_as(fspath(net))
     if is_architecture(name):
         return card(name)
     if not Path(name).exists() and not (Path("runs") / name).exists() and "/" not in name:

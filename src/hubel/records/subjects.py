@@ -23,6 +23,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
 from hubel.models import CARDS, create_model
+from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
@@ -54,6 +55,7 @@ def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0, poin
     With `points` a run on points will do, too: its "pictures" are then N F numbers.
     Raises DataError for what cannot be read, UnknownName and ArtefactError for nets.
     """
+    net = known_as(net)
     opened = open_net(net)
     trained = isinstance(opened, Classifier)
     model: nn.Module | None = None

@@ -19,6 +19,7 @@ from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model
+from hubel.models.files import known_as
 from hubel.records.nets import keeps_outputs, made_for, open_net, outputs_of
 from hubel.server.settings import Limits
 from hubel.watching import SILENT, Watcher
@@ -148,6 +149,7 @@ def _net(
     net: str | Path | Classifier, shape: Sequence[int] | None, num_classes: int | None
 ) -> tuple[nn.Module, tuple[int, ...], str]:
     """The net, the shape of a picture, and what to call it."""
+    net = net if isinstance(net, Classifier) else known_as(str(net))
     opened = open_net(net)
     if isinstance(opened, Classifier):
         if shape is not None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hubel.models import card, resolve
+from hubel.models.files import known_as
 from hubel.models.layerlist import parse
 from hubel.models.layers import to_code
 
@@ -22,7 +23,7 @@ def code(
 
     For a name of the catalogue: the source of its file. Raises UsageError that names the layer that does not fit.
     """
-    name, options = resolve(layers, {})
+    name, options = resolve(known_as(layers) if isinstance(layers, str) else layers, {})
     entry = card(name)
     if "layers" not in options:
         return inspect.getsource(entry.module)

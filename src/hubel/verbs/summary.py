@@ -17,6 +17,7 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.figures.theme import Figure
 from hubel.models import create_model, resolve, size_for_points
+from hubel.models.files import known_as
 from hubel.records.nets import keeps_outputs, made_for, open_net, outputs_of
 from hubel.report.drawings.anatomy import draw_summary
 
@@ -54,8 +55,9 @@ def model_of(
             f"a net is a module, a classifier, a run or a name, got {type(target).__name__}",
             hint="names: hubel models",
         )
+    target = target if isinstance(target, Classifier) else known_as(fspath(target))
     entry = open_net(target)
-    name = "classifier" if isinstance(target, Classifier) else fspath(target)
+    name = "classifier" if isinstance(target, Classifier) else target
     if isinstance(entry, Classifier):
         keeps_outputs("a trained run", num_classes)
         return entry.model, input or made_for(entry), f"{entry.spec.architecture} ({name})"
