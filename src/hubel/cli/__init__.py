@@ -244,6 +244,6 @@ def _print_help() -> None:
     console.print(
         "try:   hubel train digits\n"
         "       hubel train photos/ --model resnet18 --epochs 20 --img-size 128\n"
-        "       hubel predict runs/photos-1 new/*.jpg\n"
-        "       hubel train photos/ --model my_net.py:Net      then: hubel --nets my_net.py predict runs/photos-2 …"
+        "       hubel predict runs/photos-1 new/*.jpg\n\n"
+        "--nets my_net.py before a command reads the runs of nets of your own"
     )

@@ -251,7 +251,9 @@ def backward(run: Training, batch: Batch, part: slice, whole: _Whole, *, last: b
     with torch.no_grad():
         hits = (logits.argmax(1) == labels).sum() if run.task == "classification" else loss.new_zeros(())
         counted = loss.detach() * whole.count / world()
-        run.totals += torch.stack([counted, hits.to(loss), loss.new_full((), len(labels))])  # new_tensor waits for a GPU
+        run.totals += torch.stack(
+            [counted, hits.to(loss), loss.new_full((), len(labels))]
+        )  # new_tensor waits for a GPU
     return loss.detach()
 
 
