@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
 
 pytestmark = pytest.mark.browser
+ODD = ('<img src=x onerror="document.title=1">', "`${document.title=2}`'\"&☃", "<svg onload=alert(1)>")
+"""Two classes and the names of their pictures, that would be markup anywhere else."""
 
 
 @pytest.fixture(scope="module")
@@ -96,4 +104,105 @@ def test_keys_are_listed(browser: Chromium, studio: Serving) -> None:
     browser.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '?', bubbles: true }))")
     assert browser.evaluate("document.querySelector('#keys').open")
     browser.evaluate("document.querySelector('#keys button').click()")
+    clean(browser, studio)
+
+
+def test_a_net_is_trained_watched_paused_stepped_altered_and_stopped(browser: Chromium, studio: Serving) -> None:
+    opened(browser, studio, "train", "?data=digits&epochs=400&threads=1")
+    browser.until("document.querySelector('.training .card').textContent.includes('parameters')")
+    said = browser.evaluate("document.querySelector('.command code').textContent")
+    assert said.startswith("hubel train digits --epochs 400 --threads 1 --out ")
+    assert "a tenth" in browser.evaluate("document.querySelector('main').textContent"), "the reason of a choice"
+    fits(browser)
+    look(browser, "form")
+    browser.evaluate("document.querySelector('button.main').click()")
+    browser.until("location.hash.includes('run=')")
+    browser.until(
+        "document.querySelector('tbody')?.children.length > 1 &&"
+        " document.querySelector('.status').dataset.state === 'running'"
+    )
+    browser.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', bubbles: true }))")
+    browser.until("document.querySelector('.status').dataset.state === 'paused'")
+    fits(browser)
+    before = browser.evaluate("document.querySelector('.reins + form + div').textContent")
+    browser.evaluate(
+        "document.querySelector('#rate').value = '0.01'; document.querySelector('#rate').form.requestSubmit()"
+    )
+    browser.until("document.querySelector('.told').textContent.includes('lr')")
+    assert before != browser.evaluate("document.querySelector('.reins + form + div').textContent")
+    browser.evaluate("[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Stop').click()")
+    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    look(browser, "watching")
+    assert "taken up" in browser.evaluate("document.querySelector('.chart canvas').getAttribute('aria-label')"), (
+        "a mark"
+    )
+    clean(browser, studio)
+
+
+def test_a_training_that_is_killed_is_said_to_be_within_two_seconds_and_goes_on(
+    browser: Chromium, studio: Serving
+) -> None:
+    browser.open("about:blank")
+    opened(browser, studio, "train", "?run=digits-1")
+    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    rows = browser.evaluate("document.querySelector('tbody').children.length")
+    browser.evaluate(
+        "[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Go on with it').click()"
+    )
+    browser.until("document.querySelector('.status').dataset.state === 'running'")
+    browser.until(f"document.querySelector('tbody').children.length > {rows}")
+    held = (studio.studio.places.runs / "digits-1" / ".lock").read_text()
+    os.kill(int(held), signal.SIGKILL)
+    killed = time.monotonic()
+    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    assert time.monotonic() - killed < 2
+    clean(browser, studio)
+
+
+def test_a_net_that_does_not_fit_is_said_to_before_the_start(browser: Chromium, studio: Serving) -> None:
+    opened(browser, studio, "train", "?data=digits&model=vgg16&img_size=8")
+    browser.until("!!document.querySelector('.training .card .problem')")
+    assert "features.23" in browser.evaluate("document.querySelector('.training .card .problem').textContent")
+
+
+@pytest.fixture(scope="module")
+def trained(studio: Serving, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two finished runs on the digits, and one on a folder with names that bite."""
+    runs = str(studio.studio.places.runs)
+    found = [
+        hubel.train("digits", out=runs, epochs=3, lr=rate, model_options={"width": 0.2}, threads=1, device="cpu").name
+        for rate in (0.1, 0.02)
+    ]
+    folder = tmp_path_factory.mktemp("odd") / "odd"
+    draw = np.random.default_rng(0)
+    for level, name in ((60, ODD[0]), (180, ODD[1])):
+        (folder / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = draw.integers(level - 40, level + 40, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{ODD[2]}{number}.png")
+    studio.studio.places = replace(studio.studio.places, folders=(*studio.studio.places.folders, folder))
+    odd = hubel.train(folder, out=runs, epochs=2, model_options={"width": 0.2}, threads=1, device="cpu", name="odd")
+    return [*found, odd.name]
+
+
+def test_runs_are_compared_by_curves_recipes_and_luck(browser: Chromium, studio: Serving, trained: list[str]) -> None:
+    one, two, _ = trained
+    opened(browser, studio, "runs")
+    browser.until(f"document.querySelectorAll('tbody tr').length >= {len(trained)}")
+    for name in (one, two):
+        browser.evaluate(f"document.querySelector('[aria-label=\"{name} beside the others\"]').click()")
+    browser.until("document.querySelectorAll('section table thead th').length === 2")
+    said = browser.evaluate("document.querySelector('main').textContent")
+    assert "optimizer.lr0.10.02" in said
+    assert "better than" in said or "cannot be told apart" in said
+    label = browser.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
+    assert f"{one}: 3 points" in label
+    browser.evaluate(
+        "(() => { const s = document.querySelectorAll('section select')[1]; s.value = 'seconds';"
+        " s.dispatchEvent(new Event('change')); })()"
+    )
+    browser.until("location.hash.includes('across=seconds')")
+    assert one in browser.evaluate("location.hash")
+    fits(browser)
+    look(browser, "runs")
     clean(browser, studio)

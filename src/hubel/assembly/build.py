@@ -17,8 +17,8 @@ from hubel.models.preparing import Prepares
 from hubel.nn.init import initialise, zero_residuals
 
 
-def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
-    """The net of the recipe with its initial weights, a function of the seed, and its description as data."""
+def described(prepared: Prepared) -> ModelSpec:
+    """The net of the recipe before these data, as data; nothing is built."""
     recipe, manifest = prepared.recipe, prepared.manifest
     options = dict(recipe.model.model_options)
     if recipe.model.dropout is not None:
@@ -31,13 +31,21 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
         img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
     else:
         in_chans, img_size = prepared.decoded.images.shape[1], size_for_points(name, options)
-    spec = ModelSpec(
+    return ModelSpec(
         architecture=name,
         num_classes=manifest.num_classes or 1,
         in_chans=in_chans,
         img_size=img_size,
         options=options,
     )
+
+
+def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
+    """The net of the recipe with its initial weights, a function of the seed, and its description as data."""
+    recipe = prepared.recipe
+    assert recipe.model.model is not None
+    spec = described(prepared)
+    name, in_chans, img_size = spec.architecture, spec.in_chans, spec.img_size
     own = not name.startswith("timm/") and card(name).find is not None
     if not own:  # weighed before it is built; a net of one's own may need real numbers to be built at all
         check_memory(sized(spec)[1], training=True)

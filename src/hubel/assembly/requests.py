@@ -9,7 +9,7 @@ from typing import Any
 
 from hubel.assembly.checks import by_name, check_names
 from hubel.assembly.onward import to_resume
-from hubel.assembly.prepare import prepare
+from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.transfer.start import start
 from hubel.errors import UsageError
 from hubel.recipes.continuing import continued
@@ -50,3 +50,8 @@ def resolve(
         if found is not None:
             return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
     return prepare(start(requested(given), watch).chosen, watch).recipe
+
+
+def foresee(data: str | Path, settings: Mapping[str, Any], watch: Watcher = SILENT) -> Prepared:
+    """The data as a new training would have them, with the recipe that it would follow, and why; as for `resolve`."""
+    return prepare(start(requested(layered(data, None, settings)), watch).chosen, watch)

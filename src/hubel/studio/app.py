@@ -25,6 +25,8 @@ from hubel.studio.state import Studio
 
 PAGES = {
     "home": "hubel.studio.home",
+    "train": "hubel.studio.train",
+    "runs": "hubel.studio.runs",
 }
 """Page -> the module with its ROUTES, loaded when it is asked for first, or in the background."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

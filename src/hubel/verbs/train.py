@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hubel.assembly.begin import make_ready, unaided
+from hubel.assembly.build import described
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, to_resume
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
-from hubel.assembly.requests import layered, requested, resolve
+from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, prepared_again, restore
 from hubel.assembly.together import computing
 from hubel.data.splits import NAMES, Splits
@@ -25,7 +26,7 @@ from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Stopped", "resolve", "train"]
+__all__ = ["Stopped", "described", "foresee", "resolve", "train"]
 
 
 @shows_progress
