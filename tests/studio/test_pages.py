@@ -79,7 +79,8 @@ def fits(browser: Chromium) -> None:
     )
     nameless = browser.evaluate(
         "[...document.querySelectorAll('button, a, input, select, textarea, canvas, img, video')].filter((n) =>"
-        " n.checkVisibility() && !(n.getAttribute('aria-label') || n.ariaLabel || n.alt || n.title ||"
+        " n.checkVisibility() && !n.closest('[aria-hidden=true]') &&"
+        " !(n.getAttribute('aria-label') || n.ariaLabel || n.alt || n.title ||"
         " n.labels?.length || n.textContent.trim() || n.getAttribute('aria-labelledby') ||"
         " (n.tagName === 'IMG' && n.hasAttribute('alt')))).map((n) => n.outerHTML.slice(0, 80))"
     )

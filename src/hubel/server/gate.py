@@ -27,8 +27,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "worker-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "require-trusted-types-for 'script'; trusted-types hubel"
 )
+"""One policy may make addresses of scripts: the studio's, and it makes that of its one worker."""
 HEADERS = {
     "content-security-policy": CSP,
     "x-content-type-options": "nosniff",

@@ -4,6 +4,8 @@
 export const CLASSES = [[213, 94, 0], [0, 114, 178], [0, 158, 115], [170, 80, 140], [190, 150, 0], [110, 110, 110]];
 const MIDDLE = { light: [246, 246, 244], dark: [28, 30, 33] };
 const LEVELS = 255;
+/** What is no number. */
+const NOTHING = 0xff808080;
 
 const packed = (/** @type {number[]} */ [r, g, b]) => (0xff000000 | (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r)) >>> 0;
 const between = (/** @type {number[]} */ a, b, share) => a.map((v, i) => v + (b[i] - v) * share);
@@ -27,7 +29,7 @@ export function paint(/** @type {ArrayLike<number>} */ values, from, n, scale, c
     let v = values[from + i];
     if (sharp) v = v > 0 ? scale : -scale;
     const level = (v * k + half + 0.5) | 0;
-    into[at + i] = colours[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
+    into[at + i] = v !== v ? NOTHING : colours[level < 0 ? 0 : level >= LEVELS ? LEVELS - 1 : level];
   }
 }
 

@@ -45,7 +45,7 @@ export function asPython(/** @type {import('./state.js').State} */ s, /** @type 
     `optimizer = ${optimiser}`, '', 'for epoch in range(500):', `    for some in torch.randperm(len(x)).split(${s.batch}):`,
     ...(s.layers.some((l) => l.norm) ? ['        if len(some) < 2:', '            continue  # batch norm needs two'] : []),
     `        loss = ${loss}${decay}`, '        optimizer.zero_grad()', '        loss.backward()', '        optimizer.step()', ...shrink, '',
-    'net.eval()', 'with torch.no_grad():', ...(right.length ? right.map((line) => `    ${line}`) : ['    print("predicted", net(x[:5])[:, 0].tolist())']), '',
+    'net.train(False)', 'with torch.no_grad():', ...(right.length ? right.map((line) => `    ${line}`) : ['    print("predicted", net(x[:5])[:, 0].tolist())']), '',
   ].join('\n');
 }
 

@@ -35,7 +35,7 @@ export class Play {
     const part = (/** @type {any[]} */ some) => ({ x: rows(some, state.features), targets: Float64Array.from(some, (p) => p.target) });
     this.points = parts;
     this.session = new Session(describe(state), part(parts.train), part(parts.test), state.batch);
-    this.send({ kind: 'ready', train: parts.train, test: parts.test, words: encode(state), count: this.session.net.weights.length });
+    this.send({ kind: 'ready', train: parts.train, test: parts.test, words: encode(state), dense: this.session.net.layers.filter((layer) => layer.kind === 'dense').map((layer) => ({ at: layer.at, inputs: layer.inputs, units: layer.to[0] })) });
     this.frame();
   }
 

@@ -23,7 +23,7 @@ export const DATA = {
     }),
   },
   xor: {
-    title: 'Exclusive or', about: 'classes', most: 4, count: 500,
+    title: 'XOR', about: 'classes', most: 4, count: 500,
     make: (random, count, classes, noise) => points(count, () => {
       const at = () => { const v = random.between(-5, 5); return v + (v > 0 ? 0.3 : -0.3); };
       const x = at(), y = at(), quarter = y >= 0 ? (x >= 0 ? 0 : 1) : x < 0 ? 2 : 3;
@@ -133,7 +133,7 @@ export function parseTable(/** @type {string} */ text, /** @type {'classes'|'val
   let wrong = 0, first = '';
   for (const [number, line] of text.split(/\r\n|\r|\n/).entries()) {
     if (!line.trim()) continue;
-    const cells = (line.includes('\t') ? line.split('\t') : line.includes(';') ? line.replaceAll(',', '.').split(';') : line.split(/\s*,\s*|\s+/)).map((c) => c.trim()).filter((c, i, all) => c !== '' || i < all.length - 1);
+    const cells = (line.includes('\t') ? line.split('\t') : line.includes(';') ? line.replaceAll(',', '.').split(';') : line.includes(',') ? line.split(',') : line.trim().split(/\s+/)).map((c) => c.trim()).filter((c, i, all) => c !== '' || i < all.length - 1);
     const [x, y] = [Number(cells[0]), Number(cells[1])];
     const label = cells[2] ?? '';
     const bad = cells.length < 3 || cells[0] === '' || cells[1] === '' || !Number.isFinite(x) || !Number.isFinite(y) || label === '' || (about === 'values' && !Number.isFinite(Number(label)));

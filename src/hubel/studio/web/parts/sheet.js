@@ -1,0 +1,11 @@
+// A style sheet of a page, loaded once, before the page is shown.
+
+/** @returns {Promise<void>} */
+export function sheet(/** @type {string} */ address) {
+  if ([...document.styleSheets].some((each) => each.href === address)) return Promise.resolve();
+  return new Promise((resolve) => {
+    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: address });
+    link.onload = link.onerror = () => resolve();
+    document.head.append(link);
+  });
+}
