@@ -72,6 +72,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("field", "field", "which pixels a unit can see, and how much each of them weighs"),
             ("gradient-flow", "gradient_flow", "gradients and dead units, layer by layer"),
             ("import-weights", "import_weights", "read a foreign weights file safely"),
+            ("book", "book", "five lectures: every number counted, every claim measured, each error named"),
             ("completion", "completion", "let your shell complete commands, options, runs and nets"),
         ),
     ),

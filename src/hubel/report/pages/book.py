@@ -1,0 +1,126 @@
+"""The pages of `hubel book`: an index, a page a chapter, the errata."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck
+from hubel.book.fact import MARKS, Counted, written
+from hubel.book.plots import Listing
+from hubel.book.reading import Book, ChapterRead, Claimed, Erratum, Run, errata
+from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
+from hubel.figures.theme import Figure
+from hubel.report.drawings.book import draw_plot, draw_tally
+from hubel.report.page import page
+
+BUDGETS = {"quick": "hubel book", "full": "hubel book --full", "facts": "hubel book --facts"}
+
+
+def render_book(book: Book) -> dict[str, str]:
+    """File name -> page; all of them are self-contained, and link to each other by their names."""
+    places = [(_file(chapter.chapter.number), chapter) for chapter in book.chapters]
+    pages = {"index.html": _index(book, places)}
+    for place, (name, chapter) in enumerate(places):
+        before = places[place - 1] if place else None
+        after = places[place + 1] if place + 1 < len(places) else None
+        pages[name] = page(
+            "book_chapter.html.j2", title=f"{chapter.chapter.number}. {chapter.chapter.title}",
+            chapter=chapter, runs=[_told(run, chapter) for run in chapter.runs],
+            rest=[each for each in chapter.claims if each.verdict not in MEASURED],
+            facts=[_row(each) for each in chapter.facts], marks=MARKS, verdicts=VERDICTS, tiles=_tiles(chapter),
+            before=before and (before[0], before[1].chapter.title), after=after and (after[0], after[1].chapter.title),
+            command=f"{BUDGETS[book.budget].replace('book', f'book {chapter.chapter.number}', 1)}",
+        )  # fmt: skip
+    pages["errata.html"] = _errata(book)
+    return pages
+
+
+def figures_of(book: Book) -> dict[str, bytes]:
+    """File name -> drawing of every experiment, as on the pages."""
+    found: dict[str, bytes] = {}
+    for chapter in book.chapters:
+        for run in chapter.runs:
+            for place, plot in enumerate(run.outcome.plots):
+                drawing = draw_plot(plot)
+                if drawing is not None:
+                    found[f"{run.experiment.number}-{place + 1}.{drawing.kind}"] = drawing.data
+    return found
+
+
+def _file(number: int) -> str:
+    return f"chapter-{number:02}.html"
+
+
+def _index(book: Book, places: list[tuple[str, ChapterRead]]) -> str:
+    verdicts = Counter(each.verdict for each in book.claims)
+    wrong = sum(not each.fact.right for each in book.figures)
+    counted = sum(each.fact.counted is not None for each in book.figures)
+    return page(
+        "book_index.html.j2", title="Five lectures, counted and measured", lectures=LECTURES,
+        chapters=[(name, each, {v: each.count(v) for v in MEASURED}) for name, each in places],
+        drawing=draw_tally(book.chapters) if any(verdicts[v] for v in MEASURED) else None,
+        tiles=[
+            ("figures", f"{len(book.figures):,}", f"{counted} of them counted here"),
+            ("wrong in the lectures", f"{wrong}", "each with what is right"),
+            ("claims", f"{len(book.claims)}", f"{sum(verdicts[v] for v in MEASURED)} of them measured"),
+            ("as told", f"{verdicts[CONFIRMED]}", "95 % interval on the claim's side"),
+            ("differently", f"{verdicts[REFUTED]}", "95 % interval on the other side"),
+            ("undecided", f"{verdicts[UNDECIDED]}", "the interval allows both"),
+        ],
+        command=BUDGETS[book.budget],
+    )  # fmt: skip
+
+
+def _errata(book: Book) -> str:
+    kinds = {
+        "figure": "Figures that are wrong, by counting",
+        "claim": "Claims that came out differently",
+        "outside": "Wrong by outside knowledge",
+        "wording": "Loose wordings",
+    }
+    found = errata(book)
+    groups = [(title, [each for each in found if each.kind == kind]) for kind, title in kinds.items()]
+    whole = not book.rows and len(book.chapters) == len(CHAPTERS)
+    return page(
+        "book_errata.html.j2", title="Errata", groups=[(title, entries) for title, entries in groups if entries],
+        contradictions=contradictions() if whole else (), where=_where, lectures=LECTURES,
+    )  # fmt: skip
+
+
+def _where(entry: Erratum) -> str:
+    return f"{entry.place} · {entry.row}" if entry.row else entry.place
+
+
+def _tiles(chapter: ChapterRead) -> list[tuple[str, str, str]]:
+    """Name, value, note; what there is none of is left out."""
+    wrong = len(chapter.wrong)
+    tiles = [("figures", str(len(chapter.facts)), f"{wrong} wrong in the lectures" if wrong else "none wrong")]
+    tiles += [
+        (title, str(chapter.count(verdict)), note)
+        for verdict, title, note in (
+            (CONFIRMED, "as told", "claims measured here"),
+            (REFUTED, "differently", "see the boxes"),
+            (UNDECIDED, "undecided", "the interval allows both"),
+        )
+        if chapter.count(verdict)
+    ]
+    open_ones = sum(each.verdict not in MEASURED for each in chapter.claims)
+    return [
+        *tiles[0 if chapter.facts else 1 :],
+        *([("not measured", str(open_ones), "listed below")] if open_ones else []),
+    ]
+
+
+def _row(each: Counted) -> tuple[Counted, str, str, str]:
+    """A fact, its place, its printed figure, its counted figure."""
+    counted = written(each.value) if each.value is not None else ""
+    return each, deck(each.fact.row), written(each.fact.printed), counted
+
+
+def _told(run: Run, chapter: ChapterRead) -> tuple[Run, list[Claimed], list[Figure | Listing]]:
+    claims = [each for each in chapter.claims if each.claim.row in run.experiment.rows]
+    shown: list[Figure | Listing] = []
+    for plot in run.outcome.plots:
+        drawing = draw_plot(plot)
+        shown.append(drawing if drawing is not None else plot)  # type: ignore[arg-type]  # a table
+    return run, claims, shown
