@@ -100,6 +100,19 @@ class Collapsed:
 
 
 @dataclass(frozen=True, slots=True)
+class Vitals:
+    """How each part of the net was at one step (`hubel.training.vitals`)."""
+
+    epoch: int
+    step: int
+    """Updates in all, the one that was looked at included."""
+    parts: dict[str, dict[str, float]]
+    """Part -> gradient (its length), weight (length), update (length of the change over that of the weights), and where
+    there is such a thing: silent (share of units at nought for every picture), saturated (share of values at an end of
+    their range), drift (of the running means of its batch norms since the last look, in deviations)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The end of the run, and why."""
 
@@ -113,4 +126,4 @@ class Finished:
     """The row of the best epoch."""
 
 
-Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Finished
+Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Vitals | Finished

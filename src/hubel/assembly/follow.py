@@ -29,6 +29,7 @@ from hubel.training.energy import Meter
 from hubel.training.logbook import Logbook, RankLog
 from hubel.training.loop import NonFinite, fit
 from hubel.training.resume import Signals
+from hubel.training.vitals import Looks
 from hubel.watching import Watcher
 from hubel.words import plain
 
@@ -151,7 +152,12 @@ def kept(
         for name, size in saved.get("logs", {}).items():
             store.rewind(name, size)
         if segment is not None and segment.changed:
-            begin_segment(store, segment, epoch=training.epoch, step=training.step, best=plain(training.best))
+            begin_segment(
+                store, segment, epoch=training.epoch, step=training.step, steps=training.steps_per_epoch,
+                best=plain(training.best),
+            )  # fmt: skip
+        if training.recipe.train.vitals:  # here and not where it is put together: trials take no looks
+            training.looks = Looks(training.model)
         book = Logbook(store, training, ready.subject, meter, watch)
         reins.bind(training, book, signals, watch, fits_head=only_head(ready.prepared, training.model))
         yield Kept(store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch, reins=reins)

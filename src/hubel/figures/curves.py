@@ -19,12 +19,14 @@ def curves(
     share: bool = False,
     steep: bool = True,
     mark: float | None = None,
+    notes: Sequence[float] = (),
     width: int = 340,
     height: int = 240,
 ) -> Figure:
     """Lines with a name each; NaN is a gap. `x`: positions, else 1, 2, 3, …; `share`: values 0..1, shown in per cent.
 
-    `mark`: an x position to point out, for example the epoch whose weights were kept. With `steep`, values
+    `mark`: an x position to point out, for example the epoch whose weights were kept; `notes`: positions that get the
+    numbers 1, 2, 3, … above a thin line, for a list beside the figure. With `steep`, values
     that span more than two orders of magnitude get a logarithmic axis.
 
     >>> curves({"training": [0.9, 0.5], "validation": [1.0, 0.7]}, title="loss").kind
@@ -49,6 +51,12 @@ def curves(
             axes.yaxis.set_minor_formatter(NullFormatter())
         if mark is not None:
             axes.axvline(mark, color=MUTED, linewidth=0.8, dashes=(3, 3))
+        for number, where in enumerate(notes, start=1):
+            axes.axvline(where, color=MUTED, linewidth=0.6)
+            axes.annotate(
+                str(number), (where, 1), xycoords=("data", "axes fraction"), xytext=(2, -2), textcoords="offset points",
+                va="top", color=MUTED, fontsize="small",
+            )  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
         axes.set_title(label(title))
         axes.set_xlabel(label(x_label))

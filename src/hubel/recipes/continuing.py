@@ -7,7 +7,7 @@ ended at the foot of its curve goes on a quarter of the way along a longer one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,16 @@ class Segment:
         return bool(set(self.changed) & {*LENGTH, *PACE})
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {_said(old)} → {_said(new)}" for name, (old, new) in self.changed.items())
+        return in_words(self.changed)
+
+
+def in_words(changed: Mapping[str, Sequence[Any]]) -> str:
+    """What changed, setting by setting, from (old, new).
+
+    >>> in_words({"lr": (0.1, 0.01), "epochs": (2, 8)})
+    'lr 0.1 → 0.01, epochs 2 → 8'
+    """
+    return ", ".join(f"{name} {_said(old)} → {_said(new)}" for name, (old, new) in changed.items())
 
 
 def continued(saved: Recipe, settings: Mapping[str, Any], folder: str | Path = "RUN") -> Segment:

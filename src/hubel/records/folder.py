@@ -19,7 +19,7 @@ from hubel.data.manifest import Manifest, Problem
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError
 from hubel.recipes.chosen import Chosen
-from hubel.recipes.continuing import Segment
+from hubel.recipes.continuing import Segment, in_words
 from hubel.recipes.schema import compose, read_file, to_yaml
 from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
@@ -65,21 +65,35 @@ def create_folder(
     return store
 
 
-def begin_segment(store: RunStore, segment: Segment, *, epoch: int, step: int, best: Mapping[str, Any]) -> None:
+def begin_segment(
+    store: RunStore, segment: Segment, *, epoch: int, step: int, steps: int, best: Mapping[str, Any]
+) -> None:
     """Write down that a run goes on otherwise: the recipe to come, what changed where; and it is not finished now.
 
-    `epoch` and `step` are those that are done. Call it with the folder's lock held.
+    `epoch` and `step` are those that are done; an epoch has so many `steps`. Call it with the folder's lock held.
     """
     known = store.read_json(SEGMENTS) if store.exists(SEGMENTS) else []
     changed = {name: list(pair) for name, pair in segment.changed.items()}
     before = known if isinstance(known, list) else []
-    store.write_json(SEGMENTS, [*before, {"epoch": epoch, "step": step, "changed": changed}])
+    store.write_json(SEGMENTS, [*before, {"epoch": epoch, "step": step, "steps": steps, "changed": changed}])
     written = compose(read_file(store.path("config.yaml")))
     store.write_text(
         "config.yaml", to_yaml(written.change(**{name: new for name, (_, new) in segment.changed.items()}))
     )
     if RunRecord(store.folder).status == "finished":
         store.write_json("summary.json", {"status": "stopped", "reason": "lengthened", "best": dict(best)})
+
+
+def altered(store: RunStore) -> list[tuple[float, str]]:
+    """Where a run was told to go on otherwise, in epochs, and how in words, in their order."""
+    found: Any = []
+    with suppress(ArtefactError):
+        found = store.read_json(SEGMENTS) if store.exists(SEGMENTS) else []
+    return [
+        (part["step"] / part["steps"] if part.get("steps") else float(part["epoch"]), in_words(part["changed"]))
+        for part in found
+        if part.get("changed")
+    ]
 
 
 def reasons_of(store: RunStore, segment: Segment, epoch: int) -> dict[str, str]:

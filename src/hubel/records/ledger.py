@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
@@ -15,7 +16,7 @@ from typing import Any
 from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
 from hubel.models.pretrained import is_published, published
-from hubel.store import RunStore, parse_yaml, shown
+from hubel.store import RunStore, parse_json, parse_yaml, shown
 from hubel.views import html_table, in_short
 
 
@@ -80,6 +81,21 @@ class RunRecord:
         except (ValueError, csv.Error) as error:
             name = shown(str(self.folder / "metrics.csv"))
             raise ArtefactError(f"{name} is no table of numbers: {error}", hint=DAMAGED) from None
+
+    @cached_property
+    def vitals(self) -> list[dict[str, Any]]:
+        """The looks that were taken at the net while it learnt (`hubel.events.Vitals`), in their order; [] without."""
+        store = RunStore.open(self.folder)
+        if not store.exists("events.jsonl"):
+            return []
+        found = []
+        for line in store.read_lines("events.jsonl"):
+            if '"vitals"' in line:
+                with suppress(ArtefactError):
+                    said = parse_json(line.encode(), name="events.jsonl")
+                    if isinstance(said, dict) and said.get("event") == "vitals" and isinstance(said.get("parts"), dict):
+                        found.append(said)
+        return found
 
     @cached_property
     def summary(self) -> dict[str, Any]:

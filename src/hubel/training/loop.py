@@ -83,6 +83,8 @@ def fit(run: Training) -> Iterator[Event]:
             run.seconds, lasted = elapsed(), elapsed() - run.seconds
             images += len(batch) * world()
             yield StepDone(run.epoch, index, run.steps_per_epoch, len(batch) * world(), done.loss, done.lr)
+            if done.vitals is not None:
+                yield done.vitals
             changed = threads.after(lasted) if threads is not None else None
             if changed is not None:
                 yield ThreadsChanged(run.epoch, index, *changed)

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hubel.recipes.schema import Recipe
 from hubel.training.dropout import DropoutWindow
 from hubel.training.objectives import Learner, Objective
+from hubel.training.vitals import Looks
 from hubel.types import Batch
 
 
@@ -90,6 +91,8 @@ class Training:
         part = self.recipe.model.dropout_window
         steps = self.steps_per_epoch * (train.epochs or 1)
         self.window = DropoutWindow(self.model, (part[0], part[1]), steps=steps) if part is not None else None
+        self.looks: Looks | None = None
+        """Who looks at the net on the way; bound by whoever assembles the run."""
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
         heads = self.objective is None and hasattr(self.model, "forward_all")
         self.forward: nn.Module = AllHeads(self.model) if heads else self.learner

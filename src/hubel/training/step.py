@@ -21,6 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from hubel import runtime
 from hubel.errors import UsageError
+from hubel.events import Vitals
 from hubel.nn.losses import l1_penalty, l2_penalty, mass
 from hubel.runtime import Stream, average, out_of_memory, rank, world
 from hubel.training import guard
@@ -50,6 +51,8 @@ class Stepped:
     """What was not finite; the update was not made then, and statistics are as before the step."""
     halved: tuple[int, ...] = ()
     """Samples a part, each time memory ran out and the batch was taken again in smaller parts."""
+    vitals: Vitals | None = None
+    """How the net was, where this step was looked at."""
 
 
 def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool = True) -> Stepped:
@@ -76,6 +79,9 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         run.optimiser.zero_grad(set_to_none=True)
         run.scaler.update()
         return Stepped(loss, lr, diagnosis, halved)
+    looks = run.looks if run.looks is not None and run.looks.due(run.step) else None
+    if looks is not None and not looks.before():
+        looks = None
     if run.recipe.optimizer.clip_grad:
         nn.utils.clip_grad_norm_(run.parameters, run.recipe.optimizer.clip_grad)
     run.scaler.step(run.optimiser)
@@ -86,7 +92,10 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     if run.objective is not None:
         run.objective.follow(run.model)
     run.step += 1
-    return Stepped(loss, lr, None, halved)
+    if looks is None:
+        return Stepped(loss, lr, None, halved)
+    vitals = looks.after(batch, epoch=run.epoch, step=run.step, precision=run.precision)
+    return Stepped(loss, lr, None, halved, vitals)
 
 
 def set_rate(run: Training, rate: float | None = None) -> float:

@@ -20,6 +20,7 @@ from hubel.data.splits import NAMES
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import examined, judge
 from hubel.inference import VIEWS
+from hubel.records.folder import altered
 from hubel.records.ledger import RunRecord
 from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
 from hubel.store import RunStore, SaveFailed
@@ -107,6 +108,8 @@ def report(
         class_names=() if classifier.method == "byol" else manifest.class_names,
         evaluation=result,
         history=history,
+        altered=altered(store),
+        vitals=run.vitals,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
         stopped=STOPPED.get(summary["reason"], ""),
         views=viewed(summary["result"], VIEWS),

@@ -20,6 +20,7 @@ from hubel.figures.images import picture
 from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
+from hubel.report.drawings.vitals import draw_vitals
 from hubel.report.page import page, written
 from hubel.views import Viewed
 from hubel.words import duration, number, percent, plural, span
@@ -57,6 +58,10 @@ class TrainingReport(Viewed):
     history: Sequence[Mapping[str, object]] = ()
     """One row an epoch: epoch, train_loss, val_loss, train_accuracy, val_accuracy, lr, …; missing values are gaps. Of a
     head that was fitted to a frozen net a row is a `penalty`, from strong to weak."""
+    altered: Sequence[tuple[float, str]] = ()
+    """Where on the axis of epochs the run was told to go on otherwise, and how."""
+    vitals: Sequence[Mapping[str, Any]] = ()
+    """Looks that were taken at the net on the way (`hubel.events.Vitals`), as they were logged."""
     best_epoch: int | None = None
     """Whose weights were kept, counted from 1."""
     stopped: str = ""
@@ -214,8 +219,10 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         if series and len(report.history) > 1:
             x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
             found[name] = curves(
-                series, title=title, x_label=x_label, share=name == "accuracy", steep=name == "loss", mark=mark
-            )
+                series, title=title, x_label=x_label, share=name == "accuracy", steep=name == "loss", mark=mark,
+                notes=[at for at, _ in report.altered],
+            )  # fmt: skip
+    found |= draw_vitals(report.vitals)
     e = report.evaluation
     if isinstance(e, Evaluation):
         c = e.calibration

@@ -1,0 +1,51 @@
+"""Looks at a net while it learnt, as curves: one figure a number, one line a part of the net."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hubel.figures.curves import curves
+from hubel.figures.theme import Figure
+
+MOST = 6
+"""Parts that a figure shows; of more, the first, the last and some between."""
+SHOWN = {
+    "updates": ("update", "Length of an update, in lengths of the weights"),
+    "gradients": ("gradient", "Length of the gradient"),
+    "silent": ("silent", "Share of silent units"),
+    "saturated": ("saturated", "Share of saturated values"),
+    "drift": ("drift", "Drift of batch norm between looks, in deviations"),
+}
+
+
+def draw_vitals(looks: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    """A figure each for updates, gradients, silent units, saturated values and drift, where there is something to draw.
+
+    >>> looks = [{"step": s, "parts": {"conv": {"update": 0.01 / s, "gradient": 1.0}}} for s in (1, 20, 40)]
+    >>> list(draw_vitals(looks))
+    ['updates', 'gradients']
+    """
+    found: dict[str, Figure] = {}
+    if len(looks) < 2:
+        return found
+    steps = [float(look["step"]) for look in looks]
+    for name, (key, title) in SHOWN.items():
+        parts = [part for part in looks[-1]["parts"] if any(key in look["parts"].get(part, {}) for look in looks)]
+        series = {part: [_number(look["parts"].get(part, {}).get(key)) for look in looks] for part in _some(parts)}
+        series = {part: values for part, values in series.items() if any(map(math.isfinite, values))}
+        if series:
+            share = key in ("silent", "saturated")
+            found[name] = curves(series, x=steps, title=title, x_label="updates of the weights", share=share)
+    return found
+
+
+def _some(parts: Sequence[str]) -> list[str]:
+    if len(parts) <= MOST:
+        return list(parts)
+    return [parts[round(k * (len(parts) - 1) / (MOST - 1))] for k in range(MOST)]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan
