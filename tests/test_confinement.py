@@ -319,6 +319,7 @@ EVERY = {
     "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
     "serve": "runs/photos-1 --port 0 --threads 1 --check", "studio": "photos --port 0 --check",
+    "baseline": "photos --learners knn --features pixels",
     "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
     "robust": "runs/photos-1 --corruptions jpeg --severities 1 --shifts 1",
     "export": "runs/photos-1 --pictures 4",

@@ -22,11 +22,11 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
-    "ArtefactError", "Classifier", "Cleaning", "DataError", "DataReport", "Edits", "Evaluation", "Explained",
-    "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs", "Summary",
-    "UnknownName", "UsageError", "Watcher", "clean", "create_model", "edit", "evaluate", "explain", "export",
-    "list_models", "load", "load_nets", "predict", "pretrain", "register_model", "robust", "runs", "scan", "serve",
-    "summary", "train",
+    "ArtefactError", "Baseline", "Classifier", "Cleaning", "DataError", "DataReport", "Edits", "Evaluation",
+    "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",
+    "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "edit", "evaluate",
+    "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model", "robust",
+    "runs", "scan", "serve", "summary", "train",
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
     "ArtefactError": "hubel.errors",
+    "Baseline": "hubel.verbs.baseline",
     "Classifier": "hubel.verbs.classifier",
     "Cleaning": "hubel.care.cleaning",
     "DataError": "hubel.errors",
@@ -51,6 +52,7 @@ _DOORS = {
     "UnknownName": "hubel.errors",
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
+    "baseline": "hubel.verbs.baseline",
     "clean": "hubel.verbs.clean",
     "create_model": "hubel.models",
     "edit": "hubel.verbs.edit",
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
+    from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.clean import clean
     from hubel.verbs.data import DataReport, scan
@@ -98,6 +101,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtefactError",
+    "Baseline",
     "Classifier",
     "Cleaning",
     "DataError",
@@ -116,6 +120,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "Watcher",
+    "baseline",
     "clean",
     "create_model",
     "edit",

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 
 @with_settings(
-    without=(*PRETEXT, "data", "name", "grid_intensity", "probe", "save_every", "on_save_error", "target", "patience")
+    without=(
+        *PRETEXT,
+        "data",
+        "name",
+        "grid_intensity",
+        "baseline",
+        "probe",
+        "save_every",
+        "on_save_error",
+        "target",
+        "patience",
+    )
 )
 def command(
     data: Annotated[

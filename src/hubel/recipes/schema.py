@@ -398,6 +398,10 @@ class RunSection(Section):
 
     out: Place = Field("runs", description="folder of runs")
     name: str | None = Field(None, description="name of the run; from the data if not given; a number is added")
+    baseline: bool | None = Field(
+        None,
+        description="also measure what a simple method gets; by itself for small data, in a tenth of the training time",
+    )
     grid_intensity: float = Field(
         GRID_INTENSITY,
         ge=0,

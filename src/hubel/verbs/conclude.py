@@ -16,7 +16,6 @@ from hubel.assembly.trusting import trust_facts, trusted
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.scan import looks_of
-from hubel.data.splits import NAMES
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import examined, judge
 from hubel.inference import VIEWS
@@ -24,8 +23,11 @@ from hubel.records.folder import altered
 from hubel.records.ledger import RunRecord
 from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
 from hubel.store import RunStore, SaveFailed
+from hubel.verbs.baseline import net_beside
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
+
+PARTS = ("train", "val", "test")
 
 
 def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch: Watcher = SILENT) -> None:
@@ -51,6 +53,9 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     summary = summary | {"trust": trust_facts(classifier, why_not, prepared, device, split)}
     if prepared.lesson is not None:
         summary = summary | {"teacher": prepared.lesson.beside(classifier, prepared.splits, device)}
+    simple = net_beside(prepared, result, summary["seconds"], watch)
+    if simple:
+        summary = summary | {"baseline": simple}
     if not labelled:
         turns = result if isinstance(result, Evaluation) else None
         told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
@@ -120,10 +125,10 @@ def report(
         timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
         energy=(summary["energy"]["sentence"], *summary["energy"]["notes"]),
         data={"source": manifest.source, "samples": len(manifest), **looks_of(prepared.scan)},
-        splits={name: len(prepared.ids(name)) for name in NAMES},
+        splits={name: len(prepared.ids(name)) for name in PARTS},
         class_counts={
             name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
-            for name in NAMES
+            for name in PARTS
             if not manifest.regression and not classifier.method
         },
         problems=[
@@ -137,6 +142,7 @@ def report(
         mistake_images={row: judged[row] for row in wrong} if pictures else {},
         transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
         trust=summary["trust"],
+        simple=summary.get("baseline", {}),
         taught=store.read_json("teacher.json") | summary["teacher"] if summary.get("teacher") else {},
         model=str(prepared.recipe.model.model),
         layers=[

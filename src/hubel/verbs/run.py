@@ -102,6 +102,8 @@ class Run(RunRecord):
             facts["learnt"] = str(learnt.get("sentence", ""))
         elif test.get("sentence"):
             facts["test"] = str(test["sentence"])
+            if self.summary.get("baseline"):
+                facts["simple"] = str(self.summary["baseline"].get("brief", ""))
         elif "train" in self.summary or "val" in self.summary:
             facts["test"] = f"nothing was left to {'choose by or to ' if 'train' in self.summary else ''}test"
         if self.report.is_file():

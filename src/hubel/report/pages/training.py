@@ -104,6 +104,8 @@ class TrainingReport(Viewed):
     """How far its answers can be trusted (`trust` of summary.json)."""
     taught: Mapping[str, Any] = field(default_factory=dict)
     """Who taught it and what it said (teacher.json), and both nets beside each other (`teacher` of summary.json)."""
+    simple: Mapping[str, Any] = field(default_factory=dict)
+    """What a simple method gets, and the net beside it (`baseline` of summary.json)."""
     pretext: Mapping[str, Any] = field(default_factory=dict)
     """What a run that learnt without labels has come to (the facts of pretext.json)."""
 

@@ -1,0 +1,160 @@
+"""Pictures as rows of numbers without a net: pixels, histograms of gradients, histograms of colours.
+
+Letters: N pictures, C channels, H height, W width, F numbers a picture, O directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+ORIENTATIONS = 9
+"""Directions of an edge, over half a turn: light to dark and dark to light count as one."""
+CLIP = 0.2
+"""No direction of a block counts more than this (Dalal and Triggs 2005, section 6.4)."""
+LARGEST = 32
+"""Sides above which pixels are averaged before they are taken as they are."""
+BINS = 4
+"""Steps of each colour."""
+_AT_ONCE = 1 << 24
+"""Pixels that are worked on at once: it bounds the memory, not the answer."""
+
+
+def shrunken(images_NCHW: np.ndarray, largest: int = LARGEST) -> np.ndarray:
+    """N C h w float32 of 0..1, the sides at most `largest`: means over whole blocks, what is left over is cut off.
+
+    >>> shrunken(np.full((1, 1, 128, 96), 255, np.uint8)).shape
+    (1, 1, 32, 24)
+    """
+    _, channels, height, width = images_NCHW.shape
+    step = -(-max(height, width) // largest)
+    high, wide = max(1, height // step), max(1, width // step)
+    cut = images_NCHW[:, :, : high * step, : wide * step] if step > 1 else images_NCHW
+    if step == 1:
+        return cut.astype(np.float32) / 255
+    blocks = cut.reshape(len(cut), channels, high, min(step, height), wide, min(step, width))
+    return np.asarray(blocks.mean(axis=(3, 5), dtype=np.float32) / 255)
+
+
+def pixels(images_NCHW: np.ndarray) -> np.ndarray:
+    """N F: the pixels themselves, 0..1, of a large picture the means over blocks.
+
+    >>> pixels(np.zeros((2, 3, 8, 8), np.uint8)).shape
+    (2, 192)
+    """
+    small = shrunken(images_NCHW)
+    return small.reshape(len(small), -1)
+
+
+def hog_cell(height: int, width: int) -> int:
+    """Pixels a side of a cell: 8, as published, and fewer where that would leave under four cells a side.
+
+    >>> hog_cell(128, 64), hog_cell(28, 28), hog_cell(8, 8)
+    (8, 7, 2)
+    """
+    return max(2, min(8, min(height, width) // 4))
+
+
+def hog(images_NCHW: np.ndarray) -> np.ndarray:
+    """N F: histograms of oriented gradients (Dalal and Triggs, CVPR 2005), of all pictures at once.
+
+    Centred differences without smoothing (none across the border); of a colour picture each pixel's channel with the
+    largest gradient. A pixel's length goes into its cell at the two nearest of 9 directions over half a turn, in
+    proportion; 2 x 2 cells make a block, blocks overlap, and each is brought to length 1, clipped at 0.2 and brought to
+    length 1 again (L2-Hys). Left out of the paper is the sharing between cells. Needs pictures of at least 4 x 4; what
+    is left over at the right and below belongs to no cell. Pictures above 128 pixels a side are averaged first.
+
+    >>> stripes = np.tile((np.arange(8) % 4 < 2) * np.uint8(255), (1, 1, 8, 1))
+    >>> hog(stripes).shape
+    (1, 324)
+    """
+    count, _, height, width = images_NCHW.shape
+    if max(height, width) > 128:
+        return hog(np.asarray(np.rint(shrunken(images_NCHW, 128) * 255), np.uint8))
+    cell = hog_cell(height, width)
+    down, across = height // cell, width // cell
+    values = images_NCHW[:, :, : down * cell, : across * cell].astype(np.float32)
+    dy, dx = np.zeros_like(values), np.zeros_like(values)
+    dy[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
+    dx[:, :, :, 1:-1] = values[:, :, :, 2:] - values[:, :, :, :-2]
+    strongest = (dy**2 + dx**2).argmax(axis=1)[:, None]
+    dy, dx = (np.take_along_axis(part, strongest, axis=1)[:, 0] for part in (dy, dx))
+    length = np.hypot(dx, dy)
+    place = np.mod(np.degrees(np.arctan2(dy, dx)), 180) * (ORIENTATIONS / 180) - 0.5
+    lower = np.floor(place).astype(np.int64)
+    share = (place - lower).astype(np.float32)
+    cells_y, cells_x = np.arange(down * cell) // cell, np.arange(across * cell) // cell
+    cells = (np.arange(count)[:, None, None] * down + cells_y[:, None]) * across + cells_x
+    total = count * down * across * ORIENTATIONS
+    histogram = np.zeros(total)
+    for direction, weight in ((lower, 1 - share), (lower + 1, share)):
+        index = cells * ORIENTATIONS + direction % ORIENTATIONS
+        histogram += np.bincount(index.reshape(-1), (length * weight).reshape(-1), minlength=total)
+    grid = histogram.reshape(count, down, across, ORIENTATIONS)
+    blocks = np.concatenate(
+        [grid[:, y : down - 1 + y, x : across - 1 + x] for y in (0, 1) for x in (0, 1)], axis=3
+    ) if min(down, across) > 1 else grid  # fmt: skip
+    blocks = _unit(np.minimum(_unit(blocks), CLIP))
+    return blocks.reshape(count, -1).astype(np.float32)
+
+
+def _unit(blocks: np.ndarray) -> np.ndarray:
+    """Of length 1 along the last axis; a block without any edge stays zero."""
+    return np.asarray(blocks / np.sqrt((blocks**2).sum(axis=-1, keepdims=True) + 1e-6))
+
+
+def colours(images_NCHW: np.ndarray) -> np.ndarray:
+    """N F: which colours there are, and how often (Swain and Ballard 1991): shares over 4 x 4 x 4 steps of red, green
+    and blue (of a grey picture, 16 steps), for the whole picture and for each of its quarters. Square roots of the
+    shares, so that distances are those of Hellinger and rare colours count.
+
+    >>> colours(np.zeros((1, 3, 8, 8), np.uint8))[0].nonzero()[0].tolist()
+    [0, 64, 128, 192, 256]
+    """
+    count, channels, height, width = images_NCHW.shape
+    if channels == 1:
+        step, bins = images_NCHW[:, 0].astype(np.int64) // 16, 16
+    else:
+        steps = images_NCHW.astype(np.int64) // (256 // BINS)
+        step, bins = (steps[:, 0] * BINS + steps[:, 1]) * BINS + steps[:, 2], BINS**3
+    y, x = max(1, height // 2), max(1, width // 2)
+    parts = [step, step[:, :y, :x], step[:, :y, x:], step[:, y:, :x], step[:, y:, x:]]
+    found = []
+    for part in parts:
+        flat = part.reshape(count, -1)
+        index = np.arange(count)[:, None] * bins + flat
+        counted = np.bincount(index.reshape(-1), minlength=count * bins).reshape(count, bins)
+        found.append(np.sqrt(counted / max(1, flat.shape[1])))
+    return np.concatenate(found, axis=1).astype(np.float32)
+
+
+def values(points_NF: np.ndarray) -> np.ndarray:
+    """N F: numbers as they are."""
+    return np.asarray(points_NF, dtype=np.float32).reshape(len(points_NF), -1)
+
+
+DESCRIPTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "pixels": pixels, "hog": hog, "colours": colours, "numbers": values,
+}  # fmt: skip
+"""Name -> function of pictures N C H W uint8 (numbers: of points N F)."""
+
+
+def fitting(images: np.ndarray) -> tuple[str, ...]:
+    """The descriptions that fit what is there: of points their numbers; of grey pictures no colours.
+
+    >>> fitting(np.zeros((1, 3, 8, 8), np.uint8)), fitting(np.zeros((1, 1, 8, 8), np.uint8)), fitting(np.zeros((1, 4)))
+    (('hog', 'pixels', 'colours'), ('hog', 'pixels'), ('numbers',))
+    """
+    if images.ndim == 2:
+        return ("numbers",)
+    large = min(images.shape[2:]) >= 4
+    return (*(("hog",) if large else ()), "pixels", *(("colours",) if images.shape[1] == 3 else ()))
+
+
+def describe(name: str, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Some rows of the pictures as numbers, len(rows) F float32, a part of them at a time."""
+    some = max(1, _AT_ONCE // max(1, int(np.prod(images.shape[1:]))))
+    function = DESCRIPTIONS[name]
+    parts = [function(np.asarray(images[rows[start : start + some]])) for start in range(0, len(rows), some)]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
