@@ -160,6 +160,7 @@ def _too_slow(learner: str, rows: np.ndarray, truth: np.ndarray, regression: boo
     taste = np.random.default_rng(seed).permutation(len(rows))[:TASTE]
     if not regression and len(np.unique(truth[taste])) < 2:
         return ""
+    _learnt(learner, about.settings[0], rows[taste[:50]], np.arange(50) % 2, seed, regression)  # loads what it needs
     since = time.perf_counter()
     model = _learnt(learner, about.settings[0], rows[taste], truth[taste], seed, regression)
     model.predict(rows[taste[: TASTE // 4]])

@@ -129,7 +129,7 @@ def _of_run(folder: Path, settings: dict[str, Any], limit: int | None, how: dict
 
 
 def net_beside(
-    prepared: Prepared, result: object, seconds: float, watch: Watcher = SILENT, *, name: str = "the net"
+    prepared: Prepared, result: object, seconds: float, watch: Watcher, *, name: str = "the net"
 ) -> dict[str, Any]:
     """What a simple method gets where a training has ended with `result`, for its summary; {} where nobody looks.
 
