@@ -207,3 +207,80 @@ def test_runs_are_compared_by_curves_recipes_and_luck(browser: Chromium, studio:
     fits(browser)
     look(browser, "runs")
     clean(browser, studio)
+
+
+def test_a_cell_of_the_confusion_matrix_shows_its_pictures(
+    browser: Chromium, studio: Serving, trained: list[str]
+) -> None:
+    opened(browser, studio, "evaluate", f"?run={trained[1]}")
+    browser.until("document.querySelectorAll('.confusion .other').length > 0")
+    cell = "[...document.querySelectorAll('.confusion .other')][0]"
+    count = browser.evaluate(f"Number({cell}.textContent)")
+    said = browser.evaluate(f"{cell}.getAttribute('aria-label')").split()
+    browser.evaluate(f"{cell}.click()")
+    browser.until(f"document.querySelectorAll('.grid .tile').length === {count}")
+    texts = browser.evaluate("[...document.querySelectorAll('.grid .tile')].map((n) => n.textContent)")
+    assert all(f"✗ {said[2]} called {said[4]}" in text for text in texts)
+    browser.until("[...document.querySelectorAll('.grid img')].every((i) => i.complete && i.naturalWidth === 8)")
+    assert "predicted=" in browser.evaluate("location.hash")
+    browser.evaluate(
+        "(() => { const n = document.querySelector('#from'); n.value = 0.9; n.dispatchEvent(new Event('input')); })()"
+    )
+    assert "at least 90.0 % sure" in browser.evaluate("document.querySelector('main').textContent")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent.includes('strange')).click()")
+    browser.until("document.querySelector('#pictures-title').textContent.includes('Unlike')")
+    fits(browser)
+    browser.evaluate("scrollTo(0, 0)")
+    look(browser, "evaluate")
+    clean(browser, studio)
+
+
+def test_names_that_would_be_markup_stay_text(browser: Chromium, studio: Serving, trained: list[str]) -> None:
+    opened(browser, studio, "evaluate", f"?run={trained[2]}&split=train&label=0&predicted=0")
+    browser.until("document.querySelectorAll('.grid .tile').length > 0")
+    assert ODD[0] in browser.evaluate("document.querySelector('.confusion').textContent")
+    assert ODD[2] in browser.evaluate("document.querySelector('.grid .tile').title")
+    assert browser.evaluate("document.querySelectorAll('main img:not(.pixels), main svg, main script').length") == 0
+    assert browser.evaluate("document.title") == "Evaluate: hubel studio"
+    clean(browser, studio)
+
+
+def test_pictures_and_the_camera_are_answered_and_kept(
+    browser: Chromium, studio: Serving, trained: list[str], tmp_path: Path
+) -> None:
+    opened(browser, studio, "ship", f"?run={trained[2]}")
+    browser.until("!!document.querySelector('.drop input')")
+    (tmp_path / "notes.png").write_text("none")
+    Image.fromarray(np.full((200, 150, 3), 61, np.uint8)).save(tmp_path / f"{ODD[2].replace('/', '')}.png")
+    browser.choose(".drop input", sorted(tmp_path.iterdir()))
+    browser.until("document.querySelectorAll('.answers > li').length === 2 && !!document.querySelector('.answers .bars')")
+    browser.until("!!document.querySelector('.answers .problem')")
+    assert ODD[0] in browser.evaluate("document.querySelector('.answers .bars').textContent")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === '✓ Right').click()")
+    browser.until("!!document.querySelector('.answers a')")
+    kept = list(studio.studio.places.folders[-1].rglob("studio-*.jpg"))
+    assert [path.parent.name for path in kept] == [ODD[0]]
+    with Image.open(kept[0]) as found:
+        assert found.size == (150, 200)
+    kept[0].unlink()
+    fits(browser)
+    look(browser, "ship")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Camera').click()")
+    browser.until("document.documentElement.dataset.pace > 0")
+    print(f"camera: {browser.evaluate('document.documentElement.dataset.pace')} pictures a second")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Keep this one').click()")
+    browser.until("document.querySelectorAll('.answers > li').length === 3")
+    browser.evaluate("location.hash = '#/home'")
+    browser.until("document.documentElement.dataset.page === 'home'")
+    assert [line for line in browser.complaints if "422" not in line] == []
+
+
+def test_a_run_is_written_as_a_file_with_its_proof(browser: Chromium, studio: Serving, trained: list[str]) -> None:
+    opened(browser, studio, "ship", f"?run={trained[0]}")
+    browser.until("!!document.querySelector('#form')")
+    browser.evaluate(
+        "(() => { const f = document.querySelector('#form'); f.value = 'page'; f.form.requestSubmit(); })()"
+    )
+    browser.until("document.querySelector('section pre').textContent.includes('beside it')")
+    assert (studio.studio.places.runs / f"{trained[0]}.html").is_file()
+    clean(browser, studio)

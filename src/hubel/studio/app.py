@@ -27,6 +27,8 @@ PAGES = {
     "home": "hubel.studio.home",
     "train": "hubel.studio.train",
     "runs": "hubel.studio.runs",
+    "evaluate": "hubel.studio.evaluate",
+    "ship": "hubel.studio.ship",
 }
 """Page -> the module with its ROUTES, loaded when it is asked for first, or in the background."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

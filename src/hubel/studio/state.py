@@ -25,6 +25,8 @@ class Studio:
         """Set when the server ends: streams watch it."""
         self.warm = threading.Event()
         """Set when torch and all pages are loaded."""
+        self.computing = threading.Lock()
+        """Held by whoever lets a net compute: one at a time, since some look into it with hooks."""
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._locks: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()

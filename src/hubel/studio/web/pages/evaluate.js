@@ -1,0 +1,164 @@
+// Evaluate: the report, alive. Every number leads to the pictures behind it.
+
+import { at, get, keep, to } from '../ask.js';
+import { el } from '../dom.js';
+import { chart } from '../parts/chart.js';
+import { runs } from '../parts/choose.js';
+import { command, number, percent, problem } from '../parts/said.js';
+
+export const title = 'Evaluate';
+const SHOWN = 48, LARGEST = 24, BORDER = 0.05;
+
+export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
+  const place = el('div'), said = command('hubel evaluate RUN'), head = el('div', { className: 'line' });
+  main.append(el('h1', { textContent: 'Evaluate' }), head, place, said);
+  let mine = 0;
+  const chosen = await runs('evaluate', parameters, (run) => open(run, new URLSearchParams()));
+  head.append(chosen.place);
+  if (chosen.run) await open(chosen.run, parameters);
+  return () => { mine++; };
+
+  async function open(/** @type {string} */ run, /** @type {URLSearchParams} */ wanted) {
+    const turn = ++mine;
+    place.replaceChildren(el('p', { role: 'status', className: 'muted', textContent: 'Reading the data of the run …' }));
+    try {
+      const about = await get('evaluate/about', { run });
+      if (turn !== mine) return;
+      const names = Object.keys(about.splits), split = names.includes(wanted.get('split') ?? '') ? wanted.get('split') : names.includes('test') ? 'test' : names[names.length - 1];
+      place.replaceChildren(el('p', { role: 'status', className: 'muted', textContent: `Asking the net about ${about.splits[String(split)]} pictures …` }));
+      const found = await get('evaluate/result', { run, split });
+      if (turn !== mine) return;
+      said.say(found.command);
+      place.replaceChildren(...drawn(run, about, String(split), found, wanted));
+    } catch (error) {
+      if (turn === mine) place.replaceChildren(problem(error));
+    }
+  }
+
+  function drawn(/** @type {string} */ run, about, /** @type {string} */ split, found, /** @type {URLSearchParams} */ wanted) {
+    const select = el('select', { id: 'split' }, Object.entries(about.splits).map(([name, count]) => el('option', { value: name, selected: name === split, textContent: `${name} (${count})` })));
+    select.addEventListener('change', () => open(run, new URLSearchParams({ split: select.value })));
+    const top = [
+      el('p', { className: 'lead', textContent: found.sentence }),
+      el('div', { className: 'line' }, [el('label', { for: 'split', textContent: 'Split' }), select]),
+      el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('small', { className: 'muted', textContent: interval })])))];
+    if (found.number) return top;
+    const { samples, classes } = found, count = samples.id.length;
+    const pictures = el('div', { className: 'grid' }), words = el('h3', { id: 'pictures-title', tabIndex: -1 }), more = el('button', { type: 'button', textContent: 'More' });
+    /** @type {number[] | null} */
+    let familiar = null;
+    let rows = [], shown = 0;
+
+    function choose(/** @type {string} */ text, /** @type {(i: number) => boolean} */ fits, /** @type {Record<string, any>} */ address, jump = true) {
+      rows = [...samples.id.keys()].filter(fits).sort((a, b) => samples.confidence[b] - samples.confidence[a]);
+      words.textContent = `${text}: ${rows.length === 1 ? 'one picture' : `${rows.length} pictures`}`;
+      pictures.replaceChildren();
+      shown = 0;
+      add();
+      keep('evaluate', { run, split, ...address });
+      if (jump) { words.scrollIntoView({ block: 'start' }); words.focus({ preventScroll: true }); }
+    }
+
+    function add() {
+      for (const i of rows.slice(shown, shown + SHOWN)) pictures.append(tile(i));
+      shown += SHOWN;
+      more.hidden = shown >= rows.length;
+    }
+
+    function tile(/** @type {number} */ i) {
+      const right = samples.label[i] === samples.predicted[i], name = samples.path[i] ?? `sample ${samples.id[i]}`;
+      const text = right ? classes[samples.predicted[i]] : `${classes[samples.label[i]]} called ${classes[samples.predicted[i]]}`;
+      return el('a', { className: `tile ${right ? 'right' : 'wrong'}`, href: to('explain', { run, sample: samples.id[i] }), title: name }, [
+        el('img', { className: 'pixels', loading: 'lazy', alt: `${name}: ${text}`, src: at('evaluate/picture', { run, id: samples.id[i] }) }),
+        el('span', { textContent: `${right ? '✓' : '✗'} ${text}` }), el('span', { className: 'muted', textContent: `${percent(samples.confidence[i])} sure${familiar ? `, ${familiar[i] < BORDER ? 'strange' : 'familiar'}` : ''}` })]);
+    }
+    more.addEventListener('click', add);
+
+    const cell = (/** @type {number} */ label, /** @type {number} */ predicted, jump = true) =>
+      choose(label === predicted ? `${classes[label]}, called so` : `${classes[label]}, called ${classes[predicted]}`, (i) => samples.label[i] === label && samples.predicted[i] === predicted, { label, predicted }, jump);
+    const mistakes = (jump = true) => choose('All mistakes, the most confident first', (i) => samples.label[i] !== samples.predicted[i], {}, jump);
+
+    const parts = [
+      ...top,
+      el('section', {}, [el('h2', { textContent: 'What is called what' }), confusion(found, cell)]),
+      el('section', {}, [el('h2', { textContent: 'Class by class' }), perClass(found, (/** @type {number} */ k) => choose(`${classes[k]}, called something else`, (i) => samples.label[i] === k && samples.predicted[i] !== k, { label: k }))]),
+      el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), threshold()]),
+      calibration(found),
+      el('section', { 'aria-labelledby': 'pictures-title' }, [el('h2', { textContent: 'The pictures' }), el('p', { className: 'line' }, [
+        el('button', { type: 'button', textContent: 'All mistakes', onclick: () => mistakes() }), strange()]), words, pictures, more])];
+    const label = Number(wanted.get('label') ?? NaN), predicted = Number(wanted.get('predicted') ?? NaN);
+    if (label >= 0 && predicted >= 0 && label < classes.length && predicted < classes.length) cell(label, predicted, false);
+    else mistakes(false);
+    return parts;
+
+    function threshold() {
+      const from = el('input', { type: 'range', min: 0, max: 1, step: 0.005, value: 0, id: 'from' }), text = el('p', { 'aria-live': 'polite' });
+      const confidence = [...samples.confidence.keys()].sort((a, b) => samples.confidence[b] - samples.confidence[a]);
+      const x = [], y = [];
+      let right = 0;
+      confidence.forEach((i, n) => {
+        right += samples.label[i] === samples.predicted[i] ? 1 : 0;
+        x.push((100 * (n + 1)) / count);
+        y.push(right / (n + 1));
+      });
+      const picture = chart({ title: 'Accuracy among the answers that are given', across: '% answered', show: (value) => percent(value) });
+      const say = () => {
+        const limit = Number(from.value), given = confidence.filter((i) => samples.confidence[i] >= limit), good = given.filter((i) => samples.label[i] === samples.predicted[i]).length;
+        text.textContent = given.length ? `Answering only where it is at least ${percent(limit)} sure: ${percent(given.length / count)} are answered, ${percent(good / given.length)} of them rightly; ${given.length - good} mistakes remain.` : `Nothing is answered at ${percent(limit)}.`;
+        picture.draw([{ name: 'accuracy', x, y }], [{ x: (100 * given.length) / count, text: `from ${percent(limit)} on` }]);
+      };
+      from.addEventListener('input', say);
+      say();
+      return el('div', {}, [el('p', { className: 'line' }, [el('label', { for: 'from', textContent: 'Answer only from this probability on' }), from]), text, picture]);
+    }
+
+    function strange() {
+      const button = el('button', { type: 'button', textContent: 'What looks strange to it' });
+      button.addEventListener('click', async () => {
+        button.disabled = true;
+        try {
+          familiar = (await get('evaluate/known', { run, split })).familiarity;
+          const here = familiar;
+          if (!here?.length) { familiar = null; button.textContent = 'It cannot tell what is strange'; return; }
+          choose('Unlike what it was measured with (about 5 in 100 are)', (i) => here[i] < BORDER, {});
+          button.disabled = false;
+        } catch (error) {
+          button.after(problem(error));
+        }
+      });
+      return button;
+    }
+  }
+}
+
+/** The confusion matrix: a button a cell; of many classes only the pairs that are confused. */
+function confusion(/** @type {any} */ found, /** @type {(label: number, predicted: number) => void} */ cell) {
+  const { classes, confusion: counts } = found, most = Math.max(1, ...counts.map((row, i) => Math.max(0, ...row.filter((_, j) => i !== j))));
+  if (classes.length > LARGEST) {
+    const pairs = counts.flatMap((row, i) => row.map((count, j) => [i, j, count])).filter(([i, j, count]) => i !== j && count).sort((a, b) => b[2] - a[2]).slice(0, 60);
+    return el('ol', {}, pairs.map(([i, j, count]) => el('li', {}, [el('button', { type: 'button', className: 'quiet', textContent: `${classes[i]} called ${classes[j]}: ${count}`, onclick: () => cell(i, j) })])));
+  }
+  const shade = (/** @type {number} */ count, same) => Math.round((same ? 0.1 : 0.1 + 0.5 * (count / most)) * 100);
+  return el('div', { className: 'wide' }, [el('table', { className: 'confusion' }, [
+    el('caption', { className: 'muted', textContent: 'Rows are what pictures are, columns what they are called. Press a number to see them.' }),
+    el('thead', {}, [el('tr', {}, [el('td'), ...classes.map((name) => el('th', { scope: 'col' }, [el('span', { textContent: name })]))])]),
+    el('tbody', {}, counts.map((row, i) => el('tr', {}, [el('th', { scope: 'row', textContent: classes[i] }), ...row.map((count, j) => el('td', {}, [
+      count ? el('button', { type: 'button', className: i === j ? 'same' : 'other', textContent: String(count), 'aria-label': `${count} of ${classes[i]} called ${classes[j]}`,
+        style: { backgroundColor: `color-mix(in srgb, var(${i === j ? '--blue' : '--orange'}) ${shade(count, i === j)}%, transparent)` }, onclick: () => cell(i, j) }) : ''])) ])))])]);
+}
+
+function perClass(/** @type {any} */ found, /** @type {(k: number) => void} */ choose) {
+  const t = found.per_class, order = [...found.classes.keys()].sort((a, b) => (t.f1[a] ?? 2) - (t.f1[b] ?? 2)).slice(0, 100);
+  return el('div', { className: 'wide' }, [el('table', {}, [
+    el('thead', {}, [el('tr', {}, ['class', 'found of it', 'right when said', 'F1', 'pictures', ''].map((text) => el('th', { scope: 'col', textContent: text })))]),
+    el('tbody', {}, order.map((k) => el('tr', {}, [
+      el('th', { scope: 'row', textContent: found.classes[k] }), ...[t.recall[k], t.precision[k], t.f1[k]].map((share) => el('td', { className: 'number', textContent: percent(share) })),
+      el('td', { className: 'number', textContent: number(t.support[k]) }), el('td', {}, [el('button', { type: 'button', className: 'quiet', textContent: 'mistakes', 'aria-label': `mistakes on ${found.classes[k]}`, onclick: () => choose(k) })])])))])]);
+}
+
+function calibration(/** @type {any} */ found) {
+  const { confidence, accuracy, counts, ece } = found.calibration, picture = chart({ title: 'As sure as it is right?', across: 'probability it gave', show: (value) => percent(value) });
+  const full = [...counts.keys()].filter((i) => counts[i] > 0 && accuracy[i] !== null);
+  picture.draw([{ name: 'right', x: full.map((i) => confidence[i]), y: full.map((i) => accuracy[i]), dots: true }, { name: 'as it should be', x: [0, 1], y: [0, 1], colour: 3, dash: 1 }]);
+  return el('section', {}, [el('h2', { textContent: 'Honest probabilities' }), el('p', { textContent: `Calibration error ${percent(ece, 2)}: how far probability and truth lie apart on average.` }), picture]);
+}
