@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -32,8 +33,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> Iterator[Serving]:
-    """A studio over the small folder of digits and no runs."""
-    with Serving((str(picture_folder),), runs=str(tmp_path_factory.mktemp("studio") / "runs"), port=0) as found:
+    """A studio over a copy of the small folder of digits, and no runs."""
+    home = tmp_path_factory.mktemp("studio")
+    shutil.copytree(picture_folder, home / "photos")
+    with Serving((str(home / "photos"),), runs=str(home / "runs"), port=0) as found:
         found.studio.warm.wait()
         yield found
 
@@ -71,7 +74,12 @@ def look(browser: Chromium, name: str) -> None:
 def fits(browser: Chromium) -> None:
     """A page can be used on a telephone, and everything that is pressed is large enough and has a name."""
     browser.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+    wide = browser.evaluate(
+        "document.documentElement.scrollWidth <= 360 ? [] : [...document.querySelectorAll('main *, header *')]"
+        ".filter((n) => n.getBoundingClientRect().right > 361 && !n.closest('.wide, pre'))"
+        ".map((n) => n.outerHTML.slice(0, 90)).slice(0, 4)"
+    )
+    assert wide == []
     browser.call("Emulation.clearDeviceMetricsOverride")
     small = browser.evaluate(
         "[...document.querySelectorAll('button, .button, summary, select, nav a')].filter((n) => n.checkVisibility() &&"
@@ -253,7 +261,9 @@ def test_pictures_and_the_camera_are_answered_and_kept(
     (tmp_path / "notes.png").write_text("none")
     Image.fromarray(np.full((200, 150, 3), 61, np.uint8)).save(tmp_path / f"{ODD[2].replace('/', '')}.png")
     browser.choose(".drop input", sorted(tmp_path.iterdir()))
-    browser.until("document.querySelectorAll('.answers > li').length === 2 && !!document.querySelector('.answers .bars')")
+    browser.until(
+        "document.querySelectorAll('.answers > li').length === 2 && !!document.querySelector('.answers .bars')"
+    )
     browser.until("!!document.querySelector('.answers .problem')")
     assert ODD[0] in browser.evaluate("document.querySelector('.answers .bars').textContent")
     browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === '✓ Right').click()")
@@ -283,4 +293,47 @@ def test_a_run_is_written_as_a_file_with_its_proof(browser: Chromium, studio: Se
     )
     browser.until("document.querySelector('section pre').textContent.includes('beside it')")
     assert (studio.studio.places.runs / f"{trained[0]}.html").is_file()
+    clean(browser, studio)
+
+
+def press(browser: Chromium, key: str) -> None:
+    """A key as a person presses it, whatever has the focus."""
+    for kind in ("rawKeyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+
+def test_labels_are_mended_by_keyboard_and_no_file_is_touched(browser: Chromium, studio: Serving) -> None:
+    folder = studio.studio.places.folders[0]
+    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    opened(browser, studio, "data", f"?source={folder}&class=1")
+    browser.until("document.querySelectorAll('.cell img').length >= 6")
+    assert "90 pictures in 3 classes" in browser.evaluate("document.querySelector('.lead').textContent")
+    browser.evaluate("document.querySelector('.tiles-window').focus()")
+    for key in ("ArrowRight", "ArrowRight", "3"):
+        press(browser, key)
+    browser.until("document.querySelectorAll('.cell .edited').length === 1")
+    assert browser.evaluate("document.querySelector('.cell .edited').textContent") == "→ zero"
+    press(browser, "x")
+    browser.until("document.querySelectorAll('.cell .edited').length === 2")
+    press(browser, "u")
+    browser.until("document.querySelectorAll('.cell .edited').length === 1")
+    assert browser.evaluate("document.querySelector('.command code').textContent") == f"hubel edit {folder} undo"
+    log = hubel.edit(folder).to_dict()["edits"]
+    assert [(each["do"], each["file"], each["state"]) for each in log] == [
+        ("relabel", "two/002.png", "used"), ("exclude", "two/003.png", "taken back"), ("undo", "", ""),
+    ]  # fmt: skip
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
+    fits(browser)
+    look(browser, "data")
+    clean(browser, studio)
+    hubel.edit(folder, "undo")
+
+
+def test_of_many_pictures_only_those_that_are_seen_are_in_the_page(browser: Chromium, studio: Serving) -> None:
+    opened(browser, studio, "data", "?source=digits")
+    browser.until("[...document.querySelectorAll('.cell img')].filter((i) => i.complete && i.naturalWidth).length >= 6")
+    assert "1,797" in browser.evaluate("document.querySelector('.browse').previousElementSibling.textContent")
+    browser.evaluate("document.querySelector('.tiles-window').scrollTop = 1e9")
+    browser.until("[...document.querySelectorAll('.cell')].some((c) => c.id === 'cell-1796' && c.querySelector('img'))")
+    assert browser.evaluate("document.querySelectorAll('.cell').length") < 120
     clean(browser, studio)

@@ -12,7 +12,7 @@ from hubel.recipes.schema import compose, read_file
 from hubel.records.own_data import open_data, placed
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import Job, spoken
-from hubel.studio.keeping import class_folder, class_name, keep
+from hubel.studio.keeping import class_folder, keep
 from hubel.studio.seen import net
 from hubel.verbs.predict import predict
 
@@ -61,7 +61,7 @@ def keep_it(asked: Asked) -> dict[str, Any]:
         raise ArtefactError(f"{folder.name} does not say which data it was trained on")
     recipe = placed(folder, compose(read_file(folder / "config.yaml")))
     manifest = open_data(recipe)
-    place = class_folder(asked.studio.places, manifest, class_name(asked.word("label")))
+    place = class_folder(asked.studio.places, manifest, asked.word("label"))
     kept = keep(place, asked.body)
     source = asked.studio.places.spoken(Path(manifest.source))
     return {"file": asked.studio.places.spoken(kept), "source": source, "command": spoken(["train", source])}

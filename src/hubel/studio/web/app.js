@@ -7,7 +7,11 @@ import { problem } from './parts/said.js';
 
 /** Page -> its name above. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
  * which may return a function that is called when another page is shown. */
-const PAGES = { home: 'Home', train: 'Train', runs: 'Runs', evaluate: 'Evaluate', playground: 'Playground', ship: 'Try and ship' };
+const PAGES = {
+  home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate',
+  playground: 'Playground',
+  ship: 'Try and ship',
+};
 const LOOK = 1500;
 
 const main = /** @type {any} */ (document.getElementById('main')), down = /** @type {any} */ (document.getElementById('down'));

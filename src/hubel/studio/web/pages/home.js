@@ -27,7 +27,7 @@ export async function show(/** @type {any} */ main) {
     words.replaceChildren();
     try {
       const { source } = await get('home/look', { path: path.value.trim() });
-      location.hash = to('train', { data: source });
+      location.hash = to('data', { source });
     } catch (error) {
       words.replaceChildren(problem(error));
     }
@@ -58,7 +58,8 @@ export async function show(/** @type {any} */ main) {
   list(sets, [digits, ...known], (set) => set.source, (set) => el('li', {}, [
     el('strong', { textContent: set.name }), el('span', { textContent: set.what }),
     el('p', { className: 'line' }, [
-      el('a', { className: 'button', href: to('train', { data: set.source }), textContent: 'Train' })])]));
+      el('a', { className: 'button', href: to('train', { data: set.source }), textContent: 'Train' }),
+      el('a', { href: to('data', { source: set.source }), textContent: 'Look at it' })])]));
   const timer = setInterval(fresh, 1000);
   return () => clearInterval(timer);
 }
