@@ -22,6 +22,7 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
+    "Answers", "TaskResult",
     "ArtefactError", "Baseline", "Classifier", "Cleaning", "DataError", "DataReport", "Edits", "Evaluation",
     "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",
     "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "edit", "evaluate",

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},
-    "evaluation": {"registry", "metrics", "data", "inference", "checkpoint", "tasks"},
+    "evaluation": {"registry", "nn", "metrics", "data", "inference", "checkpoint", "tasks"},
     "records": {"runtime", "store", "recipes", "nn", "data", "models", "inference", "checkpoint"},
     "training": _BENCHES | {"store", "recipes", "tasks"},
     "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},

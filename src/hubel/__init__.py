@@ -32,6 +32,7 @@ wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 # name -> the module that defines it. None is the name of a room, since Python puts an imported package in the place of
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
+    "Answers": "hubel.evaluation.answers",
     "ArtefactError": "hubel.errors",
     "Baseline": "hubel.verbs.baseline",
     "Classifier": "hubel.verbs.classifier",
@@ -49,6 +50,7 @@ _DOORS = {
     "Run": "hubel.verbs.run",
     "Runs": "hubel.records.ledger",
     "Summary": "hubel.verbs.summary",
+    "TaskResult": "hubel.evaluation.result",
     "UnknownName": "hubel.errors",
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
@@ -79,6 +81,8 @@ if TYPE_CHECKING:
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation
+    from hubel.evaluation.answers import Answers
+    from hubel.evaluation.result import TaskResult
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
@@ -100,6 +104,7 @@ if TYPE_CHECKING:
     from hubel.watching import Watcher
 
 __all__ = [
+    "Answers",
     "ArtefactError",
     "Baseline",
     "Classifier",
@@ -117,6 +122,7 @@ __all__ = [
     "Run",
     "Runs",
     "Summary",
+    "TaskResult",
     "UnknownName",
     "UsageError",
     "Watcher",

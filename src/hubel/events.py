@@ -126,4 +126,17 @@ class Finished:
     """The row of the best epoch."""
 
 
+SCORES = {"accuracy": "accuracy", "iou": "mean IoU"}
+"""Numbers, larger is better, by which a task compares epochs: name -> what it is called; a row has them as val_NAME."""
+
+
+def scored(row: dict[str, float]) -> str:
+    """The score of an epoch's validation part as it is told; "" where it has none.
+
+    >>> scored({"val_loss": 0.2, "val_iou": 0.9012}), scored({"val_loss": 0.2})
+    ('mean IoU 90.12%', '')
+    """
+    return next((f"{said} {row[f'val_{name}']:.2%}" for name, said in SCORES.items() if f"val_{name}" in row), "")
+
+
 Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Vitals | Finished

@@ -30,6 +30,9 @@ class Batch:
     answers: torch.Tensor | None = None
     """B K, rows sum to 1: what a teacher says of these pictures, softened; None where there is no teacher."""
 
+    targets: torch.Tensor | None = None
+    """B …: what is to be answered where that is more than a label: a mask for each picture (B H W, uint8)."""
+
     def __len__(self) -> int:
         return len(self.labels)
 

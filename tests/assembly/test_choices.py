@@ -25,7 +25,7 @@ def test_pictures_are_mirrored_only_where_mirror_images_are_none_but_pictures(
     channels: int, mirrors: Mirrors | None, flipped: bool, reason: str
 ) -> None:
     facts = Facts(
-        kind="images", task="classification", samples=600, classes=10, side=32, channels=channels, accelerator=False,
+        kind="images", task="classify", samples=600, classes=10, side=32, channels=channels, accelerator=False,
         mirrors=mirrors,
     )  # fmt: skip
     chosen = complete(Chosen(recipe=compose({"data": "letters"})), facts)

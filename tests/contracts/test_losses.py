@@ -31,6 +31,13 @@ def arguments(name: str, dtype: torch.dtype = torch.float64) -> tuple[torch.Tens
         "first, second, same": lambda: (random(6, 5), random(6, 5), signs if "cosine" in name else (signs > 0)),
         "anchor, positive, negative": lambda: (random(6, 5), random(6, 5), random(6, 5)),
         "logits, labels, answers": lambda: (random(6, 4), labels, softened(random(6, 4), 4.0)),
+        "logits of pixels, masks": lambda: (random(6, 4, 3, 2), torch.arange(36).reshape(6, 3, 2) % 4),
+        "picture given back, picture, mean, log-variance": lambda: (
+            random(6, 1, 3, 2),
+            random(6, 1, 3, 2),
+            random(6, 4),
+            random(6, 4),
+        ),
         "embeddings, labels": lambda: (random(6, 5), labels),
     }[LOSSES.get(name).takes]()
 

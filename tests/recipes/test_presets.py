@@ -17,9 +17,7 @@ from hubel.training.schedules import build_schedule
 
 
 def completed(**settings: Any) -> tuple[Recipe, dict[str, str]]:
-    facts = Facts(
-        kind="images", task="classification", samples=45_000, classes=10, side=32, channels=3, accelerator=False
-    )
+    facts = Facts(kind="images", task="classify", samples=45_000, classes=10, side=32, channels=3, accelerator=False)
     full = complete(Chosen(recipe=compose({"data": "cifar10"}, settings)), facts)
     return full.recipe, dict(full.reasons)
 

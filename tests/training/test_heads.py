@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from hubel.recipes.schema import compose
+from hubel.tasks import REGRESS
 from hubel.training.features import Features
 from hubel.training.heads import PATIENCE, PENALTIES, Scaling, fit_head
 from hubel.training.loop import Training
@@ -57,7 +58,7 @@ def test_the_linear_head_is_scikit_learns_logistic_regression(penalty: float) ->
 
 def test_a_number_as_target_gives_ridge_regression() -> None:
     net, targets = Net(1), X[:, 20] * 0.5 + X[:, 30]
-    run = training(net, nn.MSELoss(), task="regression")
+    run = training(net, nn.MSELoss(), task=REGRESS)
     list(fit_head(run, seen(labels=targets), 1 / 9, penalty=0.01))
     scaled = Scaling.of(X[:600], centre=True)
     oracle = Ridge(alpha=600 * 0.01 / 2).fit(scaled(X[:600]).numpy(), targets[:600])

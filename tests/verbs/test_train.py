@@ -209,7 +209,10 @@ def test_two_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
         ({"loss": "nll", "label_smoothing": 0.1}, "loss 'nll' has no option 'label_smoothing'"),
         ({"loss": "hinge", "mixup": 0.2}, "needs hard labels"),
         ({"loss": "mse", "class_weights": "balanced"}, "loss 'mse' has no option 'class_weights'"),
-        ({"model": "autoencoder", "model_options": {}}, "autoencoder needs the task reconstruct, which"),
+        (
+            {"model": "autoencoder", "model_options": {}, "task": "classify"},
+            "autoencoder needs the task reconstruct, and classify is asked for",
+        ),
         ({"optimizer": "adamw", "momentum": 0.9}, "'adamw' has no momentum"),
         ({"threads": 100_000}, "threads must be at most the"),
         ({"initialise": "normal", "initialise_options": {"std": 1e-300}}, "makes every weight 0"),

@@ -33,7 +33,7 @@ def described(prepared: Prepared) -> ModelSpec:
         in_chans, img_size = prepared.decoded.images.shape[1], size_for_points(name, options)
     return ModelSpec(
         architecture=name,
-        num_classes=manifest.num_classes or 1,
+        num_classes=prepared.task.outputs(manifest),
         in_chans=in_chans,
         img_size=img_size,
         options=options,

@@ -17,6 +17,7 @@ from hubel.models.files import known_as
 from hubel.models.own import adopt
 from hubel.nn.init import check_initialisation
 from hubel.recipes.schema import Recipe, compose, flatten
+from hubel.tasks import CLASSIFY, TASKS
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
 
@@ -49,7 +50,7 @@ def check_names(recipe: Recipe) -> None:
             raise UsageError(f"{setting} is given ({given}) and to be probed", hint=f"leave out {flag} or --probe")
     name = recipe.model.model
     if name is not None:
-        _check_task(name)
+        _check_task(name, recipe.train.task)
     if recipe.optimizer.optimizer is not None:
         settings = OPTIMISERS.get(recipe.optimizer.optimizer).settings
         if recipe.optimizer.momentum is not None and "momentum" not in settings:
@@ -128,18 +129,18 @@ def check_pretext(recipe: Recipe) -> None:
 NEED_LABELS = (
     "from_", "pretrained", "loss", "label_smoothing", "class_weights", "mixup", "cutmix", "views", "unfreeze", "head",
     "penalty", "feature_views", "teacher", "teacher_sha256", "temperature", "teacher_weight",
+    "task",
 )  # fmt: skip
 """Settings that mean nothing where no labels are learnt."""
 TURNING = {"quarter-turns", "vertical-flip", "trivial", "strong"}
 """Augmentations after which nobody could say how a picture stood."""
 
 
-def _check_task(model: str) -> None:
+def _check_task(model: str, task: str | None) -> None:
     """Raise UnknownName, and UsageError for a net of which parts would never learn from classes."""
     known = card(model)
-    if known.task != "classify":
+    if known.task != CLASSIFY.name and task not in (None, known.task):
         raise UsageError(
-            f"{model} needs the task {known.task}, which hubel train does not have: from classes its decoder would "
-            "never learn",
-            hint="take a classifier: hubel models",
+            f"{model} needs the task {known.task}, and {task} is asked for: parts of it would never learn",
+            hint=f"leave --task out, or take another net: {TASKS.get(task).nets}",
         )

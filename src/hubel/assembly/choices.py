@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hubel.assembly.by_task import by_task
 from hubel.data.augment import mirrors
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
@@ -16,6 +17,7 @@ from hubel.nn.losses import LOSSES, build_loss
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
+from hubel.tasks import TASKS
 from hubel.training.optimisers import OPTIMISERS
 from hubel.words import plural
 
@@ -25,7 +27,8 @@ class Facts:
     """What the choices depend on."""
 
     kind: Literal["images", "points"]
-    task: Literal["classification", "regression"]
+    task: str
+    """By name (`hubel.tasks`)."""
     samples: int
     """Training samples."""
     classes: int
@@ -67,7 +70,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     """The recipe with every open setting chosen, and the reason for each choice by setting name.
 
     >>> from hubel.recipes.schema import compose
-    >>> digits = Facts(kind="images", task="classification", samples=1437, classes=10, side=8, channels=1,
+    >>> digits = Facts(kind="images", task="classify", samples=1437, classes=10, side=8, channels=1,
     ...                accelerator=False)
     >>> full = complete(Chosen(recipe=compose({"data": "digits", "lr": 0.01})), digits)
     >>> full.recipe.model.model, full.recipe.train.epochs, full.recipe.optimizer.lr
@@ -91,6 +94,11 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         recipe = recipe.change(**chosen)
     for setting, value, reason in _without_labels(recipe, facts):
         choose(setting, flatten(recipe)[setting], value, reason)
+    for setting, value, reason in by_task(
+        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels
+    ):
+        if flatten(recipe)[setting] in (None, {}):
+            choose(setting, None, value, reason)
     recipe = recipe.change(**chosen)
     preset = recipe.train.preset or "fast"
     given = flatten(recipe)
@@ -135,7 +143,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         recipe = recipe.change(**chosen)
     if facts.kind == "points":
         _check_points(recipe)
-    if facts.task == "regression":
+    if facts.task == "regress":
         choose("loss", recipe.loss.loss, "mse", "the target is a number")
         choose("label_smoothing", recipe.loss.label_smoothing, 0.0, "labels are numbers")
     else:
@@ -223,12 +231,17 @@ def check_loss(recipe: Recipe, task: str | None = None) -> None:
       leave --mixup and --cutmix out, or take --loss cross-entropy
     """
     part = recipe.loss
-    if task == "regression" and part.class_weights != "none":
+    if task is not None and not TASKS.get(task).labels:
+        TASKS.get(task).check_loss(part.loss or TASKS.get(task).losses[0])
+        return
+    if task == "regress" and part.class_weights != "none":
         raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")
     if part.loss is None:
         return
     entry = LOSSES.get(part.loss)
-    if task == "regression" and not entry.numbers:
+    if entry.task and task is None:
+        return  # which decides about the task, if that is open, and is held against it when the data are known
+    if task == "regress" and not entry.numbers:
         having = ", ".join(name for name in LOSSES if LOSSES.get(name).numbers)
         raise UsageError(f"the target is a number, and loss {part.loss!r} is made for classes", hint=f"take {having}")
     if not entry.trains:

@@ -13,14 +13,14 @@ import numpy as np
 import torch.distributed as dist
 
 from hubel import runtime
+from hubel.assembly.asking import Task, asked, settled, task_of
 from hubel.assembly.choices import Facts, complete, validation_share
-from hubel.assembly.sight import geometry, with_statistics
+from hubel.assembly.sight import asked_mirrors, geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.assembly.telling import tell_labels, tell_problems, tell_range
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
-from hubel.data.mirrors import ask_mirrors
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import lies_among
@@ -29,7 +29,7 @@ from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data
+from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, without_classes
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
 
@@ -69,6 +69,11 @@ class Prepared:
     def manifest(self) -> Manifest:
         """The samples that are used."""
         return self.scan.manifest
+
+    @property
+    def task(self) -> Task:
+        """What the net is trained for."""
+        return task_of(self.recipe, self.manifest)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -111,7 +116,7 @@ def prepare(
     `edits` are those of the run that the `splits` belong to; a new run takes those that lie beside the data.
     """
     started = time.perf_counter()
-    chosen = begun if isinstance(begun, Chosen) else Chosen(recipe=begun)
+    chosen = asked(begun if isinstance(begun, Chosen) else Chosen(recipe=begun))
     teacher = find_teacher(chosen.recipe)
     if teacher is not None:
         chosen = chosen.change(teacher=teacher.place, teacher_sha256=teacher.sha256)
@@ -126,6 +131,8 @@ def prepare(
             f"runs would be written into the data: out is {recipe.run.out!r}, the data are {recipe.data.data!r}",
             hint="--out FOLDER: a folder of its own, for example runs",
         )
+    chosen = settled(chosen, listed)
+    recipe = chosen.recipe
     if listed.kind == "points":
         scanned = conclude(listed, None)
         decoded = decode(scanned.manifest, NO_PICTURES)
@@ -134,7 +141,11 @@ def prepare(
         preprocessing, why = geometry(recipe, listed)
         chosen = chosen.change(why)
         scanned, decoded = scan_and_decode(
-            listed, preprocessing, workers=recipe.data.workers, progress=watch.progress, partial=method is not None
+            listed,
+            preprocessing,
+            workers=recipe.data.workers,
+            progress=watch.progress,
+            partial=without_classes(recipe),
         )
         tell_range(preprocessing, scanned, watch)
     tell_problems(scanned, recipe, watch)
@@ -167,19 +178,18 @@ def prepare(
     lesson = None
     if teacher is not None:
         lesson = meet(teacher, manifest, decoded, preprocessing, splits, recipe, watch)
-    mirrors = None
-    if preprocessing is not None and preprocessing.channels == 3 and recipe.augment.augment is None:
-        mirrors = None if manifest.regression or method else ask_mirrors(decoded.images, manifest.labels, splits.train)
     facts = Facts(
         kind="points" if preprocessing is None else "images",
-        task="regression" if manifest.regression else "classification",
+        task=task_of(recipe, manifest).name,
         samples=min(len(splits.train), recipe.data.limit or len(splits.train)) * (4 if method == "rotation" else 1),
         classes=manifest.num_classes,
         side=0 if preprocessing is None else min(preprocessing.height, preprocessing.width),
         channels=decoded.images.shape[1],
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,
-        mirrors=mirrors,
+        mirrors=asked_mirrors(preprocessing, recipe, manifest, decoded, splits.train)
+        if task_of(recipe, manifest).labels
+        else None,
         method=method or "",
     )
     return Prepared(

@@ -9,6 +9,7 @@ import numpy as np
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, channel_statistics
 from hubel.data.manifest import Manifest
+from hubel.data.mirrors import Mirrors, ask_mirrors
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 from hubel.models import CARDS
@@ -24,6 +25,17 @@ def with_statistics(preprocessing: Preprocessing, recipe: Recipe, decoded: Decod
     else:
         mean, std = channel_statistics(decoded, train)
     return preprocessing.with_statistics(recipe.data.mean or mean, recipe.data.std or std)
+
+
+def asked_mirrors(
+    preprocessing: Preprocessing | None, recipe: Recipe, manifest: Manifest, decoded: Decoded, train: np.ndarray
+) -> Mirrors | None:
+    """What mirror images would do to classes of pictures in colour, where the recipe leaves that open; else None."""
+    if preprocessing is None or preprocessing.channels != 3 or recipe.augment.augment is not None:
+        return None
+    if manifest.regression or recipe.pretext.method:
+        return None
+    return ask_mirrors(decoded.images, manifest.labels, train)
 
 
 def geometry(recipe: Recipe, listed: Manifest) -> tuple[Preprocessing, dict[str, str]]:

@@ -53,7 +53,7 @@ def trusted(
     """The classifier with what was learnt about its answers, which is kept beside its weights; else why nothing was."""
     trust, why_not = learn_trust(classifier, prepared, device, epochs)
     if trust is None:
-        if classifier.class_names and not classifier.method:
+        if classifier.class_names and not classifier.method and classifier.labels:
             watch.remark(why_not)
         return classifier, why_not
     save_trust(store, "best", trust, classifier.provenance.sha256)
@@ -81,7 +81,7 @@ def learn_trust(
     It counts passes, not seconds, so that the same training ends in the same trust.
     """
     rows = prepared.splits.ids("val")
-    if not classifier.class_names or classifier.method:
+    if not classifier.class_names or classifier.method or not classifier.labels:
         return None, "only a net that names classes has probabilities to be made honest"
     if len(rows) < FEWEST:
         return None, (

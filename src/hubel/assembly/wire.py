@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,9 +18,10 @@ from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
 from hubel.nn.layout import arrange
-from hubel.nn.losses import Distillation, build_loss, one_hot, softened
+from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
 from hubel.runtime import rank, world
+from hubel.tasks import REPRESENT
 from hubel.training.loop import Training
 from hubel.training.objectives import Learner, MeanLoss
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
@@ -70,21 +70,21 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     loss: nn.Module = MeanLoss()
     if objective is None:
         assert recipe.loss.loss is not None, "defaults have chosen"
-        loss = build_loss(
+        loss = prepared.task.build_loss(
             recipe.loss.loss,
             label_smoothing=recipe.loss.label_smoothing or 0.0,
             class_weights=class_weights(recipe, prepared, rows),
-            of_logits=True,
         ).to(device)
     loss, answers = taught(loss, recipe, prepared, rows, device)
     hand_out = None if answers is None else Handout(answers, rows, device)
     augment = build_augment(augmentations(recipe))
+    along = augment.masks if augment.steps and prepared.manifest.masks is not None else None
     seed, classes = recipe.train.seed, prepared.manifest.num_classes
 
     def training_batches(epoch: int, start: int) -> Iterator[Batch]:
         found = batches(
             prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
-            shuffle=True, augment=augment if augment.steps else None, device=device,
+            shuffle=True, augment=augment if augment.steps else None, along=along, device=device,
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
         )  # fmt: skip
         for batch in found:
@@ -95,11 +95,9 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
             targets = batch.labels if told is None else torch.cat([one_hot(batch.labels, told), told], dim=1)
             images, soft = augment.mix(batch.images, targets, classes, batch.ids, seed=seed, epoch=epoch)
             told = None if told is None else soft[:, classes:]
-            yield Batch(images, batch.labels, batch.ids, soft[:, :classes], told)
+            yield replace(batch, images=images, soft_labels=soft[:, :classes], answers=told)
 
-    task: Literal["classification", "regression", "representation"]
-    task = "regression" if prepared.manifest.regression else "classification"
-    task = task if objective is None else "representation"
+    task = prepared.task if objective is None else REPRESENT
     feeder: feed.Feeder = training_batches
     reader: feed.Reader = partial(measure, prepared=prepared, name="val", device=device)
     if recipe.pretext.method is not None:

@@ -123,8 +123,29 @@ class Classifier:
         method = part.get("method") if isinstance(part, dict) else None
         return method if isinstance(method, str) else ""
 
+    @property
+    def task(self) -> str:
+        """What it was trained for, by name (`hubel.tasks`): "classify", "regress", "segment", …"""
+        part = self.provenance.recipe.get("train")
+        task = part.get("task") if isinstance(part, dict) else None
+        return task if isinstance(task, str) else "classify" if self.class_names else "regress"
+
+    @property
+    def labels(self) -> bool:
+        """Are its answers labels: a class or a number for each picture?"""
+        return self.task in ("classify", "regress")
+
+    def require_labels(self) -> None:
+        """Raise ArtefactError for a net whose task is another than to name a class or a number."""
+        if not self.labels:
+            raise ArtefactError(
+                f"this net was trained for the task {self.task}, and here a net is needed that names classes",
+                hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
+            )
+
     def require_answers(self) -> None:
-        """Raise ArtefactError for a net that has learnt to see, but not to name anything."""
+        """Raise ArtefactError for a net that has learnt to see, but not to name a class or a number."""
+        self.require_labels()
         if self.method == "byol":
             raise ArtefactError(
                 "this net learnt to see from pictures without labels, and names no classes",

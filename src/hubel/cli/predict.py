@@ -12,9 +12,10 @@ from hubel.cli.console import note, say
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
 from hubel.cli.output import print_data, print_json, watched, write_figure
 from hubel.errors import UsageError
+from hubel.words import plural
 
 if TYPE_CHECKING:
-    from hubel.verbs.predict import Prediction
+    from hubel.verbs.predict import Answers, Prediction
 
 
 class Format(StrEnum):
@@ -44,11 +45,14 @@ def command(
         bool | None, option("--fast/--no-fast", help="make the net ready first; by itself from 100 pictures")
     ] = None,
     follow_links: FOLLOW_LINKS = False,
+    folder: Annotated[
+        Path | None, option("--out", metavar="FOLDER", help="write what it answers as pictures here, if it does")
+    ] = None,
     boundary: Annotated[
         Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
     ] = None,
 ) -> None:
-    """Classify pictures with a trained run. Unreadable files are named on standard error; exit code 3 if there are any.
+    """Ask a trained run about pictures. Unreadable files are named on standard error; exit code 3 if there are any.
 
     hubel predict runs/photos-1 new/*.jpg
     hubel predict runs/photos-1 new/ --format csv > answers.csv
@@ -56,7 +60,7 @@ def command(
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
     """
     from hubel.records.ledger import is_run
-    from hubel.verbs.predict import predict
+    from hubel.verbs.predict import Predictions, predict
 
     names = [*(pictures or []), *(again or [])]
     nets = [run]
@@ -80,7 +84,11 @@ def command(
         )  # fmt: skip
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
-    if as_json or form is Format.json:
+    if not isinstance(found, Predictions):
+        _print_answers(found, form if not as_json else Format.json, folder)
+    elif folder is not None:
+        raise UsageError("--out is for nets that answer with pictures, and this one names labels", hint="--format csv")
+    elif as_json or form is Format.json:
         print_json([{"file": p.name, "label": p.label, **_numbers(p)} for p in found])
     elif form is Format.csv:
         print_data(found.to_csv())
@@ -88,6 +96,32 @@ def command(
         say(_table(found, top))
     if found.problems:
         raise typer.Exit(3)
+
+
+def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
+    """Of a net whose task is no label: its words, its numbers, and its pictures in a folder."""
+    if folder is not None:
+        from hubel.verbs.predict import save_answers
+
+        note(f"wrote {plural(len(save_answers(found, folder)), 'picture')} into {folder}")
+    if form is Format.json:
+        print_json([{"file": each.name, **each.numbers} for each in found])
+    elif form is Format.csv:
+        print_data(found.to_csv())
+    else:
+        names = shortened([each.name for each in found])
+        wide = min(max((len(name) for name in names), default=0), 40)
+        say("\n".join(f"{name[-40:]:<{wide}}  {each.told}" for name, each in zip(names, found, strict=True)))
+
+
+def shortened(names: list[str]) -> list[str]:
+    """Names without their folders, where those tell nothing.
+
+    >>> shortened(["a/1.png", "b/2.png"]), shortened(["a/1.png", "b/1.png"])
+    (['1.png', '2.png'], ['a/1.png', 'b/1.png'])
+    """
+    short = [Path(name).name for name in names]
+    return short if len(set(short)) == len(short) else names
 
 
 def _numbers(prediction: Prediction) -> dict[str, object]:
@@ -109,9 +143,7 @@ def _disagreement(prediction: Prediction) -> str:
 
 
 def _table(found: list[Prediction], top: int) -> str:
-    names = [Path(p.name).name for p in found]
-    if len(set(names)) < len(names):
-        names = [p.name for p in found]
+    names = shortened([p.name for p in found])
     wide = min(max((len(name) for name in names), default=0), 40)
     lines = []
     for name, prediction in zip(names, found, strict=True):

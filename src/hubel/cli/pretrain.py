@@ -14,7 +14,7 @@ from hubel.cli.settings import assignments, with_settings
 
 UNUSED = (
     "loss", "label_smoothing", "class_weights", "mixup", "cutmix", "views", "unfreeze", "head", "penalty", "teacher",
-    "teacher_sha256", "temperature", "teacher_weight",
+    "teacher_sha256", "temperature", "teacher_weight", "task",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from hubel.cli.console import out, say
 from hubel.cli.options import RUN, option
+from hubel.events import scored
 
 if TYPE_CHECKING:
     from hubel.records.following import Following
@@ -119,8 +120,8 @@ def _row(row: dict[str, float]) -> str:
     parts = [f"epoch {row.get('epoch', 0):.0f}", f"loss {row.get('train_loss', float('nan')):.4f}"]
     if "val_loss" in row:
         parts.append(f"val loss {row['val_loss']:.4f}")
-    if "val_accuracy" in row:
-        parts.append(f"accuracy {row['val_accuracy']:.2%}")
+    if score := scored(row):
+        parts.append(score)
     if "lr" in row:
         parts.append(f"lr {row['lr']:.3g}")
     return "  ".join(parts)

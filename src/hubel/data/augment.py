@@ -127,6 +127,35 @@ class Augment:
             mirrored = None
         return images
 
+    def masks(self, masks: torch.Tensor, ids: torch.Tensor, *, seed: int, epoch: int) -> torch.Tensor:
+        """Masks (B H W, uint8) moved as the call moves their pictures, pixels taken and never blended.
+
+        Where a picture shows nothing (a black rim) its mask is 255, which belongs to no class. Raises UsageError for
+        what bends pictures without saying where to.
+
+        >>> augment, ids = build_augment("flip"), torch.arange(4)
+        >>> seen = torch.arange(48, dtype=torch.uint8).reshape(4, 1, 3, 4)
+        >>> bool((augment.masks(seen[:, 0], ids, seed=0, epoch=1) == augment(seen, ids, seed=0, epoch=1)[:, 0]).all())
+        True
+        """
+        check_moves_masks(self)
+        ids, maps = ids.to(masks.device), masks[:, None]
+        for kind, group in itertools.groupby(self.steps, key=lambda step: step.kind):
+            steps = list(group)
+            occasions = [(step.function, Draws(ids, seed, epoch, step.place)) for step in steps]
+            if kind == "move":
+                moves = [function(draws, *maps.shape[2:]) for function, draws in occasions]
+                maps = _moved(maps + 1, moves) - 1  # black is class 0 here, and 255 after one was taken off again
+            elif kind == "warp":
+                first, *others = [function(draws, *maps.shape[2:]) for function, draws in occasions]
+                for matrix in others:
+                    first = first @ matrix
+                maps = ops.warp_nearest(maps, first)
+            else:
+                for step, (function, draws) in zip(steps, occasions, strict=True):
+                    maps = function(maps, draws) if step.name == "quarter-turns" else maps
+        return maps[:, 0]
+
     @property
     def mixes(self) -> bool:
         """Does `mix` blend images and labels?"""
@@ -148,6 +177,17 @@ class Augment:
         draws = Draws(ids.to(images.device), seed, epoch, self.blend.place)
         mixed, share = self.blend.function(as_float(images), draws)  # share: B, what remains of the sample itself
         return mixed, torch.lerp(targets.roll(-1, 0), targets, share[:, None].to(targets))
+
+
+def check_moves_masks(augment: Augment) -> None:
+    """Raise UsageError where a chain bends or blends pictures in a way that their masks cannot follow."""
+    bending = [step.name for step in augment.steps if step.name in ("elastic", "trivial")]
+    bending += [augment.blend.name] if augment.blend is not None else []
+    if bending:
+        raise UsageError(
+            f"augmentation {bending[0]!r} does not take masks along with their pictures",
+            hint="rotate, shear, scale, translate, flip and resized-crop do; effects leave masks as they are",
+        )
 
 
 def as_float(images: torch.Tensor) -> torch.Tensor:

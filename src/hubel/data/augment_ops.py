@@ -241,6 +241,17 @@ def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     return sample(images, across / depth, down / depth)
 
 
+def warp_nearest(maps: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Maps of numbers (B 1 H W, uint8) seen through matrices (B 3 3) as `warp` shows pictures, nearest pixel taken."""
+    height, width = maps.shape[2:]
+    x, y = coordinates(height, width, maps.device)
+    m = matrices.to(torch.float32)[:, :, :, None, None]  # B 3 3 1 1
+    across, down, depth = (m[:, row, 0] * x + m[:, row, 1] * y + m[:, row, 2] for row in range(3))  # B H W each
+    grid = torch.stack((across / depth * (2 / width), down / depth * (2 / height)), dim=-1)
+    seen = F.grid_sample(maps.float(), grid, mode="nearest", padding_mode="reflection", align_corners=False)
+    return seen.round().to(maps.dtype)
+
+
 def sample(images: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """The images (B C H W) at the places x, y (B H' W', pixels from the middle): B C H' W'."""
     height, width = images.shape[2:]

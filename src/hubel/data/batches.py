@@ -61,6 +61,7 @@ def batches(
     epoch: int = 0,
     shuffle: bool = False,
     augment: Callable[..., torch.Tensor] | None = None,
+    along: Callable[..., torch.Tensor] | None = None,
     device: torch.device | str = "cpu",
     channels_last: bool = False,
     drop_last: bool = False,
@@ -75,6 +76,8 @@ def batches(
     Pictures are gathered as bytes, moved to the device as bytes (a quarter of the traffic), augmented there by
     `augment(images, ids, seed=, epoch=)` and normalised to float32 B C H W. Points (B F) pass through as they are.
     Where all pictures fit into a part of an accelerator's memory they are moved there once and gathered there.
+
+    Targets (masks B H W) come as they are, or as `along(targets, ids, seed=, epoch=)` moves them with their pictures.
 
     `ahead` batches are prepared by as many threads while the caller works on one: the same batches in the same order,
     since a batch is a function of its step. None leaves that to `usual_ahead`; 0 prepares each when it is asked for.
@@ -102,7 +105,12 @@ def batches(
             images = images.contiguous(memory_format=layout)  # as bytes, where they still are: a quarter of the work
             if preprocessing is not None:
                 images = preprocessing.normalise(images)
-        return Batch(images, labels, names)
+        if decoded.targets is None:
+            return Batch(images, labels, names)
+        targets = torch.from_numpy(np.take(decoded.targets, rows, axis=0)).to(target, non_blocking=True)
+        if along is not None:
+            targets = along(targets, names, seed=seed, epoch=epoch)
+        return Batch(images, labels, names, targets=targets)
 
     steps = range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last))
     threads = usual_ahead(target, source is not None) if ahead is None else ahead
@@ -182,6 +190,7 @@ def _received(batch: Batch, done: torch.cuda.Event | None) -> Batch:
         # The step's stream waits for the copy, and the copy's memory is not used again before the step is through.
         here = torch.cuda.current_stream(batch.images.device)
         here.wait_event(done)
-        for tensor in (batch.images, batch.labels, batch.ids):
-            tensor.record_stream(here)
+        for tensor in (batch.images, batch.labels, batch.ids, batch.targets):
+            if tensor is not None:
+                tensor.record_stream(here)
     return batch

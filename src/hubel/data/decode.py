@@ -29,6 +29,7 @@ from hubel.data.images import BadPicture, decoder, read_bytes, require_range
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.masks import decode_masks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import read_pictures
@@ -48,6 +49,8 @@ class Decoded:
     """N, int64: 0 to N-1."""
     digest: str
     """Of the manifest, the geometry and the decoder's version: features of the pictures are keyed by it."""
+    targets: np.ndarray | None = None
+    """N …: what is to be answered where that is more than a label: masks N H W uint8 (`hubel.data.masks`)."""
     mapped: bool = False
     """Whether `images` lies in a file because it does not fit into memory."""
 
@@ -134,7 +137,8 @@ def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray)
     digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
     ids = np.arange(len(manifest))
     mapped = isinstance(images, np.memmap)
-    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, mapped=mapped)
+    masks = None if manifest.masks is None else decode_masks(manifest, preprocessing)
+    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, targets=masks, mapped=mapped)
 
 
 def read_images(

@@ -92,6 +92,27 @@ def array_digests(arrays: np.ndarray) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MaskFiles:
+    """Where the masks of pictures lie (`hubel.data.masks`), and what the numbers in them mean."""
+
+    paths: tuple[str, ...]
+    """N, relative to the root of the data."""
+    digests: tuple[str, ...]
+    """N, SHA-256 of each file."""
+    sizes: np.ndarray
+    """N 2, int64: height and width in pixels."""
+    values: tuple[int, ...]
+    """K numbers of pixels, in the order of the classes."""
+
+    def select(self, rows: np.ndarray) -> MaskFiles:
+        """Those of some rows."""
+        return replace(
+            self, paths=tuple(self.paths[i] for i in rows), digests=tuple(self.digests[i] for i in rows),
+            sizes=self.sizes[rows],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Manifest:
     """The samples of a data set, in an order that is the same on every machine.
 
@@ -124,6 +145,8 @@ class Manifest:
     """SHA-256 of each sample's bytes, hexadecimal; None until the files were read."""
     stats: np.ndarray | None = None
     """N 3, int64: size in bytes, time of modification and of change in nanoseconds. How a change is noticed cheaply."""
+    masks: MaskFiles | None = None
+    """Of every sample its mask, where pictures have masks: classes are then those of pixels."""
     problems: tuple[Problem, ...] = ()
     """What was found while the source was listed: files that are in the folder but not among the samples."""
     edits: tuple[Edit, ...] = ()
@@ -180,6 +203,7 @@ class Manifest:
             groups=None if self.groups is None else self.groups[rows],
             digests=None if self.digests is None else tuple(self.digests[i] for i in rows),
             stats=None if self.stats is None else self.stats[rows],
+            masks=None if self.masks is None else self.masks.select(rows),
             _digest=[],
         )
 
@@ -191,6 +215,7 @@ class Manifest:
             if digests is None and self.arrays is not None:
                 digests = array_digests(self.arrays)  # so that a scan, which stores them, changes nothing
             parts = hashlib.sha256()
+            masks = () if self.masks is None else ("".join(self.masks.digests), f"{self.masks.values}")
             for text in (
                 self.kind,
                 "\0".join(self.class_names),
@@ -198,6 +223,7 @@ class Manifest:
                 "" if digests is None else "".join(digests),
                 "\0".join(self.given_split.tolist()),
                 "" if self.groups is None else "\0".join(self.groups.tolist()),
+                *masks,
             ):
                 encoded = text.encode("utf-8", "surrogateescape")
                 parts.update(f"{len(encoded)}:".encode() + encoded)

@@ -16,6 +16,7 @@ from hubel.data import cache
 from hubel.data.images import READ, Look
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, array_digests, leak, printable
+from hubel.data.masks import check_sizes
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 from hubel.words import plural
@@ -124,8 +125,11 @@ def conclude(manifest: Manifest, entries: Entries | None, *, partial: bool = Fal
         kept = np.array([row for row in range(len(manifest)) if row not in entries.bad], dtype=np.int64)
         listed = replace(manifest, digests=entries.digests, stats=entries.stats, _digest=[])
         usable = listed.select(kept) if entries.bad else listed
-        usable = usable if partial else _without_empty_classes(usable, problems)
         looks = tuple(look for look in entries.looks if look is not None)
+        if usable.masks is not None:
+            check_sizes(usable, np.array([(look.height, look.width) for look in looks]).reshape(-1, 2))
+        elif not partial:
+            usable = _without_empty_classes(usable, problems)
     _require_something(manifest, usable, problems, partial)
     problems += _same_contents(usable)
     if not partial:
@@ -216,7 +220,7 @@ def _label(manifest: Manifest, row: int) -> str:
 
 
 def _class_sizes(manifest: Manifest) -> list[Problem]:
-    if manifest.regression:
+    if manifest.regression or manifest.masks is not None:
         return []
     counts = np.bincount(manifest.labels, minlength=manifest.num_classes)
     found = [

@@ -13,6 +13,7 @@ from hubel.data.edit_log import NAME, EditLog
 from hubel.data.edits import edited
 from hubel.data.folders import open_folder, split_parts, unwrapped
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
+from hubel.data.masks import has_masks, open_masks
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
@@ -92,6 +93,8 @@ def open_source(
             f"{printable(name)!r} cannot be a path: {error}",
             hint="give a folder, a table, or a name of hubel data --list",
         ) from None
+    if is_folder and not columns and not images and has_masks(path, follow=follow_links):
+        return open_masks(path, follow_links=follow_links)
     if is_folder:
         return honoured(_open_folder(path, columns, images, follow_links), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -171,22 +171,41 @@ def classify(
         names, images, bad = read_given(items, seen, first=first)
         return answers(classifier, names, images, target, views=views, fast=hurry) if len(images) else [], bad
 
-    return in_batches(pictures, some, batch_size=batch_size, follow_links=follow_links, watch=watch)
+    return in_batches(
+        pictures, some, found=Predictions(), batch_size=batch_size, follow_links=follow_links, watch=watch
+    )
+
+
+class Listed(Protocol):
+    """A list of what was said of pictures, and of what could not be read."""
+
+    problems: tuple[Problem, ...]
+
+    def extend(self, more: Iterable[Any], /) -> None:
+        """Add what was said."""
+
+    def __len__(self) -> int:
+        """How much was said."""
+
+
+L = TypeVar("L", bound=Listed)
 
 
 def in_batches(
     pictures: Any,
-    some: Callable[[list[Any], int, int], tuple[list[Prediction], tuple[Problem, ...]]],
+    some: Callable[[list[Any], int, int], tuple[list[Any], tuple[Problem, ...]]],
     *,
+    found: L,
     batch_size: int,
     follow_links: bool,
     watch: Watcher,
-) -> Predictions:
+) -> L:
     """All pictures through `some`, a batch at a time: (pictures, the number of the first, how many there are in all).
+
+    What it says is added to `found`, which is empty.
 
     Raises as `classify`.
     """
-    found = Predictions()
     problems: list[Problem] = []
     items = list(gather(pictures, problems, follow_links=follow_links))
     if not items and problems:
@@ -195,11 +214,11 @@ def in_batches(
         raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
     for start in range(0, len(items), batch_size):
         said, bad = some(items[start : start + batch_size], start, len(items))
-        found += said
+        found.extend(said)
         problems += bad
         watch.progress(min(start + batch_size, len(items)), len(items))
     found.problems = tuple(problems)
-    if not found:
+    if not len(found):
         first = problems[0]
         raise DataError(
             f"none of {plural(max(len(items), len(problems)), 'picture')} can be read; "

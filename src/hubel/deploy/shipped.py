@@ -174,7 +174,9 @@ class Shipped:
             names, images, bad = read_each(items, whole, first=first)
             return self.named(names, images), bad
 
-        return in_batches(pictures, some, batch_size=batch_size, follow_links=follow_links, watch=watch)
+        return in_batches(
+            pictures, some, found=Predictions(), batch_size=batch_size, follow_links=follow_links, watch=watch
+        )
 
     def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
         """What it says of pictures C H W uint8, each with its name."""

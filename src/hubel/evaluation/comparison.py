@@ -172,6 +172,12 @@ class Graded:
 
         Raises ArtefactError when they do not fit together.
         """
+        task = document.get("task")
+        if task not in ("classification", "regression") and isinstance(task, str):
+            raise ArtefactError(
+                f"runs are compared by their labels, and a run of the task {task} has none",
+                hint="their numbers stand beside each other in hubel runs show and in their reports",
+            )
         try:
             rows = list(csv.DictReader(io.StringIO(predictions_csv)))
             regression = document["task"] == "regression"

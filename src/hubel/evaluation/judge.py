@@ -12,8 +12,12 @@ from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
 from hubel.data.unlabelled import turned
+from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
+from hubel.evaluation.judging import JUDGES
+from hubel.evaluation.result import TaskResult
 from hubel.inference import predict
+from hubel.tasks import TASKS
 from hubel.types import Predictions
 
 EXAMINED = 2_500
@@ -30,8 +34,18 @@ def judge(
     *,
     views: str | None = None,
     metrics: Sequence[str] = (),
-) -> Evaluation | RegressionEvaluation:
-    """The forward pass over some rows, and everything that can be said about it; `metrics` are more numbers by name."""
+) -> Evaluation | RegressionEvaluation | TaskResult:
+    """The forward pass over some rows, and everything that can be said about it; `metrics` are more numbers by name.
+
+    Raises UsageError for metrics of labels where the task is another.
+    """
+    if not classifier.labels:
+        if metrics:
+            raise UsageError(
+                f"{metrics[0]!r} judges labels, and here is the task {classifier.task}", hint="leave --metrics out"
+            )
+        TASKS.get(classifier.task).check_data(scan.manifest)
+        return JUDGES[classifier.task](classifier, scan, decoded, rows, split, device)
     classifier.model.to(device)
     reading = batches(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=reading_size(decoded), device=device,
@@ -48,6 +62,8 @@ def examined(
 
     Of more than `EXAMINED` pictures as many of them, spread evenly. Raises ArtefactError for a net that names nothing.
     """
+    if not classifier.labels:
+        return scan, decoded, rows
     classifier.require_answers()
     if classifier.method != "rotation":
         return scan, decoded, rows

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from hubel.events import EpochDone, Event, Finished, StepDone
+from hubel.events import EpochDone, Event, Finished, StepDone, scored
 from hubel.faces.terminal import err
 from hubel.watching import SILENT, Plan, Watcher
 from hubel.words import plural, visible
@@ -135,8 +135,8 @@ class Showing(Watcher):
         parts = [head, f"loss {row['train_loss']:.4f}"]
         if "val_loss" in row:
             parts.append(f"val loss {row['val_loss']:.4f}")
-        if "val_accuracy" in row:
-            parts.append(f"accuracy {row['val_accuracy']:.2%}")
+        if score := scored(row):
+            parts.append(score)
         if "penalty" not in row:  # a head's fit passes over features, and not over pictures
             parts.append(f"{row['images_per_second']:,.0f} images/s")
         text = Text("  ".join(parts))

@@ -29,6 +29,7 @@ __all__ = [
     "LOSSES",
     "Distillation",
     "Loss",
+    "PixelLoss",
     "build_loss",
     "hardest_triplets",
     "l1_penalty",
@@ -50,6 +51,8 @@ class Loss(Component[Callable[..., nn.Module]]):
     """Makes the same loss for nets that give logits, where it takes something else that follows from them."""
     numbers: bool = False
     """Does it compare with numbers, as regression needs? Class labels count as one-hot rows then."""
+    task: str = ""
+    """The one task that it is made for, where it cannot train a classifier: "segment"."""
     soft: bool = True
     """Does it take soft labels, which mix-up and cut-mix make?"""
 
@@ -483,6 +486,86 @@ def hardest_triplets(embeddings: torch.Tensor, labels: torch.Tensor) -> tuple[to
     return anchor, positive[anchor], negative[anchor]
 
 
+class Elbo(_Loss):
+    """½ Σ (x − x̂)² + β KL(N(μ, σ²) ‖ N(0, 1)), each divided by the number of pixels, mean over the batch.
+
+    The negative evidence lower bound of a variational autoencoder whose pictures have noise of deviation 1 (Kingma &
+    Welling, arXiv:1312.6114, equation 10). Called with pictures given back and pictures (B C H W each), then mean and
+    log-variance of the code (B D each); without those, as a finished net answers, the KL part is left out.
+    """
+
+    takes_all = True
+
+    def __init__(self, beta: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        if not beta >= 0:
+            raise UsageError(f"beta must be at least 0, got {beta}", hint="1 is the bound itself")
+        self.beta = beta
+
+    def forward(
+        self,
+        given: torch.Tensor,
+        pictures: torch.Tensor,
+        mean: torch.Tensor | None = None,
+        log_variance: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        pixels = pictures[0].numel()
+        costs = (given - pictures).square().flatten(1).sum(1) / 2
+        if mean is not None and log_variance is not None:
+            mean, log_variance = mean.float(), log_variance.float()
+            costs = costs + self.beta / 2 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1)
+        return self.reduced(costs / pixels)
+
+
+class PixelLoss(_Loss):
+    """Losses of pixels: logits B K H W and masks B H W (classes; 255 counts nowhere) to one number.
+
+    The mean over pictures, so that parts of a batch add up. `each` takes logits and labels of pixels with reduction
+    "none", its mean is that over the pixels of a picture; `overlap` adds 1 − Dice, the mean over the classes that a
+    picture shows (Milletari, Navab, Ahmadi, V-Net, arXiv:1606.04797, with sums instead of squares).
+
+    >>> logits = torch.full((1, 2, 2, 2), -20.0).scatter(1, torch.tensor([[[[0, 1], [1, 0]]]]), 20.0)
+    >>> loss = PixelLoss.called("cross-entropy-dice")
+    >>> round(float(loss(logits, torch.tensor([[[0, 1], [1, 0]]], dtype=torch.uint8))), 4)
+    0.0
+    """
+
+    NOTHING = 255
+
+    def __init__(self, each: nn.Module | None, *, overlap: bool = False, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.each, self.overlap = each, overlap
+
+    @classmethod
+    def called(cls, name: str, reduction: str = "mean") -> PixelLoss:
+        """The one of that name: "dice", "cross-entropy-dice", or a loss of logits and labels."""
+        each, both, last = name.rpartition("-dice") if name != "dice" else ("", "", "")
+        return cls(
+            None if name == "dice" else build_loss(each if both else last, reduction="none"),
+            overlap=bool(both) or name == "dice",
+            reduction=reduction,
+        )
+
+    def forward(self, logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        labels = masks.long()
+        known = labels != self.NOTHING  # B H W
+        labels = labels.masked_fill(~known, 0)
+        total = logits.new_zeros(len(logits))
+        if self.each is not None:
+            flat = logits.movedim(1, -1).flatten(0, -2)  # BHW K
+            costs = self.each(flat, labels.flatten()).reshape(len(logits), -1)
+            shown = known.flatten(1)
+            total = total + (costs * shown).sum(1) / shown.sum(1).clamp_min(1)
+        if self.overlap:
+            shares = torch.softmax(logits, dim=1) * known[:, None]
+            truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1) * known[:, None]
+            both, either = (shares * truth).sum((2, 3)), (shares + truth).sum((2, 3))  # B K
+            there = truth.sum((2, 3)) > 0
+            lost = (1 - (2 * both + 1) / (either + 1)) * there
+            total = total + lost.sum(1) / there.sum(1).clamp_min(1)
+        return self.reduced(total)
+
+
 def l2_penalty(model: nn.Module, strength: float) -> torch.Tensor:
     """strength · Σ w² over the weights (parameters of two or more dimensions; biases and scales are spared). A scalar.
 
@@ -530,6 +613,14 @@ def _nll_of_logits(class_weights: Weights = None, reduction: str = "mean") -> nn
 
 def _bce(label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
     return BinaryCrossEntropy(label_smoothing, class_weights, reduction, logits=False)
+
+
+def _dice(reduction: str = "mean") -> nn.Module:
+    return PixelLoss.called("dice", reduction)
+
+
+def _cross_entropy_dice(reduction: str = "mean") -> nn.Module:
+    return PixelLoss.called("cross-entropy-dice", reduction)
 
 
 def _bce_with_logits(label_smoothing: float = 0.0, class_weights: Weights = None, reduction: str = "mean") -> nn.Module:
@@ -591,6 +682,22 @@ for name, entry in {
         source="Hinton, Vinyals, Dean, arXiv:1503.02531",
         note="From a teacher with logits v: hubel train --teacher RUN. L is the loss of the labels.",
         takes="logits, labels, answers",
+    ),
+    "elbo": Loss(
+        title="Negative evidence lower bound", build=Elbo, formula="½ Σ (x − x̂)² + ½ β Σ (μ² + σ² − 1 − log σ²)",
+        source="Kingma & Welling, arXiv:1312.6114", note="For a net that answers with a distribution: vae.",
+        takes="picture given back, picture, mean, log-variance", task="reconstruct", rows=("C66",),
+    ),
+    "dice": Loss(
+        title="Dice", build=_dice,
+        formula="1 − mean over classes of (2 Σ p y + 1) / (Σ p + Σ y + 1)",
+        source="Milletari, Navab, Ahmadi, arXiv:1606.04797", note="For small things on large pictures.",
+        takes="logits of pixels, masks", task="segment",
+    ),
+    "cross-entropy-dice": Loss(
+        title="Cross-entropy and Dice", build=_cross_entropy_dice,
+        formula="−mean log p_y + (1 − Dice)", source="Isensee et al., nnU-Net, Nature Methods 18, 2021",
+        note="Every pixel, and the area as a whole.", takes="logits of pixels, masks", task="segment",
     ),
     "margin-ranking": Loss(
         title="Margin ranking", build=MarginRanking, formula="max(0, −y (x₁ − x₂) + m)",

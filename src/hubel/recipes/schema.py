@@ -363,6 +363,9 @@ class AugmentSection(Section):
 class TrainSection(Section):
     """How long, how fast, on what."""
 
+    task: Literal["classify", "regress", "reconstruct", "segment"] | None = Field(
+        None, description="what is learnt; from the data, the net and the loss if not given"
+    )
     preset: Literal["fast", "accurate", "tiny", "paper"] | None = Field(
         None, description="settings under one word; fast if not given; paper: as the net's own paper says"
     )

@@ -87,6 +87,7 @@ def classifier_of(run: str | PathLike[str] | Classifier, *, points: bool = False
     """
     runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
+    classifier.require_labels()
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
             f"only classifiers of pictures can be explained, this one is of {classifier.spec.architecture}",

@@ -15,8 +15,9 @@ from hubel.data.manifest import Manifest
 from hubel.data.scan import Scan
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
+from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, UsageError
-from hubel.records.own_data import reading_of
+from hubel.records.own_data import ANY_PICTURES, reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -48,12 +49,16 @@ def other_data(
     `reading`: how they are read (`hubel.data.sources.open_source`); a table is read as the run's own where it does not
     say. Pictures that the run was trained on are told to `watch`. Raises DataError, UsageError, ArtefactError.
     """
-    manifest = open_source(data, **reading_of(folder, data, reading), progress=watch.progress)
+    any_pictures = classifier.task in ANY_PICTURES
+    opened = open_pictures if any_pictures else open_source
+    manifest = opened(data, **reading_of(folder, data, reading), progress=watch.progress)
     if classifier.preprocessing is None:
         raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")
-    scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress)
+    scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress, partial=any_pictures)
     names = scan.manifest.class_names
-    if set(names) <= set(classifier.class_names):
+    if any_pictures:
+        pass  # its answers name no class
+    elif set(names) <= set(classifier.class_names):
         scan, decoded = renumbered(scan, decoded, classifier.class_names)
     else:
         check_classes(classifier.class_names, names, what=data)
@@ -119,4 +124,8 @@ def renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tu
     new = np.array([class_names.index(name) for name in scan.manifest.class_names], np.int64)
     labels = new[scan.manifest.labels]
     manifest = replace(scan.manifest, labels=labels, class_names=class_names, _digest=[])
+    if manifest.masks is not None and decoded.targets is not None:
+        lookup = np.arange(256, dtype=np.uint8)  # 255, which is no class, stays
+        lookup[: len(new)] = new
+        decoded = replace(decoded, targets=lookup[decoded.targets])
     return replace(scan, manifest=manifest), replace(decoded, labels=labels)

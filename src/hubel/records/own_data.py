@@ -31,6 +31,8 @@ from hubel.records.folder import edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
+ANY_PICTURES = ("reconstruct",)
+"""Tasks that any pictures will do for, in class folders or not."""
 Decided = Sequence[Edit]
 """Edits, in their order."""
 NO_PICTURES = Preprocessing(height=1, width=1)
@@ -56,11 +58,16 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None 
     Where it learns without labels, all of its pictures; labels are set aside by `bared`, once they have been read.
     """
     part = recipe.data
-    opened = open_source if recipe.pretext.method is None else open_pictures
+    opened = open_pictures if without_classes(recipe) else open_source
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
         follow_links=part.follow_links, edits=edits, progress=watch.progress,
     )  # fmt: skip
+
+
+def without_classes(recipe: Recipe) -> bool:
+    """Does a recipe take pictures of which no class is known, too?"""
+    return recipe.pretext.method is not None or recipe.train.task in ANY_PICTURES
 
 
 def bared(recipe: Recipe, scan: Scan, decoded: Decoded) -> tuple[Scan, Decoded, Known | None]:
@@ -165,7 +172,7 @@ def own_data(
     else:
         scan, decoded = scan_and_decode(
             listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
-            partial=recipe.pretext.method is not None,
+            partial=without_classes(recipe),
         )  # fmt: skip
         scan, decoded, _ = bared(recipe, scan, decoded)
     splits.verify(scan.manifest)

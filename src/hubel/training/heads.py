@@ -27,6 +27,7 @@ from hubel import runtime
 from hubel.events import EpochDone, Event, Finished
 from hubel.models.heads import MLPHead
 from hubel.nn.taps import find_module
+from hubel.tasks import Task
 from hubel.training.features import Features
 from hubel.training.state import Training, improves
 
@@ -136,10 +137,10 @@ def ended(run: Training, walk: tuple[float, ...]) -> str:
 
 
 def measured(
-    name: str, logits: torch.Tensor, labels: torch.Tensor, *answers: torch.Tensor, task: str, loss: Loss
+    name: str, logits: torch.Tensor, labels: torch.Tensor, *answers: torch.Tensor, task: Task, loss: Loss
 ) -> dict[str, float]:
     """Loss and accuracy of logits N K: of training samples the loss that was minimised, of others the plain one."""
-    if task == "regression":
+    if not task.counts:
         return {f"{name}_loss": float((logits[:, 0] - labels.float()).square().mean())}
     value = loss(logits, labels, *answers) if name == "train" else F.cross_entropy(logits, labels)
     return {f"{name}_loss": float(value), f"{name}_accuracy": float((logits.argmax(1) == labels).double().mean())}
@@ -162,7 +163,7 @@ def fit_linear(
     parameters = [weight]
     if bias is not None:
         parameters.append(bias.requires_grad_(True))
-    targets = labels.float().unsqueeze(1) if run.task == "regression" else labels
+    targets = run.task.aim(labels)
     solver = torch.optim.LBFGS(
         parameters, max_iter=100, tolerance_grad=1e-5, tolerance_change=1e-8, history_size=10,
         line_search_fn="strong_wolfe",
@@ -237,7 +238,7 @@ def fit_hidden(
         net.output.bias = None
     with torch.no_grad():
         net.output.weight.zero_()
-    targets = labels.float().unsqueeze(1) if run.task == "regression" else labels
+    targets = run.task.aim(labels)
     optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=penalty)
     order = runtime.generator(*words, 1)
     steps = max(1, len(inputs) // batch)

@@ -121,13 +121,13 @@ def train_numbers(run: Training) -> dict[str, float]:
     loss, hits, seen = totals.tolist()
     seen = max(seen, 1)
     numbers = {"train_loss": loss / seen}
-    return numbers | ({"train_accuracy": hits / seen} if run.task == "classification" else {})
+    return numbers | ({f"train_{run.task.score}": hits / seen} if run.task.counts else {})
 
 
 def finished(run: Training) -> str:
     """Why the run ends after this epoch, or ""."""
     train, row = run.recipe.train, run.history[-1]
-    if train.target is not None and row.get("val_accuracy", 0.0) >= train.target:
+    if train.target is not None and row.get(f"val_{run.task.score}", 0.0) >= train.target:
         return "target"
     if run.epoch >= (train.epochs or 1) and not run.timed:
         return "epochs"

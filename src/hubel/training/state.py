@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -16,7 +16,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from hubel.events import SCORES
 from hubel.recipes.schema import Recipe
+from hubel.tasks import CLASSIFY, Task
 from hubel.training.dropout import DropoutWindow
 from hubel.training.objectives import Learner, Objective
 from hubel.training.vitals import Looks
@@ -39,7 +41,8 @@ class Training:
     measure: Callable[[nn.Module], dict[str, float]]
     """Model -> validation numbers ("val_loss", "val_accuracy"); {} where nothing is held out."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    task: Literal["classification", "regression", "representation"] = "classification"
+    task: Task = CLASSIFY
+    """What it is trained for: what the net is asked, and what its answers are held against."""
     objective: Objective | None = None
     """What is minimised where that is no loss of logits against labels; its own layers learn and are saved too."""
     answers: torch.Tensor | None = None
@@ -94,8 +97,9 @@ class Training:
         self.looks: Looks | None = None
         """Who looks at the net on the way; bound by whoever assembles the run."""
         # Nets with auxiliary heads (GoogLeNet, Inception v3) learn from those too.
-        heads = self.objective is None and hasattr(self.model, "forward_all")
-        self.forward: nn.Module = AllHeads(self.model) if heads else self.learner
+        asked = self.learner if self.objective is not None else self.task.answering(self.model)
+        heads = asked is self.model and hasattr(self.model, "forward_all")
+        self.forward: nn.Module = AllHeads(self.model) if heads else asked
         if train.compile:
             self.forward = cast(nn.Module, torch.compile(self.forward))
         if dist.is_initialized():
@@ -242,12 +246,16 @@ def forward_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def monitor(row: Mapping[str, float]) -> str:
-    """The number by which epochs are compared: validation accuracy, else validation loss, else training loss."""
-    return next(key for key in ("val_accuracy", "val_loss", "train_loss") if key in row)
+    """The number by which epochs are compared: the score of the validation part, else its loss, else that of training.
+
+    >>> monitor({"val_loss": 0.3, "val_iou": 0.9}), monitor({"train_loss": 0.3})
+    ('val_iou', 'train_loss')
+    """
+    return next(key for key in (*(f"val_{score}" for score in SCORES), "val_loss", "train_loss") if key in row)
 
 
 def improves(row: Mapping[str, float], best: Mapping[str, float]) -> bool:
-    """Is `row` better than the best one? A tie in accuracy goes to the lower loss.
+    """Is `row` better than the best one? A tie in the score goes to the lower loss.
 
     >>> improves({"val_accuracy": 0.9, "val_loss": 0.3}, {"val_accuracy": 0.9, "val_loss": 0.4})
     True
@@ -255,6 +263,6 @@ def improves(row: Mapping[str, float], best: Mapping[str, float]) -> bool:
     if not best:
         return True
     key = monitor(row)
-    if key == "val_accuracy":
+    if not key.endswith("_loss"):
         return (row[key], -row["val_loss"]) > (best[key], -best["val_loss"])
     return row[key] < best[key]

@@ -114,14 +114,15 @@ def gradient(
 
     When memory runs out, the batch is taken again in halves, with the statistics as they were `before`.
     """
-    whole = _whole(run, batch)
+    targets = run.task.targets(batch)
+    whole = _whole(run, targets)
     halved: list[int] = []
     scarce: BaseException | None = None
     while True:
         size = run.micro_batch or len(batch)
         parts = divide(len(batch), size)
         try:
-            losses = [backward(run, batch, part, whole, last=part is parts[-1]) for part in parts]
+            losses = [backward(run, batch, targets, part, whole, last=part is parts[-1]) for part in parts]
             loss = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
             return whole.own_mean(loss), tuple(halved)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -222,35 +223,35 @@ class _Whole:
         return loss if world() == 1 else loss * (self.mass / (world() * self.own))
 
 
-def _whole(run: Training, batch: Batch) -> _Whole:
-    own = mass(run.loss, targets_of(run, batch))
+def _whole(run: Training, targets: torch.Tensor) -> _Whole:
+    own = mass(run.loss, targets)
     if world() == 1:
-        return _Whole(own, len(batch), own)
+        return _Whole(own, len(targets), own)
     # DDP takes the mean over processes, whose shares may differ in size and in weight.
-    both = torch.stack([torch.as_tensor(own, device=run.device), torch.tensor(len(batch), device=run.device)]).float()
+    both = torch.stack([torch.as_tensor(own, device=run.device), torch.tensor(len(targets), device=run.device)]).float()
     dist.all_reduce(both)
     return _Whole(both[0], both[1], own)
 
 
-def targets_of(run: Training, batch: Batch) -> torch.Tensor:
-    """What the loss is given: labels B, soft labels B K, or numbers B 1 in regression."""
-    if run.task == "regression":
-        return batch.labels.float().unsqueeze(1)
-    return batch.labels if batch.soft_labels is None else batch.soft_labels
+def backward(
+    run: Training, batch: Batch, targets: torch.Tensor, part: slice, whole: _Whole, *, last: bool
+) -> torch.Tensor:
+    """Add the gradient of part of a batch, weighted by its share of the mass; returns the same share of the loss.
 
-
-def backward(run: Training, batch: Batch, part: slice, whole: _Whole, *, last: bool) -> torch.Tensor:
-    """Add the gradient of part of a batch, weighted by its share of the mass; returns the same share of the loss."""
-    images, labels, targets = batch.images[part], batch.labels[part], targets_of(run, batch)[part]
+    `targets` are what the task holds against the answers to the whole batch.
+    """
+    images, labels, targets = batch.images[part], batch.labels[part], targets[part]
     told = () if batch.answers is None else (batch.answers[part],)  # a teacher's
     wait = isinstance(run.forward, DistributedDataParallel) and not last
     half = run.precision != torch.float32
     with run.forward.no_sync() if wait else nullcontext():  # type: ignore[operator]
         with torch.autocast(run.device.type, dtype=run.precision) if half else nullcontext():
             answer = run.forward(images)
-            logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)  # each B K
-            loss: torch.Tensor = run.loss(logits.float(), targets, *told)
-            for other in auxiliary:
+            logits, *others = answer if isinstance(answer, tuple) else (answer,)  # each B K
+            # What tells more than one answer is for a loss that takes it all, or comes from auxiliary heads.
+            whole_answer = others if getattr(run.loss, "takes_all", False) else ()
+            loss: torch.Tensor = run.loss(logits.float(), targets, *whole_answer, *told)
+            for other in () if whole_answer else others:
                 loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets, *told)  # type: ignore[arg-type]
             if world() > 1 or len(labels) < len(batch):
                 loss = loss * (mass(run.loss, targets) * world() / whole.mass)
@@ -258,7 +259,8 @@ def backward(run: Training, batch: Batch, part: slice, whole: _Whole, *, last: b
                 loss = loss + penalty(run)
         run.scaler.scale(loss).backward()
     with torch.no_grad():
-        hits = (logits.argmax(1) == labels).sum() if run.task == "classification" else loss.new_zeros(())
+        counted_right = run.task.hits(logits, labels)
+        hits = loss.new_zeros(()) if counted_right is None else counted_right
         counted = loss.detach() * whole.count / world()
         run.totals += torch.stack(
             [counted, hits.to(loss), loss.new_full((), len(labels))]

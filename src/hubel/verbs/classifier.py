@@ -13,7 +13,7 @@ from hubel import checkpoint
 from hubel.records import nets
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.explain import explain
-from hubel.verbs.predict import Predictions, predict, predict_proba
+from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 from hubel.words import plural
 
 __all__ = ["Classifier", "load"]
@@ -23,8 +23,8 @@ __all__ = ["Classifier", "load"]
 class Classifier(checkpoint.Classifier):
     """A trained net with all that is needed to use it; `hubel.load` gives one."""
 
-    def predict(self, pictures: Any, **settings: Any) -> Predictions:
-        """Classify pictures (`hubel.predict` says what may be one, and has the settings)."""
+    def predict(self, pictures: Any, **settings: Any) -> Predictions | Answers:
+        """Ask it about pictures (`hubel.predict` says what may be one, and has the settings)."""
         return predict(self, pictures, **settings)
 
     def predict_proba(self, pictures: Any, **settings: Any) -> np.ndarray:

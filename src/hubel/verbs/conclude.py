@@ -18,6 +18,7 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.data.scan import looks_of
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import examined, judge
+from hubel.evaluation.result import TaskResult
 from hubel.inference import VIEWS
 from hubel.records.folder import altered
 from hubel.records.ledger import RunRecord
@@ -84,8 +85,10 @@ def write_page(store: RunStore, page: TrainingReport) -> None:
     store.write_text("report.html", render(page, drawings))
 
 
-def numbers(result: Evaluation | RegressionEvaluation) -> dict[str, float]:
+def numbers(result: Evaluation | RegressionEvaluation | TaskResult) -> dict[str, float]:
     """The one or two numbers that stand in a list of runs."""
+    if isinstance(result, TaskResult):
+        return result.headline
     if isinstance(result, Evaluation):
         return {"accuracy": result.top1, "balanced_accuracy": result.balanced_accuracy}
     return {"rmse": result.rmse, "mae": result.mae}
@@ -95,7 +98,7 @@ def report(
     store: RunStore,
     prepared: Prepared,
     classifier: Classifier,
-    result: Evaluation | RegressionEvaluation | None,
+    result: Evaluation | RegressionEvaluation | TaskResult | None,
     judged: np.ndarray,
     summary: dict[str, Any],
 ) -> TrainingReport:
@@ -106,11 +109,12 @@ def report(
     history = [dict(zip(run.history, values, strict=True)) for values in zip(*run.history.values(), strict=True)]
     pictures = prepared.preprocessing is not None
     shown, labels, caption = exhibits(prepared)
+    named = prepared.task.labels and classifier.method != "byol"
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
     shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
     return TrainingReport(
         title=run.name,
-        class_names=() if classifier.method == "byol" else manifest.class_names,
+        class_names=manifest.class_names if named else (),
         evaluation=result,
         history=history,
         altered=altered(store),
@@ -129,14 +133,14 @@ def report(
         class_counts={
             name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()
             for name in PARTS
-            if not manifest.regression and not classifier.method
+            if named and not manifest.regression and not classifier.method
         },
         problems=[
             Problem(p.path, p.reason, "left out" if p.left_out else "kept") for p in prepared.scan.problems[:200]
         ],
         problem_count=len(prepared.scan.problems),
         contact_sheet=shown,
-        contact_labels=labels,
+        contact_labels=labels if named else [],
         contact_caption=caption,
         pretext=summary.get("pretext", {}),
         mistake_images={row: judged[row] for row in wrong} if pictures else {},

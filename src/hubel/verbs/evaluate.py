@@ -17,6 +17,7 @@ from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import assessed, examined, judge
+from hubel.evaluation.result import TaskResult
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.records.ledger import find_run
@@ -43,7 +44,7 @@ def evaluate(
     follow_links: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
-) -> Evaluation | RegressionEvaluation:
+) -> Evaluation | RegressionEvaluation | TaskResult:
     """Measure a trained run on its own `split` (test unless said), or on other labelled `data` with the same classes.
 
     `run` may also be a file that `hubel export` wrote, which is measured on other data only.
@@ -133,16 +134,20 @@ def _by_file(
     return assessed(answers, shipped.class_names, found.scan, found.rows, found.name, metrics)
 
 
-def write_results(store: RunStore, result: Evaluation | RegressionEvaluation) -> None:
+def write_results(store: RunStore, result: Evaluation | RegressionEvaluation | TaskResult) -> None:
     """evaluation.json and the tables beside it."""
     store.write_text("evaluation.json", json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    if isinstance(result, TaskResult):
+        for name, text in result.tables().items():
+            store.write_text(name, text)
+        return
     store.write_text("predictions.csv", result.predictions_csv())
     if isinstance(result, Evaluation):
         store.write_text("per_class.csv", result.per_class_csv())
         store.write_text("confusion.csv", result.confusion_csv())
 
 
-def write_to(folder: Path, result: Evaluation | RegressionEvaluation) -> None:
+def write_to(folder: Path, result: Evaluation | RegressionEvaluation | TaskResult) -> None:
     """The same into any folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     write_results(RunStore.open(folder), result)

@@ -11,6 +11,7 @@ from hubel.deploy.shipped import is_shipped
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.groups import Groups, by_groups
+from hubel.evaluation.result import TaskResult
 from hubel.records.groups import groups_of
 from hubel.records.ledger import find_run
 
@@ -19,7 +20,7 @@ __all__ = ["Groups", "grouped"]
 
 def grouped(
     run: str | PathLike[str],
-    result: Evaluation | RegressionEvaluation,
+    result: Evaluation | RegressionEvaluation | TaskResult,
     by: str,
     data: str | None = None,
     *,
@@ -30,6 +31,8 @@ def grouped(
 
     `data` and how it is read are those of the evaluation. Raises UsageError, DataError.
     """
+    if isinstance(result, TaskResult):
+        raise UsageError("groups are compared by their accuracy, and this run's task is another", hint="leave --by out")
     if not isinstance(result, Evaluation):
         raise UsageError("groups are compared by their accuracy, and this run predicts a number", hint="leave --by out")
     folder = None if is_shipped(run) else find_run(run)

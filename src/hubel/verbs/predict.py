@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
-from hubel.deploy.prediction import Prediction, Predictions, classify
+from hubel.deploy.prediction import Prediction, Predictions, classify, in_batches
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation.answers import Answers, answer_some
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
+from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Prediction", "Predictions", "predict", "predict_proba"]
+__all__ = ["Answers", "Prediction", "Predictions", "predict", "predict_proba"]
 
 
 @shows_progress
@@ -33,7 +37,7 @@ def predict(
     follow_links: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
-) -> Predictions:
+) -> Predictions | Answers:
     """Classify pictures: a path, a folder, bytes, an open file, a PIL image, an array or tensor, or many of these.
 
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
@@ -47,6 +51,7 @@ def predict(
     `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
     net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
 
+    A net whose task is no label answers with pictures: `Answers`, each with its `told`, `numbers` and `picture`.
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
     can be read, UsageError for what is none.
     """
@@ -64,10 +69,36 @@ def predict(
         return open_shipped(files[0]).classify(pictures, **settings)
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
+    if any(not member.labels for member in members):
+        return _answers(members, pictures, settings)
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
     return classify(members[0], pictures, **settings)
+
+
+def _answers(members: list[Classifier], pictures: Any, settings: dict[str, Any]) -> Answers:
+    """What a net says whose task is no label. Raises UsageError for several nets, and for what is for labels."""
+    net = members[0]
+    if len(members) > 1:
+        raise UsageError(f"a net for the task {net.task} answers alone, got {len(members)} nets", hint="give one run")
+    if settings.pop("views") not in (None, "none"):
+        raise UsageError(f"views are averaged of classes, and the task is {net.task}", hint="leave --views out")
+    if settings.pop("fast"):
+        raise UsageError(f"only nets for labels are made ready, and the task is {net.task}", hint="leave --fast out")
+    settings["watch"].stage("answering")
+    device = runtime.pick_device(settings.pop("device"))
+    return in_batches(pictures, answer_some(net, device), found=Answers(), **settings)
+
+
+def save_answers(found: Answers, folder: str | PathLike[str]) -> list[Path]:
+    """Write every picture that a net answered with into a folder, which is made if need be; returns the paths."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    files = found.files()
+    for name, data in files.items():
+        RunStore(place).write_bytes(name, data)
+    return [place / name for name in files]
 
 
 def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
@@ -78,12 +109,15 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
     """
     if not isinstance(run, Classifier) and not is_shipped(run):
         run = load(run, which=settings.pop("which", "best"))
+    if isinstance(run, Classifier):
+        run.require_answers()
     if isinstance(run, Classifier) and not run.class_names:
         raise ArtefactError(
             f"this run ({run.spec.architecture}) predicts a number, which has no probability",
             hint="predict(...)[0].value",
         )
     found = predict(run, pictures, **settings)
+    assert isinstance(found, Predictions)
     if found.problems:
         first = found.problems[0]
         lost = f"{len(found.problems)} of {len(found.problems) + len(found)} pictures cannot be read"

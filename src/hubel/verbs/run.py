@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation.result import TaskResult
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.export import Exported, export
-from hubel.verbs.predict import Predictions, predict, predict_proba
+from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
     from hubel.robustness.measuring import Robustness
@@ -40,12 +41,12 @@ class Run(RunRecord):
 
     def evaluate(
         self, data: str | Path | None = None, *, split: str | None = None, **settings: Any
-    ) -> Evaluation | RegressionEvaluation:
+    ) -> Evaluation | RegressionEvaluation | TaskResult:
         """Measure the run on one of its own splits, or on other labelled data (`hubel.evaluate` has the settings)."""
         return evaluate(self.folder, data, split=split, **settings)
 
-    def predict(self, pictures: Any, **settings: Any) -> Predictions:
-        """Classify pictures (`hubel.predict` says what may be one, and has the settings)."""
+    def predict(self, pictures: Any, **settings: Any) -> Predictions | Answers:
+        """Ask it about pictures (`hubel.predict` says what may be one, and has the settings)."""
         return predict(self.folder, pictures, **settings)
 
     def predict_proba(self, pictures: Any, **settings: Any) -> np.ndarray:

@@ -57,6 +57,7 @@ def find_source(name: str) -> Source:
             f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
         )
     classifier = load_checkpoint(place)
+    classifier.require_labels()
     return Source(
         name=name,
         spec=classifier.spec,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hubel.assembly.asking import asked
 from hubel.assembly.transfer.source import Source, adopt, find_source
 from hubel.checkpoint.published import at_hand
 from hubel.data.choose import choose_preprocessing
@@ -25,6 +26,7 @@ from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import NOTHING, Recipe
 from hubel.records.own_data import open_data
 from hubel.runtime import world
+from hubel.tasks import TASKS
 from hubel.watching import Watcher
 
 COLOUR, GREY = 32, 48
@@ -65,7 +67,7 @@ def start(recipe: Recipe, watch: Watcher) -> Start:
         watch.stage("reading the net to start from")
         source = find_source(name)
         return Start(asked=recipe, chosen=adopt(recipe, source), source=source)
-    reason = serves(recipe, watch) if is_open(recipe) else ""
+    reason = serves(recipe, watch) if is_open(asked(Chosen(recipe=recipe)).recipe) else ""
     if not reason:
         return Start(asked=recipe, chosen=Chosen(recipe=recipe))
     entry = published(DEFAULT)
@@ -91,6 +93,7 @@ def is_open(recipe: Recipe) -> bool:
         model.model, model.model_options, model.pretrained, model.initialise, model.zero_residuals,
         recipe.distillation.teacher,  # a student is small
         recipe.pretext.method,
+        recipe.train.task is not None and not TASKS.get(recipe.train.task).labels,
     )  # fmt: skip
     size = data.img_size
     sides = (GREY,) if size is None else (size,) if isinstance(size, int) else size
@@ -110,7 +113,7 @@ def photographs(listed: Manifest, limit: int | None = None) -> str:
     >>> photographs(open_source("digits"))
     ''
     """
-    if listed.kind == "points" or listed.regression:
+    if listed.kind == "points" or listed.regression or listed.masks is not None:
         return ""
     learnt = int((listed.given_split != "test").sum())
     count = min(learnt, limit or learnt)

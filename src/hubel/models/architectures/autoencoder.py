@@ -1,6 +1,7 @@
-"""Nets that give a picture back: a plain autoencoder with a narrow waist, and the U-Net.
+"""Nets that give a picture back: an autoencoder with a narrow waist, plain and variational, and the U-Net.
 
     autoencoder   conv 3x3 stride 2, 32 | conv 3x3 stride 2, 64 | dense, code of 32 | and the way back, mirrored
+    vae           the same, but that the code is a normal distribution: D. Kingma, M. Welling, arXiv 1312.6114
     unet          O. Ronneberger, P. Fischer, T. Brox, MICCAI 2015, arXiv 1505.04597, figure 1, with padding
 
 Both classify as well: the autoencoder from its code, the U-Net by the mean over the pixels of what it says of each.
@@ -68,6 +69,32 @@ class Autoencoder(nn.Module):
         return self.classify(self.encode(images))
 
 
+class VariationalAutoencoder(Autoencoder):
+    """An autoencoder whose code is a normal distribution with mean and variance: B D each.
+
+    While it learns a code is drawn from it (`reconstruct_all` also tells mean and log-variance, for the loss `elbo`);
+    afterwards `encode` and `reconstruct` take the mean. Codes drawn from N(0, 1) decode to new pictures.
+
+    >>> net = vae(num_classes=10, in_chans=1, img_size=(28, 28))
+    >>> [part.shape for part in net.reconstruct_all(torch.zeros(2, 1, 28, 28))]
+    [torch.Size([2, 1, 28, 28]), torch.Size([2, 32]), torch.Size([2, 32])]
+    """
+
+    def __init__(self, num_classes: int, in_chans: int, img_size: tuple[int, int], code: int) -> None:
+        super().__init__(num_classes, in_chans, img_size, code)
+        height, width = (-(-side // 4) for side in img_size)
+        self.log_variance = nn.Linear(64 * height * width, code)
+        nn.init.zeros_(self.log_variance.weight)  # a deviation of e^-1 for every picture at first
+        nn.init.constant_(self.log_variance.bias, -2.0)
+
+    def reconstruct_all(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Each picture from a code that is drawn, with mean and log-variance of its code: B C H W, B D, B D."""
+        inner = self.encoder[:-1](images)
+        mean, log_variance = self.encoder[-1](inner), self.log_variance(inner).clamp(-20, 10)
+        code = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        return self.decode(code), mean, log_variance
+
+
 class DoubleConv(nn.Sequential):
     """Twice convolution 3x3 and ReLU; padded, so that sizes stay, and with batch norm, as all do since."""
 
@@ -123,6 +150,13 @@ def autoencoder(*, num_classes: int, in_chans: int, img_size: tuple[int, int], c
     if code < 1:
         raise UsageError(f"code must be at least 1, got {code}", hint="32 is usual")
     return Autoencoder(num_classes, in_chans, img_size, code)
+
+
+def vae(*, num_classes: int, in_chans: int, img_size: tuple[int, int], code: int = 32) -> VariationalAutoencoder:
+    """The same, variational; raises UsageError for a code below 1."""
+    if code < 1:
+        raise UsageError(f"code must be at least 1, got {code}", hint="32 is usual")
+    return VariationalAutoencoder(num_classes, in_chans, img_size, code)
 
 
 def unet(*, num_classes: int, in_chans: int, img_size: tuple[int, int], maps: int = 64, levels: int = 5) -> UNet:

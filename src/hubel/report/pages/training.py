@@ -14,12 +14,14 @@ import numpy as np
 
 from hubel.data.strange import WORDS
 from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
+from hubel.evaluation.result import TaskResult
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
 from hubel.figures.images import picture
 from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
+from hubel.report.drawings.tasks import parts_of
 from hubel.report.drawings.vitals import draw_vitals
 from hubel.report.page import page, written
 from hubel.views import Viewed
@@ -54,7 +56,7 @@ class TrainingReport(Viewed):
     class_names: Sequence[str] = ()
     sentence: str = ""
     """The result in a sentence; the evaluation's own where it is empty."""
-    evaluation: Evaluation | RegressionEvaluation | None = None
+    evaluation: Evaluation | RegressionEvaluation | TaskResult | None = None
     history: Sequence[Mapping[str, object]] = ()
     """One row an epoch: epoch, train_loss, val_loss, train_accuracy, val_accuracy, lr, …; missing values are gaps. Of a
     head that was fitted to a frozen net a row is a `penalty`, from strong to weak."""
@@ -170,6 +172,7 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         mistakes=_mistakes(report),
         contact=_contact(report),
         splits=_splits(report),
+        parts=parts_of(report.evaluation),
         strange_kinds=WORDS,
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
@@ -213,6 +216,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
     for name, title, lines in (
         ("loss", "Loss", {"training": "train_loss", "validation": "val_loss"}),
         ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
+        ("overlap", "Mean IoU", {"validation": "val_iou"}),
         ("spread", "Spread of features (0: collapsed)", {"spread": "spread"}),
         ("lr", "Learning rate", {"learning rate": "lr"}),
     ):
@@ -221,8 +225,8 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         if series and len(report.history) > 1:
             x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
             found[name] = curves(
-                series, title=title, x_label=x_label, share=name == "accuracy", steep=name == "loss", mark=mark,
-                notes=[at for at, _ in report.altered],
+                series, title=title, x_label=x_label, share=name in ("accuracy", "overlap"), steep=name == "loss",
+                mark=mark,                 notes=[at for at, _ in report.altered],
             )  # fmt: skip
     found |= draw_vitals(report.vitals)
     e = report.evaluation
@@ -232,8 +236,10 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         if len(e.class_names) > 20 and e.most_confused:
             found["confusion_hardest"] = hardest(e.confusion, e.class_names)
         found["reliability"] = reliability(c.edges, c.counts, c.confidence, c.accuracy)
-    elif e is not None:
+    elif isinstance(e, RegressionEvaluation):
         found["scatter"] = predicted_against_true(e.predicted, e.targets)
+    for part in parts_of(e):
+        found |= part.figures
     return found
 
 

@@ -1,0 +1,94 @@
+"""Which task a recipe means: as it says, else by its net, its loss and its data; and what has no use in it.
+
+>>> from hubel.recipes.schema import compose
+>>> asked(Chosen(recipe=compose({"data": "photos", "model": "autoencoder"}))).reasons["task"]
+'autoencoder learns by nothing else'
+"""
+
+from __future__ import annotations
+
+from hubel.data.manifest import Manifest
+from hubel.errors import UsageError
+from hubel.models import CARDS
+from hubel.nn.losses import LOSSES
+from hubel.recipes.chosen import Chosen
+from hubel.recipes.schema import NOTHING, Recipe, compose, flatten
+from hubel.runtime import world
+from hubel.tasks import CLASSIFY, REGRESS, TASKS, Task
+
+__all__ = ["Task", "asked", "by_data", "check_settings", "settled", "task_of"]
+
+CLASSES_ONLY = (
+    "from_", "from_sha256", "pretrained", "compare_start", "unfreeze", "head", "penalty", "feature_views", "teacher",
+    "teacher_sha256", "temperature", "teacher_weight", "label_smoothing", "class_weights", "mixup", "cutmix", "views",
+)  # fmt: skip
+"""Settings that mean something only where labels are learnt."""
+
+
+def asked(begun: Chosen) -> Chosen:
+    """With the task that net or loss alone decide about, before any data are read; as it is where they do not."""
+    recipe = begun.recipe
+    if recipe.train.task is not None or recipe.pretext.method is not None:
+        return begun
+    name, loss = recipe.model.model or "", recipe.loss.loss
+    known = CARDS.get(name) if name in CARDS else None
+    if known is not None and known.task != CLASSIFY.name:
+        return begun.take(f"{name} learns by nothing else", task=known.task)
+    if loss is not None and LOSSES.get(loss).task:
+        return begun.take(f"the loss {loss} is made for it", task=LOSSES.get(loss).task)
+    return begun
+
+
+def settled(begun: Chosen, manifest: Manifest) -> Chosen:
+    """With the task, chosen from the data where it is open. Raises DataError for data that do not fit it, UsageError
+    for settings that would be without effect.
+    """
+    begun = asked(begun)
+    if begun.recipe.pretext.method is not None:
+        return begun
+    if begun.recipe.train.task is None:
+        task, why = by_data(manifest)
+        begun = begun.take(why, task=task.name)
+    task = task_of(begun.recipe, manifest)
+    task.check_data(manifest)
+    check_settings(begun.recipe, task)
+    return begun
+
+
+def by_data(manifest: Manifest) -> tuple[Task, str]:
+    """The task that data ask for, and why."""
+    if manifest.masks is not None:
+        return TASKS.get("segment"), "every picture has a mask"
+    if manifest.regression:
+        return REGRESS, "the target is a number"
+    return CLASSIFY, "every sample has a class"
+
+
+def task_of(recipe: Recipe, manifest: Manifest) -> Task:
+    """The task of a recipe; of one that says none (an older run, one that learns without labels) what its data ask."""
+    name = recipe.train.task
+    return TASKS.get(name) if name is not None else REGRESS if manifest.regression else CLASSIFY
+
+
+def check_settings(recipe: Recipe, task: Task) -> None:
+    """Raise UsageError for settings that would be without effect in this task, and for several processes where it is
+    not made for them.
+    """
+    given, usual = flatten(recipe), flatten(compose({}))
+    idle = {} if task.labels else dict.fromkeys(CLASSES_ONLY, "which is for classes and numbers")
+    for name, why in (idle | dict(task.unused)).items():
+        fine = (usual[name], *((NOTHING,) if name == "from_" else ()), *_off(name))
+        if given[name] not in fine:
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
+            raise UsageError(f"the task {task.name} has no use for {name.rstrip('_')}, {why}", hint=f"leave {flag} out")
+    if recipe.train.target is not None and not task.score:
+        raise UsageError(
+            f"target is a score to reach, and the task {task.name} has none but its loss", hint="leave --target out"
+        )
+    if world() > 1 and not task.shared:
+        raise UsageError(f"the task {task.name} takes one process, got {world()}", hint="leave torchrun out")
+
+
+def _off(name: str) -> tuple[object, ...]:
+    """Values by which a setting says that it is off."""
+    return {"label_smoothing": (0.0,), "views": ("none",), "mixup": (0.0,), "cutmix": (0.0,)}.get(name, ())

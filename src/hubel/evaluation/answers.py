@@ -1,0 +1,159 @@
+"""Pictures in, answers out, for nets whose task is no label: what is told of each, and the picture they answer with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from hubel.checkpoint import Classifier
+from hubel.data.given import read_given
+from hubel.data.manifest import Problem
+from hubel.nn.modes import evaluating
+from hubel.tasks import TASKS
+from hubel.words import csv_text, percent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a net answers to one picture."""
+
+    name: str
+    """The path, or "picture 3" for pictures that were no file."""
+    told: str
+    """In words, in half a line."""
+    numbers: dict[str, float]
+    """By name."""
+    picture: np.ndarray | None = field(repr=False, default=None)
+    """C H W uint8, a picture given back; H W uint8, the class of each pixel; None where it answers with neither."""
+    palette: np.ndarray | None = field(repr=False, default=None)
+    """K 3 uint8: the colours in which classes are saved."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.told}"
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture for a file: grey, colour, or with the class of each pixel as its number in a palette."""
+        assert self.picture is not None
+        if self.picture.ndim == 3:
+            pixels = self.picture.transpose(1, 2, 0)
+            return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        found = Image.fromarray(self.picture).convert("L")
+        if self.palette is not None:
+            found.putpalette(self.palette.tobytes())
+        return found
+
+
+class Answers(list[Answer]):
+    """Answers in the order of the pictures, and what could not be read."""
+
+    problems: tuple[Problem, ...] = ()
+    """Files that are no pictures, each with the reason."""
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self), *(f"{p.path}: not read, {p.reason}" for p in self.problems)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_csv(self) -> str:
+        """A table with a line for each picture: file, and every number."""
+        names = list(self[0].numbers) if self else []
+        return csv_text(["file", *names], [[each.name, *each.numbers.values()] for each in self])
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> PNG of every picture, named after what it answers."""
+        found: dict[str, bytes] = {}
+        for each in self:
+            if each.picture is not None:
+                stem = Path(each.name).stem or "picture"
+                names = (f"{stem}{f'-{number}' if number else ''}.png" for number in range(len(self) + 1))
+                found[next(name for name in names if name not in found)] = _png(each.image)
+        return found
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(str(each))}</p>" for each in self)
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def answers(classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device) -> list[Answer]:
+    """Answers to prepared pictures N C H W uint8."""
+    seen = classifier.preprocessing
+    assert seen is not None
+    net = TASKS.get(classifier.task).answering(classifier.model.to(device))
+    with evaluating(classifier.model), torch.inference_mode():
+        inputs = seen.normalise(torch.from_numpy(images).to(device))
+        return ANSWERED[classifier.task](classifier, names, inputs, net(inputs).float())
+
+
+def answer_some(
+    classifier: Classifier, device: torch.device
+) -> Callable[[list[Any], int, int], tuple[list[Answer], tuple[Problem, ...]]]:
+    """What answers a batch of pictures as they were given: (pictures, the number of the first, how many in all)."""
+    seen = classifier.preprocessing
+    assert seen is not None
+
+    def some(items: list[Any], first: int, total: int) -> tuple[list[Answer], tuple[Problem, ...]]:
+        names, images, bad = read_given(items, seen, first=first)
+        return answers(classifier, names, images, device) if len(images) else [], bad
+
+    return some
+
+
+def _given_back(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    assert classifier.preprocessing is not None
+    truth = classifier.preprocessing.denormalise(inputs.float())
+    given = classifier.preprocessing.denormalise(said).clamp(0, 1)
+    errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
+    pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
+    found = []
+    for name, error, picture in zip(names, errors.tolist(), pictures, strict=True):
+        psnr = float(-10 * np.log10(max(error, 1e-10)))
+        told = f"given back to {psnr:.2f} dB (mean squared error {error:.4g})"
+        found.append(Answer(name, told, {"mse": error, "psnr": psnr}, picture))
+    return found
+
+
+def _areas(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    masks = said.argmax(1).to(torch.uint8).cpu().numpy()
+    classes = classifier.class_names
+    palette = shades(len(classes))
+    found = []
+    for name, mask in zip(names, masks, strict=True):
+        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+        order = np.argsort(-shares, kind="stable")
+        told = ", ".join(f"{classes[k]} {percent(float(shares[k]), 1)}" for k in order if shares[k] > 0)
+        numbers = {label: float(share) for label, share in zip(classes, shares, strict=True)}
+        found.append(Answer(name, told, numbers, mask, palette))
+    return found
+
+
+def shades(classes: int) -> np.ndarray:
+    """K 3 uint8: black for the first class, colours far apart for the others, the same for every run.
+
+    >>> shades(3).tolist()
+    [[0, 0, 0], [0, 114, 178], [213, 94, 0]]
+    """
+    known = [(0, 0, 0), (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233)]
+    more = [((67 * k) % 200 + 40, (131 * k) % 200 + 40, (29 * k) % 200 + 40) for k in range(classes)]
+    return np.array([*known, *more][:classes], dtype=np.uint8)
+
+
+ANSWERED: dict[str, Callable[[Classifier, Sequence[str], torch.Tensor, torch.Tensor], list[Answer]]] = {
+    "reconstruct": _given_back,
+    "segment": _areas,
+}
+"""Of every task that is no label: what makes answers of what the net said."""

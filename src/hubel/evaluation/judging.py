@@ -1,0 +1,15 @@
+"""Who judges a task: the function that runs a net over samples and tells how well it did, by the task's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubel.evaluation.reconstruction import judge_reconstruction
+from hubel.evaluation.result import TaskResult
+from hubel.evaluation.segmentation import judge_segmentation
+
+Judge = Callable[..., TaskResult]
+"""(classifier, scan, decoded, rows, split, device) -> result."""
+
+JUDGES: dict[str, Judge] = {"reconstruct": judge_reconstruction, "segment": judge_segmentation}
+"""Of every task that is no label; labels are judged by `hubel.evaluation.judge`."""

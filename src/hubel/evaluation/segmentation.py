@@ -1,0 +1,213 @@
+"""Masks and answers for pixels in, everything worth knowing about a segmentation out. N pictures, K classes, H W."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hubel.checkpoint import Classifier
+from hubel.data.batches import batches, reading_size
+from hubel.data.decode import Decoded
+from hubel.data.scan import Scan
+from hubel.evaluation.result import Exhibit, TaskResult, spread_rows
+from hubel.metrics.intervals import Interval, percentiles
+from hubel.metrics.overlap import dice, iou, mean_iou, overlaps
+from hubel.nn.modes import evaluating
+from hubel.tasks import TASKS
+from hubel.words import csv_text, percent, plain, plural, span
+
+SHOWN, DRAWS = 8, 1_000
+"""Pictures shown of each kind; draws of the bootstrap."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Segmentation(TaskResult):
+    """How well the areas of classes are found; intervals are over pictures, which are what may come otherwise."""
+
+    class_names: tuple[str, ...]
+    confusion: np.ndarray
+    """K K pixels: rows true, columns answered."""
+    mean_iou: float
+    intervals: dict[str, Interval]
+    """95 %, of mean_iou and pixel_accuracy."""
+    class_intervals: tuple[Interval, ...]
+    """K, of the IoU of each class."""
+    ids: np.ndarray
+    scores: np.ndarray
+    """N: the mean IoU of each picture, over the classes it shows or is said to show."""
+    paths: tuple[str, ...]
+    usual: tuple[Exhibit, ...]
+    worst: tuple[Exhibit, ...]
+
+    @property
+    def iou(self) -> np.ndarray:
+        """K; NaN for a class that is nowhere."""
+        return iou(self.confusion)
+
+    @property
+    def dice(self) -> np.ndarray:
+        """K."""
+        return dice(self.confusion)
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of pixels that are named right."""
+        return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
+
+    @property
+    def sentence(self) -> str:
+        """The result as one sentence."""
+        low, high = self.intervals["mean_iou"]
+        sure = "" if math.isnan(low) else f" (95 % interval {low:.1%} to {high:.1%})"
+        worst = int(np.nanargmin(self.iou)) if np.isfinite(self.iou).any() else 0
+        return (
+            f"On {plural(self.samples, f'{self.split} picture')} its areas overlap the true ones by "
+            f"{self.mean_iou:.1%} (mean IoU){sure}; {percent(self.pixel_accuracy, 1)} of the pixels are right, and "
+            f"{self.class_names[worst]} is found worst ({percent(float(self.iou[worst]), 1)})."
+        )
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """The headline numbers, then each class."""
+        return [
+            ("mean IoU", percent(self.mean_iou, 1), span(self.intervals["mean_iou"])),
+            ("mean Dice", percent(float(np.nanmean(self.dice)), 1), ""),
+            ("pixels right", percent(self.pixel_accuracy, 1), span(self.intervals["pixel_accuracy"])),
+        ]
+
+    def by_class(self) -> list[tuple[str, int, float, float, Interval]]:
+        """(class, true pixels, IoU, Dice, 95 % interval of the IoU), in the order of the classes."""
+        pixels = self.confusion.sum(1).tolist()
+        return list(
+            zip(self.class_names, pixels, self.iou.tolist(), self.dice.tolist(), self.class_intervals, strict=True)
+        )
+
+    def __str__(self) -> str:
+        wide = max(5, *(len(name) for name in self.class_names))
+        table = [f"  {'class':<{wide}}  {'IoU':>7}  {'Dice':>7}  95 % interval of the IoU"]
+        for name, _, overlap, both, interval in self.by_class():
+            table.append(f"  {name:<{wide}}  {percent(overlap, 1):>7}  {percent(both, 1):>7}  {span(interval)}")
+        return "\n".join([super().__str__(), "", *table])
+
+    @property
+    def headline(self) -> dict[str, float]:
+        """Mean IoU and the share of right pixels."""
+        return {"mean_iou": self.mean_iou, "pixel_accuracy": self.pixel_accuracy}
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for JSON."""
+        classes = {
+            name: {"pixels": pixels, "iou": overlap, "dice": both, "interval": list(interval)}
+            for name, pixels, overlap, both, interval in self.by_class()
+        }
+        return plain(
+            {"task": "segment", "split": self.split, "samples": self.samples, **self.headline,
+             "intervals": self.intervals, "per_class": classes, "confusion": self.confusion.tolist()}
+        )  # fmt: skip
+
+    def tables(self) -> Mapping[str, str]:
+        """One line a picture, one a class, and the pixels by class."""
+        each = zip(self.ids.tolist(), self.paths, self.scores.tolist(), strict=True)
+        classes = [[*row[:4], *row[4]] for row in self.by_class()]
+        pixels = [[name, *row] for name, row in zip(self.class_names, self.confusion.tolist(), strict=True)]
+        return {
+            "predictions.csv": csv_text(["id", "path", "mean_iou"], each),
+            "per_class.csv": csv_text(["class", "pixels", "iou", "dice", "iou_low", "iou_high"], classes),
+            "confusion.csv": csv_text(["true", *self.class_names], pixels),
+        }
+
+
+def judge_segmentation(
+    classifier: Classifier, scan: Scan, decoded: Decoded, rows: np.ndarray, split: str, device: torch.device
+) -> Segmentation:
+    """Run the net over some rows and judge the areas it finds."""
+    seen, classes = classifier.preprocessing, len(classifier.class_names)
+    assert seen is not None
+    assert decoded.targets is not None
+    net = TASKS.get(classifier.task).answering(classifier.model.to(device))
+    size = max(1, reading_size(decoded) // max(1, classes // 4))  # every pixel has K logits
+    parts: list[tuple[np.ndarray, ...]] = []
+    kept: dict[int, np.ndarray] = {}
+    wanted = set(spread_rows(len(rows), SHOWN))
+    at = 0
+    with evaluating(classifier.model), torch.inference_mode():
+        for batch in batches(decoded, rows, preprocessing=seen, batch_size=size, device=device, channels_last=True):
+            said = net(batch.images).argmax(1)
+            assert batch.targets is not None
+            parts.append(_sums(overlaps(batch.targets, said, classes)))
+            kept |= {at + i: _mask(said[i]) for i in range(len(batch)) if at + i in wanted}
+            at += len(batch)
+        hits, truth, answered = (np.concatenate([part[k] for part in parts]) for k in range(3))
+        confusion = np.sum([part[3] for part in parts], axis=0)
+        unions = truth + answered - hits
+        each = np.divide(hits, unions, out=np.full(hits.shape, np.nan), where=unions > 0)
+        scores = np.array([np.nanmean(row) if np.isfinite(row).any() else 1.0 for row in each])
+        last = np.argsort(scores, kind="stable")[:SHOWN]
+        for batch in batches(decoded, rows[last], preprocessing=seen, batch_size=size, device=device):
+            places = [int(np.flatnonzero(rows == row)[0]) for row in batch.ids.cpu().numpy()]
+            kept |= {place: _mask(said) for place, said in zip(places, net(batch.images).argmax(1), strict=True)}
+    manifest = scan.manifest
+    drawn = _drawn(hits, unions)
+    weights = _weights(len(rows))
+    right = (weights @ hits.sum(1)) / np.maximum(weights @ truth.sum(1), 1)
+
+    def shown(places: list[int]) -> tuple[Exhibit, ...]:
+        assert decoded.targets is not None
+        return tuple(
+            Exhibit(
+                id=int(rows[place]), name=manifest.name(int(rows[place])), score=float(scores[place]),
+                picture=np.ascontiguousarray(decoded.images[rows[place]]), truth=decoded.targets[rows[place]],
+                answer=kept[place],
+            )
+            for place in places
+        )  # fmt: skip
+
+    some = len(rows) > 1
+    nothing = (math.nan, math.nan)
+    return Segmentation(
+        split=split,
+        samples=len(rows),
+        class_names=classifier.class_names,
+        confusion=confusion,
+        mean_iou=mean_iou(confusion),
+        intervals={
+            "mean_iou": percentiles(_means(drawn)) if some else nothing,
+            "pixel_accuracy": percentiles(right) if some else nothing,
+        },
+        class_intervals=tuple(percentiles(column) if some else nothing for column in drawn.T),
+        ids=np.asarray(rows),
+        scores=scores,
+        paths=tuple(manifest.name(int(row)) for row in rows),
+        usual=shown(sorted(wanted)),
+        worst=shown(last.tolist()),
+    )
+
+
+def _sums(found: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of N K K counts: hits, true and answered pixels N K, and the sum over all K K."""
+    return np.diagonal(found, axis1=1, axis2=2).copy(), found.sum(2), found.sum(1), found.sum(0)
+
+
+def _weights(count: int) -> np.ndarray:
+    """DRAWS N: how often each picture is drawn."""
+    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=DRAWS)
+
+
+def _drawn(hits: np.ndarray, unions: np.ndarray) -> np.ndarray:
+    """DRAWS K: the IoU of each class over pictures drawn with replacement; NaN where a draw has none of it."""
+    weights = _weights(len(hits))
+    above, below = weights @ hits, weights @ unions
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
+def _means(drawn: np.ndarray) -> np.ndarray:
+    """DRAWS means over the classes that a draw has."""
+    known = np.isfinite(drawn)
+    return np.asarray(np.where(known, drawn, 0).sum(1) / np.maximum(known.sum(1), 1))
+
+
+def _mask(said: torch.Tensor) -> np.ndarray:
+    return np.asarray(said.to(torch.uint8).cpu().numpy())

@@ -1,0 +1,83 @@
+"""The task of saying for every pixel what it is: logits B K H W against masks B H W.
+
+The loss of a batch is the mean over its pictures, that of a picture the mean over its pixels; pixels that belong to no
+class (255) count nowhere. Classes are compared by their overlap over all pictures together: IoU = TP / (TP + FP + FN).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.data.manifest import Manifest
+from hubel.data.masks import IGNORED, LAYOUT
+from hubel.metrics.overlap import mean_iou, overlaps
+from hubel.nn.losses import PixelLoss, build_loss
+from hubel.tasks.task import Tally, Task
+from hubel.types import Batch
+
+
+class _Overlap(Tally):
+    """Counts of true and answered class over all pixels, and the log-loss."""
+
+    def __init__(self) -> None:
+        self.counts: np.ndarray | None = None
+        self.loss = PixelLoss(build_loss("cross-entropy", reduction="none"))
+        self.total, self.samples = 0.0, 0
+
+    def add(self, answers: torch.Tensor, batch: Batch) -> None:
+        """Count a batch."""
+        assert batch.targets is not None
+        self.total += float(self.loss(answers.float(), batch.targets)) * len(batch)
+        self.samples += len(batch)
+        found = overlaps(batch.targets, answers.argmax(1), answers.shape[1]).sum(0)
+        self.counts = found if self.counts is None else self.counts + found
+
+    def numbers(self) -> dict[str, float]:
+        """Mean log-loss of a pixel, and the mean over classes of their IoU."""
+        assert self.counts is not None
+        return {"loss": self.total / max(1, self.samples), "iou": mean_iou(self.counts)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment(Task):
+    """Pictures B C H W, and a class for each of their pixels."""
+
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """B H W classes, 255 where none belongs."""
+        assert batch.targets is not None
+        return batch.targets
+
+    def tally(self) -> Tally:
+        """Log-loss and mean IoU."""
+        return _Overlap()
+
+    def build_loss(self, name: str, *, label_smoothing: float = 0.0, class_weights: Any = None) -> nn.Module:
+        """The loss over pixels."""
+        return PixelLoss.called(name)
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Raise DataError where pictures have no masks."""
+        if manifest.masks is None:
+            raise self.refuse(manifest, "needs a mask for each picture", LAYOUT)
+
+
+SEGMENT = Segment(
+    name="segment",
+    title="Segmentation",
+    about="A picture in, a class for each of its pixels out.",
+    asks="segment",
+    nets="a net that answers for pixels: --model unet",
+    losses=("cross-entropy-dice", "cross-entropy", "dice", "focal"),
+    score="iou",
+    labels=False,
+    shared=False,
+    model="unet",
+    why_model="a way down for what is where, and bridges up for the exact rim",
+)
+
+__all__ = ["IGNORED", "SEGMENT", "Segment"]

@@ -1,0 +1,135 @@
+"""What a net is trained for: what it is asked, what its answer is held against, by which number epochs are compared.
+
+The loop, its one step, the guard, resuming and the report know a task by this interface and by no name. A task is a
+value without state: what grows while samples pass is a `Tally`, made anew for each measurement.
+
+Letters: B batch, K classes, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from hubel.data.manifest import Manifest
+from hubel.errors import DataError, UsageError
+from hubel.nn.losses import LOSSES, build_loss
+from hubel.types import Batch
+
+
+class Tally:
+    """What is counted while held-out samples pass; `numbers` is what it comes to."""
+
+    def add(self, answers: torch.Tensor, batch: Batch) -> None:
+        """Count a batch and the answers to it."""
+        raise NotImplementedError
+
+    def numbers(self) -> dict[str, float]:
+        """By name: "loss", and the task's score where it has one; means over samples."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One thing that nets can be trained for."""
+
+    name: str
+    """As `--task` takes it."""
+    title: str
+    """As people call it: "Segmentation"."""
+    about: str
+    """What comes in and what comes out, in one sentence."""
+    asks: str = ""
+    """The net's method that answers (`reconstruct`, `segment`); "" where the net itself does."""
+    nets: str = "a net for classes: hubel models"
+    """Which nets have that, for messages."""
+    losses: tuple[str, ...] = ()
+    """What fits, by name, the usual one first; () for what takes logits and labels."""
+    variational: str = ""
+    """The usual loss of a net that answers with a distribution; "" where there is none."""
+    score: str = ""
+    """The number, larger is better, by which epochs are compared; "" for the loss."""
+    labels: bool = True
+    """Are labels what is learnt? Then label smoothing, class weights, mix-up, teachers and trained starts apply."""
+    shared: bool = True
+    """Do several processes measure it alike? Means over samples may be averaged, other numbers not."""
+    counts: ClassVar[bool] = False
+    """Are right answers counted while it trains?"""
+    model: str = ""
+    """The net that is taken where none is named; "" for the one that data of that kind usually get."""
+    why_model: str = ""
+    fixed: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    """Settings that are what they are for this task, and why, unless the user says otherwise."""
+    unused: Mapping[str, str] = field(default_factory=dict)
+    """Settings that would have no meaning here, and why."""
+
+    def answering(self, model: nn.Module) -> nn.Module:
+        """The net as this task asks it: B … -> its answers. Raises UsageError for a net that has none."""
+        if not self.asks:
+            return model
+        if not callable(getattr(model, self.asks, None)):
+            raise UsageError(
+                f"the task {self.name} needs {self.nets.partition(':')[0]}, and {type(model).__name__} is none",
+                hint=self.nets.partition(": ")[2] or "hubel models lists nets",
+            )
+        return Asked(model, self.asks)
+
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """What the loss compares the answers with."""
+        raise NotImplementedError
+
+    def aim(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels as the loss of a head takes them."""
+        return labels
+
+    def hits(self, answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | None:
+        """How many answers are right, where that can be counted; else None."""
+        return None
+
+    def tally(self) -> Tally:
+        """What measures held-out samples."""
+        raise NotImplementedError
+
+    def nothing(self) -> dict[str, float]:
+        """The numbers of no sample: for a process that only listens."""
+        return dict.fromkeys(("loss", *((self.score,) if self.score else ())), 0.0)
+
+    def outputs(self, manifest: Manifest) -> int:
+        """How many outputs the net is built with."""
+        return manifest.num_classes or 1
+
+    def build_loss(self, name: str, *, label_smoothing: float = 0.0, class_weights: Any = None) -> nn.Module:
+        """The loss called `name`, called with answers and targets."""
+        return build_loss(name, label_smoothing=label_smoothing, class_weights=class_weights, of_logits=True)
+
+    def check_loss(self, name: str) -> None:
+        """Raise UsageError for a loss that does not fit; UnknownName for none."""
+        LOSSES.get(name)
+        if self.losses and name not in self.losses:
+            raise UsageError(
+                f"the task {self.name} has no use for the loss {name!r}", hint=f"take {', '.join(self.losses)}"
+            )
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Raise DataError for data that do not say what this task learns."""
+
+    def refuse(self, manifest: Manifest, what: str, hint: str) -> DataError:
+        """The error for data that do not fit."""
+        return DataError(f"the task {self.name} {what}, which {manifest.source} does not have", hint=hint)
+
+
+class Asked(nn.Module):
+    """A net asked by one of its methods; while it trains, by METHOD_all where it has that, which tells more."""
+
+    def __init__(self, model: nn.Module, method: str) -> None:
+        super().__init__()
+        self.model, self.method = model, method
+
+    def forward(self, images: torch.Tensor) -> Any:
+        """B … -> the method's answer."""
+        more = getattr(self.model, f"{self.method}_all", None) if self.model.training else None
+        return (more or getattr(self.model, self.method))(images)

@@ -1,0 +1,128 @@
+"""Every task in the registry keeps these promises: it can be asked for, trained, judged, told and drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hubel.assembly.by_task import by_task
+from hubel.data.augment import build_augment
+from hubel.data.sources import open_source
+from hubel.errors import DataError, UsageError
+from hubel.evaluation.answers import ANSWERED
+from hubel.evaluation.judging import JUDGES
+from hubel.events import SCORES
+from hubel.models import CARDS, create_model
+from hubel.nn.losses import LOSSES
+from hubel.recipes.form import field_of
+from hubel.recipes.schema import SECTION_OF, compose
+from hubel.report.drawings.tasks import DRAWN
+from hubel.tasks import TASKS, Task
+from hubel.types import Batch
+
+NAMES = TASKS.names()
+NO_LABELS = [name for name in NAMES if not TASKS.get(name).labels]
+
+
+def a_batch(classes: int = 3) -> Batch:
+    """Four pictures with labels and masks."""
+    draw = torch.Generator().manual_seed(0)
+    masks = torch.randint(0, classes, (4, 16, 16), generator=draw).to(torch.uint8)
+    masks[0, 0, 0] = 255
+    labels = torch.arange(4) % classes
+    return Batch(torch.randn(4, 1, 16, 16, generator=draw), labels, torch.arange(4), targets=masks)
+
+
+def a_net(task: Task) -> torch.nn.Module:
+    small = {"unet": {"maps": 4, "levels": 2}}.get(task.model, {})
+    return create_model(task.model or "mlp", num_classes=3 if task.score else 1, in_chans=1, img_size=16, **small)
+
+
+def test_the_recipe_knows_the_tasks_and_no_others() -> None:
+    assert sorted(field_of("task").choices) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_names_is_there(name: str) -> None:
+    task = TASKS.get(name)
+    assert task.name == name
+    assert task.title
+    assert task.about.endswith(".")
+    assert not task.score or task.score in SCORES
+    assert all(LOSSES.get(loss) for loss in task.losses)
+    assert set(task.fixed) | set(task.unused) <= set(SECTION_OF)
+    assert not task.model or (CARDS.get(task.model) and task.why_model)
+
+
+@pytest.mark.parametrize("name", NO_LABELS)
+def test_it_is_judged_told_and_drawn(name: str) -> None:
+    assert name in JUDGES
+    assert name in ANSWERED
+    assert len(DRAWN) == len(JUDGES)
+    assert TASKS.get(name).losses, "a task that is no label says which losses fit"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_of_its_loss_brings_its_own_number_down(name: str) -> None:
+    task, batch = TASKS.get(name), a_batch()
+    torch.manual_seed(0)
+    net = a_net(task).train()
+    loss = task.build_loss(task.losses[0] if task.losses else "mse" if name == "regress" else "cross-entropy")
+    asked, targets = task.answering(net), task.targets(batch)
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
+    first = None
+    for _ in range(12):
+        optimiser.zero_grad()
+        value = loss(asked(batch.images), targets)
+        first = value.item() if first is None else first
+        value.backward()
+        optimiser.step()
+    assert value.item() < first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_numbers_do_not_depend_on_how_samples_come_in_batches(name: str) -> None:
+    task, batch = TASKS.get(name), a_batch()
+    net = a_net(task).eval()
+    whole, parts = task.tally(), task.tally()
+    with torch.no_grad():
+        whole.add(task.answering(net)(batch.images), batch)
+        for part in (slice(0, 1), slice(1, 4)):
+            assert batch.targets is not None
+            some = Batch(batch.images[part], batch.labels[part], batch.ids[part], targets=batch.targets[part])
+            parts.add(task.answering(net)(some.images), some)
+    assert whole.numbers() == pytest.approx(parts.numbers(), rel=1e-5)
+    assert set(whole.numbers()) == set(task.nothing())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_choice_it_makes_is_a_setting_with_a_reason(name: str) -> None:
+    recipe = compose({"data": "digits"})
+    for setting, value, why in by_task(recipe, name, samples=500, side=32, channels=3):
+        assert recipe.change(**{setting: value})
+        assert why
+    chain = next((value for setting, value, _ in by_task(recipe, name, samples=9, side=32, channels=1)
+                  if setting == "augment"), ("none",))  # fmt: skip
+    assert build_augment(chain)
+
+
+@pytest.mark.parametrize("name", NO_LABELS)
+def test_a_loss_of_labels_and_a_net_that_cannot_answer_are_refused(name: str) -> None:
+    task = TASKS.get(name)
+    with pytest.raises(UsageError, match="has no use for the loss 'hinge'"):
+        task.check_loss("hinge")
+    if task.asks:
+        with pytest.raises(UsageError, match=f"the task {name} needs"):
+            task.answering(create_model("mlp", num_classes=2, in_chans=1, img_size=8))
+
+
+@pytest.mark.parametrize(("name", "data"), [("segment", "digits"), ("reconstruct", "iris"), ("regress", "digits")])
+def test_data_that_do_not_say_what_it_learns_are_refused(name: str, data: str) -> None:
+    with pytest.raises(DataError, match=f"the task {name} needs"):
+        TASKS.get(name).check_data(open_source(data))
+
+
+def test_a_task_without_score_is_compared_by_its_loss() -> None:
+    assert [name for name in NAMES if not TASKS.get(name).score] == ["regress", "reconstruct"]
+    assert np.isfinite(list(TASKS.get("reconstruct").nothing().values())).all()

@@ -1,0 +1,263 @@
+"""Segmentation from a folder of pictures and masks to a report, and what is no such folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from sklearn.metrics import f1_score, jaccard_score
+
+import hubel
+from hubel.data.augment import build_augment
+from hubel.data.decode import prepare
+from hubel.data.masks import IGNORED, numbers_of, open_masks
+from hubel.data.preprocessing import Preprocessing
+from hubel.data.sources import open_source
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation.answers import Answers
+from hubel.evaluation.segmentation import Segmentation
+from hubel.metrics.overlap import dice, iou, overlaps
+from hubel.nn.losses import PixelLoss
+from hubel.verbs.predict import save_answers
+from trainers import Brief, Enough
+
+from .conftest import QUICK, scans
+
+
+def test_a_folder_of_pictures_and_masks_is_known_by_itself_and_the_choice_says_why(segment_run: hubel.Run) -> None:
+    report = (segment_run.folder / "report.html").read_text()
+    assert segment_run.recipe["train"]["task"] == "segment"
+    assert segment_run.recipe["model"]["model"] == "unet"
+    assert "every picture has a mask" in report
+    assert "Worst pictures" in report
+    assert {"by_class.svg", "overlays.png", "worst.png", "overlap.svg"} <= {
+        path.name for path in (segment_run.folder / "figures").iterdir()
+    }
+
+
+def test_it_learns_and_what_it_says_of_itself_is_what_it_measures(segment_run: hubel.Run) -> None:
+    found = segment_run.evaluate()
+    assert isinstance(found, Segmentation)
+    assert found.mean_iou > 0.5
+    assert segment_run.summary["test"]["mean_iou"] == pytest.approx(found.mean_iou)
+    stored = json.loads((segment_run.folder / "evaluation.json").read_text())
+    assert stored["per_class"].keys() == {"0", "1", "2"}
+    assert max(segment_run.history["val_iou"]) == pytest.approx(segment_run.summary["best"]["val_iou"])
+    low, high = found.intervals["mean_iou"]
+    assert low <= found.mean_iou <= high
+
+
+def test_predict_gives_the_masks_that_were_measured(segment_run: hubel.Run, scans_folder: Path, tmp_path: Path) -> None:
+    found = segment_run.evaluate()
+    assert isinstance(found, Segmentation)
+    each = {exhibit.name: exhibit.answer for exhibit in found.usual}
+    said = segment_run.predict([scans_folder / name for name in each], batch_size=2)
+    assert isinstance(said, Answers)
+    assert all((answer.picture == mask).all() for answer, mask in zip(said, each.values(), strict=True))
+    files = save_answers(said, tmp_path)
+    assert sorted(file.stem for file in files) == sorted(Path(name).stem for name in each)
+    assert set(numbers_of(files[0].read_bytes()).ravel().tolist()) <= {0, 1, 2}
+    assert next(csv.reader(io.StringIO(said.to_csv()))) == ["file", "0", "1", "2"]
+
+
+def test_a_run_that_is_cut_short_goes_on_to_the_same_bits(scans_folder: Path, tmp_path: Path) -> None:
+    settings = {"epochs": 2, "batch_size": 6, "model_options": {"maps": 4, "levels": 2}, "save_every": 0.001, **QUICK}
+    whole = hubel.train(scans_folder, out=str(tmp_path / "whole"), **settings)
+    with pytest.raises(Enough):
+        hubel.verbs.train.train(scans_folder, out=str(tmp_path / "cut"), watch=Brief(5), **settings)
+    (cut,) = (tmp_path / "cut").iterdir()
+    hubel.train(resume=cut)
+    one, two = ((folder / "weights" / "last.safetensors").read_bytes() for folder in (whole.folder, cut))
+    assert one == two
+
+
+def test_counts_overlap_and_dice_are_those_of_scikit_learn() -> None:
+    draw = np.random.default_rng(1)
+    truth, said = draw.integers(0, 3, (4, 5, 6)), draw.integers(0, 3, (4, 5, 6))
+    counts = overlaps(torch.from_numpy(truth), torch.from_numpy(said), 3).sum(0)
+    assert iou(counts) == pytest.approx(jaccard_score(truth.ravel(), said.ravel(), average=None))
+    assert dice(counts) == pytest.approx(f1_score(truth.ravel(), said.ravel(), average=None))
+
+
+def test_the_loss_of_pixels_is_the_mean_over_pictures_and_leaves_out_what_belongs_to_no_class() -> None:
+    torch.manual_seed(0)
+    logits, masks = torch.randn(3, 4, 5, 6), torch.randint(0, 4, (3, 5, 6))
+    masks[1, :4] = IGNORED
+    expected = torch.stack(
+        [F.cross_entropy(z.flatten(1).T[m.flatten() != IGNORED], m[m != IGNORED])
+         for z, m in zip(logits, masks, strict=True)]
+    ).mean()  # fmt: skip
+    torch.testing.assert_close(PixelLoss.called("cross-entropy")(logits, masks.to(torch.uint8)), expected)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    ["flip", "alternating-flip", "vertical-flip", "translate=3", "translate=3:edge", "rotate=40", "scale=0.4",
+     "shift=0.2", "shear=20", "affine", "perspective=0.3", "resized-crop=0.3", "quarter-turns", "flip,rotate=20"],
+)  # fmt: skip
+def test_masks_move_with_their_pictures(chain: str) -> None:
+    """A picture that is its own mask, in two shades far apart: where it is one of them, the mask must say so."""
+    blocks = np.kron(np.random.default_rng(0).integers(0, 2, (12, 4, 4)), np.ones((8, 8))).astype(np.uint8)
+    masks = torch.from_numpy(blocks)
+    pictures, ids, augment = masks[:, None] * 255, torch.arange(12), build_augment(chain)
+    seen = augment(pictures, ids, seed=3, epoch=1).float().div(255)[:, 0]
+    moved = augment.masks(masks, ids, seed=3, epoch=1)
+    sure = (seen < 0.05) | (seen > 0.95) if seen.max() <= 1 else (seen * 255 < 0.05) | (seen * 255 > 0.95)
+    shade = (seen > 0.5) if seen.max() > 0.5 else (seen * 255 > 0.5)
+    agree = (moved.bool() == shade)[sure].float().mean()
+    assert sure.float().mean() > 0.5
+    assert agree > 0.995, chain
+
+
+def test_what_a_picture_does_not_show_belongs_to_no_class_and_effects_leave_masks_alone() -> None:
+    masks, ids = torch.ones(8, 6, 6, dtype=torch.uint8), torch.arange(8)
+    assert IGNORED in build_augment("translate=3:black").masks(masks, ids, seed=0, epoch=0)
+    assert (build_augment("contrast=0.5,noise=0.1,erase=3").masks(masks, ids, seed=0, epoch=0) == masks).all()
+
+
+@pytest.mark.parametrize("chain", ["elastic=2", "trivial", "mixup=0.2"])
+def test_augmentations_that_masks_cannot_follow_are_refused(chain: str) -> None:
+    with pytest.raises(UsageError, match="does not take masks along"):
+        build_augment(chain).masks(torch.ones(1, 4, 4, dtype=torch.uint8), torch.arange(1), seed=0, epoch=0)
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "squash"])
+def test_a_mask_is_fitted_as_its_picture_is(fit: str, tmp_path: Path) -> None:
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for row, (high, wide) in enumerate([(20, 40), (40, 20)]):
+        board = np.zeros((high, wide), np.uint8)
+        board[high // 4 : high // 2, wide // 4 : wide // 2] = 1
+        Image.fromarray(board * 255).save(tmp_path / "images" / f"{row}.png")
+        Image.fromarray(board).save(tmp_path / "masks" / f"{row}.png")
+    _, decoded = prepare(open_masks(tmp_path), Preprocessing(height=16, width=16, channels=1, fit=fit))
+    assert decoded.targets is not None
+    known = decoded.targets != IGNORED
+    same = (decoded.targets == 1) == (decoded.images[:, 0] > 127)
+    assert same[known].mean() > 0.95
+    assert known.all() == (fit != "pad")
+
+
+def spoilt(folder: Path, what: str) -> None:
+    """One thing that may be wrong with a folder of pictures and masks."""
+    first = folder / "masks" / "000.png"
+    pixels = np.asarray(Image.open(first))
+    if what == "missing":
+        first.unlink()
+    elif what == "left over":
+        shutil.copy(first, folder / "masks" / "900.png")
+    elif what == "size":
+        Image.fromarray(pixels[:8]).save(first)
+    elif what == "value":
+        (folder / "classes.txt").write_text("ground\ndisc\n")
+    elif what == "shades":
+        Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(first)
+    elif what == "colours":
+        Image.fromarray(np.random.default_rng(0).integers(0, 9, (16, 16, 3), dtype=np.uint8)).save(first)
+    elif what == "jpeg":
+        first.unlink()
+        Image.fromarray(pixels).save(folder / "masks" / "000.jpg")
+    elif what == "no picture":
+        first.write_text("no picture at all")
+    elif what == "one class":
+        for file in (folder / "masks").iterdir():
+            Image.new("L", (16, 16), 1).save(file)
+    elif what == "cut off":
+        first.write_bytes(first.read_bytes()[:-30])
+    elif what == "twins":
+        shutil.copy(folder / "images" / "000.png", folder / "images" / "000.jpg")
+    elif what == "names":
+        (folder / "classes.txt").write_text("ground\nground\ndisc\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("missing", "1 of 6 pictures has no mask: images/000.png"),
+        ("left over", "1 of 7 masks belongs to no picture: masks/900.png"),
+        ("size", "the mask masks/000.png has 16x8 pixels, its picture images/000.png 16x16"),
+        ("value", "has pixels of number 2, and classes.txt names classes 0 to 1"),
+        ("shades", "different numbers: shades, and no classes"),
+        ("colours", "its pixels are colours"),
+        ("jpeg", "it is a JPEG file, which blurs the numbers"),
+        ("no picture", "the mask masks/000.png cannot be used"),
+        ("cut off", "the mask masks/000.png cannot be used"),
+        ("one class", "every pixel of every mask is 1"),
+        ("twins", "have one mask between them"),
+        ("names", "must name 2 to 254 classes, each once"),
+    ],
+)
+def test_masks_that_are_none_are_refused_in_words(what: str, words: str, tmp_path: Path) -> None:
+    folder = scans(tmp_path / "scans", count=6)
+    spoilt(folder, what)
+    with pytest.raises(DataError, match=words):
+        prepare(open_source(folder), Preprocessing(height=16, width=16, channels=1))
+
+
+def test_background_and_object_a_border_and_a_palette_are_understood(tmp_path: Path) -> None:
+    folder = scans(tmp_path / "scans", count=4)
+    for file in (folder / "masks").iterdir():
+        board = np.asarray(Image.open(file))
+        Image.fromarray(np.where(board > 0, 255, 0).astype(np.uint8)).save(file)
+    assert open_source(folder).class_names == ("background", "object")
+    board = np.zeros((16, 16), np.uint8)
+    board[:4], board[4] = 7, IGNORED
+    picture = Image.fromarray(board).convert("P")
+    picture.putdata(board.ravel().tolist())
+    for file in (folder / "masks").iterdir():
+        picture.save(file)
+    _, decoded = prepare(open_source(folder), Preprocessing(height=16, width=16, channels=1))
+    assert open_source(folder).class_names == ("0", "7")
+    assert decoded.targets is not None
+    assert np.unique(decoded.targets).tolist() == [0, 1, IGNORED]
+
+
+def test_other_data_are_measured_by_the_names_of_the_classes(segment_run: hubel.Run, tmp_path: Path) -> None:
+    folder = scans(tmp_path / "scans", count=8)
+    (folder / "classes.txt").write_text("0\n1\n2\n")
+    found = segment_run.evaluate(folder)
+    assert isinstance(found, Segmentation)
+    assert found.confusion.sum() == 8 * 256
+    assert found.mean_iou > 0.4
+    (folder / "classes.txt").write_text("ground\ndisc\nsquare\n")
+    with pytest.raises(ArtefactError, match="classes the model was not trained on: 'ground'"):
+        segment_run.evaluate(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"task": "segment", "mixup": 0.2}, "has no use for mixup"),
+        ({"task": "segment", "class_weights": "balanced"}, "has no use for class_weights"),
+        ({"loss": "hinge"}, "has no use for the loss 'hinge'"),
+        ({"model": "quicknet"}, "the task segment needs a net that answers for pixels"),
+        ({"augment": "elastic=1"}, "does not take masks along"),
+        ({"task": "segmnt"}, "train.task must be 'classify', 'regress'"),
+        ({"metrics": "x"}, "no setting 'metrics'"),
+    ],
+)
+def test_settings_without_use_are_refused(
+    settings: dict[str, object], words: str, scans_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        hubel.train(scans_folder, out=str(tmp_path), epochs=1, **settings, **QUICK)
+
+
+def test_what_needs_labels_says_so(segment_run: hubel.Run, scans_folder: Path) -> None:
+    picture = scans_folder / "images" / "000.png"
+    for ask in (lambda: segment_run.explain(picture), lambda: segment_run.predict_proba(picture),
+                lambda: segment_run.export()):  # fmt: skip
+        with pytest.raises(ArtefactError, match="was trained for the task segment"):
+            ask()
+    with pytest.raises(UsageError, match="judges labels"):
+        segment_run.evaluate(metrics=["ece"])
+    with pytest.raises(DataError, match="needs a mask for each picture"):
+        hubel.train("digits", task="segment")
