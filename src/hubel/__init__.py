@@ -50,7 +50,7 @@ _DOORS = {
     "Run": "hubel.verbs.run",
     "Runs": "hubel.records.ledger",
     "Summary": "hubel.verbs.summary",
-    "TaskResult": "hubel.evaluation.result",
+    "TaskResult": "hubel.evaluation",
     "UnknownName": "hubel.errors",
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
@@ -80,9 +80,8 @@ if TYPE_CHECKING:
     from hubel.data.editing import Edits
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
-    from hubel.evaluation import Evaluation, RegressionEvaluation
+    from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
     from hubel.evaluation.answers import Answers
-    from hubel.evaluation.result import TaskResult
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained

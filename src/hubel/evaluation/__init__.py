@@ -4,6 +4,7 @@ from hubel.evaluation.classification import Evaluation, Mistake, assess
 from hubel.evaluation.comparison import Comparison, Graded, Paired, compare
 from hubel.evaluation.curves import Verdict, diagnose_curves
 from hubel.evaluation.regression import RegressionEvaluation, assess_regression
+from hubel.evaluation.result import TaskResult
 
 __all__ = [
     "Comparison",
@@ -12,6 +13,7 @@ __all__ = [
     "Mistake",
     "Paired",
     "RegressionEvaluation",
+    "TaskResult",
     "Verdict",
     "assess",
     "assess_regression",

@@ -13,9 +13,8 @@ from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
 from hubel.data.unlabelled import turned
 from hubel.errors import UsageError
-from hubel.evaluation import Evaluation, RegressionEvaluation, assess, assess_regression
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, assess, assess_regression
 from hubel.evaluation.judging import JUDGES
-from hubel.evaluation.result import TaskResult
 from hubel.inference import predict
 from hubel.tasks import TASKS
 from hubel.types import Predictions

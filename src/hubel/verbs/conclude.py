@@ -16,9 +16,8 @@ from hubel.assembly.trusting import trust_facts, trusted
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.scan import looks_of
-from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.judge import examined, judge
-from hubel.evaluation.result import TaskResult
 from hubel.inference import VIEWS
 from hubel.records.folder import altered
 from hubel.records.ledger import RunRecord

@@ -15,9 +15,8 @@ from hubel.data.sources import FLAGS
 from hubel.data.splits import NAMES
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
-from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.judge import assessed, examined, judge
-from hubel.evaluation.result import TaskResult
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.records.ledger import find_run

@@ -9,9 +9,8 @@ from typing import Any
 
 from hubel.deploy.shipped import is_shipped
 from hubel.errors import UsageError
-from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.groups import Groups, by_groups
-from hubel.evaluation.result import TaskResult
 from hubel.records.groups import groups_of
 from hubel.records.ledger import find_run
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from hubel.evaluation import Evaluation, RegressionEvaluation
-from hubel.evaluation.result import TaskResult
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from hubel.data.strange import WORDS
-from hubel.evaluation import Evaluation, RegressionEvaluation, diagnose_curves
-from hubel.evaluation.result import TaskResult
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, diagnose_curves
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
 from hubel.figures.images import picture
@@ -226,7 +225,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
             x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
             found[name] = curves(
                 series, title=title, x_label=x_label, share=name in ("accuracy", "overlap"), steep=name == "loss",
-                mark=mark,                 notes=[at for at, _ in report.altered],
+                mark=mark, notes=[at for at, _ in report.altered],
             )  # fmt: skip
     found |= draw_vitals(report.vitals)
     e = report.evaluation
