@@ -244,5 +244,10 @@ def require_files(manifest: Manifest) -> None:
             f"{manifest.source} is a named set, and its labels are not edited",
             hint="edits belong to a folder or a table of your own",
         )
+    if manifest.masks is not None:
+        raise UsageError(
+            f"{printable(manifest.source)} has masks, and no labels that could be edited",
+            hint="draw the masks anew in a program that does, and keep their names",
+        )
     if not len(manifest) or not np.isfinite(manifest.labels).all():
         raise DataError(f"{printable(manifest.source)} holds nothing to edit", hint="hubel data DATA says what it has")

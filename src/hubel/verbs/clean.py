@@ -57,6 +57,10 @@ def clean(
         found = _of_run(folder, folds or FOLDS, device, seed, data_root, watch)
     else:
         listed = open_source(data, data_root=data_root, progress=watch.progress, **reading)
+        if listed.masks is not None and folds is not None:
+            raise UsageError(
+                f"--folds judges labels, and {data} has masks", hint="leave --folds out: twins are found all the same"
+            )
         found = compare_pictures(listed, None, watch)
         if folds is not None:
             by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"

@@ -1,0 +1,178 @@
+"""What each task reaches and in what time, and what the loop adds to a bare loop of it.
+
+    python benchmarks/tasks.py segment [--pictures 1500] [--time 5m]      shapes, and digits pasted over photographs
+    python benchmarks/tasks.py reconstruct [--limit 10000] [--epochs 8]   MNIST through a code of 32 numbers, and a VAE
+    python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task
+
+Masks are right by construction: they are drawn with the shapes, or are the digit's own ink. The split is hubel's; test
+pictures are looked at once. One JSON line a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+
+import hubel
+from hubel.assembly.begin import make_ready
+from hubel.assembly.requests import requested
+from hubel.data.sources import open_source
+from hubel.recipes.schema import seconds
+from hubel.training.step import step
+from hubel.watching import SILENT
+
+DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+SIDE = 64
+
+
+def shapes(folder: Path, count: int) -> Path:
+    """Discs, squares and triangles in any colour on noise, one to four of them, with their masks."""
+    draw = np.random.default_rng(0)
+    _folders(folder, "ground\ndisc\nsquare\ntriangle\n")
+    for row in range(count):
+        noise = (draw.normal(110, 25, (SIDE, SIDE, 3)) + draw.uniform(-40, 40, 3)).clip(0, 255)
+        picture, mask = Image.fromarray(noise.astype(np.uint8)), Image.new("L", (SIDE, SIDE), 0)
+        for _ in range(int(draw.integers(1, 5))):
+            (x, y), size, kind = draw.integers(0, SIDE - 12, 2).tolist(), int(draw.integers(8, 22)), draw.integers(1, 4)
+            colour = tuple(draw.integers(0, 255, 3).tolist())
+            for board, fill in ((ImageDraw.Draw(picture), colour), (ImageDraw.Draw(mask), int(kind))):
+                if kind == 1:
+                    board.ellipse((x, y, x + size, y + size), fill=fill)
+                elif kind == 2:
+                    board.rectangle((x, y, x + size, y + size), fill=fill)
+                else:
+                    board.polygon([(x, y + size), (x + size, y + size), (x + size // 2, y)], fill=fill)
+        _save(folder, row, picture, mask)
+    return folder
+
+
+def pasted(folder: Path, count: int) -> Path:
+    """Digits of MNIST in any colour over parts of photographs: classes are ground and the ten digits."""
+    draw = np.random.default_rng(0)
+    _folders(folder, "\n".join(["ground", *(f"digit {k}" for k in range(10))]) + "\n")
+    digits = open_source("mnist", data_dir=str(DATA))
+    assert digits.arrays is not None
+    photos = [Image.open(path).convert("RGB") for path in sorted((DATA / "photos").glob("*.JPEG"))]
+    for row in range(count):
+        photo = photos[row % len(photos)]
+        x, y = (int(draw.integers(0, max(1, side - 2 * SIDE))) for side in photo.size)
+        picture = photo.crop((x, y, x + 2 * SIDE, y + 2 * SIDE)).resize((SIDE, SIDE))
+        mask = np.zeros((SIDE, SIDE), np.uint8)
+        pixels = np.asarray(picture).copy()
+        for _ in range(int(draw.integers(1, 4))):
+            which = int(draw.integers(0, len(digits)))
+            ink = digits.arrays[which, :, :, 0] > 100
+            top, left = draw.integers(0, SIDE - 28, 2).tolist()
+            pixels[top : top + 28, left : left + 28][ink] = draw.integers(0, 255, 3)
+            mask[top : top + 28, left : left + 28][ink] = 1 + int(digits.labels[which])
+        _save(folder, row, Image.fromarray(pixels), Image.fromarray(mask))
+    return folder
+
+
+def _folders(folder: Path, classes: str) -> None:
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    (folder / "classes.txt").write_text(classes)
+
+
+def _save(folder: Path, row: int, picture: Image.Image, mask: Image.Image) -> None:
+    picture.save(folder / "images" / f"{row:05}.png")
+    mask.save(folder / "masks" / f"{row:05}.png")
+
+
+def segment(pictures: int, allowed: float, out: Path, threads: int) -> None:
+    """Target: mean IoU of 0.95 in five minutes on both."""
+    for name, make in (("shapes", shapes), ("digits over photographs", pasted)):
+        folder = make(out / name.replace(" ", "-"), pictures)
+        run = hubel.train(folder, time=allowed, out=out / "runs", threads=threads, verbose=False)
+        found = run.evaluate()
+        print(json.dumps({"task": "segment", "data": name, "pictures": pictures, "seconds": run.summary["seconds"],
+                          "mean_iou": run.summary["test"]["mean_iou"], "worst": min(found.iou.tolist()),
+                          "interval": found.intervals["mean_iou"]}), flush=True)  # fmt: skip
+
+
+def reconstruct(limit: int, epochs: int, out: Path, threads: int) -> None:
+    """No target of its own: what comes back of MNIST's test digits."""
+    for model in ("autoencoder", "vae"):
+        run = hubel.train("mnist", task="reconstruct", model=model, limit=limit, epochs=epochs, out=out / "runs",
+                          data_dir=str(DATA), threads=threads, verbose=False)  # fmt: skip
+        print(json.dumps({"task": "reconstruct", "model": model, "limit": limit, "epochs": epochs,
+                          "seconds": run.summary["seconds"], **run.summary["test"]}), flush=True)  # fmt: skip
+
+
+def loop(pictures: int, rounds: int, out: Path, threads: int) -> None:
+    """Target: at least 0.97 of the steps a second of a loop that does nothing but forward, backward and update."""
+    folder = shapes(out / "shapes", pictures)
+    jobs: dict[str, dict[str, object]] = {
+        "classify": {"data": "digits", "model": "resnet20"},
+        "reconstruct": {"data": "mnist", "task": "reconstruct", "limit": pictures, "data_dir": str(DATA)},
+        "segment": {"data": str(folder)},
+    }
+    torch.set_num_threads(threads)
+    for task, settings in jobs.items():
+        recipe = requested({"batch_size": 32, "epochs": 4, "augment": "none", **settings})
+        taken: dict[str, list[float]] = {"hubel": [], "bare": []}
+        for _ in range(rounds):  # in turns, so that a busy moment meets both
+            for kind, run in (("bare", _bare), ("hubel", _ours)):
+                taken[kind].append(_seconds(run, recipe))
+        ratio = min(taken["bare"]) / min(taken["hubel"])
+        print(json.dumps({"loop": task, "ratio": round(ratio, 4), "spread": [
+            statistics.pstdev(times) / statistics.mean(times) for times in taken.values()]}), flush=True)  # fmt: skip
+
+
+def _seconds(run: Callable[..., None], recipe: object) -> float:
+    ready = make_ready(recipe, SILENT)  # type: ignore[arg-type]
+    batches = [batch for epoch in range(2) for batch in ready.training.batches(epoch, 0)]
+    run(ready.training, batches[:2])
+    started = time.perf_counter()
+    run(ready.training, batches)
+    return time.perf_counter() - started
+
+
+def _ours(training: object, batches: list[object]) -> None:
+    training.forward.train()  # type: ignore[attr-defined]
+    for batch in batches:
+        step(training, batch)  # type: ignore[arg-type]
+
+
+def _bare(training: object, batches: list[object]) -> None:
+    forward, loss, optimiser = training.forward.train(), training.loss, training.optimiser  # type: ignore[attr-defined]
+    for batch in batches:
+        loss(forward(batch.images), training.task.targets(batch)).backward()  # type: ignore[attr-defined]
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+
+def main() -> None:
+    """Run one part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", choices=["segment", "reconstruct", "loop"])
+    parser.add_argument("--pictures", type=int, default=1500)
+    parser.add_argument("--time", default="5m")
+    parser.add_argument("--limit", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        if given.part == "segment":
+            segment(given.pictures, float(str(seconds(given.time))), out, given.threads)
+        elif given.part == "reconstruct":
+            reconstruct(given.limit, given.epochs, out, given.threads)
+        else:
+            loop(min(given.pictures, 256), given.rounds, out, given.threads)
+
+
+if __name__ == "__main__":
+    main()
