@@ -15,9 +15,11 @@ from hubel.data.unlabelled import turned
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, assess, assess_regression
 from hubel.evaluation.judging import JUDGES
-from hubel.inference import predict
+from hubel.inference import VIEWS, predict
 from hubel.tasks import TASKS
 from hubel.types import Predictions
+
+__all__ = ["VIEWS", "assessed", "examined", "judge"]
 
 EXAMINED = 2_500
 """Pictures at most that are turned four ways to judge a net by."""

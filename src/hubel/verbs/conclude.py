@@ -17,8 +17,7 @@ from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.scan import looks_of
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
-from hubel.evaluation.judge import examined, judge
-from hubel.inference import VIEWS
+from hubel.evaluation.judge import VIEWS, examined, judge
 from hubel.records.folder import altered
 from hubel.records.ledger import RunRecord
 from hubel.report.pages.training import STOPPED, LayerRow, Problem, TrainingReport, figures, render, viewed
