@@ -9,12 +9,12 @@ import numpy as np
 
 from hubel.data.splits import NAMES
 from hubel.errors import ArtefactError, UsageError
-from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.studio.asking import Asked, Route, Sent
 from hubel.studio.jobs import spoken
 from hubel.studio.seen import net, own, row_of, sent, stamp
 from hubel.verbs.evaluate import evaluate
-from hubel.verbs.predict import predict
+from hubel.verbs.predict import Prediction, predict
 
 MOST = 20_000
 """Samples that are told one by one."""
@@ -31,10 +31,10 @@ def about(asked: Asked) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _measured(asked: Asked) -> tuple[Path, str, Evaluation | RegressionEvaluation]:
+def _measured(asked: Asked) -> tuple[Path, str, Evaluation | RegressionEvaluation | TaskResult]:
     folder, split = asked.studio.places.run(asked.word("run")), asked.choice("split", NAMES, "test")
 
-    def measure() -> Evaluation | RegressionEvaluation:
+    def measure() -> Evaluation | RegressionEvaluation | TaskResult:
         with asked.studio.computing:
             return evaluate(folder, split=split, verbose=False)
 
@@ -75,7 +75,8 @@ def known(asked: Asked) -> dict[str, Any]:
             return []
         pictures = np.ascontiguousarray(data.decoded.images[rows]).transpose(0, 2, 3, 1)
         with asked.studio.computing:
-            return [round(answer.familiarity, DIGITS) for answer in predict(classifier, pictures, verbose=False)]
+            answers = predict(classifier, pictures, verbose=False)
+        return [round(answer.familiarity, DIGITS) for answer in answers if isinstance(answer, Prediction)]
 
     return {"familiarity": asked.studio.keep(("known", folder, split, stamp(folder)), look)}
 

@@ -14,7 +14,7 @@ from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import Job, spoken
 from hubel.studio.keeping import class_folder, keep
 from hubel.studio.seen import net
-from hubel.verbs.predict import predict
+from hubel.verbs.predict import Prediction, predict
 
 TOP = 8
 """Classes that are told of each picture."""
@@ -39,6 +39,7 @@ def about(asked: Asked) -> dict[str, Any]:
 def answer(asked: Asked) -> dict[str, Any]:
     """What a run says of the picture in the body."""
     classifier = net(asked.studio, asked.studio.places.run(asked.word("run")))
+    classifier.require_answers()
     if classifier.preprocessing is None:
         raise UsageError("this run was trained on points, and takes no picture")
     began = time.perf_counter()
@@ -47,6 +48,7 @@ def answer(asked: Asked) -> dict[str, Any]:
     if found.problems:
         raise DataError(f"this is no picture that can be read: {found.problems[0].reason}")
     one = found[0]
+    assert isinstance(one, Prediction)
     return {
         "label": one.label, "value": one.value, "top": one.top(TOP), "known": one.known,
         "familiarity": one.familiarity, "plausible": one.plausible,
