@@ -1,0 +1,317 @@
+"""The page Inspect: a net's graph with a picture's maps in it, down to one number and the sum it is.
+
+A scene (net and picture) is computed once and kept; everything else is cut out of it. Maps go out as bytes: a header of
+JSON, whose length stands in the first four bytes, then one byte a value, 128 for zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.errors import DataError, UsageError
+from hubel.lessons.scene import PICTURE, Part, Scene, observe
+from hubel.lessons.written import Term, write_out
+from hubel.models import CARDS
+from hubel.nn.modes import evaluating
+from hubel.nn.taps import record
+from hubel.records.subjects import NetAndPictures, net_and_pictures
+from hubel.studio.asking import Asked, Route, Sent
+from hubel.studio.tiles import as_bytes, maps_of, packed, smaller, tiled
+
+RANGES = ("unit", "layer", "net")
+THUMB, SMALL, LARGE = 28, 64, 256
+"""Pixels that a map has at most in the graph, in a layer, alone."""
+SHOWN, MOST = 12, 256
+"""Maps of a node in the graph, and of a layer, at most."""
+TERMS = 4096
+"""Terms of a sum that are sent at most."""
+SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp", "image/gif": ".gif"}
+
+
+@dataclass(frozen=True, eq=False)
+class Stand:
+    """A net, a picture, and all numbers between them."""
+
+    subject: NetAndPictures
+    scene: Scene
+    groups: tuple[tuple[str, tuple[int, ...]], ...]
+    """Name of a stage, and its parts in order."""
+
+    @cached_property
+    def largest(self) -> float:
+        """The largest size of any number of any part."""
+        return max(float(part.output.abs().max()) for part in self.scene.parts if part.output.numel())
+
+
+# ---- what is looked at ----
+
+
+def nets(asked: Asked) -> dict[str, Any]:
+    """Nets that can be looked into: the runs, and the catalogue with fresh weights."""
+    folder = asked.studio.places.runs
+    runs = (
+        sorted((each.name for each in folder.iterdir() if (each / "model.safetensors").is_file()), reverse=True)
+        if folder.is_dir()
+        else []
+    )
+    return {"runs": runs, "zoo": [name for name in CARDS if name != "layers"]}
+
+
+def take(asked: Asked) -> dict[str, Any]:
+    """Keep a picture that was dropped, for the scenes that show it."""
+    suffix = SUFFIX.get(asked.kind.partition(";")[0].strip())
+    if suffix is None or not asked.body:
+        raise DataError(f"{asked.kind or 'nothing'!r} is no picture", hint="drop a PNG or a JPEG")
+    name = f"{hashlib.sha256(asked.body).hexdigest()[:16]}{suffix}"
+    asked.studio.keep(("dropped", name), lambda: asked.body)
+    return {"data": f"dropped:{name}"}
+
+
+def stand(asked: Asked, name: str = "data") -> Stand:
+    """The scene that is asked for, computed at the first time."""
+    net, data = asked.word("net"), asked.word(name, "digits:0")
+    return asked.studio.keep(("scene", net, data), lambda: _stand(asked, net, data))
+
+
+def _stand(asked: Asked, net: str, data: str) -> Stand:
+    known = net if net in CARDS and net != "layers" else str(asked.studio.places.run(net))
+    if data.startswith("dropped:"):
+        subject = _dropped(asked, known, data.partition(":")[2])
+    else:
+        source, _, number = data.rpartition(":")
+        if not (source and number.isascii() and number.isdigit()):
+            source, number = data, "0"
+        subject = net_and_pictures(known, f"{asked.studio.places.source(source)}:{number}")
+    scene = observe(subject.model, subject.images[:1])
+    return Stand(subject, scene, grouped(scene, tuple(getattr(subject.model, "stages", ()))))
+
+
+def _dropped(asked: Asked, net: str, name: str) -> NetAndPictures:
+    def gone() -> bytes:
+        raise DataError("that picture is not kept any more", hint="drop it again")
+
+    body = asked.studio.keep(("dropped", name), gone)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"picture{Path(name).suffix}")
+        path.write_bytes(body)
+        return net_and_pictures(net, str(path))
+
+
+def grouped(scene: Scene, stages: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Parts by stage; what belongs to none is called by the first name of its module, or by the operation."""
+    found: list[tuple[str, list[int]]] = []
+    for part in scene.parts:
+        inside = [stage for stage in stages if part.module == stage or part.module.startswith(f"{stage}.")]
+        name = max(inside, key=len) if inside else part.module.split(".")[0] or part.name
+        if found and found[-1][0] == name:
+            found[-1][1].append(part.index)
+        else:
+            found.append((name, [part.index]))
+    return tuple((name, tuple(parts)) for name, parts in found)
+
+
+def placed(sources: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    """Column and row of each node: the column by the longest way to it, rows in order of coming.
+
+    >>> placed([[], [0], [0], [1, 2]])
+    [(0, 0), (1, 0), (1, 1), (2, 0)]
+    """
+    columns: list[int] = []
+    rows: dict[int, int] = {}
+    found = []
+    for before in sources:
+        column = max((columns[i] + 1 for i in before), default=0)
+        columns.append(column)
+        found.append((column, rows.get(column, 0)))
+        rows[column] = rows.get(column, 0) + 1
+    return found
+
+
+def scene(asked: Asked) -> dict[str, Any]:
+    """The graph of stages, what the net says, and the parts of each stage."""
+    found = stand(asked)
+    where = {part: i for i, (_, parts) in enumerate(found.groups) for part in parts}
+    sources = [
+        sorted({where[s] for p in parts for s in found.scene.parts[p].sources if s != PICTURE and where[s] != i})
+        for i, (_, parts) in enumerate(found.groups)
+    ]
+    nodes = [
+        {
+            "name": name,
+            "parts": [parts[0], parts[-1]],
+            "shape": found.scene.parts[parts[-1]].shape,
+            "sources": before,
+            "at": at,
+        }
+        for (name, parts), before, at in zip(found.groups, sources, placed(sources), strict=True)
+    ]
+    names = found.subject.class_names
+    shares = found.scene.answer[0].double().softmax(0)
+    best = shares.argsort(descending=True)[:5].tolist()
+    label = found.subject.labels
+    return {
+        "nodes": nodes, "parts": [_told(part) for part in found.scene.parts], "trained": found.subject.trained,
+        "picture": list(found.subject.pixels.shape[1:]), "classes": list(names) or [str(i) for i in range(len(shares))],
+        "best": [[k, float(shares[k])] for k in best], "label": None if label is None else int(label[0]),
+    }  # fmt: skip
+
+
+def _told(part: Part) -> dict[str, Any]:
+    weight = part.arguments.get("weight")
+    return {
+        "name": part.name, "module": part.module, "kind": part.kind, "shape": part.shape, "sources": part.sources,
+        "weight": list(weight.shape) if isinstance(weight, torch.Tensor) else [], "closing": part.closing,
+    }  # fmt: skip
+
+
+def stage(asked: Asked) -> dict[str, Any]:
+    """Where the parts of one stage stand in its graph."""
+    found = stand(asked)
+    _, parts = found.groups[asked.number("stage", most=len(found.groups) - 1)]
+    first = {p: i for i, p in enumerate(parts)}
+    sources = [[first[s] for s in found.scene.parts[p].sources if s in first] for p in parts]
+    return {"parts": list(parts), "at": placed(sources), "sources": sources}
+
+
+# ---- maps as bytes ----
+
+
+def graph(asked: Asked) -> Sent:
+    """The picture, and small maps of each stage's last part."""
+    found, how = stand(asked), asked.choice("range", RANGES)
+    tiles, data = [], [found.subject.pixels[0].transpose(1, 2, 0).tobytes()]
+    for _, parts in found.groups:
+        sent, tile = tiled(
+            found.scene.parts[parts[-1]].output, found.scene.parts[parts[-1]].batched, how, found.largest, SHOWN, THUMB
+        )
+        tiles.append(tile)
+        data.append(sent)
+    return packed({"picture": list(found.subject.pixels.shape[1:]), "tiles": tiles}, b"".join(data))
+
+
+def strip(asked: Asked) -> Sent:
+    """Small maps of each part of a stage."""
+    found, how = stand(asked), asked.choice("range", RANGES)
+    _, parts = found.groups[asked.number("stage", most=len(found.groups) - 1)]
+    pairs = [
+        tiled(found.scene.parts[p].output, found.scene.parts[p].batched, how, found.largest, 4, THUMB) for p in parts
+    ]
+    return packed({"tiles": [tile for _, tile in pairs]}, b"".join(sent for sent, _ in pairs))
+
+
+def layer(asked: Asked) -> Sent:
+    """All maps of one part: its numbers, or how a class's answer changes with them (`what=gradient`)."""
+    found, how = stand(asked), asked.choice("range", RANGES)
+    part = found.scene.parts[asked.number("part", most=len(found.scene.parts) - 1)]
+    values = part.output
+    if asked.choice("what", ("values", "gradient"), "values") == "gradient":
+        values = gradient(
+            found.subject.model, found.scene, part, asked.number("target", 0, most=len(found.scene.answer[0]) - 1)
+        )
+    one = asked.number("channel", 0, most=len(maps_of(values, part.batched)) - 1) if "channel" in asked.query else None
+    if one is not None:
+        maps = maps_of(values, part.batched)
+        values, batched = maps[one : one + 1], False
+        data, tile = tiled(values, batched, how, found.largest, 1, LARGE)
+        if how == "layer":
+            tile["scales"] = [float(maps.nan_to_num(0.0).abs().max())]
+            data = as_bytes(smaller(values, LARGE), torch.tensor(tile["scales"]))
+    else:
+        data, tile = tiled(values, part.batched, how, found.largest, MOST, SMALL)
+    return packed(tile, data)
+
+
+def gradient(model: nn.Module, scene: Scene, part: Part, target: int) -> torch.Tensor:
+    """How the logit of a class changes with each number that a module gives.
+
+    Raises UsageError for a part that is not what its module gives: hooks stand at modules.
+    """
+    if not part.closing or not part.module:
+        raise UsageError("gradients are shown for what a module gives", hint="choose the last operation of a layer")
+    if any(other.module == part.module and other.closing for other in scene.parts[part.index + 1 :]):
+        raise UsageError("this module is called several times: gradients are shown for its last call")
+    with evaluating(model), record(model, part.module, copy=True) as seen, torch.enable_grad():
+        picture = scene.picture.detach().clone().requires_grad_()
+        logit = model(picture)[0, target]
+        values = seen[part.module]
+        if not values.requires_grad:
+            raise UsageError("no gradient passes this layer")
+        (found,) = torch.autograd.grad(logit, values, allow_unused=True)
+    return torch.zeros_like(part.output) if found is None else found.detach().reshape(part.output.shape)
+
+
+# ---- numbers ----
+
+
+def place_in(shape: Sequence[int], channel: int, row: int, column: int) -> tuple[int, ...]:
+    """The place in a part's output that a map, a row and a column mean.
+
+    >>> place_in((3, 4, 4), 2, 1, 0), place_in((10,), 0, 0, 7), place_in((2, 3, 5, 5), 4, 1, 2)
+    ((2, 1, 0), (7,), (1, 1, 1, 2))
+    """
+    if len(shape) < 2:
+        return (column,) if len(shape) else ()
+    above = np.unravel_index(channel, tuple(shape[:-2])) if len(shape) > 2 else ()
+    return (*(int(v) for v in above), row, column)
+
+
+def value(asked: Asked) -> dict[str, Any]:
+    """One number, written out, with where each number of it came from."""
+    found = stand(asked)
+    index = asked.number("part", most=len(found.scene.parts) - 1)
+    part = found.scene.parts[index]
+    if "place" in asked.query:
+        words = asked.word("place").split(",")
+        if not all(word.isascii() and word.isdigit() and len(word) < 8 for word in words):
+            raise UsageError(f"a place is whole numbers, got {asked.word('place')[:40]!r}", hint="channel,row,column")
+        at = tuple(int(word) for word in words)
+    else:
+        at = place_in(part.shape, *(asked.number(name, 0) for name in ("channel", "row", "column")))
+    written = write_out(found.scene, index, at)
+    return {
+        "title": written.title, "place": at, "value": written.value, "result": written.result, "text": written.text,
+        "lines": written.lines, "apart": written.apart, "window": written.window, "corner": written.corner,
+        "terms": [_term(term) for term in written.terms[:TERMS]], "count": len(written.terms),
+        "command": _command(found, asked, part, at),
+    }  # fmt: skip
+
+
+def _term(term: Term) -> list[Any]:
+    return [term.value, term.weight, term.source, list(term.place)]
+
+
+def _command(found: Stand, asked: Asked, part: Part, at: tuple[int, ...]) -> str:
+    data = asked.word("data", "digits:0")
+    if data.startswith("dropped:"):
+        data = "picture.png"
+    return f"hubel step {found.subject.name} {data} --layer {part.module} --unit {','.join(map(str, at))}"
+
+
+def kernels(asked: Asked) -> Sent:
+    """The weights of one unit of a convolution, a map for each channel it reads."""
+    found = stand(asked)
+    part = found.scene.parts[asked.number("part", most=len(found.scene.parts) - 1)]
+    weight = part.arguments.get("weight")
+    if part.name not in ("conv2d", "linear") or not isinstance(weight, torch.Tensor):
+        raise UsageError(f"{part.title} has no kernels", hint="choose a convolution or a dense layer")
+    unit = weight[asked.number("channel", 0, most=len(weight) - 1)]
+    maps = unit.reshape(1, 1, -1) if unit.dim() == 1 else unit
+    data, tile = tiled(maps, False, "layer", 0.0, MOST, SMALL)
+    return packed(tile, data)
+
+
+ROUTES = [
+    Route("nets", nets), Route("take", take, "POST"), Route("scene", scene), Route("stage", stage),
+    Route("graph", graph),
+    Route("strip", strip), Route("layer", layer), Route("value", value), Route("kernels", kernels),
+]  # fmt: skip
