@@ -30,6 +30,7 @@ PAGES = {
     "evaluate": "hubel.studio.evaluate",
     "ship": "hubel.studio.ship",
     "data": "hubel.studio.data",
+    "inspect": "hubel.studio.inspect",
 }
 """Page -> the module with its ROUTES, loaded when it is asked for first, or in the background."""
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}

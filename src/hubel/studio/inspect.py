@@ -7,6 +7,7 @@ JSON, whose length stands in the first four bytes, then one byte a value, 128 fo
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -261,6 +262,9 @@ def place_in(shape: Sequence[int], channel: int, row: int, column: int) -> tuple
     """
     if len(shape) < 2:
         return (column,) if len(shape) else ()
+    maps = math.prod(shape[:-2])
+    if not 0 <= channel < maps:
+        raise UsageError(f"there is no map {channel}", hint=f"they are counted from 0 to {maps - 1}")
     above = np.unravel_index(channel, tuple(shape[:-2])) if len(shape) > 2 else ()
     return (*(int(v) for v in above), row, column)
 
@@ -292,9 +296,12 @@ def _term(term: Term) -> list[Any]:
 
 def _command(found: Stand, asked: Asked, part: Part, at: tuple[int, ...]) -> str:
     data = asked.word("data", "digits:0")
-    if data.startswith("dropped:"):
-        data = "picture.png"
-    return f"hubel step {found.subject.name} {data} --layer {part.module} --unit {','.join(map(str, at))}"
+    picture = "picture.png" if data.startswith("dropped:") else data
+    run = asked.studio.places.runs / found.subject.name
+    net = asked.studio.places.spoken(run) if run.is_dir() else found.subject.name
+    if not (part.closing and part.module):
+        return f"hubel summary {net}"
+    return f"hubel step {net} {picture} --layer {part.module} --unit {','.join(map(str, at))}"
 
 
 def kernels(asked: Asked) -> Sent:

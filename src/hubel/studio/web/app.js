@@ -9,6 +9,7 @@ import { problem } from './parts/said.js';
  * which may return a function that is called when another page is shown. */
 const PAGES = {
   home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate',
+  inspect: 'Inspect',
   playground: 'Playground',
   ship: 'Try and ship',
 };

@@ -15,7 +15,7 @@ import { dataSets, tables } from '../parts/play-data.js';
 import { field, mark, rgb } from '../parts/play-field.js';
 import { netView } from '../parts/play-net.js';
 import { PHASES, slow } from '../parts/play-slow.js';
-import { sheet } from '../parts/sheet.js';
+import { sheets } from '../parts/sheet.js';
 import { work } from '../parts/work.js';
 
 export const title = 'Playground';
@@ -26,7 +26,7 @@ const texts = (/** @type {any[]} */ all) => Object.fromEntries(all.map((v) => [S
 const PHASE = 1250;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
-  await sheet(new URL('../parts/play.css', import.meta.url).href);
+  await sheets('controls.css', 'play.css');
   let state = decode(parameters), playing = false, gone = false, asked = false, spoken = 0, phase = -1, resume = false;
   /** @type {any} */ let frame = null, late = null, told = null, ready = null, place = null;
   /** @type {any[]} */ let past = [];
