@@ -337,3 +337,36 @@ def test_of_many_pictures_only_those_that_are_seen_are_in_the_page(browser: Chro
     browser.until("[...document.querySelectorAll('.cell')].some((c) => c.id === 'cell-1796' && c.querySelector('img'))")
     assert browser.evaluate("document.querySelectorAll('.cell').length") < 120
     clean(browser, studio)
+
+
+def test_a_picture_is_explained_by_several_methods_side_by_side(
+    browser: Chromium, studio: Serving, trained: list[str]
+) -> None:
+    browser.open("about:blank")
+    opened(browser, studio, "explain", f"?run={trained[0]}&methods=saliency|grad-cam&target=7")
+    browser.until("document.documentElement.dataset.maps === '2'")
+    said = browser.evaluate("document.querySelector('.maps').textContent")
+    assert said.count("why 7") == 2
+    labels = browser.evaluate("[...document.querySelectorAll('.maps canvas')].map((c) => c.getAttribute('aria-label'))")
+    assert len(labels) == 2
+    assert all("of 8 x 8" in label for label in labels)
+    painted = "document.querySelector('.maps canvas').toDataURL()"
+    before = browser.evaluate(painted)
+    browser.evaluate("(() => { const s = document.querySelector('#strength'); s.value = 0.2;"
+                     " s.dispatchEvent(new Event('input')); })()")  # fmt: skip
+    assert browser.evaluate(painted) != before, "the map moves while the slider does"
+    first = browser.evaluate("document.querySelector('.card').textContent")
+    browser.evaluate("document.documentElement.dataset.maps = ''")
+    browser.evaluate("document.activeElement.blur()")
+    press(browser, "ArrowRight")
+    browser.until("document.documentElement.dataset.maps === '2'")
+    assert browser.evaluate("document.querySelector('.card').textContent") != first
+    browser.evaluate("document.documentElement.dataset.maps = ''")
+    browser.evaluate("document.querySelector('#least').closest('div').querySelector('[type=checkbox]').click()")
+    browser.until("document.documentElement.dataset.maps === '2'")
+    assert browser.evaluate("document.querySelectorAll('.maps .good, .maps .bad').length") == 2
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent.includes('nearest')).click()")
+    browser.until("document.querySelectorAll('.grid img').length === 16")
+    fits(browser)
+    look(browser, "explain")
+    clean(browser, studio)

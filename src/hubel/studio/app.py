@@ -30,6 +30,7 @@ PAGES = {
     "evaluate": "hubel.studio.evaluate",
     "ship": "hubel.studio.ship",
     "data": "hubel.studio.data",
+    "explain": "hubel.studio.explain",
     "inspect": "hubel.studio.inspect",
 }
 """Page -> the module with its ROUTES, loaded when it is asked for first, or in the background."""

@@ -8,7 +8,7 @@ import { problem } from './parts/said.js';
 /** Page -> its name above. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
  * which may return a function that is called when another page is shown. */
 const PAGES = {
-  home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate',
+  home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate', explain: 'Explain',
   inspect: 'Inspect',
   playground: 'Playground',
   ship: 'Try and ship',

@@ -1,0 +1,125 @@
+"""The page Explain: one picture, several methods beside each other, any class, and how far to trust each map."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from hubel.data.splits import NAMES
+from hubel.errors import UsageError
+from hubel.explainers.methods import EXPLAINERS
+from hubel.explainers.together import usual_methods
+from hubel.figures.images import picture
+from hubel.figures.overlay import overlay
+from hubel.studio.asking import Asked, Route
+from hubel.studio.jobs import spoken
+from hubel.studio.seen import net, own, row_of
+from hubel.verbs.explain import explain_page, listing
+from hubel.verbs.neighbours import neighbours
+from hubel.verbs.predict import predict
+
+NEAR = 8
+STEPS = 127
+"""Levels of a map as it is sent, on each side of nought."""
+
+
+def about(asked: Asked) -> dict[str, Any]:
+    """Classes and methods of a run, and the samples of its splits."""
+    folder = asked.studio.places.run(asked.word("run"))
+    classifier = net(asked.studio, folder)
+    classifier.require_answers()
+    if classifier.preprocessing is None or not classifier.class_names:
+        raise UsageError("maps are of pictures and classes, and this run has not both")
+    data = own(asked.studio, folder)
+    return {
+        "classes": list(classifier.class_names), "usual": usual_methods(classifier.model),
+        "methods": [
+            {"name": name, "question": question, "passes": EXPLAINERS.get(name).passes if name in EXPLAINERS else 0}
+            for name, question in listing().items()
+        ],
+        "samples": {name: data.ids(name)[:2000] for name in NAMES if len(data.ids(name))},
+        "folder": asked.studio.places.spoken(folder),
+    }  # fmt: skip
+
+
+def _picture(asked: Asked) -> tuple[Any, str]:
+    """(the picture that is asked about, what a command calls it): the body, or a sample of the run's data."""
+    if asked.body and not asked.kind.startswith("application/json"):
+        return asked.body, "PICTURE"
+    data = own(asked.studio, asked.studio.places.run(asked.word("run")))
+    row = row_of(asked, data)
+    pixels = np.ascontiguousarray(data.decoded.images[row].transpose(1, 2, 0))
+    manifest = data.scan.manifest
+    return pixels, manifest.files[row] if manifest.paths is not None else f"{manifest.source}:{row}"
+
+
+def says(asked: Asked) -> dict[str, Any]:
+    """What the net says of the picture, and the picture as it gets it."""
+    folder = asked.studio.places.run(asked.word("run"))
+    classifier = net(asked.studio, folder)
+    given, name = _picture(asked)
+    with asked.studio.computing:
+        (one,) = predict(classifier, given, fast=False, verbose=False)
+    truth = ""
+    if name != "PICTURE":
+        data = own(asked.studio, folder)
+        truth = data.scan.manifest.class_names[int(data.scan.manifest.labels[row_of(asked, data)])]
+    return {"label": one.label, "top": one.top(8), "known": one.known, "name": name, "truth": truth}
+
+
+def mapped(asked: Asked) -> dict[str, Any]:
+    """One method on one picture: its map in whole numbers, the picture, and how far to trust it if that is asked."""
+    folder = asked.studio.places.run(asked.word("run"))
+    given, name = _picture(asked)
+    method, target = asked.word("method"), asked.query.get("target") or None
+    EXPLAINERS.get(method)
+    with asked.studio.computing:
+        found = explain_page(
+            net(asked.studio, folder), given, methods=[method], target=target, trusted=asked.query.get("trust") == "1",
+            verbose=False,
+        )  # fmt: skip
+    one = found.maps[0]
+    limit = float(np.quantile(np.abs(one.map), 0.99)) or float(np.abs(one.map).max()) or 1.0
+    levels = np.clip(np.round(one.map / limit * STEPS), -STEPS, STEPS).astype(np.int8)
+    trust = found.trusts[0] if found.trusts else None
+    words = ["explain", asked.studio.places.spoken(folder), name, "--method", method]
+    return {
+        "method": method, "target": found.target, "signed": one.signed, "layer": one.layer, "seconds": one.seconds,
+        "note": one.note, "height": levels.shape[0], "width": levels.shape[1], "limit": limit,
+        "map": base64.b64encode(levels.tobytes()).decode(),
+        "picture": _address(found.pixels),
+        "alt": overlay(found.pixels, one.map, signed=one.signed, title=method).alt,
+        "trust": None if trust is None else {"sentence": trust.sentence, "good": not trust.doubts},
+        "command": spoken([*words, *(["--target", target] if target else [])]),
+    }  # fmt: skip
+
+
+def near(asked: Asked) -> dict[str, Any]:
+    """The training pictures nearest to this one, as the net sees it and by bare pixels."""
+    folder = asked.studio.places.run(asked.word("run"))
+    given, name = _picture(asked)
+    with asked.studio.computing:
+        found = neighbours(folder, given, k=NEAR, verbose=False)
+    return {
+        "lists": [
+            {
+                "by": part.by, "labels": part.labels, "names": part.names,
+                "pictures": [_address(pixels) for pixels in part.pictures],
+            }
+            for part in found.lists
+        ],
+        "command": spoken(["neighbours", asked.studio.places.spoken(folder), name]),
+    }  # fmt: skip
+
+
+def _address(pixels: np.ndarray) -> str:
+    """A picture as an address that holds it."""
+    shown = picture(pixels, alt="")
+    return f"data:image/{shown.kind};base64,{base64.b64encode(shown.data).decode()}"
+
+
+ROUTES = [
+    Route("about", about), Route("says", says, "POST"), Route("map", mapped, "POST"), Route("near", near, "POST"),
+]  # fmt: skip
