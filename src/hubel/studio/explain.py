@@ -18,7 +18,7 @@ from hubel.studio.jobs import spoken
 from hubel.studio.seen import net, own, row_of
 from hubel.verbs.explain import explain_page, listing
 from hubel.verbs.neighbours import neighbours
-from hubel.verbs.predict import predict
+from hubel.verbs.predict import Prediction, predict
 
 NEAR = 8
 STEPS = 127
@@ -62,6 +62,8 @@ def says(asked: Asked) -> dict[str, Any]:
     given, name = _picture(asked)
     with asked.studio.computing:
         (one,) = predict(classifier, given, fast=False, verbose=False)
+    if not isinstance(one, Prediction):
+        raise UsageError("this run gives no label", hint="hubel predict writes what it answers")
     truth = ""
     if name != "PICTURE":
         data = own(asked.studio, folder)

@@ -48,7 +48,8 @@ def answer(asked: Asked) -> dict[str, Any]:
     if found.problems:
         raise DataError(f"this is no picture that can be read: {found.problems[0].reason}")
     one = found[0]
-    assert isinstance(one, Prediction)
+    if not isinstance(one, Prediction):
+        raise UsageError("this run gives no label", hint="hubel predict writes what it answers")
     return {
         "label": one.label, "value": one.value, "top": one.top(TOP), "known": one.known,
         "familiarity": one.familiarity, "plausible": one.plausible,
