@@ -23,11 +23,11 @@ import hubel
 
 PROMISED = {
     "Answers", "TaskResult",
-    "ArtefactError", "Baseline", "Classifier", "Cleaning", "DataError", "DataReport", "Edits", "Evaluation",
+    "ArtefactError", "Baseline", "Classifier", "Cleaning", "Curve", "DataError", "DataReport", "Edits", "Evaluation",
     "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",
-    "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "edit", "evaluate",
-    "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model", "robust",
-    "runs", "scan", "serve", "summary", "train",
+    "Series", "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "curve", "edit",
+    "evaluate", "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model",
+    "robust", "runs", "scan", "serve", "summary", "train",
 }  # fmt: skip
 
 

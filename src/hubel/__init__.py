@@ -37,6 +37,7 @@ _DOORS = {
     "Baseline": "hubel.verbs.baseline",
     "Classifier": "hubel.verbs.classifier",
     "Cleaning": "hubel.care.cleaning",
+    "Curve": "hubel.evaluation.growing",
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
     "Edits": "hubel.data.editing",
@@ -49,6 +50,7 @@ _DOORS = {
     "RegressionEvaluation": "hubel.evaluation",
     "Run": "hubel.verbs.run",
     "Runs": "hubel.records.ledger",
+    "Series": "hubel.verbs.series",
     "Summary": "hubel.verbs.summary",
     "TaskResult": "hubel.evaluation",
     "UnknownName": "hubel.errors",
@@ -57,6 +59,7 @@ _DOORS = {
     "baseline": "hubel.verbs.baseline",
     "clean": "hubel.verbs.clean",
     "create_model": "hubel.models",
+    "curve": "hubel.verbs.curve",
     "edit": "hubel.verbs.edit",
     "evaluate": "hubel.verbs.evaluate",
     "explain": "hubel.verbs.explain",
@@ -82,12 +85,14 @@ if TYPE_CHECKING:
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
     from hubel.evaluation.answers import Answers
+    from hubel.evaluation.growing import Curve
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
     from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.clean import clean
+    from hubel.verbs.curve import curve
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.edit import edit
     from hubel.verbs.evaluate import evaluate
@@ -97,6 +102,7 @@ if TYPE_CHECKING:
     from hubel.verbs.pretrain import pretrain
     from hubel.verbs.robust import robust
     from hubel.verbs.run import Run
+    from hubel.verbs.series import Series
     from hubel.verbs.serve import serve
     from hubel.verbs.summary import Summary, summary
     from hubel.verbs.train import train
@@ -108,6 +114,7 @@ __all__ = [
     "Baseline",
     "Classifier",
     "Cleaning",
+    "Curve",
     "DataError",
     "DataReport",
     "Edits",
@@ -120,6 +127,7 @@ __all__ = [
     "RegressionEvaluation",
     "Run",
     "Runs",
+    "Series",
     "Summary",
     "TaskResult",
     "UnknownName",
@@ -128,6 +136,7 @@ __all__ = [
     "baseline",
     "clean",
     "create_model",
+    "curve",
     "edit",
     "evaluate",
     "explain",

@@ -10,12 +10,17 @@ from typing import Any
 from hubel.errors import UsageError
 from hubel.recipes.continuing import HERE, Segment, asked, continued
 from hubel.recipes.schema import compose, read_file
-from hubel.records.ledger import find_run
+from hubel.records.ledger import find_run, find_series
 from hubel.records.own_data import placed
 from hubel.training.loop import finished
 from hubel.training.resume import latest_unfinished
 from hubel.training.state import Training
 from hubel.watching import Watcher
+
+
+def is_series(resume: str | os.PathLike[str] | None) -> bool:
+    """Is it a series of runs, and no single one, that is to be gone on with?"""
+    return resume not in (None, "auto") and find_series(resume) is not None
 
 
 def to_resume(resume: str, given: Mapping[str, Any], watch: Watcher) -> tuple[Path | None, dict[str, Any]]:

@@ -20,6 +20,7 @@ from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.assembly.telling import tell_labels, tell_problems, tell_range
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.folds import folded, thinned
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
@@ -213,7 +214,13 @@ def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
     """The split that a recipe asks for, and a word where it leaves something unsaid."""
     part = recipe.data
     assert part.val_fraction is not None
-    splits = split(manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
+    if part.fold is None:
+        splits = split(manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
+    else:
+        number, folds = (int(word) for word in part.fold.split("/"))
+        splits = folded(manifest, folds, number, val=part.val_fraction, seed=part.split_seed)
+    if part.train_fraction is not None:
+        splits = thinned(splits, manifest, part.train_fraction, seed=recipe.train.seed)
     if recipe.pretext.method is None:
         for problem in unmeasured(splits, manifest, val=part.val_fraction, test=part.test_fraction):
             watch.remark(problem.reason)

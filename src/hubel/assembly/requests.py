@@ -49,9 +49,14 @@ def resolve(
         found, beside = to_resume(fspath(resume), given, watch)
         if found is not None:
             return continued(compose(read_file(found / "config.yaml")), beside, found).recipe
-    return prepare(start(requested(given), watch).chosen, watch).recipe
+    return foreseen(requested(given), watch).recipe
 
 
 def foresee(data: str | Path, settings: Mapping[str, Any], watch: Watcher = SILENT) -> Prepared:
     """The data as a new training would have them, with the recipe that it would follow, and why; as for `resolve`."""
-    return prepare(start(requested(layered(data, None, settings)), watch).chosen, watch)
+    return foreseen(requested(layered(data, None, settings)), watch)
+
+
+def foreseen(recipe: Recipe, watch: Watcher = SILENT) -> Prepared:
+    """The data of a recipe, ready, with every setting chosen that they decide; nothing is built."""
+    return prepare(start(recipe, watch).chosen, watch)

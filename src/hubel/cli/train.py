@@ -11,6 +11,7 @@ from hubel.cli.console import note, say
 from hubel.cli.options import one_source, option
 from hubel.cli.output import print_data, watched
 from hubel.cli.settings import assignments, columns_among, with_settings
+from hubel.errors import UsageError
 from hubel.recipes.schema import to_yaml
 
 
@@ -25,6 +26,12 @@ def command(
     config: Annotated[Path | None, option("--config", metavar="FILE", help="a recipe file; flags override it")] = None,
     resume: Annotated[
         str | None, option("--resume", metavar="RUN", help="go on with an unfinished run; 'auto' for the latest")
+    ] = None,
+    folds: Annotated[
+        int | None, option("--folds", metavar="N", help="so many runs, each tested on another fold; mean and interval")
+    ] = None,
+    seeds: Annotated[
+        int | None, option("--seeds", metavar="N", help="so many runs that differ in chance alone; mean and interval")
     ] = None,
     assign: Annotated[
         list[str] | None,
@@ -47,6 +54,7 @@ def command(
     hubel train digits
     hubel train photos/ --model resnet18 --epochs 20 --img-size 128
     hubel train photos/ --time 10m
+    hubel train photos/ --folds 5
     hubel train --config recipe.yaml --set optimizer.lr=0.05
     """
     words = list(more or [])
@@ -62,11 +70,16 @@ def command(
     from hubel.training.loggers import build_loggers
     from hubel.verbs.train import resolve, train
 
+    if print_config and (folds is not None or seeds is not None):
+        raise UsageError(
+            "a series has a recipe for each of its runs, and --print-config prints one",
+            hint="--fold 1/5 --print-config prints that of a fold",
+        )
     if print_config:
         with watched(quiet=True) as watch:
             print_data(to_yaml(resolve(data, config=config, resume=resume, watch=watch, **settings)))
         return
     with watched(*build_loggers(log_to or [], note), quiet=quiet) as watch:
-        run = train(data, config=config, resume=resume, watch=watch, **settings)
+        run = train(data, config=config, resume=resume, folds=folds, seeds=seeds, watch=watch, **settings)
     if speaks():
         say(str(run))

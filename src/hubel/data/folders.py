@@ -203,7 +203,7 @@ def _warn_of_a_level(root: str, names: Sequence[str], found: Found) -> None:
 
 
 def holds_runs(folder: str) -> bool:
-    """Whether a folder is a run of hubel, or a folder of such runs."""
+    """Whether a folder is a run of hubel, a series of runs, or a folder of such."""
     if _is_run(folder):
         return True
     try:
@@ -217,7 +217,8 @@ def holds_runs(folder: str) -> bool:
 
 
 def _is_run(folder: str) -> bool:
-    return all(os.path.isfile(os.path.join(folder, name)) for name in ("config.yaml", "env.json"))
+    there = [os.path.isfile(os.path.join(folder, name)) for name in ("env.json", "config.yaml", "series.json")]
+    return there[0] and any(there[1:])
 
 
 def _inner(root: str, name: str, follow: bool) -> str:

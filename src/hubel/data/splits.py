@@ -30,7 +30,8 @@ class Splits:
     val: np.ndarray
     test: np.ndarray
     dropped: np.ndarray
-    """Rows in none of the three: copies of a picture that a given split also has elsewhere."""
+    """Rows in none of the three: copies of a picture that a given split also has elsewhere, and what a fold or a part
+    of the training pictures leaves out."""
     manifest_digest: str
     """Which manifest the row numbers belong to."""
     seed: int
@@ -123,12 +124,12 @@ def split(manifest: Manifest, *, val: float = 0.1, test: float = 0.1, seed: int 
     if val_stands_for_test(manifest, test):
         given[given == "val"] = "test"
     has = {name: bool((given == name).any()) for name in NAMES}
-    copies = _copies(manifest)
-    dropped = _straddling(given, copies) if any(has.values()) else np.zeros(len(manifest), dtype=bool)
+    copies = copies_of(manifest)
+    dropped = straddling(given, copies) if any(has.values()) else np.zeros(len(manifest), dtype=bool)
     part = np.where(given == "", "train", given)
     free = np.flatnonzero((part == "train") & ~dropped)
     shares = {name: share for name, share in (("test", test), ("val", val)) if not has[name] and share > 0}
-    units = _units(free, copies, manifest.groups)
+    units = kept_together(free, copies, manifest.groups)
     for name, rows in _deal(manifest, units, shares, seed).items():
         part[rows] = name
     part[dropped] = ""
@@ -193,7 +194,7 @@ def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: fl
     return found
 
 
-def _copies(manifest: Manifest) -> tuple[str, ...]:
+def copies_of(manifest: Manifest) -> tuple[str, ...]:
     """What makes two samples the same: the digest of their contents."""
     if manifest.digests is not None:
         return manifest.digests
@@ -203,7 +204,7 @@ def _copies(manifest: Manifest) -> tuple[str, ...]:
     return manifest.paths
 
 
-def _straddling(given: np.ndarray, copies: tuple[str, ...]) -> np.ndarray:
+def straddling(given: np.ndarray, copies: tuple[str, ...]) -> np.ndarray:
     """Rows to drop: copies of a picture that also lies in a later split (test counts more than val, val than train)."""
     ranks = [SPLIT_RANK[name] for name in given.tolist()]
     highest: dict[str, int] = {}
@@ -212,7 +213,7 @@ def _straddling(given: np.ndarray, copies: tuple[str, ...]) -> np.ndarray:
     return np.array([highest[copy] > value for copy, value in zip(copies, ranks, strict=True)], dtype=bool)
 
 
-def _units(rows: np.ndarray, copies: tuple[str, ...], groups: np.ndarray | None) -> list[list[int]]:
+def kept_together(rows: np.ndarray, copies: tuple[str, ...], groups: np.ndarray | None) -> list[list[int]]:
     """Rows that must stay together: linked by equal contents or by an equal group, directly or through others."""
     parent = {int(row): int(row) for row in rows}
 
@@ -237,8 +238,8 @@ def _units(rows: np.ndarray, copies: tuple[str, ...], groups: np.ndarray | None)
 
 def _deal(manifest: Manifest, units: list[list[int]], shares: Mapping[str, float], seed: int) -> dict[str, list[int]]:
     """Give each split its share of every class, one unit after the other in an order drawn from (seed, contents)."""
-    copies = _copies(manifest)
-    strata = _strata(manifest)
+    copies = copies_of(manifest)
+    strata = strata_of(manifest)
     by_stratum: dict[int, list[tuple[bytes, list[int]]]] = defaultdict(list)
     for unit in units:
         votes = np.bincount(strata[unit])
@@ -261,7 +262,8 @@ def _deal(manifest: Manifest, units: list[list[int]], shares: Mapping[str, float
     return taken
 
 
-def _strata(manifest: Manifest) -> np.ndarray:
+def strata_of(manifest: Manifest) -> np.ndarray:
+    """N: the class of each row; of numbers one of ten bins."""
     if not manifest.regression:
         return manifest.labels
     # Numbers: ten bins of equally many samples, so that each part spans the whole range.

@@ -47,13 +47,20 @@ def judge(
             )
         TASKS.get(classifier.task).check_data(scan.manifest)
         return JUDGES[classifier.task](classifier, scan, decoded, rows, split, device)
+    found = answered(classifier, decoded, rows, device, views=views)
+    return assessed(found, classifier.class_names, scan, rows, split, metrics)
+
+
+def answered(
+    classifier: Classifier, decoded: Decoded, rows: np.ndarray, device: torch.device, *, views: str | None = None
+) -> Predictions:
+    """The forward pass over some rows: logits N K, in their order."""
     classifier.model.to(device)
     reading = batches(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=reading_size(decoded), device=device,
         channels_last=True,
     )  # fmt: skip
-    found = predict(classifier.model, reading, forward=classifier.look(views=views))
-    return assessed(found, classifier.class_names, scan, rows, split, metrics)
+    return predict(classifier.model, reading, forward=classifier.look(views=views))
 
 
 def examined(

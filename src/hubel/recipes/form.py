@@ -30,7 +30,8 @@ BEGINNER = ("model", "preset", "from_", "epochs", "time", "img_size", "batch_siz
 _SHAPES = {
     "time": "TIME", "save_every": "TIME", "img_size": "N|HxW", "unfreeze": "NAME|N", "device": "DEVICE",
     "model": "MODEL", "data": "DATA", "from_": "RUN|MODEL", "teacher": "RUN", "out": "FOLDER", "batch_size": "N",
-    "data_dir": "FOLDER", "data_root": "FOLDER", "images": "FOLDER", "probe_data": "FOLDER", "columns": "ROLE=NAME",
+    "fold": "K/N", "data_dir": "FOLDER", "data_root": "FOLDER",
+    "images": "FOLDER", "probe_data": "FOLDER", "columns": "ROLE=NAME",
 }  # fmt: skip
 _SAID = {"fit", "batch_size", "class_weights", "unfreeze", "head"}
 """Settings whose help names the choices already."""

@@ -160,6 +160,14 @@ def _deviations(value: tuple[float, ...]) -> tuple[float, ...]:
     return value
 
 
+def _fold(value: object) -> object:
+    """One fold of several, as "2/5"; raises ValueError for what is none."""
+    found = re.fullmatch(r"\s*(\d{1,4})\s*/\s*(\d{1,4})\s*", value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
+        raise ValueError("must be one of at least two folds, such as 2/5 for the second of five")
+    return f"{int(found[1])}/{int(found[2])}"
+
+
 NOTHING = "none"
 """Of `from`: a net that has learnt nothing yet, whatever the data are."""
 Channels = Annotated[Literal[1, 3], BeforeValidator(_whole)]
@@ -171,6 +179,7 @@ Numbers = Annotated[tuple[float, ...], BeforeValidator(_words)]
 Columns = Annotated[dict[str, str], BeforeValidator(_columns)]
 Fraction = Annotated[float, AfterValidator(_fraction)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Fold = Annotated[str, BeforeValidator(_fold)]
 Chain = Annotated[Words, AfterValidator(_chain)]
 Probes = Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_probes)]
 
@@ -219,6 +228,12 @@ class DataSection(Section):
     )
     test_fraction: Fraction = Field(0.1, description="part kept for the test, where the data has no test split")
     split_seed: int = Field(0, ge=0, description="which random split; the same number gives the same split")
+    fold: Fold | None = Field(
+        None, description="test on one of several folds and train on the others: 2/5 is the second of five (--folds)"
+    )
+    train_fraction: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="train on this part of the training pictures, each class in its share; smaller lie in larger"
+    )
     limit: int | None = Field(None, ge=1, description="train on at most so many samples, for a quick look")
     workers: int | None = Field(
         None, ge=0, le=512, description="processes that scan and decode; from the cores if not given"
@@ -629,6 +644,13 @@ def _check_pairs(recipe: Recipe) -> None:
             f"got {data.test_fraction + (data.val_fraction or 0):g}",
             hint="something must be left to train on",
         )
+    if data.fold is not None:
+        _check_fold(recipe)
+    if data.limit is not None and data.train_fraction is not None:
+        raise UsageError(
+            f"limit ({data.limit}) and train_fraction ({data.train_fraction:g}) exclude each other",
+            hint="leave --limit or --train-fraction out",
+        )
     if recipe.augment.mixup and recipe.augment.cutmix:
         raise UsageError(
             f"mixup ({recipe.augment.mixup:g}) and cutmix ({recipe.augment.cutmix:g}) exclude each other",
@@ -655,6 +677,26 @@ def _check_pairs(recipe: Recipe) -> None:
         raise UsageError(
             f"target needs a validation split, got target {recipe.train.target:g} and val_fraction 0",
             hint="leave --val-fraction at its default",
+        )
+
+
+def _check_fold(recipe: Recipe) -> None:
+    data = recipe.data
+    if recipe.pretext.method is not None:
+        raise UsageError(
+            f"fold ({data.fold}) needs labels, and a net that learns by {recipe.pretext.method} has none",
+            hint="leave --fold out",
+        )
+    if data.test_fraction != DataSection().test_fraction:
+        raise UsageError(
+            f"test_fraction ({data.test_fraction:g}) and fold ({data.fold}) exclude each other: the fold is the test",
+            hint="leave --test-fraction out",
+        )
+    share = 1 / int(str(data.fold).rpartition("/")[2])
+    if (data.val_fraction or 0) + share >= 1:
+        raise UsageError(
+            f"val_fraction ({data.val_fraction:g}) and fold {data.fold} leave nothing to train on",
+            hint="more folds, or a smaller --val-fraction",
         )
 
 

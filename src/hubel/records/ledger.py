@@ -19,6 +19,9 @@ from hubel.models.pretrained import is_published, published
 from hubel.store import RunStore, parse_json, parse_yaml, shown
 from hubel.views import html_table, in_short
 
+SERIES = "series.json"
+"""What marks the folder of a series: several runs of one training (`hubel.records.series`)."""
+
 
 class History(dict[str, list[float]]):
     """Columns of metrics.csv by name, one entry an epoch: train_loss, val_accuracy, …; prints as a table."""
@@ -212,9 +215,11 @@ def runs(out: str | Path = "runs") -> Runs:
     rows: list[dict[str, Any]] = []
     unreadable: dict[str, str] = {}
     found = [path for path in folder.iterdir() if (path / "config.yaml").is_file()]
-    for path in sorted(found, key=lambda path: ((path / "config.yaml").stat().st_mtime_ns, path.name)):
+    found += [path for path in folder.iterdir() if (path / SERIES).is_file()]
+    marks = {path: path / SERIES if (path / SERIES).is_file() else path / "config.yaml" for path in found}
+    for path in sorted(found, key=lambda path: (marks[path].stat().st_mtime_ns, path.name)):
         try:
-            rows.append(RunRecord(path).row())
+            rows.append(series_row(path) if marks[path].name == SERIES else RunRecord(path).row())
         except ArtefactError as error:
             unreadable[str(path)] = error.what
     return Runs(tuple(rows), unreadable)
@@ -244,6 +249,15 @@ def find_run(run: str | PathLike[str]) -> Path:
         return found
     if is_published(str(run)):
         return published_folder(published(str(run)))
+    series = find_series(run)
+    if series is not None:
+        members = sorted(str(path.parent) for path in series.glob("*/config.yaml"))
+        raise ArtefactError(
+            f"{str(series)!r} is a series of {len(members)} runs, and has no net of its own",
+            hint=f"name one of them: {members[0]}; all answer together in hubel predict {series}"
+            if members
+            else f"go on with it: hubel train --resume {series}",
+        )
     path = Path(run)
     where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
     names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
@@ -254,10 +268,38 @@ def find_run(run: str | PathLike[str]) -> Path:
     raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
 
 
+def find_series(run: str | PathLike[str]) -> Path | None:
+    """The folder of a series, by its path or its name in `runs/`; None for what is none."""
+    if not isinstance(run, (str, PathLike)) or not str(run).strip():
+        return None
+    return next((path for path in (Path(run), Path("runs") / run) if (path / SERIES).is_file()), None)
+
+
+def series_row(folder: Path) -> dict[str, Any]:
+    """One line for a list of runs: of a series, whose accuracies are the means over its members."""
+    store = RunStore.open(folder)
+    plan = store.read_json(SERIES)
+    summary = store.read_json("summary.json") if store.exists("summary.json") else {}
+    if not isinstance(plan, dict) or not isinstance(summary, dict) or not isinstance(plan.get("recipe"), dict):
+        raise ArtefactError(f"{folder / SERIES} is no plan of a series", hint=DAMAGED)
+    members = [RunRecord(path.parent) for path in folder.glob("*/config.yaml")]
+    return {
+        "run": folder.name,
+        "status": str(summary.get("status", "unfinished")),
+        "data": str(plan["recipe"].get("data", "")),
+        "model": f"{len(plan.get('members', []))} {plan.get('kind', 'runs')}",
+        "epochs": sum(len(next(iter(run.history.values()), [])) for run in members),
+        "val_accuracy": summary.get("val_accuracy"),
+        "test_accuracy": summary.get("test_accuracy"),
+        "val_loss": None,
+        "seconds": summary.get("seconds"),
+    }
+
+
 def is_run(name: str) -> bool:
     """Is this the folder or the name of a run that is here, and no file of its own?"""
     found = find_folder(name) if name.strip() else None
-    return found is not None and found.is_dir()
+    return (found is not None and found.is_dir()) or find_series(name) is not None
 
 
 def find_folder(run: str | PathLike[str]) -> Path | None:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from hubel.errors import ArtefactError
-from hubel.records.ledger import find_run
+from hubel.records.ledger import SERIES, find_run, find_series
 from hubel.store import RunStore
 
 _FOLDERS = {"figures", "state", "weights"}
@@ -19,16 +19,16 @@ def removable(run: str | Path) -> Path:
 
     Raises ArtefactError where there is none, where it is a link, and where it holds what no run of hubel holds.
     """
-    folder = find_run(run)
+    folder = find_series(run) or find_run(run)
     marked = (folder / "env.json").is_file() or (folder / "weights" / "best.json").is_file()
     if not folder.is_dir() or not marked:
         raise ArtefactError(f"{str(folder)!r} is no run folder: nothing was removed", hint="list them: hubel runs")
     if folder.is_symlink():
         raise ArtefactError(f"{str(folder)!r} is a link: nothing was removed", hint="name the folder it leads to")
-    strangers = _strangers(folder)
-    if strangers:
+    others = strangers(folder)
+    if others:
         raise ArtefactError(
-            f"{str(folder)!r} holds what is not of the run: {', '.join(strangers[:4])}; nothing was removed",
+            f"{str(folder)!r} holds what is not of the run: {', '.join(others[:4])}; nothing was removed",
             hint="move that elsewhere first",
         )
     return folder
@@ -51,11 +51,16 @@ def remove(run: str | Path) -> Path:
     return folder
 
 
-def _strangers(folder: Path) -> list[str]:
-    """Names below the folder that no run of hubel has, sorted."""
+def strangers(folder: Path) -> list[str]:
+    """Names below the folder that no run of hubel has, sorted; in a series, whose members are runs, of theirs, too."""
     found = []
+    members = {path.parent for path in folder.glob("*/env.json")} if (folder / SERIES).is_file() else set()
+    for member in members:
+        found += strangers(member)
     for here, folders, files in os.walk(folder):
         top = Path(here) == folder
+        if top:
+            folders[:] = [name for name in folders if folder / name not in members or (folder / name).is_symlink()]
         found += [name for name in folders if not top or name not in _FOLDERS or Path(here, name).is_symlink()]
         # TensorBoard's event files end in a number.
         found += [

@@ -18,6 +18,7 @@ from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.answers import Answers, answer_some
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
+from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
@@ -43,7 +44,7 @@ def predict(
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
     with `follow_links`. A link that is named itself is what it leads to.
 
-    `run` is a run (its folder, its name), a weights folder, a classifier, or several of these that answer together
+    `run` is a run (its folder, its name), a weights folder, a classifier, a series, or several that answer together
     (the mean of their probabilities, and how much they disagree); or a file of `hubel export`, which has its
     weights and its views in it. Arrays are H W, H W C or N H W C, tensors C H W or B C H W, of bytes or of numbers
     0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
@@ -56,7 +57,7 @@ def predict(
     can be read, UsageError for what is none.
     """
     settings: dict[str, Any] = {"batch_size": batch_size, "follow_links": follow_links, "watch": watch}
-    nets: list[Any] = list(run) if isinstance(run, (list, tuple)) else [run]
+    nets: list[Any] = [net for each in (run if isinstance(run, (list, tuple)) else [run]) for net in opened(each)]
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
     files = [str(net) for net in nets if is_shipped(net)]
@@ -101,13 +102,19 @@ def save_answers(found: Answers, folder: str | PathLike[str]) -> list[Path]:
     return [place / name for name in files]
 
 
+def opened(net: Any) -> Sequence[Any]:
+    """A net, or the members of a series in its place. Raises ArtefactError for a series of which none has finished."""
+    members = None if isinstance(net, Classifier) else members_of(net)
+    return [net] if members is None else members
+
+
 def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
     """Probabilities N K (float64, rows sum to 1), a row a picture, in the order of `class_names`.
 
     `settings` are those of `predict`. Raises DataError where a picture cannot be read, since its row would be missing,
     and ArtefactError for a run that predicts a number.
     """
-    if not isinstance(run, Classifier) and not is_shipped(run):
+    if not isinstance(run, Classifier) and not is_shipped(run) and members_of(run) is None:
         run = load(run, which=settings.pop("which", "best"))
     if isinstance(run, Classifier):
         run.require_answers()

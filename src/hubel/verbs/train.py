@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from hubel.assembly.begin import make_ready, unaided
-from hubel.assembly.build import described
+from hubel.assembly.begin import described, make_ready, unaided
 from hubel.assembly.follow import Stopped, beside, kept
-from hubel.assembly.onward import going_on, to_resume
+from hubel.assembly.onward import going_on, is_series, to_resume
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
 from hubel.assembly.requests import foresee, layered, requested, resolve
@@ -26,25 +25,56 @@ from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
 
+if TYPE_CHECKING:
+    from hubel.verbs.many import Series
+
 __all__ = ["Stopped", "described", "foresee", "resolve", "train"]
 
 
+@overload
+def train(
+    data: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    resume: str | PathLike[str] | None = None,
+    folds: None = None,
+    seeds: None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> Run: ...
+@overload
+def train(
+    data: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    resume: str | PathLike[str] | None = None,
+    folds: int | None = None,
+    seeds: int | None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> Run | Series: ...
 @shows_progress
 def train(
     data: str | Path | None = None,
     *,
     config: str | Path | None = None,
     resume: str | PathLike[str] | None = None,
+    folds: int | None = None,
+    seeds: int | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
-) -> Run:
-    """Train a classifier and return its run.
+) -> Run | Series:
+    """Train a classifier and return its run, or its series of runs where `folds` or `seeds` are said.
 
     `data` names a source, a folder or a table of files; `config` is a recipe file; `settings` are those of the recipe
     by their short names (`model="resnet18", epochs=20, lr=0.01`). `resume` goes on with a run: settings beside it that
     can be taken up on the way (more epochs, another rate) begin a new segment, others are refused. "auto" goes on with
     the latest unfinished run of the same data and recipe, if there is any.
+    `folds` of the data are each the test once, for a net that learns from the others; `seeds` are so many trainings
+    that differ in chance alone. Either makes a folder of its own (`hubel.Series`), which `resume` goes on with, too.
     `verbose` shows progress; None does so where somebody looks (terminal, notebook).
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
@@ -52,6 +82,11 @@ def train(
     given = layered(data, config, settings)
     with processes():
         watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
+        several = {kind: count for kind, count in (("folds", folds), ("seeds", seeds)) if count is not None}
+        if several or is_series(resume):
+            from hubel.verbs.many import in_series
+
+            return in_series(resume, several, given, watch)
         if resume is not None:
             found, beside = to_resume(fspath(resume), given, watch)
             if found is not None:

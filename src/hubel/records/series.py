@@ -1,0 +1,138 @@
+"""A series: one training as several runs, of which each has another fold, seed or part of the training pictures.
+
+A folder of its own holds `series.json` (what was asked, and the settings of each member), the members' run folders, and
+in the end a summary, the pooled answers and a page. Which folder is which member follows from the recipe in it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hubel.checkpoint import generations
+from hubel.errors import DAMAGED, ArtefactError
+from hubel.recipes.continuing import asked, plainly, unlike
+from hubel.recipes.schema import Recipe, compose, flatten, read_file
+from hubel.records.folder import command
+from hubel.records.ledger import SERIES, RunRecord, find_series
+from hubel.records.own_data import placed
+from hubel.records.removal import strangers
+from hubel.store import RunStore
+
+KINDS = {"folds": "fold", "seeds": "run", "curve": "part"}
+"""What a series is made of, and what the folder of a member is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesRecord:
+    """A folder of a series, read back."""
+
+    folder: Path
+    kind: str
+    """One of `KINDS`."""
+    recipe: Recipe
+    """As it was asked for, its data as they are found from here."""
+    members: tuple[dict[str, Any], ...]
+    """The settings of each member that are not the recipe's."""
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.name
+
+    def runs(self) -> dict[int, RunRecord]:
+        """Place in `members` -> its run, of those that were begun."""
+        found: dict[int, RunRecord] = {}
+        for path in sorted(path.parent for path in self.folder.glob("*/config.yaml")):
+            settings = flatten(compose(read_file(path / "config.yaml")))
+            for place, member in enumerate(self.members):
+                if all(settings[name] == value for name, value in member.items()):
+                    found.setdefault(place, RunRecord(path))
+        return found
+
+    @property
+    def finished(self) -> bool:
+        """Are all members and what is said of them together there?"""
+        store = RunStore.open(self.folder)
+        return store.exists("summary.json") and store.read_json("summary.json").get("status") == "finished"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was said of the members together; {} before the end."""
+        store = RunStore.open(self.folder)
+        return dict(store.read_json("summary.json")) if store.exists("summary.json") else {}
+
+
+def create_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, Any]]) -> SeriesRecord:
+    """A new folder for a series, beside the runs. Raises SaveFailed where nothing can be written."""
+    name = recipe.run.name or Path(os.path.abspath(recipe.data.data)).stem or "run"
+    store = RunStore.create(recipe.run.out, f"{name}-{kind}")
+    store.write_json("env.json", {"command": command(), "folder": os.getcwd()})
+    plan = {"format": 1, "kind": kind, "recipe": plainly(recipe), "members": [dict(member) for member in members]}
+    store.write_json(SERIES, plan)
+    return read_series(store.folder)
+
+
+def read_series(folder: Path) -> SeriesRecord:
+    """The series in a folder. Raises ArtefactError for what is none."""
+    found = RunStore.open(folder).read_json(SERIES)
+    try:
+        kind, members = str(found["kind"]), tuple(dict(member) for member in found["members"])
+        recipe = placed(folder, compose(found["recipe"]))
+        if kind not in KINDS or not members:
+            raise ValueError(f"a series of {kind!r} with {len(members)} members")
+        return SeriesRecord(folder=folder, kind=kind, recipe=recipe, members=members)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtefactError(f"{folder / SERIES} is no plan of a series: {error}", hint=DAMAGED) from error
+
+
+def unfinished_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, Any]]) -> SeriesRecord | None:
+    """The latest series of the same data, recipe and members that has not finished, if there is one."""
+    found = []
+    for path in Path(recipe.run.out).glob(f"*/{SERIES}"):
+        try:
+            series = read_series(path.parent)
+            same = series.kind == kind and [dict(each) for each in members] == list(series.members)
+            if same and not series.finished and not unlike(asked(series.recipe), asked(recipe)):
+                found.append((path.stat().st_mtime_ns, series))
+        except (ArtefactError, OSError):
+            continue
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def sweep_unbegun(series: SeriesRecord) -> None:
+    """Remove members' folders that were killed before they had saved anything. Only with the series' lock held."""
+    for place in sorted(series.folder.iterdir()):
+        if not place.is_dir() or place.is_symlink():
+            continue
+        begun = place / "config.yaml"
+        if begun.is_file() and (RunRecord(place).status == "finished" or generations(RunStore.open(place))):
+            continue
+        if not strangers(place):
+            shutil.rmtree(place)
+
+
+def members_of(run: str | os.PathLike[str]) -> list[Path] | None:
+    """The finished runs of a series, in their order; None for what is none. Raises ArtefactError where none finished.
+
+    What answers together is asked by this: a series of folds or seeds is an ensemble.
+    """
+    folder = find_series(run)
+    if folder is None:
+        return None
+    series = read_series(folder)
+    found = [run.folder for _, run in sorted(series.runs().items()) if run.status == "finished"]
+    if series.kind == "curve":
+        raise ArtefactError(
+            f"{str(folder)!r} is a learning curve, whose runs learnt from parts of the data: no ensemble",
+            hint=f"name one of them: {found[-1]}" if found else f"go on: hubel curve {folder}",
+        )
+    if not found:
+        raise ArtefactError(
+            f"no run of the series {str(folder)!r} has finished", hint=f"go on: hubel train --resume {folder}"
+        )
+    return found

@@ -1,0 +1,120 @@
+"""Series: one training as several runs, over folds or over seeds, in one folder; what they came to together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel import runtime
+from hubel.checkpoint import load as load_checkpoint
+from hubel.errors import UsageError
+from hubel.evaluation import Evaluation, RegressionEvaluation
+from hubel.evaluation.judge import answered, assessed
+from hubel.evaluation.spread import Spread
+from hubel.records.own_data import own_data
+from hubel.records.series import SeriesRecord, read_series
+from hubel.store import RunStore
+from hubel.types import Predictions
+from hubel.verbs.predict import predict
+from hubel.verbs.run import Run
+from hubel.views import Viewed
+from hubel.words import percent
+
+
+@dataclass(frozen=True)
+class Series(Viewed):
+    """A finished series: the runs, and what they came to.
+
+    `hubel.train("photos/", folds=5)` returns one; `Series("runs/photos-folds-1")` opens it again.
+    """
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> SeriesRecord:
+        """What was asked for. Raises ArtefactError for a folder that is no series."""
+        return read_series(self.folder)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The members that were begun, in their order."""
+        return [Run(run.folder) for _, run in sorted(self.record.runs().items())]
+
+    @property
+    def spread(self) -> Spread:
+        """Mean, deviation and interval over the members. Raises UsageError before one has finished, and of a curve."""
+        if self.record.kind == "curve":
+            raise UsageError(
+                "the runs of a curve learn from parts of other sizes", hint=f"hubel.curve({str(self.folder)!r})"
+            )
+        return spread_of(self.record.kind, [run for run in self.runs if run.status == "finished"])
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / ("curve.html" if self.record.kind == "curve" else "report.html")
+
+    def predict(self, pictures: Any, **settings: Any) -> Any:
+        """What all members say together: the mean of their probabilities (`hubel.predict` has the settings)."""
+        return predict([run.folder for run in self.runs], pictures, **settings)
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        summary = self.record.summary
+        found = {"series": f"{self.folder}  ({summary.get('status', 'unfinished')})"}
+        for place, record in sorted(self.record.runs().items()):
+            run = Run(record.folder)
+            value = value_of(run)
+            told = "" if value is None else percent(value[1]) if value[0] == "accuracy" else f"{value[1]:.4g}"
+            member = " ".join(f"{name} {value}" for name, value in self.record.members[place].items())
+            found[member.replace("_", " ")] = f"{told or run.status}  {run.folder}"
+        found |= {name: str(summary[name]) for name in ("sentence", "together") if summary.get(name)}
+        return found | ({"report": str(self.report)} if self.report.is_file() else {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"folder": str(self.folder), "runs": [str(run.folder) for run in self.runs], **self.record.summary}
+
+
+def value_of(run: Run) -> tuple[str, float] | None:
+    """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
+    part = run.summary.get("test") or run.summary.get("val") or {}
+    return next(((name, float(part[name])) for name in ("accuracy", "rmse") if part.get(name) is not None), None)
+
+
+def spread_of(kind: str, runs: Sequence[Run]) -> Spread:
+    """The spread over finished runs; folds are corrected by the samples that each tested and learnt from."""
+    values = [value for run in runs if (value := value_of(run)) is not None]
+    ratio = 0.0
+    if kind == "folds":
+        counts = [RunStore.open(run.folder).read_json("data.json", limit=1 << 30)["samples"] for run in runs]
+        ratio = float(np.mean([count["test"] / max(1, count["train"]) for count in counts])) if counts else 0.0
+    return Spread.of(kind, values[0][0] if values else "accuracy", [value for _, value in values], ratio)
+
+
+def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEvaluation:
+    """Over folds, what each said of its own test, put together; over seeds, what all say together of the one test."""
+    found: list[Predictions] = []
+    for run in runs:
+        classifier = load_checkpoint(run.folder, "best")
+        own = own_data(run.folder, classifier)
+        rows = own.ids("test") if len(own.ids("test")) else own.ids("val")
+        device = runtime.pick_device(str(run.recipe.get("train", {}).get("device") or "auto"))
+        found.append(answered(classifier, own.decoded, rows, device))
+    names, last = classifier.class_names, found[-1]
+    if kind == "folds":
+        rows = np.concatenate([each.ids for each in found])
+        order = np.argsort(rows, kind="stable")
+        whole = [np.concatenate([getattr(each, part) for each in found])[order] for part in ("logits", "labels")]
+        return assessed(Predictions(whole[0], whole[1], rows[order]), names, own.scan, rows[order], "left-out")
+    if names:
+        mean = np.mean([each.probabilities for each in found], axis=0)
+        logits = np.log(np.maximum(mean, np.finfo(np.float32).tiny)).astype(np.float32)
+    else:
+        logits = np.mean([each.logits for each in found], axis=0)
+    return assessed(Predictions(logits, last.labels, last.ids), names, own.scan, last.ids, "test")

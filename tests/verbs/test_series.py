@@ -1,0 +1,217 @@
+"""Folds and seeds: several runs in one folder, resumed wherever they were killed, with an honest interval."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+
+import hubel
+from hubel.cli import main
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.events import EpochDone
+from hubel.metrics.intervals import resampled_interval
+from hubel.verbs.series import Series
+from hubel.watching import Watcher
+
+QUICK: dict[str, Any] = {"limit": 60, "epochs": 1, "model": "softmax_regression", "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory: pytest.TempPathFactory) -> Series:
+    made = hubel.train("digits", folds=3, out=str(tmp_path_factory.mktemp("runs")), **QUICK)
+    assert isinstance(made, Series)
+    return made
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Series:
+    made = hubel.train("digits", seeds=2, seed=5, out=str(tmp_path_factory.mktemp("runs")), **QUICK)
+    assert isinstance(made, Series)
+    return made
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "weights" / "best.safetensors").read_bytes()
+
+
+def test_folds_test_every_picture_once_and_say_mean_deviation_and_interval(folds: Series) -> None:
+    assert [run.recipe["data"]["fold"] for run in folds.runs] == ["1/3", "2/3", "3/3"]
+    spread = folds.spread
+    assert len(spread.values) == 3
+    assert spread.mean == pytest.approx(np.mean(spread.values))
+    assert spread.interval[0] < spread.mean < spread.interval[1]
+    document = json.loads((folds.folder / "evaluation.json").read_text())
+    assert document["samples"] == 1797
+    assert "Over 3 folds" in str(folds)
+    assert folds.to_dict()["status"] == "finished"
+    page = folds.report.read_text()
+    assert 'href="fold-2/report.html"' in page
+    assert "Nadeau" in page
+
+
+def test_the_corrected_interval_is_the_paper_s(folds: Series) -> None:
+    values = np.array(folds.spread.values)
+    tested, learnt = 599, 60
+    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + tested / learnt) * values.var(ddof=1))
+    low, high = resampled_interval(values, tested / learnt)
+    assert (high - low) / 2 == pytest.approx(half)
+    assert folds.spread.interval == pytest.approx((low, high))
+
+
+def test_the_plain_interval_covers_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    inside = [low < 0.9 < high for low, high in (resampled_interval(random.normal(0.9, 0.02, 5)) for _ in range(2000))]
+    assert 0.935 < np.mean(inside) < 0.965
+
+
+def test_seeds_differ_in_chance_alone_and_answer_together(seeds: Series, one_digit: Path) -> None:
+    assert [run.recipe["train"]["seed"] for run in seeds.runs] == [5, 6]
+    splits = [json.loads((run.folder / "split.json").read_text())["digest"] for run in seeds.runs]
+    assert splits[0] == splits[1]
+    assert weights(seeds.runs[0].folder) != weights(seeds.runs[1].folder)
+    assert "All 2 together" in seeds.record.summary["together"]
+    together = seeds.predict(str(one_digit))[0]
+    single = [run.predict(str(one_digit))[0].probabilities for run in seeds.runs]
+    assert together.probabilities["3"] == pytest.approx(np.mean([each["3"] for each in single]))
+    assert hubel.predict(seeds.folder, str(one_digit))[0].probabilities == together.probabilities
+
+
+@pytest.fixture(scope="session")
+def one_digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("picture") / "3.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 3).save(path)
+    return path
+
+
+class Dies(Watcher):
+    """Breaks off like a power cut, after so many epochs of all runs."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def event(self, event: object) -> None:
+        self.left -= isinstance(event, EpochDone)
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_series_that_was_killed_goes_on_to_the_same_bits(after: int, seeds: Series, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        hubel.train("digits", seeds=2, seed=5, out=str(tmp_path), watch=Dies(after), **QUICK)
+    assert [row["status"] for row in hubel.runs(tmp_path)] == ["unfinished"]
+    (folder,) = tmp_path.iterdir()
+    again = hubel.train(resume=folder)
+    assert isinstance(again, Series)
+    assert again.record.finished
+    assert [run.name for run in again.runs] == ["run-1", "run-2"]
+    assert [weights(run.folder) for run in again.runs] == [weights(run.folder) for run in seeds.runs]
+
+
+@pytest.mark.slow
+def test_a_series_that_was_killed_inside_a_member_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    settings = QUICK | {"epochs": 3, "limit": 40}
+    whole = hubel.train("digits", seeds=2, out=str(tmp_path / "a"), **settings)
+    with pytest.raises(KeyboardInterrupt):
+        hubel.train("digits", seeds=2, out=str(tmp_path / "b"), watch=Dies(5), **settings)
+    again = hubel.train(resume=tmp_path / "b" / "digits-seeds-1")
+    assert isinstance(whole, Series)
+    assert isinstance(again, Series)
+    assert [weights(run.folder) for run in again.runs] == [weights(run.folder) for run in whole.runs]
+
+
+@pytest.mark.slow
+def test_resume_auto_takes_the_unfinished_series_of_the_same_recipe_and_else_begins_one(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        hubel.train("digits", seeds=2, out=str(tmp_path), watch=Dies(1), **QUICK)
+    other = hubel.train("digits", seeds=2, resume="auto", out=str(tmp_path), **QUICK | {"limit": 30})
+    same = hubel.train("digits", seeds=2, resume="auto", out=str(tmp_path), **QUICK)
+    assert isinstance(other, Series)
+    assert isinstance(same, Series)
+    assert (other.folder.name, same.folder.name) == ("digits-seeds-2", "digits-seeds-1")
+
+
+def test_a_member_that_was_begun_and_never_saved_is_begun_again(folds: Series, tmp_path: Path) -> None:
+    copy = tmp_path / "digits-folds-1"
+    shutil.copytree(folds.folder, copy)
+    (copy / "summary.json").unlink()
+    for name in ("state", "weights"):
+        shutil.rmtree(copy / "fold-3" / name)
+    (copy / "fold-3" / "summary.json").unlink()
+    again = hubel.train(resume=copy)
+    assert isinstance(again, Series)
+    assert again.spread == folds.spread
+
+
+def test_a_series_is_listed_named_and_removed_as_one(folds: Series, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = list(hubel.runs(folds.folder.parent))
+    assert (row["run"], row["model"], row["status"]) == (folds.folder.name, "3 folds", "finished")
+    assert len(hubel.runs(folds.folder)) == 3
+    with pytest.raises(ArtefactError) as error:
+        hubel.Run(folds.folder)
+    assert "series of 3 runs" in error.value.what
+
+
+def test_removal_of_a_series_takes_all_of_it_and_nothing_else(folds: Series, tmp_path: Path) -> None:
+    copy = tmp_path / "digits-folds-1"
+    shutil.copytree(folds.folder, copy)
+    (copy / "fold-1" / "thesis.docx").write_text("mine")
+    with pytest.raises(SystemExit):
+        main(["runs", "rm", str(copy), "--yes"])
+    assert (copy / "fold-2").is_dir()
+    (copy / "fold-1" / "thesis.docx").unlink()
+    with pytest.raises(SystemExit) as end:
+        main(["runs", "rm", str(copy), "--yes"])
+    assert end.value.code == 0
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"folds": 1}, "folds must be from 2 to 100"),
+        ({"folds": 3, "seeds": 3}, "two kinds of series"),
+        ({"folds": 3, "fold": "1/3"}, "one of a series"),
+        ({"folds": 3, "test_fraction": 0.3}, "exclude each other"),
+        ({"seeds": 2, "compare_start": True}, "compare_start"),
+        ({"fold": "6/5"}, "must be one of at least two folds"),
+        ({"fold": "1/2", "val_fraction": 0.6}, "leave nothing to train on"),
+        ({"train_fraction": 0.5}, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    settings: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        hubel.train("digits", out=str(tmp_path / "runs"), **QUICK, **settings)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_more_folds_than_pictures_of_a_class_leave_no_folder(tmp_path: Path) -> None:
+    for name, count in (("oak", 3), ("elm", 12)):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(count):
+            level = np.random.default_rng(number + 100 * count).integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(level).save(tmp_path / "data" / name / f"{number}.png")
+    with pytest.raises(DataError, match="'oak' has 3 pictures: too few for 5 folds"):
+        hubel.train(str(tmp_path / "data"), folds=5, out=str(tmp_path / "runs"), epochs=1, threads=1)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_finished_series_is_not_altered(folds: Series) -> None:
+    with pytest.raises(UsageError, match="epochs cannot be changed"):
+        hubel.train(resume=folds.folder, epochs=9)
+    with pytest.raises(UsageError, match="its number of runs"):
+        hubel.train(resume=folds.folder, folds=4)
+    with pytest.raises(UsageError, match="is one run"):
+        hubel.train(resume=folds.runs[0].folder, folds=4)
+    again = hubel.train(resume=folds.folder)
+    assert isinstance(again, Series)
+    assert again.folder == folds.folder
