@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from hubel.assembly.balance import tell_balance
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
@@ -38,7 +39,7 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
         if ready is not None:
             return ready
         begun = begun.withdrawn(OUTDONE)
-    prepared = prepare_together(begun.chosen, watch)
+    prepared = tell_balance(prepare_together(begun.chosen, watch), watch)
     watch.stage("building the model")
     model, spec = build(prepared)
     prepared = probed(prepared, model, watch)
@@ -58,7 +59,7 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
         raise UsageError(
             f"a run that starts --from a trained net takes one process, got {world()}", hint="leave torchrun out"
         )
-    prepared = prepare(begun.chosen, watch)
+    prepared = tell_balance(prepare(begun.chosen, watch), watch)
     source = begun.source
     assert source is not None
     check_kind(prepared, source)
@@ -68,6 +69,11 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
     if begun.by_default and outdone(begun.asked, facts, watch):
         return None
     spent = 0.0
+    if only_head(prepared, model) and prepared.recipe.loss.sampler != "none":
+        raise UsageError(
+            f"a head is fitted to all pictures at once here: sampler ({prepared.recipe.loss.sampler}) would do nothing",
+            hint="--class-weights balanced, or --unfreeze last",
+        )
     if not only_head(prepared, model):
         prepared, spent = settle(prepared, model, facts, watch)
         facts["stages"] = stage_rows(model, prepared.recipe)

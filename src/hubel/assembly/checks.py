@@ -127,7 +127,8 @@ def check_pretext(recipe: Recipe) -> None:
 
 
 NEED_LABELS = (
-    "from_", "pretrained", "loss", "label_smoothing", "class_weights", "mixup", "cutmix", "views", "unfreeze", "head",
+    "from_", "pretrained", "loss", "label_smoothing", "class_weights", "sampler", "logit_adjustment",
+    "mixup", "cutmix", "views", "unfreeze", "head",
     "penalty", "feature_views", "teacher", "teacher_sha256", "temperature", "teacher_weight",
     "task",
 )  # fmt: skip

@@ -236,6 +236,11 @@ def check_loss(recipe: Recipe, task: str | None = None) -> None:
         return
     if task == "regress" and part.class_weights != "none":
         raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")
+    evened = {"sampler": part.sampler != "none", "logit_adjustment": part.logit_adjustment > 0}
+    said = next((name for name, is_said in evened.items() if is_said), "")
+    if task == "regression" and said:
+        flag = f"--{said.replace('_', '-')}"
+        raise UsageError(f"the target is a number, and {flag} needs classes", hint=f"leave {flag} out")
     if part.loss is None:
         return
     entry = LOSSES.get(part.loss)

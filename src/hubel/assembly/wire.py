@@ -11,12 +11,14 @@ import torch
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly.balance import adjusted, class_weights
 from hubel.assembly.measuring import measure
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
+from hubel.data.sampling import resampled
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
@@ -67,24 +69,29 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         warmup_steps=min(total - 1, round(steps * (recipe.schedule.warmup_epochs or 0.0))),
         **recipe.schedule.schedule_options,
     )
+    labels, classes = prepared.manifest.labels[rows], prepared.manifest.num_classes
     loss: nn.Module = MeanLoss()
     if objective is None:
         assert recipe.loss.loss is not None, "defaults have chosen"
         loss = prepared.task.build_loss(
             recipe.loss.loss,
             label_smoothing=recipe.loss.label_smoothing or 0.0,
-            class_weights=class_weights(recipe, prepared, rows),
-        ).to(device)
+            class_weights=class_weights(recipe, labels, classes),
+        )
+        loss = adjusted(loss, recipe, labels, classes).to(device)
     loss, answers = taught(loss, recipe, prepared, rows, device)
     hand_out = None if answers is None else Handout(answers, rows, device)
     augment = build_augment(augmentations(recipe))
     along = augment.masks if augment.steps and prepared.manifest.masks is not None else None
-    seed, classes = recipe.train.seed, prepared.manifest.num_classes
+    seed, sampler = recipe.train.seed, recipe.loss.sampler
 
     def training_batches(epoch: int, start: int) -> Iterator[Batch]:
+        order, names = rows, None
+        if sampler != "none":
+            order, names = resampled(rows, labels, sampler, seed=seed, epoch=epoch)
         found = batches(
-            prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
-            shuffle=True, augment=augment if augment.steps else None, along=along, device=device,
+            prepared.decoded, order, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
+            shuffle=names is None, names=names, augment=augment if augment.steps else None, along=along, device=device,
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
         )  # fmt: skip
         for batch in found:
@@ -152,12 +159,3 @@ def momentum(recipe: Recipe) -> float | None:
     """The momentum of the recipe, for optimisers that take one; None elsewhere."""
     takes = "momentum" in OPTIMISERS.get(recipe.optimizer.optimizer or "").settings
     return recipe.optimizer.momentum if takes else None
-
-
-def class_weights(recipe: Recipe, prepared: Prepared, rows: np.ndarray) -> torch.Tensor | None:
-    """Weights that make every class count alike: N / (K n_k), 0 for a class without training samples."""
-    if recipe.loss.class_weights == "none" or prepared.manifest.regression:
-        return None
-    counts = np.bincount(prepared.manifest.labels[rows], minlength=prepared.manifest.num_classes)
-    weights = np.where(counts > 0, len(rows) / (len(counts) * np.maximum(counts, 1)), 0.0)
-    return torch.tensor(weights, dtype=torch.float32)

@@ -67,10 +67,12 @@ def batches(
     drop_last: bool = False,
     start_step: int = 0,
     shard: tuple[int, int] = (0, 1),
+    names: np.ndarray | None = None,
     ahead: int | None = None,
 ) -> Iterator[Batch]:
     """Batches of the samples `ids` (rows of `decoded`), from step `start_step` of the epoch on.
 
+    Without `shuffle` they come as they are given, and `names` may say under which numbers they draw their chances.
     With `shard` (i, n), every n-th row of each batch from its i-th on: n processes then share the batches of one.
 
     Pictures are gathered as bytes, moved to the device as bytes (a quarter of the traffic), augmented there by
@@ -96,21 +98,24 @@ def batches(
 
     def batch(step: int) -> Batch:
         rows = order[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]
-        names = torch.from_numpy(rows).to(target, non_blocking=True)
-        images = gathered(decoded.images, rows, target) if source is None else source.index_select(0, names)
+        named = torch.from_numpy(rows).to(target, non_blocking=True)
+        images = gathered(decoded.images, rows, target) if source is None else source.index_select(0, named)
         labels = torch.from_numpy(decoded.labels[rows]).to(target, non_blocking=True)
+        drawn = named
+        if names is not None:
+            drawn = torch.from_numpy(names[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]).to(target)
         if augment is not None:
-            images = augment(images, names, seed=seed, epoch=epoch)
+            images = augment(images, drawn, seed=seed, epoch=epoch)
         if images.ndim == 4:
             images = images.contiguous(memory_format=layout)  # as bytes, where they still are: a quarter of the work
             if preprocessing is not None:
                 images = preprocessing.normalise(images)
         if decoded.targets is None:
-            return Batch(images, labels, names)
+            return Batch(images, labels, named)
         targets = torch.from_numpy(np.take(decoded.targets, rows, axis=0)).to(target, non_blocking=True)
         if along is not None:
-            targets = along(targets, names, seed=seed, epoch=epoch)
-        return Batch(images, labels, names, targets=targets)
+            targets = along(targets, drawn, seed=seed, epoch=epoch)
+        return Batch(images, labels, named, targets=targets)
 
     steps = range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last))
     threads = usual_ahead(target, source is not None) if ahead is None else ahead

@@ -382,6 +382,39 @@ class Distillation(_Loss):
         return (1 - self.teacher_weight) * hard + self.teacher_weight * soft
 
 
+class LogitAdjusted(_Loss):
+    """L(z + τ log π, y): a loss of logits that is told how frequent each class is, so that the logits need not be.
+
+    Menon et al., Long-tail learning via logit adjustment, arXiv:2007.07314, equation 10: with τ = 1 the logits without
+    the adjustment, which are those that answer, name the class under which the picture is likeliest were all classes
+    equally frequent. `prior` K are the shares of the classes; one that is not there is taken as a sample's thousandth.
+
+    >>> loss = LogitAdjusted(CrossEntropy(), [0.9, 0.1])
+    >>> round(loss(torch.zeros(1, 2), torch.tensor([1])).item(), 4)  # -log 0.1
+    2.3026
+    """
+
+    shift: torch.Tensor
+
+    def __init__(self, loss: nn.Module, prior: Weights, tau: float = 1.0) -> None:
+        super().__init__("mean")
+        shares = torch.as_tensor(prior, dtype=torch.float32)
+        if not tau > 0:
+            raise UsageError(f"tau must be above 0, got {tau}", hint="1 is the published adjustment")
+        if shares.ndim != 1 or not bool((shares >= 0).all()) or not float(shares.sum()) > 0:
+            raise UsageError(f"a prior must be one share for each class, got {shares.tolist()}", hint="counts will do")
+        self.loss = loss
+        self.register_buffer("shift", tau * (shares / shares.sum()).clamp_min(1e-6).log(), persistent=False)
+
+    def mass(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """As for the loss inside."""
+        return mass(self.loss, targets)
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.loss(logits + self.shift.to(logits.dtype), labels)
+        return found
+
+
 class Regression(_Loss):
     """A function of the difference to the target, mean over all outputs; class labels count as one-hot rows."""
 

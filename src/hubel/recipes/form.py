@@ -33,7 +33,7 @@ _SHAPES = {
     "fold": "K/N", "data_dir": "FOLDER", "data_root": "FOLDER",
     "images": "FOLDER", "probe_data": "FOLDER", "columns": "ROLE=NAME",
 }  # fmt: skip
-_SAID = {"fit", "batch_size", "class_weights", "unfreeze", "head"}
+_SAID = {"fit", "batch_size", "class_weights", "sampler", "unfreeze", "head"}
 """Settings whose help names the choices already."""
 
 

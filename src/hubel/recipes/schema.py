@@ -360,6 +360,12 @@ class LossSection(Section):
     loss: str | None = Field(None, description="cross-entropy, focal, mse, … (hubel components)")
     label_smoothing: float | None = Field(None, ge=0, lt=1, description="share of the label spread over all classes")
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes weigh more")
+    sampler: Literal["none", "balanced", "sqrt"] = Field(
+        "none", description="how often classes are shown: balanced, all alike; sqrt, by the root of their number"
+    )
+    logit_adjustment: float = Field(
+        0.0, ge=0, le=10, description="logits are told the classes' shares while learning: 1 evens them out; 0 is off"
+    )
     l1: float = Field(0.0, ge=0, le=1e6, description="L1 penalty on the weights, added to the loss")
     l2: float = Field(0.0, ge=0, le=1e6, description="L2 penalty on the weights, added to the loss (not weight decay)")
 
@@ -646,6 +652,7 @@ def _check_pairs(recipe: Recipe) -> None:
         )
     if data.fold is not None:
         _check_fold(recipe)
+    _check_balance(recipe)
     if data.limit is not None and data.train_fraction is not None:
         raise UsageError(
             f"limit ({data.limit}) and train_fraction ({data.train_fraction:g}) exclude each other",
@@ -677,6 +684,27 @@ def _check_pairs(recipe: Recipe) -> None:
         raise UsageError(
             f"target needs a validation split, got target {recipe.train.target:g} and val_fraction 0",
             hint="leave --val-fraction at its default",
+        )
+
+
+def _check_balance(recipe: Recipe) -> None:
+    """Raise UsageError where classes of unequal size would be evened out twice."""
+    part = recipe.loss
+    ways = {
+        "class_weights": part.class_weights != "none", "sampler": part.sampler != "none",
+        "logit_adjustment": part.logit_adjustment > 0,
+    }  # fmt: skip
+    said = [name for name, is_said in ways.items() if is_said]
+    if len(said) > 1:
+        values = " and ".join(f"{name} ({_echo(getattr(part, name))})" for name in said)
+        raise UsageError(
+            f"{values} would even out the classes twice",
+            hint=f"leave --{said[1].replace('_', '-')} or --{said[0].replace('_', '-')} out",
+        )
+    if part.logit_adjustment and part.loss not in (None, "cross-entropy", "focal"):
+        raise UsageError(
+            f"logit_adjustment ({part.logit_adjustment:g}) is for losses of a softmax, and {part.loss!r} is none",
+            hint="take --loss cross-entropy or focal, or --class-weights balanced",
         )
 
 

@@ -73,8 +73,8 @@ def render_series(
         drawing=estimates(
             [f"{each.name}" for each in members] + ["mean"],
             [*spread.values, spread.mean],
-            [*intervals, spread.interval],
-            title=f"Test {spread.metric} of each run, with 95 % intervals",
+            [*intervals, (max(0.0, low), min(1.0, high)) if shares else (low, high)],
+            title=f"Test {spread.metric}, with 95 % intervals",
             share=shares,
         ),
         members=[(each, written(each.value)) for each in members],

@@ -1,0 +1,73 @@
+"""Classes of unequal size: how a recipe evens them out, and what a net then takes for granted about their shares."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.assembly.prepare import Prepared
+from hubel.data.sampling import shares_of
+from hubel.nn.losses import LogitAdjusted
+from hubel.recipes.schema import Recipe
+from hubel.watching import Watcher
+from hubel.words import percent
+
+SHOWN = 6
+"""Classes whose shares are told one by one; of more, the most and the least frequent."""
+
+
+def class_weights(recipe: Recipe, labels: np.ndarray, classes: int) -> torch.Tensor | None:
+    """Weights that make every class count alike: N / (K n_k), 0 for a class without training samples; None for none."""
+    if recipe.loss.class_weights == "none" or not classes:
+        return None
+    counts = np.bincount(labels, minlength=classes)
+    weights = np.where(counts > 0, len(labels) / (len(counts) * np.maximum(counts, 1)), 0.0)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def adjusted(loss: nn.Module, recipe: Recipe, labels: np.ndarray, classes: int) -> nn.Module:
+    """The loss with the logits moved by the classes' log shares, where the recipe says so."""
+    if not recipe.loss.logit_adjustment:
+        return loss
+    counts = np.bincount(labels, minlength=classes)
+    return LogitAdjusted(loss, counts / max(1, counts.sum()), recipe.loss.logit_adjustment)
+
+
+def effective_prior(recipe: Recipe, counts: np.ndarray) -> np.ndarray:
+    """K: how frequent the net takes each class to be, from `counts` of the training pictures.
+
+    Weights and a sampler train it on other shares than there are; an adjustment by τ leaves π^(1 − τ) of them.
+
+    >>> from hubel.recipes.schema import compose
+    >>> effective_prior(compose({"logit_adjustment": 0.5}), np.array([900, 100])).round(2).tolist()
+    [0.75, 0.25]
+    """
+    prior = counts / max(1, counts.sum())
+    there = counts > 0
+    if recipe.loss.class_weights == "balanced":
+        return shares_of(counts, "balanced")
+    if recipe.loss.sampler != "none":
+        return shares_of(counts, recipe.loss.sampler)
+    moved = np.where(there, np.maximum(prior, 1e-12) ** (1 - recipe.loss.logit_adjustment), 0.0)
+    return np.asarray(moved / max(1e-12, moved.sum()))
+
+
+def tell_balance(prepared: Prepared, watch: Watcher) -> Prepared:
+    """Say what classes of unequal size are evened out to, on the screen and as the reason of the setting."""
+    recipe = prepared.recipe
+    part = {"class_weights": "none", "sampler": "none", "logit_adjustment": 0.0}
+    said = [name for name, usual in part.items() if getattr(recipe.loss, name) != usual]
+    if not said or prepared.manifest.regression:
+        return prepared
+    names, labels = prepared.class_names, prepared.manifest.labels[prepared.ids("train")]
+    counts = np.bincount(labels, minlength=len(names))
+    before, after = counts / max(1, counts.sum()), effective_prior(recipe, counts)
+    order = np.argsort(-counts, kind="stable")
+    shown = order if len(order) <= SHOWN else np.array([order[0], order[-1]])
+    shares = ", ".join(f"{names[k]} {percent(float(before[k]), 1)} as {percent(float(after[k]), 1)}" for k in shown)
+    told = f"effective prior, by {said[0].replace('_', ' ')}: {shares}"
+    watch.remark(told)
+    return replace(prepared, chosen=prepared.chosen.change({said[0]: told}))
