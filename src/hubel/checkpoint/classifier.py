@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hubel.checkpoint.threshold import StoredThreshold
 from hubel.checkpoint.trust import Trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
@@ -94,6 +95,8 @@ class Classifier:
     provenance: Provenance
     trust: Trust | None = None
     """What was learnt about its answers after the training; None where nothing was."""
+    threshold: StoredThreshold | None = None
+    """Of two classes, from which probability on one is said; None where the likelier is."""
 
     @property
     def temperature(self) -> float:

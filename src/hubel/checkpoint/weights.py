@@ -42,6 +42,7 @@ from hubel.checkpoint.tensors import (
     table_of,
     write_tensors,
 )
+from hubel.checkpoint.threshold import read_threshold, threshold_file
 from hubel.checkpoint.trust import file_of, read_trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
@@ -212,6 +213,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
             sha256=manifest.weights.sha256,
         ),
         trust=read_trust(folder / Path(file_of(name)).name, manifest.weights.sha256, classes=spec.num_classes),
+        threshold=read_threshold(folder / Path(threshold_file(name)).name, manifest.weights.sha256, class_names),
     )
 
 

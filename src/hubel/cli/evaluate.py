@@ -28,6 +28,7 @@ from hubel.errors import UsageError
 if TYPE_CHECKING:
     from hubel.verbs.doubt import Selective, Strangers
     from hubel.verbs.groups import Groups
+    from hubel.verbs.threshold import Threshold
 
 
 def command(
@@ -60,6 +61,20 @@ def command(
     by: Annotated[
         str, option("--by", metavar="COLUMN", help="by group: a column of the table, folder, or a folder's number (1)")
     ] = "",
+    recall: Annotated[
+        float | None, option("--recall", metavar="SHARE", help="two classes: the threshold that finds so many")
+    ] = None,
+    precision: Annotated[
+        float | None, option("--precision", metavar="SHARE", help="two classes: the threshold that is right so often")
+    ] = None,
+    cost: Annotated[
+        Path | None, option("--cost", metavar="FILE", help="two classes: the cheapest threshold, from a table of costs")
+    ] = None,
+    value: Annotated[float | None, option("--threshold", metavar="P", help="two classes: this threshold")] = None,
+    positive: Annotated[
+        str, option("--positive", metavar="CLASS", help="the class that is looked for; the rarer if not given")
+    ] = "",
+    keep: Annotated[bool, option("--keep", help="store the threshold: predict and serve name classes by it")] = False,
     as_json: JSON = False,
 ) -> None:
     """Measure a trained run: accuracy with intervals, per class, calibration, what it confuses.
@@ -69,12 +84,17 @@ def command(
     hubel evaluate runs/photos-1 --strange other-pictures/
     hubel evaluate runs/photos-1 --risk 0.01
     hubel evaluate runs/photos-1 --by camera
+    hubel evaluate runs/photos-1 --recall 0.95 --keep
     """
     from hubel.verbs.doubt import selective, strangers
     from hubel.verbs.evaluate import evaluate, write_to
     from hubel.verbs.groups import grouped
+    from hubel.verbs.threshold import threshold
 
-    beside = {"--strange": strange, "--risk": risk}
+    beside = {
+        "--strange": strange, "--risk": risk, "--recall": recall, "--precision": precision, "--cost": cost,
+        "--threshold": value,
+    }  # fmt: skip
     named = next((flag for flag, value in beside.items() if value not in ("", None)), None)
     if named and (data or again or which != "best" or views is not None):
         raise UsageError(
@@ -82,13 +102,19 @@ def command(
             hint=f"hubel evaluate {run} {named} {beside[named]}",
         )
 
+    wished = any(wish is not None for wish in (recall, precision, cost, value))
+    if (positive or keep) and not wished:
+        raise UsageError(
+            f"{'--positive' if positive else '--keep'} is about a threshold, and none is asked for",
+            hint=f"hubel evaluate {run} --recall 0.95, or --precision, --cost FILE, --threshold P",
+        )
     with watched() as watch:
         result = evaluate(
             run, one_source(data, again), split=split, which=which, views=views, device=device, data_root=data_root,
             columns=columns(column), images=images, follow_links=follow_links, watch=watch,
             metrics=[name.strip() for name in metrics.split(",") if name.strip()],
         )  # fmt: skip
-        more: dict[str, Strangers | Selective | Groups] = {}
+        more: dict[str, Strangers | Selective | Groups | Threshold] = {}
         own: dict[str, Any] = {"split": split or "test", "device": device, "data_root": data_root}
         if by:
             reading = {"columns": columns(column), "images": images, "follow_links": follow_links}
@@ -98,6 +124,11 @@ def command(
             more["strange"] = strangers(run, strange, follow_links=follow_links, watch=watch, **own)
         if risk is not None:
             more["selective"] = selective(run, risk, watch=watch, **own)
+        if wished:
+            more["threshold"] = threshold(
+                run, recall=recall, precision=precision, cost=cost, value=value, positive=positive, keep=keep,
+                watch=watch, **own,
+            )  # fmt: skip
     if folder is not None:
         write_to(folder, result)
     if as_json:

@@ -46,7 +46,7 @@ class Prediction:
     name: str
     """The path, or "picture 3" for pictures that were no file."""
     label: str
-    """The most probable class; the number itself, as text, in regression."""
+    """The most probable class, or that which the run's threshold says; the number itself, as text, in regression."""
     probability: float
     """Of that class; NaN in regression."""
     probabilities: dict[str, float]
@@ -282,7 +282,11 @@ def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[
         familiarity = trust.familiarity(logits, features if features.shape[1] else None)
         inside = within(shares, trust.set_limit)
     found = []
-    for number, (name, row, winner) in enumerate(zip(names, shares, answered.predicted, strict=True)):
+    winners = answered.predicted
+    if classifier.threshold is not None:
+        place = classes.index(classifier.threshold.positive)
+        winners = np.where(shares[:, place] >= classifier.threshold.value, place, 1 - place)
+    for number, (name, row, winner) in enumerate(zip(names, shares, winners, strict=True)):
         plausible = [k for k in np.argsort(-row, kind="stable") if inside[number, k]]
         found.append(
             Prediction(

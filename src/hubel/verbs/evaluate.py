@@ -80,6 +80,11 @@ def evaluate(
         return _by_file(str(run), data, split, metrics, reading, watch)
     folder = find_run(run)
     classifier = load_checkpoint(folder, which)
+    kept = classifier.threshold
+    if kept is not None:
+        watch.remark(
+            f"predict says {kept.positive} from {kept.value:.3g} on; these are the numbers of the likelier class"
+        )
     if data is not None:
         if data_root is not None:
             raise UsageError(

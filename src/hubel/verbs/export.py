@@ -117,6 +117,8 @@ def export(
     folder = find_run(run)
     classifier = load(folder, which=which)
     require_pictures(classifier)
+    if classifier.threshold is not None:
+        watch.remark("the run's threshold is not in the file, which names the likelier class")
     path = _place(folder, form, out)
     wanted = Wanted(
         classifier=classifier,

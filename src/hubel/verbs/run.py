@@ -19,6 +19,7 @@ from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
+    from hubel.evaluation.thresholds import Threshold
     from hubel.robustness.measuring import Robustness
     from hubel.server.serving import Serving
     from hubel.verbs.control import Controlled
@@ -81,6 +82,15 @@ class Run(RunRecord):
         from hubel.verbs.robust import robust
 
         return cast("Robustness", robust(self.folder, **settings))
+
+    def threshold(self, **settings: Any) -> Threshold:
+        """Of two classes: from which probability on one is said, for a wished recall, precision or cost.
+
+        `run.threshold(recall=0.95, keep=True)`; `hubel.verbs.threshold` has the settings.
+        """
+        from hubel.verbs.threshold import threshold
+
+        return threshold(self.folder, **settings)
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
