@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hubel.assembly.prepare import Prepared
-from hubel.data.sampling import shares_of
+from hubel.data.sampling import resampled, shares_of
 from hubel.nn.losses import LogitAdjusted
 from hubel.recipes.schema import Recipe
 from hubel.watching import Watcher
@@ -34,6 +34,13 @@ def adjusted(loss: nn.Module, recipe: Recipe, labels: np.ndarray, classes: int) 
         return loss
     counts = np.bincount(labels, minlength=classes)
     return LogitAdjusted(loss, counts / max(1, counts.sum()), recipe.loss.logit_adjustment)
+
+
+def drawn(recipe: Recipe, rows: np.ndarray, labels: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows of an epoch in their order and the names of their chances; as they are, and None, without a sampler."""
+    if recipe.loss.sampler == "none":
+        return rows, None
+    return resampled(rows, labels, recipe.loss.sampler, seed=recipe.train.seed, epoch=epoch)
 
 
 def effective_prior(recipe: Recipe, counts: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from hubel.assembly.balance import tell_balance
-from hubel.assembly.build import build
+from hubel.assembly.build import build, described
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
 from hubel.assembly.ready import Ready
@@ -28,6 +28,8 @@ from hubel.errors import UsageError
 from hubel.recipes.schema import NOTHING, Recipe
 from hubel.runtime import world
 from hubel.watching import SILENT, Watcher
+
+__all__ = ["described", "make_ready", "make_ready_from", "settle", "unaided"]
 
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:

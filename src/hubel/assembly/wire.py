@@ -11,14 +11,13 @@ import torch
 from torch import nn
 
 from hubel import runtime
-from hubel.assembly.balance import adjusted, class_weights
+from hubel.assembly.balance import adjusted, class_weights, drawn
 from hubel.assembly.measuring import measure
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
 from hubel.data.batches import batches
-from hubel.data.sampling import resampled
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
@@ -83,12 +82,10 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     hand_out = None if answers is None else Handout(answers, rows, device)
     augment = build_augment(augmentations(recipe))
     along = augment.masks if augment.steps and prepared.manifest.masks is not None else None
-    seed, sampler = recipe.train.seed, recipe.loss.sampler
+    seed = recipe.train.seed
 
     def training_batches(epoch: int, start: int) -> Iterator[Batch]:
-        order, names = rows, None
-        if sampler != "none":
-            order, names = resampled(rows, labels, sampler, seed=seed, epoch=epoch)
+        order, names = drawn(recipe, rows, labels, epoch)
         found = batches(
             prepared.decoded, order, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
             shuffle=names is None, names=names, augment=augment if augment.steps else None, along=along, device=device,
