@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from hubel.assembly.prepare import Prepared
+from hubel.data.batches import batches
+from hubel.data.decode import Decoded
 from hubel.data.sampling import resampled, shares_of
 from hubel.nn.losses import LogitAdjusted
 from hubel.recipes.schema import Recipe
+from hubel.types import Batch
 from hubel.watching import Watcher
 from hubel.words import percent
 
@@ -36,11 +41,15 @@ def adjusted(loss: nn.Module, recipe: Recipe, labels: np.ndarray, classes: int) 
     return LogitAdjusted(loss, counts / max(1, counts.sum()), recipe.loss.logit_adjustment)
 
 
-def drawn(recipe: Recipe, rows: np.ndarray, labels: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The rows of an epoch in their order and the names of their chances; as they are, and None, without a sampler."""
-    if recipe.loss.sampler == "none":
-        return rows, None
-    return resampled(rows, labels, recipe.loss.sampler, seed=recipe.train.seed, epoch=epoch)
+def drawn(
+    recipe: Recipe, decoded: Decoded, rows: np.ndarray, labels: np.ndarray, epoch: int, **settings: Any
+) -> Iterator[Batch]:
+    """The batches of an epoch, `rows` shuffled or as the recipe's sampler draws them; `settings` as for `batches`."""
+    seed, sampler = recipe.train.seed, recipe.loss.sampler
+    if sampler == "none":
+        return batches(decoded, rows, seed=seed, epoch=epoch, shuffle=True, **settings)
+    order, names = resampled(rows, labels, sampler, seed=seed, epoch=epoch)
+    return batches(decoded, order, seed=seed, epoch=epoch, names=names, **settings)
 
 
 def effective_prior(recipe: Recipe, counts: np.ndarray) -> np.ndarray:

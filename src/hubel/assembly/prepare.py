@@ -17,15 +17,14 @@ from hubel.assembly.asking import Task, asked, settled, task_of
 from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import asked_mirrors, geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
-from hubel.assembly.telling import tell_labels, tell_problems, tell_range
+from hubel.assembly.telling import divide, tell_labels, tell_problems, tell_range
 from hubel.data.decode import Decoded, decode
 from hubel.data.decode import prepare as scan_and_decode
-from hubel.data.folds import folded, thinned
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.sources import lies_among
-from hubel.data.splits import Splits, limited, split, unmeasured
+from hubel.data.splits import Splits, limited
 from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
@@ -208,23 +207,6 @@ def prepare(
 def kept_for_test(recipe: Recipe, scanned: Scan) -> float:
     """What a training without labels keeps away for a test: what `hubel train` would, of pictures that have classes."""
     return recipe.data.test_fraction if scanned.manifest.num_classes > 1 else 0.0
-
-
-def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
-    """The split that a recipe asks for, and a word where it leaves something unsaid."""
-    part = recipe.data
-    assert part.val_fraction is not None
-    if part.fold is None:
-        splits = split(manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
-    else:
-        number, folds = (int(word) for word in part.fold.split("/"))
-        splits = folded(manifest, folds, number, val=part.val_fraction, seed=part.split_seed)
-    if part.train_fraction is not None:
-        splits = thinned(splits, manifest, part.train_fraction, seed=recipe.train.seed)
-    if recipe.pretext.method is None:
-        for problem in unmeasured(splits, manifest, val=part.val_fraction, test=part.test_fraction):
-            watch.remark(problem.reason)
-    return splits
 
 
 def prepare_together(

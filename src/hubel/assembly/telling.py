@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hubel.data.choose import tell_levels
-from hubel.data.manifest import leaks
+from hubel.data.folds import folded, thinned
+from hubel.data.manifest import Manifest, leaks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
-from hubel.data.splits import Splits
+from hubel.data.splits import Splits, split, unmeasured
 from hubel.data.unlabelled import Known
 from hubel.recipes.schema import Recipe
 from hubel.watching import Watcher
@@ -44,3 +45,20 @@ def tell_labels(known: Known | None, splits: Splits, watch: Watcher) -> None:
         f"the data have {len(known.class_names)} classes, which are not learnt from: they only measure the features "
         f"at the end, on validation pictures{kept}"
     )
+
+
+def divide(recipe: Recipe, manifest: Manifest, watch: Watcher) -> Splits:
+    """The split that a recipe asks for, and a word where it leaves something unsaid."""
+    part = recipe.data
+    assert part.val_fraction is not None
+    if part.fold is None:
+        splits = split(manifest, val=part.val_fraction, test=part.test_fraction, seed=part.split_seed)
+    else:
+        number, folds = (int(word) for word in part.fold.split("/"))
+        splits = folded(manifest, folds, number, val=part.val_fraction, seed=part.split_seed)
+    if part.train_fraction is not None:
+        splits = thinned(splits, manifest, part.train_fraction, seed=recipe.train.seed)
+    if recipe.pretext.method is None:
+        for problem in unmeasured(splits, manifest, val=part.val_fraction, test=part.test_fraction):
+            watch.remark(problem.reason)
+    return splits

@@ -17,7 +17,6 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
-from hubel.data.batches import batches
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
@@ -85,10 +84,9 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     seed = recipe.train.seed
 
     def training_batches(epoch: int, start: int) -> Iterator[Batch]:
-        order, names = drawn(recipe, rows, labels, epoch)
-        found = batches(
-            prepared.decoded, order, preprocessing=prepared.preprocessing, batch_size=size, seed=seed, epoch=epoch,
-            shuffle=names is None, names=names, augment=augment if augment.steps else None, along=along, device=device,
+        found = drawn(
+            recipe, prepared.decoded, rows, labels, epoch, preprocessing=prepared.preprocessing, batch_size=size,
+            augment=augment if augment.steps else None, along=along, device=device,
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
         )  # fmt: skip
         for batch in found:

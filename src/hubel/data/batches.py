@@ -103,7 +103,9 @@ def batches(
         labels = torch.from_numpy(decoded.labels[rows]).to(target, non_blocking=True)
         drawn = named
         if names is not None:
-            drawn = torch.from_numpy(names[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]).to(target)
+            drawn = torch.from_numpy(names[step * batch_size : (step + 1) * batch_size][shard[0] :: shard[1]]).to(
+                target
+            )
         if augment is not None:
             images = augment(images, drawn, seed=seed, epoch=epoch)
         if images.ndim == 4:

@@ -93,7 +93,12 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
             watch.remark("no unfinished series to resume: starting a new one")
         watch = Once(watch)
         with computing(recipe):  # what is wrong with the data is said before a folder is made
-            foreseen(recipe.change(**members[0]), watch)
+            ready = foreseen(recipe.change(**members[0]), watch)
+        if not ready.task.labels:
+            raise UsageError(
+                f"a series measures what is named right, and the task here is {ready.task.name}",
+                hint=f"train once: leave --{kind} out",
+            )
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 
