@@ -173,3 +173,32 @@ def test_where_no_worker_may_be_made_the_page_trains_itself(browser: Chromium) -
         press(browser, " ")
         browser.until("Number(document.documentElement.dataset.epoch) > 3")
         press(browser, " ")
+
+
+def test_a_small_net_learns_shapes_and_is_asked_about_a_drawing(browser: Chromium, place: str) -> None:
+    browser.open(f"{place}/playground.html?pictures#/pictures?speed=full&classes=2")
+    browser.until("document.querySelectorAll('.block').length === 5")
+    press(browser, " ")
+    browser.until("Number(document.documentElement.dataset.right) > 0.9")
+    press(browser, " ")
+    browser.until("!document.documentElement.dataset.playing")
+    said = "document.querySelector('.bars').textContent"
+    press_button(browser, "Clear")
+    before = browser.evaluate(said)
+    for key in ("ArrowUp", " ", "ArrowUp", " ", "ArrowRight", " "):
+        press(browser, key, ".pad")
+    browser.until(f"{said} !== {before!r}")
+    fits(browser)
+    look(browser, "pictures")
+    press_button(browser, "Teach it drawings of mine")
+    press_button(browser, "Add to class 2")
+    browser.until("location.hash.includes('drawn=1')")
+    press_button(browser, "+ pooling")
+    press_button(browser, "+ convolution")
+    browser.until("document.querySelector('.alarm').textContent.includes('layer')")
+    clean(browser, place)
+
+
+def test_digits_without_a_studio_say_where_they_come_from(browser: Chromium, place: str) -> None:
+    browser.open(f"{place}/playground.html?digits#/pictures?data=digits")
+    browser.until("document.querySelector('.alarm')?.textContent.includes('hubel studio')")

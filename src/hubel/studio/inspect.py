@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.datasets import load_digits
 from torch import nn
 
 from hubel.errors import DataError, UsageError
@@ -317,8 +318,15 @@ def kernels(asked: Asked) -> Sent:
     return packed(tile, data)
 
 
+def digits(asked: Asked) -> Sent:
+    """Small pictures to learn from: 600 digits of 8 by 8, a byte a pixel from 0 to 16."""
+    images, targets = load_digits(return_X_y=True)
+    return packed({"targets": [int(k) for k in targets[:600]]}, images[:600].astype(np.uint8).tobytes())
+
+
 ROUTES = [
     Route("nets", nets), Route("take", take, "POST"), Route("scene", scene), Route("stage", stage),
     Route("graph", graph),
     Route("strip", strip), Route("layer", layer), Route("value", value), Route("kernels", kernels),
+    Route("digits", digits),
 ]  # fmt: skip

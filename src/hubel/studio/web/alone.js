@@ -3,7 +3,7 @@
 import { el } from './dom.js';
 import { clear, listed } from './keys.js';
 
-const PAGES = new Set(['playground']);
+const PAGES = new Set(['playground', 'pictures', 'lessons']);
 const main = /** @type {any} */ (document.getElementById('main')), keys = /** @type {any} */ (document.getElementById('keys'));
 let shown = 0;
 /** @type {(() => void) | undefined} */

@@ -10,7 +10,7 @@ import { problem } from './parts/said.js';
 const PAGES = {
   home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate', explain: 'Explain',
   inspect: 'Inspect',
-  playground: 'Playground',
+  playground: 'Playground', pictures: 'Small pictures',
   ship: 'Try and ship',
 };
 const LOOK = 1500;

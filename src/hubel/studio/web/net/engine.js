@@ -1,6 +1,7 @@
 // What stands around a playground: trains for 12 ms at a time, and sends what is to be seen when the page has drawn the
 // last. It runs in a worker, or in the page itself where no worker may be made.
 
+import { Pictures } from './pictures.js';
 import { Play } from './play.js';
 
 const SLICE = 12;
@@ -31,7 +32,7 @@ export function engine(send) {
     take(/** @type {any} */ data) {
       if (over) return;
       try {
-        if (data.kind === 'setup') play ??= new Play(send);
+        if (data.kind === 'setup') play ??= data.what === 'pictures' ? new Pictures(send) : new Play(send);
         if (data.kind === 'ask' && !data.advance && play?.running) wanted = true;
         else play?.take(data);
         if (data.kind === 'play') go();

@@ -4,7 +4,7 @@ import { get, keep, post } from '../ask.js';
 import { el } from '../dom.js';
 import { keys } from '../keys.js';
 import { ramp } from '../net/colours.js';
-import { button, choice, tick } from '../parts/controls.js';
+import { button, choice, darkness, tick } from '../parts/controls.js';
 import { flow } from '../parts/flow.js';
 import { command, percent, problem } from '../parts/said.js';
 import { sheets } from '../parts/sheet.js';
@@ -94,6 +94,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     try {
       const [told, drawn] = await Promise.all([get('inspect/stage', asked({ stage: i })), tiles('inspect/strip', asked({ stage: i }))]);
       if (gone) return;
+      for (const [k, node] of graph.querySelectorAll('button.node').entries()) node.setAttribute('aria-pressed', String(k === i));
       const begin = starts(drawn.header.tiles), now = told.parts.indexOf(Number(state.part || -1));
       stage.replaceChildren(el('h2', { textContent: `Stage ${found.nodes[i].name}` }), flow('The steps of this stage', told.parts.map((p, n) => ({ name: found.parts[p].name, lines: [found.parts[p].module || 'the net itself', size(found.parts[p].shape)], at: told.at[n], sources: told.sources[n], tile: drawn.header.tiles[n], start: begin[n] })), drawn.bytes, now, (n) => { Object.assign(state, { part: String(told.parts[n]), channel: '', row: '', column: '' }); trail = []; layer(); }));
       if (state.part === '') for (const place of [layers, channel, number]) place.replaceChildren();
@@ -239,6 +240,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   document.addEventListener('dragover', over);
   document.addEventListener('drop', dropped);
   keys({ '[': ['picture before', () => neighbour(-1)], ']': ['next picture', () => neighbour(1)] });
+  const shade = darkness(() => fresh(true));
   await fresh(state.part !== '');
-  return () => { gone = true; document.removeEventListener('dragover', over); document.removeEventListener('drop', dropped); };
+  return () => { gone = true; shade.over(); document.removeEventListener('dragover', over); document.removeEventListener('drop', dropped); };
 }
