@@ -17,6 +17,7 @@ from PIL import Image
 import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
+from studio.test_house_of_it import until
 
 pytestmark = pytest.mark.browser
 ODD = ('<img src=x onerror="document.title=1">', "`${document.title=2}`'\"&☃", "<svg onload=alert(1)>")
@@ -106,6 +107,23 @@ def test_home_offers_data_and_the_token_leaves_the_address(browser: Chromium, st
     fits(browser)
     look(browser, "home")
     assert [line for line in browser.complaints if "400" not in line] == []
+
+
+def test_the_tour_has_five_steps_and_is_closed_for_ever(browser: Chromium, studio: Serving) -> None:
+    opened(browser, studio)
+    browser.until("!!document.querySelector('.tour')")
+    assert browser.evaluate("document.querySelector('.tour').textContent").startswith("1 of 5")
+    button = "[...document.querySelectorAll('.tour button')].find((b) => b.textContent === '{}').click()"
+    for number in range(2, 6):
+        browser.evaluate(button.format("Next"))
+        browser.until(f"document.querySelector('.tour').textContent.startsWith('{number} of 5')")
+    fits(browser)
+    look(browser, "tour")
+    browser.evaluate(button.format("Done"))
+    browser.open("about:blank")
+    opened(browser, studio)
+    assert not browser.evaluate("!!document.querySelector('.tour')")
+    clean(browser, studio)
 
 
 def test_keys_are_listed(browser: Chromium, studio: Serving) -> None:
@@ -369,4 +387,40 @@ def test_a_picture_is_explained_by_several_methods_side_by_side(
     browser.until("document.querySelectorAll('.grid img').length === 16")
     fits(browser)
     look(browser, "explain")
+    clean(browser, studio)
+
+
+def test_a_set_is_made_with_the_camera_and_bursts_stay_together(browser: Chromium, studio: Serving) -> None:
+    folder = studio.studio.places.folders[0].parent / "shots"
+    folder.mkdir()
+    places = studio.studio.places
+    studio.studio.places = replace(places, folders=(folder, *places.folders))
+    opened(browser, studio, "camera", "?set=cards")
+    for name in ("here", "there"):
+        browser.evaluate(f"document.querySelector('#name').value = '{name}'")
+        browser.evaluate("document.querySelector('#name').form.requestSubmit()")
+    hold = (
+        "[...document.querySelectorAll('.cards li')].find((n) => n.textContent.includes('{}')).querySelector('button')"
+    )
+    for name in ("here", "there", "here"):
+        browser.evaluate(f"{hold.format(name)}.dispatchEvent(new PointerEvent('pointerdown'))")
+        count = len(list((folder / "cards").rglob("*.jpg"))) + 8
+        until(lambda count=count: len(list((folder / "cards").rglob("*.jpg"))) >= count)  # type: ignore[misc]
+        browser.evaluate(f"{hold.format(name)}.dispatchEvent(new PointerEvent('pointerup'))")
+        browser.until("document.querySelectorAll('[aria-pressed=true]').length === 0")
+    fits(browser)
+    look(browser, "camera")
+    browser.until("!document.querySelector('.line .main:last-of-type').disabled")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Train').click()")
+    browser.until("location.hash.includes('run=')")
+    groups: dict[str, set[str]] = {}
+    for each in hubel.edit(folder / "cards").to_dict()["edits"]:
+        groups.setdefault(each["new"], set()).add(each["file"].split("-")[0])
+    assert len(groups) == 3
+    assert all(len(files) == 1 for files in groups.values()), "a group is a burst"
+    job = studio.studio.jobs.all()[0]
+    assert job.command.startswith("hubel train")
+    studio.studio.jobs.stop(job.id)
+    until(lambda: studio.studio.jobs.job(job.id).state != "running")
+    studio.studio.places = places
     clean(browser, studio)

@@ -30,6 +30,7 @@ PAGES = {
     "evaluate": "hubel.studio.evaluate",
     "ship": "hubel.studio.ship",
     "data": "hubel.studio.data",
+    "camera": "hubel.studio.camera",
     "explain": "hubel.studio.explain",
     "inspect": "hubel.studio.inspect",
 }

@@ -4,14 +4,16 @@ import { get, keep, to } from './ask.js';
 import { el, fill } from './dom.js';
 import { clear, listed } from './keys.js';
 import { problem } from './parts/said.js';
+import { tour } from './parts/tour.js';
 
-/** Page -> its name above. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
+/** Page -> its name above, "" for one that other pages lead to. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
  * which may return a function that is called when another page is shown. */
 const PAGES = {
   home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate', explain: 'Explain',
   inspect: 'Inspect',
   playground: 'Playground', pictures: 'Small pictures',
   ship: 'Try and ship',
+  camera: '',
 };
 const LOOK = 1500;
 
@@ -24,7 +26,7 @@ let leave;
 // The token came in the address and is a cookie by now: it leaves the address and the history.
 if (location.search) history.replaceState(null, '', location.pathname + location.hash);
 
-fill(document.getElementById('pages'), {}, Object.entries(PAGES).map(([name, title]) => el('a', { href: to(name), textContent: title, dataset: { page: name } })));
+fill(document.getElementById('pages'), {}, Object.entries(PAGES).filter(([, title]) => title).map(([name, title]) => el('a', { href: to(name), textContent: title, dataset: { page: name } })));
 
 async function show() {
   const mine = ++shown, [name, query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
@@ -93,3 +95,4 @@ document.getElementById('help')?.addEventListener('click', list);
 addEventListener('hashchange', show);
 show();
 look();
+tour();
