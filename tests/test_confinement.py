@@ -316,6 +316,7 @@ EVERY = {
     "edit": "photos log", "clean": "photos", "watch": "runs/photos-1 --once", "control": "runs/photos-1 pause",
     "reproduce": "runs/photos-1 --out again",
     "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
+    "search": "photos --quiet --trials 2 --trial-epochs 1 --model mnist_gap --img-size 16 --out search --threads 1",
     "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
     "serve": "runs/photos-1 --port 0 --threads 1 --check", "studio": "photos --port 0 --check",

@@ -51,6 +51,7 @@ _DOORS = {
     "Run": "hubel.verbs.run",
     "Runs": "hubel.records.ledger",
     "Series": "hubel.verbs.series",
+    "Search": "hubel.searching.found",
     "Summary": "hubel.verbs.summary",
     "TaskResult": "hubel.evaluation",
     "UnknownName": "hubel.errors",
@@ -73,6 +74,7 @@ _DOORS = {
     "robust": "hubel.verbs.robust",
     "runs": "hubel.records.ledger",
     "serve": "hubel.verbs.serve",
+    "search": "hubel.verbs.search",
     "scan": "hubel.verbs.data",  # not "data": that is a room
     "summary": "hubel.verbs.summary",
     "train": "hubel.verbs.train",
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
+    from hubel.searching.found import Search
     from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.clean import clean
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from hubel.verbs.pretrain import pretrain
     from hubel.verbs.robust import robust
     from hubel.verbs.run import Run
+    from hubel.verbs.search import search
     from hubel.verbs.series import Series
     from hubel.verbs.serve import serve
     from hubel.verbs.summary import Summary, summary
@@ -127,6 +131,7 @@ __all__ = [
     "RegressionEvaluation",
     "Run",
     "Runs",
+    "Search",
     "Series",
     "Summary",
     "TaskResult",
@@ -150,6 +155,7 @@ __all__ = [
     "robust",
     "runs",
     "scan",
+    "search",
     "serve",
     "summary",
     "train",

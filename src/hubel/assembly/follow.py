@@ -21,7 +21,7 @@ from hubel.assembly.reins import Reins
 from hubel.assembly.transfer.head import events, only_head
 from hubel.assembly.transfer.plan import learnt
 from hubel.errors import HubelError
-from hubel.events import Collapsed, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
+from hubel.events import Collapsed, EpochDone, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.recipes.continuing import Segment
 from hubel.records.folder import begin_segment
 from hubel.store import RunStore, SaveFailed
@@ -63,15 +63,16 @@ class Kept:
     watch: Watcher
     reins: Reins
 
-    def to_its_end(self) -> dict[str, Any] | None:
+    def to_its_end(self, until: int | None = None) -> dict[str, Any] | None:
         """Run the loop, logging and saving; what is known at its end, for summary.json.
 
-        None where it was asked to go on otherwise (`reins.altering`): its state is saved. Raises Stopped when a signal
-        or an order asked for it, NonFinite, SaveFailed; summary.json then says why it stopped.
+        None where it was asked to go on otherwise (`reins.altering`), or where `until` epochs are done and more would
+        follow: its state is saved. Raises Stopped when a signal or an order asked for it, NonFinite, SaveFailed;
+        summary.json then says why it stopped.
         """
         store, training = self.store, self.ready.training
         try:
-            finished = self._events()
+            finished = self._events(until)
             self.book.save(finished=finished is not None)
         except (NonFinite, SaveFailed) as error:
             store.sweep()
@@ -80,6 +81,9 @@ class Kept:
             raise
         store.sweep()  # the room of the oldest state is not needed any more
         if finished is None and not self.signals.received and self.reins.altering is not None:
+            return None
+        if finished is None and not self.signals.received and until is not None and training.epoch >= until:
+            self._stopped(f"asked for {until} epochs so far")
             return None
         if finished is None:
             self._stopped(self.signals.received or "order")
@@ -97,12 +101,20 @@ class Kept:
             "energy": self.meter.energy().to_dict(),
         }
 
+    @property
+    def _last(self) -> int:
+        """The number of epochs after which it ends by itself."""
+        return self.ready.training.recipe.train.epochs or 1
+
     def _stopped(self, reason: str) -> None:
         best = plain(self.ready.training.best)
         self.store.write_json("summary.json", {"status": "stopped", "reason": reason, "best": best})
 
-    def _events(self) -> Finished | None:
-        """Read the loop to its end; None if a signal asked to stop. Rolls back where the recipe says so."""
+    def _events(self, until: int | None) -> Finished | None:
+        """Read the loop to its end; None if a signal asked to stop, or `until` epochs are done.
+
+        Rolls back where the recipe says so.
+        """
         training = self.ready.training
         for attempt in range(ROLLBACKS + 1):
             try:
@@ -116,6 +128,8 @@ class Kept:
                     if isinstance(event, Finished):
                         return event
                     if self.signals.received or self.reins.obey(stepped=isinstance(event, StepDone)):
+                        return None
+                    if until is not None and isinstance(event, EpochDone) and until <= event.epoch + 1 < self._last:
                         return None
             except NonFinite as error:
                 if training.recipe.train.on_nonfinite != "rollback" or attempt == ROLLBACKS:

@@ -50,6 +50,8 @@ class Prepared:
     """None for points."""
     seconds: float
     """Time it took."""
+    facts: Facts
+    """What the choices depended on."""
     lesson: Lesson | None = None
     """The teacher before these data, where the recipe names one."""
     known: Known | None = None
@@ -200,8 +202,18 @@ def prepare(
         preprocessing=preprocessing,
         known=known,
         seconds=time.perf_counter() - started,
+        facts=facts,
         lesson=lesson,
     )
+
+
+def chosen_anew(prepared: Prepared, recipe: Recipe) -> Prepared:
+    """The same data for another `recipe`, which reads them alike: what it leaves open is chosen, nothing is read."""
+    alike = {name: getattr(prepared.recipe.data, name) for name in type(recipe.data).model_fields}
+    taught = recipe.distillation.teacher is not None
+    also = prepared.recipe.distillation.model_dump() if taught else {}
+    chosen = complete(Chosen(recipe=recipe.change(**alike, **also)), prepared.facts)
+    return replace(prepared, chosen=chosen, lesson=prepared.lesson if taught else None)
 
 
 def kept_for_test(recipe: Recipe, scanned: Scan) -> float:

@@ -26,6 +26,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("edit", "edit", "relabel, exclude, merge, with undo; no file of the data is touched"),
             ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
+            ("search", "search", "settings and nets tried within a budget; ends with a trained, measured best"),
             ("watch", "watch", "see a training that is under way, from another window"),
             ("control", "control", "pause, step, alter, save or stop a training that is under way"),
             ("pretrain", "pretrain", "let a net learn from pictures without labels, to train --from it"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,7 @@ from hubel.cli.console import note, say
 from hubel.cli.options import JSON, expanded, option
 from hubel.cli.output import print_json
 from hubel.errors import UsageError
-from hubel.words import visible
+from hubel.words import plural, visible
 
 if TYPE_CHECKING:
     from hubel.records.ledger import RunRecord
@@ -64,14 +65,23 @@ def _named(names: list[str], task: str, folder: str) -> list[str]:
 
 def _list(folder: str, *, as_json: bool) -> None:
     from hubel.records.ledger import runs
+    from hubel.records.searches import searches
 
     found = runs(folder)
+    of_searches = (*searches(folder), *(searches() if folder == "runs" else ()))
     for name, reason in found.unreadable.items():
         note(f"{name}: {reason}")
     if as_json:
-        print_json(list(found.rows))
-    else:
+        print_json(list(found.rows) or [asdict(each) for each in of_searches])
+        return
+    if found.rows or not of_searches:
         say(str(found))
+    if of_searches:
+        say(("\n" if found.rows else "") + "searches (hubel runs --out SEARCH lists the trials of one):")
+    for each in of_searches:
+        best = each.best or f"{each.status}: hubel search --resume {each.search}"
+        say(textwrap.fill(f"{each.search}  {each.data}, {plural(each.trials, 'trial')}. {best}", 80,
+                          subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))  # fmt: skip
 
 
 def _show(names: Sequence[str], *, as_json: bool) -> None:

@@ -765,30 +765,7 @@ def _echo(value: object) -> str:
 
 def read_file(path: str | Path) -> dict[str, Any]:
     """The settings of a YAML recipe file. Raises UsageError when it is missing, not YAML, or not a mapping."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(RECIPE_LIMIT + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the recipe file {str(path)!r} cannot be read: {error}", hint="check --config") from None
-    if len(text) > RECIPE_LIMIT:
-        raise UsageError(
-            f"a recipe has at most {RECIPE_LIMIT >> 10} KiB, and {str(path)!r} is longer: surely not a recipe",
-            hint="a layer list stands in a file of its own: --model net.yaml",
-        )
-    try:
-        found = read_yaml(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise UsageError(
-            f"the recipe file {str(path)!r} is not valid YAML{line}",
-            hint="settings are written name: value; the config.yaml of any run is an example",
-        ) from None
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise UsageError(
-            f"the recipe file {str(path)!r} must hold settings 'name: value', got {type(found).__name__}",
-            hint="the config.yaml of any run is an example",
-        )
+    found = read_file_of_names(path)
     for section in SECTIONS:
         if section in found and (found[section] is None or found[section] == {}):
             raise UsageError(
@@ -798,6 +775,38 @@ def read_file(path: str | Path) -> dict[str, Any]:
     settings = flatten(found)
     _check_plain(settings)
     return settings
+
+
+def read_file_of_names(
+    path: str | Path,
+    *,
+    what: str = "a recipe",
+    flag: str = "--config",
+    example: str = "the config.yaml of any run is an example",
+) -> dict[str, Any]:
+    """A YAML file that maps names to values. Raises UsageError when it is missing, too long, or none."""
+    file_of = f"the {what.split()[-1]} file {str(path)!r}"
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(RECIPE_LIMIT + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file_of} cannot be read: {error}", hint=f"check {flag}") from None
+    if len(text) > RECIPE_LIMIT:
+        raise UsageError(
+            f"{what} has at most {RECIPE_LIMIT >> 10} KiB, and {str(path)!r} is longer: surely not {what}",
+            hint="a layer list stands in a file of its own: --model net.yaml",
+        )
+    try:
+        found = read_yaml(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise UsageError(
+            f"{file_of} is not valid YAML{line}", hint=f"settings are written name: value; {example}"
+        ) from None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise UsageError(f"{file_of} must hold settings 'name: value', got {type(found).__name__}", hint=example)
+    return found
 
 
 def read_environment(environment: Mapping[str, str] | None = None) -> dict[str, Any]:

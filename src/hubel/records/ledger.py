@@ -16,6 +16,7 @@ from typing import Any
 from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
 from hubel.models.pretrained import is_published, published
+from hubel.records.searches import winner_of
 from hubel.store import RunStore, parse_json, parse_yaml, shown
 from hubel.views import html_table, in_short
 
@@ -314,6 +315,10 @@ def find_folder(run: str | PathLike[str]) -> Path | None:
     for candidate in (path, Path("runs") / path):
         if (candidate / "config.yaml").is_file():
             return candidate
+    for candidate in (path, Path("search") / path):
+        winner = winner_of(candidate)  # a search stands for the run that it ended in
+        if winner is not None:
+            return winner
     if path.is_file() or (path / "best.json").is_file():
         return path
     for candidate in (path, Path("runs") / path):  # imported weights: no training has left its recipe there

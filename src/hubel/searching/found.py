@@ -1,0 +1,227 @@
+"""What a search found, as plain data: who won and by how much, every trial, what mattered, what was never tried."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hubel.recipes.schema import SECTION_OF
+from hubel.searching.asking import Ask
+from hubel.searching.axes import in_words, shown_value
+from hubel.searching.hunt import score_words
+from hubel.searching.importance import Importance, importances
+from hubel.searching.journal import REFUSED, Journal, Trial
+from hubel.searching.standing import Beside, Finalist, Standing
+from hubel.views import Viewed
+from hubel.words import duration, plain, plural
+
+NAME = "found.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A trial as the report shows it."""
+
+    number: int
+    again: int
+    seed: int
+    values: Mapping[str, Any]
+    origin: str
+    folder: str
+    params: int
+    macs: int
+    megabytes: float
+    milliseconds: float | None
+    epochs: int
+    score: float | None
+    """Best validation accuracy so far, or minus the loss."""
+    seconds: float
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search(Viewed):
+    """A search that has ended, or as far as it has come."""
+
+    folder: Path
+    status: str
+    """finished, or stopped."""
+    data: str
+    sentence: str
+    """The winner, in a sentence."""
+    noise: tuple[str, ...]
+    """What is luck and what is not, a sentence a finalist."""
+    winner: str
+    """Folder of the winner's run; "" where there is none."""
+    test: str
+    """What the winner does on the test split, which nothing else has seen; "" before it was measured."""
+    command: str
+    """Trains the winner anew."""
+    budget: str
+    seconds: float
+    epochs: int
+    """Of all trainings."""
+    trials: tuple[Tried, ...]
+    finalists: tuple[Finalist, ...]
+    beside: tuple[Beside, ...]
+    importance: tuple[Importance, ...]
+    rung: int
+    """Epochs at which importance was read."""
+    refused: Mapping[str, int]
+    """How many members of the space were never tried, by reason."""
+    samples: int
+    """Validation pictures."""
+    nets: str
+    limits: str
+
+    @property
+    def best(self) -> Path:
+        """The run folder of the winner: `hubel.Run(search.best)`."""
+        return self.folder / self.winner
+
+    @property
+    def report(self) -> Path:
+        """The page to read."""
+        return self.folder / "search.html"
+
+    def facts(self) -> dict[str, str]:
+        """As it is printed."""
+        tried = [trial for trial in self.trials if not trial.again]
+        found = {
+            "search": f"{self.folder}  ({self.status})", "best": self.sentence, "noise": " ".join(self.noise[:2]),
+            "test": self.test,
+            "tried": f"{plural(len(tried), 'trial')}, {plural(self.epochs, 'epoch')} in {duration(self.seconds)} "
+            f"(allowed: {self.budget}){self._failed()}",
+            "never tried": "; ".join(f"{n:,} {REFUSED.get(kind, kind)}" for kind, n in self.refused.items()),
+            "mattered": ", ".join(f"{each.setting} {each.share:.0%}" for each in self.importance if each.is_sure),
+            "run": str(self.best) if self.winner else "", "again": self.command,
+            "report": str(self.report) if self.report.is_file() else "",
+        }  # fmt: skip
+        return {name: text for name, text in found.items() if text}
+
+    def _failed(self) -> str:
+        lost = sum(trial.status == "failed" for trial in self.trials)
+        return f"; {plural(lost, 'trial')} failed" if lost else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        names = [name for name in self.__dataclass_fields__ if name != "folder"]
+        return plain({"folder": str(self.folder), **{name: _plain(getattr(self, name)) for name in names}})
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def conclude_search(
+    folder: Path, ask: Ask, journal: Journal, standing: Standing | None, *, status: str, test: str, seconds: float
+) -> Search:
+    """Everything worth knowing of a search, from its journal and how its finalists stand."""
+    winner = standing.winner if standing else None
+    rung = ask.rungs[0]
+    return Search(
+        folder=folder,
+        status=status,
+        data=Path(str(ask.given.get("data", ""))).name,
+        sentence=sentence_of(standing, journal) if standing else "no trial came to a result",
+        noise=noise_of(standing) if standing else (),
+        winner="" if winner is None else winner.folders[0],
+        test=test,
+        command="" if winner is None else command_of(ask, winner.values),
+        budget=ask.budget.said,
+        seconds=seconds,
+        epochs=journal.epochs,
+        trials=tuple(map(tried_of, journal.trials)),
+        finalists=() if standing is None else standing.finalists,
+        beside=() if standing is None else standing.beside,
+        importance=() if ask.nets else importances(ask.space, journal.tried, rung, ask.seed),
+        rung=rung,
+        refused=dict(Counter(each.kind for each in journal.refused)),
+        samples=0 if standing is None else standing.samples,
+        nets=ask.nets,
+        limits=ask.limits.flags,
+    )
+
+
+def tried_of(trial: Trial) -> Tried:
+    """A trial as plain data."""
+    return Tried(
+        number=trial.number, again=trial.again, seed=trial.seed, values=trial.values, origin=trial.origin,
+        folder=trial.folder, params=trial.cost.params, macs=trial.cost.macs, megabytes=trial.cost.megabytes,
+        milliseconds=trial.cost.milliseconds, epochs=trial.epochs, score=trial.score, seconds=trial.seconds,
+        status=trial.status, reason=trial.reason,
+    )  # fmt: skip
+
+
+def sentence_of(standing: Standing, journal: Journal) -> str:
+    """The winner in a sentence."""
+    winner = standing.winner
+    cost = journal.trial(winner.trial).cost
+    seeds = f", the mean of {len(winner.scores)} seeds" if len(winner.scores) > 1 else ""
+    what = "The defaults are best" if not winner.values else f"Trial {winner.trial} is best"
+    said = "" if not winner.values else f": {in_words(winner.values)}"
+    return (
+        f"{what} of {plural(len(journal.tried), 'trial')}, with {score_words(winner.mean)} on "
+        f"{plural(standing.samples, 'validation sample')}{seeds} ({cost.params:,} parameters){said}."
+    )
+
+
+def noise_of(standing: Standing) -> tuple[str, ...]:
+    """What is luck and what is not; nothing beat the defaults, where nothing did."""
+    found: list[str] = []
+    for each in standing.beside:
+        values = next(one.values for one in standing.finalists if one.trial == each.trial)
+        other = "the defaults" if not values else f"trial {each.trial}"
+        low, high = (f"{100 * end:+.2f}" for end in each.interval)
+        facts = f"{100 * each.difference:+.2f} points (95 % interval {low} to {high}, {each.seeds[0]} and " + plural(
+            each.seeds[1], "seed"
+        )
+        facts += ")" if min(each.seeds) > 1 else "; with one seed the interval is too narrow)"
+        if not values and each.is_noise:
+            found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
+        elif each.is_noise:
+            found.append(f"Before {other} it is within noise: {facts}.")
+        else:
+            found.append(f"Before {other} it is by more than noise: {facts}.")
+    if not standing.winner.values and standing.beside:
+        found.insert(0, "Nothing beat the defaults.")
+    return tuple(found)
+
+
+def command_of(ask: Ask, values: Mapping[str, Any]) -> str:
+    """The command that trains a member anew."""
+    settings = {**ask.given, "epochs": ask.full, **ask.space.settings(values, ask.given)}
+    words = ["hubel", "train", str(settings.pop("data"))]
+    for name, value in settings.items():
+        if value is None or name not in SECTION_OF:
+            continue
+        flag = f"--{name.rstrip('_').replace('_', '-')}"
+        if isinstance(value, Mapping):
+            words += [
+                word for key, inner in value.items() for word in (flag.removesuffix("s"), f"{key}={_typed(inner)}")
+            ]
+        elif isinstance(value, bool):
+            words.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            words += [flag, _typed(value)]
+    return shlex.join(words)
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, (list, tuple)) and all(isinstance(each, str) and " " not in each for each in value):
+        return ",".join(value)
+    return shown_value(value)
+
+
+def rows_of(trials: Sequence[Tried]) -> list[Tried]:
+    """The best first; those without a result last."""
+    return sorted(trials, key=lambda each: (each.score is None, -(each.score or 0.0), each.number))

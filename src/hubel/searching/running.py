@@ -1,0 +1,119 @@
+"""A trial is a run like any other: begun in a folder of its own, left at a rung, taken up again to the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from hubel import runtime
+from hubel.assembly.begin import make_ready
+from hubel.assembly.follow import kept
+from hubel.assembly.onward import going_on
+from hubel.assembly.ready import Ready, create
+from hubel.assembly.reins import Reins
+from hubel.assembly.restore import restore
+from hubel.checkpoint import generations, load_state
+from hubel.data.splits import Splits
+from hubel.recipes.schema import NOTHING, Recipe, compose, read_file
+from hubel.searching.workshop import Workshop
+from hubel.store import RunStore
+from hubel.training.loop import NonFinite
+from hubel.training.state import monitor
+from hubel.watching import SILENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a trial stands when its training was left."""
+
+    epochs: int
+    score: float
+    seconds: float
+    ended: str = ""
+    """Why it ended by itself: epochs, target, patience, time; "" where it was left at a rung."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Of each epoch the best score so far, and the seconds up to its end."""
+
+
+class Diverged(Exception):
+    """A trial that cannot go on: its numbers left the finite ones, or memory ran out."""
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A trial and its folder, ready to train."""
+
+    store: RunStore
+    ready: Ready
+    state: Mapping[str, Any] | None = None
+    """What was saved beside its tensors, where it goes on."""
+
+    def train(self, *, until: int, left: float | None) -> Outcome:
+        """Train to `until` epochs, or until `left` seconds are over. Raises Stopped, Diverged, SaveFailed."""
+        training, store = self.ready.training, self.store
+        training.allowed = None if left is None else training.seconds + max(0.05, left)
+        reins = Reins(store, lambda settings: going_on(store.folder, settings))
+        try:
+            with kept(store, self.ready, SILENT, reins, self.state) as run:
+                summary = run.to_its_end(until)
+                if summary is not None:
+                    store.write_json("summary.json", summary)
+        except NonFinite as error:
+            raise Diverged(error.what) from error
+        except (MemoryError, RuntimeError) as error:
+            if not runtime.out_of_memory(error):
+                raise
+            raise Diverged("memory ran out") from error
+        return Outcome(
+            curve=curve_of(training.history),
+            epochs=training.epoch, score=score_of(training.best), seconds=training.seconds,
+            ended="" if summary is None else str(summary["reason"]),
+        )  # fmt: skip
+
+
+def begin(workshop: Workshop, recipe: Recipe, *, by_default: bool = False) -> Running:
+    """A new run folder and its training. `by_default`: as `hubel train` would, a trained start included."""
+    if (by_default and workshop.transfers) or recipe.transfer.from_ not in (None, NOTHING):
+        ready = make_ready(recipe, SILENT)
+    else:
+        ready = workshop.ready(recipe)
+    return Running(store=create(ready, recipe), ready=ready)
+
+
+def go_on(workshop: Workshop, folder: Path) -> Running:
+    """A trial where its last saved state stands; from its beginning where none was saved. Raises ArtefactError."""
+    store = RunStore.open(folder)
+    if store.exists("transfer.json"):
+        splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+        ready, state = restore(store, splits, going_on(folder, {}), SILENT)
+        return Running(store=store, ready=ready, state=state)
+    ready = workshop.ready(workshop.as_begun(compose(read_file(folder / "config.yaml"))))
+    if not generations(store):
+        return Running(store=store, ready=ready, state={"logs": {"metrics.csv": 0, "events.jsonl": 0}})
+    saved = load_state(store)
+    ready.training.restore(saved.tensors, saved.meta["training"])
+    logs = {str(name): int(size) for name, size in saved.meta["logs"].items()}
+    return Running(store=store, ready=ready, state={**saved.meta, "logs": logs})
+
+
+def curve_of(history: Sequence[Mapping[str, float]]) -> tuple[tuple[float, float], ...]:
+    """Of each epoch the best score so far, and the seconds up to its end.
+
+    >>> curve_of([{"val_accuracy": 0.9, "seconds": 1.0}, {"val_accuracy": 0.8, "seconds": 2.0}])
+    ((0.9, 1.0), (0.9, 2.0))
+    """
+    best = list(accumulate((score_of(row) for row in history), max))
+    return tuple((score, float(row.get("seconds", 0.0))) for score, row in zip(best, history, strict=True))
+
+
+def score_of(best: Mapping[str, float]) -> float:
+    """What trials are compared by, higher is better: validation accuracy, or minus the validation loss.
+
+    >>> score_of({"val_accuracy": 0.9, "val_loss": 0.3}), score_of({"val_loss": 0.3})
+    (0.9, -0.3)
+    """
+    key = monitor(best)
+    return -best[key] if key.endswith("_loss") else best[key]

@@ -1,0 +1,128 @@
+"""A search begun, or taken up again: its folder, its data, what was asked for, and its engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hubel.assembly.requests import requested
+from hubel.data.sources import SOURCES
+from hubel.data.splits import Splits
+from hubel.errors import UsageError
+from hubel.recipes.schema import compose, flatten
+from hubel.records.folder import edits_of
+from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, write_ask
+from hubel.searching.axes import Space, in_words, read_space, space_of
+from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
+from hubel.searching.engines import engine_of
+from hubel.searching.halving import rungs
+from hubel.searching.hunt import Hunt, too_short
+from hubel.searching.journal import Journal
+from hubel.searching.members import check_members
+from hubel.searching.workshop import Workshop
+from hubel.store import RunStore
+from hubel.watching import Watcher
+from hubel.words import duration, plural
+
+FIXED = ("time", "epochs", "out", "name", "target", "compare_start", "probe")
+"""Settings of a training that have no place in a search, which has its own, or would be tried with each trial."""
+
+
+def read_words(space: Sequence[str] | Mapping[str, Any] | str | None) -> Space | None:
+    """A space as a user gives it; None where none is given. Raises UsageError."""
+    if space is None or (not isinstance(space, str) and not space):
+        return None
+    if isinstance(space, Mapping):
+        return space_of(space)
+    return read_space([space] if isinstance(space, str) else list(space))
+
+
+def begin_search(
+    ask: Ask, space: Space | None, *, out: str, name: str | None, since: float, watch: Watcher
+) -> Hunt:  # fmt: skip
+    """A new search in a folder of its own. Raises UsageError where the budget or the space has no room for a trial."""
+    given = plain_settings(ask.given)
+    source = str(given["data"])
+    if source not in SOURCES and Path(source).exists():
+        given["data"] = os.path.abspath(source)  # wherever one stands when the search goes on
+    if ask.budget.time is ask.budget.trials is ask.budget.epochs is None:
+        ask = replace(ask, budget=replace(ask.budget, time=DEFAULT_TIME))
+        watch.remark(f"{duration(DEFAULT_TIME)} are searched, as nothing else is said: --time, --trials or --epochs")
+    full_asked = given.pop("epochs", None)
+    workshop = Workshop(given, watch)
+    defaults = workshop.defaults
+    if space is None and not ask.nets:
+        points = workshop.first.preprocessing is None
+        space = usual_space(defaults, points=points, given=given, limited=bool(ask.limits))
+    space = space or Space(axes=())
+    clash = [axis.name for axis in space.axes if "." not in axis.name and given.get(axis.name) is not None]
+    if clash:
+        raise UsageError(
+            f"{clash[0]} is fixed ({given[clash[0]]}) and in the space",
+            hint=f"leave one of them out: --set {clash[0]}=…",
+        )
+    full = int(full_asked or defaults.train.epochs or 1)
+    ask = replace(ask, given=given, space=space, default_net=defaults.model.model or "", full=full)
+    watch.stage("timing the defaults")
+    seconds, after = workshop.settle()
+    if reason := too_short(ask, seconds, after + clock_of(since).spent):
+        raise UsageError(reason, hint="allow more with --time, or take fewer pictures with --set limit=1000")
+    shares = ask.budget.shares(full, seconds)
+    at = (shares.full,) if ask.nets else rungs(shares.full)
+    ask = replace(
+        ask, full=shares.full, rungs=at, finals=shares.finals, epoch_seconds=seconds, after=after,
+        precision=workshop.precision,
+    )  # fmt: skip
+    check_members(ask, workshop, watch)
+    engine = engine_of(ask.engine, space, ask.seed, ask.default_net)
+    store = RunStore.create(out, name or Path(source.rstrip("/")).stem or "search")
+    write_ask(store, ask)
+    watch.remark(
+        f"{store.folder}: {ask.budget.said}; a whole training has {plural(ask.full, 'epoch')} of about "
+        f"{duration(seconds)}" + (f", trials are compared after {', '.join(map(str, at[:-1]))}" if at[1:] else "")
+    )
+    return Hunt(
+        store=store, ask=ask, workshop=workshop, engine=engine, clock=clock_of(since), watch=watch
+    )  # fmt: skip
+
+
+def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher) -> Hunt:
+    """A search where its journal stands; `budget` replaces what it says of what was allowed. Raises ArtefactError."""
+    store = RunStore.open(folder)
+    ask = read_ask(store).with_budget(budget)
+    journal = Journal(store)
+    first = next((folder / trial.folder for trial in journal.trials if (folder / trial.folder).is_dir()), None)
+    splits, edits = None, edits_of(RunStore(first)) if first is not None else ()
+    if first is not None:
+        splits = Splits.from_dict(RunStore.open(first).read_json("split.json", limit=1 << 30))
+    workshop = Workshop(ask.given, watch, splits=splits, edits=edits)
+    workshop.precision = dict(ask.precision)
+    write_ask(store, ask)
+    return Hunt(
+        store=store, ask=ask, workshop=workshop, clock=Clock(journal.spent, since), watch=watch,
+        engine=engine_of(ask.engine, ask.space, ask.seed, ask.default_net),
+    )  # fmt: skip
+
+
+def clock_of(since: float) -> Clock:
+    """The clock of a search that began at `since`."""
+    return Clock(0.0, since)
+
+
+def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same for all trials, by short names. Raises UsageError for what a search has otherwise."""
+    found = {name: value for name, value in flatten(settings).items() if value is not None}
+    wrong = [name for name in FIXED if name in found and name != "epochs"]
+    if wrong:
+        raise UsageError(
+            f"{wrong[0]} is no setting of a trial in a search", hint=f"leave {wrong[0]} out; hubel search --help"
+        )
+    requested({key: value for key, value in found.items() if key != "epochs"})
+    compose(found)
+    return found
+
+
+__all__ = ["begin_search", "fixed_settings", "in_words", "read_words", "take_up_search"]

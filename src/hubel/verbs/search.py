@@ -1,0 +1,125 @@
+"""Search: settings and nets tried within a budget, the best of them trained, measured and reported."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from hubel.assembly.requests import layered
+from hubel.assembly.restore import prepared_again
+from hubel.assembly.together import computing
+from hubel.data.splits import NAMES, Splits
+from hubel.errors import UsageError
+from hubel.faces.progress import shows_progress
+from hubel.recipes.schema import compose, read_file
+from hubel.records.ledger import RunRecord
+from hubel.records.searches import find_search
+from hubel.report.pages.search import PAGE, render_search
+from hubel.searching.asking import Ask, budget_of, check_engine, limits_of
+from hubel.searching.found import NAME, Search, conclude_search
+from hubel.searching.hunt import Hunt
+from hubel.searching.sitting import begin_search, fixed_settings, read_words, take_up_search
+from hubel.searching.standing import Standing, stand
+from hubel.store import RunStore
+from hubel.verbs.conclude import conclude
+from hubel.watching import SILENT, Watcher
+
+__all__ = ["Search", "search"]
+
+
+@shows_progress
+def search(
+    data: str | Path | None = None,
+    *,
+    time: float | str | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    space: Sequence[str] | Mapping[str, Any] | str | None = None,
+    max_params: float | None = None,
+    max_macs: float | None = None,
+    max_mb: float | None = None,
+    max_ms: float | None = None,
+    engine: str = "random",
+    trial_epochs: int | None = None,
+    seed: int = 0,
+    resume: str | PathLike[str] | None = None,
+    config: str | Path | None = None,
+    out: str | Path = "search",
+    name: str | None = None,
+    since: float | None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> Search:
+    """Try settings and nets within a budget; the result names the best, whose run is trained and measured.
+
+    The budget is `time` (seconds, or "20m"), `trials` or `epochs` (of all trainings together); limits on the net are
+    counted before anything is trained. `space` is {"lr": "1e-4..1e-1:log", "model": ["resnet20", "mobilenet_v2"]}, the
+    same in words, or a YAML file; None searches around what `train` would choose. `trial_epochs`: those of a whole
+    training. `settings` are the same for all trials. `resume` goes on with a search, with more of the budget if given.
+    `since`: of `time.perf_counter`, when the time began.
+
+    Raises UsageError, DataError, ArtefactError, SaveFailed; Stopped when a signal asked for the end.
+    """
+    since = clock.perf_counter() if since is None else since
+    allowed = budget_of(time, trials, epochs)
+    if resume is not None:
+        if data is not None or space or settings:
+            raise UsageError("a search goes on with what it was asked for", hint="beside --resume only a larger budget")
+        folder = find_search(fspath(resume))
+        with computing(compose({"data": "digits"})):
+            hunt = take_up_search(folder, allowed, since=since, watch=watch)
+            return _run(hunt, watch)
+    limits = limits_of(max_params, max_macs, max_mb, max_ms)
+    check_engine(engine)
+    asked = settings | ({"epochs": trial_epochs} if trial_epochs else {}) | ({"seed": seed} if seed else {})
+    layers = layered(data, config, asked)
+    if not layers.get("data"):
+        raise UsageError(
+            "a data source is needed", hint="hubel search digits --time 5m, or hubel search path/to/folder"
+        )
+    given = fixed_settings(layers)
+    ask = Ask(given=given, limits=limits, budget=allowed, engine=engine, seed=seed)
+    with computing(compose(given)):
+        hunt = begin_search(ask, read_words(space), out=fspath(out), name=name, since=since, watch=watch)
+        return _run(hunt, watch)
+
+
+def _run(hunt: Hunt, watch: Watcher) -> Search:
+    with hunt.store.lock():
+        hunt.run()
+        standing = stand(hunt.journal, hunt.workshop, hunt.store.folder)
+        test = "" if standing is None else _measure(hunt, standing, watch)
+        watch.stage("writing the report of the search")
+        found = conclude_search(
+            hunt.store.folder, hunt.ask, hunt.journal, standing, status="finished", test=test,
+            seconds=hunt.clock.spent,
+        )  # fmt: skip
+        hunt.store.write_json(NAME, found.to_dict(), limit=1 << 28)
+        hunt.store.write_text(PAGE, render_search(found))
+    watch.done()
+    return found
+
+
+def _measure(hunt: Hunt, standing: Standing, watch: Watcher) -> str:
+    """The winner's run on the test split, once; what it says."""
+    winner = hunt.store.folder / standing.winner.folders[0]
+    record = RunRecord(winner)
+    if "epochs" not in record.summary:
+        watch.remark(f"{winner} was not trained to its end: nothing was tested")
+        return ""
+    if "test" not in record.summary:
+        store = RunStore.open(winner)
+        watch.stage("measuring the winner")
+        recipe = compose(read_file(winner / "config.yaml"))
+        if store.exists("transfer.json"):
+            splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+            prepared = prepared_again(store, recipe, splits, SILENT)
+        else:
+            prepared = hunt.workshop.prepared(hunt.workshop.as_begun(recipe))
+        conclude(store, prepared, {k: v for k, v in record.summary.items() if k not in NAMES}, watch)
+        record = RunRecord(winner)
+    return str(record.summary.get("test", {}).get("sentence", ""))

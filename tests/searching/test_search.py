@@ -1,0 +1,239 @@
+"""A search on real digits: within its budget, going on where it was killed, the test split for the winner."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hubel
+from hubel.checkpoint import ModelSpec
+from hubel.recipes.continuing import asked
+from hubel.recipes.schema import compose, read_file
+from hubel.records.searches import find_search, searches
+from hubel.searching.axes import Axis, Space
+from hubel.searching.importance import importances
+from hubel.searching.journal import Point, Trial
+from hubel.searching.limits import Cost, Limits, count
+from hubel.searching.standing import front, weigh
+
+SETTINGS: dict[str, Any] = {"model": "mlp", "limit": 200, "device": "cpu", "threads": 1, "trial_epochs": 3}
+SPACE = {"lr": "1e-3..1e-1:log", "mlp.hidden": [[16], [64]]}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> hubel.Search:
+    return hubel.search("digits", epochs=24, space=SPACE, out=tmp_path_factory.mktemp("search"), **SETTINGS)
+
+
+def test_the_budget_holds_and_the_defaults_come_first(found: hubel.Search) -> None:
+    assert found.epochs <= 24
+    assert found.trials[0].values == {}
+    assert found.trials[0].epochs == 3
+    done = sum(len(hubel.Run(found.folder / trial.folder).history["epoch"]) for trial in found.trials)
+    assert done == found.epochs, "what is counted is what the runs say they did"
+
+
+def test_only_the_winner_has_seen_the_test_split(found: hubel.Search) -> None:
+    tested = [trial.folder for trial in found.trials if "test" in hubel.Run(found.folder / trial.folder).summary]
+    assert tested == [found.winner]
+    assert "test samples" in found.test
+
+
+def test_a_search_stands_for_its_winner_wherever_a_run_is_asked_for(found: hubel.Search) -> None:
+    assert hubel.Run(found.folder).folder == found.best
+    assert len(hubel.predict(found.folder, np.zeros((8, 8), np.uint8))) == 1
+    row = searches(found.folder.parent)[0]
+    assert (row.status, row.winner, row.data) == ("finished", found.winner, "digits")
+    assert find_search(found.folder) == found.folder
+    with pytest.raises(hubel.ArtefactError, match="no search"):
+        find_search(found.folder.parent / "digits-7")
+
+
+def test_the_page_and_the_text_say_what_was_found(found: hubel.Search) -> None:
+    page = found.report.read_text()
+    for said in ("Finalists", "All trials", "hubel train digits", found.sentence[:30]):
+        assert said in page
+    assert "<script>alert" not in page
+    assert "defaults" in " ".join(found.noise) + found.sentence
+    assert json.loads(json.dumps(found.to_dict()))["winner"] == found.winner
+
+
+def test_the_command_trains_the_winner_anew(found: hubel.Search) -> None:
+    recipe = asked(compose(read_file(found.best / "config.yaml")))
+    words = found.command.split()
+    assert words[:3] == ["hubel", "train", "digits"]
+    for name in ("lr", "epochs", "limit"):
+        flag = f"--{name}"
+        if flag in words:
+            assert float(words[words.index(flag) + 1]) == pytest.approx(recipe[name])
+
+
+def test_a_search_cut_anywhere_goes_on_to_the_same_trials(found: hubel.Search, tmp_path: Path) -> None:
+    folder = tmp_path / "digits-1"
+    shutil.copytree(found.folder, folder)
+    (folder / "found.json").unlink()
+    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    kept = lines[: len(lines) // 2]
+    (folder / "journal.jsonl").write_text("".join(kept))
+    known = {json.loads(line)["folder"] for line in kept if '"trial"' in line and '"folder"' in line}
+    for path in folder.glob("trial-*"):
+        if path.name not in known:
+            shutil.rmtree(path)
+    again = hubel.search(resume=folder)
+    assert [(t.values, t.seed, t.epochs) for t in again.trials] == [(t.values, t.seed, t.epochs) for t in found.trials]
+    assert [t.score for t in again.trials] == pytest.approx([t.score for t in found.trials])
+    assert again.winner == found.winner
+
+
+def test_a_trial_killed_between_two_rungs_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = hubel.search("digits", trials=1, out=tmp_path, seed=3, **SETTINGS)
+    folder = tmp_path / "killed"
+    shutil.copytree(whole.folder, folder)
+    first = (folder / "journal.jsonl").read_text().splitlines(keepends=True)[0]
+    (folder / "journal.jsonl").write_text(first)  # begun, and nothing said of it since
+    shutil.rmtree(folder / "trial-1" / "state")
+    for name in ("summary.json", "report.html"):
+        (folder / "trial-1" / name).unlink()
+    again = hubel.search(resume=folder)
+    assert again.trials[0].score == whole.trials[0].score
+    assert hubel.Run(again.best).history["val_loss"] == hubel.Run(whole.best).history["val_loss"]
+
+
+def test_limits_are_counted_before_a_trial_begins(tmp_path: Path) -> None:
+    spec = ModelSpec(architecture="mlp", num_classes=10, in_chans=1, img_size=(8, 8), options={"hidden": [16]})
+    most = count(spec).params
+    space = {"mlp.hidden": [[16], [64], [128]], "lr": [0.01, 0.02]}
+    done = hubel.search("digits", trials=2, space=space, max_params=most, out=tmp_path, **SETTINGS)
+    assert {trial.params for trial in done.trials} == {most}
+    assert done.refused["limit"] >= 1, "the defaults among them"
+    assert done.winner
+    with pytest.raises(hubel.UsageError, match=f"smallest is mlp.hidden=.16. with {most:,} parameters"):
+        hubel.search("digits", trials=2, space=space, max_params=most - 1, out=tmp_path / "none", **SETTINGS)
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_contradicts_itself_is_never_tried_and_counted(tmp_path: Path) -> None:
+    space = {"mixup": [0.0, 0.5], "cutmix": [0.0, 0.5], "model": ["quicknet"]}
+    options = {**SETTINGS, "model": None, "trial_epochs": 1, "limit": 60}
+    done = hubel.search("digits", trials=9, space=space, out=tmp_path, **options)
+    assert done.refused["contradiction"] == 1
+    assert all(not (t.values.get("mixup") and t.values.get("cutmix")) for t in done.trials)
+    assert len([t for t in done.trials if not t.again]) == 4, "the defaults, and three that do not contradict"
+
+
+def test_a_trial_that_diverges_is_written_down_and_the_search_goes_on(tmp_path: Path) -> None:
+    space = {"lr": [1e6], "optimizer": ["sgd"]}
+    done = hubel.search("digits", trials=2, space=space, out=tmp_path, **SETTINGS)
+    lost = [trial for trial in done.trials if trial.status == "failed"]
+    assert len(lost) == 1
+    assert "not finite" in lost[0].reason or "nan" in lost[0].reason.lower()
+    assert done.finalists[0].trial == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"time": 0.5}, "epoch takes about"),
+        ({"time": "soon"}, "duration"),
+        ({"trials": 0}, "above 0"),
+        ({"trials": 2, "engine": "bayes"}, "unknown engine"),
+        ({"trials": 2, "max_params": -3}, "above 0"),
+        ({"trials": 2, "space": {"lr": [0.1]}, "lr": 0.2}, "fixed"),
+        ({"trials": 2, "val_fraction": 0.0}, "validation"),
+        ({"trials": 2, "space": {"mlp.hiden": [3]}}, "hiden can be used"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_and_leaves_nothing(
+    settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(hubel.UsageError, match=said):
+        hubel.search("digits", out=tmp_path / "search", **{**SETTINGS, **settings})
+    assert not (tmp_path / "search").exists()
+
+
+@pytest.mark.parametrize("engine", ["tpe", "gp"])
+def test_an_engine_learns_where_the_good_ones_are(engine: str) -> None:
+    pytest.importorskip("optuna")
+    from hubel.searching.engines import engine_of
+
+    space = Space(axes=(Axis(name="lr", low=1e-4, high=1.0, log=True), Axis(name="fit", choices=("pad", "crop"))))
+    trials: list[Trial] = []
+    asker = engine_of(engine, space, 0, "mlp") if engine != "gp" or _has_gp() else None
+    if asker is None:
+        pytest.skip("the Gaussian process needs more than is installed")
+    for number in range(1, 26):
+        values = asker.propose(trials, number, 0).values
+        score = 1 - abs(np.log10(values["lr"]) + 2) / 4 - (0.2 if values["fit"] == "pad" else 0)
+        trials.append(_trial(number, values, float(score)))
+    late = trials[-8:]
+    assert np.mean([trial.score for trial in late]) > np.mean([trial.score for trial in trials[:8]]) + 0.1
+    assert asker.propose(trials, 26, 0) == asker.propose(trials, 26, 0)
+
+
+def _has_gp() -> bool:
+    from hubel.errors import MissingExtra
+    from hubel.searching.engines import Modelled
+
+    try:
+        Modelled("gp", Space(axes=(Axis(name="lr", low=0.1, high=1.0),)), 0, "")._sampler(1, 0)
+    except MissingExtra:
+        return False
+    return True
+
+
+def _trial(number: int, values: dict[str, Any], score: float) -> Trial:
+    return Trial(
+        number=number, values=values, origin="", cost=Cost(params=1, macs=1, megabytes=1.0), folder="",
+        status="waiting", points=[Point(1, score, 1.0)],
+    )  # fmt: skip
+
+
+def test_importance_finds_the_setting_that_matters_and_knows_luck() -> None:
+    random = np.random.default_rng(0)
+    space = Space(axes=(Axis(name="lr", low=1e-3, high=1.0, log=True), Axis(name="fit", choices=("pad", "crop"))))
+    trials = []
+    for number in range(60):
+        lr, fit = float(10 ** random.uniform(-3, 0)), str(random.choice(["pad", "crop"]))
+        trials.append(_trial(number, {"lr": lr, "fit": fit}, -abs(np.log10(lr) + 1) + random.normal(0, 0.1)))
+    first, second = importances(space, trials, 1)
+    assert (first.setting, first.is_sure) == ("lr", True)
+    assert first.share > 0.6
+    assert second.share < 0.1
+    assert importances(space, trials[:5], 1) == ()
+    sure = 0
+    for _ in range(12):  # where nothing matters, one in twenty seems to
+        dealt = [_trial(n, {"fit": str(random.choice(["pad", "crop"]))}, random.normal()) for n in range(20)]
+        sure += importances(Space(axes=space.axes[1:]), dealt, 1)[0].is_sure
+    assert sure <= 3
+
+
+def test_a_difference_counts_pictures_and_seeds() -> None:
+    random = np.random.default_rng(1)
+    inside = 0
+    for _ in range(200):  # two equally good finalists: 95 % of intervals hold 0
+        one, two = ((random.random((3, 400)) < 0.9 + random.normal(0, 0.01, (3, 1))).astype(float) for _ in range(2))
+        inside += weigh(2, one, two).is_noise
+    assert inside >= 182
+    assert not weigh(2, np.ones((2, 100)), np.zeros((2, 100))).is_noise
+
+
+def test_the_front_is_what_none_beats_in_both() -> None:
+    random = np.random.default_rng(2)
+    costs, scores = random.random(40), random.random(40)
+    found = set(front(list(costs), list(scores)))
+    for place in range(40):
+        beaten = any(costs[o] <= costs[place] and scores[o] > scores[place] for o in range(40))
+        assert (place in found) == (not beaten)
+
+
+def test_a_limit_says_which_and_by_how_much() -> None:
+    cost = Cost(params=2_000, macs=10**6, megabytes=3.0, milliseconds=4.0)
+    assert Limits(params=2_000, macs=10**6).broken(cost) == ""
+    assert "1M MACs, and 500k are allowed" in Limits(macs=500_000).broken(cost)
+    assert "4 ms a picture" in Limits(milliseconds=2).broken(cost)
+    assert Limits(megabytes=1).excess(cost) == 3.0
