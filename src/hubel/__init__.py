@@ -35,6 +35,7 @@ _DOORS = {
     "Answers": "hubel.evaluation.answers",
     "ArtefactError": "hubel.errors",
     "Baseline": "hubel.verbs.baseline",
+    "CheckUp": "hubel.diagnosis.finding",
     "Classifier": "hubel.verbs.classifier",
     "Cleaning": "hubel.care.cleaning",
     "Curve": "hubel.evaluation.growing",
@@ -61,6 +62,7 @@ _DOORS = {
     "clean": "hubel.verbs.clean",
     "create_model": "hubel.models",
     "curve": "hubel.verbs.curve",
+    "doctor": "hubel.verbs.doctor",
     "edit": "hubel.verbs.edit",
     "evaluate": "hubel.verbs.evaluate",
     "explain": "hubel.verbs.explain",
@@ -84,6 +86,7 @@ if TYPE_CHECKING:
     from hubel.care.cleaning import Cleaning
     from hubel.data.editing import Edits
     from hubel.deploy.prediction import Prediction, Predictions
+    from hubel.diagnosis.finding import CheckUp
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
     from hubel.evaluation.answers import Answers
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
     from hubel.verbs.clean import clean
     from hubel.verbs.curve import curve
     from hubel.verbs.data import DataReport, scan
+    from hubel.verbs.doctor import doctor
     from hubel.verbs.edit import edit
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
@@ -116,6 +120,7 @@ __all__ = [
     "Answers",
     "ArtefactError",
     "Baseline",
+    "CheckUp",
     "Classifier",
     "Cleaning",
     "Curve",
@@ -142,6 +147,7 @@ __all__ = [
     "clean",
     "create_model",
     "curve",
+    "doctor",
     "edit",
     "evaluate",
     "explain",

@@ -1,0 +1,105 @@
+"""All checks that a patient allows, in their order, within the time: what comes of them, the cause first."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import nn
+
+from hubel.diagnosis import (
+    of_answers,
+    of_copies,
+    of_gradient,
+    of_head,
+    of_heart,
+    of_labels,
+    of_neighbours,
+    of_net,
+    of_shortcuts,
+    of_signals,
+    of_step,
+    of_values,
+    of_walk,
+)  # fmt: skip
+from hubel.diagnosis.checks import CHECKS, EXAMINERS, STAGES, Examine, Stage
+from hubel.diagnosis.finding import RANK, CheckUp, Finding
+from hubel.diagnosis.patient import Patient
+from hubel.diagnosis.untouched import untouched
+from hubel.watching import SILENT, Watcher
+
+BEFORE: tuple[Stage, ...] = ("static", "data", "start", "steps", "overfit")
+ORDER = (
+    of_net, of_values, of_labels, of_copies, of_neighbours, of_shortcuts, of_head, of_gradient, of_signals, of_answers,
+    of_step, of_walk, of_heart,
+)  # fmt: skip
+"""Where checks are written down, the likeliest cause first."""
+WORDS = {
+    "static": "looking at net and optimiser", "data": "looking at the samples", "start": "asking the net",
+    "steps": "making steps on a copy", "overfit": "learning eight samples by heart",
+}  # fmt: skip
+
+
+def examine(patient: Patient, *, stages: Collection[Stage] = BEFORE, watch: Watcher = SILENT) -> CheckUp:
+    """Make the checks of some stages; everything that is looked at comes out as it went in, to the bit."""
+    found: list[Finding] = []
+    asked: list[str] = []
+    left_out: dict[str, str] = {}
+    modules = [part for part in (patient.model, patient.loss) if isinstance(part, nn.Module)]
+    sources = tuple(part for part in (patient.batches, patient.val) if part is not None)
+    patient.began = time.perf_counter()
+    with untouched(*modules, optimiser=patient.optimiser, others=sources), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        stage = ""
+        for each, ids, function in in_order():
+            if each not in stages:
+                continue
+            if each != stage:
+                stage = each
+                watch.stage(WORDS[each])
+            if patient.left < 0 and each in ("steps", "overfit"):
+                left_out |= dict.fromkeys(ids, f"the {patient.seconds:g} seconds were over")
+                continue
+            try:
+                said = list(function(patient))
+            except Exception as failure:  # one check that cannot cope costs no other
+                if isinstance(failure, (torch.OutOfMemoryError, MemoryError)):
+                    left_out |= dict.fromkeys(ids, "memory ran out")
+                    continue
+                if _is_ours(failure):
+                    raise
+                left_out |= dict.fromkeys(ids, f"{type(failure).__name__}: {str(failure)[:120]}")
+                continue
+            asked += ids
+            found += said
+    return CheckUp(
+        subject=patient.name, findings=ranked(found), asked=tuple(asked), left_out=left_out,
+        seconds=time.perf_counter() - patient.began,
+    )  # fmt: skip
+
+
+def in_order() -> list[tuple[Stage, tuple[str, ...], Examine]]:
+    """All functions that examine, by stage and then in the order of causes."""
+    places = {module.__name__: place for place, module in enumerate(ORDER)}
+    return sorted(EXAMINERS, key=lambda each: (STAGES.index(each[0]), places.get(each[2].__module__, len(places))))
+
+
+def _is_ours(failure: Exception) -> bool:
+    return type(failure).__module__.startswith("hubel")
+
+
+def ranked(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then in the order of the stages; what is only a symptom is left out where a cause was found."""
+    known = {one.id for one in findings}
+    found = [one for one in findings if not known.intersection(CHECKS.get(one.id).yields_to)]
+    causes = [one for one in found if not CHECKS.get(one.id).symptom and one.severity != "note"]
+    kept = [one for one in found if not CHECKS.get(one.id).symptom or not causes]
+    places = {check: place for place, check in enumerate(check for _, ids, _ in in_order() for check in ids)}
+
+    def key(one: Finding) -> tuple[int, int, int]:
+        return RANK.index(one.severity), STAGES.index(CHECKS.get(one.id).stage), places[one.id]
+
+    unique = {one.id: one for one in sorted(kept, key=key, reverse=True)}
+    return tuple(sorted(unique.values(), key=key))

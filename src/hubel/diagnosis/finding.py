@@ -1,0 +1,136 @@
+"""What the doctor says: a finding, and all of them together."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hubel.views import Viewed
+from hubel.words import duration, plain, plural, visible
+
+Severity = Literal["error", "warning", "note"]
+RANK: tuple[Severity, ...] = ("error", "warning", "note")
+"""From what spoils a training for certain to what is only worth knowing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding(Viewed):
+    """One thing that is wrong, or may be."""
+
+    id: str
+    """Of the check that found it; `docs/doctor.md` has a line on each."""
+    severity: Severity
+    """"error": what must hold in every healthy training does not; "warning": it looks wrong; "note": good to know."""
+    title: str
+    """What is wrong, in a sentence."""
+    evidence: Mapping[str, float | int | str]
+    """The numbers that say so."""
+    reproduction: str
+    """The fewest lines of code, or the command, that show it."""
+    mend: str
+    """One change: a flag of hubel or a line of code."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The same as settings of a recipe, where the mend is one: what `--try` tries."""
+
+    @property
+    def numbers(self) -> str:
+        """The evidence in one line."""
+        return ", ".join(f"{name} {shown(value)}" for name, value in self.evidence.items())
+
+    def lines(self) -> list[str]:
+        """As it is printed, 80 columns wide."""
+        rows = ((f"{self.severity}: ", f"{self.title} [{self.id}]"), ("  seen:  ", self.numbers),
+                ("  mend:  ", self.mend), ("  shown: ", self.reproduction))  # fmt: skip
+        return [line for head, text in rows if text for line in _wrapped(head, text)]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    @property
+    def told(self) -> str:
+        """As a remark beside a training."""
+        return f"doctor: {self.severity}: {self.title} ({self.numbers}); {self.mend} [{self.id}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "id": self.id, "severity": self.severity, "title": self.title, "evidence": plain(dict(self.evidence)),
+            "reproduction": self.reproduction, "mend": self.mend, "settings": plain(dict(self.settings)),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckUp(Viewed):
+    """Everything the doctor found, the most severe and most likely cause first."""
+
+    subject: str
+    """What was looked at."""
+    findings: tuple[Finding, ...]
+    asked: tuple[str, ...]
+    """Checks that were made."""
+    left_out: Mapping[str, str]
+    """Checks that could not be made, and why not."""
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        """Is there no error?"""
+        return not any(one.severity == "error" for one in self.findings)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of the findings, in their order."""
+        return tuple(one.id for one in self.findings)
+
+    def count(self, severity: Severity) -> int:
+        """Findings of a severity."""
+        return sum(one.severity == severity for one in self.findings)
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        counts = [plural(self.count(word), word) for word in RANK if self.count(word)]
+        took = f"{plural(len(self.asked), 'check')} in {duration(self.seconds)}"
+        return f"{self.subject}: {', '.join(counts) or 'nothing was found'} ({took})"
+
+    def lines(self) -> list[str]:
+        """As it is printed."""
+        said = _wrapped("", self.sentence)
+        for one in self.findings:
+            said += ["", *one.lines()]
+        return said
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def facts(self) -> dict[str, str]:
+        """The result in words, finding by finding."""
+        found = {"found": self.sentence}
+        return found | {one.id: f"{one.severity}: {one.title} ({one.numbers}); {one.mend}" for one in self.findings}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "subject": self.subject, "healthy": self.healthy, "findings": [one.to_dict() for one in self.findings],
+            "checks": list(self.asked), "left_out": dict(self.left_out), "seconds": round(self.seconds, 3),
+        }  # fmt: skip
+
+
+def shown(value: float | int | str) -> str:
+    """A number as evidence is written.
+
+    >>> shown(0.00012345), shown(12345), shown("first")
+    ('0.000123', '12,345', 'first')
+    """
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    text = visible(text)
+    return textwrap.wrap(
+        text, 80, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False
+    ) or [head.rstrip()]
