@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test browser check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted clean
+.PHONY: demo test browser check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted doctor clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
@@ -71,6 +71,11 @@ explain-contracts: $(VENV)/dev
 
 explain-planted: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/explainers/planted.py --out docs/explain_planted.md
+
+# The doctor against the bug zoo: SEEDS=1,2,3,4,5,6,7,8,9,10 for the long table.
+SEEDS ?= 1,2,3
+doctor: $(VENV)/dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/doctor/table.py --seeds $(SEEDS) --out docs/doctor.md
 
 zoo-smoke: $(VENV)/dev
 	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md

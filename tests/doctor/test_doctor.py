@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from tests.doctor.zoo import FAULTS, Case, healthy, planted
 from torch import nn
 
 import hubel
 from hubel.diagnosis.checks import CHECKS, STAGES
 from hubel.diagnosis.examining import in_order
-from tests.doctor.zoo import FAULTS, Case, healthy, planted
 
 
 def bits(case: Case, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,20 @@
-"""The bug zoo in short: one seed, one net and data set for each fault, and some healthy trainings. `make doctor` is long."""
+"""The bug zoo in short: a seed, a net and a data set for some faults, and some healthy trainings. `make doctor` is long."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from tests.doctor.zoo import FAULTS, HEALTHY, planted
 
 import hubel
-from tests.doctor.zoo import FAULTS, HEALTHY, planted
 
 SEED = 1
 FAST = {"seconds": 20.0, "verbose": False}
 SHORT = [name for number, name in enumerate(FAULTS) if number % 4 == 0]
 """A quarter of the faults; the slow lane has all of them."""
 WELL = ["mlp on digits, its own step and program", "cnn on colours, sgd", "res on digits, a slow starter",
-        "cosine on digits", "few samples of colours", "imbalance on digits", "regression on digits", "points"]  # fmt: skip
+        "cosine on digits", "few samples of colours", "imbalance on digits", "regression on digits",
+        "points"]  # fmt: skip
 
 
 def named_first(name: str) -> tuple[str, tuple[str, ...]]:

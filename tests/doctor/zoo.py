@@ -1,4 +1,4 @@
-"""The bug zoo: healthy trainings on small nets and data, and faults planted in them, each with the names that are right.
+"""The bug zoo: healthy trainings on small nets and data, and faults planted in them, each with its right names.
 
 A `Case` is what `hubel.doctor` is called with. A fault is a function that takes a healthy case and spoils it.
 """
@@ -175,7 +175,11 @@ class Case:
         """Of `hubel.doctor`, by name."""
         train, val = self.loaders()
         found: dict[str, Any] = {
-            "what": self.model, "loss": self.loss, "batches": train, "val": val, "optimizer": self.optimizer_now(),
+            "what": self.model,
+            "loss": self.loss,
+            "batches": train,
+            "val": val,
+            "optimizer": self.optimizer_now(),
         }
         if self.with_step or "step" in self.given:
             found["step"] = good_step(self.loss)
@@ -238,7 +242,8 @@ FAULTS: dict[str, Fault] = {}
 
 
 def fault(name: str, *right: str, row: str = "", nets: tuple[str, ...] = ("mlp", "cnn", "res"),
-          data: tuple[str, ...] = ("digits", "colours")) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:  # fmt: skip
+          data: tuple[str, ...] = ("digits", "colours")) -> Callable[[Callable[[Case], None]], Callable[[Case],
+          None]]:  # fmt: skip
     def file(plant: Callable[[Case], None]) -> Callable[[Case], None]:
         FAULTS[name] = Fault(name, right, plant, row, nets, data)
         return plant
@@ -793,7 +798,9 @@ def _(case: Case) -> None:
     random = torch.Generator().manual_seed(case.seed)
     labels = case.data.labels.clone()
     rows = torch.randperm(len(labels), generator=random)[: len(labels) // 5]
-    labels[rows] = (labels[rows] + torch.randint(1, case.data.classes, (len(rows),), generator=random)) % case.data.classes
+    labels[rows] = (
+        labels[rows] + torch.randint(1, case.data.classes, (len(rows),), generator=random)
+    ) % case.data.classes
     case.data.labels = labels
 
 
@@ -879,16 +886,27 @@ def _fine() -> Iterator[Fine]:
             yield Fine(f"{net} on {data}", lambda s, n=net, d=data: healthy(n, d, s))
             yield Fine(f"{net} on {data}, its own step and program",
                        lambda s, n=net, d=data: healthy(n, d, s, with_step=True, with_program=True))  # fmt: skip
-            yield Fine(f"{net} on {data}, sgd", lambda s, n=net, d=data: healthy(n, d, s, optimiser="sgd", lr=0.05, weight_decay=5e-4))
-            yield Fine(f"{net} on {data}, adamw", lambda s, n=net, d=data: healthy(n, d, s, optimiser="adamw", weight_decay=0.05))
-            yield Fine(f"{net} on {data}, a slow starter", lambda s, n=net, d=data: healthy(n, d, s, optimiser="sgd", lr=1e-3))
+            yield Fine(
+                f"{net} on {data}, sgd",
+                lambda s, n=net, d=data: healthy(n, d, s, optimiser="sgd", lr=0.05, weight_decay=5e-4),
+            )
+            yield Fine(
+                f"{net} on {data}, adamw",
+                lambda s, n=net, d=data: healthy(n, d, s, optimiser="adamw", weight_decay=0.05),
+            )
+            yield Fine(
+                f"{net} on {data}, a slow starter", lambda s, n=net, d=data: healthy(n, d, s, optimiser="sgd", lr=1e-3)
+            )
         yield Fine(f"cosine on {data}", lambda s, d=data: _with_schedule(d, s, "cosine"))
         yield Fine(f"one cycle on {data}", lambda s, d=data: _with_schedule(d, s, "cycle"))
         yield Fine(f"steps on {data}", lambda s, d=data: _with_schedule(d, s, "steps"))
         yield Fine(f"few samples of {data}", lambda s, d=data: _few(d, s))
         yield Fine(f"imbalance on {data}", lambda s, d=data: _uneven(d, s))
         yield Fine(f"regression on {data}", lambda s, d=data: _numbers(d, s))
-        yield Fine(f"label smoothing on {data}", lambda s, d=data: healthy("cnn", d, s, loss=nn.CrossEntropyLoss(label_smoothing=0.1)))
+        yield Fine(
+            f"label smoothing on {data}",
+            lambda s, d=data: healthy("cnn", d, s, loss=nn.CrossEntropyLoss(label_smoothing=0.1)),
+        )
         yield Fine(f"frozen on purpose on {data}", lambda s, d=data: _frozen(d, s))
         yield Fine(f"augmented on {data}", lambda s, d=data: _augmented(d, s))
         yield Fine(f"log-softmax and NLL on {data}", lambda s, d=data: _nll(d, s))
@@ -962,7 +980,9 @@ def _tanh(data: str, seed: int) -> Case:
     made = DATA[data](seed)
     torch.manual_seed(seed)
     inputs = made.images[0].numel()
-    net = nn.Sequential(nn.Flatten(), nn.Linear(inputs, 48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh(), nn.Linear(48, made.classes))
+    net = nn.Sequential(
+        nn.Flatten(), nn.Linear(inputs, 48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh(), nn.Linear(48, made.classes)
+    )
     return Case(net="mlp", data=made, seed=seed, model=net)
 
 
@@ -990,7 +1010,9 @@ def _points(seed: int, *, linear: bool = False) -> Case:
     random = np.random.default_rng(seed)
     angle, labels = random.uniform(0, np.pi, 700), np.arange(700) % 2
     sign = 1 - 2 * labels
-    points = np.stack([sign * np.cos(angle) + labels, sign * np.sin(angle) + labels / 2], 1) + 0.1 * random.normal(size=(700, 2))
+    points = np.stack([sign * np.cos(angle) + labels, sign * np.sin(angle) + labels / 2], 1) + 0.1 * random.normal(
+        size=(700, 2)
+    )
     points = torch.tensor((points - points.mean(0)) / points.std(0), dtype=torch.float32)
     classes = torch.tensor(labels)
     made = Data(points[:500], classes[:500], points[500:], classes[500:], 2)

@@ -25,6 +25,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("clean", "clean", "twins, leaks, odd pictures, shortcuts, and labels that are probably wrong"),
             ("edit", "edit", "relabel, exclude, merge, with undo; no file of the data is touched"),
             ("probe", "probe", "a learning rate and a batch size, from a few real steps on a copy"),
+            ("doctor", "doctor", "what is wrong with a training: before it, and with a run; one mend for each finding"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
             ("search", "search", "settings and nets tried within a budget; ends with a trained, measured best"),
             ("watch", "watch", "see a training that is under way, from another window"),

@@ -103,8 +103,7 @@ def _twins(model: nn.Module, names: list[str]) -> Finding:
 
 
 def _stay(weight: torch.Tensor, gradient: torch.Tensor | None) -> bool:
-    """Will equal rows stay equal? Those of zeros do not where the gradient draws them apart: a residual branch's "
-    "end."""
+    """Will equal rows stay equal? Those of zeros do not where the gradient draws them apart."""
     return bool(weight.detach().any()) or gradient is None or _equal_rows(gradient)
 
 

@@ -16,8 +16,7 @@ from hubel.diagnosis.untouched import reseeded
 
 @examines("overfit", warning("cannot-overfit", "overfit", "eight samples cannot be learnt by heart", symptom=True))
 def learn_by_heart(patient: Patient) -> Iterator[Finding]:
-    """Eight different samples, 200 steps of Adam at two rates (A. Karpathy, A Recipe for Training Neural Nets, "
-    "2019)."""
+    """Eight different samples, 200 steps of Adam at two rates (A. Karpathy, A Recipe for Training Neural Nets)."""
     begun = start(patient)
     classes = patient.train.classes
     if begun.failure is not None or begun.value is None or begun.value.ndim or not begun.value.requires_grad:

@@ -11,7 +11,7 @@ import torch
 from hubel.diagnosis.checks import error, examines, found, warning
 from hubel.diagnosis.copies import digests_of
 from hubel.diagnosis.finding import Finding
-from hubel.diagnosis.patient import Patient, as_pair
+from hubel.diagnosis.patient import Patient, as_pair, class_numbers
 
 
 @examines(
@@ -62,7 +62,8 @@ def count_classes(patient: Patient) -> Iterator[Finding]:
 )
 def look_at_order(patient: Patient) -> Iterator[Finding]:
     """Label entropy of batches against what mixing would give; the order of a second epoch; repeats within one."""
-    part, classes = patient.train, patient.train.every_class
+    part = patient.train
+    classes = part.every_class if part.order is None else class_numbers(part.order)
     sizes = [size for size in part.sizes if size >= 4]
     if classes is not None and len(sizes) >= 3 and len(classes.unique()) > 1 and patient.shuffled:
         starts = np.cumsum([0, *part.sizes])

@@ -121,8 +121,15 @@ def judge_relabelling(said: np.ndarray, given: np.ndarray, by: str) -> Iterator[
 
 @examines("data", warning("augmentation-destroys-labels", "data", "augmented samples that look like another class"))
 def look_at_augmentation(patient: Patient) -> Iterator[Finding]:
-    """Augmented training samples whose nearest samples as they are all have one other class, and are as near as "
-    "usual."""
+    """Augmented training samples whose nearest samples as they are all have one other class, as near as usual."""
+    if patient.mirrors is not None and patient.mirrors.strangers:
+        yield found(
+            "augmentation-destroys-labels", "training shows mirror images, which look like no sample of the set",
+            nearer_as_they_are=patient.mirrors.handed, asked=patient.mirrors.asked, lost=patient.mirrors.lost,
+            mend="--augment translate=2 without flip, or --augment none", settings={"augment": ["translate=2"]},
+            shown="hubel.data.mirrors.ask_mirrors(images, labels, rows)",
+        )  # fmt: skip
+        return
     near = nearness(patient)
     if near is None or patient.augment is None:
         return

@@ -111,12 +111,14 @@ def weigh_decay(patient: Patient) -> Iterator[Finding]:
     if patient.optimiser is None:
         return
     lost = 0.0
+    own = type(patient.optimiser)
+    usual = {torch.optim.SGD: 0.02, torch.optim.AdamW: 0.5}.get(own)
+    if usual is None:  # elsewhere decay joins the gradient, or the rate means something else: the steps will tell
+        return
     for group in patient.optimiser.param_groups:
-        decay = float(group.get("weight_decay", 0.0)) * float(group["lr"])
-        coupled = isinstance(patient.optimiser, torch.optim.Adam) and not group.get("decoupled_weight_decay", False)
-        if coupled and not isinstance(patient.optimiser, torch.optim.AdamW):
-            decay = 0.0  # it joins the gradient, whose size Adam does not see: the steps will tell
-        lost = max(lost, 1 - max(0.0, 1 - decay) ** 100)
+        decay = float(group.get("weight_decay", 0.0))
+        if decay > usual:
+            lost = max(lost, 1 - max(0.0, 1 - decay * float(group["lr"])) ** 100)
     if lost > DECAYED:
         group = max(patient.optimiser.param_groups, key=lambda g: g.get("weight_decay", 0.0) * g["lr"])
         yield found(
@@ -155,6 +157,8 @@ def find_single_samples(patient: Patient) -> Iterator[Finding]:
 )
 def simulate_schedule(patient: Patient) -> Iterator[Finding]:
     """Go through the whole schedule on a copy, and look where the rate is at which part of the run."""
+    if patient.rates:
+        yield from judge_rates(patient.rates, len(patient.rates))
     if patient.schedule is None or not patient.ticks:
         return
     scheduler = copy.deepcopy(patient.schedule)

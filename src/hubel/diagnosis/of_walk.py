@@ -37,7 +37,7 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
     it = walk(patient)
     if it is None or it.made < 3:
         return
-    rate = float(it.optimiser.param_groups[0]["lr"])
+    rate = it.rate
     early, losses = it.early(), it.losses
     known = [value for value in losses if math.isfinite(value)]
     yield from _frozen_moves(patient, it)
@@ -70,7 +70,7 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
             highest=peak, last=late, change_a_step=typical, mend=f"--lr {rate / 10:.2g}; hubel probe DATA finds one",
             settings={"lr": rate / 10}, shown=f"{it.made} steps on a copy",
         )  # fmt: skip
-    elif patient.own_lr and patient.optimiser is not None and typical < HARDLY and late > 0.9 * early and it.made >= 20:
+    elif patient.optimiser is not None and typical < HARDLY and late > 0.9 * early and it.made >= 20:
         yield found(
             "learns-hardly", f"a step changes weights by {typical:.1g} of their size, and the loss stays",
             lr=rate, change_a_step=typical, loss_before=early, loss_after=late, relative=late / base,
@@ -132,7 +132,7 @@ def look_again(patient: Patient) -> Iterator[Finding]:
     it = walk(patient)
     if it is None or it.made < 20 or not all(bool(torch.isfinite(p).all()) for p in it.model.parameters()):
         return
-    rate = float(it.optimiser.param_groups[0]["lr"])
+    rate = it.rate
     pairs = patient.train.pairs
     images = torch.cat([pair[0] for pair in pairs[:64]])[:256]
     it.model.train()

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 
 MOST_SAMPLES = 2_000
@@ -35,8 +36,13 @@ Loss = Callable[[Any, torch.Tensor], torch.Tensor]
 class Stepping(Protocol):
     """Somebody who makes steps of a training on copies."""
 
-    model: nn.Module
-    optimiser: torch.optim.Optimizer
+    @property
+    def model(self) -> nn.Module:
+        """The copy that moves."""
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """What moves it."""
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         """One update; the loss before it."""
@@ -71,8 +77,12 @@ class Patient:
     """Images as they are -> images as training shows them."""
     stepper: Callable[[], Stepping] | None = None
     """Makes what makes steps, where it is no plain loop."""
-    own_lr: bool = True
-    """Does the optimiser come from the user?"""
+    rate: float | None = None
+    """The learning rate as the user says it, where that is not the optimiser's."""
+    rates: list[float] | None = None
+    """Of the whole run, where they are known without a scheduler."""
+    mirrors: Mirrors | None = None
+    """Whether mirror images look like samples, where training shows mirror images."""
     shuffled: bool = True
     """Are batches expected to be mixed?"""
     seconds: float = 20.0
@@ -134,6 +144,8 @@ class Part:
     """Of the batches that were read."""
     whole: bool
     """Was all of it read?"""
+    order: torch.Tensor | None = None
+    """Labels in the order of an epoch, where `every_label` is in another one."""
 
     @cached_property
     def classes(self) -> torch.Tensor | None:

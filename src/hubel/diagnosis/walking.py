@@ -28,6 +28,8 @@ class Walk:
     model: nn.Module
     optimiser: torch.optim.Optimizer
     before: dict[str, torch.Tensor]
+    rate: float
+    """The learning rate before the first step."""
     losses: list[float] = field(default_factory=list)
     updates: list[float] = field(default_factory=list)
     """Median over layers of |change| / |weight|, of steps that were looked at."""
@@ -112,7 +114,8 @@ def _walked(patient: Patient) -> Walk | None:
         stepping = Plainly(patient, model, optimiser, loss)
     model, optimiser = stepping.model, stepping.optimiser
     model.train()
-    it = Walk(model, optimiser, {name: p.detach().clone() for name, p in model.named_parameters()})
+    rate = float(optimiser.param_groups[0]["lr"]) if patient.rate is None else patient.rate
+    it = Walk(model, optimiser, {name: p.detach().clone() for name, p in model.named_parameters()}, rate)
     for p in model.parameters():
         p.grad = None
     handles = _overhear(it)

@@ -1,29 +1,37 @@
-"""Doctor: what is wrong with a training: before it, while it runs, and afterwards; nothing that is looked at changes."""
+"""Doctor: what is wrong with a training, before it, while it runs and afterwards; nothing looked at changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from hubel.assembly.begin import make_ready
+from hubel.assembly.requests import layered, requested
+from hubel.assembly.together import computing
+from hubel.data.sources import SOURCES
 from hubel.diagnosis.examining import examine
 from hubel.diagnosis.finding import CheckUp, Finding
 from hubel.diagnosis.patient import Patient
-from hubel.errors import UsageError
+from hubel.diagnosis.recipe import patient_of, stages_of
+from hubel.errors import ArtefactError, UsageError
 from hubel.faces.progress import shows_progress
+from hubel.records.ledger import find_run
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["CheckUp", "Finding", "doctor"]
+__all__ = ["CheckUp", "Finding", "check", "doctor"]
 
 
 @shows_progress
 def doctor(
     what: Any,
-    loss: Callable[..., torch.Tensor] | None = None,
+    loss: Any = None,
     batches: Iterable[Any] | None = None,
-    optimizer: torch.optim.Optimizer | None = None,
+    optimizer: Any = None,
     *,
     val: Iterable[Any] | None = None,
     step: Callable[..., Any] | None = None,
@@ -33,10 +41,11 @@ def doctor(
     scheduler_steps: int | None = None,
     classes: Sequence[str] = (),
     frozen: Sequence[str] | None = None,
-    augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    augment: Any = None,
     seconds: float = 20.0,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
+    **settings: Any,
 ) -> CheckUp:
     """Check a net, a loss and batches of the user's own before they are trained; what is given more is checked, too.
 
@@ -46,12 +55,30 @@ def doctor(
     `scheduler` belongs to the optimizer and is stepped `scheduler_steps` times in the whole run. `frozen` are names of
     layers that are meant not to learn, `augment` is what training does to images before the net sees them.
 
+    Where `what` is a data set or a run instead, its training is checked as `hubel doctor` does; `settings` are then
+    those of `hubel.train`.
+
     All of it works on copies: model, optimizer and random numbers come out as they went in, to the bit.
-    Raises UsageError.
+    Raises UsageError, DataError, ArtefactError.
     """
     if not isinstance(what, nn.Module):
+        own = {"batches": batches, "val": val, "step": step, "evaluate": evaluate, "predict": predict,
+               "scheduler": scheduler, "scheduler_steps": scheduler_steps, "classes": classes or None,
+               "frozen": frozen}  # fmt: skip
+        given = [name for name, value in own.items() if value is not None]
+        if given or not isinstance(what, (str, PathLike)):
+            raise UsageError(
+                f"hubel.doctor takes a torch module{f' where {given[0]} is given' if given else ''}, a data set or a "
+                f"run; got {type(what).__name__}",
+                hint="hubel.doctor(model, loss, batches), hubel.doctor('photos/') or hubel.doctor('runs/photos-1')",
+            )
+        said = {"loss": loss, "optimizer": optimizer, "augment": augment}
+        settings |= {name: value for name, value in said.items() if value is not None}
+        return check(fspath(what), seconds=seconds, watch=watch, **settings)
+    if settings:
         raise UsageError(
-            f"hubel.doctor takes a torch module, got {type(what).__name__}", hint="hubel.doctor(model, loss, batches)"
+            f"hubel.doctor has no argument {next(iter(settings))!r} for a net of one's own",
+            hint="settings of a recipe go with data: hubel.doctor('photos/', lr=0.1)",
         )
     if loss is None or batches is None:
         raise UsageError("a net is checked with its loss and batches", hint="hubel.doctor(model, loss, batches)")
@@ -61,6 +88,11 @@ def doctor(
                 f"{name} must be something that can be gone through twice, got {type(source).__name__}",
                 hint="a DataLoader, or a list of pairs (images, labels)",
             )
+    if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
+        raise UsageError(
+            f"optimizer must be one of torch.optim, got {type(optimizer).__name__}",
+            hint="torch.optim.Adam(model.parameters()), or leave it out",
+        )
     if scheduler is not None and (scheduler_steps is None or scheduler_steps < 1):
         raise UsageError(
             "scheduler_steps must say how often the scheduler is stepped in the whole run",
@@ -74,3 +106,45 @@ def doctor(
     found = examine(patient, watch=watch)
     watch.done()
     return found
+
+
+def check(
+    what: str,
+    *,
+    config: str | Path | None = None,
+    follow: bool = False,
+    seconds: float = 20.0,
+    watch: Watcher = SILENT,
+    **settings: Any,
+) -> CheckUp:
+    """The check-up of a data set with the recipe that `train` would follow, or of a run by what it recorded."""
+    folder = _run_of(what)
+    if folder is None:
+        if follow:
+            raise UsageError("--try goes with a run", hint="hubel doctor runs/photos-1 --try")
+        return check_data(what, config=config, seconds=seconds, watch=watch, **settings)
+    raise UsageError(f"{folder} is a run", hint="hubel doctor DATA checks before a training")
+
+
+def check_data(
+    data: str, *, config: str | Path | None = None, seconds: float = 20.0, watch: Watcher = SILENT, **settings: Any
+) -> CheckUp:
+    """The check-up before a training: data, net, loss and steps as `hubel.train` would take them; nothing written."""
+    recipe = requested(layered(data, config, settings))
+    if recipe.train.compile is None:
+        recipe = recipe.change(compile=False)
+    with computing(recipe):
+        ready = make_ready(recipe, watch)
+        found = examine(patient_of(ready, seconds=seconds), stages=stages_of(ready), watch=watch)
+    watch.done()
+    return found
+
+
+def _run_of(what: str) -> Path | None:
+    if what in SOURCES:
+        return None
+    try:
+        folder = find_run(what)
+    except (ArtefactError, UsageError):
+        return None
+    return folder if (folder / "config.yaml").is_file() else None
