@@ -1,4 +1,4 @@
-"""The bug zoo in short: a seed, a net and a data set for some faults, and some healthy trainings. `make doctor` is long."""
+"""The bug zoo in short: some faults on one net and data set, and some healthy trainings. `make doctor` is long."""
 
 from __future__ import annotations
 
