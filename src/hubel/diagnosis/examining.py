@@ -18,6 +18,7 @@ from hubel.diagnosis import (
     of_labels,
     of_neighbours,
     of_net,
+    of_record,
     of_shortcuts,
     of_signals,
     of_step,
@@ -27,13 +28,14 @@ from hubel.diagnosis import (
 from hubel.diagnosis.checks import CHECKS, EXAMINERS, STAGES, Examine, Stage
 from hubel.diagnosis.finding import RANK, CheckUp, Finding
 from hubel.diagnosis.patient import Patient
+from hubel.diagnosis.record import Record
 from hubel.diagnosis.untouched import untouched
 from hubel.watching import SILENT, Watcher
 
 BEFORE: tuple[Stage, ...] = ("static", "data", "start", "steps", "overfit")
 ORDER = (
     of_net, of_values, of_labels, of_copies, of_neighbours, of_shortcuts, of_head, of_gradient, of_signals, of_answers,
-    of_step, of_walk, of_heart,
+    of_step, of_walk, of_heart, of_record,
 )  # fmt: skip
 """Where checks are written down, the likeliest cause first."""
 WORDS = {
@@ -77,6 +79,21 @@ def examine(patient: Patient, *, stages: Collection[Stage] = BEFORE, watch: Watc
     return CheckUp(
         subject=patient.name, findings=ranked(found), asked=tuple(asked), left_out=left_out,
         seconds=time.perf_counter() - patient.began,
+    )  # fmt: skip
+
+
+def examine_record(record: Record, stages: Collection[Stage] = ("during", "after")) -> CheckUp:
+    """The checks of what a run recorded."""
+    began = time.perf_counter()
+    found: list[Finding] = []
+    asked: list[str] = []
+    for each, ids, function in in_order():
+        if each in stages:
+            asked += ids
+            found += list(function(record))
+    return CheckUp(
+        subject=record.name, findings=ranked(found), asked=tuple(asked), left_out={},
+        seconds=time.perf_counter() - began,
     )  # fmt: skip
 
 

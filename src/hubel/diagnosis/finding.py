@@ -62,6 +62,59 @@ class Finding(Viewed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tried(Viewed):
+    """What some steps did."""
+
+    first: float
+    """Loss of the first step."""
+    last: float
+    """Median of the last ten; NaN where it was not finite."""
+    steps: int
+    numbers: Mapping[str, float]
+    """On the validation split: val_loss, val_accuracy; {} where nothing is held out."""
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if self.last != self.last:
+            return f"loss {shown(self.first)}, and not finite after {plural(self.steps, 'step')}"
+        accuracy = self.numbers.get("val_accuracy")
+        more = "" if accuracy is None else f", validation accuracy {accuracy:.1%}"
+        return f"loss {shown(self.first)} to {shown(self.last)} in {plural(self.steps, 'step')}{more}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial(Viewed):
+    """An advice followed on a copy, beside the run as it was."""
+
+    advice: str
+    """The check."""
+    settings: Mapping[str, Any]
+    as_it_was: Tried
+    followed: Tried
+
+    def lines(self) -> list[str]:
+        """As it is printed."""
+        words = " ".join(f"--{name.replace('_', '-')} {_said(value)}" for name, value in self.settings.items())
+        return [
+            *_wrapped("tried: ", f"{words} [{self.advice}]"),
+            *_wrapped("  as it was: ", self.as_it_was.sentence),
+            *_wrapped("  followed:  ", self.followed.sentence),
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        both = {
+            name: {"first": one.first, "last": one.last, "steps": one.steps, **one.numbers}
+            for name, one in (("as_it_was", self.as_it_was), ("followed", self.followed))
+        }
+        return dict(plain({"advice": self.advice, "settings": dict(self.settings), **both}))
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckUp(Viewed):
     """Everything the doctor found, the most severe and most likely cause first."""
 
@@ -73,6 +126,8 @@ class CheckUp(Viewed):
     left_out: Mapping[str, str]
     """Checks that could not be made, and why not."""
     seconds: float
+    trial: Trial | None = None
+    """What the first advice did, where it was tried."""
 
     @property
     def healthy(self) -> bool:
@@ -100,6 +155,8 @@ class CheckUp(Viewed):
         said = _wrapped("", self.sentence)
         for one in self.findings:
             said += ["", *one.lines()]
+        if self.trial is not None:
+            said += ["", *self.trial.lines()]
         return said
 
     def __str__(self) -> str:
@@ -115,6 +172,7 @@ class CheckUp(Viewed):
         return {
             "subject": self.subject, "healthy": self.healthy, "findings": [one.to_dict() for one in self.findings],
             "checks": list(self.asked), "left_out": dict(self.left_out), "seconds": round(self.seconds, 3),
+            "trial": None if self.trial is None else self.trial.to_dict(),
         }  # fmt: skip
 
 
@@ -127,6 +185,16 @@ def shown(value: float | int | str) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _said(value: Any) -> str:
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, (list, tuple))
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _wrapped(head: str, text: str) -> list[str]:

@@ -14,10 +14,12 @@ from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import layered, requested
 from hubel.assembly.together import computing
 from hubel.data.sources import SOURCES
-from hubel.diagnosis.examining import examine
+from hubel.diagnosis.examining import examine, examine_record
 from hubel.diagnosis.finding import CheckUp, Finding
 from hubel.diagnosis.patient import Patient
 from hubel.diagnosis.recipe import patient_of, stages_of
+from hubel.diagnosis.record import read_record
+from hubel.diagnosis.trying import try_advice
 from hubel.errors import ArtefactError, UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import find_run
@@ -43,6 +45,7 @@ def doctor(
     frozen: Sequence[str] | None = None,
     augment: Any = None,
     seconds: float = 20.0,
+    follow: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
@@ -56,7 +59,7 @@ def doctor(
     layers that are meant not to learn, `augment` is what training does to images before the net sees them.
 
     Where `what` is a data set or a run instead, its training is checked as `hubel doctor` does; `settings` are then
-    those of `hubel.train`.
+    those of `hubel.train`, and `follow` tries the first advice for a run.
 
     All of it works on copies: model, optimizer and random numbers come out as they went in, to the bit.
     Raises UsageError, DataError, ArtefactError.
@@ -74,10 +77,10 @@ def doctor(
             )
         said = {"loss": loss, "optimizer": optimizer, "augment": augment}
         settings |= {name: value for name, value in said.items() if value is not None}
-        return check(fspath(what), seconds=seconds, watch=watch, **settings)
-    if settings:
+        return check(fspath(what), seconds=seconds, follow=follow, watch=watch, **settings)
+    if settings or follow:
         raise UsageError(
-            f"hubel.doctor has no argument {next(iter(settings))!r} for a net of one's own",
+            f"hubel.doctor has no argument {next(iter(settings), 'follow')!r} for a net of one's own",
             hint="settings of a recipe go with data: hubel.doctor('photos/', lr=0.1)",
         )
     if loss is None or batches is None:
@@ -108,29 +111,37 @@ def doctor(
     return found
 
 
+@shows_progress
 def check(
     what: str,
     *,
     config: str | Path | None = None,
     follow: bool = False,
     seconds: float = 20.0,
+    verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
 ) -> CheckUp:
-    """The check-up of a data set with the recipe that `train` would follow, or of a run by what it recorded."""
+    """The check-up of a data set with the recipe that `train` would follow, or of a run by what it recorded.
+
+    With `follow`, 50 steps are made with the run's recipe as it is, and 50 with the first advice followed.
+    Raises UsageError, DataError, ArtefactError.
+    """
+    if follow:
+        folder = _run_of(what)
+        if folder is None:
+            raise UsageError(f"--try goes with a run, got {what}", hint="hubel doctor runs/photos-1 --try")
+        _refuse(settings, config)
+        return try_advice(folder, examine_record(read_record(folder)), watch)
+    return _check(what, config=config, seconds=seconds, watch=watch, **settings)
+
+
+def _check(what: str, *, config: str | Path | None = None, seconds: float, watch: Watcher, **settings: Any) -> CheckUp:
     folder = _run_of(what)
-    if folder is None:
-        if follow:
-            raise UsageError("--try goes with a run", hint="hubel doctor runs/photos-1 --try")
-        return check_data(what, config=config, seconds=seconds, watch=watch, **settings)
-    raise UsageError(f"{folder} is a run", hint="hubel doctor DATA checks before a training")
-
-
-def check_data(
-    data: str, *, config: str | Path | None = None, seconds: float = 20.0, watch: Watcher = SILENT, **settings: Any
-) -> CheckUp:
-    """The check-up before a training: data, net, loss and steps as `hubel.train` would take them; nothing written."""
-    recipe = requested(layered(data, config, settings))
+    if folder is not None:
+        _refuse(settings, config)
+        return examine_record(read_record(folder))
+    recipe = requested(layered(what, config, settings))
     if recipe.train.compile is None:
         recipe = recipe.change(compile=False)
     with computing(recipe):
@@ -138,6 +149,15 @@ def check_data(
         found = examine(patient_of(ready, seconds=seconds), stages=stages_of(ready), watch=watch)
     watch.done()
     return found
+
+
+def _refuse(settings: dict[str, Any], config: str | Path | None) -> None:
+    given = [*settings, *(["config"] if config is not None else [])]
+    if given:
+        raise UsageError(
+            f"a run has its own recipe, and {given[0]} is given",
+            hint="leave it out, or name the data: hubel doctor DATA",
+        )
 
 
 def _run_of(what: str) -> Path | None:
