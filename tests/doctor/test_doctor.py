@@ -105,7 +105,7 @@ PAIRS = [(torch.randn(8, 1, 8, 8), torch.randint(0, 10, (8,))) for _ in range(4)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("no net", nn.CrossEntropyLoss(), PAIRS), "takes a torch module, got str"),
+        (("no net", nn.CrossEntropyLoss(), PAIRS), "takes a torch module where batches is given"),
         ((net(), None, PAIRS), "is checked with its loss and batches"),
         ((net(), nn.CrossEntropyLoss(), iter(PAIRS)), "can be gone through twice"),
         ((net(), nn.CrossEntropyLoss(), []), "at least one batch"),

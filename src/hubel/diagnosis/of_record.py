@@ -78,12 +78,12 @@ def _standing(record: Record, losses: list[float], lower: dict[str, float], less
     gained = accuracies[-1] - accuracies[0] if accuracies else 0.0
     if len(losses) >= SETTLED and min(losses) > 0.99 * losses[0] > 0 and gained < 0.02:
         moves = max(losses) / min(losses) - 1
-        more = f"--lr {rate * 10:.2g}" if rate else "a larger learning rate"
+        more = f"--lr {rate * 100:.2g}" if rate else "a larger learning rate"
         yield found(
             "never-learns", f"after {len(losses)} epochs the training loss is {losses[-1]:.3g}, as it was",
             first=losses[0], last=losses[-1], moved_by=moves, lr=rate,
             mend=f"{more if moves < 0.01 else less}; hubel probe DATA finds one, hubel doctor DATA looks further",
-            settings={"lr": rate * (10 if moves < 0.01 else 0.1)} if rate else {}, shown=where,
+            settings={"lr": rate * (100 if moves < 0.01 else 0.1)} if rate else {}, shown=where,
         )  # fmt: skip
     if len(losses) >= 6:
         steps = [b - a for a, b in pairwise(losses)]
@@ -118,7 +118,7 @@ def _validation(record: Record, losses: list[float], where: str) -> Iterator[Fin
     error("best-epoch-wrong", "after", "the epoch that was kept is not the best"),
     error("below-majority", "after", "a trained net is no better than naming the commonest class"),
     error("labels-renumbered", "after", "answers fit the labels far better under other numbers"),
-    warning("class-never-named", "after", "a class that is never named"),
+    warning("class-never-named", "after", "a class that is never named", symptom=True),
     warning("test-far-below", "after", "the test is far below validation"),
     note("small-validation", "after", "too few validation samples to tell epochs or nets apart"),
     note("still-learning", "after", "the run ended while it was still getting better"),
