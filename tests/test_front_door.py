@@ -22,10 +22,10 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
-    "Answers", "TaskResult",
-    "ArtefactError", "Baseline", "CheckUp", "Classifier", "Cleaning", "Curve", "DataError", "DataReport", "Edits", "Evaluation",
+    "Answers", "TaskResult", "CheckUp", "doctor",
+    "ArtefactError", "Baseline", "Classifier", "Cleaning", "Curve", "DataError", "DataReport", "Edits", "Evaluation",
     "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",
-    "Series", "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "curve", "doctor", "edit",
+    "Series", "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "curve", "edit",
     "evaluate", "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model",
     "robust", "runs", "scan", "search", "Search", "serve", "summary", "train",
 }  # fmt: skip
