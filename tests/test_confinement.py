@@ -314,7 +314,8 @@ HOSTILE = (
 EVERY = {
     "completion": "bash", "data": "photos", "probe": "photos --model mnist_gap --img-size 16 --threads 1",
     "edit": "photos log", "clean": "photos", "watch": "runs/photos-1 --once", "control": "runs/photos-1 pause",
-    "reproduce": "runs/photos-1 --out again", "doctor": "photos --model mnist_gap --img-size 16 --threads 1 --seconds 2",
+    "reproduce": "runs/photos-1 --out again",
+    "doctor": "photos --model mnist_gap --img-size 16 --threads 1 --seconds 2",
     "train": "photos --quiet --epochs 1 --model mnist_gap --img-size 16 --out runs --threads 1",
     "search": "photos --quiet --trials 2 --trial-epochs 1 --model mnist_gap --img-size 16 --out search --threads 1",
     "pretrain": "digits --limit 64 --quiet --epochs 1 --model mnist_gap --out pretrained --threads 1",
