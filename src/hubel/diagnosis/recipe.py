@@ -21,6 +21,8 @@ from hubel.data.mirrors import ask_mirrors
 from hubel.diagnosis.checks import Stage
 from hubel.diagnosis.examining import BEFORE
 from hubel.diagnosis.patient import MOST_BATCHES, MOST_NUMBERS, MOST_SAMPLES, Part, Patient, as_pair
+from hubel.errors import UsageError
+from hubel.tasks.labels import CLASSIFY, REGRESS
 from hubel.training.loop import Training
 from hubel.training.probes import twin
 from hubel.training.step import step
@@ -72,9 +74,14 @@ class Step:
 
 
 def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
-    """The training of a recipe as a patient; nothing of `ready` is changed."""
+    """The training of a recipe as a patient; nothing of `ready` is changed. Raises UsageError for other tasks."""
     run, prepared = ready.training, ready.prepared
-    numbers = run.task == "regression"
+    numbers = run.task is REGRESS
+    if not numbers and run.task is not CLASSIFY:
+        raise UsageError(
+            f"the doctor checks trainings for classes and numbers, and this one is for {run.task.name}",
+            hint="hubel train tells what is not finite; hubel doctor RUN reads what a run recorded",
+        )
 
     def loss(output: Any, labels: torch.Tensor) -> torch.Tensor:
         answer = output[0] if isinstance(output, tuple) else output
