@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
+	@echo "studio   $(BIN)/hubel studio   (a page in your browser; nothing leaves this machine)"
 
 test: $(VENV)/dev
 	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"

@@ -46,4 +46,8 @@ export const seconds = (/** @type {any} */ count) => {
   return count < 5400 ? `${Math.round(count / 60)} min` : `${(count / 3600).toFixed(1)} h`;
 };
 
-export const number = (/** @type {any} */ value) => (typeof value === 'number' ? String(Number(value.toPrecision(4))) : String(value ?? ''));
+export const number = (/** @type {any} */ value) => {
+  if (typeof value !== 'number') return String(value ?? '');
+  const short = Number(value.toPrecision(4));
+  return short && Math.abs(short) < 0.001 ? short.toExponential() : String(short);
+};

@@ -8,14 +8,17 @@ import { follow } from './events.js';
 import { command, number, percent, problem, quoted, seconds } from './said.js';
 
 const CALM = 1000;
+const SILENT = new Set(['step', 'pace', 'epoch', 'finished', 'vitals']);
+const MOST_PARTS = 8;
 
 /** Show one run until the page is left; returns what ends it. */
 export async function watch(/** @type {any} */ main, /** @type {string} */ run) {
   const about = await get('train/state', { run });
   /** @type {any} */
-  const now = { held: about.held, paused: false, finished: '', epoch: 0, step: 0, lost: false, lr: 0, points: [], rows: [], told: [], pace: 0 };
+  const now = { held: about.held, paused: false, finished: '', epoch: 0, step: 0, lost: false, lr: 0, points: [], rows: [], told: [], vitals: [] };
   const status = el('p', { className: 'status', role: 'status' }), words = el('div'), tiles = el('dl', { className: 'tiles' });
   const losses = chart({ title: 'Loss', across: 'epochs' }), shares = chart({ title: 'Accuracy', across: 'epochs', show: (value) => percent(value) });
+  const inside = chart({ title: 'How much each part changes a step (share of its weights)', across: 'epochs', log: true }), within = el('details', {}, [el('summary', { textContent: 'Inside the net' }), inside]);
   const told = el('ol', { className: 'told' }), rows = el('tbody'), said = command(`hubel watch ${quoted(about.folder)}`);
   const even = el('input', { type: 'range', min: 0, max: 0.98, step: 0.02, value: 0.6, 'aria-label': 'Smoothing of the loss of each batch' });
   const log = el('input', { type: 'checkbox' });
@@ -31,6 +34,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
     el('div', { className: 'line reins' }, [pause, step, count, save, stop, again]), alter, words, tiles,
     el('div', { className: 'charts' }, [losses, shares]),
     el('p', { className: 'line' }, [el('label', { className: 'line' }, ['Smoothing', even]), el('label', {}, [log, ' logarithmic loss'])]),
+    within,
     el('section', {}, [el('h2', { textContent: 'What happened' }), told]),
     el('details', {}, [el('summary', { textContent: 'All epochs as a table' }), el('div', { className: 'wide' }, [el('table', {}, [
       el('thead', {}, [el('tr', {}, ['epoch', 'loss', 'validation loss', 'accuracy', 'validation accuracy', 'rate', 'pictures a second'].map((text) => el('th', { scope: 'col', textContent: text })))]), rows])])]),
@@ -83,7 +87,8 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
       now.finished = '';
     } else if (kind === 'finished') now.finished = event.reason;
     if (kind === 'paused' || kind === 'resumed') now.paused = kind === 'paused';
-    if (!['step', 'pace', 'epoch', 'finished'].includes(kind))
+    if (kind === 'vitals') now.vitals.push(event);
+    if (!SILENT.has(kind))
       now.told.push({ at: Math.max(0, (event.epoch ?? now.epoch) - 1 + (now.step % steps()) / steps()), text: event.told ?? event.reason ?? kind, kind, key: now.told.length });
   }
 
@@ -106,14 +111,18 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
       { name: 'smoothed', x, y: smooth(y, share), colour: 0 },
       { name: 'validation', x: at, y: column('val_loss'), colour: 1, dash: 1, dots: true },
     ], marks);
-    shares.hidden = !now.rows.some((row) => 'train_accuracy' in row || 'val_accuracy' in row);
+    const score = ['accuracy', 'iou'].find((name) => now.rows.some((row) => `train_${name}` in row || `val_${name}` in row));
+    shares.hidden = !score;
     shares.draw([
-      { name: 'training', x: at, y: column('train_accuracy'), colour: 0, dots: true },
-      { name: 'validation', x: at, y: column('val_accuracy'), colour: 1, dash: 1, dots: true },
-    ], marks);
+      { name: 'training', x: at, y: column(`train_${score}`), colour: 0, dots: true },
+      { name: 'validation', x: at, y: column(`val_${score}`), colour: 1, dash: 1, dots: true },
+    ].filter((each) => each.y.some(Number.isFinite)), marks);
+    within.hidden = !now.vitals.length;
+    const parts = Object.keys(now.vitals[now.vitals.length - 1]?.parts ?? {}).slice(0, MOST_PARTS), steppes = now.vitals.map((each) => each.step / steps());
+    if (parts.length) inside.draw(parts.map((name, i) => ({ name: `${name}${silent(name)}`, x: steppes, y: now.vitals.map((each) => each.parts[name]?.update ?? NaN), colour: i, dash: i })), marks);
     const last = now.rows[now.rows.length - 1] ?? {}, total = about.recipe.epochs;
     const spent = last.seconds ?? NaN, left = now.held && total && now.rows.length ? ((total - now.rows.length) * spent) / now.rows.length : NaN;
-    const best = Math.max(...now.rows.map((row) => row.val_accuracy ?? NaN).filter(Number.isFinite));
+    const best = Math.max(...column(`val_${score}`).filter(Number.isFinite));
     const facts = [
       ['epoch', total ? `${now.epoch} of ${total}` : String(now.epoch)], ['step', `${now.step} of ${steps()}`],
       ['loss', number(y[y.length - 1])], ['best validation', Number.isFinite(best) ? percent(best) : ''], ['rate', number(now.lr || about.recipe.lr)],
@@ -139,6 +148,11 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
     if (now.finished) again.hidden = true;
   }
 
+  const silent = (/** @type {string} */ name) => {
+    const share = now.vitals[now.vitals.length - 1].parts[name].silent;
+    return share ? ` (${percent(share, 0)} of its units silent)` : '';
+  };
+
   const word = () => (now.lost ? 'lost' : now.held ? (now.paused ? 'paused' : 'running') : now.finished ? 'finished' : 'stopped');
 
   function sentence() {
@@ -161,7 +175,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   const close = follow(run, {
     lines: (lines) => { lines.forEach(take); draw(); },
     alive: (held) => { const was = now.held; now.held = held; if (!held) now.paused = false; if (was !== held) over(); draw(); },
-    anew: () => { Object.assign(now, { points: [], rows: [], told: [], finished: '', paused: false, epoch: 0, step: 0 }); draw(); },
+    anew: () => { Object.assign(now, { points: [], rows: [], told: [], vitals: [], finished: '', paused: false, epoch: 0, step: 0 }); draw(); },
     lost: (lost) => { if (now.lost !== lost) { now.lost = lost; draw(); } },
   });
   draw();
