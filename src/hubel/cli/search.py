@@ -49,6 +49,10 @@ def command(
         list[str] | None,
         option("--space", metavar="NAME=VALUES", help="what to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
     ] = None,
+    nets: Annotated[
+        str, option("--nets", metavar="HOW", help="search nets: random, evolution, q-learning or progressive")
+    ] = "",
+    cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,
     max_params: Annotated[
         str | None, option("--max-params", metavar="N", help="parameters of a net, at most: 100k")
     ] = None,
@@ -86,6 +90,7 @@ def command(
     hubel search photos/ --time 20m
     hubel search photos/ --time 1h --max-params 100k --max-macs 5M
     hubel search photos/ --trials 9 --space lr=1e-4..1e-1:log model=resnet20,vgg11
+    hubel search mnist --nets evolution --trials 30 --set limit=10000
     hubel search --resume search/photos-1
     """
     words = [*(space or []), *(more or [])]
@@ -97,7 +102,7 @@ def command(
 
     with watched(quiet=quiet or as_json) as watch:
         found = search(
-            data, time=time, trials=trials, epochs=epochs, space=words or None,
+            data, time=time, trials=trials, epochs=epochs, space=words or None, nets=nets, cells=cells,
             max_params=_amount("--max-params", max_params), max_macs=_amount("--max-macs", max_macs), max_mb=max_mb,
             max_ms=max_ms, engine=engine, trial_epochs=trial_epochs, seed=seed, resume=resume, config=config, out=out,
             name=name, since=began(), watch=watch, **fixed,

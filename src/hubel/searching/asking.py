@@ -13,6 +13,8 @@ from hubel.searching.axes import Axis, Space
 from hubel.searching.budget import Budget
 from hubel.searching.engines import ENGINES
 from hubel.searching.limits import Limits
+from hubel.searching.nets.engines import HOW
+from hubel.searching.nets.genes import NetSpace
 from hubel.store import RunStore
 
 NAME = "search.json"
@@ -31,6 +33,8 @@ class Ask:
     seed: int = 0
     nets: str = ""
     """How architectures are searched; "" where settings are."""
+    cells: bool = False
+    """Is it cells, and not whole lists of layers, that are searched?"""
     full: int = 0
     """Epochs of a whole training; 0 before that is settled."""
     rungs: tuple[int, ...] = ()
@@ -49,6 +53,7 @@ class Ask:
         return {
             "given": dict(self.given), "space": self.space.to_dict(), "limits": self.limits.to_dict(),
             "budget": self.budget.to_dict(), "engine": self.engine, "seed": self.seed, "nets": self.nets,
+            "cells": self.cells,
             "full": self.full, "rungs": list(self.rungs), "finals": self.finals, "default_net": self.default_net,
             "epoch_seconds": self.epoch_seconds, "after": self.after, "precision": dict(self.precision),
         }  # fmt: skip
@@ -76,7 +81,7 @@ def read_ask(store: RunStore) -> Ask:
         return Ask(
             **{
                 **found,
-                "space": Space.from_dict(found["space"]),
+                "space": NetSpace.read(found["space"]),
                 "limits": Limits(**found["limits"]),
                 "budget": Budget(**found["budget"]),
                 "rungs": tuple(found["rungs"]),
@@ -117,6 +122,18 @@ def check_engine(name: str) -> None:
     """Raise UnknownName for what is no engine."""
     if name not in ENGINES:
         raise unknown("engine", name, ENGINES)
+
+
+def check_nets(how: str, *, cells: bool, engine: str) -> None:
+    """Raise UsageError for a way of searching nets that there is not, or for what goes with none."""
+    if not how and cells:
+        raise UsageError("cells are searched with --nets", hint=f"--nets evolution --cells; ways: {', '.join(HOW)}")
+    if not how:
+        return
+    if how not in HOW:
+        raise unknown("way to search nets", how, HOW)
+    if engine != "random":
+        raise UsageError(f"--engine {engine} proposes settings, and --nets {how} nets", hint="leave one of them out")
 
 
 def _positive(name: str, given: Any) -> float | None:

@@ -15,11 +15,15 @@ from hubel.searching.axes import in_words, shown_value
 from hubel.searching.hunt import score_words
 from hubel.searching.importance import Importance, importances
 from hubel.searching.journal import REFUSED, Journal, Trial
+from hubel.searching.nets.genes import NetSpace
+from hubel.searching.nets.written import as_code, as_yaml
 from hubel.searching.standing import Beside, Finalist, Standing
 from hubel.views import Viewed
 from hubel.words import duration, plain, plural
 
 NAME = "found.json"
+LAYERS = "winner.yaml"
+"""The layer list of the winner, in the folder of the search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,11 @@ class Search(Viewed):
     samples: int
     """Validation pictures."""
     nets: str
+    """How architectures were searched; "" where settings were."""
+    layers: str
+    """The winner as a layer list in YAML; "" where settings were searched."""
+    code: str
+    """The winner as PyTorch."""
     limits: str
 
     @property
@@ -99,6 +108,7 @@ class Search(Viewed):
             f"(allowed: {self.budget}){self._failed()}",
             "never tried": "; ".join(f"{n:,} {REFUSED.get(kind, kind)}" for kind, n in self.refused.items()),
             "mattered": ", ".join(f"{each.setting} {each.share:.0%}" for each in self.importance if each.is_sure),
+            "net": str(self.folder / LAYERS) if self.layers else "",
             "run": str(self.best) if self.winner else "", "again": self.command,
             "report": str(self.report) if self.report.is_file() else "",
         }  # fmt: skip
@@ -123,11 +133,23 @@ def _plain(value: Any) -> Any:
 
 
 def conclude_search(
-    folder: Path, ask: Ask, journal: Journal, standing: Standing | None, *, status: str, test: str, seconds: float
+    folder: Path,
+    ask: Ask,
+    journal: Journal,
+    standing: Standing | None,
+    *,
+    status: str,
+    test: str,
+    seconds: float,
+    sight: tuple[tuple[int, ...], int] = ((), 0),
 ) -> Search:
-    """Everything worth knowing of a search, from its journal and how its finalists stand."""
+    """Everything worth knowing of a search, from its journal and how its finalists stand.
+
+    `sight`: C H W of what the nets see, and the number of classes.
+    """
     winner = standing.winner if standing else None
     rung = ask.rungs[0]
+    layers = winner_layers(ask, winner)
     return Search(
         folder=folder,
         status=status,
@@ -136,7 +158,7 @@ def conclude_search(
         noise=noise_of(standing) if standing else (),
         winner="" if winner is None else winner.folders[0],
         test=test,
-        command="" if winner is None else command_of(ask, winner.values),
+        command="" if winner is None else command_of(ask, winner.values, folder, _seed(journal, winner.folders[0])),
         budget=ask.budget.said,
         seconds=seconds,
         epochs=journal.epochs,
@@ -148,6 +170,8 @@ def conclude_search(
         refused=dict(Counter(each.kind for each in journal.refused)),
         samples=0 if standing is None else standing.samples,
         nets=ask.nets,
+        layers=as_yaml(layers) if layers else "",
+        code=as_code(layers, *sight) if layers else "",
         limits=ask.limits.flags,
     )
 
@@ -197,9 +221,19 @@ def noise_of(standing: Standing) -> tuple[str, ...]:
     return tuple(found)
 
 
-def command_of(ask: Ask, values: Mapping[str, Any]) -> str:
+def winner_layers(ask: Ask, winner: Finalist | None) -> list[Any]:
+    """The layer list of the winner; [] where settings were searched, or the defaults won."""
+    if winner is None or not winner.values or not isinstance(ask.space, NetSpace):
+        return []
+    return ask.space.layers(winner.values)
+
+
+def command_of(ask: Ask, values: Mapping[str, Any], folder: Path, seed: int = 0) -> str:
     """The command that trains a member anew."""
     settings = {**ask.given, "epochs": ask.full, **ask.space.settings(values, ask.given)}
+    if isinstance(ask.space, NetSpace) and values:
+        settings = {**ask.given, "epochs": ask.full, "model": str(folder / LAYERS)}
+    settings |= {"seed": seed} if seed else {}
     words = ["hubel", "train", str(settings.pop("data"))]
     for name, value in settings.items():
         if value is None or name not in SECTION_OF:
@@ -214,6 +248,10 @@ def command_of(ask: Ask, values: Mapping[str, Any]) -> str:
         else:
             words += [flag, _typed(value)]
     return shlex.join(words)
+
+
+def _seed(journal: Journal, folder: str) -> int:
+    return next((trial.seed for trial in journal.trials if trial.folder == folder), 0)
 
 
 def _typed(value: Any) -> str:

@@ -17,16 +17,18 @@ from hubel.records.folder import edits_of
 from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, write_ask
 from hubel.searching.axes import Space, in_words, read_space, space_of
 from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
-from hubel.searching.engines import engine_of
 from hubel.searching.halving import rungs
 from hubel.searching.hunt import Hunt, too_short
 from hubel.searching.journal import Journal
 from hubel.searching.members import check_members
+from hubel.searching.proposing import nets_of, proposer
 from hubel.searching.workshop import Workshop
 from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import duration, plural
 
+CHILD_EPOCHS = 4
+"""Epochs of a net of an architecture search, where nothing is said and the defaults would take more."""
 FIXED = ("time", "epochs", "out", "name", "target", "compare_start", "probe")
 """Settings of a training that have no place in a search, which has its own, or would be tried with each trial."""
 
@@ -57,6 +59,8 @@ def begin_search(
     if space is None and not ask.nets:
         points = workshop.first.preprocessing is None
         space = usual_space(defaults, points=points, given=given, limited=bool(ask.limits))
+    if ask.nets:
+        space, ask = nets_of(ask, space, workshop, given, watch)
     space = space or Space(axes=())
     clash = [axis.name for axis in space.axes if "." not in axis.name and given.get(axis.name) is not None]
     if clash:
@@ -64,7 +68,8 @@ def begin_search(
             f"{clash[0]} is fixed ({given[clash[0]]}) and in the space",
             hint=f"leave one of them out: --set {clash[0]}=…",
         )
-    full = int(full_asked or defaults.train.epochs or 1)
+    usual = defaults.train.epochs or 1
+    full = int(full_asked or (min(CHILD_EPOCHS, usual) if ask.nets else usual))
     ask = replace(ask, given=given, space=space, default_net=defaults.model.model or "", full=full)
     watch.stage("timing the defaults")
     seconds, after = workshop.settle()
@@ -77,7 +82,7 @@ def begin_search(
         precision=workshop.precision,
     )  # fmt: skip
     check_members(ask, workshop, watch)
-    engine = engine_of(ask.engine, space, ask.seed, ask.default_net)
+    engine = proposer(ask)
     store = RunStore.create(out, name or Path(source.rstrip("/")).stem or "search")
     write_ask(store, ask)
     watch.remark(
@@ -103,7 +108,7 @@ def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher
     write_ask(store, ask)
     return Hunt(
         store=store, ask=ask, workshop=workshop, clock=Clock(journal.spent, since), watch=watch,
-        engine=engine_of(ask.engine, ask.space, ask.seed, ask.default_net),
+        engine=proposer(ask),
     )  # fmt: skip
 
 

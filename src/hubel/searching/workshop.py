@@ -90,6 +90,11 @@ class Workshop:
             self._prepared[key] = prepare(recipe, SILENT, splits=self.first.splits, edits=self.first.manifest.edits)
         return chosen_anew(self._prepared[key], recipe)
 
+    @property
+    def sight(self) -> tuple[tuple[int, ...], int]:
+        """C H W of what nets see (features alone of points), and the number of outputs."""
+        return tuple(self.first.decoded.images.shape[1:]), self.first.manifest.num_classes or 1
+
     def spec(self, recipe: Recipe) -> ModelSpec:
         """The net of a recipe, as data. Raises UsageError."""
         return described(self.prepared(recipe))

@@ -18,8 +18,8 @@ from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import RunRecord
 from hubel.records.searches import find_search
 from hubel.report.pages.search import PAGE, render_search
-from hubel.searching.asking import Ask, budget_of, check_engine, limits_of
-from hubel.searching.found import NAME, Search, conclude_search
+from hubel.searching.asking import Ask, budget_of, check_engine, check_nets, limits_of
+from hubel.searching.found import LAYERS, NAME, Search, conclude_search
 from hubel.searching.hunt import Hunt
 from hubel.searching.sitting import begin_search, fixed_settings, read_words, take_up_search
 from hubel.searching.standing import Standing, stand
@@ -43,6 +43,8 @@ def search(
     max_mb: float | None = None,
     max_ms: float | None = None,
     engine: str = "random",
+    nets: str = "",
+    cells: bool = False,
     trial_epochs: int | None = None,
     seed: int = 0,
     resume: str | PathLike[str] | None = None,
@@ -59,15 +61,16 @@ def search(
     The budget is `time` (seconds, or "20m"), `trials` or `epochs` (of all trainings together); limits on the net are
     counted before anything is trained. `space` is {"lr": "1e-4..1e-1:log", "model": ["resnet20", "mobilenet_v2"]}, the
     same in words, or a YAML file; None searches around what `train` would choose. `trial_epochs`: those of a whole
-    training. `settings` are the same for all trials. `resume` goes on with a search, with more of the budget if given.
-    `since`: of `time.perf_counter`, when the time began.
+    training. `nets` searches architectures instead: "random", "evolution", "q-learning" or "progressive", over lists
+    of layers or, with `cells`, over cells. `settings` are the same for all trials. `resume` goes on with a search, with
+    more of the budget if given. `since`: of `time.perf_counter`, when the time began.
 
     Raises UsageError, DataError, ArtefactError, SaveFailed; Stopped when a signal asked for the end.
     """
     since = clock.perf_counter() if since is None else since
     allowed = budget_of(time, trials, epochs)
     if resume is not None:
-        if data is not None or space or settings:
+        if data is not None or space or nets or settings:
             raise UsageError("a search goes on with what it was asked for", hint="beside --resume only a larger budget")
         folder = find_search(fspath(resume))
         with computing(compose({"data": "digits"})):
@@ -82,7 +85,8 @@ def search(
             "a data source is needed", hint="hubel search digits --time 5m, or hubel search path/to/folder"
         )
     given = fixed_settings(layers)
-    ask = Ask(given=given, limits=limits, budget=allowed, engine=engine, seed=seed)
+    check_nets(nets, cells=cells, engine=engine)
+    ask = Ask(given=given, limits=limits, budget=allowed, engine=engine, seed=seed, nets=nets, cells=cells)
     with computing(compose(given)):
         hunt = begin_search(ask, read_words(space), out=fspath(out), name=name, since=since, watch=watch)
         return _run(hunt, watch)
@@ -96,8 +100,10 @@ def _run(hunt: Hunt, watch: Watcher) -> Search:
         watch.stage("writing the report of the search")
         found = conclude_search(
             hunt.store.folder, hunt.ask, hunt.journal, standing, status="finished", test=test,
-            seconds=hunt.clock.spent,
+            seconds=hunt.clock.spent, sight=hunt.workshop.sight,
         )  # fmt: skip
+        if found.layers:
+            hunt.store.write_text(LAYERS, found.layers)
         hunt.store.write_json(NAME, found.to_dict(), limit=1 << 28)
         hunt.store.write_text(PAGE, render_search(found))
     watch.done()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from hubel.figures.bars import estimates
+from hubel.figures.curves import curves
 from hubel.figures.front import cost_front
 from hubel.figures.many import many_curves
 from hubel.figures.theme import Figure
@@ -46,26 +48,36 @@ def draw_fronts(found: Search) -> list[Figure]:
     return figures
 
 
-def draw_trials(found: Search, curves: Mapping[int, Sequence[float]]) -> Figure | None:
+def draw_trials(found: Search, histories: Mapping[int, Sequence[float]]) -> Figure | None:
     """The learning curves of all trials, by number; the winner's and the defaults' named."""
-    if not any(len(values) for values in curves.values()):
+    if not any(len(values) for values in histories.values()):
         return None
     winner = found.finalists[0].trial if found.finalists else 0
     named = {}
     for trial in found.trials:
-        if trial.number in curves and not trial.again and len(curves[trial.number]):
+        if trial.number in histories and not trial.again and len(histories[trial.number]):
             if trial.number == winner:
-                named["the winner" if trial.values else "the defaults, which won"] = curves[trial.number]
+                named["the winner" if trial.values else "the defaults, which won"] = histories[trial.number]
             elif not trial.values:
-                named["the defaults"] = curves[trial.number]
+                named["the defaults"] = histories[trial.number]
     kept = {id(values) for values in named.values()}
-    rest = [values for values in curves.values() if len(values) and id(values) not in kept]
-    share = all(value >= 0 for values in curves.values() for value in values) and _is_share(found.trials)
+    rest = [values for values in histories.values() if len(values) and id(values) not in kept]
+    share = all(value >= 0 for values in histories.values() for value in values) and _is_share(found.trials)
     return many_curves(rest, named, title="Validation, epoch by epoch", share=share)
 
 
 def _is_share(trials: Sequence[Tried]) -> bool:
     return all(trial.score is None or trial.score >= 0 for trial in trials)
+
+
+def draw_progress(found: Search) -> Figure | None:
+    """The score of each net in the order in which they were tried, and the best so far."""
+    scores = [trial.score for trial in found.trials if trial.values and not trial.again and trial.score is not None]
+    if len(scores) < 2:
+        return None
+    series = {"each net": scores, "the best so far": list(accumulate(scores, max))}
+    share = min(scores) >= 0
+    return curves(series, title="Net after net", x_label="net", share=share, width=460)
 
 
 def draw_importance(found: Sequence[Importance]) -> Figure:

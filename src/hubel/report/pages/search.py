@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from hubel.errors import HubelError
 from hubel.records.ledger import RunRecord
-from hubel.report.drawings.search import draw_fronts, draw_importance, draw_trials
+from hubel.report.drawings.search import draw_fronts, draw_importance, draw_progress, draw_trials
 from hubel.report.page import page
 from hubel.searching.axes import in_words
 from hubel.searching.found import Search, Tried, rows_of
 from hubel.searching.hunt import score_words
 from hubel.searching.importance import Importance
 from hubel.searching.journal import REFUSED
+from hubel.searching.nets.methods import PAPERS, Phase, phases
 from hubel.words import amount, duration, percent, plural, short, span
 
 PAGE = "search.html"
@@ -36,8 +37,19 @@ def render_search(found: Search) -> str:
         finalists=_finalists(found),
         rows=_rows(found),
         refused=[(REFUSED.get(kind, kind), count) for kind, count in found.refused.items()],
+        method=PAPERS.get(found.nets),
+        progress=draw_progress(found) if found.nets else None,
+        phases=[
+            (each.name, str(each.nets), score_words(each.mean), score_words(each.best)) for each in phases_of(found)
+        ],
         has_time=any(trial.milliseconds is not None for trial in found.trials),
     )  # fmt: skip
+
+
+def phases_of(found: Search) -> list[Phase]:
+    """The parts of a search of nets, by which one sees whether it learns; [] of settings."""
+    scored = [(t.origin, t.score) for t in found.trials if t.values and not t.again and t.score is not None]
+    return phases(found.nets, scored) if found.nets else []
 
 
 def curve_of(found: Search, trial: Tried) -> Sequence[float]:

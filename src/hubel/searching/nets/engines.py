@@ -1,0 +1,188 @@
+"""Who proposes nets: at random, by evolution, by Q-learning, or step by step. Each a function of what was tried so far.
+
+random        C. Sciuto et al., Evaluating the Search Phase of Neural Architecture Search, arXiv:1902.08142: the
+              baseline that many a method does not beat
+evolution     E. Real, A. Aggarwal, Y. Huang, Q. Le, Regularized Evolution for Image Classifier Architecture Search
+              (AmoebaNet), arXiv:1802.01548
+q-learning    B. Baker, O. Gupta, N. Naik, R. Raskar, Designing Neural Network Architectures using Reinforcement
+              Learning (MetaQNN), arXiv:1611.02167
+progressive   C. Liu et al., Progressive Neural Architecture Search (PNAS), arXiv:1712.00559
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import Ridge
+
+from hubel.errors import UsageError, unknown
+from hubel.searching.engines import Proposal
+from hubel.searching.journal import Trial
+from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, WINDOWS, NetSpace
+
+HOW = ("random", "evolution", "q-learning", "progressive")
+POPULATION, SAMPLE = 12, 4
+"""Of evolution: how many live, and how many meet in a tournament (100 and 25 in the paper, of 20,000 nets)."""
+EPSILON = ((8, 1.0), (8, 0.7), (8, 0.4), (10**9, 0.1))
+"""Of Q-learning: (trials, share of random moves), one after the other (2,700 nets from 1.0 to 0.1 in the paper)."""
+Q_RATE, REPLAYS = 0.1, 20
+BEAM = 6
+"""Of the progressive search: nets of each depth that are trained (256 in the paper)."""
+END = "end"
+
+
+class RandomNets:
+    """Every net drawn by itself."""
+
+    def __init__(self, space: NetSpace, seed: int) -> None:
+        self.space, self.seed = space, seed
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """A draw that depends on nothing but its number."""
+        return Proposal(self.space.draw(self._random(number, attempt)), "drawn at random")
+
+    def _random(self, number: int, attempt: int) -> Random:
+        return Random(f"{self.seed}/{number}/{attempt}")
+
+
+class Evolution(RandomNets):
+    """Ageing evolution: the best of a few of the youngest is changed in one place; the oldest dies, however good."""
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """A child of the winner of a tournament, once the first population is there."""
+        random = self._random(number, attempt)
+        living = known(tried)[-POPULATION:]
+        if len(living) < POPULATION:
+            return Proposal(self.space.draw(random), "the first population")
+        parent = max(random.sample(living, SAMPLE), key=lambda trial: (trial.score or 0.0, -trial.number))
+        child, changed = self.space.mutate(parent.values, random)
+        return Proposal(child, f"child of trial {parent.number}: {changed}")
+
+
+class QLearning(RandomNets):
+    """An agent lays layer upon layer; what a net reaches in the end is the reward of every choice that led there.
+
+    Q(s, a) moves by 0.1 towards max_a' Q(s', a') (the last choice: towards the accuracy), replayed over all nets tried.
+    A state is the depth, the layer before and the poolings so far.
+    """
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """A walk, greedy but for a share of random moves that shrinks."""
+        self._need_layers()
+        random, table = self._random(number, attempt), self._learnt(known(tried))
+        epsilon = _epsilon(len(tried)) if attempt < 5 else 1.0
+        genes: list[str] = []
+        greedy = 0
+        while len(genes) < DEEPEST:
+            actions = self._actions(genes)
+            values = table[_state(genes)]
+            if random.random() < epsilon or not values:
+                gene = random.choice(actions)
+            else:
+                gene = max((action for action in actions if action in values), key=lambda a: values[a], default="")
+                gene, greedy = gene or random.choice(actions), greedy + 1
+            if gene == END:
+                break
+            genes.append(gene)
+        return Proposal({"net": genes}, f"ε = {epsilon:g}: {greedy} of {len(genes)} layers as learnt")
+
+    def _learnt(self, tried: Sequence[Trial]) -> dict[tuple[Any, ...], dict[str, float]]:
+        table: dict[tuple[Any, ...], dict[str, float]] = defaultdict(dict)
+        shuffled = Random(self.seed)
+        for _ in range(REPLAYS if tried else 0):
+            for trial in shuffled.sample(list(tried), len(tried)):
+                genes = list(trial.values["net"])
+                steps = [*genes, *([END] if len(genes) < DEEPEST else [])]
+                for place in reversed(range(len(steps))):
+                    after = table.get(_state(genes[: place + 1]), {})
+                    goal = float(trial.score or 0.0) if place == len(steps) - 1 else max(after.values(), default=0.5)
+                    known_as = table[_state(genes[:place])]
+                    old = known_as.get(steps[place], 0.5)
+                    known_as[steps[place]] = old + Q_RATE * (goal - old)
+        return table
+
+    def _actions(self, genes: Sequence[str]) -> list[str]:
+        may_pool = self.space.side >> (sum("pool" in gene for gene in genes) + 1) >= 4
+        found = [f"{kind} {maps} {window}" for kind in ("conv", "sep", "res") for maps in MAPS for window in WINDOWS]
+        return [*found, *(["maxpool 2", "avgpool 2"] if may_pool else []), *([END] if len(genes) >= SHALLOWEST else [])]
+
+    def _need_layers(self) -> None:
+        if self.space.kind != "layers":
+            raise UsageError("q-learning and progressive lay layer upon layer: they search no cells",
+                             hint="--nets evolution --cells")  # fmt: skip
+
+
+class Progressive(QLearning):
+    """From shallow to deep: a predictor of accuracy picks which of the nets one layer deeper are worth training."""
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """The extension that the predictor expects most of; at random while there is nothing to learn from."""
+        self._need_layers()
+        random, seen = self._random(number, attempt), known(tried)
+        depth = SHALLOWEST + len(seen) // BEAM
+        if depth == SHALLOWEST or attempt > 20:
+            genes: list[str] = []
+            while len(genes) < min(depth, DEEPEST):
+                genes.append(random.choice([action for action in self._actions(genes) if action != END]))
+            return Proposal({"net": genes}, f"depth {len(genes)}, drawn at random")
+        depth = min(depth, DEEPEST)
+        shallower = [trial for trial in seen if len(trial.values["net"]) == depth - 1] or seen
+        best = sorted(shallower, key=lambda trial: (-(trial.score or 0.0), trial.number))[:BEAM]
+        model = Ridge(alpha=1.0).fit([encoded(t.values["net"]) for t in seen], [t.score or 0.0 for t in seen])
+        children = [
+            [*trial.values["net"], action] for trial in best for action in self._actions(trial.values["net"])
+            if action != END
+        ]  # fmt: skip
+        tried_already = {tuple(trial.values["net"]) for trial in seen}
+        children = [child for child in children if tuple(child) not in tried_already and len(child) <= DEEPEST]
+        if not children:
+            return super().propose(tried, number, attempt + 6)
+        expected = model.predict([encoded(child) for child in children])
+        order = np.argsort(-expected, kind="stable")
+        place = int(order[min(attempt, len(order) - 1)])
+        return Proposal({"net": children[place]}, f"depth {len(children[place])}, expected {expected[place]:.1%}")
+
+
+def encoded(genes: Sequence[str]) -> list[float]:
+    """A net as numbers: how often each kind, its mean logarithm of maps and window, by half of the depth."""
+    found: list[float] = [float(len(genes))]
+    half = (len(genes) + 1) // 2
+    for part in (genes[:half], genes[half:]):
+        for kind in ("conv", "sep", "res", "maxpool", "avgpool"):
+            found.append(float(sum(gene.startswith(kind) for gene in part)))
+        wide = [gene.split() for gene in part if "pool" not in gene]
+        found.append(float(np.mean([np.log2(int(maps)) for _, maps, _ in wide])) if wide else 0.0)
+        found.append(float(np.mean([int(window) for _, _, window in wide])) if wide else 0.0)
+    return found
+
+
+def known(tried: Sequence[Trial]) -> list[Trial]:
+    """Nets with a result, in the order in which they were tried."""
+    return [trial for trial in tried if trial.values and trial.score is not None and trial.status != "failed"]
+
+
+def _state(genes: Sequence[str]) -> tuple[Any, ...]:
+    return len(genes), genes[-1] if genes else "", sum("pool" in gene for gene in genes)
+
+
+def _epsilon(number: int) -> float:
+    for many, epsilon in EPSILON:
+        if number < many:
+            return epsilon
+        number -= many
+    return EPSILON[-1][1]
+
+
+def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets:
+    """The engine called `how`. Raises UnknownName; UsageError for one that cannot search this space."""
+    if how not in HOW:
+        raise unknown("way to search nets", how, HOW)
+    engine = {"random": RandomNets, "evolution": Evolution, "q-learning": QLearning, "progressive": Progressive}[how]
+    made = engine(space, seed)
+    if isinstance(made, QLearning):
+        made._need_layers()
+    return made

@@ -1,0 +1,184 @@
+"""A net as a short word: what is drawn, changed a little, and written out as a layer list.
+
+    layers    net: [conv 16 3, maxpool 2, res 32 3]         macro: one layer after the other, of any kind and width
+    cells     cell: [[conv 3, conv 3], [sep 5]], maps: 16   micro: paths side by side, joined, added to what came in;
+                                                            the same cell again and again, doubled after each pooling
+
+    gene         layers of it (M maps, window k)
+    conv M k     conv M kxk padding=same, batchnorm, relu
+    sep M k      separable M kxk padding=same, batchnorm, relu
+    res M k      residual: [conv, batchnorm, relu, conv, batchnorm], relu
+    maxpool 2    maxpool 2;  avgpool 2 likewise
+
+Every net ends in: globalpool, dense K.
+
+>>> NetSpace(kind="layers", side=8).settings({"net": ["conv 8 3", "maxpool 2"]}, {})["model_options"]["layers"]
+['conv 8 3x3 padding=same', 'batchnorm', 'relu', 'maxpool 2', 'globalpool', 'dense K']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from hubel.searching.axes import Space
+
+KINDS = ("layers", "cells")
+MAPS = (8, 16, 24, 32, 48, 64)
+WINDOWS = (3, 5)
+DEEPEST, SHALLOWEST = 9, 2
+PATHS, STEPS = 3, 2
+"""Of a cell: paths side by side, and layers of one, at most."""
+CELLS = (1, 2)
+"""Cells between two poolings."""
+SMALLEST = 4
+"""Pixels a side below which nothing is pooled any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSpace(Space):
+    """All nets of a kind for pictures of `side` pixels."""
+
+    axes: tuple[Any, ...] = ()
+    kind: str = "layers"
+    side: int = 28
+
+    def draw(self, random: Random, *, default_net: str = "") -> dict[str, Any]:
+        """A net of any depth and width."""
+        if self.kind == "cells":
+            cell = [self._path(random) for _ in range(random.randint(1, PATHS))]
+            return {"cell": cell, "maps": random.choice(MAPS[:4]), "cells": random.choice(CELLS)}
+        genes: list[str] = []
+        for _ in range(random.randint(SHALLOWEST, DEEPEST)):
+            genes.append(self._gene(random, genes))
+        return {"net": genes}
+
+    def settings(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+        """The net as a layer list; {} for the defaults."""
+        return {} if not values else {"model": "layers", "model_options": {"layers": self.layers(values)}}
+
+    def layers(self, values: Mapping[str, Any]) -> list[Any]:
+        """The layer list of a member."""
+        if "cell" in values:
+            return [*self._cells(values), "globalpool", "dense K"]
+        return [layer for gene in values["net"] for layer in layers_of(gene)] + ["globalpool", "dense K"]
+
+    def mutate(self, values: Mapping[str, Any], random: Random) -> tuple[dict[str, Any], str]:
+        """A neighbour of a net: one gene more, less, other or elsewhere; and what was changed."""
+        if "cell" in values:
+            return self._mutate_cell(values, random)
+        genes = list(values["net"])
+        place = random.randrange(len(genes))
+        kinds = ["change", "maps", "window", *(["insert"] if len(genes) < DEEPEST else [])]
+        kinds += ["remove"] if len(genes) > SHALLOWEST else []
+        what = random.choice(kinds)
+        if what == "remove":
+            gone = genes.pop(place)
+            return {"net": genes}, f"without {gone} at {place + 1}"
+        if what == "insert":
+            new = self._gene(random, genes)
+            genes.insert(place, new)
+            return {"net": genes}, f"{new} put in at {place + 1}"
+        old, parts = genes[place], genes[place].split()
+        if what == "maps" and len(parts) == 3:
+            at = MAPS.index(int(parts[1])) + random.choice((-1, 1))
+            genes[place] = f"{parts[0]} {MAPS[min(len(MAPS) - 1, max(0, at))]} {parts[2]}"
+        elif what == "window" and len(parts) == 3:
+            genes[place] = f"{parts[0]} {parts[1]} {random.choice(WINDOWS)}"
+        else:
+            genes[place] = self._gene(random, genes[:place] + genes[place + 1 :])
+        return {"net": genes}, f"{old} → {genes[place]} at {place + 1}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `NetSpace.read` reads back."""
+        return {"nets": self.kind, "side": self.side}
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> Space:
+        """The space that `to_dict` wrote, of nets or of settings."""
+        if "nets" in found and "side" in found:
+            return cls(kind=str(found["nets"]), side=int(found["side"]))
+        return Space.from_dict(found)
+
+    def _gene(self, random: Random, others: Sequence[str]) -> str:
+        pools = sum("pool" in gene for gene in others)
+        may_pool = self.side >> (pools + 1) >= SMALLEST
+        kind = random.choice(("conv", "conv", "sep", "res", *(("maxpool", "maxpool", "avgpool") if may_pool else ())))
+        return f"{kind} 2" if "pool" in kind else f"{kind} {random.choice(MAPS)} {random.choice(WINDOWS)}"
+
+    def _path(self, random: Random) -> list[str]:
+        return [self._op(random) for _ in range(random.randint(1, STEPS))]
+
+    def _op(self, random: Random) -> str:
+        kind = random.choice(("conv", "sep", "sep", "point"))
+        return "point" if kind == "point" else f"{kind} {random.choice(WINDOWS)}"
+
+    def _mutate_cell(self, values: Mapping[str, Any], random: Random) -> tuple[dict[str, Any], str]:
+        cell = [list(path) for path in values["cell"]]
+        maps, cells = int(values["maps"]), int(values["cells"])
+        what = random.choice(("op", "op", "path", "maps", "cells"))
+        said = ""
+        if what == "maps":
+            at = MAPS.index(maps) + random.choice((-1, 1))
+            maps = MAPS[min(len(MAPS) - 1, max(0, at))]
+            said = f"{maps} maps"
+        elif what == "cells":
+            cells = random.choice(CELLS)
+            said = f"{cells} cells a stage"
+        elif what == "path" and len(cell) > 1 and (len(cell) == PATHS or random.random() < 0.5):
+            said = f"without the path {' '.join(cell.pop(random.randrange(len(cell))))}"
+        elif what == "path":
+            cell.append(self._path(random))
+            said = f"a path {', '.join(cell[-1])}"
+        else:
+            path = random.choice(cell)
+            place = random.randrange(len(path))
+            old, path[place] = path[place], self._op(random)
+            said = f"{old} → {path[place]}"
+        return {"cell": cell, "maps": maps, "cells": cells}, said
+
+    def _cells(self, values: Mapping[str, Any]) -> list[Any]:
+        maps, side = int(values["maps"]), self.side
+        layers: list[Any] = [f"conv {maps} 3x3 padding=same", "batchnorm", "relu"]
+        stages = max(1, min(3, (side // SMALLEST).bit_length()))
+        for stage in range(stages):
+            for _ in range(int(values["cells"])):
+                layers += [{"residual": cell_layers(values["cell"], maps)}, "relu"]
+            if stage < stages - 1:
+                maps *= 2
+                layers += ["maxpool 2", f"conv {maps} 1x1", "batchnorm", "relu"]
+        return layers
+
+
+def layers_of(gene: str) -> list[Any]:
+    """The layers of a gene, as the module says."""
+    kind, *numbers = gene.split()
+    if "pool" in kind:
+        return [gene]
+    maps, window = numbers
+    conv = f"conv {maps} {window}x{window} padding=same"
+    if kind == "sep":
+        return [f"separable {maps} {window}x{window} padding=same", "batchnorm", "relu"]
+    if kind == "res":
+        return [{"residual": [conv, "batchnorm", "relu", conv, "batchnorm"]}, "relu"]
+    return [conv, "batchnorm", "relu"]
+
+
+def cell_layers(cell: Sequence[Sequence[str]], maps: int) -> list[Any]:
+    """Paths side by side, each of its own width, joined and brought back to `maps`."""
+    width = max(4, maps // len(cell))
+    paths = []
+    for path in cell:
+        layers: list[Any] = []
+        for op in path:
+            kind, _, window = op.partition(" ")
+            if kind == "point":
+                layers += [f"conv {width} 1x1", "batchnorm", "relu"]
+            else:
+                word = "separable" if kind == "sep" else "conv"
+                layers += [f"{word} {width} {window}x{window} padding=same", "batchnorm", "relu"]
+        paths.append(layers)
+    body: list[Any] = [{"branches": paths}] if len(paths) > 1 else paths[0]
+    return [*body, f"conv {maps} 1x1", "batchnorm"]

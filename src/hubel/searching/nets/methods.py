@@ -1,0 +1,69 @@
+"""What each way of searching nets is, as its paper has it, for the page; and the phases by which it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from hubel.searching.nets.engines import BEAM, EPSILON, POPULATION, SAMPLE
+
+PAPERS = {
+    "random": (
+        "Random search",
+        "C. Sciuto et al., arXiv:1902.08142; L. Li, A. Talwalkar, arXiv:1902.07638",
+        "Every net is drawn by itself, whatever the others reached. Within a good space this is hard to beat: both "
+        "papers found published methods no better than chance.",
+    ),
+    "evolution": (
+        "Ageing evolution (AmoebaNet)",
+        "E. Real, A. Aggarwal, Y. Huang, Q. Le, arXiv:1802.01548, algorithm 1",
+        f"The population holds the {POPULATION} youngest nets. {SAMPLE} of them meet by chance, the best is copied "
+        "with one change, and the oldest dies, however good it was: a net that was lucky once is forgotten, and only "
+        "what is good again in its children stays.",
+    ),
+    "q-learning": (
+        "Q-learning (MetaQNN)",
+        "B. Baker, O. Gupta, N. Naik, R. Raskar, arXiv:1611.02167, section 4",
+        "An agent lays layer upon layer and is paid the accuracy of the finished net. What it has learnt of a choice, "
+        "Q(state, layer), moves by a tenth towards the best that follows; all nets so far are replayed. A share ε of "
+        f"its moves is random: {', '.join(f'{share:g}' for _, share in EPSILON)}, one after the other.",
+    ),
+    "progressive": (
+        "Progressive search (PNAS)",
+        "C. Liu et al., arXiv:1712.00559, algorithm 1",
+        f"From shallow to deep, {BEAM} nets of each depth. A predictor that has seen all results so far (a ridge "
+        "regression here, a recurrent net in the paper) judges every extension of the best by one layer, and only the "
+        "most promising are trained.",
+    ),
+}
+"""Way -> its name, its paper, and how it goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """Trials of one part of a search."""
+
+    name: str
+    nets: int
+    mean: float
+    best: float
+
+
+def phases(how: str, scored: Sequence[tuple[str, float]]) -> list[Phase]:
+    """The parts of a search: (origin, score) of each net in order.
+
+    >>> [phase.name for phase in phases("progressive", [("depth 2, drawn", 0.5), ("depth 3, expected 90 %", 0.6)])]
+    ['depth 2', 'depth 3']
+    """
+    groups: dict[str, list[float]] = {}
+    for place, (origin, score) in enumerate(scored):
+        if how == "q-learning":
+            name = origin.partition(":")[0]
+        elif how == "progressive":
+            name = origin.partition(",")[0]
+        else:
+            first = place - place % POPULATION
+            name = f"nets {first + 1} to {min(first + POPULATION, len(scored))}"
+        groups.setdefault(name, []).append(score)
+    return [Phase(name=n, nets=len(s), mean=fmean(s), best=max(s)) for n, s in groups.items()]

@@ -1,0 +1,34 @@
+"""A net that was found, as its finder takes it home: a layer list in YAML, and plain PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from hubel.errors import HubelError
+from hubel.models.layerlist import parse
+from hubel.models.layers import to_code
+
+
+def as_yaml(layers: Sequence[Any]) -> str:
+    """A file that `hubel train DATA --model FILE` takes.
+
+    >>> print(as_yaml(["conv 8 3x3", {"residual": ["conv 8 3x3 padding=same"]}, "globalpool", "dense K"]), end="")
+    layers:
+    - conv 8 3x3
+    - residual:
+      - conv 8 3x3 padding=same
+    - globalpool
+    - dense K
+    """
+    return yaml.safe_dump({"layers": list(layers)}, sort_keys=False, width=120)
+
+
+def as_code(layers: Sequence[Any], shape: tuple[int, ...], classes: int) -> str:
+    """The net as PyTorch without hubel; "" for what cannot be written so. `shape` C H W."""
+    try:
+        return to_code(parse(layers, in_shape=shape, num_classes=classes))
+    except HubelError:
+        return ""

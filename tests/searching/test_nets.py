@@ -1,0 +1,157 @@
+"""Nets are proposed as the papers have it, always buildable, and never of more than they may cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+
+import hubel
+from hubel.models import create_model
+from hubel.models.layerlist import parse
+from hubel.searching.journal import Point, Trial
+from hubel.searching.limits import Cost
+from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, net_engine
+from hubel.searching.nets.genes import DEEPEST, KINDS, NetSpace
+from hubel.searching.nets.methods import PAPERS, phases
+
+LAYERS = NetSpace(kind="layers", side=28)
+
+
+def tried(engine: Any, many: int, judge: Any) -> list[Trial]:
+    found: list[Trial] = []
+    for number in range(1, many + 1):
+        proposal = engine.propose(found, number, 0)
+        found.append(
+            Trial(
+                number=number, values=proposal.values, origin=proposal.origin, folder="", status="finished",
+                cost=Cost(params=1, macs=1, megabytes=1.0), points=[Point(1, judge(proposal.values), 1.0)],
+            )
+        )  # fmt: skip
+    return found
+
+
+def residuals(values: dict[str, Any]) -> float:
+    """A world in which residual blocks are what counts."""
+    return min(1.0, 0.3 + 0.1 * sum(gene.startswith("res") for gene in values["net"]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [8, 28, 32, 96])
+def test_every_net_that_is_drawn_or_changed_can_be_built(kind: str, side: int) -> None:
+    space, random = NetSpace(kind=kind, side=side), Random(side)
+    for _ in range(20):
+        values = space.draw(random)
+        for _ in range(4):
+            plan = parse(space.layers(values), in_shape=(1, side, side), num_classes=10)
+            assert plan.num_classes == 10
+            values, changed = space.mutate(values, random)
+            assert changed
+    net = create_model(space.layers(values), num_classes=10, in_chans=1, img_size=side)
+    assert net(torch.zeros(2, 1, side, side)).shape == (2, 10)
+    assert NetSpace.read(space.to_dict()) == space
+
+
+def test_a_change_is_one_change() -> None:
+    random = Random(0)
+    for _ in range(200):
+        values = LAYERS.draw(random)
+        child, _ = LAYERS.mutate(values, random)
+        before, after = values["net"], child["net"]
+        assert abs(len(before) - len(after)) <= 1
+        common = sum((Counter(before) & Counter(after)).values())
+        assert common >= max(len(before), len(after)) - 1
+
+
+def test_evolution_forgets_the_oldest_and_breeds_from_the_best_of_a_few() -> None:
+    found = tried(net_engine("evolution", LAYERS, 0), 60, residuals)
+    assert all(trial.origin == "the first population" for trial in found[:POPULATION])
+    for trial in found[POPULATION:]:
+        parent = int(trial.origin.split()[3].rstrip(":"))
+        living = found[trial.number - 1 - POPULATION : trial.number - 1]
+        assert parent in [each.number for each in living], "the dead have no children"
+        worse = sum((each.score or 0) < (found[parent - 1].score or 0) for each in living)
+        as_good = sum((each.score or 0) == (found[parent - 1].score or 0) for each in living)
+        assert worse + as_good >= SAMPLE, "the best of a tournament is no worse than the others in it"
+
+
+@pytest.mark.parametrize("how", ["evolution", "q-learning", "progressive"])
+def test_who_learns_does_better_than_chance(how: str) -> None:
+    def late(engine: str, seed: int) -> float:
+        scores = [trial.score or 0.0 for trial in tried(net_engine(engine, LAYERS, seed), 60, residuals)]
+        return sum(scores[-15:]) / 15
+
+    gains = [late(how, seed) - late("random", seed) for seed in range(3)]
+    assert min(gains) > 0.05, gains
+
+
+def test_q_learning_walks_at_random_first_and_as_learnt_later() -> None:
+    found = tried(net_engine("q-learning", LAYERS, 1), 40, residuals)
+    assert found[0].origin.startswith("ε = 1:")
+    assert found[-1].origin.startswith("ε = 0.1:")
+    assert max(len(trial.values["net"]) for trial in found) <= DEEPEST
+
+
+def test_progressive_goes_deeper_step_by_step() -> None:
+    found = tried(net_engine("progressive", LAYERS, 1), 4 * BEAM, residuals)
+    depths = [len(trial.values["net"]) for trial in found]
+    assert depths == sorted(depths)
+    assert set(Counter(depths).values()) == {BEAM}
+    parents = {tuple(trial.values["net"]) for trial in found}
+    assert all(tuple(t.values["net"][:-1]) in parents for t in found[BEAM:]), "each is one layer longer than another"
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_proposal_follows_from_what_was_tried(how: str) -> None:
+    found = tried(net_engine(how, LAYERS, 5), 20, residuals)
+    again = net_engine(how, LAYERS, 5)
+    assert again.propose(found, 21, 0) == again.propose(found, 21, 0)
+    assert again.propose(found[:9], 10, 0).values == found[9].values
+    assert how in PAPERS
+    assert sum(phase.nets for phase in phases(how, [(t.origin, t.score or 0) for t in found])) == 20
+
+
+def test_nets_are_searched_within_their_limits_and_the_winner_is_taken_home(tmp_path: Path) -> None:
+    found = hubel.search(
+        "digits", nets="evolution", trials=4, trial_epochs=1, limit=60, max_params=30_000, max_macs=400_000,
+        out=tmp_path, device="cpu", threads=1,
+    )  # fmt: skip
+    assert all(trial.params <= 30_000 and trial.macs <= 400_000 for trial in found.trials)
+    assert found.refused["limit"] >= 1, "the default net, for one"
+    listed = found.folder / "winner.yaml"
+    assert f"--model {listed}" in found.command
+    net = create_model(str(listed), num_classes=10, in_chans=1, img_size=8)
+    assert sum(parameter.numel() for parameter in net.parameters()) == next(
+        trial.params for trial in found.trials if trial.folder == found.winner
+    )
+    room: dict[str, Any] = {}
+    exec(found.code, room)
+    assert "class" in found.code
+    page = found.report.read_text()
+    assert "Ageing evolution" in page
+    assert "as PyTorch, without hubel" in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"nets": "annealing"}, "unknown way"),
+        ({"cells": True}, "with --nets"),
+        ({"nets": "q-learning", "cells": True}, "no cells"),
+        ({"nets": "random", "engine": "tpe"}, "leave one"),
+        ({"nets": "random", "space": {"lr": [0.1]}}, "architectures"),
+        ({"nets": "random", "model": "mlp"}, "architectures"),
+    ],
+)
+def test_what_goes_with_no_nets_is_refused(settings: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(hubel.UsageError, match=said):
+        hubel.search("digits", trials=2, trial_epochs=1, out=tmp_path, device="cpu", threads=1, **settings)
+
+
+def test_points_have_no_nets_of_pictures(tmp_path: Path) -> None:
+    with pytest.raises(hubel.UsageError, match="points"):
+        hubel.search("moons", nets="random", trials=2, out=tmp_path, threads=1)
