@@ -322,6 +322,7 @@ EVERY = {
     "evaluate": "runs/photos-1", "predict": "runs/photos-1 photos/dark/1.png", "runs": "", "models": "",
     "serve": "runs/photos-1 --port 0 --threads 1 --check", "studio": "photos --port 0 --check",
     "baseline": "photos --learners knn --features pixels",
+    "anomaly": "photos/dark --test photos --normal dark --method pca --features pixels",
     "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
     "curve": "photos --model mnist_gap --img-size 16 --out runs --threads 1",
     "robust": "runs/photos-1 --corruptions jpeg --severities 1 --shifts 1",

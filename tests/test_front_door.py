@@ -22,6 +22,7 @@ from sklearn.datasets import load_digits
 import hubel
 
 PROMISED = {
+    "Anomalies", "anomaly",
     "Answers", "TaskResult", "CheckUp", "doctor",
     "ArtefactError", "Baseline", "Classifier", "Cleaning", "Curve", "DataError", "DataReport", "Edits", "Evaluation",
     "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",

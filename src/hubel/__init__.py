@@ -32,6 +32,7 @@ wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 # name -> the module that defines it. None is the name of a room, since Python puts an imported package in the place of
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
+    "Anomalies": "hubel.verbs.anomaly",
     "Answers": "hubel.evaluation.answers",
     "ArtefactError": "hubel.errors",
     "Baseline": "hubel.verbs.baseline",
@@ -58,6 +59,7 @@ _DOORS = {
     "UnknownName": "hubel.errors",
     "UsageError": "hubel.errors",
     "Watcher": "hubel.watching",
+    "anomaly": "hubel.verbs.anomaly",
     "baseline": "hubel.verbs.baseline",
     "clean": "hubel.verbs.clean",
     "create_model": "hubel.models",
@@ -95,6 +97,7 @@ if TYPE_CHECKING:
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
     from hubel.searching.found import Search
+    from hubel.verbs.anomaly import Anomalies, anomaly
     from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.clean import clean
@@ -117,6 +120,7 @@ if TYPE_CHECKING:
     from hubel.watching import Watcher
 
 __all__ = [
+    "Anomalies",
     "Answers",
     "ArtefactError",
     "Baseline",
@@ -143,6 +147,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "Watcher",
+    "anomaly",
     "baseline",
     "clean",
     "create_model",

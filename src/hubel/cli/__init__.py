@@ -37,6 +37,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("compare", "compare", "runs side by side: is one better by more than luck?"),
             ("baseline", "baseline", "what simple methods get, without a net: is deep learning needed here?"),
             ("curve", "curve", "what twice as many pictures would bring, and which class to collect first"),
+            ("anomaly", "anomaly", "learn from normal pictures what is strange, and where"),
             ("robust", "robust", "a run on spoilt, shifted, turned and bent pictures; two beside each other"),
             ("reproduce", "reproduce", "a run once more: the same bits, or what differs"),
             ("export", "export", "write a run as one file that works elsewhere, with proof that it answers alike"),

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hubel.cli.console import note, say
+from hubel.cli.detect import detect, is_detector
+from hubel.cli.follow import follow
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
 from hubel.cli.output import print_data, print_json, watched, write_figure
 from hubel.errors import UsageError
@@ -48,6 +50,15 @@ def command(
     folder: Annotated[
         Path | None, option("--out", metavar="FOLDER", help="write what it answers as pictures here, if it does")
     ] = None,
+    stream: Annotated[
+        str | None, option("--stream", metavar="FOLDER", help="pictures that arrive in a folder, one after the other")
+    ] = None,
+    window: Annotated[
+        int, option("--window", min=1, metavar="N", help="of --stream: scores of a detector that are averaged")
+    ] = 10,
+    idle: Annotated[
+        str | None, option("--idle", metavar="TIME", help="of --stream: end after so long without a new picture")
+    ] = None,
     boundary: Annotated[
         Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
     ] = None,
@@ -57,12 +68,29 @@ def command(
     hubel predict runs/photos-1 new/*.jpg
     hubel predict runs/photos-1 new/ --format csv > answers.csv
     hubel predict runs/photos-1 runs/photos-2 new/     (the mean of both)
+    hubel predict detectors/parts-1 new/               (of hubel anomaly)
+    hubel predict detectors/parts-1 --stream camera/   (as they arrive)
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
     """
     from hubel.records.ledger import is_run
-    from hubel.verbs.predict import Predictions, predict
+    from hubel.verbs.predict import Predictions, Sightings, predict
 
     names = [*(pictures or []), *(again or [])]
+    if stream is None and (idle is not None or window != 10):
+        raise UsageError("--idle and --window are for --stream", hint=f"hubel predict {run} --stream new/")
+    if stream is not None:
+        chosen = {"PICTURE": bool(names), "--boundary": boundary is not None, "--top": top != 3,
+                  "--format csv": form is Format.csv, "--fast": fast is not None, "--out": folder is not None}  # fmt: skip
+        follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
+               device=device, follow_links=follow_links,
+               refused=[name for name, given in chosen.items() if given])  # fmt: skip
+        return
+    if is_detector(run):
+        chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,
+                  "--boundary": boundary is not None, "--top": top != 3}  # fmt: skip
+        detect(run, names, form="json" if as_json else form.value, device=device, follow_links=follow_links,
+               folder=folder, refused=[name for name, given in chosen.items() if given])  # fmt: skip
+        return
     nets = [run]
     while names and is_run(names[0]):
         nets.append(names.pop(0))
@@ -82,6 +110,7 @@ def command(
             nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
             watch=watch,
         )  # fmt: skip
+    assert not isinstance(found, Sightings)
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
     if not isinstance(found, Predictions):

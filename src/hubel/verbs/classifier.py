@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from html import escape
 from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Classifier(checkpoint.Classifier):
 
     def predict(self, pictures: Any, **settings: Any) -> Predictions | Answers:
         """Ask it about pictures (`hubel.predict` says what may be one, and has the settings)."""
-        return predict(self, pictures, **settings)
+        return cast("Predictions | Answers", predict(self, pictures, **settings))
 
     def predict_proba(self, pictures: Any, **settings: Any) -> np.ndarray:
         """Probabilities N K, a row a picture, in the order of `class_names`."""

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 
 from hubel import runtime
+from hubel.anomalies.artefact import is_detector
+from hubel.anomalies.artefact import load as load_detector
+from hubel.anomalies.looking import sightings
+from hubel.anomalies.sighting import Sightings
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify, in_batches
@@ -22,7 +26,7 @@ from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Answers", "Prediction", "Predictions", "predict", "predict_proba"]
+__all__ = ["Answers", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
 
 
 @shows_progress
@@ -38,7 +42,7 @@ def predict(
     follow_links: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
-) -> Predictions | Answers:
+) -> Predictions | Answers | Sightings:
     """Classify pictures: a path, a folder, bytes, an open file, a PIL image, an array or tensor, or many of these.
 
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
@@ -46,8 +50,11 @@ def predict(
 
     `run` is a run (its folder, its name), a weights folder, a classifier, a series, or several that answer together
     (the mean of their probabilities, and how much they disagree); or a file of `hubel export`, which has its
-    weights and its views in it. Arrays are H W, H W C or N H W C, tensors C H W or B C H W, of bytes or of numbers
-    0 to 1. One picture makes a list of one. `which` weights: "best" or "last".
+    weights and its views in it; or a detector of `hubel.anomaly`, which gives a score, a verdict and a map for each
+    (`hubel.anomalies.sighting.Sightings`).
+
+    Arrays are H W, H W C or N H W C, tensors C H W or B C H W, of bytes or of numbers 0 to 1. One picture makes a list
+    of one. `which` weights: "best" or "last".
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
     net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
@@ -57,7 +64,10 @@ def predict(
     can be read, UsageError for what is none.
     """
     settings: dict[str, Any] = {"batch_size": batch_size, "follow_links": follow_links, "watch": watch}
-    nets: list[Any] = [net for each in (run if isinstance(run, (list, tuple)) else [run]) for net in opened(each)]
+    given = list(run) if isinstance(run, (list, tuple)) else [run]
+    if any(isinstance(net, (str, PathLike)) and is_detector(net) for net in given):
+        return _by_detector(given, pictures, {"which": which != "best", "views": views, "fast": fast}, device, settings)
+    nets: list[Any] = [net for each in given for net in opened(each)]
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
     files = [str(net) for net in nets if is_shipped(net)]
@@ -108,6 +118,18 @@ def opened(net: Any) -> Sequence[Any]:
     return [net] if members is None else members
 
 
+def _by_detector(
+    nets: list[Any], pictures: Any, refused: dict[str, Any], device: str, settings: dict[str, Any]
+) -> Sightings:
+    given = [name for name, value in refused.items() if value]
+    if len(nets) > 1 or given:
+        what = "others" if len(nets) > 1 else given[0]
+        raise UsageError(f"a detector answers alone, and {what} is given", hint="predict(detector, pictures)")
+    settings["watch"].stage("looking")
+    known = load_detector(nets[0], device=str(runtime.pick_device(device)))
+    return sightings(known, pictures, **settings)
+
+
 def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:
     """Probabilities N K (float64, rows sum to 1), a row a picture, in the order of `class_names`.
 
@@ -124,6 +146,8 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
             hint="predict(...)[0].value",
         )
     found = predict(run, pictures, **settings)
+    if isinstance(found, Sightings):
+        raise ArtefactError("a detector gives scores, and no probabilities", hint="predict(...).scores")
     assert isinstance(found, Predictions)
     if found.problems:
         first = found.problems[0]

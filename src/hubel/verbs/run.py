@@ -47,7 +47,7 @@ class Run(RunRecord):
 
     def predict(self, pictures: Any, **settings: Any) -> Predictions | Answers:
         """Ask it about pictures (`hubel.predict` says what may be one, and has the settings)."""
-        return predict(self.folder, pictures, **settings)
+        return cast("Predictions | Answers", predict(self.folder, pictures, **settings))
 
     def predict_proba(self, pictures: Any, **settings: Any) -> np.ndarray:
         """Probabilities N K, a row a picture, in the order of the classes."""

@@ -1,0 +1,32 @@
+"""What the methods may be told, and what they learn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+State = dict[str, np.ndarray]
+"""What a method has learnt, by name: arrays of float32, float64 or int64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Of all methods together; each takes what concerns it."""
+
+    components: int | None = None
+    """PCA: directions that are kept; by the data if None."""
+    neighbours: int = 5
+    """kNN: how many of the nearest are averaged."""
+    bank: int = 2_000
+    """kNN, one-class SVM: normal pictures that are kept at most, drawn by chance."""
+    coreset: float = 0.1
+    """PatchCore: share of the patches that is kept."""
+    seconds: float = 60.0
+    """Nets: how long they may learn at most."""
+    epochs: int | None = None
+    """Nets: passes over the pictures; by their number if None."""
+    latent: int | None = None
+    """Autoencoders: numbers in the bottleneck; by the pictures if None."""
+    seed: int = 0
+    device: str = "cpu"

@@ -1,0 +1,88 @@
+"""A small loop for the nets of this room: Adam, one cycle of the rate, within a time that is allowed.
+
+These nets are parts of a method, not runs: they have no labels, no validation and no report of their own, and are
+learnt in seconds. Randomness is a function of the seed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel import runtime
+from hubel.anomalies.settings import Settings, State
+from hubel.watching import Watcher
+
+BATCH = 64
+STEPS = 1_500
+"""Steps that are made where nobody says how many epochs and the time allows."""
+
+
+def learn(
+    net: nn.Module,
+    images: torch.Tensor,
+    loss: Callable[[nn.Module, torch.Tensor, torch.Generator], torch.Tensor],
+    settings: Settings,
+    watch: Watcher,
+    *,
+    rate: float = 2e-3,
+) -> int:
+    """Learn from pictures N C H W of 0..1; the steps that were made. `loss` gets the net, a batch and a generator."""
+    device = torch.device(settings.device)
+    count = len(images)
+    size = min(BATCH, count)
+    each = -(-count // size)
+    steps = settings.epochs * each if settings.epochs is not None else STEPS
+    draw = torch.Generator().manual_seed(settings.seed)
+    net.to(device).train()
+    rule = torch.optim.Adam(net.parameters(), lr=rate)
+    began = time.perf_counter()
+    order = torch.zeros(0, dtype=torch.int64)
+    for step in range(steps):
+        # The rate follows the share of steps or of time that is gone, whichever is more: both end at its foot.
+        gone = max(step / steps, (time.perf_counter() - began) / settings.seconds)
+        if gone >= 1 and step:
+            return step
+        for group in rule.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 20) * max(0.01, 0.5 * (1 + float(np.cos(np.pi * min(gone, 1)))))
+        if len(order) < size:
+            order = torch.cat([order, torch.randperm(count, generator=draw)])
+        rows, order = order[:size], order[size:]
+        rule.zero_grad(set_to_none=True)
+        value = loss(net, images[rows].to(device), draw)
+        value.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        rule.step()
+        if step % 20 == 0:
+            watch.progress(int(1000 * gone), 1000)
+    return steps
+
+
+def weights_of(net: nn.Module) -> State:
+    """The tensors of a net as arrays, each behind "net.".
+
+    >>> sorted(weights_of(nn.Linear(2, 1)))
+    ['net.bias', 'net.weight']
+    """
+    return {f"net.{name}": tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}
+
+
+def filled(net: nn.Module, state: State, device: str) -> nn.Module:
+    """The net with such tensors, in evaluation mode. Raises RuntimeError where they are of another net."""
+    tensors = {
+        name.removeprefix("net."): torch.from_numpy(np.array(value))
+        for name, value in state.items()
+        if name.startswith("net.")
+    }
+    net.load_state_dict(tensors)
+    return net.to(device).eval()
+
+
+def fresh(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A net with weights from a seed; the state of the process is left as it was."""
+    with runtime.seeded(seed):
+        return build()
