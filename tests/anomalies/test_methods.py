@@ -43,11 +43,11 @@ EYES = Eyes(preprocessing=Preprocessing(height=24, width=24, channels=1))
 QUICK = Settings(epochs=12, seconds=20, coreset=0.05)
 
 
-@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "fpi" else n for n in METHODS])
 def test_every_method_tells_a_scratched_part_from_a_good_one(name: str) -> None:
     normal = good(60)
     parts = divide(EYES, normal, 0.1)
-    learnt = learn(name, EYES, normal, parts, 0.1, replace(QUICK, epochs=150) if name == "fpi" else QUICK)
+    learnt = learn(name, EYES, normal, parts, 0.1, replace(QUICK, epochs=100, seconds=600) if name == "fpi" else QUICK)
     fine, (bad, masks) = good(20, seed=5), scratched(good(20, seed=6))
     truth = np.repeat([0, 1], 20)
     where = np.concatenate([np.zeros_like(masks), masks]).astype(np.int8)
@@ -138,6 +138,14 @@ def test_a_foreign_patch_is_blended_in_where_its_share_says() -> None:
     assert not ((mixed != images).any(dim=1, keepdim=True) & (share == 0)).any()
     assert 0.05 <= float(share[share > 0].min()) <= float(share.max()) <= 0.95
     assert 0 < (share.amax(dim=(1, 2, 3)) == 0).float().mean() < 0.6
+
+
+def test_foreign_patches_can_be_learnt_and_looked_for() -> None:
+    state = METHODS.get("fpi").fit(EYES, good(12), Settings(epochs=1), SILENT)
+    scores, maps = METHODS.get("fpi").look(EYES, state, good(3))
+    assert scores.shape == (3,)
+    assert maps is not None
+    assert maps.shape == (3, 24, 24)
 
 
 def test_strange_pictures_hide_neither_alone_nor_together() -> None:
