@@ -17,6 +17,7 @@ from hubel.anomalies import autoencoders, flat, foreign, patchwise
 from hubel.anomalies.eyes import Eyes
 from hubel.anomalies.settings import Settings, State
 from hubel.registry import Registry
+from hubel.views import Viewed
 from hubel.watching import Watcher
 
 Found = tuple[np.ndarray, np.ndarray | None]
@@ -24,7 +25,7 @@ Found = tuple[np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class Method(Viewed):
     """One way to tell what is strange."""
 
     title: str

@@ -79,8 +79,10 @@ def command(
     if stream is None and (idle is not None or window != 10):
         raise UsageError("--idle and --window are for --stream", hint=f"hubel predict {run} --stream new/")
     if stream is not None:
-        chosen = {"PICTURE": bool(names), "--boundary": boundary is not None, "--top": top != 3,
-                  "--format csv": form is Format.csv, "--fast": fast is not None, "--out": folder is not None}  # fmt: skip
+        chosen = {
+            "PICTURE": bool(names), "--boundary": boundary is not None, "--top": top != 3, "--fast": fast is not None,
+            "--format csv": form is Format.csv, "--out": folder is not None,
+        }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
                device=device, follow_links=follow_links,
                refused=[name for name, given in chosen.items() if given])  # fmt: skip

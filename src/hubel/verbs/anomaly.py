@@ -5,36 +5,30 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hubel import runtime
-from hubel.anomalies import detecting
-from hubel.anomalies.artefact import Detector, is_detector, save
-from hubel.anomalies.comparing import difference
-from hubel.anomalies.looking import sightings
+from hubel.anomalies.artefact import is_detector, save
+from hubel.anomalies.detecting import checked, full_size
 from hubel.anomalies.methods import METHODS, Method
 from hubel.anomalies.pictures import Material, list_material
 from hubel.anomalies.results import Anomalies
 from hubel.anomalies.seeing import open_eyes
 from hubel.anomalies.settings import Settings
 from hubel.anomalies.sighting import Sightings
-from hubel.anomalies.tested import read_tested
 from hubel.anomalies.thresholds import check_rate
-from hubel.data.decode import prepare
-from hubel.data.manifest import Problem
-from hubel.errors import UsageError
+from hubel.anomalies.whole import search
+from hubel.errors import UsageError, unknown
 from hubel.faces.progress import shows_progress
 from hubel.report.drawings.anomalies import draw_sighting
 from hubel.report.pages.anomaly import render_anomaly
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
 
-__all__ = ["Anomalies", "Sightings", "anomaly", "sightings"]
+__all__ = ["Anomalies", "Sightings", "anomaly", "list_methods", "save_maps"]
 
 
 @shows_progress
@@ -69,9 +63,12 @@ def anomaly(
     it). Raises UsageError, DataError, ArtefactError.
     """
     check_rate(false_alarms)
+    for name in details:
+        if name not in (known := [field.name for field in fields(Settings)]):
+            raise unknown("setting", name, known)
     if not time > 0:
         raise UsageError(f"time must be above 0 seconds, got {time:g}", hint="--time 60s")
-    named = detecting.checked([method] if isinstance(method, str) else list(method)) if method else ()
+    named = checked([method] if isinstance(method, str) else list(method)) if method else ()
     watch.stage("reading the pictures")
     material = list_material(
         fspath(good), None if test is None else fspath(test), normal=normal, follow_links=follow_links
@@ -81,40 +78,17 @@ def anomaly(
     seen = open_eyes(None if features is None else fspath(features), material.good, img_size=img_size, device=target)
     if seen.why:
         watch.remark(f"{seen.why} (--features pixels looks at pixels)")
-    named = named or detecting.checked(["patchcore" if seen.net is not None else "autoencoder"])
+    named = named or checked(["patchcore" if seen.net is not None else "autoencoder"])
     settings = Settings(seconds=time, seed=seed, device=target, **details)
-    scan, decoded = prepare(material.good, seen.eyes.preprocessing, progress=watch.progress, partial=True)
-    images = np.ascontiguousarray(decoded.images)
-    parts = detecting.divide(seen.eyes, images, false_alarms, seed=seed, keep_suspicious=keep_suspicious)
-    names = [scan.manifest.name(row) for row in range(len(scan.manifest))]
-    learnt = []
-    for each in named:
-        watch.stage(f"learning: {METHODS.get(each).title}")
-        learnt.append(detecting.learn(each, seen.eyes, images, parts, false_alarms, settings, watch))
-    tested = read_tested(material, seen.eyes.preprocessing, set(scan.manifest.digests or ()), watch)
-    judged = []
-    for one in learnt:
-        watch.stage(f"looking: {one.method.title}")
-        judged.append(detecting.judge(one, tested.images, tested.truth, tested.masks))
-    first = judged[0]
-    compared = {one.method: difference(first.scores, one.scores, tested.truth) for one in judged[1:]}
-    store = _store(material, out)
-    detector = Detector(
-        name=material.name, learnt=len(parts.fit), methods=tuple(learnt), folder=str(store.folder),
-        usual_scores=np.sort(learnt[0].look(images[parts.held])[0]),
-    )  # fmt: skip
-    found = Anomalies(
-        name=material.name, learnt=len(parts.fit), kept_suspicious=keep_suspicious, judged=tuple(judged),
-        suspicious=tuple((names[row], float(far)) for row, far in zip(parts.suspicious, parts.far, strict=True)),
-        names=tested.names, truth=tested.truth, kinds=tested.kinds, learnt_too=tested.learnt_too,
-        against={name: told for name, told in compared.items() if told is not None}, folder=str(store.folder),
-    )  # fmt: skip
-    _tell_problems((*material.problems, *scan.problems, *tested.problems), watch)
+    searched = search(
+        material, named, seen, rate=false_alarms, settings=settings, keep_suspicious=keep_suspicious, watch=watch
+    )
     watch.stage("writing the detector and the report")
-    save(store, detector, seen.net if any(one.eyes.net is not None for one in learnt) else None)
+    store = _store(material, out)
+    save(store, searched.detector, searched.net)
+    found = replace(searched.found, folder=str(store.folder))
     store.write_text("scores.csv", found.scores_csv())
-    page = render_anomaly(found, tested.images, tested.masks, images[parts.suspicious])
-    store.write_text("anomaly.html", page)
+    store.write_text("anomaly.html", render_anomaly(found, searched.images, searched.masks, searched.suspicious))
     return found
 
 
@@ -150,14 +124,6 @@ def _store(material: Material, out: str | Path | None) -> RunStore:
     return RunStore.open(out)
 
 
-def _tell_problems(problems: Sequence[Problem], watch: Watcher) -> None:
-    left = [problem for problem in problems if problem.left_out]
-    for problem in left[:3]:
-        watch.remark(f"{problem.path}: {problem.reason}")
-    if len(left) > 3:
-        watch.remark(f"and {plural(len(left) - 3, 'file')} more that cannot be used")
-
-
 def save_maps(found: Sightings, folder: str | Path) -> list[Path]:
     """Draw each picture beside where it is strange, into a folder that is made if need be; returns the paths.
 
@@ -171,7 +137,7 @@ def save_maps(found: Sightings, folder: str | Path) -> list[Path]:
     store, written = RunStore(place), []
     for number, one in enumerate(sorted(found, key=lambda sighting: -sighting.score), 1):
         assert one.pixels is not None
-        map_ = None if one.map is None else detecting.full_size(one.map[None], *one.pixels.shape[1:])[0]
+        map_ = None if one.map is None else full_size(one.map[None], *one.pixels.shape[1:])[0]
         drawing = draw_sighting(one.pixels, map_, None, name=one.name)
         name = f"{number:04d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(one.name).stem)[:60]}.{drawing.kind}"
         store.write_bytes(name, drawing.data)

@@ -74,6 +74,8 @@ def _by_run(
     run: str | PathLike[str], looks: Iterator[list[str]], which: str, views: str | None, device: str
 ) -> Iterator[Answer]:
     net = load(run, which=which)
+    if not net.labels:
+        raise UsageError(f"only nets for labels answer a stream, and the task is {net.task}", hint="a run on labels")
     for paths in looks:
         for path in paths:
             try:
