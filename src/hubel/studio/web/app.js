@@ -11,7 +11,7 @@ import { tour } from './parts/tour.js';
 const PAGES = {
   home: 'Home', data: 'Data', train: 'Train', runs: 'Runs', evaluate: 'Evaluate', explain: 'Explain',
   inspect: 'Inspect',
-  playground: 'Playground', pictures: 'Small pictures',
+  playground: 'Playground', pictures: 'Small pictures', lessons: 'Lessons',
   ship: 'Try and ship',
   camera: '',
 };
