@@ -83,7 +83,7 @@ def test_the_check_notices_a_figure_a_verdict_and_a_late_experiment(
     spoilt = replace(first.facts[0], value=7)
     book = replace(figures, chapters=(replace(first, facts=(spoilt, *first.facts[1:])), *figures.chapters[1:]))
     assert [problem.partition(" ")[0] for problem in book.problems()] == ["W2"]
-    known = {"quick": {"verdicts": {"E28": CONFIRMED, "E29": REFUTED}}}
+    known = {"quick": {"E28": {"own": CONFIRMED}, "E29": {"own": REFUTED, "mnist": CONFIRMED}}}
     monkeypatch.setattr("hubel.book.reading.recorded", lambda: known)
     assert invented().problems() == ["E28: refuted, recorded confirmed"]
     assert invented(seconds=4.0).problems()[-1] == "4.2: took 4 s, its budget is 1 s"

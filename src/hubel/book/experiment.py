@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hubel.book.plots import Plot
 from hubel.book.verdicts import Finding
@@ -31,6 +31,8 @@ class Outcome:
     plots: tuple[Plot, ...] = ()
     note: str = ""
     """What a reader must know of the data or the way it was done."""
+    data: str = "own"
+    """"mnist" or "digits" where it depends on what there was; "own": made by the experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,6 @@ class Experiment:
     quick: Budget | None = None
     rule: str = ""
     """When the claims hold, in words."""
-    tags: tuple[str, ...] = field(default=())
 
     @property
     def chapter(self) -> int:

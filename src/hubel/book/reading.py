@@ -94,15 +94,23 @@ class Book(Viewed):
         """All of them."""
         return tuple(each for chapter in self.chapters for each in chapter.claims)
 
+    @property
+    def data(self) -> dict[str, str]:
+        """Claim -> the data it was measured on: "mnist", "digits", or "own"."""
+        return {
+            row: run.outcome.data for chapter in self.chapters for run in chapter.runs for row in run.experiment.rows
+        }
+
     def problems(self) -> list[str]:
         """What differs from what is recorded: figures, verdicts, times; none where the book is as it should be."""
-        known = recorded().get(self.budget, {}).get("verdicts", {})
+        known, data = recorded().get(self.budget, {}), self.data
         found = [f"{each.fact.row} ({each.fact.what}): counted {written(each.value)}, recorded "
                  f"{written(each.fact.correct)}" for each in self.figures if not each.holds]  # fmt: skip
         for each in self.claims:
             row, verdict = each.claim.row, each.verdict
-            if verdict in MEASURED and row in known and known[row] != verdict:
-                found.append(f"{row}: {verdict}, recorded {known[row]}")
+            before = known.get(row, {}).get(data.get(row, ""))
+            if verdict in MEASURED and before not in (None, verdict):
+                found.append(f"{row}: {verdict}, recorded {before}")
         for chapter in self.chapters:
             found += [f"{run.experiment.number}: took {run.seconds:.0f} s, its budget is {run.allowed:.0f} s"
                       for run in chapter.runs if run.late]  # fmt: skip
@@ -145,7 +153,7 @@ class Book(Viewed):
 
 @cache
 def recorded() -> dict[str, Any]:
-    """Verdicts of recorded runs, with machine and date: {"quick": {"verdicts": {"E1": "confirmed", …}, …}, …}."""
+    """Verdicts of recorded runs: budget -> claim -> data -> verdict, {"quick": {"E14": {"mnist": "confirmed"}}}."""
     return dict(json.loads(resources.files("hubel.book").joinpath("recorded.json").read_text("utf-8")))
 
 

@@ -99,6 +99,8 @@ def more_in_mean(differences: Sequence[float], text: str, *, by: float = 0.0, di
     told = f"{text}: {values.mean():+.{digits}g} "
     if len(values) < 2:
         return Finding(UNDECIDED, told + "(one seed: no interval)")
+    if float(np.ptp(values)) == 0:
+        return Finding(UNDECIDED, told + f"with each of {len(values)} seeds: no spread to judge by")
     low, high = (f"{end:+.{digits}g}" for end in interval)
     return compared(interval, by, told + f"(95 % interval {low} to {high}, {len(values)} seeds)")
 

@@ -6,9 +6,20 @@ from functools import cache
 
 from hubel.book.chapters import claims
 from hubel.book.experiment import Experiment
+from hubel.book.experiments import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
 from hubel.book.verdicts import NOT_YET, OPINION
 
-_CHAPTERS: tuple[tuple[Experiment, ...], ...] = ()
+_CHAPTERS: tuple[tuple[Experiment, ...], ...] = (
+    ch01.EXPERIMENTS,
+    ch02.EXPERIMENTS,
+    ch03.EXPERIMENTS,
+    ch04.EXPERIMENTS,
+    ch05.EXPERIMENTS,
+    ch06.EXPERIMENTS,
+    ch07.EXPERIMENTS,
+    ch08.EXPERIMENTS,
+    ch09.EXPERIMENTS,
+)
 
 OPINIONS = ("E68",)
 """Claims that no measurement can settle."""
