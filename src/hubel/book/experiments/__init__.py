@@ -6,7 +6,7 @@ from functools import cache
 
 from hubel.book.chapters import claims
 from hubel.book.experiment import Experiment
-from hubel.book.experiments import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09
+from hubel.book.experiments import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11, ch12, ch13
 from hubel.book.verdicts import NOT_YET, OPINION
 
 _CHAPTERS: tuple[tuple[Experiment, ...], ...] = (
@@ -19,6 +19,10 @@ _CHAPTERS: tuple[tuple[Experiment, ...], ...] = (
     ch07.EXPERIMENTS,
     ch08.EXPERIMENTS,
     ch09.EXPERIMENTS,
+    ch10.EXPERIMENTS,
+    ch11.EXPERIMENTS,
+    ch12.EXPERIMENTS,
+    ch13.EXPERIMENTS,
 )
 
 OPINIONS = ("E68",)

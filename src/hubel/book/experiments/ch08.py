@@ -28,7 +28,7 @@ def rates(budget: Budget) -> Outcome:
     wanted = {"0.1": "converges", "0.25": "converges", "0.5": "converges", "1": "oscillates", "1.1": "diverges"}
     at_once = abs(float(paths["0.5"].points[1, 0])) == 0
     ends = {}
-    for name, rate in (("small, fixed", 0.002), ("large, fixed", 0.021), ("decayed", 0.021)):
+    for name, rate in (("small, fixed", 0.002), ("large, fixed", 0.022), ("decayed", 0.022)):
         x, y = -4.0, 1.0
         for step in range(200):
             now = rate if name != "decayed" else rate * (1 - step / 220)
@@ -98,10 +98,10 @@ def landscapes(budget: Budget) -> Outcome:
     """Wells and bowls from many starts; optimisers in a race."""
     starts = np.linspace(-6, 6, 61)
     ends: dict[str, set[float]] = {}
-    for name, formula in (("wells", "0.05*x**2 - cos(3*x)"), ("bowl", "0.05*x**2")):
+    for name, formula, rate in (("wells", "0.05*x**2 - cos(3*x)", 0.1), ("bowl", "0.05*x**2", 2.0)):
         ends[name] = set()
         for start in starts:
-            path = descend(formula, {"x": float(start)}, rate=0.1, steps=400)
+            path = descend(formula, {"x": float(start)}, rate=rate, steps=400)
             ends[name].add(round(float(path.points[-1, 0]), 1) + 0.0)
     makers = {
         "gd": lambda m: torch.optim.SGD(m.parameters(), 0.02), "momentum": lambda m: torch.optim.SGD(
@@ -162,14 +162,14 @@ def toy(budget: Budget) -> Outcome:
 
 
 def _stops(x: np.ndarray, w: np.ndarray, t: np.ndarray) -> tuple[int, int]:
-    """Steps until the loss falls by less than 1e-6, and until no weight moves by more than 1e-4."""
+    """Steps until the loss falls by less than 1e-5, and until no weight moves by more than 1e-3."""
     before, by_loss, by_move = math.inf, 0, 0
     for step in range(1, 20_000):
         gradient = 2 * x * (x * w - t) / 8
         w = w - 0.1 * gradient
         now = float(((x * w - t) ** 2).mean())
-        by_loss = by_loss or (step if before - now < 1e-6 else 0)
-        by_move = by_move or (step if np.abs(0.1 * gradient).max() < 1e-4 else 0)
+        by_loss = by_loss or (step if before - now < 1e-5 else 0)
+        by_move = by_move or (step if np.abs(0.1 * gradient).max() < 1e-3 else 0)
         before = now
         if by_loss and by_move:
             break

@@ -52,7 +52,9 @@ def regular(budget: Budget) -> Outcome:
             losses[name].append(float(F.cross_entropy(scores(net, data.test_x), data.test_y)))
             if name in halves:
                 halves[name].append(float(hits[name][-1].mean()) - _half_removed(net, data, seed))
-                first = next(m for m in net if isinstance(m, nn.Linear)).weight.detach().reshape(-1, 28, 28)
+                first = (
+                    next(m for m in net if isinstance(m, nn.Linear)).weight.detach().reshape(-1, 28, 28)[:, 4:24, 4:24]
+                )
                 flat = first / first.flatten(1).std(1)[:, None, None]
                 rough[name].append(float(flat.diff(dim=2).abs().mean()))
                 tiles |= {f"{name} {i}": first[i].numpy() for i in range(6)}
@@ -109,14 +111,15 @@ def normalised(budget: Budget) -> Outcome:
             hits[name, start] = right(net, data.test_x, data.test_y)
     noisy, drift = _noisy(data, budget)
     moves = _moves(data, budget)
-    learns = max(ends["normalised"].values()) < 1.0 < max(ends["plain"].values())
+    worst = min(starts, key=lambda start: hits["plain", start].mean())
+    learns = [share_above(int(hits["normalised", s].sum()), len(data.test_y), 0.5, f"normalised, start {s}")
+              for s in starts]  # fmt: skip
     rows = [[start, *(round(ends[name][start], 2) for name in ends)] for start in starts]
     told = ", ".join(f"{name} {drift[name]:.2f}" for name in drift)
     return Outcome(
         {
-            "E116": exact(learns, "loss at the end with normalisation: at most "
-                          f"{max(ends['normalised'].values()):.2f} from all four starts, without it up to "
-                          f"{max(ends['plain'].values()):.2f}"),
+            "E116": together([*learns, more_right(hits["normalised", worst], hits["plain", worst],
+                                                  f"from the start {worst}, with beside without")]),
             "E119": together([exact(drift["noise"] > drift["plain"], f"drift of the activations: {told}"),
                               more_right(noisy, hits["plain", "0.05"], "with noise behind the normalisation, beside "
                                          "the plain net")]),
@@ -171,7 +174,7 @@ def _moves(data: Digits, budget: Budget) -> list[float]:
 
 def penalties(budget: Budget) -> Outcome:
     """Weights without a penalty, under L2 and under L1."""
-    data = digits(1000, 1000)
+    data = digits(2000, 1000)
     live = (data.x.amax((0, 1)) > 0).flatten()
     found: dict[str, list[float]] = {}
     norms: dict[str, list[float]] = {}
@@ -183,9 +186,9 @@ def penalties(budget: Budget) -> Outcome:
 
             def penalty(kind: str = name, of: nn.Sequential = net) -> torch.Tensor:
                 if kind == "l1":
-                    return l1_penalty(of, 5e-4)
+                    return l1_penalty(of, 3e-4)
                 square = sum((p**2).sum() for n, p in of.named_parameters() if n.endswith("weight"))
-                return 2e-3 * torch.as_tensor(square)
+                return 1e-3 * torch.as_tensor(square)
 
             fit(net, data.x, data.y, steps=budget.steps, seed=seed, batch=100,
                 penalty=None if name == "none" else penalty)  # fmt: skip
@@ -365,12 +368,12 @@ EXPERIMENTS = (
         "it learns from all starts; noise behind it drifts more than the plain net and learns better all the same",
     ),
     Experiment(
-        "9.3", "Penalties", ("E123",), "784-64-10 on 1,000 digits, 200 steps, 3 seeds.", penalties,
-        Budget(30, seeds=5, steps=600), Budget(8, seeds=3, steps=200), "by interval over seeds",
+        "9.3", "Penalties", ("E123",), "784-64-10 on 2,000 digits, 40 epochs, 3 seeds (5 in full).", penalties,
+        Budget(40, seeds=5, steps=800), Budget(20, seeds=3, steps=800), "by interval over seeds",
     ),
     Experiment(
-        "9.4", "Batches under normalisation", ("E118",), "784-64-64-10, 4,000 samples seen, 2 seeds.", batches_of_norm,
-        Budget(30, seeds=3, samples=20_000), Budget(12, seeds=2, samples=4000),
+        "9.4", "Batches under normalisation", ("E118",), "784-64-64-10, 20,000 samples seen, 3 seeds.", batches_of_norm,
+        Budget(60, seeds=3, samples=20_000), None,
         "batches of 128 beat those of 2, of 8 to 32 and of 512 by interval",
     ),
     Experiment(
