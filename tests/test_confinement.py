@@ -333,7 +333,7 @@ EVERY = {
     "embed": "runs/photos-1 --method pca --split train", "features": "runs/photos-1",
     "prototypes": "runs/photos-1", "attack": "runs/photos-1 photos/dark/1.png",
     "counterfactual": "runs/photos-1 photos/dark/1.png", "model": "lenet5", "components": "", "summary": "mnist_cnn",
-    "book": "6 --facts",
+    "book": "6 --facts", "ask": "dense layer",
     "trace": "x*y+z x=1 y=2 z=3", "step": "conv", "plot": "relu", "kernels": "photos/dark/1.png", "descent": "x**2 x=1",
     "landscape": "runs/photos-1 photos --points 3 --limit 4", "field": "runs/photos-1 photos/dark/1.png",
     "gradient-flow": "mnist_cnn digits", "import-weights": "net.safetensors --as mnist_gap --img-size 16 --out runs",

@@ -18,6 +18,7 @@ from hubel.book.fact import Counted, count, written
 from hubel.book.facts import all_facts
 from hubel.book.verdicts import MEASURED, ONLY_FULL, REFUTED, VERDICTS, Finding
 from hubel.errors import UsageError
+from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import threads
 from hubel.views import Viewed, html_table
 from hubel.watching import SILENT, Watcher
@@ -225,7 +226,8 @@ def _run(rows: Sequence[str], full: bool, watch: Watcher) -> Iterator[Run]:
 
 def _timed(each: Experiment, budget: Budget) -> Run:
     begun = time.process_time()
-    outcome = each.measure(budget)
+    with seeded(*map(int, each.number.split("."))):  # for what an experiment draws without a seed of its own
+        outcome = each.measure(budget)
     return Run(each, outcome, time.process_time() - begun, budget.seconds)
 
 

@@ -78,6 +78,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("gradient-flow", "gradient_flow", "gradients and dead units, layer by layer"),
             ("import-weights", "import_weights", "read a foreign weights file safely"),
             ("book", "book", "five lectures: every number counted, every claim measured, each error named"),
+            ("ask", "ask", "a term of the field: what it means, what else it is called, where it stands"),
             ("completion", "completion", "let your shell complete commands, options, runs and nets"),
         ),
     ),

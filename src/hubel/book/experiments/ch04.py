@@ -74,7 +74,7 @@ def laws(budget: Budget) -> Outcome:
             "E33": exact(conv(y).shape[1] == 5 and nn.Conv2d(3, 1, 3)(y).shape[1] == 1,
                          "one filter over 3 channels gives 1 map, five give 5"),
             "E40": exact(shuffled == 0 and plain > 0,
-                         "pixels shuffled in each window: pooled maps the same; each channel is pooled by itself"),
+                         "pixels shuffled in each window of 2 x 2: pooled maps the same, channel by channel"),
             "E47": exact(one < 1e-5, f"a 1 x 1 from 64 to 32 maps is a dense layer at each pixel to {one:.0e}"),
             "E50": exact(tuple(grown.shape) == (1, 64, 6, 6) and "multiplied" in refused,
                          f"at 32 px the windows run on to 6 x 6 maps, and the dense head refuses: {refused}"),

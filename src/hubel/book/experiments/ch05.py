@@ -50,7 +50,7 @@ def pooling(budget: Budget) -> Outcome:
     rows = [[f"convolution {i + 1}", fields["without"][i], fields["with"][i]] for i in range(3)]
     return Outcome(
         {
-            "E35": exact(stays and leaves, "a spot moved inside its window: pooled maps equal; moved out of it: not"),
+            "E35": exact(stays and leaves, "a spot moved by 1 in its window: pooled maps equal; moved out of it: not"),
             "E38": exact(macs["with"] < macs["without"] and same and fields["with"][-1] > fields["without"][-1],
                          f"MACs {macs['without']:,} without pooling, {macs['with']:,} with; field "
                          f"{fields['without'][-1]} and {fields['with'][-1]}; as many weights"),

@@ -36,7 +36,7 @@ def transfer(budget: Budget) -> Outcome:
     old, new, test = data.y < 5, data.y >= 5, data.test_y >= 5
     with seeded(160, 0):
         base = create_model("mnist_cnn", in_chans=1, num_classes=10, img_size=28)
-    fit(base, data.x[old], data.y[old], steps=budget.steps, seed=160)
+    fit(base, data.x[old], data.y[old], steps=3 * budget.steps, seed=160)
     x, y, test_x, test_y = data.x[new], data.y[new], data.test_x[test], data.test_y[test]
     at = [25, 100, 400]
     hits: dict[str, list[np.ndarray]] = {"frozen": [], "scratch": []}
@@ -215,7 +215,7 @@ EXPERIMENTS = (
         "13.1",
         "Few samples",
         ("E160", "E163"),
-        "The convnet on 0 to 4, 60 steps (400 in full); then 25 to 400 samples of 5 to 9, 2 seeds.",
+        "The convnet on 0 to 4, 180 steps (1,200 in full); then 25 to 400 samples of 5 to 9, 2 seeds.",
         transfer,
         Budget(90, seeds=3, steps=400, full=True),
         Budget(22, seeds=2, steps=60),

@@ -6,6 +6,7 @@ from collections import Counter
 
 from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck
 from hubel.book.fact import MARKS, Counted, written
+from hubel.book.glossary import terms
 from hubel.book.plots import Listing
 from hubel.book.reading import Book, ChapterRead, Claimed, Erratum, Run, errata
 from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
@@ -32,6 +33,10 @@ def render_book(book: Book) -> dict[str, str]:
             command=f"{BUDGETS[book.budget].replace('book', f'book {chapter.chapter.number}', 1)}",
         )  # fmt: skip
     pages["errata.html"] = _errata(book)
+    known = {chapter.chapter.number: name for name, chapter in places}
+    pages["glossary.html"] = page(
+        "book_glossary.html.j2", title="Glossary", terms=[(term, known.get(term.chapter, "")) for term in terms()]
+    )
     return pages
 
 
