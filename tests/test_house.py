@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint"},
     "server": {"runtime", "store", "data", "checkpoint", "deploy", "records"},
-    "care": {"data", "features"},
+    "care": {"metrics", "data", "features"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},

@@ -7,12 +7,38 @@ from typing import Any
 
 import numpy as np
 
+from hubel.care.bursts import Burst
 from hubel.care.labels import LabelCheck
 from hubel.care.oddities import Oddity, Shortcut
+from hubel.care.strangers import Stranger
 from hubel.care.twins import Twins
 from hubel.data.manifest import Manifest, Problem
+from hubel.metrics.intervals import wilson
 from hubel.views import Viewed
-from hubel.words import percent, plural
+from hubel.words import percent, plain, plural, span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaked:
+    """What pictures that lie in two parts of the split do to the accuracy that was measured."""
+
+    split: str
+    right: int
+    samples: int
+    twins: int
+    """Of the samples, those that have a twin among what the net learnt from or was chosen by."""
+    twins_right: int
+
+    @property
+    def sentence(self) -> str:
+        """With them and without them, in words."""
+        rest = self.samples - self.twins
+        right = self.right - self.twins_right
+        without = f"{percent(right / rest)} (95 % interval {span(wilson(right, rest))})" if rest else "–"
+        return (
+            f"{self.split} accuracy {percent(self.right / self.samples)} of {self.samples:,}; {without} of the "
+            f"{rest:,} without a twin in training or validation"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -33,6 +59,12 @@ class Cleaning(Viewed):
     """Of every cue, the most telling first."""
     labels: LabelCheck | None
     """None where labels were not judged."""
+    strangers: tuple[Stranger, ...] = ()
+    """The strangest first; empty where nothing was seen through a net."""
+    bursts: tuple[Burst, ...] = ()
+    """Pictures of one scene, those that lie on both sides of the split first."""
+    leaked: Leaked | None = None
+    """What twins across the split do to a run's accuracy; None where there are none, or no run."""
     accepted: tuple[str, ...] = ()
     """Ids of the edits that were written."""
 
@@ -55,6 +87,10 @@ class Cleaning(Viewed):
         """The result in words."""
         parts = [plural(len(self.twins), "group") + " of twins"] if self.twins else []
         parts += [f"{len(self.leaks)} across the split"] if self.leaks else []
+        if self.bursts:
+            across = sum(len(burst.splits) > 1 for burst in self.bursts)
+            parts.append(plural(len(self.bursts), "burst") + (f", {across} across the split" if across else ""))
+        parts += [plural(len(self.strangers), "stranger")] if self.strangers else []
         parts += [plural(len(self.damaged), "file") + " not usable"] if self.damaged else []
         parts += [plural(len(self.oddities), "odd picture")] if self.oddities else []
         parts += [f"{one.cue} alone tells the classes apart" for one in self.warnings]
@@ -77,6 +113,14 @@ class Cleaning(Viewed):
         if self.twins:
             said += ["", "twins, the one to keep first"]
             said += [f"  {self.told(group)}" for group in self.twins[:most]] + _more(len(self.twins), most)
+        said += [f"  {self.leaked.sentence}"] if self.leaked is not None else []
+        if self.bursts:
+            said += ["", "bursts: one scene, which should stay on one side of a split (--group auto)"]
+            said += [f"  {self.joined(burst)}" for burst in self.bursts[:most]] + _more(len(self.bursts), most)
+        if self.strangers:
+            said += ["", "strangers: like none of the others"]
+            said += [f"  {self.name(one.row)}: {one.reason} ({one.score:.1f})" for one in self.strangers[:most]]
+            said += _more(len(self.strangers), most)
         if self.damaged:
             said += ["", "not usable"]
             said += [f"  {one.path}: {one.reason}" for one in self.damaged[:most]] + _more(len(self.damaged), most)
@@ -107,6 +151,13 @@ class Cleaning(Viewed):
         notes += [f"labelled {' and '.join(group.labels)}"] if len(group.labels) > 1 else []
         return f"{names} ({'; '.join(notes)})"
 
+    def joined(self, burst: Burst) -> str:
+        """A burst in words."""
+        names = f"{self.name(burst.rows[0])} … {self.name(burst.rows[-1])}"
+        notes = [plural(len(burst.rows), "picture"), f"by {' and '.join(burst.signs)}"]
+        notes += [f"in {' and '.join(burst.splits)}"] if len(burst.splits) > 1 else []
+        return f"{names} ({'; '.join(notes)})"
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
@@ -129,6 +180,12 @@ class Cleaning(Viewed):
                 {"cue": one.cue, "balanced_accuracy": one.accuracy, "chance": one.chance, "warning": one.suspicious}
                 for one in self.shortcuts
             ],
+            "strangers": [{"file": self.name(o.row), "score": o.score, "reason": o.reason} for o in self.strangers],
+            "bursts": [
+                {"files": [self.name(row) for row in burst.rows], "signs": burst.signs, "splits": burst.splits}
+                for burst in self.bursts
+            ],
+            "leaked": None if self.leaked is None else plain(self.leaked) | {"sentence": self.leaked.sentence},
             "labels": None,
             "accepted": list(self.accepted),
         }  # fmt: skip

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from hubel.care.bursts import Burst, find_bursts
 from hubel.care.cleaning import Cleaning
 from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import NEIGHBOURS, LabelCheck, judge_labels
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
+from hubel.care.strangers import Stranger, find_strangers
 from hubel.care.twins import SIDE, Twins, equal_pairs, find_pairs, grey32, grouped
 from hubel.data.decode import Decoded, prepare
 from hubel.data.manifest import Manifest, array_digests
+from hubel.data.moments import TELLING, Moment, moment_of
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.errors import DataError
@@ -40,6 +44,11 @@ def compare_pictures(listed: Manifest, splits: dict[str, np.ndarray] | None, wat
     grey = grey32(decoded.images)
     twins = _twins(scan, decoded, grey, splits, watch)
     oddities = find_oddities(grey, scan.sides)
+    part = _parts(manifest, splits)
+    bursts: list[Burst] = []
+    if manifest.kind == "files" and manifest.paths is not None:
+        small = scan.sides.min(axis=1) < SMALL
+        bursts = find_bursts(manifest.paths, grey, _moments(scan), twins, part, small=small)
     shortcuts: list[Shortcut] = []
     if not manifest.regression and len(manifest) >= 4 * FOLDS:
         watch.stage("looking for shortcuts")
@@ -49,14 +58,16 @@ def compare_pictures(listed: Manifest, splits: dict[str, np.ndarray] | None, wat
     return Cleaning(
         source=listed.source, manifest=manifest, pictures=decoded.images, twins=tuple(twins), oddities=tuple(oddities),
         damaged=tuple(one for one in scan.problems if one.left_out and one.kind != "leak"),
-        shortcuts=tuple(shortcuts), labels=None,
+        shortcuts=tuple(shortcuts), labels=None, bursts=tuple(bursts),
     )  # fmt: skip
 
 
 def judge(
-    found: Cleaning, features: np.ndarray, by: str, *, folds: int = FOLDS, seed: int = 0, watch: Watcher = SILENT
-) -> Cleaning:
-    """The same, with every label judged out of fold from features N F of the manifest's rows.
+    found: Cleaning, features: np.ndarray, by: str, *, folds: int = FOLDS, seed: int = 0, watch: Watcher = SILENT,
+    strangers: bool = False,
+) -> Cleaning:  # fmt: skip
+    """The same, with every label judged out of fold from features N F of the manifest's rows; `strangers` are looked
+    for where the features are what a net sees.
 
     Raises DataError for numbers instead of classes and for too few pictures.
     """
@@ -67,7 +78,11 @@ def judge(
     fold = deal(manifest.labels, _units(manifest, list(found.twins)), folds, seed)
     probabilities = predict_out_of_fold(features, manifest.labels, fold, progress=watch.progress, seed=seed)
     check = _check(found, features, probabilities, folds, by, seed)
-    return replace(found, labels=check)
+    odd: list[Stranger] = []
+    if strangers:
+        watch.stage("looking for strangers")
+        odd = find_strangers(features, manifest.labels, fold, progress=watch.progress)
+    return replace(found, labels=check, strangers=tuple(odd))
 
 
 def _check(
@@ -99,16 +114,34 @@ def _twins(
         replace(pair, first=int(large[pair.first]), second=int(large[pair.second]))
         for pair in find_pairs(grey[large], watch.progress)
     ]
-    part = manifest.given_split.tolist()
-    for name, rows in (splits or {}).items():
-        for row in rows.tolist():
-            part[row] = name
+    part = _parts(manifest, splits)
     names = manifest.class_names
     labels = [names[label] if names else "" for label in manifest.labels.tolist()]
     sizes = np.zeros(len(manifest)) if manifest.stats is None else manifest.stats[:, 0]
     return grouped(
         [*pairs, *same, *near], lambda row: (float(sides[row].prod()), float(sizes[row])), part, labels
     )  # fmt: skip
+
+
+def _parts(manifest: Manifest, splits: dict[str, np.ndarray] | None) -> list[str]:
+    """N: the part of the split that each row is in, "" for none."""
+    part: list[str] = manifest.given_split.tolist()
+    for name, rows in (splits or {}).items():
+        for row in rows.tolist():
+            part[row] = name
+    return part
+
+
+def _moments(scan: Scan) -> dict[int, Moment]:
+    """Row -> when it was taken, of those whose files say so."""
+    manifest = scan.manifest
+    found = {}
+    for row, look in enumerate(scan.looks):
+        if look.format in TELLING:
+            moment = moment_of(Path(manifest.root, manifest.files[row]))
+            if moment is not None:
+                found[row] = moment
+    return found
 
 
 def _units(manifest: Manifest, twins: list[Twins]) -> list[str]:

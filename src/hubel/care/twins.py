@@ -92,7 +92,7 @@ def find_pairs(grey: np.ndarray, progress: Callable[[int, int], None] | None = N
     if len(shown) < 2:
         return []
     pairs: dict[tuple[int, int], Pair] = {}
-    drawn = _drawings(grey)
+    drawn = drawings(grey)
     for mirrored in (False, True):
         first, second = _candidates(grey[shown], mirrored, progress)
         scores, edges = _prove(grey, shown[first], shown[second], mirrored)
@@ -159,12 +159,17 @@ def grouped(
     return sorted(groups, key=lambda group: (-len(group.splits), -len(group.labels), -len(group.rows), group.rows))
 
 
-def _drawings(grey: np.ndarray) -> np.ndarray:
+def drawings(grey: np.ndarray) -> np.ndarray:
     """N: is much of the picture of one level?"""
     found = np.zeros(len(grey), bool)
     for row, levels in enumerate(grey.reshape(len(grey), -1).astype(np.uint8) // 4):
         found[row] = np.bincount(levels, minlength=64).max() > DRAWN * levels.size
     return found
+
+
+def likeness(grey: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best correlation of the pixels of each pair of rows, P, and that of the edges there, P."""
+    return _prove(grey, first, second, mirrored=False)
 
 
 # ---------------------------------------------------------------- the two steps

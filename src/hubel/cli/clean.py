@@ -25,6 +25,9 @@ def command(
     accept: Annotated[
         float | None, option("--accept", metavar="P", help="relabel what is suspected with at least this probability")
     ] = None,
+    group: Annotated[
+        str | None, option("--group", metavar="auto", help="auto: each burst stays on one side of splits to come")
+    ] = None,
     most: Annotated[int, option("--limit", min=1, metavar="N", help="findings of each kind that are printed")] = 10,
     who: Annotated[str, option("--who", metavar="NAME", help="who accepts, if not the user of this machine")] = "",
     device: DEVICE = "auto",
@@ -35,18 +38,21 @@ def command(
     data_root: DATA_ROOT = None,
     as_json: JSON = False,
 ) -> None:
-    """Find twins, leaks across the split, damaged and odd pictures, shortcuts, and labels that are probably wrong.
+    """Find twins, leaks across the split, bursts, damaged and odd pictures, shortcuts, and labels that are wrong.
+
+    Of a run also strangers, and what leaks did to its accuracy.
 
     hubel clean photos/
     hubel clean photos/ --folds 5
     hubel clean runs/photos-1 --out clean.html
     hubel clean runs/photos-1 --accept 0.95
+    hubel clean photos/ --group auto
     """
     from hubel.verbs.clean import clean
 
     with watched() as watch:
         found = clean(
-            source, folds=folds, accept=accept, who=who, device=device, seed=seed, columns=columns(column),
+            source, folds=folds, accept=accept, group=group, who=who, device=device, seed=seed, columns=columns(column),
             images=images, follow_links=follow_links, data_root=data_root, watch=watch,
         )  # fmt: skip
     if as_json:

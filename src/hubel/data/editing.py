@@ -149,6 +149,23 @@ class Editor:
         ]
         return self._checked([edit for edit in made if self._changes(edit)])
 
+    def together(self, wanted: Sequence[tuple[str, Sequence[str], str]]) -> list[Edit]:
+        """Edits that put pictures into groups: (name of the group, paths, where that comes from).
+
+        A picture that is in a group already stays there.
+        """
+        groups = self.now.groups
+        taken = {
+            path for path, group in zip(self.now.paths or (), [] if groups is None else groups, strict=False) if group
+        }
+        made = [
+            self.about(self._row_of[path], "group", name, why=why)
+            for name, paths, why in wanted
+            for path in paths
+            if path in self._row_of and path not in taken
+        ]
+        return self._checked(made)
+
     def _checked(self, made: list[Edit]) -> list[Edit]:
         stamped = self._stamped(made)
         edited(self.listed, [*self.log, *stamped])  # what would leave no classes is refused before it is written

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hubel import runtime
-from hubel.care.cleaning import Cleaning
+from hubel.care.cleaning import Cleaning, Leaked
 from hubel.care.judging import FOLDS, compare_pictures, judge
+from hubel.checkpoint import Classifier
 from hubel.data.batches import batches
 from hubel.data.editing import Editor, require_files
 from hubel.data.sources import SOURCES, edit_log, open_source
 from hubel.errors import ArtefactError, UsageError
+from hubel.evaluation.judge import answered
 from hubel.faces.progress import shows_progress
 from hubel.inference import features
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
-from hubel.records.own_data import own_data, reading_of
+from hubel.records.own_data import OwnData, own_data, reading_of
 from hubel.watching import SILENT, Watcher
-from hubel.words import percent
+from hubel.words import percent, plural
 
 __all__ = ["Cleaning", "clean"]
 
@@ -33,6 +36,7 @@ def clean(
     *,
     folds: int | None = None,
     accept: float | None = None,
+    group: str | None = None,
     who: str = "",
     device: str = "auto",
     seed: int = 0,
@@ -45,11 +49,17 @@ def clean(
 
     Labels are judged out of fold: for a run by heads on the features of its net, for data by heads on the pixels, where
     `folds` is said. `accept` writes an edit for every label that is suspected with at least that probability
-    (`hubel.edit`); `reading` are the options of `hubel.scan` that say how a table is read.
+    (`hubel.edit`); `group="auto"` one for every picture of a burst, which keeps it on one side of every split to come.
+    Of a run, strangers are told too, and what leaks across its split did to its accuracy. `reading` are the options of
+    `hubel.scan` that say how a table is read.
     Raises UsageError, DataError, ArtefactError.
     """
     if accept is not None and not 0.5 <= accept <= 1:
         raise UsageError(f"accept must be a probability from 0.5 to 1, got {accept:g}", hint="0.95 is usual")
+    if group not in (None, "auto"):
+        raise UsageError(
+            f"pictures are grouped by their bursts or not at all, got group {group!r}", hint="--group auto"
+        )
     folder = _run_of(data)
     if folder is not None:
         if any(reading.values()):
@@ -65,11 +75,12 @@ def clean(
         if folds is not None:
             by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"
             found = judge(found, found.pictures, by, folds=folds, seed=seed, watch=watch)
-    if accept is None:
-        return found
-    if found.labels is None:
+    if accept is not None and found.labels is None:
         raise UsageError("labels were not judged: there is nothing to accept", hint="add --folds 5, or give a run")
-    return _accept(found, accept, who, reading if folder is None else reading_of(folder, found.source), watch)
+    read = reading if folder is None else reading_of(folder, found.source)
+    if accept is not None:
+        found = _accept(found, accept, who, read, watch)
+    return _group(found, who, read, watch) if group == "auto" else found
 
 
 def _run_of(data: str | os.PathLike[str]) -> Path | None:
@@ -94,7 +105,52 @@ def _of_run(folder: Path, folds: int, device: str, seed: int, data_root: str | P
     )
     seen = features(classifier.model.to(target), fed, last_stage(classifier.model))
     by = f"{folds} heads on the frozen features of {name}, each on pictures that it was not fitted to"
-    return judge(found, seen, by, folds=folds, seed=seed, watch=watch)
+    found = judge(found, seen, by, folds=folds, seed=seed, watch=watch, strangers=True)
+    return replace(found, leaked=_leaked(found, classifier, own, target))
+
+
+def _leaked(found: Cleaning, classifier: Classifier, own: OwnData, device: torch.device) -> Leaked | None:
+    """The accuracy on the test with and without pictures that have a twin in training or validation."""
+    test = own.ids("test")
+    before = set(own.ids("train").tolist()) | set(own.ids("val").tolist())
+    mixed = {row for group in found.leaks if before & set(group.rows) for row in group.rows}
+    if not len(test) or not mixed & set(test.tolist()) or not classifier.class_names:
+        return None
+    said = answered(classifier, own.decoded, test, device)
+    right = said.predicted == own.scan.manifest.labels[test]
+    twin = np.isin(test, list(mixed))
+    return Leaked(
+        split="test", right=int(right.sum()), samples=len(test), twins=int(twin.sum()),
+        twins_right=int(right[twin].sum()),
+    )  # fmt: skip
+
+
+def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -> Cleaning:
+    """An edit for every picture of a burst, which puts it into the burst's group."""
+    manifest = found.manifest
+    require_files(manifest)
+    assert manifest.paths is not None
+    if not found.bursts:
+        watch.remark("no bursts were found: nothing was grouped")
+        return found
+    paths = manifest.paths
+    wanted = [
+        (f"burst {paths[burst.rows[0]]}", [paths[row] for row in burst.rows], f"by {' and '.join(burst.signs)}")
+        for burst in found.bursts
+    ]
+    source = found.source
+    listed = open_source(source, edits=(), **reading)
+    log = edit_log(Path(source).expanduser(), listed.root)
+    made = Editor(listed, log.read()[0], who=who).together(wanted)
+    if not made:
+        watch.remark("the pictures of all bursts are in groups already: nothing was written")
+        return found
+    log.add(made)
+    watch.remark(
+        f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
+        f"in groups now, for splits to come; to take that back: hubel edit {source} undo {made[0].batch}"
+    )
+    return replace(found, accepted=(*found.accepted, *(edit.id for edit in made)))
 
 
 def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], watch: Watcher) -> Cleaning:

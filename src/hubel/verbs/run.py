@@ -19,6 +19,7 @@ from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
+    from hubel.care.cleaning import Cleaning
     from hubel.evaluation.thresholds import Threshold
     from hubel.robustness.measuring import Robustness
     from hubel.server.serving import Serving
@@ -82,6 +83,12 @@ class Run(RunRecord):
         from hubel.verbs.robust import robust
 
         return cast("Robustness", robust(self.folder, **settings))
+
+    def clean(self, **settings: Any) -> Cleaning:
+        """What is probably wrong with the pictures and labels it was trained on (`hubel.clean` has the settings)."""
+        from hubel.verbs.clean import clean
+
+        return clean(self.folder, **settings)
 
     def threshold(self, **settings: Any) -> Threshold:
         """Of two classes: from which probability on one is said, for a wished recall, precision or cost.

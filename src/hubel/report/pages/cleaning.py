@@ -37,6 +37,8 @@ def render_cleaning(found: Cleaning) -> str:
         suspects=suspects,
         pairs=check.pairs(manifest.class_names) if check is not None else [],
         groups=[(found.told(group), [drawn(row) for row in group.rows[:12]]) for group in found.twins[:MOST]],
+        bursts=[(found.joined(burst), [drawn(row) for row in burst.rows[:12]]) for burst in found.bursts[:MOST]],
+        strangers=[(drawn(one.row), one, label(one.row)) for one in found.strangers[:MOST]],
         oddities=[(drawn(one.row), one) for one in found.oddities[:MOST]],
         shortcuts=[(one, [(drawn(row), label(row)) for row in one.rows]) for one in found.warnings],
     )
