@@ -1,11 +1,16 @@
 """Data care against planted faults: flipped labels found, and changed copies of pictures.
 
-    python benchmarks/cleaning.py [--seeds 5] [--mnist 10000] [--cifar PICTURES.tar.gz]
+    [HUBEL_PEER_CLEANLAB=…] python benchmarks/cleaning.py [--seeds 5] [--mnist 10000] [--cifar PICTURES.tar.gz] [--mend]
 
 Flips: 5 % of the labels of digits (and of the first pictures of MNIST) at random, or to the next class; heads on the
 pixels out of five folds, as `hubel clean DATA --folds 5`. Twins: of CIFAR-10's first pictures 300 are cropped to at
 least 90 %, saved as JPEG 50, halved, made 20 % brighter or darker, mirrored; a pair of two originals counts against the
-precision, also where the originals are twins themselves.
+precision, also where the originals are twins themselves. Where HUBEL_PEER_CLEANLAB names an interpreter with cleanlab
+(`benchmarks/peers.py cleanlab`), it ranks the same labels by the same probabilities, in its three ways.
+
+--mend: of 10 % of the labels flipped at random, what `hubel clean --folds 5 --accept` wins back. Three nets learn from
+the same pictures, with the wrong labels, with those mended, and with the right ones; all are tested on the same other
+pictures, whose labels are right, and compared in pairs. digits, and with --cifar 10,000 pictures of it.
 """
 
 from __future__ import annotations
@@ -13,7 +18,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import subprocess
 import tarfile
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,17 +29,45 @@ import numpy as np
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+import hubel
 from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import judge_labels
 from hubel.care.twins import find_pairs, grey32, grouped
 from hubel.data.sources import open_source
+from hubel.evaluation.comparison import Graded, compare
 from hubel.features.space import nearest
 from hubel.runtime import environment
+
+PEER = """
+import sys, numpy as np
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+given = np.load(sys.argv[1])
+labels, chances = given["labels"], given["chances"]
+ways = ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+scores = {way: get_label_quality_scores(labels, chances, method=way) for way in ways}
+issues = find_label_issues(labels, chances, return_indices_ranked_by="self_confidence")
+np.savez(sys.argv[2], issues=issues, **scores)
+"""
+"""What cleanlab makes of the same labels and probabilities."""
+
+
+def peer(labels: np.ndarray, chances: np.ndarray) -> dict[str, np.ndarray]:
+    """cleanlab's scores by way, and the rows that it calls wrong; {} where it is not there."""
+    python = os.environ.get("HUBEL_PEER_CLEANLAB")
+    if not python:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        given, said = Path(scratch, "given.npz"), Path(scratch, "said.npz")
+        np.savez(given, labels=labels, chances=chances)
+        subprocess.run([python, "-c", PEER, str(given), str(said)], check=True)
+        with np.load(said) as found:
+            return {name: found[name] for name in found.files}
 
 
 def flips(name: str, pixels: np.ndarray, right: np.ndarray, kind: str, seeds: range) -> dict[str, object]:
     """AUROC and precision at k, the number planted, and the expected number; a row a seed."""
-    rows = []
+    rows, beside = [], []
     started = time.perf_counter()
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -46,6 +82,14 @@ def flips(name: str, pixels: np.ndarray, right: np.ndarray, kind: str, seeds: ra
         truth = np.zeros(count, bool)
         truth[wrong] = True
         low, high = check.interval
+        theirs = peer(given, chances)
+        if theirs:
+            issues = theirs.pop("issues")
+            beside.append(
+                {way: (roc_auc_score(truth, -scores), truth[np.argsort(scores, kind="stable")[:planted]].mean())
+                 for way, scores in theirs.items()}
+                | {"issues": (truth[issues].mean() if len(issues) else float("nan"), truth[issues].sum() / planted)}
+            )  # fmt: skip
         rows.append(
             (roc_auc_score(truth, -check.scores), truth[np.argsort(check.scores)[:planted]].mean(), check.expected,
              low <= planted <= high)
@@ -56,6 +100,10 @@ def flips(name: str, pixels: np.ndarray, right: np.ndarray, kind: str, seeds: ra
         "auroc": [round(float(v), 5) for v in (auroc.mean(), auroc.std())],
         "precision_at_k": [round(float(v), 4) for v in (precision.mean(), precision.std())],
         "expected": [round(float(v), 1) for v in (expected.mean(), expected.std())], "inside": int(inside.sum()),
+        "cleanlab (auroc, precision at k; issues: precision, recall)": {
+            way: [round(float(np.mean([one[way][place] for one in beside])), 5) for place in (0, 1)]
+            for way in (beside[0] if beside else ())
+        },
         "seconds": round((time.perf_counter() - started) / len(rows), 1),
     }  # fmt: skip
 
@@ -109,6 +157,66 @@ def twins(archive: Path, count: int, seed: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def written(folder: Path, pictures: np.ndarray, labels: np.ndarray) -> Path:
+    """Pictures N H W (C) as a folder of class folders."""
+    for row, (picture, label) in enumerate(zip(pictures, labels.tolist(), strict=True)):
+        (folder / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / str(label) / f"{row:05}.png")
+    return folder
+
+
+def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed: int, accept: float,
+           epochs: int) -> dict[str, object]:  # fmt: skip
+    """What accepting suggestions wins back of what 10 % wrong labels cost; tested on the pictures after `learnt`."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(right))
+    pictures, right = pictures[order], right[order]
+    wrong = rng.permutation(learnt)[: learnt // 10]
+    given = right[:learnt].copy()
+    given[wrong] = (given[wrong] + rng.integers(1, 10, len(wrong))) % 10
+    tested: dict[str, Graded] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        test = written(Path(scratch, "test"), pictures[learnt:], right[learnt:])
+        noisy = written(Path(scratch, "noisy"), pictures[:learnt], given)
+        clean = written(Path(scratch, "clean"), pictures[:learnt], right[:learnt])
+        for what, folder in (("wrong", noisy), ("mended", noisy), ("right", clean)):
+            if what == "mended":
+                hubel.clean(noisy, folds=5, accept=accept, verbose=False)
+                new = {edit.file: edit.new for edit in hubel.edit(noisy).log}
+            run = hubel.train(
+                str(folder), from_="none", epochs=epochs, seed=seed, test_fraction=0, out=str(Path(scratch, "runs")),
+                verbose=False,
+            )  # fmt: skip
+            tested[what] = Graded.of(run.evaluate(test, verbose=False))
+    truth = {f"{given[row]}/{row:05}.png": str(right[row]) for row in range(learnt)}
+    accuracy = {what: float(one.goodness.mean()) for what, one in tested.items()}
+    lost = accuracy["right"] - accuracy["wrong"]
+    (pair,) = compare({what: tested[what] for what in ("wrong", "mended")}).tests
+    return {
+        "what": f"{name}, 10 % flipped, suggestions from {accept:g} on accepted", "seed": seed, "pictures": learnt,
+        "edits": len(new), "right ones": sum(truth[file] == label for file, label in new.items()),
+        "planted": len(wrong), "accuracy": {what: round(value, 4) for what, value in accuracy.items()},
+        "won back": round((accuracy["mended"] - accuracy["wrong"]) / lost, 3) if lost > 0 else None,
+        "paired": pair.sentence,
+    }  # fmt: skip
+
+
+def cifar_pictures(archive: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` pictures of the training part, evenly from all classes, and their labels."""
+    names: dict[str, int] = {}
+    taken: dict[str, int] = {}
+    images, labels = [], []
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            parts = member.name.split("/")
+            if not member.isfile() or "train" not in parts or taken.get(parts[-2], 0) >= count // 10:
+                continue
+            taken[parts[-2]] = taken.get(parts[-2], 0) + 1
+            images.append(np.asarray(Image.open(tar.extractfile(member)).convert("RGB")))  # type: ignore[arg-type]
+            labels.append(names.setdefault(parts[-2], len(names)))
+    return np.stack(images), np.array(labels)
+
+
 def main() -> None:
     """Measure and print, a line each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -116,11 +224,21 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=10, help="the first seed; 0 and 1 were looked at while building")
     parser.add_argument("--mnist", type=int, default=0, metavar="N", help="also so many pictures of MNIST")
     parser.add_argument("--cifar", type=Path, help="CIFAR-10 as JPEG files in a tar archive")
+    parser.add_argument("--mend", action="store_true", help="only what accepted suggestions win back")
+    parser.add_argument("--accept", type=float, default=0.6, help="the least probability of a suggestion")
     asked = parser.parse_args()
     print(json.dumps({"machine": environment()["device_name"]}))
     seeds = range(asked.first, asked.first + asked.seeds)
     digits = open_source("digits")
     assert digits.arrays is not None
+    if asked.mend:
+        plain = digits.arrays.reshape(-1, 8, 8)
+        for seed in seeds:
+            print(json.dumps(mended("digits", plain, digits.labels, 1300, seed, asked.accept, 20)), flush=True)
+        if asked.cifar:
+            images, labels = cifar_pictures(asked.cifar, 12_000)
+            print(json.dumps(mended("CIFAR-10", images, labels, 10_000, asked.first, asked.accept, 10)), flush=True)
+        return
     for kind in ("random", "next"):
         print(json.dumps(flips("digits", digits.arrays, digits.labels, kind, seeds)), flush=True)
     if asked.mnist:

@@ -48,6 +48,9 @@ PEERS = {
         "import litserve, onnxruntime",
         torch=False,
     ),
+    "cleanlab": Peer(
+        "HUBEL_PEER_CLEANLAB", ("cleanlab==2.9.0",), "from cleanlab.rank import get_label_quality_scores", torch=False
+    ),
     "timm": Peer("HUBEL_PEER_TIMM", ("timm==1.0.31",), "import timm, torchvision"),
     "airbench": Peer("HUBEL_PEER_AIRBENCH", ("airbench==0.1.8", "numpy", "pillow"), "import torchvision"),
 }
