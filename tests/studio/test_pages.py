@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -424,3 +427,45 @@ def test_a_set_is_made_with_the_camera_and_bursts_stay_together(browser: Chromiu
     until(lambda: studio.studio.jobs.job(job.id).state != "running")
     studio.studio.places = places
     clean(browser, studio)
+
+
+def served(runs: Path, port: int) -> subprocess.Popen[str]:
+    """The command itself, as a process that can be killed; it listens when this returns."""
+    command = [sys.executable, "-m", "hubel", "studio", "--no-browser", "--port", str(port), "--runs", str(runs)]
+    found = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, cwd=runs.parent, env={**os.environ, "HUBEL_TOKEN": "k" * 20}
+    )
+    assert found.stdout is not None
+    assert "the studio is at http://127.0.0.1:" in found.stdout.readline()
+    return found
+
+
+def test_a_studio_that_is_killed_is_missed_within_two_seconds_and_found_again(
+    browser: Chromium, studio: Serving, trained: list[str]
+) -> None:
+    runs = studio.studio.places.runs
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = served(runs, port)
+    browser.open(f"http://127.0.0.1:{port}/?token={'k' * 20}#/train?run={trained[0]}")
+    browser.until("document.querySelector('.status')?.dataset.state === 'finished'")
+    rows = browser.evaluate("document.querySelector('tbody').children.length")
+    server.kill()
+    server.wait()
+    killed = time.monotonic()
+    browser.until(
+        "document.querySelector('.status').dataset.state === 'lost' && !document.querySelector('#down').hidden"
+    )
+    assert time.monotonic() - killed < 2.0
+    server.stdout.close()  # type: ignore[union-attr]
+    server = served(runs, port)
+    browser.until(
+        "document.querySelector('.status').dataset.state === 'finished' && document.querySelector('#down').hidden"
+    )
+    assert browser.evaluate("document.querySelector('tbody').children.length") == rows, "nothing twice, nothing lost"
+    asked_to_end = time.monotonic()
+    server.send_signal(signal.SIGINT)  # a page still listens
+    assert server.wait(10) == 0
+    assert time.monotonic() - asked_to_end < 4
+    server.stdout.close()  # type: ignore[union-attr]

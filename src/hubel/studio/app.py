@@ -41,6 +41,7 @@ LIMITS = Limits(body=64 << 20)
 SECONDS = 900.0
 """That an answer may take."""
 _LOADING = threading.Lock()
+_LOADED: dict[str, dict[tuple[str, str], Route]] = {}
 
 
 def cookie_of(port: int) -> str:
@@ -69,13 +70,16 @@ def gate(studio: Studio, ours: Doors) -> Gate:
 
 def load(module: str) -> dict[tuple[str, str], Route]:
     """The routes of a page by method and name; its module is imported the first time, torch perhaps with it."""
-    with _LOADING:
-        found: list[Route] = importlib.import_module(module).ROUTES
-    return {(route.method, route.name): route for route in found}
+    if module not in _LOADED:  # who asks for what is there already never waits for torch
+        with _LOADING:
+            routes: list[Route] = importlib.import_module(module).ROUTES
+            _LOADED[module] = {(route.method, route.name): route for route in routes}
+    return _LOADED[module]
 
 
 def warm(studio: Studio) -> None:
-    """Load everything, in a thread of its own while the first page is looked at."""
+    """Load everything, in a thread of its own while the first page is looked at, which needs no torch."""
+    load(PAGES["home"])
 
     def loading() -> None:
         for module in PAGES.values():

@@ -2,13 +2,14 @@
 
 import { get, post, to } from '../ask.js';
 import { el, list } from '../dom.js';
-import { command, problem } from '../parts/said.js';
+import { command, percent, problem } from '../parts/said.js';
 
 export const title = 'Home';
 
 export async function show(/** @type {any} */ main) {
   const about = await get('home/about');
   const words = el('p', { className: 'problem', role: 'status' }), path = el('input', { id: 'path', placeholder: 'photos/', size: 32 });
+  const runs = el('ul', { className: 'cards' }, [el('li', { className: 'muted', textContent: 'Loading what nets need …' })]);
   const jobs = el('ul', { className: 'cards' }), sets = el('ul', { className: 'cards' });
   main.append(
     el('h1', { textContent: 'From pictures to a classifier you understand' }),
@@ -19,6 +20,7 @@ export async function show(/** @type {any} */ main) {
       el('form', { className: 'line', onsubmit: named }, [
         el('label', { for: 'path', textContent: 'A folder or table by its path' }), path, el('button', { textContent: 'Open' })]),
       words]),
+    el('section', { 'aria-labelledby': 'runs' }, [el('h2', { id: 'runs', textContent: 'Runs' }), runs]),
     command(`hubel studio ${about.folders.join(' ')}`),
   );
 
@@ -60,6 +62,16 @@ export async function show(/** @type {any} */ main) {
     el('p', { className: 'line' }, [
       el('a', { className: 'button', href: to('train', { data: set.source }), textContent: 'Train' }),
       el('a', { href: to('data', { source: set.source }), textContent: 'Look at it' })])]));
+  let left = false;
+  get('runs/list').then((found) => {
+    if (left) return;
+    if (!found.runs.length) runs.replaceChildren(el('li', { textContent: 'None yet: train one, it takes seconds on the digits.' }));
+    else list(runs, (runs.replaceChildren(), found.runs.slice(0, 6)), (run) => run.run, (run) => el('li', {}, [
+      el('strong', { textContent: run.run }), el('span', { className: 'state', textContent: `${run.model} on ${run.data}, ${run.held ? 'training' : run.status}${run.test_accuracy === null ? '' : `, test ${percent(run.test_accuracy)}`}` }),
+      el('p', { className: 'line' }, [el('a', { href: to('train', { run: run.run }), textContent: 'Curves' }),
+        ...(run.weights ? [['evaluate', 'Evaluate'], ['explain', 'Explain'], ['ship', 'Try']].map(([page, text]) => el('a', { href: to(page, { run: run.run }), textContent: text })) : [])])]));
+    if (found.runs.length > 6) runs.after(el('p', {}, [el('a', { href: to('runs'), textContent: `All ${found.runs.length}` })]));
+  }, (error) => runs.replaceChildren(el('li', {}, [problem(error)])));
   const timer = setInterval(fresh, 1000);
-  return () => clearInterval(timer);
+  return () => { left = true; clearInterval(timer); };
 }

@@ -1,0 +1,201 @@
+"""What the pages ask, without a browser: each route's answer is that of the command, and nonsense gets a reason."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hubel
+from hubel.server.guard import Doors
+from hubel.studio.app import PAGES, gate, load
+from hubel.studio.places import Places
+from hubel.studio.state import Studio
+from hubel.verbs.train import resolve
+from studio.asgi import Client, Got
+
+TOKEN = "t" * 43
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory, digits_run: Path, picture_folder: Path) -> Client:
+    """A studio over a copy of the pictures and of a run on the digits."""
+    home = tmp_path_factory.mktemp("routes")
+    shutil.copytree(digits_run, home / "runs" / "digits-1")
+    shutil.copytree(picture_folder, home / "photos")
+    studio = Studio(Places.of((str(home),), str(home / "runs")))
+    found = Client(gate(studio, Doors(port=8321, token=TOKEN)))
+    found.get(f"/?token={TOKEN}")
+    found.studio, found.home = studio, home  # type: ignore[attr-defined]
+    return found
+
+
+def good(answer: Got) -> Any:
+    assert answer.status == 200, answer.text
+    return answer.json
+
+
+def test_the_form_has_every_setting_but_those_of_the_page(asked: Client) -> None:
+    found = {field["name"]: field for field in good(asked.get("/api/train/form"))["fields"]}
+    assert found["lr"]["flag"] == "--lr"
+    assert not {"data", "out", "name"} & set(found)
+
+
+def test_what_would_be_trained_is_told_with_reasons_and_the_command(asked: Client) -> None:
+    answer = good(asked.post("/api/train/check", {"data": "digits", "settings": {"epochs": "3", "augment": ""}}))
+    own = resolve("digits", epochs=3)
+    assert answer["recipe"]["lr"] == pytest.approx(own.optimizer.lr)
+    assert answer["reasons"]["lr"]
+    assert answer["command"].startswith("hubel train digits --epochs 3")
+    assert answer["samples"] == {"train": 1437, "val": 180, "test": 180}
+    assert answer["net"]["layers"][-1]["output"] == [10]
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ({"data": "digits", "settings": {"lr": "fast"}}, "lr"),
+        ({"data": "digits", "settings": {"out": "/tmp"}}, "out"),
+        ({"data": "digits", "settings": {"nothing": 1}}, "nothing"),
+        ({"data": "digits", "settings": {"from_": "/etc/passwd"}}, "no folder of this studio"),
+        ({"data": "digits", "settings": {"model": "/etc/net.yaml"}}, "no folder of this studio"),
+        ({"data": "digits", "settings": {"data_root": "/etc"}}, "no folder of this studio"),
+        ({"data": "/etc", "settings": {}}, "no folder of this studio"),
+        ({"data": "", "settings": {}}, "a data set is needed"),
+        ({"data": "digits", "settings": []}, "object"),
+        ([], "object of JSON"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_anything_starts(asked: Client, said: Any, word: str) -> None:
+    for route in ("check", "start"):
+        answer = asked.post(f"/api/train/{route}", said)
+        assert answer.status in (400, 404, 422), answer.text
+        assert word in answer.json["error"]["reason"]
+    assert asked.studio.jobs.all() == []  # type: ignore[attr-defined]
+
+
+def test_no_word_of_a_page_becomes_another_flag(asked: Client) -> None:
+    from hubel.studio.train import settings_of
+
+    said = {"data": "digits", "settings": {"lr": "-1", "augment": "--out=/etc", "model_options": "width=0.5 'a b=--x'"}}
+    with pytest.raises(hubel.UsageError):
+        settings_of(asked.studio, said)  # type: ignore[attr-defined]
+    said["settings"] = {"model_options": "width=0.5", "patience": "3"}
+    _, settings, words = settings_of(asked.studio, said)  # type: ignore[attr-defined]
+    assert settings == {"model_options": {"width": 0.5}, "patience": 3}
+    assert words[:6] == ["train", "digits", "--model-option", "width=0.5", "--patience", "3"]
+
+
+def test_an_order_to_a_run_that_does_not_train_says_so(asked: Client) -> None:
+    answer = asked.post("/api/train/order", {"run": "digits-1", "command": "pause"})
+    assert (answer.status, "nothing trains" in answer.text) == (404, True)
+    assert asked.post("/api/train/order", {"run": "digits-1", "command": "rm"}).status == 400
+
+
+def test_the_state_of_a_run_is_that_of_its_folder(asked: Client) -> None:
+    found = good(asked.get("/api/train/state", run="digits-1"))
+    assert (found["status"], found["held"], found["steps"]) == ("finished", False, 23)
+    assert len(found["metrics"]["epoch"]) == 6
+
+
+def test_runs_are_listed_and_compared_as_the_command_does(asked: Client) -> None:
+    assert [row["run"] for row in good(asked.get("/api/runs/list"))["runs"]] == ["digits-1"]
+    found = good(asked.get("/api/runs/compare", runs=json.dumps(["digits-1", "digits-1"])))
+    assert found["command"].startswith("hubel compare ")
+    for wrong in ("[]", "{}", "[1]", '["../x"]', "x"):
+        assert asked.get("/api/runs/compare", runs=wrong).status in (400, 404)
+
+
+def test_the_answers_of_a_split_are_those_of_evaluate(asked: Client, digits_run: Path) -> None:
+    found = good(asked.get("/api/evaluate/result", run="digits-1", split="val"))
+    own = hubel.evaluate(digits_run, split="val")
+    assert found["sentence"] == own.sentence
+    assert found["confusion"] == own.confusion.tolist()
+    assert found["samples"]["id"] == own.ids.tolist()
+    known = good(asked.get("/api/evaluate/known", run="digits-1", split="val"))["familiarity"]
+    assert len(known) == len(own.ids)
+    sample = asked.get("/api/evaluate/picture", run="digits-1", id=own.ids[0])
+    with Image.open(io.BytesIO(sample.body)) as drawn:
+        assert (drawn.format, drawn.size) == ("PNG", (8, 8))
+    for wrong in (1797, -1, "x", 10**30):
+        assert asked.get("/api/evaluate/picture", run="digits-1", id=wrong).status == 400
+
+
+def test_a_picture_is_answered_as_predict_does_and_nonsense_is_no_picture(
+    asked: Client, digits_run: Path, picture_folder: Path
+) -> None:
+    data = (picture_folder / "two" / "003.png").read_bytes()
+    headers = {**asked.ours(), "content-type": "image/png"}
+    found = good(asked.post("/api/ship/answer", data, headers, run="digits-1"))
+    own = hubel.load(digits_run).predict(data)[0]
+    assert (found["label"], found["known"]) == (own.label, own.known)
+    for wrong in (b"", b"<svg onload=alert(1)>", b"\x89PNG\r\n\x1a\n" + b"0" * 99):
+        assert asked.post("/api/ship/answer", wrong, headers, run="digits-1").status == 422
+    refused = asked.post("/api/ship/keep", data, headers, run="digits-1", label="2")
+    assert (refused.status, "no folder of class folders" in refused.text) == (400, True)
+
+
+def test_data_are_told_as_the_command_tells_them_and_edited_beside_it(asked: Client) -> None:
+    folder = str(asked.home / "photos")  # type: ignore[attr-defined]
+    found = good(asked.get("/api/data/about", source=folder))
+    assert (found["samples"], found["classes"]) == (90, ["one", "two", "zero"])
+    rows = good(asked.get("/api/data/rows", **{"source": folder, "class": 1, "from": 28, "count": 9}))
+    assert (rows["total"], rows["names"]) == (30, ["two/028.png", "two/029.png"])
+    tile = asked.get("/api/data/tile", source=folder, id=rows["ids"][0])
+    assert tile.headers["content-type"] == "image/png"
+    made = good(asked.post("/api/data/edit", {"source": folder, "do": "relabel", "words": ["two/028.png", "one"]}))
+    assert made["command"].startswith("hubel edit ")
+    assert good(asked.get("/api/data/about", source=folder))["counts"] != found["counts"]
+    good(asked.post("/api/data/edit", {"source": folder, "do": "undo", "words": []}))
+    for wrong in ({"do": "apply"}, {"do": "relabel", "words": ["nothing.png", "one"]}, {"do": "relabel", "words": 3}):
+        assert asked.post("/api/data/edit", {"source": folder, **wrong}).status == 400
+    refused = asked.post("/api/data/edit", {"source": "digits", "do": "exclude", "words": ["1"]})
+    assert "labels are not edited" in refused.text
+
+
+def test_a_map_is_that_of_explain(asked: Client, digits_run: Path) -> None:
+    import base64
+
+    found = good(asked.post("/api/explain/map", {}, run="digits-1", id=11, method="saliency", target="4"))
+    own = hubel.explain(digits_run, "digits:11", method="saliency", target="4")
+    sent = np.frombuffer(base64.b64decode(found["map"]), np.int8).reshape(8, 8) / 127 * found["limit"]
+    assert np.abs(np.clip(own.map, -found["limit"], found["limit"]) - sent).max() <= found["limit"] / 127
+    assert asked.post("/api/explain/map", {}, run="digits-1", id=11, method="magic").status == 400
+    assert asked.post("/api/explain/map", {}, run="digits-1", id=11, method="saliency", target="cat").status == 400
+
+
+def test_names_that_leave_the_folders_are_refused_everywhere(asked: Client) -> None:
+    for page in PAGES:
+        if page in ("inspect",):
+            continue
+        for method, name in load(PAGES[page]):
+            for wrong in ("../runs/digits-1", "..", "a\0b", "no-such"):
+                query = {
+                    "run": wrong,
+                    "source": f"/etc/{wrong}",
+                    "path": "/etc",
+                    "set": wrong,
+                    "label": "x",
+                    "burst": "b",
+                }
+                if method == "GET" and name not in ("about", "sets", "jobs", "list", "form", "cards"):
+                    assert asked.get(f"/api/{page}/{name}", **query).status in (400, 404), (page, name, wrong)
+
+
+def test_a_camera_set_lies_below_the_first_folder(asked: Client) -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.full((40, 30, 3), 90, np.uint8)).save(out, "JPEG")
+    headers = {**asked.ours(), "content-type": "image/jpeg"}
+    asking = {"set": "shots", "label": "red apple", "burst": "burst123456"}
+    kept = good(asked.post("/api/camera/record", out.getvalue(), headers, **asking))
+    assert kept["file"].startswith(str(asked.home / "shots" / "red apple" / "burst123456-"))  # type: ignore[attr-defined]
+    assert good(asked.get("/api/camera/cards", set="shots"))["classes"] == [{"name": "red apple", "pictures": 1}]
+    for wrong in ({"label": "../x"}, {"set": "../x"}, {"burst": "x/y"}, {"label": ""}, {"label": "a\nb"}):
+        assert asked.post("/api/camera/record", out.getvalue(), headers, **{**asking, **wrong}).status == 400
+    assert good(asked.post("/api/camera/forget", {"set": "shots", "label": "red apple"})) == {"removed": 1}
