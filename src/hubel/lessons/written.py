@@ -154,7 +154,7 @@ class _Writer:
         shown = terms
         if len(terms) > MOST_TERMS:
             shown = sorted(terms, key=lambda t: -abs(t.value * (t.weight or 0.0)))[:MOST_TERMS]
-        line = " + ".join(f"{_g(t.value)}·{_g(t.weight or 0.0)}" for t in shown)
+        line = " + ".join(f"{_g(t.value)}·{_f(t.weight or 0.0)}" for t in shown)
         rest = len(terms) - len(shown)
         if rest:
             left = total - (bias or 0.0) - math.fsum(t.value * (t.weight or 0.0) for t in shown)

@@ -125,7 +125,7 @@ export function netView(on) {
       const middle = (line.x1 + line.x2) / 2, wrong = !Number.isFinite(w);
       c.globalAlpha = line.at === lit || wrong ? 1 : 0.35 + 0.12 * size;
       c.strokeStyle = wrong ? '#d00' : w < 0 ? minus : plus;
-      c.lineWidth = wrong ? 3 : 0.6 + 1.4 * size;
+      c.lineWidth = wrong ? 3 : 0.6 + 0.9 * size;
       c.setLineDash(w < 0 ? [5, 4] : []);
       c.beginPath();
       c.moveTo(line.x1, line.y1);
