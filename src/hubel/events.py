@@ -126,7 +126,7 @@ class Finished:
     """The row of the best epoch."""
 
 
-SCORES = {"accuracy": "accuracy", "iou": "mean IoU"}
+SCORES = {"accuracy": "accuracy", "iou": "mean IoU", "map": "mAP"}
 """Numbers, larger is better, by which a task compares epochs: name -> what it is called; a row has them as val_NAME."""
 
 

@@ -25,13 +25,15 @@ NAMES = TASKS.names()
 NO_LABELS = [name for name in NAMES if not TASKS.get(name).labels]
 
 
-def a_batch(classes: int = 3) -> Batch:
-    """Four pictures with labels and masks."""
+def a_batch(name: str, classes: int = 3) -> Batch:
+    """Four pictures with what a task learns: masks, labels of which several may be there, else classes."""
     draw = torch.Generator().manual_seed(0)
     masks = torch.randint(0, classes, (4, 16, 16), generator=draw).to(torch.uint8)
     masks[0, 0, 0] = 255
     labels = torch.arange(4) % classes
-    return Batch(torch.randn(4, 1, 16, 16, generator=draw), labels, torch.arange(4), targets=masks)
+    several = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], dtype=torch.uint8)
+    targets = {"segment": masks, "multilabel": several}.get(name)
+    return Batch(torch.randn(4, 1, 16, 16, generator=draw), labels, torch.arange(4), targets=targets)
 
 
 def a_net(task: Task) -> torch.nn.Module:
@@ -65,7 +67,7 @@ def test_it_is_judged_told_and_drawn(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_of_its_loss_brings_its_own_number_down(name: str) -> None:
-    task, batch = TASKS.get(name), a_batch()
+    task, batch = TASKS.get(name), a_batch(name)
     torch.manual_seed(0)
     net = a_net(task).train()
     loss = task.build_loss(task.losses[0] if task.losses else "mse" if name == "regress" else "cross-entropy")
@@ -83,14 +85,14 @@ def test_a_step_of_its_loss_brings_its_own_number_down(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_numbers_do_not_depend_on_how_samples_come_in_batches(name: str) -> None:
-    task, batch = TASKS.get(name), a_batch()
+    task, batch = TASKS.get(name), a_batch(name)
     net = a_net(task).eval()
     whole, parts = task.tally(), task.tally()
     with torch.no_grad():
         whole.add(task.answering(net)(batch.images), batch)
         for part in (slice(0, 1), slice(1, 4)):
-            assert batch.targets is not None
-            some = Batch(batch.images[part], batch.labels[part], batch.ids[part], targets=batch.targets[part])
+            targets = None if batch.targets is None else batch.targets[part]
+            some = Batch(batch.images[part], batch.labels[part], batch.ids[part], targets=targets)
             parts.add(task.answering(net)(some.images), some)
     assert whole.numbers() == pytest.approx(parts.numbers(), rel=1e-5)
     assert set(whole.numbers()) == set(task.nothing())
@@ -117,7 +119,9 @@ def test_a_loss_of_labels_and_a_net_that_cannot_answer_are_refused(name: str) ->
             task.answering(create_model("mlp", num_classes=2, in_chans=1, img_size=8))
 
 
-@pytest.mark.parametrize(("name", "data"), [("segment", "digits"), ("reconstruct", "iris"), ("regress", "digits")])
+@pytest.mark.parametrize(
+    ("name", "data"), [("segment", "digits"), ("reconstruct", "iris"), ("regress", "digits"), ("multilabel", "digits")]
+)
 def test_data_that_do_not_say_what_it_learns_are_refused(name: str, data: str) -> None:
     with pytest.raises(DataError, match=f"the task {name} needs"):
         TASKS.get(name).check_data(open_source(data))

@@ -47,11 +47,13 @@ def settled(begun: Chosen, manifest: Manifest) -> Chosen:
     begun = asked(begun)
     if begun.recipe.pretext.method is not None:
         return begun
-    if begun.recipe.train.task is None:
+    again = begun.recipe.train.task is None  # then data may have to be opened anew, as their task reads them
+    if again:
         task, why = by_data(manifest)
         begun = begun.take(why, task=task.name)
     task = task_of(begun.recipe, manifest)
-    task.check_data(manifest)
+    if not again:
+        task.check_data(manifest)
     check_settings(begun.recipe, task)
     return begun
 
@@ -60,6 +62,9 @@ def by_data(manifest: Manifest) -> tuple[Task, str]:
     """The task that data ask for, and why."""
     if manifest.masks is not None:
         return TASKS.get("segment"), "every picture has a mask"
+    listed = next((p for p in manifest.problems if p.kind == "several labels" and "|" in p.path), None)
+    if listed is not None:
+        return TASKS.get("multilabel"), f"labels are lists, such as {listed.path}"
     if manifest.regression:
         return REGRESS, "the target is a number"
     return CLASSIFY, "every sample has a class"

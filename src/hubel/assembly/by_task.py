@@ -23,18 +23,19 @@ def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int
         return []
     model = recipe.model.model or entry.model
     found: list[Choice] = [
-        ("model", entry.model, entry.why_model),
         ("loss", *_loss(entry, model)),
         ("label_smoothing", 0.0, "no label is learnt"),
         ("views", "none", "one look at each picture"),
     ]
-    if recipe.optimizer.optimizer is None:
+    if entry.model:
+        found.append(("model", entry.model, entry.why_model))
+    if recipe.optimizer.optimizer is None and entry.model:
         found.append(("optimizer", "adamw", "robust over nets and tasks"))
     found += [(setting, value, why) for setting, (value, why) in entry.fixed.items()]
     shaped = _SHAPED.get(model)
     if shaped is not None and not recipe.model.model_options:
         found.append(("model_options", *shaped(samples, side)))
-    if "augment" not in entry.fixed:
+    if "augment" not in entry.fixed and entry.asks:
         found.append(("augment", *_moves(side, channels)))
     return found
 

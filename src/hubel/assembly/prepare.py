@@ -29,7 +29,7 @@ from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, without_classes
+from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, reads_otherwise, without_classes
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
 
@@ -134,6 +134,9 @@ def prepare(
             hint="--out FOLDER: a folder of its own, for example runs",
         )
     chosen = settled(chosen, listed)
+    if reads_otherwise(recipe, chosen.recipe):
+        listed = open_data(chosen.recipe, watch) if splits is None else find_again(chosen.recipe, watch, edits=edits)
+        task_of(chosen.recipe, listed).check_data(listed)
     recipe = chosen.recipe
     if listed.kind == "points":
         scanned = conclude(listed, None)

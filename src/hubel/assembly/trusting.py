@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hubel.assembly.afterwards import learn_afterwards
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
@@ -51,6 +52,7 @@ def trusted(
     store: RunStore, classifier: Classifier, prepared: Prepared, device: torch.device, epochs: int, watch: Watcher
 ) -> tuple[Classifier, str]:
     """The classifier with what was learnt about its answers, which is kept beside its weights; else why nothing was."""
+    classifier = learn_afterwards(store, classifier, prepared, device, watch)
     trust, why_not = learn_trust(classifier, prepared, device, epochs)
     if trust is None:
         if classifier.class_names and not classifier.method and classifier.labels:

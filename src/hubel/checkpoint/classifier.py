@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hubel.checkpoint.learnt import Learnt
 from hubel.checkpoint.threshold import StoredThreshold
 from hubel.checkpoint.trust import Trust
 from hubel.data.preprocessing import Preprocessing
@@ -95,6 +96,8 @@ class Classifier:
     provenance: Provenance
     trust: Trust | None = None
     """What was learnt about its answers after the training; None where nothing was."""
+    learnt: Learnt | None = None
+    """What its task learnt after the training: thresholds, embeddings of known samples; None where nothing was."""
     threshold: StoredThreshold | None = None
     """Of two classes, from which probability on one is said; None where the likelier is."""
 

@@ -3,6 +3,7 @@
     weights/best.safetensors          the model's tensors; any safetensors tool opens it; its header says what net it is
     weights/best.probes.safetensors   golden images and the logits the model gave them
     weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
+    weights/best.learnt.safetensors   what its task learnt after the training (hubel.checkpoint.learnt)
     weights/best.trust.safetensors    how far its answers can be trusted (hubel.checkpoint.trust)
 
 Replacing a checkpoint: the new tensors are written beside the old ones as `*.next`; the JSON then changes over to their
@@ -29,6 +30,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, golden_logits, views_of
+from hubel.checkpoint.learnt import file_of as learnt_file
+from hubel.checkpoint.learnt import read_learnt
 from hubel.checkpoint.sizing import TooMuchWork, check_memory, sized
 from hubel.checkpoint.tensors import (
     Entry,
@@ -212,6 +215,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
             made_with=manifest.made_with,
             sha256=manifest.weights.sha256,
         ),
+        learnt=read_learnt(folder / Path(learnt_file(name)).name, manifest.weights.sha256),
         trust=read_trust(folder / Path(file_of(name)).name, manifest.weights.sha256, classes=spec.num_classes),
         threshold=read_threshold(folder / Path(threshold_file(name)).name, manifest.weights.sha256, class_names),
     )

@@ -131,12 +131,17 @@ def command(
 
 def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
     """Of a net whose task is no label: its words, its numbers, and its pictures in a folder."""
+    if folder is not None and found[0].picture is None:
+        raise UsageError("--out is for nets that answer with pictures, and this one names labels", hint="--format csv")
     if folder is not None:
         from hubel.verbs.predict import save_answers
 
         note(f"wrote {plural(len(save_answers(found, folder)), 'picture')} into {folder}")
     if form is Format.json:
-        print_json([{"file": each.name, **each.numbers} for each in found])
+        print_json([
+            {"file": each.name} | ({} if each.labels is None else {"labels": list(each.labels)}) | each.numbers
+            for each in found
+        ])  # fmt: skip
     elif form is Format.csv:
         print_data(found.to_csv())
     else:

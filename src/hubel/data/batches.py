@@ -115,7 +115,7 @@ def batches(
         if decoded.targets is None:
             return Batch(images, labels, named)
         targets = torch.from_numpy(np.take(decoded.targets, rows, axis=0)).to(target, non_blocking=True)
-        if along is not None:
+        if along is not None:  # masks; what is said of a whole picture does not move
             targets = along(targets, drawn, seed=seed, epoch=epoch)
         return Batch(images, labels, named, targets=targets)
 

@@ -137,8 +137,8 @@ def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray)
     digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
     ids = np.arange(len(manifest))
     mapped = isinstance(images, np.memmap)
-    masks = None if manifest.masks is None else decode_masks(manifest, preprocessing)
-    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, targets=masks, mapped=mapped)
+    targets = manifest.targets if manifest.masks is None else decode_masks(manifest, preprocessing)
+    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, targets=targets, mapped=mapped)
 
 
 def read_images(

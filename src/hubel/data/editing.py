@@ -261,10 +261,11 @@ def require_files(manifest: Manifest) -> None:
             f"{manifest.source} is a named set, and its labels are not edited",
             hint="edits belong to a folder or a table of your own",
         )
-    if manifest.masks is not None:
+    if manifest.masks is not None or manifest.targets is not None:
+        what = "masks" if manifest.masks is not None else "lists of labels"
         raise UsageError(
-            f"{printable(manifest.source)} has masks, and no labels that could be edited",
-            hint="draw the masks anew in a program that does, and keep their names",
+            f"{printable(manifest.source)} has {what}, and no single labels that could be edited",
+            hint="change them in the program that made them; names must stay",
         )
     if not len(manifest) or not np.isfinite(manifest.labels).all():
         raise DataError(f"{printable(manifest.source)} holds nothing to edit", hint="hubel data DATA says what it has")

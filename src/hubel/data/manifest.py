@@ -145,6 +145,8 @@ class Manifest:
     """SHA-256 of each sample's bytes, hexadecimal; None until the files were read."""
     stats: np.ndarray | None = None
     """N 3, int64: size in bytes, time of modification and of change in nanoseconds. How a change is noticed cheaply."""
+    targets: np.ndarray | None = None
+    """N K uint8: which labels each sample has, where it may have several (`hubel.data.lists`)."""
     masks: MaskFiles | None = None
     """Of every sample its mask, where pictures have masks: classes are then those of pixels."""
     problems: tuple[Problem, ...] = ()
@@ -155,7 +157,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         count = len(self.labels)
-        for name in ("paths", "linked", "arrays", "given_split", "groups", "digests", "stats"):
+        for name in ("paths", "linked", "arrays", "given_split", "groups", "digests", "stats", "targets"):
             value = getattr(self, name)
             if value is not None and len(value) != count:
                 raise ValueError(f"{name} has {len(value)} entries for {count} labels")
@@ -177,6 +179,11 @@ class Manifest:
     def regression(self) -> bool:
         """Whether the target is a number and not a class."""
         return not self.class_names
+
+    @property
+    def labelled(self) -> bool:
+        """Is the label of a sample all that is to be said of it, a class?"""
+        return not self.regression and self.masks is None and self.targets is None
 
     def name(self, row: int) -> str:
         """What to call a sample in a message: its path in letters that can be shown, or its row number.
@@ -203,6 +210,7 @@ class Manifest:
             groups=None if self.groups is None else self.groups[rows],
             digests=None if self.digests is None else tuple(self.digests[i] for i in rows),
             stats=None if self.stats is None else self.stats[rows],
+            targets=None if self.targets is None else self.targets[rows],
             masks=None if self.masks is None else self.masks.select(rows),
             _digest=[],
         )
@@ -228,5 +236,7 @@ class Manifest:
                 encoded = text.encode("utf-8", "surrogateescape")
                 parts.update(f"{len(encoded)}:".encode() + encoded)
             parts.update(np.ascontiguousarray(self.labels).tobytes())
+            if self.targets is not None:
+                parts.update(np.ascontiguousarray(self.targets).tobytes())
             self._digest.append(parts.hexdigest())
         return self._digest[0]

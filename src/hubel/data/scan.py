@@ -128,7 +128,7 @@ def conclude(manifest: Manifest, entries: Entries | None, *, partial: bool = Fal
         looks = tuple(look for look in entries.looks if look is not None)
         if usable.masks is not None:
             check_sizes(usable, np.array([(look.height, look.width) for look in looks]).reshape(-1, 2))
-        elif not partial:
+        elif not partial and usable.targets is None:
             usable = _without_empty_classes(usable, problems)
     _require_something(manifest, usable, problems, partial)
     problems += _same_contents(usable)
@@ -220,7 +220,7 @@ def _label(manifest: Manifest, row: int) -> str:
 
 
 def _class_sizes(manifest: Manifest) -> list[Problem]:
-    if manifest.regression or manifest.masks is not None:
+    if not manifest.labelled:
         return []
     counts = np.bincount(manifest.labels, minlength=manifest.num_classes)
     found = [

@@ -56,12 +56,15 @@ def open_source(
     images: str | Path | None = None,
     follow_links: bool = False,
     edits: Sequence[Edit] | None = None,
+    lists: bool = False,
     progress: cache.Progress | None = None,
 ) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
 
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path
     that has a separator in it, or that exists and is no registered name, is taken as a path.
+
+    `lists`: a cell of a table's label column lists labels, cat|dog; such data have no edits.
 
     `progress` is told of the bytes of a download.
 
@@ -95,6 +98,10 @@ def open_source(
         ) from None
     if is_folder and not columns and not images and has_masks(path, follow=follow_links):
         return open_masks(path, follow_links=follow_links)
+    if lists and is_folder:
+        return _open_folder(path, columns, images, follow_links, lists=True)
+    if lists and is_file and path.suffix.casefold() in SUFFIXES:
+        return open_table(path, columns=columns, images=images, follow_links=follow_links, lists=True)
     if is_folder:
         return honoured(_open_folder(path, columns, images, follow_links), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:
@@ -161,14 +168,19 @@ def _refuse(what: str, **options: object) -> None:
 
 
 def _open_folder(
-    path: Path, columns: Mapping[str, str] | None, images: str | Path | None, follow_links: bool
+    path: Path,
+    columns: Mapping[str, str] | None,
+    images: str | Path | None,
+    follow_links: bool,
+    *,
+    lists: bool = False,
 ) -> Manifest:
     """A folder of class folders, or one whose labels stand in a table, in it or in each part of its split."""
     passed: list[Problem] = []
     for table in _tables_in(str(path)):
         about = Table(path=table, columns=columns or {}, folder=os.path.realpath(path), root="", follow=follow_links)
         if columns or images or names_files(about):
-            manifest = open_table(table, columns=columns, images=images, follow_links=follow_links)
+            manifest = open_table(table, columns=columns, images=images, follow_links=follow_links, lists=lists)
             return replace(manifest, source=str(path))
         reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
         passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
@@ -184,7 +196,7 @@ def _open_folder(
     ]  # fmt: skip
     if any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables))):
         _refuse("tables in each part of a split", images=images)
-        manifest = open_tables(str(path), tables)
+        manifest = open_tables(str(path), tables, lists=lists)
         without = "it has no table of labels, as the other parts of the split have"
         passed += [
             Problem(printable(part), "passed over", without, left_out=False) for part in parts if not inside[part]

@@ -182,7 +182,7 @@ def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: fl
         reason = f"nothing was left to {' or to '.join(empty)}: too few pictures"
         found.append(Problem("split", "not measured", reason, left_out=False))
     for name, word in (("train", "training"), ("val", "validation"), ("test", "test")):
-        if manifest.regression or manifest.masks is not None or not len(splits.ids(name)):
+        if not manifest.labelled or not len(splits.ids(name)):
             continue
         counts = np.bincount(manifest.labels[splits.ids(name)], minlength=manifest.num_classes)
         none = [manifest.class_names[label] for label in np.flatnonzero(counts == 0)]

@@ -28,6 +28,7 @@ from typing import TextIO
 import numpy as np
 
 from hubel.data.images import SUFFIXES as PICTURES
+from hubel.data.lists import rarest, read_lists
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
 from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
 from hubel.data.walk import LINK, is_folder, is_picture_name, listing
@@ -114,8 +115,9 @@ def open_table(
     columns: Mapping[str, str] | None = None,
     images: str | Path | None = None,
     follow_links: bool = False,
+    lists: bool = False,
 ) -> Manifest:
-    """The manifest of a CSV, TSV or JSONL file.
+    """The manifest of a CSV, TSV or JSONL file; with `lists` a label is a list of labels (`hubel.data.lists`).
 
     `columns` says which column is what, where the usual names do not ({"label": "finding"}; "" for none); `images` is
     the folder that files are relative to, else the table's own. Rows that cannot be used (no such file, a file outside
@@ -127,11 +129,13 @@ def open_table(
     beside = os.path.realpath(path.parent)
     folder = beside if images is None else _image_folder(str(images), beside)
     return open_tables(
-        str(path), [Table(path=path, columns=columns or {}, folder=folder, root=folder, follow=follow_links)]
+        str(path),
+        [Table(path=path, columns=columns or {}, folder=folder, root=folder, follow=follow_links)],
+        lists=lists,
     )
 
 
-def open_tables(source: str, tables: Sequence[Table]) -> Manifest:
+def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) -> Manifest:
     """The manifest of one table, or of several that are the parts of one set. Raises as `open_table`."""
     names = [_columns(table) for table in tables]
     problems: list[Problem] = []
@@ -147,9 +151,14 @@ def open_tables(source: str, tables: Sequence[Table]) -> Manifest:
             f"{shown(source)} has no usable row among {count}: {why}", hint=_found_elsewhere(first, names[0]) or _LAYOUT
         )
     comma = _decimal_comma(first)
-    rows, regression = _targets(first, names[0], rows, comma, problems)
+    regression, there = False, None
+    if not lists:
+        rows, regression = _targets(first, names[0], rows, comma, problems)
     rows = _once(rows, problems)
-    if not regression:
+    if lists:
+        class_names, there, odd = read_lists([row.label for row in rows])
+        labels, problems = rarest(there), problems + odd
+    elif not regression:
         raw = shown_names(row.label for row in rows)
         class_names = tuple(class_order(raw.values()))
         index = {name: i for i, name in enumerate(class_names)}
@@ -174,6 +183,7 @@ def open_tables(source: str, tables: Sequence[Table]) -> Manifest:
         labels=labels,
         class_names=class_names,
         given_split=np.array([row.split for row in rows], dtype="<U5"),
+        targets=there,
         groups=np.array(groups) if any(groups) else None,
         stats=np.array([row.stat for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(problems),

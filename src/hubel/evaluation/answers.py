@@ -16,6 +16,7 @@ from PIL import Image
 from hubel.checkpoint import Classifier
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
+from hubel.evaluation.several_labels import thresholds_of
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent
@@ -35,6 +36,8 @@ class Answer:
     """C H W uint8, a picture given back; H W uint8, the class of each pixel; None where it answers with neither."""
     palette: np.ndarray | None = field(repr=False, default=None)
     """K 3 uint8: the colours in which classes are saved."""
+    labels: tuple[str, ...] | None = None
+    """The labels that are said, where a picture may have several; None where it has none to say."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.told}"
@@ -67,7 +70,11 @@ class Answers(list[Answer]):
     def to_csv(self) -> str:
         """A table with a line for each picture: file, and every number."""
         names = list(self[0].numbers) if self else []
-        return csv_text(["file", *names], [[each.name, *each.numbers.values()] for each in self])
+        rows: list[list[object]] = [[each.name, *each.numbers.values()] for each in self]
+        if self and self[0].labels is not None:
+            rows = [[row[0], "|".join(each.labels or ()), *row[1:]] for row, each in zip(rows, self, strict=True)]
+            return csv_text(["file", "labels", *names], rows)
+        return csv_text(["file", *names], rows)
 
     def files(self) -> dict[str, bytes]:
         """File name -> PNG of every picture, named after what it answers."""
@@ -141,6 +148,20 @@ def _areas(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, s
     return found
 
 
+def _several(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    shares = torch.sigmoid(said.double()).cpu().numpy()
+    limits = thresholds_of(classifier)
+    found = []
+    for name, row in zip(names, shares, strict=True):
+        order = np.argsort(-row, kind="stable")
+        labels = tuple(classifier.class_names[k] for k in order if row[k] >= limits[k])
+        told = ", ".join(f"{classifier.class_names[k]} {row[k]:.1%}" for k in order if row[k] >= limits[k])
+        nearest = f"{classifier.class_names[order[0]]} {row[order[0]]:.1%}"
+        numbers = {label: float(share) for label, share in zip(classifier.class_names, row, strict=True)}
+        found.append(Answer(name, told or f"none (nearest: {nearest})", numbers, labels=labels))
+    return found
+
+
 def shades(classes: int) -> np.ndarray:
     """K 3 uint8: black for the first class, colours far apart for the others, the same for every run.
 
@@ -153,6 +174,7 @@ def shades(classes: int) -> np.ndarray:
 
 
 ANSWERED: dict[str, Callable[[Classifier, Sequence[str], torch.Tensor, torch.Tensor], list[Answer]]] = {
+    "multilabel": _several,
     "reconstruct": _given_back,
     "segment": _areas,
 }

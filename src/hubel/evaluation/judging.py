@@ -7,9 +7,14 @@ from collections.abc import Callable
 from hubel.evaluation.reconstruction import judge_reconstruction
 from hubel.evaluation.result import TaskResult
 from hubel.evaluation.segmentation import judge_segmentation
+from hubel.evaluation.several_labels import judge_labels
 
 Judge = Callable[..., TaskResult]
 """(classifier, scan, decoded, rows, split, device) -> result."""
 
-JUDGES: dict[str, Judge] = {"reconstruct": judge_reconstruction, "segment": judge_segmentation}
+JUDGES: dict[str, Judge] = {
+    "multilabel": judge_labels,
+    "reconstruct": judge_reconstruction,
+    "segment": judge_segmentation,
+}
 """Of every task that is no label; labels are judged by `hubel.evaluation.judge`."""

@@ -59,7 +59,7 @@ class Loss(Component[Callable[..., nn.Module]]):
     @property
     def classifies(self) -> bool:
         """Can it train any classifier as it is: called with logits and labels?"""
-        return self.takes == "logits, labels"
+        return self.takes == "logits, labels" and not self.task
 
     @property
     def trains(self) -> bool:
@@ -304,6 +304,33 @@ class BinaryCrossEntropy(_Loss):
         if weights is None:
             return self.reduced(costs)
         return self.reduced(costs * weights[:, None], weights * outputs.shape[1])
+
+
+class Asymmetric(_Loss):
+    """−y (1 − p)^γ₊ log p − (1 − y) p_m^γ₋ log(1 − p_m), p = sigmoid(z), p_m = max(0, p − m): mean over B K.
+
+    Of many labels few are there: what is surely absent counts nothing (Ridnik et al., arXiv:2009.14119).
+    """
+
+    def __init__(
+        self, gamma: float = 4.0, gamma_there: float = 0.0, margin: float = 0.05, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        if gamma < 0 or gamma_there < 0 or not 0 <= margin < 1:
+            raise UsageError(
+                f"gamma and gamma_there must be at least 0 and margin in 0..1, got {gamma:g}, {gamma_there:g}, "
+                f"{margin:g}",
+                hint="4, 0 and 0.05 are usual",
+            )
+        self.gamma, self.gamma_there, self.margin = gamma, gamma_there, margin
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        there = one_hot(labels, logits)
+        share = torch.sigmoid(logits)
+        absent = (share - self.margin).clamp_min(0)
+        costs = -there * (1 - share) ** self.gamma_there * F.logsigmoid(logits)
+        costs = costs - (1 - there) * absent**self.gamma * torch.log1p(-absent.clamp_max(1 - 1e-7))
+        return self.reduced(costs)
 
 
 class KullbackLeibler(_Loss):
@@ -703,6 +730,12 @@ for name, entry in {
     "bce-with-logits": Loss(
         title="Binary cross-entropy with logits", build=_bce_with_logits, formula="the same with x = sigmoid(z)",
         source="Good 1952", note="A yes or no for each class; safe for any logits.", rows=("C65",),
+    ),
+    "asymmetric": Loss(
+        title="Asymmetric", build=Asymmetric,
+        formula="−y (1 − p)^γ₊ log p − (1 − y) p_m^γ₋ log(1 − p_m), p_m = max(0, p − m)",
+        source="Ridnik et al., arXiv:2009.14119", note="For many labels of which few are there.",
+        takes="logits, labels", task="multilabel",
     ),
     "kl": Loss(
         title="Kullback–Leibler divergence", build=KullbackLeibler, formula="Σ y_k (log y_k − log p_k)",

@@ -17,7 +17,7 @@ from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, UsageError
-from hubel.records.own_data import ANY_PICTURES, reading_of
+from hubel.records.own_data import ANY_PICTURES, LISTS, reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -51,7 +51,8 @@ def other_data(
     """
     any_pictures = classifier.task in ANY_PICTURES
     opened = open_pictures if any_pictures else open_source
-    manifest = opened(data, **reading_of(folder, data, reading), progress=watch.progress)
+    more: dict[str, Any] = {"lists": True} if classifier.task in LISTS else {}
+    manifest = opened(data, **reading_of(folder, data, reading), progress=watch.progress, **more)
     if classifier.preprocessing is None:
         raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress, partial=any_pictures)
@@ -128,4 +129,8 @@ def renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tu
         lookup = np.arange(256, dtype=np.uint8)  # 255, which is no class, stays
         lookup[: len(new)] = new
         decoded = replace(decoded, targets=lookup[decoded.targets])
+    if manifest.targets is not None:
+        there = np.zeros((len(manifest), len(class_names)), np.uint8)
+        there[:, new] = manifest.targets
+        manifest, decoded = replace(manifest, targets=there), replace(decoded, targets=there)
     return replace(scan, manifest=manifest), replace(decoded, labels=labels)

@@ -31,6 +31,8 @@ from hubel.records.folder import edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
+LISTS = ("multilabel",)
+"""Tasks whose labels are lists in a table's cells."""
 ANY_PICTURES = ("reconstruct",)
 """Tasks that any pictures will do for, in class folders or not."""
 Decided = Sequence[Edit]
@@ -59,15 +61,21 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None 
     """
     part = recipe.data
     opened = open_pictures if without_classes(recipe) else open_source
+    more = {"lists": True} if recipe.train.task in LISTS else {}
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
-        follow_links=part.follow_links, edits=edits, progress=watch.progress,
+        follow_links=part.follow_links, edits=edits, progress=watch.progress, **more,
     )  # fmt: skip
 
 
 def without_classes(recipe: Recipe) -> bool:
     """Does a recipe take pictures of which no class is known, too?"""
     return recipe.pretext.method is not None or recipe.train.task in ANY_PICTURES
+
+
+def reads_otherwise(before: Recipe, after: Recipe) -> bool:
+    """Are data that were opened before their task was chosen to be opened again for it?"""
+    return after.train.task in (*LISTS, *ANY_PICTURES) and before.train.task != after.train.task
 
 
 def bared(recipe: Recipe, scan: Scan, decoded: Decoded) -> tuple[Scan, Decoded, Known | None]:

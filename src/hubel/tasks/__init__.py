@@ -5,7 +5,7 @@ compared. How an answer is judged and told stands in `hubel.evaluation.judging`,
 `hubel.report.drawings.tasks`; a contract suite (tests/contracts/test_tasks.py) holds that each task has all three.
 
 >>> sorted(TASKS)[:2], TASKS.get("classify").score
-(['classify', 'reconstruct'], 'accuracy')
+(['classify', 'multilabel'], 'accuracy')
 >>> TASKS.get("segmnt")
 Traceback (most recent call last):
     ...
@@ -15,13 +15,25 @@ hubel.errors.UnknownName: unknown task 'segmnt'
 
 from hubel.registry import Registry
 from hubel.tasks.labels import CLASSIFY, REGRESS, REPRESENT
+from hubel.tasks.multilabel import MULTILABEL
 from hubel.tasks.reconstruct import RECONSTRUCT
 from hubel.tasks.segment import SEGMENT
 from hubel.tasks.task import Asked, Tally, Task
 
-__all__ = ["CLASSIFY", "RECONSTRUCT", "REGRESS", "REPRESENT", "SEGMENT", "TASKS", "Asked", "Tally", "Task"]
+__all__ = [
+    "CLASSIFY",
+    "MULTILABEL",
+    "RECONSTRUCT",
+    "REGRESS",
+    "REPRESENT",
+    "SEGMENT",
+    "TASKS",
+    "Asked",
+    "Tally",
+    "Task",
+]
 
 TASKS: Registry[Task] = Registry("task", listing="hubel train --help-all")
 
-for _task in (CLASSIFY, REGRESS, RECONSTRUCT, SEGMENT):
+for _task in (CLASSIFY, REGRESS, MULTILABEL, RECONSTRUCT, SEGMENT):
     TASKS.add(_task.name, _task)

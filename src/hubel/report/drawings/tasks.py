@@ -11,6 +11,7 @@ import numpy as np
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.evaluation.result import Exhibit, TaskResult
 from hubel.evaluation.segmentation import Segmentation
+from hubel.evaluation.several_labels import SeveralLabels
 from hubel.figures.areas import areas, tinted
 from hubel.figures.bars import bars
 from hubel.figures.images import to_hwc
@@ -130,8 +131,69 @@ def _overlays(shown: Sequence[Exhibit], result: Segmentation, alt: str) -> Figur
     return areas(rows, result.class_names, labels=labels, alt=f"{len(shown)} columns: {alt}.")
 
 
+def draw_several(result: SeveralLabels) -> tuple[Part, ...]:
+    """Label by label, and the samples with the most wrong labels."""
+    rows, said, worst = result.by_class(), result.said, result.worst()
+    by = "on the validation split" if result.fitted else "of 0.5: there were too few validation samples to find others"
+    names = [row[0] for row in rows]
+    found = [
+        Part(
+            title="Label by label",
+            text="Average precision says how well a label ranks the samples that have it before those that have not; "
+            f"precision and recall are those at its threshold, found {by}."
+            if result.fitted
+            else f"Precision and recall are those at a threshold {by}.",
+            figures={
+                "by_class": bars([row[2] for row in rows[:30]], names[:30], title="average precision", share=True)
+            },
+            head=("label", "average precision", "threshold", "precision", "recall", "F1", "samples"),
+            rows=[
+                (
+                    name,
+                    percent(ap, 1),
+                    number(limit),
+                    percent(precision, 1),
+                    percent(recall, 1),
+                    percent(f1, 1),
+                    f"{count:,}",
+                )
+                for name, count, ap, limit, precision, recall, f1 in rows
+            ],
+        )
+    ]
+    if worst:
+        shown = [place for place in worst if place in result.pictures]
+        pictures = [result.pictures[place] for place in shown]
+        drawn = (
+            {}
+            if not pictures
+            else {
+                "worst": areas(
+                    [("seen", pictures)],
+                    (),
+                    labels=[f"{n}" for n in range(1, len(shown) + 1)],
+                    alt=f"{len(shown)} pictures with the most wrong labels.",
+                )
+            }
+        )
+        found.append(
+            Part(
+                title="Most wrong labels",
+                text="Labels that are missing in the table are found here as well as those that the net misses: look.",
+                figures=drawn,
+                head=("", "sample", "has", "was said to have"),
+                rows=[
+                    (f"{n}", result.paths[place], result.named(result.truth[place] > 0), result.named(said[place]))
+                    for n, place in enumerate(worst, 1)
+                ],
+            )
+        )
+    return tuple(found)
+
+
 DRAWN: dict[type, Callable[[Any], tuple[Part, ...]]] = {
     Reconstruction: draw_reconstruction,
     Segmentation: draw_segmentation,
+    SeveralLabels: draw_several,
 }
 """Type of result -> what draws it."""

@@ -216,6 +216,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         ("loss", "Loss", {"training": "train_loss", "validation": "val_loss"}),
         ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
         ("overlap", "Mean IoU", {"validation": "val_iou"}),
+        ("precision", "Mean average precision", {"validation": "val_map"}),
         ("spread", "Spread of features (0: collapsed)", {"spread": "spread"}),
         ("lr", "Learning rate", {"learning rate": "lr"}),
     ):
@@ -224,8 +225,8 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         if series and len(report.history) > 1:
             x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
             found[name] = curves(
-                series, title=title, x_label=x_label, share=name in ("accuracy", "overlap"), steep=name == "loss",
-                mark=mark, notes=[at for at, _ in report.altered],
+                series, title=title, x_label=x_label, share=name in ("accuracy", "overlap", "precision"),
+                steep=name == "loss", mark=mark, notes=[at for at, _ in report.altered],
             )  # fmt: skip
     found |= draw_vitals(report.vitals)
     e = report.evaluation

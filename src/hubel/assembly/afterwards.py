@@ -1,0 +1,61 @@
+"""What a task learns once the net has been trained, from training and validation samples; the test takes no part.
+
+Several labels: a threshold for each, the one with the highest F1 on the validation split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from hubel.assembly.prepare import Prepared
+from hubel.checkpoint import Classifier
+from hubel.checkpoint.learnt import Learnt, save_learnt
+from hubel.data.batches import batches, reading_size
+from hubel.inference import predict
+from hubel.metrics.several import best_thresholds
+from hubel.store import RunStore
+from hubel.watching import Watcher
+from hubel.words import plural
+
+FEWEST = 30
+"""Validation samples below which thresholds would fit their chance."""
+
+
+def learn_afterwards(
+    store: RunStore, classifier: Classifier, prepared: Prepared, device: torch.device, watch: Watcher
+) -> Classifier:
+    """The classifier with what its task learns after the training, which is kept beside its weights."""
+    after = AFTER.get(classifier.task)
+    found = None if after is None else after(classifier, prepared, device, watch)
+    if found is None:
+        return classifier
+    save_learnt(store, "best", found, classifier.provenance.sha256)
+    return replace(classifier, learnt=found)
+
+
+def _thresholds(classifier: Classifier, prepared: Prepared, device: torch.device, watch: Watcher) -> Learnt | None:
+    rows = prepared.splits.ids("val")
+    targets = prepared.decoded.targets
+    assert targets is not None
+    if len(rows) < FEWEST:
+        watch.remark(
+            f"labels are said from a probability of 0.5 on: {plural(len(rows), 'validation sample')} are too few"
+        )
+        return None
+    reading = batches(
+        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
+        device=device, channels_last=True,
+    )  # fmt: skip
+    logits = predict(classifier.model.to(device), reading).logits.astype(np.float64)
+    limits = best_thresholds(1 / (1 + np.exp(-logits)), targets[rows])
+    return Learnt(arrays={"thresholds": limits.astype(np.float32)}, facts={"samples": len(rows)})
+
+
+AFTER: dict[str, Callable[[Classifier, Prepared, torch.device, Watcher], Learnt | None]] = {
+    "multilabel": _thresholds,
+}
+"""Of tasks that learn something then, by name."""

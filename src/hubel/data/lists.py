@@ -1,0 +1,83 @@
+"""Labels that are lists: "cat|dog" in the cell of a table says that both are there, "none" that nothing is.
+
+Letters: N samples, K labels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from hubel.data.manifest import Problem, printable
+from hubel.data.names import class_order, look_alikes, shown_names
+from hubel.errors import DataError, near
+
+MARKS = ("|", ";", ",", "+")
+"""What may stand between labels; of several that occur, the one in most cells."""
+NOTHING = frozenset({"none", "-", "nothing", "no finding"})
+"""A cell that says that no label is there."""
+SURE = 5
+"""So often a label must occur to make a look-alike that occurs once a likely typing error."""
+
+
+def mark_of(cells: Sequence[str]) -> str:
+    """What stands between labels in these cells, "" where nothing does.
+
+    >>> mark_of(["cat|dog", "cat"]), mark_of(["cat", "golden retriever"])
+    ('|', '')
+    """
+    counts = {mark: sum(mark in cell.strip(mark) for cell in cells) for mark in MARKS}
+    best = max(counts, key=lambda mark: counts[mark])
+    return best if counts[best] else ""
+
+
+def read_lists(cells: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray, list[Problem]]:
+    """(K labels, N K uint8 of 0 and 1, what is odd) of N cells. Raises DataError for fewer than two labels.
+
+    >>> names, there, problems = read_lists(["cat|dog", "dog", "none"])
+    >>> names, there.tolist(), problems
+    (('cat', 'dog'), [[1, 1], [0, 1], [0, 0]], [])
+    """
+    mark = mark_of(cells)
+    lists = [[part.strip() for part in (cell.split(mark) if mark else [cell]) if part.strip()] for cell in cells]
+    lists = [[] if len(parts) == 1 and parts[0].casefold() in NOTHING else parts for parts in lists]
+    shown = shown_names(part for parts in lists for part in parts)
+    names = tuple(class_order(set(shown.values())))
+    if len(names) < 2:
+        listed = f": {names[0]!r}" if names else ""
+        raise DataError(
+            f"at least 2 different labels are needed, the cells name {len(names)}{listed}",
+            hint="labels are written cat|dog; where each sample has one: --task classify",
+        )
+    index = {name: k for k, name in enumerate(names)}
+    there = np.zeros((len(cells), len(names)), np.uint8)
+    twice = 0
+    for row, parts in enumerate(lists):
+        there[row, [index[shown[part]] for part in parts]] = 1
+        twice += len(set(parts)) < len(parts)
+    problems = look_alikes(names) + _rare_look_alikes(names, there)
+    if twice:
+        said = f"{twice} cells name a label twice: it counts once"
+        problems.append(Problem("labels", "several labels", said, left_out=False))
+    return names, there, problems
+
+
+def rarest(there: np.ndarray) -> np.ndarray:
+    """N: of each sample the rarest label that it has, 0 where it has none: by these a split deals samples out."""
+    counts = np.where(there > 0, there.sum(0), np.iinfo(np.int64).max)
+    return np.where(there.any(1), counts.argmin(1), 0).astype(np.int64)
+
+
+def _rare_look_alikes(names: Sequence[str], there: np.ndarray) -> list[Problem]:
+    """Labels that occur once and are spelt nearly as one that occurs often: typing errors, most likely."""
+    counts = Counter({name: int(count) for name, count in zip(names, there.sum(0), strict=True)})
+    often = [name for name, count in counts.items() if count >= SURE]
+    found = []
+    for name, count in counts.items():
+        close = near(name, often) if count == 1 and len(name) > 2 else []
+        if close:
+            reason = f"occurs once, and {close[0]!r} {counts[close[0]]} times: a typing error?"
+            found.append(Problem(printable(name), "class names", reason, left_out=False))
+    return found

@@ -1,0 +1,180 @@
+"""Several labels a picture, from a table with cells such as cat|dog to thresholds and answers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.metrics import average_precision_score, f1_score
+
+import hubel
+from hubel.checkpoint.learnt import Learnt, read_learnt, save_learnt
+from hubel.data.lists import read_lists
+from hubel.data.sources import open_source
+from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation.answers import Answers
+from hubel.evaluation.several_labels import SeveralLabels
+from hubel.metrics.several import average_precision, best_thresholds, mean_precision_interval
+from hubel.nn.losses import build_loss
+from hubel.store import RunStore
+
+from .conftest import QUICK
+
+
+def pairs(folder: Path, count: int = 400) -> Path:
+    """Two digits of 0 to 2 side by side, their names in one cell: 0|2; nothing at all is none."""
+    folder.mkdir(parents=True)
+    digits, draw = load_digits(n_class=3), np.random.default_rng(0)
+    lines = ["file,label"]
+    for row in range(count):
+        board, there = np.zeros((8, 16), np.uint8), set()
+        for half in range(2):
+            if draw.random() < 0.8:
+                which = int(draw.integers(0, len(digits.images)))
+                board[:, 8 * half : 8 * half + 8] = digits.images[which] * 15
+                there.add(int(digits.target[which]))
+        Image.fromarray(board).save(folder / f"{row:03}.png")
+        lines.append(f"{row:03}.png,{'|'.join(f'digit {k}' for k in sorted(there)) or 'none'}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pairs(tmp_path_factory.mktemp("pairs") / "pairs")
+
+
+@pytest.fixture(scope="module")
+def run(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    return hubel.train(
+        pairs_folder, out=str(tmp_path_factory.mktemp("runs")), model="mlp", epochs=12, augment="none", **QUICK
+    )
+
+
+def test_a_table_with_lists_is_known_by_itself_and_learnt(run: hubel.Run) -> None:
+    assert run.recipe["train"]["task"] == "multilabel"
+    assert run.recipe["loss"]["loss"] == "bce-with-logits"
+    page = (run.folder / "report.html").read_text()
+    assert "labels are lists, such as" in page
+    assert "Most wrong labels" in page
+    assert run.summary["test"]["mean_ap"] > 0.8
+    assert {"by_class.svg", "precision.svg"} <= {path.name for path in (run.folder / "figures").iterdir()}
+
+
+def test_its_numbers_are_those_of_scikit_learn(run: hubel.Run) -> None:
+    found = run.evaluate()
+    assert isinstance(found, SeveralLabels)
+    assert found.average_precision == pytest.approx(average_precision_score(found.truth, found.shares, average=None))
+    assert found.micro_f1 == pytest.approx(f1_score(found.truth, found.said, average="micro"))
+    assert found.macro_f1 == pytest.approx(f1_score(found.truth, found.said, average="macro"))
+    assert found.exact == pytest.approx((found.truth == found.said).all(1).mean())
+    stored = json.loads((run.folder / "evaluation.json").read_text())
+    assert stored["per_class"].keys() == {"digit 0", "digit 1", "digit 2"}
+    low, high = found.intervals["mean_ap"]
+    assert low <= found.mean_ap <= high
+
+
+def test_thresholds_come_from_the_validation_split_and_are_the_best_there(run: hubel.Run) -> None:
+    val = run.evaluate(split="val")
+    assert isinstance(val, SeveralLabels)
+    assert val.fitted
+    for k in range(3):
+        tried = [f1_score(val.truth[:, k], val.shares[:, k] >= limit) for limit in np.linspace(0.01, 0.99, 99)]
+        assert f1_score(val.truth[:, k], val.said[:, k]) >= max(tried) - 1e-9
+    assert best_thresholds(np.array([[0.3], [0.4]]), np.array([[0], [0]])).tolist() == [0.5]
+
+
+def test_predict_says_the_labels_that_were_measured(run: hubel.Run, pairs_folder: Path) -> None:
+    found = run.evaluate()
+    assert isinstance(found, SeveralLabels)
+    said = run.predict([pairs_folder / name for name in found.paths[:9]])
+    assert isinstance(said, Answers)
+    for n, answer in enumerate(said):
+        assert set(answer.labels or ()) == {found.class_names[k] for k in np.flatnonzero(found.said[n])}
+        assert list(answer.numbers.values()) == pytest.approx(found.shares[n].tolist(), abs=1e-5)
+    assert next(csv.reader(io.StringIO(said.to_csv())))[:2] == ["file", "labels"]
+
+
+def test_other_data_are_measured_by_the_names_of_the_labels(run: hubel.Run, tmp_path: Path) -> None:
+    folder = pairs(tmp_path / "more", count=40)
+    text = (folder / "labels.csv").read_text().replace("|digit 1", "").replace("digit 1|", "").replace("digit 1", "none")
+    (folder / "labels.csv").write_text(text)
+    found = run.evaluate(folder)
+    assert isinstance(found, SeveralLabels)
+    assert found.truth.shape == (40, 3)
+    assert found.truth[:, 1].sum() == 0
+    (folder / "labels.csv").write_text(text.replace("digit 2", "digit 7"))
+    with pytest.raises(ArtefactError, match="classes the model was not trained on: 'digit 7'"):
+        run.evaluate(folder)
+
+
+def test_average_precision_is_that_of_scikit_learn_also_with_ties_and_its_interval_holds_it() -> None:
+    draw = np.random.default_rng(0)
+    scores, truth = draw.integers(0, 6, (60, 4)) / 5, draw.integers(0, 2, (60, 4))
+    assert average_precision(scores, truth) == pytest.approx(average_precision_score(truth, scores, average=None))
+    low, high = mean_precision_interval(scores, truth)
+    assert low < average_precision_score(truth, scores) < high
+
+
+def test_the_asymmetric_loss_is_the_paper_s_formula_and_the_cross_entropy_where_nothing_is_asymmetric() -> None:
+    logits, there = torch.randn(5, 3, dtype=torch.float64), torch.randint(0, 2, (5, 3)).double()
+    plain = build_loss("asymmetric", gamma=0.0, margin=0.0)(logits, there)
+    torch.testing.assert_close(plain, build_loss("bce-with-logits")(logits, there))
+    p = torch.sigmoid(logits)
+    shifted = (p - 0.05).clamp_min(0)
+    expected = -there * p.log() - (1 - there) * shifted**4 * (1 - shifted).log()
+    torch.testing.assert_close(build_loss("asymmetric")(logits, there), expected.mean())
+
+
+@pytest.mark.parametrize(
+    ("cells", "names", "words"),
+    [
+        (["a|b", "b;c|a"], ("a", "b", "b;c"), ""),
+        (["cat;dog", "dog", "none"], ("cat", "dog"), ""),
+        (["cat||dog|", " cat | dog "], ("cat", "dog"), ""),
+        (["cat|cat|dog"], ("cat", "dog"), "name a label twice"),
+        (["dog|cat"] * 6 + ["doog"], ("cat", "dog", "doog"), "occurs once, and 'dog' 6 times: a typing error?"),
+        (["Cat|dog", "cat"], ("Cat", "cat", "dog"), "in capital letters only"),
+    ],
+)
+def test_cells_are_read_as_people_write_them_and_typing_errors_are_named(
+    cells: list[str], names: tuple[str, ...], words: str
+) -> None:
+    found, there, problems = read_lists(cells)
+    assert sorted(found) == sorted(names)
+    assert there.shape == (len(cells), len(names))
+    assert words in " ".join(problem.reason for problem in problems)
+    assert bool(words) == bool(problems)
+
+
+def test_what_is_no_list_of_labels_is_refused(pairs_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="at least 2 different labels are needed"):
+        read_lists(["cat", "none"])
+    with pytest.raises(DataError, match="the task multilabel needs a table whose label column lists labels"):
+        hubel.train("digits", task="multilabel", out=str(tmp_path))
+    with pytest.raises(UsageError, match="has no use for mixup"):
+        hubel.train(pairs_folder, mixup=0.2, out=str(tmp_path))
+    with pytest.raises(UsageError, match="has no use for the loss 'cross-entropy'"):
+        hubel.train(pairs_folder, loss="cross-entropy", out=str(tmp_path))
+    assert open_source(pairs_folder).targets is None, "who does not ask for lists gets classes, and a remark"
+
+
+def test_what_a_task_learns_belongs_to_its_weights(tmp_path: Path) -> None:
+    store = RunStore(tmp_path)
+    (tmp_path / "weights").mkdir()
+    save_learnt(store, "best", Learnt(arrays={"thresholds": np.ones(2, np.float32)}, facts={"n": 3}), "a" * 64)
+    file = tmp_path / "weights" / "best.learnt.safetensors"
+    found = read_learnt(file, "a" * 64)
+    assert found is not None
+    assert (found.arrays["thresholds"].tolist(), found.facts) == ([1.0, 1.0], {"n": 3})
+    assert read_learnt(file, "b" * 64) is None
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(ArtefactError):
+        read_learnt(file, "a" * 64)
