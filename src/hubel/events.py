@@ -126,7 +126,7 @@ class Finished:
     """The row of the best epoch."""
 
 
-SCORES = {"accuracy": "accuracy", "iou": "mean IoU", "map": "mAP"}
+SCORES = {"accuracy": "accuracy", "iou": "mean IoU", "map": "mAP", "recall": "recall@1"}
 """Numbers, larger is better, by which a task compares epochs: name -> what it is called; a row has them as val_NAME."""
 
 

@@ -30,14 +30,14 @@ def a_batch(name: str, classes: int = 3) -> Batch:
     draw = torch.Generator().manual_seed(0)
     masks = torch.randint(0, classes, (4, 16, 16), generator=draw).to(torch.uint8)
     masks[0, 0, 0] = 255
-    labels = torch.arange(4) % classes
+    labels = torch.tensor([0, 0, 1, 1])
     several = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], dtype=torch.uint8)
     targets = {"segment": masks, "multilabel": several}.get(name)
     return Batch(torch.randn(4, 1, 16, 16, generator=draw), labels, torch.arange(4), targets=targets)
 
 
 def a_net(task: Task) -> torch.nn.Module:
-    small = {"unet": {"maps": 4, "levels": 2}}.get(task.model, {})
+    small = {"unet": {"maps": 4, "levels": 2}, "siamese": {"width": 8}}.get(task.model, {})
     return create_model(task.model or "mlp", num_classes=3 if task.score else 1, in_chans=1, img_size=16, **small)
 
 
@@ -120,7 +120,14 @@ def test_a_loss_of_labels_and_a_net_that_cannot_answer_are_refused(name: str) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "data"), [("segment", "digits"), ("reconstruct", "iris"), ("regress", "digits"), ("multilabel", "digits")]
+    ("name", "data"),
+    [
+        ("segment", "digits"),
+        ("reconstruct", "iris"),
+        ("regress", "digits"),
+        ("multilabel", "digits"),
+        ("embed", "iris"),
+    ],
 )
 def test_data_that_do_not_say_what_it_learns_are_refused(name: str, data: str) -> None:
     with pytest.raises(DataError, match=f"the task {name} needs"):

@@ -104,7 +104,9 @@ def test_predict_says_the_labels_that_were_measured(run: hubel.Run, pairs_folder
 
 def test_other_data_are_measured_by_the_names_of_the_labels(run: hubel.Run, tmp_path: Path) -> None:
     folder = pairs(tmp_path / "more", count=40)
-    text = (folder / "labels.csv").read_text().replace("|digit 1", "").replace("digit 1|", "").replace("digit 1", "none")
+    text = (
+        (folder / "labels.csv").read_text().replace("|digit 1", "").replace("digit 1|", "").replace("digit 1", "none")
+    )
     (folder / "labels.csv").write_text(text)
     found = run.evaluate(folder)
     assert isinstance(found, SeveralLabels)

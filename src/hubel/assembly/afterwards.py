@@ -1,5 +1,7 @@
 """What a task learns once the net has been trained, from training and validation samples; the test takes no part.
 
+Metric learning: the middle of each class on the sphere, from the training samples; and the distance at which as many
+strange pairs of validation samples are called alike as alike ones are missed.
 Several labels: a threshold for each, the one with the highest F1 on the validation split.
 """
 
@@ -15,12 +17,16 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.learnt import Learnt, save_learnt
 from hubel.data.batches import batches, reading_size
+from hubel.evaluation.metric_learning import embedded, middles
 from hubel.inference import predict
+from hubel.metrics.retrieval import verify
 from hubel.metrics.several import best_thresholds
 from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import plural
 
+MOST = 20_000
+"""Training samples, evenly spread, from which middles are taken."""
 FEWEST = 30
 """Validation samples below which thresholds would fit their chance."""
 
@@ -55,7 +61,22 @@ def _thresholds(classifier: Classifier, prepared: Prepared, device: torch.device
     return Learnt(arrays={"thresholds": limits.astype(np.float32)}, facts={"samples": len(rows)})
 
 
+def _middles(classifier: Classifier, prepared: Prepared, device: torch.device, watch: Watcher) -> Learnt:
+    labels, classes = prepared.manifest.labels, len(classifier.class_names)
+    rows = prepared.ids("train")
+    rows = rows[:: -(-len(rows) // MOST)] if len(rows) > MOST else rows
+    points = embedded(classifier, prepared.decoded, rows, device)
+    val = prepared.splits.ids("val")[:MOST]
+    facts: dict[str, float | int] = {"samples": len(rows)}
+    if len(val) >= FEWEST:
+        found = verify(embedded(classifier, prepared.decoded, val, device), labels[val])
+        if np.isfinite(found.distance):
+            facts |= {"distance": found.distance, "equal_error": found.equal_error}
+    return Learnt(arrays={"middles": middles(points, labels[rows], classes).astype(np.float32)}, facts=facts)
+
+
 AFTER: dict[str, Callable[[Classifier, Prepared, torch.device, Watcher], Learnt | None]] = {
+    "embed": _middles,
     "multilabel": _thresholds,
 }
 """Of tasks that learn something then, by name."""

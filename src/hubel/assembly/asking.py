@@ -52,10 +52,26 @@ def settled(begun: Chosen, manifest: Manifest) -> Chosen:
         task, why = by_data(manifest)
         begun = begun.take(why, task=task.name)
     task = task_of(begun.recipe, manifest)
+    begun = _with_net(begun, task)
     if not again:
         task.check_data(manifest)
     check_settings(begun.recipe, task)
     return begun
+
+
+def _with_net(begun: Chosen, task: Task) -> Chosen:
+    """With the net of the task where none is named, and with one that is as the backbone of what the task needs."""
+    name = begun.recipe.model.model
+    if name is None and task.model:
+        return begun.take(task.why_model, model=task.model)
+    if not task.wraps or name in (None, task.wraps) or name not in CARDS:
+        return begun
+    if begun.recipe.model.model_options:
+        raise UsageError(
+            f"the task {task.name} puts {name} under {task.wraps}, and then it takes no options",
+            hint=f"--model {task.wraps} --model-option backbone={name}, or leave --model-option out",
+        )
+    return begun.take(f"{task.wraps} around {name}", model=task.wraps, model_options={"backbone": name})
 
 
 def by_data(manifest: Manifest) -> tuple[Task, str]:
@@ -82,7 +98,7 @@ def check_settings(recipe: Recipe, task: Task) -> None:
     """
     given, usual = flatten(recipe), flatten(compose({}))
     idle = {} if task.labels else dict.fromkeys(CLASSES_ONLY, "which is for classes and numbers")
-    for name, why in (idle | dict(task.unused)).items():
+    for name, why in (idle | {name: why for name, (_, why) in task.unused.items()}).items():
         fine = (usual[name], *((NOTHING,) if name == "from_" else ()), *_off(name))
         if given[name] not in fine:
             flag = f"--{name.rstrip('_').replace('_', '-')}"

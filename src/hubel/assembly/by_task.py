@@ -60,7 +60,11 @@ def _unet(samples: int, side: int) -> tuple[dict[str, int], str]:
     )
 
 
-_SHAPED: dict[str, Callable[[int, int], tuple[dict[str, int], str]]] = {"unet": _unet}
+def _siamese(samples: int, side: int) -> tuple[dict[str, Any], str]:
+    return {"backbone": "quicknet", "width": 64}, "fast, for pictures of any size; 64 numbers tell many classes apart"
+
+
+_SHAPED: dict[str, Callable[[int, int], tuple[dict[str, Any], str]]] = {"unet": _unet, "siamese": _siamese}
 """Nets whose size follows the data."""
 
 

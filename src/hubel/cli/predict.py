@@ -59,6 +59,9 @@ def command(
     idle: Annotated[
         str | None, option("--idle", metavar="TIME", help="of --stream: end after so long without a new picture")
     ] = None,
+    classes: Annotated[
+        str | None, option("--classes", metavar="DATA", help="labelled pictures: classes to be near to besides its own")
+    ] = None,
     boundary: Annotated[
         Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
     ] = None,
@@ -110,7 +113,7 @@ def command(
         watch.stage("classifying")
         found = predict(
             nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
-            watch=watch,
+            classes=classes, watch=watch,
         )  # fmt: skip
     assert not isinstance(found, Sightings)
     for problem in found.problems:

@@ -36,6 +36,29 @@ def epoch_order(ids: np.ndarray, *, seed: int, epoch: int) -> np.ndarray:
     return rows[np.argsort(z ^ (z >> np.uint64(31)), kind="stable")]
 
 
+def class_order(ids: np.ndarray, labels: np.ndarray, *, classes: int, each: int, seed: int, epoch: int) -> np.ndarray:
+    """Rows in an order whose every `classes` x `each` are so many samples of so many classes, as many steps as `ids`
+    would make. Classes with one sample are left out; small ones come again and again. Labels of all rows, by row.
+
+    >>> labels = np.array([0] * 6 + [1] * 3 + [2])
+    >>> order = class_order(np.arange(10), labels, classes=2, each=2, seed=0, epoch=0)
+    >>> labels[order].reshape(-1, 2, 2)[:, :, 0].tolist(), (labels[order].reshape(-1, 2) != 2).all()
+    ([[1, 0], [0, 1]], np.True_)
+    """
+    rows = np.asarray(ids, dtype=np.int64)
+    of = {int(k): epoch_order(rows[labels[rows] == k], seed=seed, epoch=epoch) for k in np.unique(labels[rows])}
+    of = {k: members for k, members in of.items() if len(members) > 1}
+    names = np.array(sorted(of), dtype=np.int64)
+    taken = dict.fromkeys(of, 0)
+    found: list[np.ndarray] = []
+    for step in range(max(1, len(rows) // (classes * each))):
+        for k in epoch_order(names, seed=mix(seed, epoch), epoch=step)[:classes].tolist():
+            places = (taken[k] + np.arange(each)) % len(of[k])
+            taken[k] += each
+            found.append(of[k][places])
+    return np.concatenate(found)
+
+
 def steps_per_epoch(count: int, batch_size: int, *, drop_last: bool = False) -> int:
     """Batches that `count` samples make."""
     return count // batch_size if drop_last else -(-count // batch_size)
@@ -69,6 +92,7 @@ def batches(
     shard: tuple[int, int] = (0, 1),
     names: np.ndarray | None = None,
     ahead: int | None = None,
+    order: np.ndarray | None = None,
 ) -> Iterator[Batch]:
     """Batches of the samples `ids` (rows of `decoded`), from step `start_step` of the epoch on.
 
@@ -81,6 +105,8 @@ def batches(
 
     Targets (masks B H W) come as they are, or as `along(targets, ids, seed=, epoch=)` moves them with their pictures.
 
+    `order` is the order of the rows where that is neither theirs nor shuffled (`class_order`).
+
     `ahead` batches are prepared by as many threads while the caller works on one: the same batches in the same order,
     since a batch is a function of its step. None leaves that to `usual_ahead`; 0 prepares each when it is asked for.
 
@@ -91,7 +117,8 @@ def batches(
     """
     if batch_size < 1:
         raise UsageError(f"batch_size must be at least 1, got {batch_size}", hint="64 is usual")
-    order = epoch_order(ids, seed=seed, epoch=epoch) if shuffle else np.asarray(ids, dtype=np.int64)
+    if order is None:
+        order = epoch_order(ids, seed=seed, epoch=epoch) if shuffle else np.asarray(ids, dtype=np.int64)
     target = torch.device(device)
     source = resident(decoded, target)
     layout = torch.channels_last if channels_last else torch.contiguous_format

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ from PIL import Image
 from hubel.checkpoint import Classifier
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
+from hubel.errors import ArtefactError
+from hubel.evaluation.metric_learning import middles
 from hubel.evaluation.several_labels import thresholds_of
+from hubel.metrics.retrieval import distances
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent
@@ -162,6 +165,39 @@ def _several(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor,
     return found
 
 
+def _nearest(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    if classifier.learnt is None:
+        raise ArtefactError(
+            "this net knows no class to be near to: what it learnt after the training is not beside its weights",
+            hint="copy best.learnt.safetensors beside them, or train it again",
+        )
+    classes, facts = classifier.class_names, classifier.learnt.facts
+    apart = distances(said.cpu().numpy(), classifier.learnt.arrays["middles"])
+    limit = facts.get("distance")
+    found = []
+    for name, row in zip(names, apart, strict=True):
+        order = np.argsort(row, kind="stable")
+        best, *others = (f"{classes[k]} (distance {row[k]:.2f})" for k in order[:3])
+        strange = isinstance(limit, (int, float)) and row[order[0]] > limit
+        told = best + (f", then {', '.join(others)}" if others else "")
+        numbers = {label: float(value) for label, value in zip(classes, row, strict=True)}
+        told += "; no class is near: perhaps one that was never shown" if strange else ""
+        found.append(Answer(name, told, numbers, labels=() if strange else (classes[order[0]],)))
+    return found
+
+
+def with_classes(classifier: Classifier, names: Sequence[str], points: np.ndarray, labels: np.ndarray) -> Classifier:
+    """The net with further classes, or known ones anew, from embeddings N D of labelled samples; nothing is trained."""
+    assert classifier.learnt is not None
+    added = middles(points, labels, len(names)).astype(np.float32)
+    known = [k for k, name in enumerate(classifier.class_names) if name not in set(names)]
+    every = np.concatenate([classifier.learnt.arrays["middles"][known], added])
+    all_names = tuple(classifier.class_names[k] for k in known) + tuple(names)
+    return replace(
+        classifier, class_names=all_names, learnt=replace(classifier.learnt, arrays={"middles": every}),
+    )  # fmt: skip
+
+
 def shades(classes: int) -> np.ndarray:
     """K 3 uint8: black for the first class, colours far apart for the others, the same for every run.
 
@@ -174,6 +210,7 @@ def shades(classes: int) -> np.ndarray:
 
 
 ANSWERED: dict[str, Callable[[Classifier, Sequence[str], torch.Tensor, torch.Tensor], list[Answer]]] = {
+    "embed": _nearest,
     "multilabel": _several,
     "reconstruct": _given_back,
     "segment": _areas,

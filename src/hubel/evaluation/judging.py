@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hubel.evaluation.metric_learning import judge_embedding
 from hubel.evaluation.reconstruction import judge_reconstruction
 from hubel.evaluation.result import TaskResult
 from hubel.evaluation.segmentation import judge_segmentation
@@ -13,6 +14,7 @@ Judge = Callable[..., TaskResult]
 """(classifier, scan, decoded, rows, split, device) -> result."""
 
 JUDGES: dict[str, Judge] = {
+    "embed": judge_embedding,
     "multilabel": judge_labels,
     "reconstruct": judge_reconstruction,
     "segment": judge_segmentation,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -577,6 +577,52 @@ class Elbo(_Loss):
         return self.reduced(costs / pixels)
 
 
+class PairLoss(_Loss):
+    """Losses of pairs and triplets over all that a batch holds: embeddings B D of length 1 and labels B to one number.
+
+    contrastive, cosine-embedding    all pairs, those of one class and those of two counting as one half each
+    triplet                          every pair of one class with the nearest stranger that is farther than the friend
+                                     (semi-hard: Schroff et al., arXiv:1503.03832), or the nearest where none is
+    triplet-hard                     the farthest friend and the nearest stranger of each (arXiv:1703.07737)
+    margin-ranking, triplet-ratio    the same triplets as triplet-hard
+    """
+
+    MARGINS: ClassVar[dict[str, float]] = {
+        "contrastive": 1.0, "cosine-embedding": 0.2, "triplet": 0.2, "triplet-hard": 0.2, "margin-ranking": 0.2,
+    }  # fmt: skip
+
+    def __init__(self, name: str) -> None:
+        super().__init__("mean")
+        margin: dict[str, Any] = {"margin": self.MARGINS[name]} if name in self.MARGINS else {}
+        self.name = name
+        self.each = None if name == "triplet-hard" else build_loss(name, reduction="none", **margin)
+        self.hard = build_loss(name, **margin) if name == "triplet-hard" else None
+
+    def forward(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.hard is not None:
+            return self.hard(embedded, labels)
+        assert self.each is not None
+        if self.name in ("contrastive", "cosine-embedding"):
+            return self._pairs(embedded, labels)
+        found = semi_hard_triplets(embedded, labels) if self.name == "triplet" else hardest_triplets(embedded, labels)
+        anchor, friend, stranger = (embedded[rows] for rows in found)
+        if not len(anchor):
+            return embedded.sum() * 0  # nothing to tell apart, but the graph must stay
+        if self.name == "margin-ranking":
+            near_by, far_off = F.pairwise_distance(anchor, friend), F.pairwise_distance(anchor, stranger)
+            return self.each(-near_by, -far_off, torch.ones_like(near_by)).mean()
+        return self.each(anchor, friend, stranger).mean()
+
+    def _pairs(self, embedded: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        assert self.each is not None
+        first, second = torch.triu_indices(len(labels), len(labels), offset=1, device=labels.device)
+        same = labels[first] == labels[second]
+        signs = torch.where(same, 1, -1) if self.name == "cosine-embedding" else same
+        costs = self.each(embedded[first], embedded[second], signs)
+        parts = [costs[kind].mean() for kind in (same, ~same) if bool(kind.any())]
+        return torch.stack(parts).mean()
+
+
 class PixelLoss(_Loss):
     """Losses of pixels: logits B K H W and masks B H W (classes; 255 counts nowhere) to one number.
 
@@ -624,6 +670,31 @@ class PixelLoss(_Loss):
             lost = (1 - (2 * both + 1) / (either + 1)) * there
             total = total + lost.sum(1) / there.sum(1).clamp_min(1)
         return self.reduced(total)
+
+
+def semi_hard_triplets(
+    embeddings: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Indices (anchor, friend, stranger): each ordered pair of one class with the nearest stranger beyond the friend.
+
+    Where no stranger is farther than the friend, the farthest one there is: the nearest of all would let the net
+    collapse early on (Schroff et al., arXiv:1503.03832, section 3.2). Embeddings B F, labels B.
+
+    >>> semi_hard_triplets(torch.tensor([[0.0], [1.0], [3.0], [9.0]]), torch.tensor([0, 0, 1, 1]))
+    (tensor([0, 1, 2, 3]), tensor([1, 0, 3, 2]), tensor([2, 2, 0, 0]))
+    """
+    with torch.no_grad():
+        apart = torch.cdist(embeddings, embeddings)
+    same = labels[:, None] == labels
+    anchor, friend = (same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)).nonzero(as_tuple=True)
+    beyond = apart[anchor].masked_fill(same[anchor], torch.inf)  # pairs B
+    beyond = beyond.masked_fill(beyond <= apart[anchor, friend][:, None], torch.inf)
+    nearest, stranger = beyond.min(dim=1) if len(anchor) else (apart.new_zeros(0), anchor)
+    if len(anchor):
+        farthest = apart[anchor].masked_fill(same[anchor], -torch.inf).argmax(dim=1)
+        stranger = torch.where(torch.isinf(nearest), farthest, stranger)
+    known = ~same.all(dim=1)[anchor]
+    return anchor[known], friend[known], stranger[known]
 
 
 def l2_penalty(model: nn.Module, strength: float) -> torch.Tensor:
@@ -767,30 +838,31 @@ for name, entry in {
     ),
     "margin-ranking": Loss(
         title="Margin ranking", build=MarginRanking, formula="max(0, −y (x₁ − x₂) + m)",
-        source="Herbrich, Graepel, Obermayer 1999", rows=("C67",), takes="first, second, order",
+        source="Herbrich, Graepel, Obermayer 1999", rows=("C67",), takes="first, second, order", task="embed",
     ),
     "contrastive": Loss(
         title="Contrastive", build=Contrastive, formula="½ y d² + ½ (1 − y) max(0, m − d)²",
         source="Hadsell, Chopra, LeCun, CVPR 2006", note="For siamese nets.", rows=("C67", "C26"),
-        takes="first, second, same",
+        takes="first, second, same", task="embed",
     ),
     "triplet": Loss(
         title="Triplet margin", build=Triplet, formula="max(0, m + d(a, p) − d(a, n))",
         source="Schroff, Kalenichenko, Philbin, arXiv:1503.03832", note="Choose hard negatives, else it is soon 0.",
-        rows=("C68",), takes="anchor, positive, negative",
+        rows=("C68",), takes="anchor, positive, negative", task="embed",
     ),
     "triplet-hard": Loss(
         title="Batch-hard triplet", build=BatchHardTriplet, formula="max(0, m + farthest positive − nearest negative)",
         source="Hermans, Beyer, Leibe, arXiv:1703.07737", note="Trains an embedding in an ordinary training loop.",
-        rows=("C67", "C68"), takes="embeddings, labels",
+        rows=("C67", "C68"), takes="embeddings, labels", task="embed",
     ),
     "triplet-ratio": Loss(
         title="Triplet ratio", build=TripletRatio, formula="(e^d(a,p) / (e^d(a,p) + e^d(a,n)))²",
-        source="Hoffer & Ailon, arXiv:1412.6622", rows=("C69",), takes="anchor, positive, negative",
+        source="Hoffer & Ailon, arXiv:1412.6622", rows=("C69",), takes="anchor, positive, negative", task="embed",
     ),
     "cosine-embedding": Loss(
         title="Cosine embedding", build=CosineEmbedding, formula="1 − cos if y = 1, max(0, cos − m) if y = −1",
-        source="Weston et al. 2008 (as torch.nn.CosineEmbeddingLoss)", rows=("C70",), takes="first, second, same",
+        source="Weston et al. 2008 (as torch.nn.CosineEmbeddingLoss)", rows=("C70",),
+        takes="first, second, same", task="embed",
     ),
 }.items():  # fmt: skip
     LOSSES.add(name, entry)

@@ -384,7 +384,7 @@ class AugmentSection(Section):
 class TrainSection(Section):
     """How long, how fast, on what."""
 
-    task: Literal["classify", "regress", "multilabel", "reconstruct", "segment"] | None = Field(
+    task: Literal["classify", "regress", "multilabel", "reconstruct", "segment", "embed"] | None = Field(
         None, description="what is learnt; from the data, the net and the loss if not given"
     )
     preset: Literal["fast", "accurate", "tiny", "paper"] | None = Field(

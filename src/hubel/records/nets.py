@@ -80,14 +80,17 @@ def keeps_outputs(what: str, num_classes: int | None) -> None:
         )
 
 
-def classifier_of(run: str | PathLike[str] | Classifier, *, points: bool = False) -> tuple[Classifier, str]:
+def classifier_of(
+    run: str | PathLike[str] | Classifier, *, points: bool = False, answers: bool = True
+) -> tuple[Classifier, str]:
     """The classifier and what to call it; raises ArtefactError for runs on points (unless `points`) and for regression.
 
     Whoever looks into a net asks it many times, so this process keeps its memory from now on.
     """
     runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
-    classifier.require_labels()
+    if answers or classifier.task != "embed":  # what is near needs features and classes, and no logits
+        classifier.require_labels()
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
             f"only classifiers of pictures can be explained, this one is of {classifier.spec.architecture}",

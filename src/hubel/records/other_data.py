@@ -17,7 +17,7 @@ from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, UsageError
-from hubel.records.own_data import ANY_PICTURES, LISTS, reading_of
+from hubel.records.own_data import ANY_CLASSES, ANY_PICTURES, LISTS, reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -57,7 +57,7 @@ def other_data(
         raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress, partial=any_pictures)
     names = scan.manifest.class_names
-    if any_pictures:
+    if any_pictures or classifier.task in ANY_CLASSES:
         pass  # its answers name no class
     elif set(names) <= set(classifier.class_names):
         scan, decoded = renumbered(scan, decoded, classifier.class_names)

@@ -33,6 +33,8 @@ from hubel.watching import SILENT, Watcher
 
 LISTS = ("multilabel",)
 """Tasks whose labels are lists in a table's cells."""
+ANY_CLASSES = ("embed",)
+"""Tasks whose answers are measured on any classes, learnt or not."""
 ANY_PICTURES = ("reconstruct",)
 """Tasks that any pictures will do for, in class folders or not."""
 Decided = Sequence[Edit]

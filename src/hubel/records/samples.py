@@ -82,7 +82,7 @@ def samples_of(
     held against the labels; other data with classes it does not know then raise ArtefactError. `points`: a run on
     points will do, too.
     """
-    classifier, _ = classifier_of(run, points=points)
+    classifier, _ = classifier_of(run, points=points, answers=judged)
     target = runtime.pick_device(device)
     classifier.model.to(target)
     if data is not None:

@@ -155,7 +155,7 @@ def see_picture(
     `answers`: it will be asked what it says about it, and ArtefactError is raised where it names nothing.
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.
     """
-    classifier, name = classifier_of(run)
+    classifier, name = classifier_of(run, answers=answers)
     if answers:
         classifier.require_answers()
     preprocessing = classifier.preprocessing

@@ -5,7 +5,7 @@ compared. How an answer is judged and told stands in `hubel.evaluation.judging`,
 `hubel.report.drawings.tasks`; a contract suite (tests/contracts/test_tasks.py) holds that each task has all three.
 
 >>> sorted(TASKS)[:2], TASKS.get("classify").score
-(['classify', 'multilabel'], 'accuracy')
+(['classify', 'embed'], 'accuracy')
 >>> TASKS.get("segmnt")
 Traceback (most recent call last):
     ...
@@ -14,6 +14,7 @@ hubel.errors.UnknownName: unknown task 'segmnt'
 """
 
 from hubel.registry import Registry
+from hubel.tasks.embed import EMBED
 from hubel.tasks.labels import CLASSIFY, REGRESS, REPRESENT
 from hubel.tasks.multilabel import MULTILABEL
 from hubel.tasks.reconstruct import RECONSTRUCT
@@ -22,6 +23,7 @@ from hubel.tasks.task import Asked, Tally, Task
 
 __all__ = [
     "CLASSIFY",
+    "EMBED",
     "MULTILABEL",
     "RECONSTRUCT",
     "REGRESS",
@@ -35,5 +37,5 @@ __all__ = [
 
 TASKS: Registry[Task] = Registry("task", listing="hubel train --help-all")
 
-for _task in (CLASSIFY, REGRESS, MULTILABEL, RECONSTRUCT, SEGMENT):
+for _task in (CLASSIFY, REGRESS, MULTILABEL, RECONSTRUCT, SEGMENT, EMBED):
     TASKS.add(_task.name, _task)

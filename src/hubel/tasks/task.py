@@ -64,8 +64,14 @@ class Task:
     why_model: str = ""
     fixed: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Settings that are what they are for this task, and why, unless the user says otherwise."""
-    unused: Mapping[str, str] = field(default_factory=dict)
-    """Settings that would have no meaning here, and why."""
+    unused: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
+    """Settings that have no meaning here: what they are when nobody says them, and why."""
+    whole: bool = False
+    """Is a batch more than the sum of its parts, so that it is never taken in parts?"""
+    by_class: bool = False
+    """Does a batch need several samples of each of several classes?"""
+    wraps: str = ""
+    """The net that takes any other as its backbone, where such a one is needed: it is put around one that is named."""
 
     def answering(self, model: nn.Module) -> nn.Module:
         """The net as this task asks it: B … -> its answers. Raises UsageError for a net that has none."""

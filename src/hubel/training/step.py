@@ -127,7 +127,7 @@ def gradient(
             return whole.own_mean(loss), tuple(halved)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
             # With common statistics all processes must take as many parts: one cannot halve them by itself.
-            together = run.recipe.train.sync_bn and world() > 1
+            together = (run.recipe.train.sync_bn and world() > 1) or run.task.whole
             if not halve or not out_of_memory(error) or size == 1 or together:
                 raise
             scarce = error.with_traceback(None)  # whose frames would hold what the failed try has computed

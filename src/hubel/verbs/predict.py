@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify, in_batches
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers, answer_some
+from hubel.evaluation.answers import Answers, answer_some, with_classes
+from hubel.evaluation.metric_learning import embedded
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
+from hubel.records.samples import samples_of
 from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
@@ -40,6 +42,7 @@ def predict(
     batch_size: int = 64,
     fast: bool | None = None,
     follow_links: bool = False,
+    classes: str | PathLike[str] | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions | Answers | Sightings:
@@ -60,6 +63,7 @@ def predict(
     net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
 
     A net whose task is no label answers with pictures: `Answers`, each with its `told`, `numbers` and `picture`.
+    Of one that learnt what is near, `classes` are labelled pictures whose classes it knows then, too.
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
     can be read, UsageError for what is none.
     """
@@ -73,6 +77,8 @@ def predict(
     files = [str(net) for net in nets if is_shipped(net)]
     if files and len(nets) > 1:
         raise UsageError(f"an exported file answers alone, and {len(nets)} nets are given", hint="give their runs")
+    if files and classes is not None:
+        raise UsageError("an exported file takes no further classes", hint="name its run")
     if files:
         asked = {"--which": (which, "best"), "--views": (views, None), "--fast": (fast, None)}
         refuse_settings(files[0], asked | {"--device": (device, "auto")})
@@ -81,7 +87,9 @@ def predict(
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     if any(not member.labels for member in members):
-        return _answers(members, pictures, settings)
+        return _answers(members, pictures, settings | {"classes": classes})
+    if classes is not None:
+        raise UsageError("only a net that learnt what is near takes further classes", hint="hubel train --task embed")
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
@@ -99,6 +107,14 @@ def _answers(members: list[Classifier], pictures: Any, settings: dict[str, Any])
         raise UsageError(f"only nets for labels are made ready, and the task is {net.task}", hint="leave --fast out")
     settings["watch"].stage("answering")
     device = runtime.pick_device(settings.pop("device"))
+    further = settings.pop("classes")
+    if further is not None and net.task != "embed":
+        raise UsageError(f"further classes are for the task embed, and this is {net.task}", hint="leave them out")
+    if further is not None:
+        found = samples_of(net, fspath(further), device=str(device), watch=settings["watch"])
+        points = embedded(net, found.decoded, found.rows, device)
+        there, labels = np.unique(found.labels, return_inverse=True)
+        net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
     return in_batches(pictures, answer_some(net, device), found=Answers(), **settings)
 
 

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from hubel.evaluation.metric_learning import MetricLearning
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.evaluation.result import Exhibit, TaskResult
 from hubel.evaluation.segmentation import Segmentation
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.figures.areas import areas, tinted
 from hubel.figures.bars import bars
+from hubel.figures.embedding import embedding
 from hubel.figures.images import to_hwc
+from hubel.figures.roc import roc
 from hubel.figures.theme import Figure
 from hubel.words import number, percent, span
 
@@ -191,9 +194,66 @@ def draw_several(result: SeveralLabels) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def draw_metric(result: MetricLearning) -> tuple[Part, ...]:
+    """The map of the embedding, what is near, verification of pairs, recall by class."""
+    points = result.points - result.points.mean(0)
+    some = slice(None, None, max(1, len(points) // 600))
+    _, strengths, axes = np.linalg.svd(points, full_matrices=False)
+    kept = float((strengths[:2] ** 2).sum() / max((strengths**2).sum(), 1e-12))
+    plane = (points @ axes[:2].T)[some] if axes.shape[0] > 1 else np.zeros((len(points[some]), 2))
+    rows = [
+        (result.class_names[result.labels[query]],
+         [result.pictures[place] for place in (query, *result.nearest[query, : len(result.nearest[query])].tolist())
+          if place in result.pictures][:7])
+        for query in result.queries
+    ]  # fmt: skip
+    found = [
+        Part(
+            title="The map",
+            text=f"Embeddings of {result.split} samples on their two strongest axes ({percent(kept, 1)} of their "
+            "variance): classes that lie apart here lie apart in all directions; the other way round need not hold.",
+            figures={"map": embedding(plane, result.labels[some], result.class_names,
+                                      wrong=result.hit[some] == 0, title="Embeddings")},
+        )
+    ]  # fmt: skip
+    if rows:
+        found.append(
+            Part(
+                title="What is near",
+                text="First a sample, then the others that are nearest to it. The last rows are samples whose nearest "
+                "is of another class.",
+                figures={"near": areas(rows, (), alt=f"{len(rows)} samples, each with those nearest to it.")},
+            )
+        )
+    classes = result.by_class()
+    found.append(
+        Part(
+            title="Class by class",
+            text="How often the nearest other sample is of the same class.",
+            figures={"by_class": bars([row[2] for row in classes[:30]], [row[0] for row in classes[:30]],
+                                      title="recall@1", share=True)},
+            head=("class", "recall@1", "95 % interval", "samples"),
+            rows=[(name, percent(share, 1), span(interval), f"{n:,}") for name, n, share, interval in classes],
+        )
+    )  # fmt: skip
+    v = result.verification
+    if len(v.found):
+        found.append(
+            Part(
+                title="Are two of one class?",
+                text=f"Called so where they are nearer than a distance, for {v.pairs[0]:,} alike and {v.pairs[1]:,} "
+                f"strange pairs: at {number(v.distance)} both errors are {percent(v.equal_error, 1)}. The area under "
+                f"the curve is {number(v.auroc)}.",
+                figures={"roc": roc(v.false_alarms, v.found, equal=v.equal_error)},
+            )
+        )
+    return tuple(found)
+
+
 DRAWN: dict[type, Callable[[Any], tuple[Part, ...]]] = {
     Reconstruction: draw_reconstruction,
     Segmentation: draw_segmentation,
     SeveralLabels: draw_several,
+    MetricLearning: draw_metric,
 }
 """Type of result -> what draws it."""

@@ -217,6 +217,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         ("accuracy", "Accuracy", {"training": "train_accuracy", "validation": "val_accuracy"}),
         ("overlap", "Mean IoU", {"validation": "val_iou"}),
         ("precision", "Mean average precision", {"validation": "val_map"}),
+        ("recall", "Recall@1", {"validation": "val_recall"}),
         ("spread", "Spread of features (0: collapsed)", {"spread": "spread"}),
         ("lr", "Learning rate", {"learning rate": "lr"}),
     ):
@@ -225,7 +226,7 @@ def figures(report: TrainingReport) -> dict[str, Figure]:
         if series and len(report.history) > 1:
             x_label = "penalty tried, from strong to weak" if report.penalties else "epoch"
             found[name] = curves(
-                series, title=title, x_label=x_label, share=name in ("accuracy", "overlap", "precision"),
+                series, title=title, x_label=x_label, share=name in ("accuracy", "overlap", "precision", "recall"),
                 steep=name == "loss", mark=mark, notes=[at for at, _ in report.altered],
             )  # fmt: skip
     found |= draw_vitals(report.vitals)

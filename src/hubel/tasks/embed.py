@@ -1,0 +1,95 @@
+"""The task of putting pictures of one class near each other: embeddings B D of length 1, no head, any classes later.
+
+A batch has several pictures of each of several classes (P times K), and its loss is made of the pairs or triplets that
+are in it; epochs are compared by recall@1 among the validation samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hubel.data.manifest import Manifest
+from hubel.metrics.retrieval import distances, retrieve
+from hubel.nn.losses import PairLoss
+from hubel.tasks.task import Tally, Task
+from hubel.types import Batch
+
+MARGIN = 0.2
+"""Of the triplets that measure an epoch, as that of FaceNet."""
+
+
+class _Near(Tally):
+    """Embeddings and labels, kept until all have passed."""
+
+    def __init__(self) -> None:
+        self.points: list[np.ndarray] = []
+        self.labels: list[np.ndarray] = []
+
+    def add(self, answers: torch.Tensor, batch: Batch) -> None:
+        """Keep a batch."""
+        self.points.append(answers.float().cpu().numpy())
+        self.labels.append(batch.labels.cpu().numpy())
+
+    def numbers(self) -> dict[str, float]:
+        """Mean over samples of max(0, margin + nearest of its class − nearest of another), and recall@1."""
+        points, labels = np.concatenate(self.points), np.concatenate(self.labels)
+        apart = distances(points, points)
+        np.fill_diagonal(apart, np.inf)
+        same = labels[:, None] == labels
+        friend = np.where(same, apart, np.inf).min(1)
+        stranger = np.where(same, np.inf, apart).min(1)
+        asks = np.isfinite(friend) & np.isfinite(stranger)
+        costs = np.maximum(0, MARGIN + friend[asks] - stranger[asks])
+        return {"loss": float(costs.mean()) if asks.any() else 0.0, "recall": retrieve(points, labels, (1,)).recall[1]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Task):
+    """Pictures B C H W -> points on a sphere B D."""
+
+    def targets(self, batch: Batch) -> torch.Tensor:
+        """B classes, by which pairs and triplets are formed."""
+        return batch.labels
+
+    def tally(self) -> Tally:
+        """Recall@1."""
+        return _Near()
+
+    def build_loss(self, name: str, *, label_smoothing: float = 0.0, class_weights: Any = None) -> nn.Module:
+        """The loss of all pairs or triplets of a batch."""
+        return PairLoss(name)
+
+    def check_data(self, manifest: Manifest) -> None:
+        """Raise DataError for data without classes, or of which fewer than two have two pictures."""
+        if not manifest.labelled or manifest.kind == "points":
+            raise self.refuse(manifest, "needs pictures with a class each", "class folders, or a table file,label")
+        several = (np.bincount(manifest.labels, minlength=manifest.num_classes) > 1).sum()
+        if several < 2:
+            raise self.refuse(
+                manifest, "needs at least two classes with two pictures or more, to learn what is near",
+                f"{several} class has so many: add pictures",
+            )  # fmt: skip
+
+
+EMBED = Embed(
+    name="embed",
+    title="Metric learning",
+    about="A picture in, a point on a sphere out; near means alike, also for classes that were never learnt.",
+    asks="embed",
+    nets="a net with an embedding: --model siamese, over any backbone",
+    losses=("triplet", "triplet-hard", "contrastive", "cosine-embedding", "margin-ranking", "triplet-ratio"),
+    score="recall",
+    labels=False,
+    shared=False,
+    whole=True,
+    by_class=True,
+    wraps="siamese",
+    model="siamese",
+    why_model="any net with an embedding of length 1 in the place of its head",
+    unused={"micro_batch": (None, "since pairs are formed within a batch")},
+)
