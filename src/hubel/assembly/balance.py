@@ -11,14 +11,15 @@ import torch
 from torch import nn
 
 from hubel.assembly.prepare import Prepared
-from hubel.data.batches import batches
+from hubel.data.batches import batches, class_order
 from hubel.data.decode import Decoded
 from hubel.data.sampling import resampled, shares_of
+from hubel.errors import DataError
 from hubel.nn.losses import LogitAdjusted
 from hubel.recipes.schema import Recipe
 from hubel.types import Batch
 from hubel.watching import Watcher
-from hubel.words import percent
+from hubel.words import percent, plural
 
 SHOWN = 6
 """Classes whose shares are told one by one; of more, the most and the least frequent."""
@@ -42,14 +43,44 @@ def adjusted(loss: nn.Module, recipe: Recipe, labels: np.ndarray, classes: int) 
 
 
 def drawn(
-    recipe: Recipe, decoded: Decoded, rows: np.ndarray, labels: np.ndarray, epoch: int, **settings: Any
+    recipe: Recipe,
+    decoded: Decoded,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    epoch: int,
+    *,
+    shape: tuple[int, int] | None = None,
+    **settings: Any,
 ) -> Iterator[Batch]:
-    """The batches of an epoch, `rows` shuffled or as the recipe's sampler draws them; `settings` as for `batches`."""
+    """The batches of an epoch, `rows` shuffled or as the recipe's sampler draws them; `settings` as for `batches`.
+
+    With a `shape` each has so many classes, and so many samples of each (`class_batches`).
+    """
+    if shape is not None:
+        order = class_order(rows, decoded.labels, classes=shape[0], each=shape[1], seed=recipe.train.seed, epoch=epoch)
+        return batches(decoded, rows, seed=recipe.train.seed, epoch=epoch, order=order, **settings)
     seed, sampler = recipe.train.seed, recipe.loss.sampler
     if sampler == "none":
         return batches(decoded, rows, seed=seed, epoch=epoch, shuffle=True, **settings)
     order, names = resampled(rows, labels, sampler, seed=seed, epoch=epoch)
     return batches(decoded, order, seed=seed, epoch=epoch, names=names, **settings)
+
+
+def class_batches(prepared: Prepared, rows: np.ndarray, size: int) -> tuple[int, int]:
+    """Classes a batch, and samples of each: at least four samples where there are so many, of as many classes as fit.
+
+    Raises DataError where fewer than two classes have two samples to learn from.
+    """
+    counts = np.bincount(prepared.manifest.labels[rows])
+    several = int((counts > 1).sum())
+    if several < 2:
+        raise DataError(
+            f"{plural(several, 'class')} of the training part has two pictures or more, and two are needed to learn "
+            "what is near",
+            hint="add pictures, or leave more of them to learn from: --test-fraction 0.1",
+        )
+    classes = min(several, max(2, size // 4))
+    return classes, max(2, min(size // classes, int(counts.max())))
 
 
 def effective_prior(recipe: Recipe, counts: np.ndarray) -> np.ndarray:

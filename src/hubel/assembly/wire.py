@@ -11,14 +11,12 @@ import torch
 from torch import nn
 
 from hubel import runtime
-from hubel.assembly.balance import adjusted, class_weights, drawn
+from hubel.assembly.balance import adjusted, class_batches, class_weights, drawn
 from hubel.assembly.measuring import measure
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.data.augment import build_augment
-from hubel.data.batches import class_order
-from hubel.errors import DataError
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
@@ -31,7 +29,6 @@ from hubel.training.schedules import build_schedule
 from hubel.training.step import check_parts
 from hubel.training.teaching import Handout
 from hubel.types import Batch
-from hubel.words import plural
 
 MOST_EPOCHS = 1 << 30
 """An epoch so late that everything that ever learns is learning."""
@@ -93,9 +90,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
             recipe, prepared.decoded, rows, labels, epoch, preprocessing=prepared.preprocessing, batch_size=size,
             augment=augment if augment.steps else None, along=along, device=device,
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
-            order=None if shape is None else class_order(
-                rows, prepared.manifest.labels, classes=shape[0], each=shape[1], seed=seed, epoch=epoch
-            ),
+            shape=shape,
         )  # fmt: skip
         for batch in found:
             told = None if hand_out is None else hand_out(batch.ids)
@@ -148,23 +143,6 @@ def batch_size(recipe: Recipe, samples: int) -> int:
     """Samples a step: as asked, but never more than there are."""
     wanted = recipe.train.batch_size
     return samples if wanted == "full" or wanted is None else min(wanted, samples)
-
-
-def class_batches(prepared: Prepared, rows: np.ndarray, size: int) -> tuple[int, int]:
-    """Classes a batch, and samples of each: at least four samples where there are so many, of as many classes as fit.
-
-    Raises DataError where fewer than two classes have two samples to learn from.
-    """
-    counts = np.bincount(prepared.manifest.labels[rows])
-    several = int((counts > 1).sum())
-    if several < 2:
-        raise DataError(
-            f"{plural(several, 'class')} of the training part has two pictures or more, and two are needed to learn "
-            "what is near",
-            hint="add pictures, or leave more of them to learn from: --test-fraction 0.1",
-        )
-    classes = min(several, max(2, size // 4))
-    return classes, max(2, min(size // classes, int(counts.max())))
 
 
 def augmentations(recipe: Recipe) -> tuple[str, ...]:
