@@ -264,7 +264,7 @@ def test_what_needs_labels_says_so(segment_run: hubel.Run, scans_folder: Path) -
 
 
 def test_masks_are_no_labels_to_be_edited_or_judged(scans_folder: Path) -> None:
-    with pytest.raises(UsageError, match="has masks, and no labels"):
+    with pytest.raises(UsageError, match="has masks, and no single labels"):
         hubel.edit(scans_folder, "relabel", "images/000.png", "2")
     with pytest.raises(UsageError, match="--folds judges labels"):
         hubel.clean(scans_folder, folds=3)

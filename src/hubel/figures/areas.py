@@ -16,6 +16,8 @@ from hubel.figures.theme import CYCLE, INK, MUTED, Figure, label
 
 GAP, TEXT, COVER = 4, 12, 0.55
 """Pixels between pictures and of a letter; how much of a picture a colour covers."""
+HEAVY = 150_000
+"""Bytes from which on a drawing of photographs is a JPEG, a fifth of them."""
 NOTHING = 255
 """What belongs to no class: grey."""
 
@@ -85,7 +87,11 @@ def areas(
     board.paste(legend, (0, board.height - legend.height))
     out = io.BytesIO()
     board.save(out, "PNG", optimize=True)
-    return Figure(out.getvalue(), "png", caption, alt, board.width, board.height)
+    if out.tell() <= HEAVY:
+        return Figure(out.getvalue(), "png", caption, alt, board.width, board.height)
+    out = io.BytesIO()
+    board.save(out, "JPEG", quality=85)
+    return Figure(out.getvalue(), "jpeg", caption, alt, board.width, board.height)
 
 
 def _legend(names: Sequence[str], wide: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> Image.Image:
