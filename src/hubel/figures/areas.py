@@ -34,7 +34,7 @@ def colours(classes: int) -> np.ndarray:
 
 
 def tinted(picture: np.ndarray, areas: np.ndarray, classes: int) -> np.ndarray:
-    """H W 3 uint8: the picture (uint8, any layout) with the areas H W of classes in their colours.
+    """H W 3 uint8: the picture (uint8, any layout) in grey, so that colour always means a class, with the areas H W.
 
     >>> tinted(np.zeros((1, 2), np.uint8), np.array([[0, 1]]), 2).tolist()
     [[[0, 0, 0], [0, 63, 98]]]
@@ -44,7 +44,8 @@ def tinted(picture: np.ndarray, areas: np.ndarray, classes: int) -> np.ndarray:
         raise DataError(
             f"areas must be {pixels.shape[:2]} as their picture, got {areas.shape}", hint="those of this picture"
         )
-    base = (pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)).astype(np.float64)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"), dtype=np.float64)
+    base = np.repeat(grey[..., None], 3, axis=2)
     wheel = np.vstack([colours(classes), np.full((256 - classes, 3), 128, np.uint8)])
     cover = np.where(areas == 0, 0.0, COVER)[..., None]
     return np.asarray((base * (1 - cover) + wheel[areas] * cover).round(), dtype=np.uint8)
