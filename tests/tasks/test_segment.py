@@ -220,6 +220,25 @@ def test_background_and_object_a_border_and_a_palette_are_understood(tmp_path: P
     assert np.unique(decoded.targets).tolist() == [0, 1, IGNORED]
 
 
+def test_a_table_names_masks_as_well(tmp_path: Path) -> None:
+    folder = scans(tmp_path / "scans", count=6)
+    rows = [f"images/{n:03}.png,masks/{n:03}.png,{'test' if n > 3 else 'train'}" for n in range(6)]
+    table = folder / "table.csv"
+    table.write_text("\n".join(["file,mask,split", *rows]) + "\n")
+    found = open_source(table)
+    assert found.masks is not None
+    assert found.masks.paths == tuple(f"masks/{n:03}.png" for n in range(6))
+    assert (found.class_names, (found.given_split == "test").sum()) == (("0", "1", "2"), 2)
+    table.write_text(table.read_text().replace("masks/002", "masks/902"))
+    with pytest.raises(
+        DataError, match=r"1 of 6 masks that .* names cannot be used: line 4: masks/902.png: no such file"
+    ):
+        open_source(table)
+    table.write_text("file,label,mask\nimages/000.png,cat,masks/000.png\nimages/001.png,dog,masks/001.png\n")
+    assert open_source(table).class_names == ("cat", "dog"), "where classes stand beside masks, classes are meant"
+    assert open_source(table, columns={"mask": "mask"}).masks is not None
+
+
 def test_other_data_are_measured_by_the_names_of_the_classes(segment_run: hubel.Run, tmp_path: Path) -> None:
     folder = scans(tmp_path / "scans", count=8)
     (folder / "classes.txt").write_text("0\n1\n2\n")

@@ -11,7 +11,7 @@ from hubel.errors import UsageError
 from hubel.recipes.form import BEGINNER, Field, fields
 from hubel.recipes.schema import flatten, parse_assignments, parse_value
 
-ROLES = ("file", "label", "target", "split", "group")
+ROLES = ("file", "label", "target", "mask", "split", "group")
 """What a column of a table may be."""
 Verb = Callable[..., None]
 PRETEXT = ("method", "probe_data", "target_decay")

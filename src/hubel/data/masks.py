@@ -120,7 +120,7 @@ def open_masks(folder: str | Path, *, follow_links: bool = False) -> Manifest:
         stats=np.array([row[3] for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(problems),
     )
-    return with_masks(manifest, [row[4] for row in rows], names=_class_list(root))
+    return with_masks(manifest, [row[4] for row in rows], names=class_list(root))
 
 
 def paired(pictures: Sequence[str], masks: Sequence[str], above: str, beside: str) -> dict[str, str]:
@@ -167,7 +167,7 @@ def _complain(which: Sequence[str], of: int, kind: str, one: str, many: str, way
         )
 
 
-def _class_list(root: str) -> tuple[str, ...] | None:
+def class_list(root: str) -> tuple[str, ...] | None:
     """The names in classes.txt; None where there is none."""
     try:
         text = Path(root, CLASSES_FILE).read_text(encoding="utf-8-sig")

@@ -105,7 +105,8 @@ def open_source(
     if is_folder:
         return honoured(_open_folder(path, columns, images, follow_links), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:
-        return honoured(open_table(path, columns=columns, images=images, follow_links=follow_links), path, edits)
+        listed = open_table(path, columns=columns, images=images, follow_links=follow_links)
+        return listed if listed.masks is not None else honoured(listed, path, edits)
     if is_file:
         raise DataError(
             f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",

@@ -30,12 +30,13 @@ import numpy as np
 from hubel.data.images import SUFFIXES as PICTURES
 from hubel.data.lists import rarest, read_lists
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
+from hubel.data.masks import class_list, with_masks
 from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
 from hubel.data.walk import LINK, is_folder, is_picture_name, listing
 from hubel.errors import DataError, UsageError, near
 
-ROLES = ("file", "label", "target", "split", "group")
-"""What a column may be: `label` holds classes, `target` numbers to predict."""
+ROLES = ("file", "label", "target", "mask", "split", "group")
+"""What a column may be: `label` holds classes, `target` numbers to predict, `mask` the file of a mask."""
 SPELLINGS = {
     "file": (
         "file", "filename", "filenames", "filepath", "path", "image", "imagepath", "imagename", "imagefile", "imageid",
@@ -43,6 +44,7 @@ SPELLINGS = {
     ),
     "label": ("label", "class", "classname", "category", "finding", "diagnosis", "species", "breed", "dx", "y"),
     "target": ("target",),
+    "mask": ("mask", "maskfile", "maskpath", "maskname", "segmentation"),
     "split": ("split", "subset", "partition"),
     "group": ("group", "groupid", "patient", "patientid", "subject", "subjectid", "participant", "participantid"),
 }  # fmt: skip
@@ -150,6 +152,8 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         raise DataError(
             f"{shown(source)} has no usable row among {count}: {why}", hint=_found_elsewhere(first, names[0]) or _LAYOUT
         )
+    if "mask" in names[0]:
+        return _with_masks(source, tables, names, _once(rows, problems), problems)
     comma = _decimal_comma(first)
     regression, there = False, None
     if not lists:
@@ -188,6 +192,44 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         stats=np.array([row.stat for row in rows], dtype=np.int64).reshape(-1, 3),
         problems=tuple(problems),
     )
+
+
+def _with_masks(
+    source: str, tables: Sequence[Table], names: Sequence[Mapping[str, str]], rows: list[_Row], problems: list[Problem]
+) -> Manifest:
+    """The manifest of rows whose label is the file of a mask. Raises DataError for a mask that is not there."""
+    if any("mask" not in roles for roles in names):
+        raise DataError(f"{shown(source)} has masks in some of its parts only", hint="a column mask in every table")
+    first = tables[0]
+    finders = [_Files(table) for table in tables]
+    masks, lost = [], []
+    for row in rows:
+        tried = [finder.find(row.label) for finder in finders]
+        path, _, about, why = next((one for one in tried if one[2] is not None), tried[0])
+        masks.append(path)
+        if about is None:
+            lost.append(f"line {row.line}{row.where}: {printable(row.label)}: {why}")
+    if lost:
+        more = f", and {len(lost) - 1:,} more" if len(lost) > 1 else ""
+        raise DataError(
+            f"{len(lost)} of {len(rows):,} masks that {shown(source)} names cannot be used: {lost[0]}{more}",
+            hint="masks are files below the same folder as the pictures; mend the table or leave the row out",
+        )
+    groups = [row.group for row in rows]
+    manifest = Manifest(
+        source=source,
+        root=first.root,
+        kind="files",
+        paths=tuple(row.path for row in rows),
+        linked=tuple(row.file for row in rows) if first.follow else None,
+        labels=np.zeros(len(rows), np.int64),
+        class_names=(),
+        given_split=np.array([row.split for row in rows], dtype="<U5"),
+        groups=np.array(groups) if len(set(groups)) > 1 else None,
+        stats=np.array([row.stat for row in rows], dtype=np.int64).reshape(-1, 3),
+        problems=tuple(problems),
+    )
+    return with_masks(manifest, masks, names=class_list(first.root))
 
 
 def names_files(table: Table) -> bool:
@@ -309,11 +351,16 @@ def _columns(table: Table) -> dict[str, str]:
         found.pop("target", None)
     if "target" in table.columns:
         found.pop("label", None)
+    if "mask" in found and "mask" not in table.columns and {"label", "target"} & set(found):
+        found.pop("mask")  # a table of classes that has masks beside them, too
+    if "mask" in found:
+        found.pop("label", None)
+        found.pop("target", None)
     if "file" not in found and "file" not in table.columns:
         found |= {"file": column} if (column := _column_of_pictures(table)) else {}
     if "file" not in found:
         raise _no_column(table, "file")
-    if "label" not in found and "target" not in found:
+    if not {"label", "target", "mask"} & set(found):
         raise _no_column(table, "label")
     return found
 
@@ -359,7 +406,7 @@ def _guessed(table: Table, roles: Mapping[str, str]) -> list[Problem]:
 def _usable_rows(table: Table, roles: Mapping[str, str], problems: list[Problem], *, several: bool) -> list[_Row]:
     """The rows whose file is there; the others are named."""
     where = f" of {shown(os.path.relpath(table.path, table.root))}" if several else ""
-    kind = "target" if "target" in roles else "label"
+    kind = next(role for role in ("mask", "target", "label") if role in roles)
     files = _Files(table)
     rows = []
     for line, row in table.rows:
@@ -370,7 +417,7 @@ def _usable_rows(table: Table, roles: Mapping[str, str], problems: list[Problem]
         if not said:
             why = "no file name"
         elif not label:
-            why = "no label"
+            why = "no mask" if kind == "mask" else "no label"
         elif part and not split_word(part):
             why = f"the split {printable(part)!r} is none of train, val, test"
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
+from hubel.events import scored
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
 from hubel.verbs.classifier import Classifier, load
@@ -113,6 +114,8 @@ class Run(RunRecord):
         learnt = self.summary.get("pretext", {})
         if row["val_accuracy"] is not None and learnt.get("method") != "byol":
             facts["best"] = f"{row['val_accuracy']:.2%} validation accuracy"
+        elif score := scored(self.summary.get("best", {})):
+            facts["best"] = f"{score} (validation)"
         elif row["val_loss"] is not None:
             facts["best"] = f"{row['val_loss']:.4g} validation loss"
         if learnt:
