@@ -83,7 +83,7 @@ def command(
         raise UsageError("--idle and --window are for --stream", hint=f"hubel predict {run} --stream new/")
     if stream is not None:
         chosen = {
-            "PICTURE": bool(names), "--boundary": boundary is not None, "--top": top != 3, "--fast": fast is not None,
+            "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3, "--fast": fast is not None,
             "--format csv": form is Format.csv, "--out": folder is not None,
         }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
@@ -92,7 +92,7 @@ def command(
         return
     if is_detector(run):
         chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,
-                  "--boundary": boundary is not None, "--top": top != 3}  # fmt: skip
+                  "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3}  # fmt: skip
         detect(run, names, form="json" if as_json else form.value, device=device, follow_links=follow_links,
                folder=folder, refused=[name for name, given in chosen.items() if given])  # fmt: skip
         return
