@@ -83,8 +83,8 @@ def command(
         raise UsageError("--idle and --window are for --stream", hint=f"hubel predict {run} --stream new/")
     if stream is not None:
         chosen = {
-            "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3,
-            "--fast": fast is not None,
+            "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None,
+            "--top": top != 3, "--fast": fast is not None,
             "--format csv": form is Format.csv, "--out": folder is not None,
         }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
