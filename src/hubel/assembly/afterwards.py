@@ -17,9 +17,8 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.learnt import Learnt, save_learnt
 from hubel.data.batches import batches, reading_size
-from hubel.evaluation.metric_learning import embedded, middles
 from hubel.inference import predict
-from hubel.metrics.retrieval import verify
+from hubel.metrics.retrieval import middles, verify
 from hubel.metrics.several import best_thresholds
 from hubel.store import RunStore
 from hubel.watching import Watcher
@@ -52,11 +51,7 @@ def _thresholds(classifier: Classifier, prepared: Prepared, device: torch.device
             f"labels are said from a probability of 0.5 on: {plural(len(rows), 'validation sample')} are too few"
         )
         return None
-    reading = batches(
-        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
-        device=device, channels_last=True,
-    )  # fmt: skip
-    logits = predict(classifier.model.to(device), reading).logits.astype(np.float64)
+    logits = _said(classifier, prepared, rows, device).astype(np.float64)
     limits = best_thresholds(1 / (1 + np.exp(-logits)), targets[rows])
     return Learnt(arrays={"thresholds": limits.astype(np.float32)}, facts={"samples": len(rows)})
 
@@ -65,14 +60,24 @@ def _middles(classifier: Classifier, prepared: Prepared, device: torch.device, w
     labels, classes = prepared.manifest.labels, len(classifier.class_names)
     rows = prepared.ids("train")
     rows = rows[:: -(-len(rows) // MOST)] if len(rows) > MOST else rows
-    points = embedded(classifier, prepared.decoded, rows, device)
+    points = _said(classifier, prepared, rows, device)
     val = prepared.splits.ids("val")[:MOST]
     facts: dict[str, float | int] = {"samples": len(rows)}
     if len(val) >= FEWEST:
-        found = verify(embedded(classifier, prepared.decoded, val, device), labels[val])
+        found = verify(_said(classifier, prepared, val, device), labels[val])
         if np.isfinite(found.distance):
             facts |= {"distance": found.distance, "equal_error": found.equal_error}
     return Learnt(arrays={"middles": middles(points, labels[rows], classes).astype(np.float32)}, facts=facts)
+
+
+def _said(classifier: Classifier, prepared: Prepared, rows: np.ndarray, device: torch.device) -> np.ndarray:
+    """N …: what the net answers to some rows, as its task asks it."""
+    net = prepared.task.answering(classifier.model.to(device))
+    reading = batches(
+        prepared.decoded, rows, preprocessing=prepared.preprocessing, batch_size=reading_size(prepared.decoded),
+        device=device, channels_last=True,
+    )  # fmt: skip
+    return predict(classifier.model, reading, forward=net).logits
 
 
 AFTER: dict[str, Callable[[Classifier, Prepared, torch.device, Watcher], Learnt | None]] = {

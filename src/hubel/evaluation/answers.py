@@ -17,9 +17,8 @@ from hubel.checkpoint import Classifier
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
 from hubel.errors import ArtefactError
-from hubel.evaluation.metric_learning import middles
 from hubel.evaluation.several_labels import thresholds_of
-from hubel.metrics.retrieval import distances
+from hubel.metrics.retrieval import distances, middles
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent

@@ -23,8 +23,6 @@ from hubel.words import csv_text, number, percent, plain, plural, span
 KS = (1, 5, 10)
 MOST = 5_000
 """Samples among which each is searched; of more as many, evenly spread."""
-FAR = 10.0
-"""Where the middle of a class without samples lies, in every direction: nothing on the sphere is near it."""
 QUERIES, SHOWN = 6, 7
 """Samples that are shown with their nearest others."""
 
@@ -169,18 +167,6 @@ def embedded(classifier: Classifier, decoded: Decoded, rows: np.ndarray, device:
         channels_last=True,
     )  # fmt: skip
     return predict(classifier.model, reading, forward=net).logits
-
-
-def middles(points: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """K D: the middle of each class on the sphere; that of a class without samples is far from all of it.
-
-    >>> middles(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0]), 2).round(3).tolist()
-    [[0.707, 0.707], [10.0, 10.0]]
-    """
-    found = np.zeros((classes, points.shape[1]))
-    np.add.at(found, labels, points)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(np.divide(found, lengths, out=np.full(found.shape, FAR), where=lengths > 0))
 
 
 def _nearest_class(

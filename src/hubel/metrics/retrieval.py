@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FAR = 10.0
+"""Where the middle of a class without samples lies, in every direction: nothing on the sphere is near it."""
+
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """N M Euclidean distances of N D and M D.
@@ -128,3 +131,15 @@ def verify(points: np.ndarray, labels: np.ndarray, *, most: int = 1_500, seed: i
         distance=float(limits[at]),
         pairs=counts,
     )
+
+
+def middles(points: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """K D: the middle of each class on the sphere; that of a class without samples is far from all of it.
+
+    >>> middles(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([0, 0]), 2).round(3).tolist()
+    [[0.707, 0.707], [10.0, 10.0]]
+    """
+    found = np.zeros((classes, points.shape[1]))
+    np.add.at(found, labels, points)
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(np.divide(found, lengths, out=np.full(found.shape, FAR), where=lengths > 0))
