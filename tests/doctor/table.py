@@ -22,7 +22,7 @@ from tests.doctor.zoo import FAULTS, HEALTHY, planted
 
 import hubel
 from hubel.diagnosis.checks import CHECKS
-from hubel.diagnosis.examining import in_order
+from hubel.diagnosis.listing import in_order
 
 WHEN = {
     "static": "settings", "data": "data", "start": "first step", "steps": "60 steps", "overfit": "8 samples",

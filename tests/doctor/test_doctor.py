@@ -16,7 +16,7 @@ from torch import nn
 
 import hubel
 from hubel.diagnosis.checks import CHECKS, STAGES
-from hubel.diagnosis.examining import in_order
+from hubel.diagnosis.listing import in_order
 
 
 def bits(case: Case, arguments: dict[str, Any]) -> dict[str, Any]:

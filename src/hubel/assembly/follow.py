@@ -9,11 +9,11 @@ With several processes the first keeps the run so, and the others compute `besid
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hubel import runtime
 from hubel.assembly.ready import Ready
@@ -21,7 +21,7 @@ from hubel.assembly.reins import Reins
 from hubel.assembly.transfer.head import events, only_head
 from hubel.assembly.transfer.plan import learnt
 from hubel.errors import HubelError
-from hubel.events import Collapsed, EpochDone, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
+from hubel.events import Collapsed, EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
 from hubel.recipes.continuing import Segment
 from hubel.records.folder import begin_segment
 from hubel.store import RunStore, SaveFailed
@@ -51,6 +51,26 @@ class Stopped(HubelError):
         self.exit_code = signals.exit_code or STOPPED
 
 
+class Remarked(Protocol):
+    """Something that is said of a training while it runs, and written down."""
+
+    @property
+    def told(self) -> str:
+        """As a remark."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the log."""
+
+
+Attending = Callable[[Event], Iterable[Remarked]]
+"""Asked with every event what there is to say."""
+
+
+def nobody(event: Event) -> Iterable[Remarked]:
+    """Says nothing."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Kept:
     """A training whose folder is held."""
@@ -62,6 +82,7 @@ class Kept:
     signals: Signals
     watch: Watcher
     reins: Reins
+    attend: Attending = nobody
 
     def to_its_end(self, until: int | None = None) -> dict[str, Any] | None:
         """Run the loop, logging and saving; what is known at its end, for summary.json.
@@ -123,6 +144,9 @@ class Kept:
                 for event in events(training, self.ready.prepared, self.watch):
                     self.book.event(event)
                     self.watch.event(event)
+                    for one in self.attend(event):
+                        self.book.note({"event": "finding", **one.to_dict()})
+                        self.watch.remark(one.told)
                     if isinstance(event, (Skipped, MicroBatchHalved, ThreadsChanged, Collapsed)):
                         self.watch.remark(event.told)
                     if isinstance(event, Finished):
@@ -147,10 +171,12 @@ def kept(
     reins: Reins,
     state: Mapping[str, Any] | None = None,
     segment: Segment | None = None,
+    attend: Attending = nobody,
 ) -> Iterator[Kept]:
     """Hold the folder of a run while it is trained; inside, signals and orders are obeyed and energy is counted.
 
-    `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on.
+    `state`: what was saved beside the tensors, when the run is resumed; `segment`: what is new from here on; `attend`
+    is asked with every event what there is to say, which is told and written into the log.
     """
     training, saved = ready.training, state or {}
     watch.training(ready.plan(str(store.folder)))
@@ -174,7 +200,9 @@ def kept(
             training.looks = Looks(training.model)
         book = Logbook(store, training, ready.subject, meter, watch)
         reins.bind(training, book, signals, watch, fits_head=only_head(ready.prepared, training.model))
-        yield Kept(store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch, reins=reins)
+        yield Kept(
+            store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch, reins=reins, attend=attend
+        )  # fmt: skip
 
 
 def beside(store: RunStore, ready: Ready) -> None:

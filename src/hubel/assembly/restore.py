@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.wire import assemble, batch_size
 from hubel.checkpoint import load_state
-from hubel.data.splits import Splits
+from hubel.data.splits import NAMES, Splits
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -59,6 +60,16 @@ def restore(store: RunStore, splits: Splits, segment: Segment, watch: Watcher) -
     return Ready(training=training, prepared=prepared, spec=spec), {**state.meta, "logs": logs}
 
 
+def splits_of(store: RunStore) -> Splits:
+    """Who was learnt from and who was measured, as the run wrote it down. Raises DataError for a changed file."""
+    return Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+
+
+def of_training(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a summary says of the training, without what was measured after it."""
+    return {key: value for key, value in summary.items() if key not in NAMES}
+
+
 def prepared_again(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> Prepared:
     """The data of a run as it was begun with them: its own split, and exactly its own edits of the labels."""
     return prepare_together(recipe, watch, splits, edits_of(store))
@@ -75,7 +86,7 @@ def began_with(store: RunStore) -> dict[str, Any]:
 def altered(store: RunStore, reins: Reins, watch: Watcher) -> tuple[Ready, dict[str, Any], Segment]:
     """The training of a run that goes on with the settings it was just asked to take up, from the state it saved."""
     assert reins.altering is not None
-    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    splits = splits_of(store)
     segment = going_on(store.folder, reins.altering.settings)
     try:
         return *restore(store, splits, segment, watch), segment

@@ -44,6 +44,9 @@ def command(
     print_config: Annotated[
         bool, option("--print-config", hidden=True, help="print the recipe with every choice made, and train nothing")
     ] = False,
+    doctor: Annotated[
+        bool, option("--doctor", help="a check-up before: data, net and steps on a copy")
+    ] = False,
     quiet: Annotated[bool, option("--quiet", hidden=True, help="print the result only")] = False,
     settings: dict[str, Any],
 ) -> None:
@@ -80,6 +83,8 @@ def command(
             print_data(to_yaml(resolve(data, config=config, resume=resume, watch=watch, **settings)))
         return
     with watched(*build_loggers(log_to or [], note), quiet=quiet) as watch:
-        run = train(data, config=config, resume=resume, folds=folds, seeds=seeds, watch=watch, **settings)
+        run = train(
+            data, config=config, resume=resume, folds=folds, seeds=seeds, doctor=doctor, watch=watch, **settings
+        )
     if speaks():
         say(str(run))

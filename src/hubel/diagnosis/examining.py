@@ -9,35 +9,15 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
-from hubel.diagnosis import (
-    of_answers,
-    of_copies,
-    of_gradient,
-    of_head,
-    of_heart,
-    of_labels,
-    of_neighbours,
-    of_net,
-    of_record,
-    of_shortcuts,
-    of_signals,
-    of_step,
-    of_values,
-    of_walk,
-)  # fmt: skip
-from hubel.diagnosis.checks import CHECKS, EXAMINERS, STAGES, Examine, Stage
+from hubel.diagnosis.checks import CHECKS, STAGES, Stage
 from hubel.diagnosis.finding import RANK, CheckUp, Finding
+from hubel.diagnosis.listing import in_order
 from hubel.diagnosis.patient import Patient
 from hubel.diagnosis.record import Record
 from hubel.diagnosis.untouched import untouched
 from hubel.watching import SILENT, Watcher
 
 BEFORE: tuple[Stage, ...] = ("static", "data", "start", "steps", "overfit")
-ORDER = (
-    of_net, of_values, of_labels, of_copies, of_neighbours, of_shortcuts, of_head, of_gradient, of_signals, of_answers,
-    of_step, of_walk, of_heart, of_record,
-)  # fmt: skip
-"""Where checks are written down, the likeliest cause first."""
 WORDS = {
     "static": "looking at net and optimiser", "data": "looking at the samples", "start": "asking the net",
     "steps": "making steps on a copy", "overfit": "learning eight samples by heart",
@@ -95,12 +75,6 @@ def examine_record(record: Record, stages: Collection[Stage] = ("during", "after
         subject=record.name, findings=ranked(found), asked=tuple(asked), left_out={},
         seconds=time.perf_counter() - began,
     )  # fmt: skip
-
-
-def in_order() -> list[tuple[Stage, tuple[str, ...], Examine]]:
-    """All functions that examine, by stage and then in the order of causes."""
-    places = {module.__name__: place for place, module in enumerate(ORDER)}
-    return sorted(EXAMINERS, key=lambda each: (STAGES.index(each[0]), places.get(each[2].__module__, len(places))))
 
 
 def _is_ours(failure: Exception) -> bool:

@@ -30,7 +30,7 @@ SETTLED = 5
 def read_curves(record: Record) -> Iterator[Finding]:
     """The curves of the epochs so far."""
     losses = record.column("train_loss")
-    where = f"hubel runs show {record.name}"
+    where = f"hubel runs show {record.name}" if record.name else "the curves of this run"
     rate = record.lr
     lower = {"lr": rate / 10} if rate else {}
     less = f"--lr {rate / 10:.2g}" if rate else "a tenth of the learning rate"

@@ -77,7 +77,7 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
     """The training of a recipe as a patient; nothing of `ready` is changed. Raises UsageError for other tasks."""
     run, prepared = ready.training, ready.prepared
     numbers = run.task is REGRESS
-    if not numbers and run.task is not CLASSIFY:
+    if not knows(ready):
         raise UsageError(
             f"the doctor checks trainings for classes and numbers, and this one is for {run.task.name}",
             hint="hubel train tells what is not finite; hubel doctor RUN reads what a run recorded",
@@ -124,6 +124,11 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
         if mirrors(chain) and not numbers:
             patient.mirrors = ask_mirrors(prepared.decoded.images, prepared.manifest.labels, prepared.splits.train)
     return patient
+
+
+def knows(ready: Ready) -> bool:
+    """Is it a training that the checks are made for: of classes, or of numbers?"""
+    return ready.training.task in (CLASSIFY, REGRESS)
 
 
 def stages_of(ready: Ready) -> tuple[Stage, ...]:

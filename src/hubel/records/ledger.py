@@ -89,15 +89,25 @@ class RunRecord:
     @cached_property
     def vitals(self) -> list[dict[str, Any]]:
         """The looks that were taken at the net while it learnt (`hubel.events.Vitals`), in their order; [] without."""
+        return [said for said in self._events("vitals") if isinstance(said.get("parts"), dict)]
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """What the doctor said while it ran (`hubel.diagnosis.finding.Finding` as plain data); [] without."""
+        words = ("id", "severity", "title", "mend")
+        return [said for said in self._events("finding") if all(isinstance(said.get(word), str) for word in words)]
+
+    def _events(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind in the log; damaged ones are passed over."""
         store = RunStore.open(self.folder)
         if not store.exists("events.jsonl"):
             return []
         found = []
         for line in store.read_lines("events.jsonl"):
-            if '"vitals"' in line:
+            if f'"{kind}"' in line:
                 with suppress(ArtefactError):
                     said = parse_json(line.encode(), name="events.jsonl")
-                    if isinstance(said, dict) and said.get("event") == "vitals" and isinstance(said.get("parts"), dict):
+                    if isinstance(said, dict) and said.get("event") == kind:
                         found.append(said)
         return found
 

@@ -117,6 +117,7 @@ def report(
         history=history,
         altered=altered(store),
         vitals=run.vitals,
+        findings=run.findings,
         best_epoch=int(summary["best"].get("epoch", 0)) or None,
         stopped=STOPPED.get(summary["reason"], ""),
         views=viewed(summary["result"], VIEWS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -13,9 +13,9 @@ from hubel.assembly.onward import going_on, is_series, to_resume
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
 from hubel.assembly.requests import foresee, layered, requested, resolve
-from hubel.assembly.restore import altered, prepared_again, restore
+from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
-from hubel.data.splits import NAMES, Splits
+from hubel.diagnosis.attending import Attendant, Finding, check_up, for_one_run
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -39,6 +39,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: None = None,
     seeds: None = None,
+    doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
@@ -51,6 +52,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
+    doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
@@ -63,6 +65,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
+    doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **settings: Any,
@@ -75,6 +78,7 @@ def train(
     the latest unfinished run of the same data and recipe, if there is any.
     `folds` of the data are each the test once, for a net that learns from the others; `seeds` are so many trainings
     that differ in chance alone. Either makes a folder of its own (`hubel.Series`), which `resume` goes on with, too.
+    `doctor` makes a check-up before a new run; what it finds is told and written down, and the training goes on.
     `verbose` shows progress; None does so where somebody looks (terminal, notebook).
 
     Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
@@ -86,6 +90,7 @@ def train(
         if several or is_series(resume):
             from hubel.verbs.many import in_series
 
+            for_one_run(doctor)
             return in_series(resume, several, given, watch)
         if resume is not None:
             found, beside = to_resume(fspath(resume), given, watch)
@@ -94,17 +99,18 @@ def train(
             watch.remark("no unfinished run to resume: starting a new one")
         recipe = requested(given)
         with computing(recipe):
-            return begin(recipe, watch)
+            return begin(recipe, watch, doctor=doctor)
 
 
-def begin(recipe: Recipe, watch: Watcher) -> Run:
-    """Start a new run in a folder of its own."""
+def begin(recipe: Recipe, watch: Watcher, *, doctor: bool = False) -> Run:
+    """Start a new run in a folder of its own; with a check-up before it, where `doctor` asks for one."""
     other = begin(unaided(recipe), watch) if recipe.transfer.compare_start else None
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
         ready.facts["from_nothing"] = {"run": other.name, "test": other.summary.get("test")}
+    found = check_up(ready, watch) if doctor else ()
     folder = str(create(ready, recipe).folder) if rank() == 0 else ""
-    run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch)
+    run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch, found=found)
     if ready.advice:
         watch.remark(ready.advice)
     if other is not None:
@@ -120,24 +126,24 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     """
     store = RunStore.open(folder)
     segment = going_on(folder, given or {})
-    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    splits = splits_of(store)
     if Run(folder).status == "finished" and not segment.learns_otherwise:
         if store.exists("report.html"):
             watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
         else:
-            write_report(store, segment.recipe, splits, watch)
+            write_report(store, segment.recipe, watch)
         return Run(folder)
     with computing(segment.recipe):
         ready, state = restore(store, splits, segment, watch)
         return follow(store, ready, watch, state, segment)
 
 
-def write_report(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> None:
+def write_report(store: RunStore, recipe: Recipe, watch: Watcher) -> None:
     """The report of a finished run that has none, since it could not be drawn at the end."""
     watch.remark(f"{store.folder} has finished already, without a report: writing it")
-    summary = {key: value for key, value in Run(store.folder).summary.items() if key not in NAMES}
+    summary = of_training(Run(store.folder).summary)
     with computing(recipe), store.lock():
-        conclude(store, prepared_again(store, recipe, splits, watch), summary, watch)
+        conclude(store, prepared_again(store, recipe, splits_of(store), watch), summary, watch)
 
 
 def follow(
@@ -146,19 +152,23 @@ def follow(
     watch: Watcher,
     state: Mapping[str, Any] | None = None,
     segment: Segment | None = None,
+    found: Sequence[Finding] = (),
 ) -> Run:
     """Run the loop to its end; then measure the best weights and write the report (`hubel.assembly.follow.kept`)."""
     if rank() > 0:
         beside(store, ready)
         return Run(store.folder)
     reins = Reins(store, lambda settings: going_on(store.folder, settings))
+    known = {str(one.get("id")) for one in Run(store.folder).findings}
     while True:
-        with kept(store, ready, watch, reins, state, segment) as run:
+        attend = Attendant(ready.training, found, known)
+        with kept(store, ready, watch, reins, state, segment, attend) as run:
             summary = run.to_its_end()
             if summary is not None:
                 watch.stage("measuring and writing the report")
                 conclude(store, ready.prepared, summary, watch)
                 break
+        known, found = attend.known, ()
         ready, state, segment = altered(store, reins, watch)
     watch.done()
     return Run(store.folder)

@@ -62,6 +62,8 @@ class TrainingReport(Viewed):
     altered: Sequence[tuple[float, str]] = ()
     """Where on the axis of epochs the run was told to go on otherwise, and how."""
     vitals: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Mapping[str, Any]] = ()
+    """What the doctor said before and while it ran: severity, title, evidence, mend, id."""
     """Looks that were taken at the net on the way (`hubel.events.Vitals`), as they were logged."""
     best_epoch: int | None = None
     """Whose weights were kept, counted from 1."""

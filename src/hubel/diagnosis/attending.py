@@ -1,0 +1,67 @@
+"""The doctor beside a training: at the end of each epoch, from the loop's own numbers, which costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from hubel.assembly.ready import Ready
+from hubel.diagnosis.checks import Stage
+from hubel.diagnosis.examining import examine, examine_record
+from hubel.diagnosis.finding import Finding
+from hubel.diagnosis.recipe import knows, patient_of, stages_of
+from hubel.diagnosis.record import Record
+from hubel.errors import UsageError
+from hubel.events import EpochDone, Event, Skipped
+from hubel.runtime import world
+from hubel.training.state import Training
+from hubel.watching import Watcher
+
+__all__ = ["Attendant", "Finding", "check_up", "for_one_run"]
+
+WHILE: tuple[Stage, ...] = ("during",)
+
+
+class Attendant:
+    """Asked with every event of a training; answers with what is new to say. Silent for a healthy one."""
+
+    def __init__(self, training: Training, before: Sequence[Finding] = (), known: Iterable[str] = ()) -> None:
+        """`before`: what a check-up has found already, said with the first event; `known`: what was said earlier."""
+        self.training = training
+        self.before = [one for one in before if one.severity != "note"]
+        self.known = {*known, *(one.id for one in before)}
+        self.skipped = 0
+
+    def __call__(self, event: Event) -> Iterator[Finding]:
+        """The findings that this event gives rise to, each once in a run."""
+        yield from self.before
+        self.before = []
+        self.skipped += isinstance(event, Skipped)
+        if isinstance(event, EpochDone):
+            training = self.training
+            record = Record(
+                name="", rows=training.history, skipped=self.skipped, steps=training.steps_per_epoch,
+                recipe=training.recipe.model_dump(mode="json"),
+            )  # fmt: skip
+            for one in examine_record(record, WHILE).findings:
+                if one.id not in self.known and one.severity != "note":
+                    self.known.add(one.id)
+                    yield one
+
+
+def for_one_run(wanted: bool) -> None:
+    """Raise UsageError where a check-up is wanted before a whole series of runs."""
+    if wanted:
+        raise UsageError("--doctor goes with one run, not with a series", hint="hubel doctor DATA, before it")
+
+
+def check_up(ready: Ready, watch: Watcher) -> tuple[Finding, ...]:
+    """The check-up before a new run, on copies: its training begins as if nobody had looked."""
+    if world() > 1:
+        watch.remark("several processes: the check-up is left out; hubel doctor DATA makes it in one")
+        return ()
+    if not knows(ready):
+        watch.remark(f"the check-up is left out: it knows classes and numbers, not {ready.training.task.name}")
+        return ()
+    found = examine(patient_of(ready), stages=stages_of(ready), watch=watch)
+    watch.remark(f"doctor: {found.sentence}")
+    return found.findings
