@@ -44,9 +44,7 @@ def command(
     print_config: Annotated[
         bool, option("--print-config", hidden=True, help="print the recipe with every choice made, and train nothing")
     ] = False,
-    doctor: Annotated[
-        bool, option("--doctor", help="a check-up before: data, net and steps on a copy")
-    ] = False,
+    doctor: Annotated[bool, option("--doctor", help="a check-up before: data, net and steps on a copy")] = False,
     quiet: Annotated[bool, option("--quiet", hidden=True, help="print the result only")] = False,
     settings: dict[str, Any],
 ) -> None:
