@@ -135,6 +135,28 @@ def test_what_cannot_be_looked_at_is_said(studio: Studio, query: dict[str, str],
         inspect.value(Asked(studio, query))
 
 
+def test_what_excites_a_unit_most_is_cut_out_of_the_training_pictures(digits_run: Path) -> None:
+    studio = Studio(Places.of((str(digits_run.parent),), str(digits_run.parent)))
+    query = {"net": digits_run.name, "data": "digits:3"}
+    scene = inspect.stand(Asked(studio, query)).scene
+    part = next(p for p in scene.parts if p.closing and len(p.shape) == 3)
+    header, data = unpacked(inspect.patches(Asked(studio, {**query, "part": str(part.index), "unit": "1"})))
+    assert header["values"] == sorted(header["values"], reverse=True)
+    assert len(data) == len(header["values"]) * int(np.prod(header["size"]))
+    inside = next(p for p in scene.parts if not p.closing or len(p.shape) == 2)
+    with pytest.raises(UsageError, match="what a module gives"):
+        inspect.patches(Asked(studio, {**query, "part": str(inside.index)}))
+    with pytest.raises(UsageError, match="has seen no pictures yet"):
+        inspect.patches(Asked(studio, {**NET, "part": "0"}))
+
+
+def test_scenes_of_large_nets_do_not_pile_up(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspect, "KEPT", 1)
+    for i in range(5):
+        inspect.stand(Asked(studio, {"net": "lenet5_modern", "data": f"digits:{i}"}))
+    assert len(studio.keep(("scenes",), dict)) == 2
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     found = Chromium(tmp_path_factory.mktemp("profile"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tempfile
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,15 +18,18 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
 from hubel.errors import DataError, UsageError
+from hubel.features.units import top_patches
 from hubel.lessons.scene import PICTURE, Part, Scene, observe
 from hubel.lessons.written import Term, write_out
 from hubel.models import CARDS
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record
+from hubel.records.samples import samples_of
 from hubel.records.subjects import NetAndPictures, net_and_pictures
 from hubel.studio.asking import Asked, Route, Sent
 from hubel.studio.tiles import as_bytes, maps_of, packed, smaller, tiled
@@ -35,8 +39,12 @@ THUMB, SMALL, LARGE = 28, 64, 256
 """Pixels that a map has at most in the graph, in a layer, alone."""
 SHOWN, MOST = 12, 256
 """Maps of a node in the graph, and of a layer, at most."""
+LOOKED, EXCITING, PATCH = 500, 8, (48, 48)
+"""Training pictures that are looked through for what excites a unit; how many are shown, and how large."""
 TERMS = 4096
 """Terms of a sum that are sent at most."""
+KEPT = 400 << 20
+"""Bytes of numbers that all scenes together may hold; two are kept in any case."""
 SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp", "image/gif": ".gif"}
 
 
@@ -82,7 +90,21 @@ def take(asked: Asked) -> dict[str, Any]:
 def stand(asked: Asked, name: str = "data") -> Stand:
     """The scene that is asked for, computed at the first time."""
     net, data = asked.word("net"), asked.word(name, "digits:0")
-    return asked.studio.keep(("scene", net, data), lambda: _stand(asked, net, data))
+    return asked.studio.keep((_key(net, data),), lambda: _kept(asked, net, data))
+
+
+def _key(net: str, data: str) -> str:
+    return f"scene {net} {data}"
+
+
+def _kept(asked: Asked, net: str, data: str) -> Stand:
+    """A new scene; old ones go where all together hold too many numbers."""
+    found = _stand(asked, net, data)
+    shelf: OrderedDict[str, int] = asked.studio.keep(("scenes",), OrderedDict)
+    shelf[_key(net, data)] = sum(part.output.numel() * 4 for part in found.scene.parts)
+    while len(shelf) > 2 and sum(shelf.values()) > KEPT:
+        asked.studio.forget(shelf.popitem(last=False)[0])
+    return found
 
 
 def _stand(asked: Asked, net: str, data: str) -> Stand:
@@ -318,6 +340,33 @@ def kernels(asked: Asked) -> Sent:
     return packed(tile, data)
 
 
+def patches(asked: Asked) -> Sent:
+    """The places of a run's training pictures that excite one unit of a layer most, a picture of each."""
+    found = stand(asked)
+    part = found.scene.parts[asked.number("part", most=len(found.scene.parts) - 1)]
+    if not found.subject.trained:
+        raise UsageError(
+            "this net has seen no pictures yet", hint="choose a run: its training pictures are looked through"
+        )
+    if not (part.closing and part.module) or len(part.shape) not in (1, 3):
+        raise UsageError("units are those of what a module gives", hint="choose the last operation of a layer")
+    run = str(asked.studio.places.run(asked.word("net")))
+    samples = asked.studio.keep(("samples", run), lambda: samples_of(run, limit=LOOKED))
+    top = asked.studio.keep(
+        ("patches", run, part.module),
+        lambda: top_patches(samples.classifier.model, samples.batches(), part.module, k=EXCITING),
+    )
+    unit = asked.number("unit", 0, most=len(top.values) - 1)
+    places = [(int(row), box) for row, box in zip(top.ids[unit], top.boxes[unit], strict=True) if row >= 0]
+    cut = [samples.decoded.images[row][:, t:b, left:r] for row, (t, left, b, r) in places]
+    alike = [F.interpolate(torch.from_numpy(each.copy())[None].float(), PATCH, mode="nearest")[0] for each in cut]
+    data = b"".join(each.to(torch.uint8).permute(1, 2, 0).numpy().tobytes() for each in alike)
+    names = [samples.name(row) for row, _ in places]
+    values = [float(v) for v in top.values[unit][: len(places)]]
+    channels = int(samples.decoded.images.shape[1])
+    return packed({"size": [channels, *PATCH], "names": names, "values": values, "looked": len(samples.rows)}, data)
+
+
 def digits(asked: Asked) -> Sent:
     """Small pictures to learn from: 600 digits of 8 by 8, a byte a pixel from 0 to 16."""
     images, targets = load_digits(return_X_y=True)
@@ -328,5 +377,5 @@ ROUTES = [
     Route("nets", nets), Route("take", take, "POST"), Route("scene", scene), Route("stage", stage),
     Route("graph", graph),
     Route("strip", strip), Route("layer", layer), Route("value", value), Route("kernels", kernels),
-    Route("digits", digits),
+    Route("digits", digits), Route("patches", patches),
 ]  # fmt: skip

@@ -164,6 +164,17 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       channel.replaceChildren(el('h2', { textContent: `Map ${state.channel}` }), el('div', { className: 'sides' }, [...figures, kernels && el('figure', {}, [
         el('figcaption', { textContent: `Its kernel: ${kernels.header.of} × ${kernels.header.full.join('×')}, a square for each map it reads` }),
         el('div', { className: 'maps' }, Array.from({ length: kernels.header.count }, (_, k) => { const canvas = el('canvas', { role: 'img', 'aria-label': `Kernel for map ${k}` }); paintTile(canvas, kernels.bytes, 0, kernels.header, k); return canvas; }))])]));
+      if (found.trained && part.closing && part.module && (part.shape.length === 1 || part.shape.length === 3)) {
+        const place = el('div', { className: 'maps' }), excites = button('What excites this unit most', async () => {
+          excites.disabled = true;
+          try {
+            const { header, bytes } = await tiles('inspect/patches', asked({ part: state.part, unit: part.shape.length === 1 ? state.column : state.channel })), [c, h, w] = header.size;
+            place.replaceChildren(...header.values.map((v, k) => { const canvas = el('canvas', { role: 'img', 'aria-label': `${header.names[k]}: ${g(v)}` }); paintPicture(canvas, bytes.subarray(k * c * h * w, (k + 1) * c * h * w), header.size); return el('figure', {}, [canvas, el('figcaption', { textContent: g(v), title: header.names[k] })]); }), el('p', { className: 'muted', textContent: `the strongest of ${header.looked} training pictures, cut out to what the unit sees` }));
+          } catch (error) { failed(error); }
+          excites.disabled = false;
+        }, { className: 'quiet' });
+        channel.append(el('div', { className: 'line' }, [excites]), place);
+      }
       if (state.row === '') { const [h, w] = maps[0].header.full; state.row = String(Math.floor(h / 2)); state.column = String(Math.floor(w / 2)); for (const each of channel.querySelectorAll('.big')) each.put(); }
       await value();
     } catch (error) { failed(error); }
