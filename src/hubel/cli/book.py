@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def command(
         Path | None, option("--out", "--output", metavar="FOLDER", help="write it as pages into this folder")
     ] = None,
     check: Annotated[bool, option("--check", help="exit 1 where a figure or verdict is not the recorded one")] = False,
+    quiz: Annotated[bool, option("--exercises", help="questions to answer at the prompt; WHAT: chapters")] = False,
+    seed: Annotated[int | None, option("--seed", min=0, metavar="N", help="other numbers in the exercises")] = None,
     as_json: JSON = False,
 ) -> None:
     """Five university lectures on deep learning: every number counted, every claim measured, each error named.
@@ -32,7 +35,20 @@ def command(
     hubel book --out book
     hubel book 5
     hubel book W31 E36
+    hubel book 8 --exercises
     """
+    if quiz:
+        if full or facts or check:
+            raise UsageError(
+                "--exercises measures nothing: it goes with no --full, --facts or --check",
+                hint="hubel book 8 --exercises",
+            )
+        _exercises(what or [], seed or 0, folder, as_json=as_json)
+        return
+    if seed is not None:
+        raise UsageError(
+            "--seed is of the exercises: experiments have their own", hint="hubel book --exercises --seed 1"
+        )
     if full and facts:
         raise UsageError("--facts runs no experiment: it does not go with --full", hint="leave one of them out")
     from hubel.verbs.book import files_of, read_book
@@ -49,12 +65,36 @@ def command(
         _check(found.problems())
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def _exercises(chapters: list[str], seed: int, folder: Path | None, *, as_json: bool) -> None:
+    from hubel.verbs.book import check, exercise_page, list_exercises
+
+    found = list_exercises(chapters, seed=seed)
+    if folder is not None:
+        _write(folder, {"exercises.html": exercise_page(found, seed)}, "exercises.html")
+    if as_json:
+        print_json([asdict(each) for each in found])
+    if as_json or folder is not None:
+        return
+    right = asked = 0
+    for place, each in enumerate(found, 1):
+        say(f"{place} of {len(found)}, chapter {each.chapter}\n{each.question}")
+        try:
+            answer = input("> ")
+        except EOFError:
+            break
+        asked += 1
+        good = check(each, answer)
+        right += good
+        say("\n".join(["right" if good else f"no: {each.said}", *(f"  {line}" for line in each.way), ""]))
+    say(f"{right} of {asked} right")
+
+
+def _write(folder: Path, files: dict[str, bytes], first: str = "index.html") -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out must name a folder, got the file {str(folder)!r}", hint="--out book")
     for name, data in files.items():
         write_file(folder / name, data, told=False)
-    note(f"wrote {folder / 'index.html'}")
+    note(f"wrote {folder / first}")
 
 
 def _check(problems: list[str]) -> None:

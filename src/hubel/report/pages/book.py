@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck
+from hubel.book.exercises import Exercise, exercises
 from hubel.book.fact import MARKS, Counted, written
 from hubel.book.glossary import terms
 from hubel.book.plots import Listing
@@ -37,7 +39,18 @@ def render_book(book: Book) -> dict[str, str]:
     pages["glossary.html"] = page(
         "book_glossary.html.j2", title="Glossary", terms=[(term, known.get(term.chapter, "")) for term in terms()]
     )
+    pages["exercises.html"] = render_exercises(exercises(), 0)
     return pages
+
+
+def render_exercises(found: Sequence[Exercise], seed: int, *, alone: bool = False) -> str:
+    """Questions by chapter, each with its answer and the way to it folded away; `alone`: there is no index beside."""
+    chapters = [
+        (chapter, [each for each in found if each.chapter == chapter.number])
+        for chapter in CHAPTERS
+        if any(each.chapter == chapter.number for each in found)
+    ]
+    return page("book_exercises.html.j2", title="Exercises", chapters=chapters, seed=seed, alone=alone)
 
 
 def figures_of(book: Book) -> dict[str, bytes]:
