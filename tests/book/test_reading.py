@@ -136,7 +136,7 @@ class Page(HTMLParser):
 
 def test_pages_link_to_each_other_and_nowhere_else(figures: Book) -> None:
     pages = render_book(figures)
-    assert len(pages) == 18
+    assert len(pages) == 19
     for name, text in pages.items():
         page = Page(text)
         assert page.open == [], name
@@ -163,7 +163,7 @@ def test_a_folder_of_pages_is_written_with_its_results(capsys: pytest.CaptureFix
     assert "index.html" in err
     assert {path.name for path in (tmp_path / "book").iterdir()} == {
         "index.html", "chapter-08.html", "errata.html", "glossary.html",
-        "exercises.html", "results.json",
+        "exercises.html", "timeline.html", "results.json",
     }  # fmt: skip
     results = json.loads((tmp_path / "book" / "results.json").read_text())
     assert {each["mark"] for each in results["facts"]} >= {"=", "≠"}

@@ -8,7 +8,19 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["CHAPTERS", "LECTURES", "Chapter", "Row", "Wording", "claims", "contradictions", "deck", "wordings"]
+__all__ = [
+    "CHAPTERS",
+    "LECTURES",
+    "Chapter",
+    "Event",
+    "Row",
+    "Wording",
+    "claims",
+    "contradictions",
+    "deck",
+    "timeline",
+    "wordings",
+]
 
 LECTURES = {
     "000": "Deep Learning, introduction and lecture 1 (Aakerberg, Aalborg 2026)",
@@ -94,3 +106,26 @@ def wordings() -> tuple[Wording, ...]:
 def contradictions() -> tuple[tuple[str, str], ...]:
     """What two lectures say differently: the subject, and the versions with their places."""
     return tuple((entry["topic"], entry["versions"]) for entry in _read("wordings.json")["contradictions"])
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A model, a data set, an idea or a winner of the timeline."""
+
+    year: int
+    kind: str
+    title: str
+    what: str
+    deck: str
+    model: str
+    """Its name in `hubel models`; "" if it is not there."""
+
+
+@cache
+def timeline() -> tuple[Event, ...]:
+    """From the neuron of 1943 on, by year.
+
+    >>> timeline()[0].year, timeline()[-1].year
+    (1943, 2017)
+    """
+    return tuple(Event(**entry) for entry in _read("timeline.json"))

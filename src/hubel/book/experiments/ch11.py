@@ -58,8 +58,8 @@ def first_nets(budget: Budget) -> Outcome:
     )  # fmt: skip
 
 
-ERRORS = {2011: 26.2, 2012: 16.4, 2013: 11.7, 2014: 6.7, 2015: 3.6, 2016: 2.99, 2017: 2.25}
-"""Top-5 errors of ILSVRC as the second lecture prints them, the winner of the year before as the first."""
+ERRORS = {2012: 16.4, 2013: 11.7, 2014: 6.7, 2015: 3.6, 2016: 2.99, 2017: 2.25}
+"""Top-5 errors of the winners of ILSVRC, as the second lecture prints them; the next best of 2012 had 26.2 %."""
 
 
 def where_the_work_is(budget: Budget) -> Outcome:
@@ -73,7 +73,7 @@ def where_the_work_is(budget: Budget) -> Outcome:
     wide = 192 * 25 * 32 * 28 * 28
     reduced = (192 * 16 + 16 * 25 * 32) * 28 * 28
     sizes = {name: net(name).params / 1e6 for name in ("vgg16", "resnet152")}
-    errors = list(ERRORS.values())
+    errors = [26.2, *ERRORS.values()]
     profile = [[r.name, f"{r.bytes / 1024:.0f}", f"{r.macs / 1e6:.0f}", f"{r.params / 1e3:.0f}"] for r in convs + dense]
     return Outcome(
         {
@@ -87,9 +87,9 @@ def where_the_work_is(budget: Budget) -> Outcome:
             "E56": exact(12.5e6 / macs > 10, f"{macs:,} MACs a digit: 12.5 million a second are "
                                              f"{12.5e6 / macs:.0f} digits a second"),
             "E159": exact(all(a > b for a, b in pairwise(errors)) and errors[-1] == 2.25,
-                          "the printed errors fall every year, from 26.2 % to 2.25 %"),
+                          "the printed errors fall every year, from 26.2 % (next best of 2012) to 2.25 %"),
         },
-        (Lines("Top-5 error of ILSVRC, as the lectures print it", list(ERRORS), {"error, %": errors}, "year",
+        (Lines("Top-5 error of ILSVRC, as the lectures print it", list(ERRORS), {"winner, %": errors[1:]}, "year",
                steep=False),
          Listing("AlexNet at 227 px", ["layer", "KB out", "MACs, millions", "weights, thousands"], profile)),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hubel.book.chapters import Event
 from hubel.book.plots import Bars, Cut, Lines, Pictures, Plot
 from hubel.book.reading import ChapterRead
 from hubel.figures.bars import bars, estimates
@@ -65,3 +66,34 @@ def draw_tally(chapters: Sequence[ChapterRead]) -> Figure:
         )
         alt = f"Claims of the lectures, by chapter. {spoken}."
         return finish(drawing, caption="Claims of the lectures, by chapter", alt=alt)
+
+
+LANES = ("model", "winner", "idea", "data", "challenge")
+
+
+def draw_timeline(events: Sequence[Event]) -> Figure:
+    """A dot an event, a lane a kind; years before 2009 are drawn closer."""
+    with style():
+        drawing = canvas(760, 300)
+        axes = drawing.add_subplot()
+        at = {year: _along(year) for year in {event.year for event in events}}
+        stacked: dict[tuple[str, int], int] = {}
+        for event in events:
+            lane = LANES.index(event.kind)
+            level = stacked[event.kind, event.year] = stacked.get((event.kind, event.year), -1) + 1
+            axes.scatter(at[event.year], lane + 0.22 * level, color=CYCLE[lane], s=30, zorder=3)
+        for year in sorted(at):
+            axes.axvline(at[year], color=GRID, linewidth=0.6, zorder=0)
+        axes.set_xticks([at[year] for year in sorted(at)], [str(year) for year in sorted(at)], rotation=60)
+        axes.set_yticks(range(len(LANES)), LANES, color=INK)
+        axes.set_ylim(len(LANES) - 0.3, -0.5)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
+        axes.set_title("What came when")
+        spoken = "; ".join(f"{event.year} {event.title}" for event in events)
+        return finish(drawing, caption="What came when", alt=f"What came when: {spoken}.")
+
+
+def _along(year: int) -> float:
+    """A place on the axis: a year is 1 from 2009 on, and a sixth before."""
+    return float(year - 2009) if year >= 2009 else (year - 2009) / 6

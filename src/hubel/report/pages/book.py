@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck
+from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck, timeline
 from hubel.book.exercises import Exercise, exercises
 from hubel.book.fact import MARKS, Counted, written
 from hubel.book.glossary import terms
@@ -13,7 +13,7 @@ from hubel.book.plots import Listing
 from hubel.book.reading import Book, ChapterRead, Claimed, Erratum, Run, errata
 from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
 from hubel.figures.theme import Figure
-from hubel.report.drawings.book import draw_plot, draw_tally
+from hubel.report.drawings.book import draw_plot, draw_tally, draw_timeline
 from hubel.report.page import page
 
 BUDGETS = {"quick": "hubel book", "full": "hubel book --full", "facts": "hubel book --facts"}
@@ -38,6 +38,9 @@ def render_book(book: Book) -> dict[str, str]:
     known = {chapter.chapter.number: name for name, chapter in places}
     pages["glossary.html"] = page(
         "book_glossary.html.j2", title="Glossary", terms=[(term, known.get(term.chapter, "")) for term in terms()]
+    )
+    pages["timeline.html"] = page(
+        "book_timeline.html.j2", title="Timeline", events=timeline(), drawing=draw_timeline(timeline())
     )
     pages["exercises.html"] = render_exercises(exercises(), 0)
     return pages
