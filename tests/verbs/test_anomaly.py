@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -14,6 +15,7 @@ from anomalies.parts import good, scratched, write
 from hubel.anomalies.artefact import load
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.verbs.export_detector import export_detector
 
 SETTINGS = {"time": 20.0, "epochs": 6, "device": "cpu", "verbose": False}
 
@@ -186,3 +188,24 @@ def test_pictures_that_arrive_are_answered_one_by_one(
     with pytest.raises(SystemExit) as end:
         main(["predict", found.folder, "--window", "3", str(part / "camera")])
     assert end.value.code == 2
+
+
+@pytest.mark.parametrize("method", ["pca", "knn", "mahalanobis", "padim", "autoencoder"])
+def test_an_exported_score_is_that_of_hubel(method: str, part: Path, tmp_path: Path) -> None:
+    hubel.anomaly(part / "good", method=method, features="pixels", out=tmp_path / "d", **SETTINGS)
+    found = export_detector(tmp_path / "d", tmp_path / "d.onnx")
+    assert found.difference <= 1e-5
+    pictures = scratched(good(4, seed=7))[0]
+    session = onnxruntime.InferenceSession(str(tmp_path / "d.onnx"))
+    scores, maps = session.run(None, {"images": pictures})
+    ours = hubel.predict(tmp_path / "d", list(pictures.transpose(0, 2, 3, 1)))
+    np.testing.assert_allclose(scores, ours.scores, rtol=1e-5, atol=1e-5)  # type: ignore[union-attr]
+    assert maps.shape[0] == 4
+
+
+def test_what_cannot_be_exported_is_said(found: hubel.Anomalies, part: Path, tmp_path: Path) -> None:
+    hubel.anomaly(part / "good", method="forest", features="pixels", out=tmp_path / "d", **SETTINGS)
+    with pytest.raises(UsageError, match="this one is forest on pixels"):
+        export_detector(tmp_path / "d")
+    with pytest.raises(UsageError, match="ends in"):
+        export_detector(found.folder, tmp_path / "d.txt")

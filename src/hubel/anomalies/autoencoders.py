@@ -74,7 +74,7 @@ class AutoEncoder(nn.Module):
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """B C H W of 0..1."""
-        maps = self.wide(latent).reshape(len(latent), self.first, *self.small)
+        maps = self.wide(latent).unflatten(1, (self.first, *self.small))
         return torch.sigmoid(self.up(maps)[:, :, : self.height, : self.width])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -114,7 +114,7 @@ def _around(images: torch.Tensor, side: int, stride: int) -> torch.Tensor:
     wide = functional.pad(images, (half, half, half, half), mode="replicate")
     unfolded = functional.unfold(wide, side, stride=stride)
     high, across = ((size + 2 * half - side) // stride + 1 for size in images.shape[2:])
-    return unfolded.reshape(len(images), -1, high, across)
+    return unfolded.unflatten(2, (high, across))
 
 
 def together(seen: list[torch.Tensor]) -> torch.Tensor:

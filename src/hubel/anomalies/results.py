@@ -202,7 +202,7 @@ class Anomalies:
 
     def lines(self, most: int = 10) -> list[str]:
         """The result in lines of 80 columns; `most` test pictures, the strangest first."""
-        found = [line for sentence in self.sentences for line in textwrap.wrap(sentence, 80)]
+        found = [line.replace("\xa0", " ") for said in self.sentences for line in _wrapped(said)]
         if self.measured:
             head = f"  {'method':<26}{'AUROC':>6}  {'95 %':<12}{'pixels':>7}{'caught':>9}{'alarms':>8}{'learnt':>8}"
             found += ["", head.rstrip()]
@@ -231,6 +231,11 @@ class Anomalies:
         head = ["method", "features", "AUROC", "95 % interval", "pixels", "caught", "false alarms", "learnt in"]
         said = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.sentences)
         return said + html_table(head, self.rows())
+
+
+def _wrapped(sentence: str) -> list[str]:
+    """Lines of 80 columns; a number and its per cent sign stay together."""
+    return textwrap.wrap(sentence.replace(" %", "\xa0%"), 80)
 
 
 __all__ = ["Anomalies", "Judged", "span"]

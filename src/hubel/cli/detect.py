@@ -69,3 +69,17 @@ def _table(found: Sightings) -> str:
         beside = "".join(f"  {one.beside[name]:>{max(len(name), 5)}.2f}" for name in others)
         lines.append(f"{in_columns(one.name, wide)}{one.score:>8.2f}  {verdict:<8}{percent(one.rarity, 1):>8}{beside}")
     return "\n".join([*lines, "(0 is the usual of normal pictures, 1 the threshold; rarity: normal ones as strange)"])
+
+
+def write_detector(detector: str, file: Path | None, *, as_json: bool, refused: Sequence[str]) -> None:
+    """`hubel export` of a detector."""
+    if refused:
+        raise UsageError(f"{refused[0]} has no meaning for a detector", hint=f"leave {refused[0]} out")
+    from hubel.verbs.export_detector import export_detector
+
+    with watched() as watch:
+        found = export_detector(detector, file, watch=watch)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        say(str(found))

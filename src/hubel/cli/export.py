@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from hubel.cli.console import say
+from hubel.cli.detect import is_detector, write_detector
 from hubel.cli.options import DATA_ROOT, JSON, RUN, VIEWS, WHICH, option, out
 from hubel.cli.output import keep_off, print_json, watched
 
@@ -46,7 +47,15 @@ def command(
     hubel export runs/photos-1
     hubel export runs/photos-1 --int8
     hubel predict photos-1.onnx new/*.jpg
+    hubel export detectors/parts-1     (of hubel anomaly: score and map)
     """
+    if is_detector(run):
+        chosen = {"--to": to != "onnx", "--int8": int8, "--accept-loss": accept_loss is not None,
+                  "--tolerance": tolerance is not None, "--licence": bool(licence), "--which": which != "best",
+                  "--views": views is not None, "--data-root": data_root is not None,
+                  "--pictures": pictures != 256}  # fmt: skip
+        write_detector(run, file, as_json=as_json, refused=[name for name, given in chosen.items() if given])
+        return
     from hubel.verbs.export import export
 
     if file is not None:
