@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": _BENCHES | {"store", "recipes", "tasks"},
     "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
-    "classical": {"registry", "runtime", "metrics", "data", "evaluation"},
+    "classical": {"registry", "runtime", "nn", "metrics", "data", "evaluation"},
     "anomalies": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "features", "records"},
     "diagnosis": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "anatomy"},
     "searching": _BENCHES | {

@@ -1,6 +1,6 @@
 """Pictures as rows of numbers without a net: pixels, histograms of gradients, histograms of colours.
 
-Letters: N pictures, C channels, H height, W width, F numbers a picture, O directions.
+Letters: N pictures, C channels, H height, W width, F numbers a picture.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-ORIENTATIONS = 9
-"""Directions of an edge, over half a turn: light to dark and dark to light count as one."""
-CLIP = 0.2
-"""No direction of a block counts more than this (Dalal and Triggs 2005, section 6.4)."""
+from hubel.nn.hog import hog
+
+CELL = 8
+"""Pixels a side of a cell of gradients, as published."""
 LARGEST = 32
 """Sides above which pixels are averaged before they are taken as they are."""
 BINS = 4
@@ -47,61 +47,17 @@ def pixels(images_NCHW: np.ndarray) -> np.ndarray:
     return small.reshape(len(small), -1)
 
 
-def hog_cell(height: int, width: int) -> int:
-    """Pixels a side of a cell: 8, as published, and fewer where that would leave under four cells a side.
+def gradients(images_NCHW: np.ndarray) -> np.ndarray:
+    """N F: histograms of oriented gradients in cells of `CELL` pixels, fewer in pictures under four cells a side.
 
-    >>> hog_cell(128, 64), hog_cell(28, 28), hog_cell(8, 8)
-    (8, 7, 2)
-    """
-    return max(2, min(8, min(height, width) // 4))
+    Pictures above 128 pixels a side are averaged first.
 
-
-def hog(images_NCHW: np.ndarray) -> np.ndarray:
-    """N F: histograms of oriented gradients (Dalal and Triggs, CVPR 2005), of all pictures at once.
-
-    Centred differences without smoothing (none across the border); of a colour picture each pixel's channel with the
-    largest gradient. A pixel's length goes into its cell at the two nearest of 9 directions over half a turn, in
-    proportion; 2 x 2 cells make a block, blocks overlap, and each is brought to length 1, clipped at 0.2 and brought to
-    length 1 again (L2-Hys). Left out of the paper is the sharing between cells. Needs pictures of at least 4 x 4; what
-    is left over at the right and below belongs to no cell. Pictures above 128 pixels a side are averaged first.
-
-    >>> stripes = np.tile((np.arange(8) % 4 < 2) * np.uint8(255), (1, 1, 8, 1))
-    >>> hog(stripes).shape
+    >>> gradients(np.zeros((1, 3, 32, 32), np.uint8)).shape
     (1, 324)
     """
-    count, _, height, width = images_NCHW.shape
-    if max(height, width) > 128:
-        return hog(np.asarray(np.rint(shrunken(images_NCHW, 128) * 255), np.uint8))
-    cell = hog_cell(height, width)
-    down, across = height // cell, width // cell
-    values = images_NCHW[:, :, : down * cell, : across * cell].astype(np.float32)
-    dy, dx = np.zeros_like(values), np.zeros_like(values)
-    dy[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
-    dx[:, :, :, 1:-1] = values[:, :, :, 2:] - values[:, :, :, :-2]
-    strongest = (dy**2 + dx**2).argmax(axis=1)[:, None]
-    dy, dx = (np.take_along_axis(part, strongest, axis=1)[:, 0] for part in (dy, dx))
-    length = np.hypot(dx, dy)
-    place = np.mod(np.degrees(np.arctan2(dy, dx)), 180) * (ORIENTATIONS / 180) - 0.5
-    lower = np.floor(place).astype(np.int64)
-    share = (place - lower).astype(np.float32)
-    cells_y, cells_x = np.arange(down * cell) // cell, np.arange(across * cell) // cell
-    cells = (np.arange(count)[:, None, None] * down + cells_y[:, None]) * across + cells_x
-    total = count * down * across * ORIENTATIONS
-    histogram = np.zeros(total)
-    for direction, weight in ((lower, 1 - share), (lower + 1, share)):
-        index = cells * ORIENTATIONS + direction % ORIENTATIONS
-        histogram += np.bincount(index.reshape(-1), (length * weight).reshape(-1), minlength=total)
-    grid = histogram.reshape(count, down, across, ORIENTATIONS)
-    blocks = np.concatenate(
-        [grid[:, y : down - 1 + y, x : across - 1 + x] for y in (0, 1) for x in (0, 1)], axis=3
-    ) if min(down, across) > 1 else grid  # fmt: skip
-    blocks = _unit(np.minimum(_unit(blocks), CLIP))
-    return blocks.reshape(count, -1).astype(np.float32)
-
-
-def _unit(blocks: np.ndarray) -> np.ndarray:
-    """Of length 1 along the last axis; a block without any edge stays zero."""
-    return np.asarray(blocks / np.sqrt((blocks**2).sum(axis=-1, keepdims=True) + 1e-6))
+    if max(images_NCHW.shape[2:]) > 128:
+        images_NCHW = shrunken(images_NCHW, 128) * 255
+    return np.asarray(hog(images_NCHW, cell=CELL), np.float32)
 
 
 def colours(images_NCHW: np.ndarray) -> np.ndarray:
@@ -135,7 +91,7 @@ def values(points_NF: np.ndarray) -> np.ndarray:
 
 
 DESCRIPTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "pixels": pixels, "hog": hog, "colours": colours, "numbers": values,
+    "pixels": pixels, "hog": gradients, "colours": colours, "numbers": values,
 }  # fmt: skip
 """Name -> function of pictures N C H W uint8 (numbers: of points N F)."""
 

@@ -33,6 +33,7 @@ from sklearn.svm import SVC
 from torch import nn
 
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.nn.hog import hog
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record
 from hubel.words import plural
@@ -45,45 +46,6 @@ def pixels(images: np.ndarray) -> np.ndarray:
     """The picture itself as one vector, 0..1 if it is uint8: N F."""
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     return np.ascontiguousarray(images.reshape(len(images), -1), dtype=np.float32) / np.float32(scale)
-
-
-def hog(images: np.ndarray, *, cell: int = 4, bins: int = 9) -> np.ndarray:
-    """Histograms of oriented gradients: which way edges run, cell by cell. N F.
-
-    N. Dalal, B. Triggs, Histograms of Oriented Gradients for Human Detection, CVPR 2005: unsigned angles in `bins` bins
-    with linear sharing between neighbours, votes by strength, blocks of 2x2 cells scaled to length 1 (clipped at 0.2
-    and scaled again). Of several channels the one with the strongest gradient counts. Pictures with less than four
-    cells a side get smaller cells.
-
-    >>> edge = np.zeros((1, 1, 8, 8)); edge[..., 4:] = 1.0  # dark left, bright right: a gradient to the right
-    >>> hog(edge).shape, hog(edge).reshape(-1, 9).sum(axis=0).argmax()
-    ((1, 324), np.int64(0))
-    """
-    values = images.astype(np.float32)
-    count, _, height, width = values.shape
-    cell = max(1, min(cell, height // 4, width // 4))
-    dy = np.zeros_like(values)
-    dx = np.zeros_like(values)
-    dy[:, :, 1:-1] = values[:, :, 2:] - values[:, :, :-2]
-    dx[:, :, :, 1:-1] = values[:, :, :, 2:] - values[:, :, :, :-2]
-    strongest = np.hypot(dy, dx).argmax(axis=1)[:, None]  # N 1 H W
-    dy, dx = (np.take_along_axis(d, strongest, axis=1)[:, 0] for d in (dy, dx))
-    rows, columns = height // cell, width // cell
-    strength = np.hypot(dy, dx)
-    turn = (np.arctan2(dy, dx) % np.pi) * (bins / np.pi)  # 0 … bins: an edge has no direction, only an angle
-    lower = np.floor(turn)
-    share = turn - lower
-    histogram = np.zeros((count, rows, columns, bins), dtype=np.float32)
-    for number in range(bins):
-        here = np.where(lower % bins == number, 1 - share, 0) + np.where((lower + 1) % bins == number, share, 0)
-        votes = (here * strength)[:, : rows * cell, : columns * cell]
-        histogram[..., number] = votes.reshape(count, rows, cell, columns, cell).sum(axis=(2, 4))
-    blocks = np.concatenate(
-        [histogram[:, y : rows - 1 + y, x : columns - 1 + x] for y in (0, 1) for x in (0, 1)], axis=-1
-    )
-    blocks = np.minimum(blocks / (np.linalg.norm(blocks, axis=-1, keepdims=True) + 1e-6), 0.2)
-    blocks /= np.linalg.norm(blocks, axis=-1, keepdims=True) + 1e-6
-    return blocks.reshape(count, -1)
 
 
 def net_features(model: nn.Module, stage: str | None = None, *, batch_size: int = 256) -> Features:
