@@ -28,6 +28,7 @@ def about(asked: Asked) -> dict[str, Any]:
     return {
         "run": folder.name, "classes": list(net(asked.studio, folder).class_names),
         "splits": {name: len(found.ids(name)) for name in NAMES if len(found.ids(name))},
+        "pictures": found.decoded.images.ndim == 4,
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hubel.data.splits import NAMES
-from hubel.errors import UsageError
+from hubel.errors import HubelError, UsageError
 from hubel.explainers.methods import EXPLAINERS
 from hubel.explainers.together import usual_methods
 from hubel.figures.images import picture
@@ -21,6 +21,8 @@ from hubel.verbs.neighbours import neighbours
 from hubel.verbs.predict import Prediction, predict
 
 NEAR = 8
+LISTED = 2000
+"""Samples of a split that can be gone through."""
 STEPS = 127
 """Levels of a map as it is sent, on each side of nought."""
 
@@ -32,14 +34,19 @@ def about(asked: Asked) -> dict[str, Any]:
     classifier.require_answers()
     if classifier.preprocessing is None or not classifier.class_names:
         raise UsageError("maps are of pictures and classes, and this run has not both")
-    data = own(asked.studio, folder)
+    samples, lost = {}, ""
+    try:
+        data = own(asked.studio, folder)
+        samples = {name: data.ids(name)[:LISTED] for name in NAMES if len(data.ids(name))}
+    except HubelError as error:  # its data are gone or were edited since: other pictures can still be asked about
+        lost = f"{error.what}. {error.hint}"
     return {
         "classes": list(classifier.class_names), "usual": usual_methods(classifier.model),
         "methods": [
             {"name": name, "question": question, "passes": EXPLAINERS.get(name).passes if name in EXPLAINERS else 0}
             for name, question in listing().items()
         ],
-        "samples": {name: data.ids(name)[:2000] for name in NAMES if len(data.ids(name))},
+        "samples": samples, "lost": lost,
         "folder": asked.studio.places.spoken(folder),
     }  # fmt: skip
 

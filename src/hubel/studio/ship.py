@@ -25,11 +25,13 @@ def about(asked: Asked) -> dict[str, Any]:
     folder = asked.studio.places.run(asked.word("run"))
     classifier = net(asked.studio, folder)
     classifier.require_answers()
+    if classifier.preprocessing is None:
+        raise UsageError("this run was trained on points, and takes no picture", hint="the Playground shows such nets")
     sight = classifier.preprocessing
     word = asked.studio.places.spoken(folder)
     return {
         "classes": list(classifier.class_names), "net": classifier.spec.architecture,
-        "input": [] if sight is None else [sight.channels, sight.height, sight.width],
+        "input": [sight.channels, sight.height, sight.width],
         "knows": classifier.trust is not None and classifier.trust.knows, "forms": list(FORMS),
         "predict": spoken(["predict", word, "PICTURE"]), "serve": spoken(["serve", word]),
         "export": {form: spoken(["export", word, "--to", form]) for form in FORMS},

@@ -51,7 +51,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 
     function choose(/** @type {string} */ text, /** @type {(i: number) => boolean} */ fits, /** @type {Record<string, any>} */ address, jump = true) {
       rows = [...samples.id.keys()].filter(fits).sort((a, b) => samples.confidence[b] - samples.confidence[a]);
-      words.textContent = `${text}: ${rows.length === 1 ? 'one picture' : `${rows.length} pictures`}`;
+      words.textContent = `${text}: ${rows.length.toLocaleString('en')} of ${count.toLocaleString('en')}`;
       pictures.replaceChildren();
       shown = 0;
       add();
@@ -68,8 +68,8 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     function tile(/** @type {number} */ i) {
       const right = samples.label[i] === samples.predicted[i], name = samples.path[i] ?? `sample ${samples.id[i]}`;
       const text = right ? classes[samples.predicted[i]] : `${classes[samples.label[i]]} called ${classes[samples.predicted[i]]}`;
-      return el('a', { className: `tile ${right ? 'right' : 'wrong'}`, href: to('explain', { run, sample: samples.id[i] }), title: name }, [
-        el('img', { className: 'pixels', loading: 'lazy', alt: `${name}: ${text}`, src: at('evaluate/picture', { run, id: samples.id[i] }) }),
+      return el(about.pictures ? 'a' : 'div', { className: `tile ${right ? 'right' : 'wrong'}`, ...(about.pictures ? { href: to('explain', { run, sample: samples.id[i] }) } : {}), title: name }, [
+        about.pictures && el('img', { className: 'pixels', loading: 'lazy', alt: `${name}: ${text}`, src: at('evaluate/picture', { run, id: samples.id[i] }) }),
         el('span', { textContent: `${right ? '✓' : '✗'} ${text}` }), el('span', { className: 'muted', textContent: `${percent(samples.confidence[i])} sure${familiar ? `, ${familiar[i] < BORDER ? 'strange' : 'familiar'}` : ''}` })]);
     }
     more.addEventListener('click', add);

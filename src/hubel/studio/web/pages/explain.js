@@ -29,10 +29,11 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     place.replaceChildren(words);
     if (!about) return;
     const splits = Object.keys(about.samples), said = command(`hubel explain ${about.folder} PICTURE`);
-    let split = splits.includes('test') ? 'test' : splits[0];
+    if (!splits.length) words.append(el('p', { className: 'muted', textContent: `${about.lost} Your own pictures can be explained all the same.` }));
+    let split = splits.includes('test') ? 'test' : splits[0] ?? '';
     const start = Number(wanted.get('sample') ?? NaN);
     for (const name of splits) if (about.samples[name].includes(start)) split = name;
-    const state = { sample: Number.isInteger(start) && start >= 0 ? start : about.samples[split][0], target: wanted.get('target') ?? '', blob: /** @type {Blob | null} */ (null) };
+    const state = { sample: Number.isInteger(start) && start >= 0 ? start : about.samples[split]?.[0] ?? -1, target: wanted.get('target') ?? '', blob: /** @type {Blob | null} */ (null) };
     const ticked = new Set((wanted.get('methods') ?? '').split('|').filter(Boolean));
     if (!ticked.size) about.usual.slice(0, 4).forEach((/** @type {string} */ name) => ticked.add(name));
 
@@ -50,7 +51,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     leaving.push(pick.leave);
     place.replaceChildren(
       words,
-      el('div', { className: 'line' }, [el('label', { for: 'split', className: 'line' }, ['From', part]), before, next]), pick, answer,
+      el('div', { className: 'line', hidden: !split }, [el('label', { for: 'split', className: 'line' }, ['From', part]), before, next]), pick, answer,
       el('div', { className: 'line' }, [
         el('label', { for: 'target', className: 'line' }, ['Why', target]), el('label', { for: 'strength', className: 'line' }, ['Map', strength]),
         el('label', { for: 'least', className: 'line' }, ['Only the strongest', least]), el('label', {}, [trust, ' check how far to trust each (slower)'])]),
@@ -65,6 +66,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     await fresh();
 
     function step(/** @type {number} */ by) {
+      if (!split) return;
       const all = about.samples[split], i = all.indexOf(state.sample);
       [state.sample, state.blob] = [all[(i + by + all.length) % all.length], null];
       fresh();
@@ -73,6 +75,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     async function fresh() {
       const mine = ++turn;
       beside.replaceChildren();
+      if (state.sample < 0 && !state.blob) return;
       const [body, query] = asking();
       try {
         const found = await post('explain/says', body, query);
@@ -89,6 +92,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 
     /** The methods one after the other, the quick ones first. */
     async function draw() {
+      if (state.sample < 0 && !state.blob) return;
       const mine = ++turn;
       keep('explain', { run, sample: state.blob ? '' : state.sample, target: state.target, methods: [...ticked].join('|') });
       const cost = (/** @type {string} */ name) => about.methods.find((/** @type {any} */ each) => each.name === name)?.passes ?? 0;

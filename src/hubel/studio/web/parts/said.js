@@ -4,7 +4,7 @@ import { el } from '../dom.js';
 
 /** An error as a person reads it, with what to do. */
 export const problem = (/** @type {any} */ error) => el('p', { className: 'problem', role: 'alert' }, [
-  el('strong', { textContent: error.message || String(error) }), error.hint ? ` ${error.hint}` : '']);
+  el('strong', { textContent: (error.message || String(error)).replace(/[^.?!…]$/, '$&.') }), error.hint ? ` ${error.hint}` : '']);
 
 /** Put an error into a place, or take it away; returns whether there was one. */
 export async function tried(/** @type {any} */ place, /** @type {() => Promise<any>} */ act) {
