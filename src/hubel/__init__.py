@@ -43,6 +43,7 @@ _DOORS = {
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
     "Edits": "hubel.data.editing",
+    "Ensembled": "hubel.searching.ensembles",
     "Evaluation": "hubel.evaluation",
     "Explained": "hubel.report.pages.explanation",
     "Exported": "hubel.verbs.export",
@@ -66,6 +67,7 @@ _DOORS = {
     "curve": "hubel.verbs.curve",
     "doctor": "hubel.verbs.doctor",
     "edit": "hubel.verbs.edit",
+    "ensemble": "hubel.verbs.ensemble",
     "evaluate": "hubel.verbs.evaluate",
     "explain": "hubel.verbs.explain",
     "export": "hubel.verbs.export",
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
+    from hubel.searching.ensembles import Ensembled
     from hubel.searching.found import Search
     from hubel.verbs.anomaly import Anomalies, anomaly
     from hubel.verbs.baseline import Baseline, baseline
@@ -105,6 +108,7 @@ if TYPE_CHECKING:
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.doctor import doctor
     from hubel.verbs.edit import edit
+    from hubel.verbs.ensemble import ensemble
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
     from hubel.verbs.export import Exported, export
@@ -131,6 +135,7 @@ __all__ = [
     "DataError",
     "DataReport",
     "Edits",
+    "Ensembled",
     "Evaluation",
     "Explained",
     "Exported",
@@ -154,6 +159,7 @@ __all__ = [
     "curve",
     "doctor",
     "edit",
+    "ensemble",
     "evaluate",
     "explain",
     "export",

@@ -16,6 +16,8 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.inference import with_views
 from hubel.models import create_model
+from hubel.models.ensemble import NAME as ENSEMBLE
+from hubel.models.ensemble import build_ensemble
 from hubel.nn.modes import evaluating
 from hubel.store import shown
 from hubel.words import plural
@@ -45,6 +47,10 @@ class ModelSpec:
 
     def build(self) -> nn.Module:
         """The net with fresh random weights; raises what `create_model` raises."""
+        if self.architecture == ENSEMBLE:
+            return build_ensemble(
+                self.options, num_classes=self.num_classes, in_chans=self.in_chans, img_size=self.img_size
+            )
         return create_model(
             self.architecture,
             num_classes=self.num_classes,

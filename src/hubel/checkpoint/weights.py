@@ -50,6 +50,7 @@ from hubel.checkpoint.trust import file_of, read_trust
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
+from hubel.models.ensemble import NAME as ENSEMBLE
 from hubel.models.files import unread
 from hubel.runtime import environment, seeded
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_regular, shown, unseal
@@ -460,8 +461,9 @@ def _judge_architecture(spec: ModelSpec, wanted: Mapping[str, str], size: int) -
     away = unread(spec.architecture)
     if away is not None:
         raise ArtefactError(away[0], hint=away[1])
-    known = spec.architecture in CARDS or _TIMM.fullmatch(spec.architecture)
-    if not known or (spec.architecture not in CARDS and not _TIMM_OPTIONS.isdisjoint(spec.options)):
+    ours = spec.architecture in CARDS or spec.architecture == ENSEMBLE
+    known = ours or _TIMM.fullmatch(spec.architecture)
+    if not known or (not ours and not _TIMM_OPTIONS.isdisjoint(spec.options)):
         raise ArtefactError(
             f"the checkpoint names the architecture {shown(spec.architecture)}, which is not in the catalogue",
             hint="register a net of your own before reading it: hubel.register_model(…); or install the package that "

@@ -28,6 +28,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("doctor", "doctor", "what is wrong with a training: before it, and with a run; one mend for each finding"),
             ("train", "train", "train a classifier; writes a run folder with weights and a report"),
             ("search", "search", "settings and nets tried within a budget; ends with a trained, measured best"),
+            ("ensemble", "ensemble", "several runs, chosen on validation, that answer as one"),
             ("watch", "watch", "see a training that is under way, from another window"),
             ("control", "control", "pause, step, alter, save or stop a training that is under way"),
             ("pretrain", "pretrain", "let a net learn from pictures without labels, to train --from it"),

@@ -15,6 +15,7 @@ from hubel.cli.options import JSON, SEED, one_source, option
 from hubel.cli.output import print_json, watched
 from hubel.cli.settings import PRETEXT, assignments, with_settings
 from hubel.errors import UsageError
+from hubel.watching import SILENT
 
 
 def began() -> float:
@@ -105,7 +106,8 @@ def command(
             data, time=time, trials=trials, epochs=epochs, space=words or None, nets=nets, cells=cells,
             max_params=_amount("--max-params", max_params), max_macs=_amount("--max-macs", max_macs), max_mb=max_mb,
             max_ms=max_ms, engine=engine, trial_epochs=trial_epochs, seed=seed, resume=resume, config=config, out=out,
-            name=name, since=began(), watch=watch, **fixed,
+            name=name, since=began(),
+            watch=SILENT if quiet else watch, **fixed,
         )  # fmt: skip
     if as_json:
         print_json(found.to_dict())

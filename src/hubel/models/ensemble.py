@@ -4,7 +4,12 @@
 
 Nets trained from different seeds err at different pictures, and what they share is more often right (L. Hansen,
 P. Salamon, Neural Network Ensembles, IEEE PAMI 12, 1990). The winners of ImageNet's challenges were ensembles: seven
-GoogLeNets, six ResNets. Members may differ in architecture; all cost their own time.
+GoogLeNets, six ResNets. Members may differ in architecture; all cost their own time. With weights w_m (they sum to 1
+and come from a greedy selection with repeats), and in the space of logits instead of probabilities:
+
+    log Σ_m w_m softmax(f_m(x) / T_m)        Σ_m w_m log softmax(f_m(x) / T_m)
+
+each member made honest by a temperature T_m first, so that none outvotes the others by being too sure of itself.
 
 >>> nets = [nn.Linear(4, 3), nn.Linear(4, 3)]
 >>> together = Ensemble(nets)
@@ -16,31 +21,54 @@ True
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from hubel.errors import UsageError
+from hubel.models import create_model
 
-__all__ = ["Ensemble"]
+__all__ = ["NAME", "SPACES", "Ensemble", "build_ensemble"]
+
+NAME = "ensemble"
+"""What a checkpoint calls several nets that answer as one."""
+SPACES = ("probability", "logit")
+FIELDS = {"members", "weights", "temperatures", "space"}
+MOST = 64
+"""Members at most."""
 
 
 class Ensemble(nn.Module):
     """Any nets of one task: inputs B … -> logits B K, the logarithm of the members' mean probabilities.
 
-    `stages` and `head` are those of the first member, under `nets.0`. Raises UsageError for no member at all, or, when
-    it is called, for members with different numbers of classes.
+    `weights` (all alike if None) are shares of the answer, `temperatures` (1 if None) divide the logits of each,
+    `space` is where the mean is taken: "probability" or "logit". `stages` and `head` are those of the first member,
+    under `nets.0`. Raises UsageError for no member at all, or, when it is called, for members with different numbers of
+    classes.
     """
 
-    def __init__(self, nets: Sequence[nn.Module]) -> None:
+    def __init__(
+        self,
+        nets: Sequence[nn.Module],
+        *,
+        weights: Sequence[float] | None = None,
+        temperatures: Sequence[float] | None = None,
+        space: str = "probability",
+    ) -> None:
         super().__init__()
         if not nets:
             raise UsageError(
                 "an ensemble needs at least one net, got none", hint="give a list of nets that know the same classes"
             )
+        shares = _numbers("a weight", weights, len(nets))
+        self.temperatures = _numbers("a temperature", temperatures, len(nets))
+        if space not in SPACES:
+            raise UsageError(f"the mean is taken in the space of {' or '.join(SPACES)}, got {space!r}")
         self.nets = nn.ModuleList(nets)
+        self.weights = tuple(share / sum(shares) for share in shares)
+        self.space = space
         self.stages = tuple(f"nets.0.{stage}" for stage in getattr(nets[0], "stages", ()))
         self.head = f"nets.0.{head}" if (head := getattr(nets[0], "head", "")) else "nets.0"
 
@@ -52,5 +80,44 @@ class Ensemble(nn.Module):
                 f"the nets of an ensemble must know the same classes, got {', '.join(map(str, widths))} of them",
                 hint="train all of them on the same data",
             )
-        together = torch.stack([answer.float().log_softmax(dim=-1) for answer in answers])  # M B K
-        return together.logsumexp(dim=0) - math.log(len(answers))
+        sure = zip(answers, self.temperatures, strict=True)
+        together = torch.stack([(answer.float() / heat).log_softmax(dim=-1) for answer, heat in sure])  # M B K
+        shares = together.new_tensor(self.weights)[:, None, None]
+        if self.space == "logit":
+            return (shares * together).sum(dim=0)
+        return (together + shares.log()).logsumexp(dim=0)
+
+
+def _numbers(what: str, given: Sequence[float] | None, many: int) -> tuple[float, ...]:
+    found = [1.0] * many if given is None else list(given)
+    if len(found) != many or not all(isinstance(each, (int, float)) and 0 < each < 1e6 for each in found):
+        raise UsageError(f"an ensemble needs {what} above 0 for each of {many} nets, got {found}", hint="or give none")
+    return tuple(map(float, found))
+
+
+def build_ensemble(
+    options: Mapping[str, Any], *, num_classes: int, in_chans: int, img_size: tuple[int, int] | None
+) -> Ensemble:
+    """The ensemble that a checkpoint describes: members (name and options each), weights, space; fresh weights.
+
+    >>> two = {"members": [{"name": "mlp", "options": {"hidden": [4]}}] * 2}
+    >>> len(build_ensemble(two, num_classes=3, in_chans=1, img_size=(8, 8)).nets)
+    2
+    """
+    members = options.get("members")
+    named = isinstance(members, list) and all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("options"), dict)
+        for each in members
+    )
+    if not named or not members or len(members) > MOST or set(options) - FIELDS:
+        raise UsageError(f"an ensemble has 1 to {MOST} members, each with name and options")
+    if any(each["name"] == NAME for each in members):
+        raise UsageError("an ensemble holds nets, and no other ensemble")
+    nets = [
+        create_model(each["name"], num_classes=num_classes, in_chans=in_chans, img_size=img_size, **each["options"])
+        for each in members
+    ]
+    return Ensemble(
+        nets, weights=options.get("weights"), temperatures=options.get("temperatures"),
+        space=str(options.get("space", "probability")),
+    )  # fmt: skip

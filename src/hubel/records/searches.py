@@ -76,15 +76,21 @@ def searches(folder: str | Path = "search") -> tuple[SearchRow, ...]:
         except ArtefactError:
             continue
         given = asked.get("given", {}) if isinstance(asked, dict) else {}
-        trials = found.get("trials", [])
+        trials = _tried(found.get("trials")) or len(list(each.glob("trial-*")))
         rows.append(
             SearchRow(
                 search=str(each), status=str(found.get("status", "unfinished")), data=str(given.get("data", "")),
-                trials=len(trials) if trials else len(list(each.glob("trial-*"))), best=str(found.get("sentence", "")),
+                trials=trials, best=str(found.get("sentence", "")),
                 winner=str(found.get("winner", "")),
             )
         )  # fmt: skip
     return tuple(rows)
+
+
+def _tried(trials: object) -> int:
+    """Those that were no second training of another."""
+    listed = trials if isinstance(trials, list) else []
+    return sum(not (isinstance(each, dict) and each.get("again")) for each in listed)
 
 
 def _found(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,95 @@
+"""Runs that may answer together: the same data, split, classes and sight."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from hubel.checkpoint import Classifier, load
+from hubel.errors import ArtefactError, HubelError
+from hubel.models.ensemble import NAME
+from hubel.records.ledger import find_run
+from hubel.records.searches import find_search, is_search
+from hubel.store import RunStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A run that may take part."""
+
+    folder: Path
+    net: Classifier
+
+    @property
+    def sight(self) -> str:
+        """What all members must have in common: data, classes, and how pictures are seen."""
+        seen = None if self.net.preprocessing is None else self.net.preprocessing.to_dict()
+        return json.dumps([self.net.provenance.data_digest, self.net.class_names, seen], sort_keys=True)
+
+
+def named_folders(names: Sequence[str | PathLike[str]]) -> list[Path]:
+    """The run folders that are meant: of a search all of its trials. Raises ArtefactError for what is neither."""
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if is_search(path) or is_search(Path("search") / path):
+            folder = find_search(name)
+            found += sorted(folder.glob("trial-*"), key=lambda each: (len(each.name), each.name))
+        else:
+            found.append(find_run(name))
+    return list(dict.fromkeys(found))
+
+
+def candidates_of(names: Sequence[str | PathLike[str]]) -> tuple[list[Candidate], Counter[str]]:
+    """The runs that may answer together, and how many may not, by reason.
+
+    Those that share data, split, classes and sight with most of the others; raises ArtefactError for fewer than two.
+    """
+    left_out: Counter[str] = Counter()
+    known: list[Candidate] = []
+    for folder in named_folders(names):
+        try:
+            net = load(folder)
+        except HubelError:
+            left_out["cannot be read"] += 1
+            continue
+        if not net.class_names or net.method:
+            left_out["name no classes"] += 1
+        elif net.spec.architecture == NAME:
+            left_out["are ensembles already"] += 1
+        else:
+            known.append(Candidate(folder=folder, net=net))
+    kept = _most(known, [_split(each.folder) for each in known])  # another split has other statistics, too
+    same = _most(kept, [each.sight for each in kept])
+    if len(known) > len(kept):
+        left_out["have another split of the data"] += len(known) - len(kept)
+    if len(kept) > len(same):
+        left_out["have other data, classes or picture sizes"] += len(kept) - len(same)
+    if len(same) < 2:
+        told = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
+        raise ArtefactError(
+            f"an ensemble needs two runs of the same data, split and picture size, got {len(same)}"
+            + (f" ({told})" if told else ""),
+            hint="hubel ensemble search/photos-1, or several runs: hubel ensemble runs/photos-1 runs/photos-2",
+        )
+    return same, left_out
+
+
+def _most(runs: list[Candidate], keys: list[str]) -> list[Candidate]:
+    """Those of the key that most of them have; of equals the first."""
+    if not runs:
+        return []
+    most = Counter(keys).most_common(1)[0][0]
+    return [run for run, key in zip(runs, keys, strict=True) if key == most]
+
+
+def _split(folder: Path) -> str:
+    store = RunStore(folder)
+    try:
+        return str(store.read_json("data.json", limit=1 << 30).get("split_digest", ""))
+    except (ArtefactError, AttributeError):
+        return ""

@@ -1,0 +1,161 @@
+"""Several runs that answer as one net: chosen greedily on the validation split, with repeats, as one artefact.
+
+R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, Ensemble Selection from Libraries of Models, ICML 2004: begin with
+the best net; again and again add the one, of all, with which the mean answers best; a net that is added twice weighs
+twice; what was best on the way is kept. Best is: least log-loss on the validation samples.
+
+    probability    mean of the members' probabilities      (what is usual)
+    logit          mean of their log-probabilities         (one net that is sure it cannot be outvoted less easily)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hubel.errors import UsageError
+from hubel.metrics.intervals import Interval
+from hubel.metrics.probability import log_loss, log_softmax
+from hubel.models.ensemble import SPACES
+from hubel.views import Viewed
+from hubel.words import percent, plain, plural, short, span
+
+STEPS = 25
+"""Additions at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One net of an ensemble."""
+
+    run: str
+    weight: float
+    """Its share of the answer."""
+    architecture: str
+    params: int
+    macs: int
+    accuracy: float
+    """On the validation samples, alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A net, or several as one, on one split."""
+
+    split: str
+    samples: int
+    accuracy: float
+    interval: Interval
+    log_loss: float
+    ece: float
+    """Calibration error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensembled(Viewed):
+    """An ensemble that was made, beside the best single net."""
+
+    folder: Path
+    """A run folder: predict, evaluate, serve and export take it."""
+    space: str
+    members: tuple[Member, ...]
+    candidates: int
+    left_out: dict[str, int]
+    """Runs that could not take part, by reason."""
+    together: tuple[Measured, ...]
+    """The ensemble on validation, by which it was chosen, and on test."""
+    single: tuple[Measured, ...]
+    """The best single net on the same."""
+    best: str
+    """That net's run."""
+    sentence: str
+    """The difference on the test split, picture by picture."""
+
+    @property
+    def cost(self) -> float:
+        """How many times the multiply-accumulates of the best single net."""
+        alone = next((member.macs for member in self.members if member.run == self.best), self.members[0].macs)
+        return sum(member.macs for member in self.members) / max(1, alone)
+
+    def facts(self) -> dict[str, str]:
+        """As it is printed."""
+        found = {"ensemble": str(self.folder), "members": self.told, "": self.sentence}
+        for pair in zip(self.together, self.single, strict=True):
+            found[pair[0].split] = "; ".join(
+                f"{name} {percent(each.accuracy)} ({span(each.interval)}), log-loss {each.log_loss:.4f}, "
+                f"calibration error {percent(each.ece)}"
+                for name, each in zip(("together", "the best alone"), pair, strict=True)
+            )
+        params = sum(member.params for member in self.members)
+        macs = short(sum(member.macs for member in self.members))
+        found["cost"] = f"{params:,} parameters, {macs} MACs a picture: {self.cost:.1f} times the best alone"
+        if self.left_out:
+            found["left out"] = "; ".join(f"{count} {reason}" for reason, count in self.left_out.items())
+        found["use"] = f"hubel predict {self.folder} PICTURES"
+        return {name or "so": text for name, text in found.items()}
+
+    @property
+    def told(self) -> str:
+        """Who takes part, with which share."""
+        parts = ", ".join(f"{Path(member.run).name} {member.weight:.0%}" for member in self.members)
+        return f"{plural(len(self.members), 'net')} of {plural(self.candidates, 'run')}, mean {self.space}: {parts}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        rows = {
+            name: [{k: getattr(each, k) for k in each.__dataclass_fields__} for each in getattr(self, name)]
+            for name in ("members", "together", "single")
+        }
+        return plain({
+            "folder": str(self.folder), "space": self.space, "candidates": self.candidates, "best": self.best,
+            "left_out": self.left_out, "sentence": self.sentence, "cost": self.cost, **rows,
+        })  # fmt: skip
+
+
+def select(
+    logits_MNK: Sequence[np.ndarray], labels: np.ndarray, members: int, space: str
+) -> tuple[dict[int, int], float]:
+    """Which of M nets, and how often each, and the log-loss of their mean: greedy, with repeats, at most `members`.
+
+    >>> right, wrong = np.array([[4.0, 0.0], [0.0, 4.0]]), np.array([[0.0, 4.0], [4.0, 0.0]])
+    >>> select([wrong, right], np.array([0, 1]), 2, "probability")[0]
+    {1: 1}
+    """
+    check_space(space, members)
+    logs = np.stack([log_softmax(each.astype(np.float64)) for each in logits_MNK])  # M N K
+    terms = np.exp(logs) if space == "probability" else logs
+    rows = np.arange(len(labels))
+
+    def loss(total: np.ndarray, count: int) -> float:
+        mean = total / count
+        if space == "logit":
+            return float(log_loss(mean, labels))
+        return float(-np.log(np.maximum(mean[rows, labels], 1e-300)).mean())
+
+    chosen: dict[int, int] = {}
+    total, best = np.zeros_like(terms[0]), float("inf")
+    kept: dict[int, int] = {}
+    for step in range(1, STEPS + 1):
+        allowed = chosen if len(chosen) == members else range(len(terms))
+        losses = {place: loss(total + terms[place], step) for place in allowed}
+        # Of equals the one that is in already: two parts of the best and one of another may be what helps.
+        place = min(losses, key=lambda each: (round(losses[each], 12), each not in chosen, each))
+        total = total + terms[place]
+        chosen[place] = chosen.get(place, 0) + 1
+        if losses[place] < best - 1e-9:
+            best, kept = losses[place], dict(chosen)
+    return kept, best
+
+
+def check_space(space: str, members: int) -> None:
+    """Raise UsageError for a space or a number of members that there is not."""
+    if space not in (*SPACES, ""):
+        raise UsageError(
+            f"space must be {' or '.join(SPACES)}, got {space!r}", hint="leave --space out: the better one is taken"
+        )
+    if not 2 <= members <= 64:
+        raise UsageError(f"an ensemble has 2 to 64 members, got {members}", hint="--members 5")

@@ -1,0 +1,132 @@
+"""An ensemble made of candidates: what each says of validation samples, who is chosen, and the folder of the whole."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.restore import prepared_again
+from hubel.checkpoint import Classifier, ModelSpec, golden_images, golden_logits, load, save_weights
+from hubel.data.batches import batches, reading_size
+from hubel.data.decode import Decoded
+from hubel.data.splits import Splits
+from hubel.errors import DataError, HubelError
+from hubel.inference import predict
+from hubel.metrics.calibrating import fit_temperature
+from hubel.models.ensemble import NAME, SPACES, Ensemble
+from hubel.recipes.schema import compose, read_file, to_yaml
+from hubel.records.own_data import placed
+from hubel.records.together import Candidate
+from hubel.searching.ensembles import Member, select
+from hubel.searching.limits import count
+from hubel.store import RunStore
+from hubel.watching import Watcher
+from hubel.words import plural
+
+COPIED = ("env.json", "split.json", "data.json", "reasons.json", "asked.json", "edits.jsonl")
+"""What an ensemble has in common with each of its members: the data, and how they were divided."""
+
+
+def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
+    """The data that all candidates were trained on, divided as they were. Raises DataError where nothing was kept."""
+    splits = Splits.from_dict(RunStore.open(lead.folder).read_json("split.json", limit=1 << 30))
+    recipe = compose(read_file(lead.folder / "config.yaml"))
+    prepared = prepared_again(RunStore.open(lead.folder), placed(lead.folder, recipe), splits, watch)
+    if len(prepared.splits.val) < 2:
+        raise DataError(
+            "an ensemble is chosen on validation samples, and these runs kept none", hint="leave --val-fraction out"
+        )
+    return prepared
+
+
+def said(candidates: Sequence[Candidate], decoded: Decoded, rows: np.ndarray, device: torch.device) -> list[np.ndarray]:
+    """The logits N K of each candidate for the samples `rows`, as it answers by itself."""
+    found = []
+    for each in candidates:
+        net = each.net
+        net.model.to(device)
+        reading = batches(
+            decoded, rows, preprocessing=net.preprocessing, batch_size=reading_size(decoded), device=device,
+            channels_last=True,
+        )  # fmt: skip
+        found.append(predict(net.model, reading).logits)
+        net.model.cpu()
+    return found
+
+
+def chosen(
+    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], labels: np.ndarray, members: int, space: str
+) -> tuple[list[Candidate], dict[str, Any], list[Member]]:
+    """Members, their weights, temperatures and space, and what is told of them.
+
+    Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
+    log-loss there. Raises HubelError where no second net helps the best one.
+    """
+    heats = [fit_temperature(each, labels) for each in logits]
+    honest = [each / heat for each, heat in zip(logits, heats, strict=True)]
+    found = {each: select(honest, labels, members, each) for each in ((space,) if space else SPACES)}
+    space = min(found, key=lambda each: found[each][1])
+    picked = found[space][0]
+    if len(picked) < 2:
+        raise HubelError(
+            f"of {plural(len(candidates), 'run')} none makes the best one better on the validation samples",
+            hint=f"it answers best alone: {candidates[next(iter(picked))].folder}",
+        )
+    total = sum(picked.values())
+    order = sorted(picked, key=lambda place: (-picked[place], place))
+    told = []
+    for place in order:
+        each, cost = candidates[place], count(candidates[place].net.spec)
+        told.append(
+            Member(
+                run=str(each.folder), weight=picked[place] / total, architecture=each.net.spec.architecture,
+                params=cost.params, macs=cost.macs,
+                accuracy=float((logits[place].argmax(axis=1) == labels).mean()),
+            )
+        )  # fmt: skip
+    numbers: dict[str, Any] = {
+        "space": space, "weights": [float(picked[place]) for place in order],
+        "temperatures": [float(heats[place]) for place in order],
+    }  # fmt: skip
+    return [candidates[place] for place in order], numbers, told
+
+
+def write_ensemble(
+    parts: Sequence[Candidate],
+    numbers: Mapping[str, Any],
+    first: torch.Tensor,
+    out: Path,
+    name: str,
+) -> tuple[RunStore, Classifier]:
+    """The folder of the ensemble with its weights, read back. `first`: a few samples as decoded, to check copies by."""
+    lead = parts[0]
+    spec = ModelSpec(
+        architecture=NAME, num_classes=lead.net.spec.num_classes, in_chans=lead.net.spec.in_chans,
+        img_size=lead.net.spec.img_size,
+        options={
+            "members": [{"name": p.net.spec.architecture, "options": dict(p.net.spec.options)} for p in parts],
+            **numbers,
+        },
+    )  # fmt: skip
+    net = Ensemble([copy.deepcopy(part.net.model).cpu() for part in parts], **numbers).eval()
+    store = RunStore.create(out, name)
+    source = RunStore(lead.folder)
+    for each in COPIED:
+        if source.exists(each):
+            store.write_bytes(each, source.read_bytes(each, limit=1 << 30))
+    recipe = compose(read_file(lead.folder / "config.yaml")).change(out=str(out), name=name)
+    store.write_text("config.yaml", to_yaml(recipe))
+    golden = golden_images(first)
+    save_weights(
+        store, "best", net.state_dict(), spec=spec, preprocessing=lead.net.preprocessing,
+        class_names=lead.net.class_names, recipe=recipe.model_dump(mode="json"), metrics={},
+        data_digest=lead.net.provenance.data_digest,
+        probes=(golden, golden_logits(net, lead.net.preprocessing, golden)),
+    )  # fmt: skip
+    return store, load(store.folder)
