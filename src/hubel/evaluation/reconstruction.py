@@ -17,7 +17,7 @@ from hubel.evaluation.result import Exhibit, TaskResult, spread_rows
 from hubel.metrics.intervals import Interval, mean_interval
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
-from hubel.words import csv_text, plain, plural
+from hubel.words import csv_text, percent, plain, plural
 
 SHOWN = 8
 """Pictures beside their reconstructions, of each kind."""
@@ -55,8 +55,8 @@ class Reconstruction(TaskResult):
                 f"{self.mse:.4g} ({self.psnr:.2f} dB): the mean picture would be nearer, so it has learnt too little."
             )
         return (
-            f"Of {plural(self.samples, f'{self.split} picture')} it gives back {self.explained:.1%} of what tells them "
-            f"from the mean picture: a mean squared error of {self.mse:.4g}, {self.psnr:.2f} dB."
+            f"Of {plural(self.samples, f'{self.split} picture')} it gives back {percent(self.explained, 1)} of "
+            f"what tells them from the mean picture: a mean squared error of {self.mse:.4g}, {self.psnr:.2f} dB."
         )
 
     @property
@@ -69,7 +69,7 @@ class Reconstruction(TaskResult):
         return [
             ("PSNR", f"{self.psnr:.2f} dB", _span(self.intervals["psnr"], ".2f")),
             ("mean squared error", f"{self.mse:.4g}", _span(self.intervals["mse"], ".4g")),
-            ("variance given back", f"{self.explained:.1%}", ""),
+            ("variance given back", percent(self.explained, 1), ""),
         ]
 
     def by_class(self) -> list[tuple[str, int, float, float, Interval]]:

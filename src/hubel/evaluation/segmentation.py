@@ -62,12 +62,12 @@ class Segmentation(TaskResult):
     def sentence(self) -> str:
         """The result as one sentence."""
         low, high = self.intervals["mean_iou"]
-        sure = "" if math.isnan(low) else f" (95 % interval {low:.1%} to {high:.1%})"
+        sure = "" if math.isnan(low) else f", 95 % interval {span((low, high))}"
         worst = int(np.nanargmin(self.iou)) if np.isfinite(self.iou).any() else 0
         return (
             f"On {plural(self.samples, f'{self.split} picture')} its areas overlap the true ones by "
-            f"{self.mean_iou:.1%} (mean IoU){sure}; {percent(self.pixel_accuracy, 1)} of the pixels are right, and "
-            f"{self.class_names[worst]} is found worst ({percent(float(self.iou[worst]), 1)})."
+            f"{percent(self.mean_iou, 1)} (mean IoU{sure}); {percent(self.pixel_accuracy, 1)} of the pixels are right, "
+            f"and {self.class_names[worst]} is found worst ({percent(float(self.iou[worst]), 1)})."
         )
 
     def rows(self) -> list[tuple[str, str, str]]:

@@ -61,7 +61,7 @@ def draw_reconstruction(result: Reconstruction) -> tuple[Part, ...]:
                 figures={
                     "by_class": bars([row[2] for row in rows[:30]], [row[0] for row in rows[:30]], title="PSNR in dB")
                 },
-                head=("class", "pictures", "PSNR", "95 % interval", "mean squared error"),
+                head=("class", "pictures", "PSNR", "95 % interval", "MSE"),
                 rows=[
                     (name, f"{count:,}", f"{psnr:.2f} dB", f"{low:.2f} to {high:.2f}", f"{mse:.4g}")
                     for name, count, psnr, mse, (low, high) in rows
