@@ -37,9 +37,9 @@ def grey(pictures: list[np.ndarray]) -> np.ndarray:
 
 
 def test_names_that_count_on_and_look_alike_are_a_burst_and_numbers_alone_are_none() -> None:
-    pictures = [scene(0), scene(0, 6, 1), scene(0, 6, 2), scene(1), scene(2), scene(0, 6, 3)]
-    names = ["a/IMG_7.jpg", "a/IMG_8.jpg", "a/IMG_10.jpg", "a/IMG_11.jpg", "a/IMG_12.jpg", "b/IMG_9.jpg"]
-    (burst,) = find_bursts(names, grey(pictures), {}, [], ["train", "train", "test", "", "", ""])
+    pictures = [scene(0), scene(0, 6, 1), scene(0, 6, 2), scene(1), scene(2), scene(0, 6, 3), scene(3), scene(3, 6)]
+    names = [f"{name}.jpg" for name in ("a/I_7", "a/I_8", "a/I_10", "a/I_11", "a/I_12", "b/I_9", "a/I_40", "a/I_60")]
+    (burst,) = find_bursts(names, grey(pictures), {}, [], ["train", "train", "test", *[""] * 5])
     assert burst.rows == (0, 1, 2)
     assert burst.signs == ("number",)
     assert burst.splits == ("test", "train")

@@ -68,6 +68,13 @@ def test_groups_stay_together_and_are_dealt_about_as_evenly_as_by_scikit_learn()
     assert not set(names[parts.train]) & set(names[parts.val])
 
 
+def test_large_groups_are_dealt_first_so_that_small_ones_even_them_out() -> None:
+    sizes = [*range(1, 21), 40, 40, 40]  # as scikit-learn would not sort them
+    groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    fold = folds_of(made([0] * len(groups) + [1] * 30, groups + [f"h{n}" for n in range(30)]), 3)
+    assert np.ptp(np.bincount(fold[: len(groups)])) <= 2
+
+
 def test_a_given_test_part_is_in_no_fold() -> None:
     data = made([0, 1] * 20, given=["test"] * 10 + ["train"] * 20 + ["val"] * 10)
     parts = folded(data, 3, 1, val=0.1)

@@ -47,6 +47,13 @@ def test_the_prediction_is_near_the_truth_and_the_same_every_time() -> None:
     assert "twice as many would bring it to" in one.sentence
 
 
+def test_over_several_curves_the_prediction_is_neither_too_high_nor_too_low() -> None:
+    apart = [
+        found.twice - truth for found, truth in (planted((3.0, 0.5, 0.02), seed, tested=4000) for seed in range(5))
+    ]
+    assert abs(np.mean(apart)) < 0.01  # from twice to four times as many it would be 0.02
+
+
 def test_the_class_whose_mistakes_fall_fastest_is_to_be_collected_first() -> None:
     random = np.random.default_rng(0)
     labels = np.arange(1200) % 3

@@ -179,7 +179,7 @@ def test_removal_of_a_series_takes_all_of_it_and_nothing_else(folds: Series, tmp
         ({"folds": 1}, "folds must be from 2 to 100"),
         ({"folds": 3, "seeds": 3}, "two kinds of series"),
         ({"folds": 3, "fold": "1/3"}, "one of a series"),
-        ({"folds": 3, "test_fraction": 0.3}, "exclude each other"),
+        ({"folds": 3, "test_fraction": 0.3}, r"fold \(1/3\) exclude each other"),
         ({"seeds": 2, "compare_start": True}, "compare_start"),
         ({"fold": "6/5"}, "must be one of at least two folds"),
         ({"fold": "1/2", "val_fraction": 0.6}, "leave nothing to train on"),
@@ -212,6 +212,8 @@ def test_a_finished_series_is_not_altered(folds: Series) -> None:
         hubel.train(resume=folds.folder, folds=4)
     with pytest.raises(UsageError, match="is one run"):
         hubel.train(resume=folds.runs[0].folder, folds=4)
+    with pytest.raises(ArtefactError, match="there is no run"):
+        hubel.train(resume=folds.folder.parent / "none", folds=4)
     again = hubel.train(resume=folds.folder)
     assert isinstance(again, Series)
     assert again.folder == folds.folder

@@ -17,7 +17,7 @@ from hubel.checkpoint import generations
 from hubel.errors import UsageError
 from hubel.recipes.continuing import HERE
 from hubel.recipes.schema import Recipe
-from hubel.records.ledger import find_series
+from hubel.records.ledger import find_run, find_series
 from hubel.records.series import KINDS, SeriesRecord, create_series, read_series, sweep_unbegun, unfinished_series
 from hubel.report.pages.series import Member, render_series
 from hubel.store import RunStore
@@ -60,9 +60,9 @@ def in_series(
         raise UsageError(f"{found} has its number of runs already", hint=f"leave --{kind} out")
     if found is not None:
         return go_on_series(found, given, watch)
-    if resume not in (None, "auto"):
+    if resume is not None and resume != "auto":
         raise UsageError(
-            f"{resume} is one run, and --{kind} is for a series of them",
+            f"{find_run(resume)} is one run, and --{kind} is for a series of them",
             hint="--resume SERIES, or leave one of the two out",
         )
     if len(said) > 1:
@@ -86,7 +86,7 @@ def planned(kind: str, count: int, recipe: Recipe) -> list[dict[str, Any]]:
 def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resume: bool = False) -> Series:
     """Train a new series, or with `resume` go on with the latest unfinished one of the same data and recipe."""
     members = planned(kind, count, recipe)
-    check(recipe, kind)
+    check(recipe, kind, members[0])
     found = unfinished_series(recipe, kind, members) if resume else None
     if found is None:
         if resume:
@@ -118,7 +118,7 @@ def go_on_series(folder: Path, given: Mapping[str, Any], watch: Watcher) -> Seri
     return to_its_end(record, watch, given)
 
 
-def check(recipe: Recipe, kind: str) -> None:
+def check(recipe: Recipe, kind: str, first: Mapping[str, Any]) -> None:
     """Raise UsageError for what a series cannot be made of."""
     count = f"--{kind}" if kind != "curve" else "hubel curve"
     if runtime.world() > 1:
@@ -134,7 +134,7 @@ def check(recipe: Recipe, kind: str) -> None:
         raise UsageError(f"{count} measures what is named right, and {recipe.pretext.method} names nothing",
                          hint=f"leave {count} out")  # fmt: skip
     if kind == "folds":
-        recipe.change(fold="1/2")  # refuses a test_fraction
+        recipe.change(**first)  # refuses a test_fraction
 
 
 def to_its_end(series: SeriesRecord, watch: Watcher, given: Mapping[str, Any] | None = None) -> Series:
