@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -234,3 +235,9 @@ def test_the_interval_of_a_mean_is_student_s() -> None:
 
 def test_every_verdict_has_words() -> None:
     assert set(MEASURED) < set(VERDICTS)
+
+
+def test_titles_of_drawings_are_not_cut() -> None:
+    for path in Path(shared.__file__).parent.glob("experiments/ch*.py"):
+        long = re.findall(r'(?:Lines|Bars|Cut)\(\s*"([^"]{41,})"', path.read_text())
+        assert long == [], path.name

@@ -115,7 +115,7 @@ def approximation(budget: Budget) -> Outcome:
             "E6": exact(min(ratios) >= 3 and all(errors[-1] < 0.1 for errors in placed.values()), told),
             "E78": exact(bump, "relu(x) - 2 relu(x - 1) + relu(x - 2) is 0, rises to 1 at x = 1, and is 0 again"),
         },
-        (Lines("Largest error over width, units placed by hand", at, {n: [max(e, 1e-6) for e in v] for n, v in
+        (Lines("Largest error, units placed by hand", at, {n: [max(e, 1e-6) for e in v] for n, v in
                placed.items()}, "units"),
          Lines("A bump of three ReLUs", x[:, 0].tolist(), {"sum": tents[:, 0].tolist()}, "x")),
     )  # fmt: skip

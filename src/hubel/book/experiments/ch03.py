@@ -96,7 +96,7 @@ def emptiness(budget: Budget) -> Outcome:
                           f"slopes of the log error over the log number of samples in 1 to 4 dimensions: {told}; "
                           "eps^-d means -1, -0.5, -0.33, -0.25"),
         },
-        (Lines("Nearest over farthest distance of 400 points", at, {"ratio": ratio}, "dimensions", steep=False),
+        (Lines("Nearest over farthest of 400 points", at, {"ratio": ratio}, "dimensions", steep=False),
          Listing("Share of the cube that its ball fills", ["dimensions", "drawn", "formula"], shares)),
     )  # fmt: skip
 
@@ -121,7 +121,7 @@ def features(budget: Budget) -> Outcome:
     shares = [float(h.mean()) for h in hits]
     return Outcome(
         {"E130": together([first, last])},
-        (Lines("Right, by the number of features; beyond 64 they are noise", at, {"3 neighbours": shares}, "features",
+        (Lines("Right, by features; beyond 64: noise", at, {"3 neighbours": shares}, "features",
                share=True),),
         "The 8 x 8 digits of scikit-learn; chance is 10 %.",
     )  # fmt: skip
@@ -241,7 +241,7 @@ EXPERIMENTS = (
         "3.4",
         "Pixels in another order",
         ("E14", "E18", "E131"),
-        "R-A: MLP and convnet of the first lecture on 3,000 digits, 3 epochs (in full 10,000, 6 epochs, 2 seeds).",
+        "MLP and convnet of the first lecture on 3,000 digits, 3 epochs (in full 10,000, 6 epochs, 2 seeds).",
         order_of_pixels,
         Budget(120, seeds=2, full=True),
         Budget(25),
@@ -251,7 +251,7 @@ EXPERIMENTS = (
         "3.5",
         "Moved digits",
         ("E16", "E17"),
-        "R-A; test digits moved to the right.",
+        "Both trained digit nets; test digits moved to the right.",
         moved,
         Budget(60, full=True),
         Budget(15),

@@ -55,7 +55,7 @@ def pooling(budget: Budget) -> Outcome:
                          f"MACs {macs['without']:,} without pooling, {macs['with']:,} with; field "
                          f"{fields['without'][-1]} and {fields['with'][-1]}; as many weights"),
             "E39": exact(erased["stripes, maximum"] == 0 and erased["spot, mean"] < 0.3 and
-                         erased["spot, maximum"] == 1, "fine stripes become even grey under both, since each window "
+                         erased["spot, maximum"] == 1, "fine stripes become one even tone under both: each window "
                          f"has both; a spot of 1 stays 1 under the maximum and sinks to {erased['spot, mean']:.2f} "
                          "under the mean"),
             "E46": exact(fields["with"] == [3, 8, 18], f"the same 3 x 3 sees {fields['with']} pixels, layer by layer"),
@@ -70,7 +70,7 @@ def pooling(budget: Budget) -> Outcome:
 
 def _even(maps: torch.Tensor) -> np.ndarray:
     """Values 0 … 1 as bytes, so that even grey is not stretched."""
-    return (255 * maps[0, 0]).round().numpy().astype(np.uint8)
+    return (215 * maps[0, 0]).round().numpy().astype(np.uint8)
 
 
 def _spectrum(signal: np.ndarray) -> float:
@@ -192,7 +192,7 @@ def standing_still(budget: Budget) -> Outcome:
                 exact(unfit > 0.05, f"moved by 1, half a pooling step, no shift of the maps fits: {unfit:.0%}")]),
             "E53": small,
         },
-        (Lines("Change under a smooth warp, in the distance of two digits", warps, {"pixels": pixels,
+        (Lines("Change under a smooth warp", warps, {"pixels": pixels,
                "second maps": maps}, "largest move of a pixel", steep=False),),
         data.note, data.name,
     )  # fmt: skip
@@ -297,7 +297,7 @@ EXPERIMENTS = (
         "5.4",
         "Shifts and warps",
         ("E52", "E53"),
-        "The convnet of R-A, 300 test digits.",
+        "The trained digit convnet, 300 test digits.",
         standing_still,
         Budget(60, full=True),
         Budget(15),
@@ -307,7 +307,7 @@ EXPERIMENTS = (
         "5.6",
         "Turns",
         ("E54",),
-        "The convnet of R-A; p4_cnn on 1,500 digits, 40 steps (300 in full).",
+        "The trained digit convnet; p4_cnn on 1,500 digits, 40 steps (300 in full).",
         turned,
         Budget(60, steps=300, full=True),
         Budget(20, steps=40),

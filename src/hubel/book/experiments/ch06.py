@@ -55,7 +55,7 @@ def through_depth(budget: Budget) -> Outcome:
                              exact(_norm_grows(data.x), "with weights 2.5 times too large the outputs grow by "
                                    f"2.5 a layer; the ratio of gradients stays at {loud[-1]:.2g}")]),
         },
-        (Lines("Gradient of the second layer over that of the last", at, curves, "hidden layers"),),
+        (Lines("Gradient, second over last layer", at, curves, "hidden layers"),),
         data.note, data.name,
     )  # fmt: skip
 
@@ -169,8 +169,8 @@ def dead_units(budget: Budget) -> Outcome:
                          f"largest value through 8 layers: {largest['relu'][0]:.1f} to {largest['relu'][-1]:.0f} with "
                          f"ReLU, at most {max(largest['relu6']):.0f} with ReLU6"),
         },
-        (Lines("Share of hidden units that answer no digit", [0, 15, 115, 215], share, "steps", share=True),
-         Lines("Largest value, layer by layer, weights 2.5 times too large", list(range(1, 9)), largest, "layer")),
+        (Lines("Hidden units that answer no digit", [0, 15, 115, 215], share, "steps", share=True),
+         Lines("Largest value, weights 2.5 times too big", list(range(1, 9)), largest, "layer")),
         f"{data.note} At the end {hits['relu'].mean():.1%} are right with ReLU, {hits['leaky-relu'].mean():.1%} with "
         "leaky ReLU.", data.name,
     )  # fmt: skip
@@ -282,7 +282,7 @@ def costs(budget: Budget) -> Outcome:
     settings = exact(more and smooth, "leaky ReLU has one more setting, and softplus bends without a corner")
     return Outcome(
         {"E76": together([compared((low, high), 0.0, f"{told}{math.exp(high):.1f}) as ReLU"), settings])},
-        (Bars("Microseconds for 256 x 1,024 values, median of 50", middle),),
+        (Bars("Microseconds for 256 x 1,024 values", middle),),
         "Times are of this machine, and differ from run to run.",
     )
 

@@ -50,7 +50,7 @@ def outliers(budget: Budget) -> Outcome:
         {"E85": together([more_in_mean(below, "error of the slope, squared less absolute"),
                           more_in_mean(between, "squared less smooth"),
                           more_in_mean(small, "0.2 less the error of the absolute loss")])},
-        (Lines("Lines found with 5 of 60 points far below", grid.tolist(), {"true": (2 * grid + 1).tolist(), **curves},
+        (Lines("Lines found, 5 of 60 points far below", grid.tolist(), {"true": (2 * grid + 1).tolist(), **curves},
                "x"),
          Listing("Mean error of the slope over 10 draws", ["loss", "|slope - 2|"], rows)),
     )  # fmt: skip
@@ -79,7 +79,7 @@ def sweeps(budget: Budget) -> Outcome:
                          f"a logit of 100 for a 0: log(1 - sigmoid) gives {by_hand}, the loss on logits {by_logit:g}"),
             "E89": exact(zero and apart > 0.01, f"0 only for equal ones; both ways differ by up to {apart:.3f}"),
         },
-        (Lines("Cross-entropy over the probability of the right class", p.tolist(), {
+        (Lines("Cross-entropy of the right class", p.tolist(), {
             "natural": natural, "base 10": [v / math.log(10) for v in natural]}, "probability", steep=False),
          Listing("KL divergence of column from row", ["", *names], table)),
     )  # fmt: skip

@@ -39,7 +39,7 @@ def amount(budget: Budget) -> Outcome:
     curves = {name: [float(h.mean()) for h in found] for name, found in hits.items()}
     return Outcome(
         {"E55": together(each), "E132": together([first, last])},
-        (Lines("Right on test digits over training samples", list(range(1, len(at) + 1)), curves,
+        (Lines("Right, over training samples", list(range(1, len(at) + 1)), curves,
                f"samples: {', '.join(map(str, at))}", share=True),),
         f"{data.note} {budget.steps} steps of 64 for each.", data.name,
     )  # fmt: skip
@@ -167,7 +167,7 @@ EXPERIMENTS = (
         "10.3",
         "Noise",
         ("E134",),
-        "The convnet of R-A; logistic regression on 1,000 digits.",
+        "The trained digit convnet; logistic regression on 1,000 digits.",
         noise,
         Budget(40, full=True),
         Budget(15),

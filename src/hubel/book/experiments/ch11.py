@@ -89,7 +89,7 @@ def where_the_work_is(budget: Budget) -> Outcome:
             "E159": exact(all(a > b for a, b in pairwise(errors)) and errors[-1] == 2.25,
                           "the printed errors fall every year, from 26.2 % (next best of 2012) to 2.25 %"),
         },
-        (Lines("Top-5 error of ILSVRC, as the lectures print it", list(ERRORS), {"winner, %": errors[1:]}, "year",
+        (Lines("Top-5 error of ILSVRC's winners", list(ERRORS), {"winner, %": errors[1:]}, "year",
                steep=False),
          Listing("AlexNet at 227 px", ["layer", "KB out", "MACs, millions", "weights, thousands"], profile)),
     )  # fmt: skip
@@ -136,7 +136,7 @@ def residual(budget: Budget) -> Outcome:
             "E138": together([exact(bool((kept == before).all()), f"one identity layer more: {percent(kept.mean())}"),
                               more_right(kept, lost, "beside a random layer more")]),
         },
-        (Lines("Gradient over weight, layer by layer, fresh nets of 56 layers",
+        (Lines("Gradient over weight, 56 fresh layers",
                list(range(1, 1 + min(map(len, norms.values())))),
                {name: values[: min(map(len, norms.values()))] for name, values in norms.items()}, "layer"),),
         data.note, data.name,
@@ -167,7 +167,7 @@ def ensemble(budget: Budget) -> Outcome:
 EXPERIMENTS = (
     Experiment(
         "11.1", "Dense, convolutional, pooled", ("E22", "E23", "E145"),
-        "R-A, and the net with a pooled head, 60 steps a part (300 in full).", first_nets,
+        "Both trained digit nets, and the net with a pooled head, 60 steps a part (300 in full).", first_nets,
         Budget(120, steps=300, full=True), Budget(25, steps=60),
         "the convnet beats the MLP with a seventh of the weights, and the pooled head runs at every size and costs "
         "accuracy",

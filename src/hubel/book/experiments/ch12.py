@@ -133,8 +133,8 @@ def pointing(budget: Budget) -> Outcome:
             "E65": together(told),
         },
         (Pictures("One digit under six methods", shown, side=110, columns=7),
-         Bars("Maximum in the digit's quadrant, of 60; chance 25 %", shares, share=True)),
-        f"{data.note} {weak}.", data.name,
+         Bars("Maximum in the digit's quadrant", shares, share=True)),
+        f"{data.note} {weak}. Chance is 25 %.", data.name,
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ EXPERIMENTS = (
         "12.2",
         "Where filters fire",
         ("E58", "E60"),
-        "The convnet of R-A, 200 test digits.",
+        "The trained digit convnet, 200 test digits.",
         filters_fire,
         Budget(40, full=True),
         Budget(12),
@@ -180,7 +180,7 @@ EXPERIMENTS = (
         "12.3",
         "Neighbours",
         ("E61", "E62"),
-        "The convnet of R-A, 500 test digits.",
+        "The trained digit convnet, 500 test digits.",
         neighbours,
         Budget(60, full=True),
         Budget(15),
@@ -200,7 +200,7 @@ EXPERIMENTS = (
         "12.5",
         "Pictures that fool",
         ("E66",),
-        "The convnet of R-A, 200 test digits.",
+        "The trained digit convnet, 200 test digits.",
         fooled,
         Budget(40, full=True),
         Budget(14),
