@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import hubel.assembly.wire
+import hubel.assembly.balance
 from hubel.errors import HubelError
 from hubel.store import RunStore
 from hubel.types import Batch
@@ -22,7 +22,7 @@ STEPS = 3 * (1437 // 32)
 
 def poison(monkeypatch: pytest.MonkeyPatch, positions: set[tuple[int, int]], factor: float = 1e42) -> None:
     """Make the pictures of these (epoch, step) so bright that the loss overflows, or with 10,000 is a finite spike."""
-    honest = hubel.assembly.wire.batches
+    honest = hubel.assembly.balance.batches
 
     def batches(*arguments: Any, epoch: int = 0, start_step: int = 0, **words: Any) -> Iterator[Batch]:
         found = honest(*arguments, epoch=epoch, start_step=start_step, **words)
@@ -31,7 +31,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, positions: set[tuple[int, int]], fac
             bright = batch.images * 1e20 * (factor / 1e20)  # in two: 1e42 is no float32
             yield Batch(bright, batch.labels, batch.ids) if bad else batch
 
-    monkeypatch.setattr(hubel.assembly.wire, "batches", batches)
+    monkeypatch.setattr(hubel.assembly.balance, "batches", batches)
 
 
 def accuracy(run: Path) -> float:

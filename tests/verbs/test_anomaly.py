@@ -15,6 +15,7 @@ from anomalies.parts import good, scratched, write
 from hubel.anomalies.artefact import load
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.runtime import pick_device
 from hubel.verbs.export_detector import export_detector
 
 SETTINGS = {"time": 20.0, "epochs": 6, "device": "cpu", "verbose": False}
@@ -73,7 +74,9 @@ def test_a_net_is_kept_with_the_detector(part: Path, tmp_path: Path, tiny_run: P
     )
     assert made.first.features == tiny_run.name
     again = hubel.predict(tmp_path / "d", part / "mixed")
-    assert np.allclose(sorted(again.scores), sorted(made.first.scores), rtol=1e-4, atol=1e-5)  # type: ignore[union-attr]
+    exact = pick_device("auto").type == "cpu"  # a GPU's TF32 rounds batches of other sizes otherwise
+    close = {"rtol": 1e-4, "atol": 1e-5} if exact else {"rtol": 2e-2, "atol": 2e-2}
+    assert np.allclose(sorted(again.scores), sorted(made.first.scores), **close)  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,7 @@ class Looks:
 
         half = precision != torch.float32
         cast = torch.autocast(images.device.type, dtype=precision) if half else nullcontext()
+        images = images[:, 0] if images.ndim == 5 else images  # several views of each: B V C H W
         with evaluating(self.model), torch.no_grad(), cast, watch(self.watched, hear):
             self.model(images)
         found: dict[str, dict[str, float]] = {}
