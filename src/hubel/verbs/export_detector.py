@@ -14,6 +14,7 @@ from hubel.anomalies.artefact import load
 from hubel.anomalies.graph import Score, require_exportable
 from hubel.deploy.onnx import absent, quiet
 from hubel.errors import ArtefactError, UsageError, missing_extra
+from hubel.faces.progress import shows_progress
 from hubel.store import RunStore
 from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
@@ -44,9 +45,14 @@ class ExportedDetector(Viewed):
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
+@shows_progress
 def export_detector(
-    detector: str | PathLike[str], out: str | Path | None = None, watch: Watcher = SILENT
-) -> ExportedDetector:  # fmt: skip
+    detector: str | PathLike[str],
+    out: str | Path | None = None,
+    *,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+) -> ExportedDetector:
     """Write the first method of a detector as ONNX: B C H W bytes of its size in, `score` B and `map` B h w out.
 
     The metadata say how pictures are brought to that size. Raises UsageError for a method that cannot be written so,
