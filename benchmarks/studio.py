@@ -1,0 +1,116 @@
+"""How soon the studio shows what happens: its first page, a step in the chart, the camera, seventy thousand pictures.
+
+    python benchmarks/studio.py [--repeat 3] [--data mnist]
+
+Needs Chromium (`apt-get install chromium`); `mnist` needs HUBEL_DATA or a network. The server, the page and what is
+measured share the machine. Targets: first page within 2 s, a step in the chart within 100 ms (p95), 15 pictures of the
+camera a second, first tiles within 300 ms of a set that is known, 30 frames a second while scrolling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import hubel
+from chromium import Chromium
+from hubel.store import RunStore
+from hubel.studio.serving import Serving
+
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+STEPS = 100
+SCROLL = (
+    "new Promise((done) => { const w = document.querySelector('.tiles-window'), t = performance.now(); let n = 0;"
+    "const f = () => { w.scrollTop += 400; n++; const s = (performance.now() - t) / 1000;"
+    "if (s > 4) done(n / s); else requestAnimationFrame(f); }; f(); })"
+)
+SEEN = (
+    "(() => { window.seen = {}; const c = document.querySelector('.chart canvas'); const look = () => {"
+    "const m = /last ([0-9]+)/.exec(c.getAttribute('aria-label') || '');"
+    "if (m && !(m[1] in seen)) seen[m[1]] = performance.timeOrigin + performance.now();"
+    "requestAnimationFrame(look); }; look(); })()"
+)
+
+
+def first_page(folder: Path) -> float:
+    """Seconds from the command to the page."""
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "hubel", "studio", "--no-browser", "--port", "0"]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    urllib.request.urlopen(server.stdout.readline().split()[-1]).read()
+    took = time.perf_counter() - began
+    server.terminate()
+    server.wait()
+    server.stdout.close()
+    return took
+
+
+def step_to_chart(browser: Chromium, serving: Serving, run: Path) -> list[float]:
+    """Milliseconds from a line in the log to its place in the curve."""
+    store, sent = RunStore(run), {}
+    store.write_text("events.jsonl", "")
+    browser.open(f"{serving.url}#/train?run={run.name}")
+    browser.until("!!document.querySelector('.chart canvas')")
+    time.sleep(1)
+    browser.evaluate(SEEN)
+    with store.lock():
+        for step in range(STEPS):
+            loss = 1000 + step
+            event = {"event": "pace", "epoch": 1, "step": step + 1, "of": STEPS, "loss": float(loss), "lr": 0.1}
+            sent[str(loss)] = 1e3 * time.time()
+            store.append_line("events.jsonl", json.dumps(event))
+            time.sleep(0.12)
+    time.sleep(1)
+    seen = browser.evaluate("seen")
+    return sorted(seen[name] - at for name, at in sent.items() if name in seen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--data", default="mnist")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        os.chdir(folder)
+        took = [first_page(folder) for _ in range(asked.repeat)]
+        print(
+            f"first page       {statistics.median(took):.2f} s (of {asked.repeat}: {min(took):.2f} to {max(took):.2f})"
+        )
+        run = hubel.train("digits", epochs=3, out="runs", device="cpu", verbose=False).folder
+        browser = Chromium(folder / "profile", *CAMERA)
+        with Serving((), runs="runs", port=0) as serving:
+            serving.studio.warm.wait()
+            browser.open(f"{serving.url}#/ship?run={run.name}")
+            browser.until("!!document.querySelector('.drop')")
+            browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Camera').click()")
+            time.sleep(5)
+            pace = float(browser.evaluate("document.documentElement.dataset.pace"))
+            print(f"camera           {pace:.0f} pictures a second")
+            browser.open(f"{serving.url}#/data?source={asked.data}")
+            browser.until("!!document.querySelector('.cell img')")
+            browser.evaluate("location.hash = '#/home'")
+            browser.until("document.documentElement.dataset.page === 'home'")
+            began = time.perf_counter()
+            browser.evaluate(f"location.hash = '#/data?source={asked.data}'")
+            browser.until("[...document.querySelectorAll('.cell img')].some((i) => i.complete && i.naturalWidth)")
+            first = 1e3 * (time.perf_counter() - began)
+            print(f"first tiles      {first:.0f} ms, scrolling {browser.evaluate(SCROLL):.0f} frames a second")
+            late = step_to_chart(browser, serving, run)
+            print(f"step to chart    p50 {late[len(late) // 2]:.0f} ms, p95 {late[int(0.95 * len(late))]:.0f} ms")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
