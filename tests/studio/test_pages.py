@@ -149,10 +149,10 @@ def test_a_net_is_trained_watched_paused_stepped_altered_and_stopped(browser: Ch
     browser.until("location.hash.includes('run=')")
     browser.until(
         "document.querySelector('tbody')?.children.length > 1 &&"
-        " document.querySelector('.status').dataset.state === 'running'"
+        " document.querySelector('.status')?.dataset.state === 'running'"
     )
     browser.evaluate("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', bubbles: true }))")
-    browser.until("document.querySelector('.status').dataset.state === 'paused'")
+    browser.until("document.querySelector('.status')?.dataset.state === 'paused'")
     fits(browser)
     before = browser.evaluate("document.querySelector('.reins + form + div').textContent")
     browser.evaluate(
@@ -161,7 +161,7 @@ def test_a_net_is_trained_watched_paused_stepped_altered_and_stopped(browser: Ch
     browser.until("document.querySelector('.told').textContent.includes('lr')")
     assert before != browser.evaluate("document.querySelector('.reins + form + div').textContent")
     browser.evaluate("[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Stop').click()")
-    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    browser.until("document.querySelector('.status')?.dataset.state === 'stopped'")
     look(browser, "watching")
     assert "taken up" in browser.evaluate("document.querySelector('.chart canvas').getAttribute('aria-label')"), (
         "a mark"
@@ -174,17 +174,17 @@ def test_a_training_that_is_killed_is_said_to_be_within_two_seconds_and_goes_on(
 ) -> None:
     browser.open("about:blank")
     opened(browser, studio, "train", "?run=digits-1")
-    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    browser.until("document.querySelector('.status')?.dataset.state === 'stopped'")
     rows = browser.evaluate("document.querySelector('tbody').children.length")
     browser.evaluate(
         "[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Go on with it').click()"
     )
-    browser.until("document.querySelector('.status').dataset.state === 'running'")
+    browser.until("document.querySelector('.status')?.dataset.state === 'running'")
     browser.until(f"document.querySelector('tbody').children.length > {rows}")
     held = (studio.studio.places.runs / "digits-1" / ".lock").read_text()
     os.kill(int(held), signal.SIGKILL)
     killed = time.monotonic()
-    browser.until("document.querySelector('.status').dataset.state === 'stopped'")
+    browser.until("document.querySelector('.status')?.dataset.state === 'stopped'")
     assert time.monotonic() - killed < 2
     clean(browser, studio)
 
@@ -455,13 +455,13 @@ def test_a_studio_that_is_killed_is_missed_within_two_seconds_and_found_again(
     server.wait()
     killed = time.monotonic()
     browser.until(
-        "document.querySelector('.status').dataset.state === 'lost' && !document.querySelector('#down').hidden"
+        "document.querySelector('.status')?.dataset.state === 'lost' && !document.querySelector('#down').hidden"
     )
     assert time.monotonic() - killed < 2.0
     server.stdout.close()  # type: ignore[union-attr]
     server = served(runs, port)
     browser.until(
-        "document.querySelector('.status').dataset.state === 'finished' && document.querySelector('#down').hidden"
+        "document.querySelector('.status')?.dataset.state === 'finished' && document.querySelector('#down').hidden"
     )
     assert browser.evaluate("document.querySelector('tbody').children.length") == rows, "nothing twice, nothing lost"
     asked_to_end = time.monotonic()
