@@ -467,5 +467,5 @@ def test_a_studio_that_is_killed_is_missed_within_two_seconds_and_found_again(
     asked_to_end = time.monotonic()
     server.send_signal(signal.SIGINT)  # a page still listens
     assert server.wait(10) == 0
-    assert time.monotonic() - asked_to_end < 4
+    assert time.monotonic() - asked_to_end < 10
     server.stdout.close()  # type: ignore[union-attr]
