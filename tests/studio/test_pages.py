@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import chromium
 import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
 from studio.test_house_of_it import until
 
 pytestmark = pytest.mark.browser
+chromium.PATIENCE = 240.0  # trainings are started here, on machines that may be busy
 ODD = ('<img src=x onerror="document.title=1">', "`${document.title=2}`'\"&☃", "<svg onload=alert(1)>")
 """Two classes and the names of their pictures, that would be markup anywhere else."""
 
