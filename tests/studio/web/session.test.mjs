@@ -85,6 +85,20 @@ test('a weight can be given, and the written-out sum is what the net says', () =
   assert.equal(first.text, 'h1.1 = 2·0.75 − 1 = 0.5; tanh → 0.4621');
 });
 
+test('undoing takes back an edit, then the steps before it, one after another', () => {
+  const { play, last, step } = playground();
+  const states = [last.frame.weights.slice()];
+  for (let i = 0; i < 3; i++) { step('batch'); states.push(last.frame.weights.slice()); }
+  play.take({ kind: 'weight', at: 0, value: 4 });
+  assert.equal(last.frame.weights[0], 4);
+  for (const state of states.reverse()) {
+    assert.ok(last.frame.undoable);
+    play.take({ kind: 'back', how: 'undo' });
+    same(last.frame.weights, state);
+  }
+  assert.ok(!last.frame.undoable);
+});
+
 test('one update written out holds the numbers of the update', () => {
   const { play, last } = playground('net=3relu&loss=cross-entropy&classes=3&data=gauss');
   const before = last.frame.weights.slice();

@@ -68,7 +68,7 @@ export class Pictures {
     paint(this.picture.map((v) => v * 2 - 1), 0, input.length, 1, GREYS, input, 0);
     buffers.push(input.buffer);
     this.send({
-      kind: 'frame', epoch: session.epoch, samples: session.samples, at: session.at, n: session.n, ...numbers, bad: session.bad, running: this.running, kept: session.kept.length,
+      kind: 'frame', epoch: session.epoch, samples: session.samples, at: session.at, n: session.n, ...numbers, bad: session.bad, running: this.running,
       shares: out.map((v) => Math.exp(v - top) / sum), blocks, input: input.buffer,
     }, buffers);
   }

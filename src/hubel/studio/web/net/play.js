@@ -72,7 +72,7 @@ export class Play {
     const numbers = session.measured(), weights = net.weights.slice();
     this.send({
       kind: 'frame', epoch: session.epoch, samples: session.samples, steps: net.steps, at: session.at, n: session.n, ...numbers, weights, scales,
-      units: units.buffer, out: out.buffer, side, shown, bad: session.bad, running: this.running, kept: session.kept.length,
+      units: units.buffer, out: out.buffer, side, shown, bad: session.bad, running: this.running, undoable: session.kept.length > 1 || session.changed,
     }, [units.buffer, out.buffer, weights.buffer]);
   }
 
@@ -136,6 +136,7 @@ export class Play {
       case 'rewind': session.rewind(); this.frame(); break;
       case 'back': session.back(message.how); this.frame(); break;
       case 'weight':
+        session.keep();
         session.net.weights[message.at] = message.value;
         if (session.bad && !session.net.firstBad()) session.bad = null;
         this.frame();

@@ -90,18 +90,26 @@ export class Session {
     }
   }
 
-  /** Remember this state as the last good one, now and then; older ones stay for the way back, a few of them. */
+  /** Remember this state as the last good one; older ones stay for the way back, a few of them. */
   keep() {
     if (this.bad) return;
     if (this.net.firstBad()) { this.broken(); return; }
+    if (!this.changed) return;
     this.good = { ...this.net.copy(), epoch: this.epoch, at: this.at, samples: this.samples };
     this.kept.push(this.good);
     if (this.kept.length > 40) this.kept = this.kept.filter((_, i) => i === 0 || i % 2 === 0 || i > 20);
   }
 
-  /** To a state that was kept: 'good' for the last good one, else one step back in what was kept. */
+  /** Whether the weights are other than those that were kept last. */
+  get changed() {
+    const { weights } = this.kept[this.kept.length - 1], now = this.net.weights;
+    for (let i = 0; i < now.length; i++) if (weights[i] !== now[i]) return true;
+    return false;
+  }
+
+  /** To the state that was kept last, if this is another; else to the one before it ('good': never further). */
   back(how = 'good') {
-    if (how !== 'good' && this.kept.length > 1) this.kept.pop();
+    if (how !== 'good' && !this.changed && this.kept.length > 1) this.kept.pop();
     const to = this.kept[this.kept.length - 1];
     this.good = to;
     this.net.restore(to);

@@ -142,7 +142,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const epoch = String(frame.epoch).padStart(6, '0').replace(/(\d{3})$/, ',$1');
       counter.replaceChildren(epoch, el('small', { textContent: `epochs; ${frame.samples.toLocaleString('en')} points seen` }));
       for (const [which, right] of [['train', 'rightTrain'], ['test', 'rightTest']]) {
-        numbers[which].textContent = frame[which === 'train' ? 'train' : 'test'].loss === frame[which].loss && Number.isFinite(frame[which].loss) ? number(frame[which].loss) : '–';
+        numbers[which].textContent = Number.isFinite(frame[which].loss) ? number(frame[which].loss) : '–';
         numbers[right].textContent = Number.isFinite(frame[which].accuracy) ? `${percent(frame[which].accuracy)} right` : '';
       }
       chart.add([frame.epoch + frame.at / Math.max(1, frame.n), frame.train.loss, frame.test.loss]);
@@ -184,7 +184,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     if (on) start();
   }
   function undo() {
-    if (frame?.kept > 1 && frame.samples > 0) { send({ kind: 'back', how: 'undo' }); return; }
+    if (frame?.undoable) { send({ kind: 'back', how: 'undo' }); return; }
     const words = past.pop();
     if (words === undefined) { said.textContent = 'There is nothing to undo.'; return; }
     state = decode(words);
