@@ -31,7 +31,7 @@ export class Play {
     this.colours = ramp(this.dark);
     this.running = false;
     const all = state.data === 'own' ? state.points : made(state.data, state.classes, state.noise, state.seed);
-    const parts = split(all, state.data === 'own' && all.length < 4 ? 100 : state.train, state.seed);
+    const parts = split(all, state.data === 'own' && all.length < 20 ? 100 : state.train, state.seed);
     const part = (/** @type {any[]} */ some) => ({ x: rows(some, state.features), targets: Float64Array.from(some, (p) => p.target) });
     this.points = parts;
     this.session = new Session(describe(state), part(parts.train), part(parts.test), state.batch);

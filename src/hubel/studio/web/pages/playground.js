@@ -101,7 +101,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   );
 
   const draw = {
-    points(/** @type {any[]} */ train = ready?.train ?? [], test = ready?.test ?? []) { square.points({ train, test, showTest: state.test, values: state.about === 'values', own: state.data === 'own' }, state.points); },
+    points(/** @type {any[]} */ train = ready?.train ?? [], test = ready?.test ?? []) { square.points({ train, test, showTest: state.test || state.data === 'own', values: state.about === 'values', own: state.data === 'own' }, state.points); },
     net() { if (ready) { net.build(state, ready.dense, ready.dense[ready.dense.length - 1].units, matchMedia('(prefers-color-scheme: dark)').matches); if (frame) net.frame(frame); } draw.legend(); },
     pens() {
       const kinds = state.about === 'values' ? ['−1', '+1'] : Array.from({ length: state.classes }, (_, i) => `class ${i + 1}`);
