@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import hubel
+from hubel.assembly.follow import Stopped
 from hubel.checkpoint import ModelSpec
 from hubel.recipes.continuing import asked
 from hubel.recipes.schema import compose, read_file
@@ -19,7 +20,9 @@ from hubel.searching.axes import Axis, Space
 from hubel.searching.importance import importances
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost, Limits, count
+from hubel.searching.running import Running
 from hubel.searching.standing import front, weigh
+from hubel.training.resume import Signals
 
 SETTINGS: dict[str, Any] = {"model": "mlp", "limit": 200, "device": "cpu", "threads": 1, "trial_epochs": 3}
 SPACE = {"lr": "1e-3..1e-1:log", "mlp.hidden": [[16], [64]]}
@@ -133,6 +136,20 @@ def test_a_trial_that_diverges_is_written_down_and_the_search_goes_on(tmp_path: 
     assert len(lost) == 1
     assert "not finite" in lost[0].reason or "nan" in lost[0].reason.lower()
     assert done.finalists[0].trial == 1
+
+
+def test_who_stops_a_search_is_told_how_to_go_on_with_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Running, **_: Any) -> None:
+        raise Stopped(self.store.folder, Signals())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Running, "train", stopped)
+        with pytest.raises(Stopped) as caught:
+            hubel.search("digits", trials=1, out=tmp_path, **SETTINGS)
+    assert caught.value.hint == f"go on: hubel search --resume {tmp_path / 'digits-1'}"
+    assert hubel.search(resume=tmp_path / "digits-1").winner
 
 
 @pytest.mark.parametrize(

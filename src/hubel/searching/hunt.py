@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hubel.assembly.follow import Stopped
 from hubel.errors import ArtefactError, HubelError, RunLocked, UsageError
 from hubel.recipes.schema import Recipe
 from hubel.searching.asking import Ask
@@ -166,6 +167,9 @@ class Hunt:
         except SaveFailed:
             raise
         except RunLocked:
+            raise
+        except Stopped as error:  # what was stopped is the search: its trial goes on with it
+            error.hint = f"go on: hubel search --resume {self.store.folder}"
             raise
         except (Diverged, UsageError, ArtefactError) as error:
             self._ended(trial, "failed", str(error).partition("\n")[0])
