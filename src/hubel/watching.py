@@ -105,4 +105,21 @@ class Several(Watcher):
             watcher.done()
 
 
+class Once(Watcher):
+    """Passes on each remark once: members of a series have the same data, and would all say the same of them."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self.watch, self.told = watch, set[str]()
+
+    def remark(self, text: str) -> None:
+        """Tell it, if it is new."""
+        if text not in self.told:
+            self.told.add(text)
+            self.watch.remark(text)
+
+    def __getattribute__(self, name: str) -> Any:
+        own = name in ("remark", "watch", "told") or name.startswith("__")
+        return object.__getattribute__(self, name) if own else getattr(object.__getattribute__(self, "watch"), name)
+
+
 SILENT = Watcher()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from hubel.metrics.intervals import Interval, wilson
 from hubel.views import Viewed
 from hubel.words import percent, plain, plural, span
 
+COSTS_LIMIT = 1 << 16
+"""Bytes of a table of costs."""
 FEWEST = 10
 """Samples of each class from which a threshold can be fitted at all."""
 
@@ -229,3 +232,15 @@ def read_costs(text: str, class_names: tuple[str, ...]) -> np.ndarray:
     except ValueError as error:
         raise DataError(f"a table of costs must hold a number in each place: {error}", hint="0 for no cost") from None
     return np.array([[found[name, said] for said in class_names] for name in class_names])
+
+
+def read_table(path: str | PathLike[str]) -> str:
+    """The text of a small file; DataError for one that is not there, too large, or no text."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(COSTS_LIMIT + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the costs in {str(path)!r} cannot be read: {error}", hint="a CSV file of numbers") from None
+    if len(text) > COSTS_LIMIT:
+        raise DataError(f"{str(path)!r} is too long for a table of costs", hint="one row and one column a class")
+    return text

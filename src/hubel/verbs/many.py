@@ -24,30 +24,13 @@ from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
 from hubel.verbs.series import Series, judged_together, spread_of
 from hubel.verbs.train import begin, go_on
-from hubel.watching import Watcher
+from hubel.watching import Once, Watcher
 from hubel.words import plural
 
 __all__ = ["Series", "in_series"]
 
 MOST = 100
 """Members of a series at most."""
-
-
-class Once(Watcher):
-    """Passes on each remark once: members of a series have the same data, and would all say the same of them."""
-
-    def __init__(self, watch: Watcher) -> None:
-        self.watch, self.told = watch, set[str]()
-
-    def remark(self, text: str) -> None:
-        """Tell it, if it is new."""
-        if text not in self.told:
-            self.told.add(text)
-            self.watch.remark(text)
-
-    def __getattribute__(self, name: str) -> Any:
-        own = name in ("remark", "watch", "told") or name.startswith("__")
-        return object.__getattribute__(self, name) if own else getattr(object.__getattribute__(self, "watch"), name)
 
 
 def in_series(

@@ -12,7 +12,7 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.threshold import StoredThreshold, save_threshold, threshold_file
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation.judge import answered
-from hubel.evaluation.thresholds import Threshold, Wish, count_at, fit_threshold, read_costs
+from hubel.evaluation.thresholds import Threshold, Wish, count_at, fit_threshold, read_costs, read_table
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import find_run
 from hubel.records.own_data import own_data
@@ -20,8 +20,6 @@ from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["Threshold", "threshold"]
-COSTS_LIMIT = 1 << 16
-"""Bytes of a table of costs."""
 
 
 @shows_progress
@@ -108,15 +106,3 @@ def kept_with(folder: Path, found: Threshold, weights: str, watch: Watcher) -> N
         f"kept: hubel predict and serve now say {found.positive} from {found.value:.3g} on; "
         f"--threshold 0.5 --keep takes it back"
     )
-
-
-def read_table(path: str | PathLike[str]) -> str:
-    """The text of a small file; DataError for one that is not there, too large, or no text."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(COSTS_LIMIT + 1)
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the costs in {str(path)!r} cannot be read: {error}", hint="a CSV file of numbers") from None
-    if len(text) > COSTS_LIMIT:
-        raise DataError(f"{str(path)!r} is too long for a table of costs", hint="one row and one column a class")
-    return text
