@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import threading
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,14 @@ def net() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 
 
+class Locked(nn.Linear):
+    """Holds what cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 10)
+        self.lock = threading.Lock()
+
+
 PAIRS = [(torch.randn(8, 1, 8, 8), torch.randint(0, 10, (8,))) for _ in range(4)]
 
 
@@ -110,6 +119,9 @@ PAIRS = [(torch.randn(8, 1, 8, 8), torch.randint(0, 10, (8,))) for _ in range(4)
         ((net(), nn.CrossEntropyLoss(), iter(PAIRS)), "can be gone through twice"),
         ((net(), nn.CrossEntropyLoss(), []), "at least one batch"),
         ((net(), nn.CrossEntropyLoss(), [torch.ones(3, 64)]), "pairs of tensors"),
+        ((net(), nn.CrossEntropyLoss(), PAIRS, "adam"), "optimizer must be one of torch.optim, got str"),
+        ((nn.LazyLinear(10), nn.CrossEntropyLoss(), PAIRS), "do not know their size yet"),
+        ((Locked(), nn.CrossEntropyLoss(), PAIRS), "can be copied: TypeError"),
         ((net(), nn.CrossEntropyLoss(), [(torch.ones(3, 64), torch.ones(2))]), "as many labels as images"),
     ],
 )
@@ -139,3 +151,40 @@ def test_batches_may_be_dictionaries_and_answers_too() -> None:
     batches = [{"image": images, "label": labels} for images, labels in case.loaders()[0]]
     found = hubel.doctor(Named(), lambda out, y: F.cross_entropy(out["logits"], y), batches, verbose=False)
     assert found.ids == ()
+
+
+class Odd(nn.Module):
+    """Fails at its first batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise KeyError("odd")
+
+
+def never(*given: Any) -> Any:
+    """A program of the user's own that fails."""
+    raise ZeroDivisionError("division by zero")
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "named"),
+    [
+        (Odd(), {}, "does-not-run"),
+        (net(), {"loss": lambda z, y: 1.0}, "does-not-run"),
+        (net(), {"batches": [(x.to(torch.uint8), y) for x, y in PAIRS]}, "does-not-run"),
+        (net(), {"predict": never}, "answers-differ"),
+        (net(), {"step": never}, "step-fails"),
+    ],
+)
+def test_what_fails_by_itself_is_a_finding_and_no_traceback(model: nn.Module, more: dict[str, Any], named: str) -> None:
+    found = hubel.doctor(model, **({"loss": nn.CrossEntropyLoss(), "batches": PAIRS} | more), verbose=False)
+    assert found.ids[0] == named
+
+
+def test_checks_for_which_no_time_was_left_are_named() -> None:
+    found = hubel.doctor(net(), nn.CrossEntropyLoss(), PAIRS, seconds=0.001, verbose=False)
+    assert "cannot-overfit" in found.left_out
+    assert "could not be made" in str(found)

@@ -155,6 +155,9 @@ class CheckUp(Viewed):
         said = _wrapped("", self.sentence)
         for one in self.findings:
             said += ["", *one.lines()]
+        if self.left_out:
+            why = next(iter(self.left_out.values()))
+            said += ["", *_wrapped("note: ", f"{plural(len(self.left_out), 'check')} could not be made: {why}")]
         if self.trial is not None:
             said += ["", *self.trial.lines()]
         return said

@@ -15,7 +15,7 @@ from hubel.diagnosis.checks import error, examines, found, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.of_signals import judge_gradients, judge_layers
 from hubel.diagnosis.patient import Pair, Patient
-from hubel.diagnosis.starting import start
+from hubel.diagnosis.starting import FEWEST, start
 from hubel.diagnosis.untouched import reseeded
 from hubel.diagnosis.walking import Walk, plural_steps, walk
 
@@ -137,7 +137,7 @@ def look_again(patient: Patient) -> Iterator[Finding]:
     images = torch.cat([pair[0] for pair in pairs[:64]])[:256]
     it.model.train()
     state = copy.deepcopy(it.model.state_dict())
-    layers = listen(it.model, images)
+    layers = listen(it.model, images) if len(images) >= FEWEST else []
     it.model.load_state_dict(state)
     before = {one.where: one.idle for one in start(patient).layers if one.kind == "relu"}
     for one in judge_layers(layers, f"after {plural_steps(it.made)}"):

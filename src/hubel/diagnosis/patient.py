@@ -114,6 +114,18 @@ class Patient:
         model, optimiser, loss = copy.deepcopy((self.model, self.optimiser, self.loss))
         return model, optimiser, loss
 
+    def check_copies(self) -> None:
+        """Raise UsageError for a net that cannot be copied, since everything is done on copies."""
+        if any(isinstance(p, nn.parameter.UninitializedParameter) for p in self.model.parameters()):
+            raise UsageError("the net has layers that do not know their size yet", hint="model(images) once, before")
+        try:
+            self.copied()
+        except Exception as failure:  # whatever a module of the user's own holds may refuse in any way
+            raise UsageError(
+                f"net, optimizer and loss must be such that they can be copied: {type(failure).__name__}: {failure}",
+                hint="copy.deepcopy(model) must work: locks, files and generators do not belong into a module",
+            ) from None
+
     @property
     def classifies(self) -> bool:
         """Are labels classes?"""

@@ -17,6 +17,8 @@ from hubel.diagnosis.activity import Layer, listen
 from hubel.diagnosis.patient import Pair, Patient, logits_of
 from hubel.diagnosis.untouched import reseeded
 
+FEWEST = 32
+"""Samples of which units can be said to be dead."""
 SAMPLES = 256
 """Samples that are looked at in one forward pass."""
 
@@ -60,7 +62,7 @@ class Start:
         """What its non-linear parts do with samples of all kept batches, in training mode."""
         images = torch.cat([pair[0] for pair in self.patient.train.pairs[:64]])[:SAMPLES]
         self.model.train()
-        return listen(self.model, images)
+        return listen(self.model, images) if len(images) >= FEWEST else []
 
     @cached_property
     def kind(self) -> str:

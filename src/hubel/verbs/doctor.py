@@ -106,6 +106,7 @@ def doctor(
         evaluate=evaluate, predict=predict, schedule=scheduler, ticks=scheduler_steps, classes=tuple(classes),
         frozen=None if frozen is None else tuple(frozen), augment=augment, seconds=seconds,
     )  # fmt: skip
+    patient.check_copies()
     found = examine(patient, watch=watch)
     watch.done()
     return found
