@@ -38,6 +38,12 @@ def table(right: np.ndarray) -> dict[str, object]:
     return {"confusion": right, "classes": tuple("abcdefghij"[: len(right)])}
 
 
+def look(*, gradient: float = 0.1, **more: float) -> dict[str, dict[str, float]]:
+    """What was seen of three parts; the first has these numbers."""
+    usual = {"gradient": 0.1, "weight": 1.0, "update": 1e-3}
+    return {"stem": usual | {"gradient": gradient} | more, "body": usual, "head": usual}
+
+
 FAULTY: dict[str, tuple[str, Record]] = {
     "not finite": ("stopped-not-finite", curve(
         [2.3], summary={"status": "stopped", "reason": "at epoch 2, step 1: the loss is not finite; …"})),
@@ -63,6 +69,9 @@ FAULTY: dict[str, tuple[str, Record]] = {
         [2.3, 1.0, 0.5, 0.2, 0.1], samples={"val": 400}, summary={"best": {"val_accuracy": 0.99},
         "test": {"accuracy": 0.6}},
         **table(np.array([[60, 40], [40, 60]])))),
+    "units at nought": ("parts-fall-silent", curve([2.3, 2.0], vitals=[look(silent=0.7), look(silent=0.9)])),
+    "values at the ends": ("parts-saturated", curve([2.3, 2.0], vitals=[look(saturated=0.8), look(saturated=0.7)])),
+    "hardly a gradient": ("parts-starve", curve([2.3, 2.2], vitals=[look(gradient=1e-7), look(gradient=2e-7)])),
     "damaged weights": ("answers-changed", curve([2.3, 1.0], unreadable="weights/best.safetensors has another digest")),
 }  # fmt: skip
 
@@ -81,6 +90,7 @@ FINE = {
     "noisy": curve([2.3, 1.5, 1.2, 1.25, 1.0, 1.05, 0.8, 0.9, 0.7, 0.75]),
     "cosine": curve(np.geomspace(2.3, 0.1, 20).tolist(), lr=(0.05 * (1 + np.cos(np.linspace(0, np.pi, 20)))).tolist()),
     "settled": curve([2.3, 0.5, 0.1, *[0.02, 0.021, 0.019] * 4], val=[0.6, 0.8, 0.9, *[0.95, 0.94, 0.955] * 4]),
+    "restless at first": curve([2.3, 1.0], vitals=[look(silent=0.9), look(silent=0.1), look(silent=0.2)]),
     "one epoch": curve([2.3]),
     "nothing yet": curve([]),
     "regression": curve([900.0, 300.0, 120.0, 80.0, 60.0, 50.0]),

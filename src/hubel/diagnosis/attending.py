@@ -11,7 +11,7 @@ from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.recipe import knows, patient_of, stages_of
 from hubel.diagnosis.record import Record
 from hubel.errors import UsageError
-from hubel.events import EpochDone, Event, Skipped
+from hubel.events import EpochDone, Event, Skipped, Vitals
 from hubel.runtime import world
 from hubel.training.state import Training
 from hubel.watching import Watcher
@@ -30,17 +30,20 @@ class Attendant:
         self.before = [one for one in before if one.severity != "note"]
         self.known = {*known, *(one.id for one in before)}
         self.skipped = 0
+        self.vitals: list[dict[str, dict[str, float]]] = []
 
     def __call__(self, event: Event) -> Iterator[Finding]:
         """The findings that this event gives rise to, each once in a run."""
         yield from self.before
         self.before = []
         self.skipped += isinstance(event, Skipped)
+        if isinstance(event, Vitals):
+            self.vitals.append(event.parts)
         if isinstance(event, EpochDone):
             training = self.training
             record = Record(
-                name="", rows=training.history, skipped=self.skipped, steps=training.steps_per_epoch,
-                recipe=training.recipe.model_dump(mode="json"),
+                name="", rows=training.history, vitals=self.vitals, skipped=self.skipped,
+                steps=training.steps_per_epoch, recipe=training.recipe.model_dump(mode="json"),
             )  # fmt: skip
             for one in examine_record(record, WHILE).findings:
                 if one.id not in self.known and one.severity != "note":

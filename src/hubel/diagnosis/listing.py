@@ -16,13 +16,14 @@ from hubel.diagnosis import (
     of_signals,
     of_step,
     of_values,
+    of_vitals,
     of_walk,
 )  # fmt: skip
 from hubel.diagnosis.checks import EXAMINERS, STAGES, Examine, Stage
 
 ORDER = (
     of_net, of_values, of_labels, of_copies, of_neighbours, of_shortcuts, of_head, of_gradient, of_signals, of_answers,
-    of_step, of_walk, of_heart, of_record,
+    of_step, of_walk, of_heart, of_vitals, of_record,
 )  # fmt: skip
 """Where checks are written down, the likeliest cause first."""
 

@@ -28,6 +28,8 @@ class Record:
     name: str
     rows: Sequence[Mapping[str, float]]
     """An epoch each: train_loss, val_accuracy, lr, …"""
+    vitals: Sequence[Mapping[str, Mapping[str, float]]] = ()
+    """What was seen of each part at each look: gradient, weight, silent, …"""
     skipped: int = 0
     """Steps that were left out, not being finite."""
     steps: int = 0
@@ -64,11 +66,21 @@ def read_record(folder: Path) -> Record:
     names, confusion = _confusion(store)
     support = None if confusion is None else confusion.sum(1)
     return Record(
-        name=str(folder), rows=run.history.rows if store.exists("metrics.csv") else [], skipped=skipped, steps=steps,
+        name=str(folder), vitals=[_numbers(look["parts"]) for look in run.vitals],
+        rows=run.history.rows if store.exists("metrics.csv") else [], skipped=skipped, steps=steps,
         summary=run.summary, recipe=run.recipe, samples=data.get("samples", {}) if isinstance(data, dict) else {},
         majority=None if support is None or not support.sum() else float(support.max() / support.sum()),
         confusion=confusion, classes=names, unreadable=_weights(folder) if (folder / "weights").is_dir() else "",
     )  # fmt: skip
+
+
+def _numbers(parts: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The parts of a look, without what is no number."""
+    return {
+        str(part): {str(k): float(v) for k, v in values.items() if isinstance(v, (int, float))}
+        for part, values in parts.items()
+        if isinstance(values, Mapping)
+    }
 
 
 def _events(store: RunStore) -> tuple[int, int]:
