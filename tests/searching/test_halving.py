@@ -37,6 +37,9 @@ def test_the_highest_rung_is_served_first() -> None:
 def test_failed_trials_take_no_place() -> None:
     trials = [trial(1, (1, 0.99), status="failed"), trial(2, (1, 0.5)), trial(3, (1, 0.4))]
     assert promotion(trials, (1, 3)) is None
+    found = promotion([*trials, trial(4, (1, 0.3))], (1, 3))
+    assert found is not None, "of three that are left the best goes on"
+    assert found[0].number == 2
 
 
 def test_in_the_end_a_third_of_each_rung_has_gone_on() -> None:
