@@ -93,7 +93,10 @@ class Looks:
                 "update": moved / weight if weight > 0 else float("nan"),
             }
         self.weights = []
-        for name, numbers in self._activations(batch.images[:PICTURES], precision).items():
+        images = batch.images[:PICTURES]
+        if images.ndim == 5:  # two views of each picture, as nets learn from that learn without labels
+            images = images[:, 0]
+        for name, numbers in self._activations(images, precision).items():
             found.setdefault(name, {}).update(numbers)
         means = self._means()
         for name, drift in _drifts(self.means, means).items():
