@@ -143,3 +143,9 @@ def test_data_below_the_folders_is_found(client: Client, picture_folder: Path) -
     client.get(f"/?token={TOKEN}")
     found = client.get("/api/home/sets").json
     assert {"source": str(picture_folder), "name": picture_folder.name, "what": "3 classes"} in found
+
+
+def test_a_folder_called_like_an_option_stays_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "--epochs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert Places.of((".",), "runs").source("./--epochs") == "./--epochs"

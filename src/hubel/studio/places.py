@@ -82,7 +82,8 @@ class Places:
     def spoken(self, path: Path) -> str:
         """A path as somebody would type it where the studio was started."""
         here = Path.cwd()
-        return str(path.relative_to(here)) if here in path.parents else str(path)
+        text = str(path.relative_to(here)) if here in path.parents else str(path)
+        return f"./{text}" if text.startswith("-") else text  # a folder must not become an option of a command
 
     def sets(self) -> list[Found]:
         """What could be trained on: the folders themselves, and what lies one level below."""
