@@ -98,9 +98,17 @@ def unsafe(tree: ast.AST) -> list[str]:
     return found
 
 
+COMPILES = {"book/facts/counting.py": "what Python says of the lectures' listings, which stand in our own files"}
+"""Where text is compiled, and not run, and why."""
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
 def test_t24_no_file_turns_data_into_code(path: Path) -> None:
-    assert unsafe(ast.parse(path.read_text())) == []
+    found = unsafe(ast.parse(path.read_text()))
+    if str(path.relative_to(SRC)) in COMPILES:
+        assert [each.partition(": ")[2] for each in found] == ["compile(…)"], "once, and nothing else"
+        return
+    assert found == []
 
 
 PLANTED = (

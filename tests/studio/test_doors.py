@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,10 +140,12 @@ def test_a_refused_path_says_how_the_studio_would_have_to_be_started(client: Cli
     assert found["hint"] == "start it with this one: hubel studio /etc"
 
 
-def test_data_below_the_folders_is_found(client: Client, picture_folder: Path) -> None:
-    client.get(f"/?token={TOKEN}")
-    found = client.get("/api/home/sets").json
-    assert {"source": str(picture_folder), "name": picture_folder.name, "what": "3 classes"} in found
+def test_data_below_the_folders_is_found(picture_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(picture_folder, tmp_path / "photos")
+    found = Places.of((str(tmp_path),), str(tmp_path / "runs")).sets()
+    assert [(each.source, each.name, each.what) for each in found] == [
+        (str(tmp_path / "photos"), "photos", "3 classes")
+    ]
 
 
 def test_a_folder_called_like_an_option_stays_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ def one_source(data: str, again: str) -> str | None:
 def expanded(words: list[str]) -> list[str]:
     """File names from words in which * ? and [ ] may stand for many: not every shell puts the names in their place.
 
-    Raises DataError for a pattern that no file fits.
+    Raises DataError for a pattern that no file fits, and for a word without a letter.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -110,6 +110,8 @@ def expanded(words: list[str]) -> list[str]:
     """
     found: list[str] = []
     for word in words:
+        if not word:  # Path("") would be the working folder
+            raise DataError("no file is called ''", hint="a picture, a folder, or a pattern: new/*.jpg")
         if not glob.has_magic(word) or os.path.lexists(word):
             found.append(word)
             continue

@@ -43,7 +43,7 @@ def class_order(ids: np.ndarray, labels: np.ndarray, *, classes: int, each: int,
     >>> labels = np.array([0] * 6 + [1] * 3 + [2])
     >>> order = class_order(np.arange(10), labels, classes=2, each=2, seed=0, epoch=0)
     >>> labels[order].reshape(-1, 2, 2)[:, :, 0].tolist(), (labels[order].reshape(-1, 2) != 2).all()
-    ([[1, 0], [0, 1]], np.True_)
+    ([[0, 1], [0, 1]], np.True_)
     """
     rows = np.asarray(ids, dtype=np.int64)
     of = {int(k): epoch_order(rows[labels[rows] == k], seed=seed, epoch=epoch) for k in np.unique(labels[rows])}

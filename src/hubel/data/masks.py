@@ -255,7 +255,7 @@ def numbers_of(data: bytes) -> np.ndarray:
 
     >>> from io import BytesIO
     >>> buffer = BytesIO()
-    >>> Image.new("P", (3, 2), 7).save(buffer, "PNG")
+    >>> Image.new("L", (3, 2), 7).save(buffer, "PNG")
     >>> numbers_of(buffer.getvalue()).tolist()
     [[7, 7, 7], [7, 7, 7]]
     """

@@ -47,7 +47,7 @@ def retrieve(points: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5
 
     >>> found = retrieve(np.array([[0.0], [1.0], [5.0], [5.5]]), np.array([0, 0, 1, 0]), (1,))
     >>> round(found.recall[1], 3), round(found.map_at_r, 3)
-    (0.667, 0.333)
+    (0.667, 0.417)
     """
     count, most = len(points), min(max(ks), max(1, len(points) - 1))
     sizes = np.bincount(labels, minlength=int(labels.max(initial=0)) + 1)

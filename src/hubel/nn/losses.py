@@ -681,7 +681,7 @@ def semi_hard_triplets(
     collapse early on (Schroff et al., arXiv:1503.03832, section 3.2). Embeddings B F, labels B.
 
     >>> semi_hard_triplets(torch.tensor([[0.0], [1.0], [3.0], [9.0]]), torch.tensor([0, 0, 1, 1]))
-    (tensor([0, 1, 2, 3]), tensor([1, 0, 3, 2]), tensor([2, 2, 0, 0]))
+    (tensor([0, 1, 2, 3]), tensor([1, 0, 3, 2]), tensor([2, 2, 0, 1]))
     """
     with torch.no_grad():
         apart = torch.cdist(embeddings, embeddings)

@@ -162,7 +162,7 @@ def parts_of(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
     >>> from hubel.models import create_model
     >>> [(name, len(part)) for name, part in parts_of(create_model("mnist_cnn", num_classes=10, in_chans=1)).items()]
-    [('conv1', 2), ('conv2', 2), ('fc1', 2), ('fc2', 2)]
+    [('block1', 2), ('block2', 2), ('dense', 2)]
     """
     named = [name for name in (*getattr(model, "stages", ()), getattr(model, "head", "")) if name]
     found: dict[str, list[nn.Parameter]] = {}
