@@ -202,8 +202,8 @@ def test_generated_trees_get_a_manifest_or_a_typed_refusal(
                     folder_now = os.open(".", os.O_RDONLY)
                     os.chdir(path.parent)
                     try:
-                        server.bind("s.png")  # its name is short by law
-                        os.rename("s.png", path.name)
+                        server.bind(".s")  # its name is short by law, and no picture of the tree is called so
+                        os.rename(".s", path.name)
                     finally:
                         os.fchdir(folder_now)
                         os.close(folder_now)
