@@ -162,7 +162,10 @@ def test_a_net_is_trained_watched_paused_stepped_altered_and_stopped(browser: Ch
     )
     browser.until("document.querySelector('.told').textContent.includes('lr')")
     assert before != browser.evaluate("document.querySelector('.reins + form + div').textContent")
-    browser.evaluate("[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Stop').click()")
+    stop = "[...document.querySelectorAll('.reins button')].find((b) => b.textContent === 'Stop')"
+    # For a moment nobody holds the run, while its training is put together anew: the reins rest.
+    browser.until(f"document.querySelectorAll('.told li').length > 2 && !{stop}.disabled")
+    browser.evaluate(f"{stop}.click()")
     browser.until("document.querySelector('.status')?.dataset.state === 'stopped'")
     look(browser, "watching")
     assert "taken up" in browser.evaluate("document.querySelector('.chart canvas').getAttribute('aria-label')"), (
