@@ -418,8 +418,9 @@ def test_a_set_is_made_with_the_camera_and_bursts_stay_together(browser: Chromiu
         browser.until("document.querySelectorAll('[aria-pressed=true]').length === 0")
     fits(browser)
     look(browser, "camera")
-    browser.until("!document.querySelector('.line .main:last-of-type').disabled")
-    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Train').click()")
+    train = "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Train')"
+    browser.until(f"!{train}.disabled")
+    browser.evaluate(f"{train}.click()")
     browser.until("location.hash.includes('run=')")
     groups: dict[str, set[str]] = {}
     for each in hubel.edit(folder / "cards").to_dict()["edits"]:

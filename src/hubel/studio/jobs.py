@@ -57,12 +57,19 @@ class Job:
     """The end of what it printed."""
 
 
+class Child(subprocess.Popen[bytes]):
+    """A process that may outlive whoever began it: Python's warning of one that is left running is not for it."""
+
+    def __del__(self) -> None:
+        """Let it go on."""
+
+
 class Jobs:
     """The jobs whose folder is below `runs`."""
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Child] = {}
 
     def start(self, arguments: list[str]) -> Job:
         """Run `hubel ARGUMENTS` in a session of its own; nothing of it goes through a shell."""
@@ -73,7 +80,7 @@ class Jobs:
         try:
             if fcntl is not None:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            child = subprocess.Popen(  # noqa: S603 - a list, no shell
+            child = Child(  # a list, no shell
                 [sys.executable, "-m", "hubel", *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, pass_fds=(lock,),
                 env=os.environ | {"NO_COLOR": "1", "COLUMNS": "100"},
