@@ -8,9 +8,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from chromium import Chromium
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -68,3 +71,12 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("runs")
     return train("digits", out=str(out), epochs=6, model_options={"width": 0.2}, threads=1, device="cpu").folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """One browser for a module, with a camera that shows a moving pattern and asks nobody."""
+    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    found = Chromium(tmp_path_factory.mktemp("profile"), *camera)
+    yield found
+    found.close()

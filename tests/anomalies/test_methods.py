@@ -13,7 +13,6 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from anomalies.parts import good, scratched
-from hubel.anomalies.comparing import auroc
 from hubel.anomalies.detecting import FEWEST, divide, full_size, judge, learn, suspicious
 from hubel.anomalies.eyes import Eyes, chosen_stages, patches, together
 from hubel.anomalies.flat import (
@@ -36,6 +35,7 @@ from hubel.anomalies.patchwise import coreset, fit_padim, look_padim
 from hubel.anomalies.settings import Settings
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
+from hubel.metrics.roc import auroc
 from hubel.models import create_model
 from hubel.watching import SILENT
 

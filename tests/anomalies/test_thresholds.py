@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hubel.anomalies.comparing import auroc, difference
 from hubel.anomalies.thresholds import held_out, threshold
 from hubel.errors import UsageError
+from hubel.metrics.roc import auroc, difference
 
 
 def test_so_many_new_normal_pictures_pass_as_is_said() -> None:

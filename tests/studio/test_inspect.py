@@ -158,13 +158,6 @@ def test_scenes_of_large_nets_do_not_pile_up(studio: Studio, monkeypatch: pytest
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    found = Chromium(tmp_path_factory.mktemp("profile"))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> Iterator[Serving]:
     runs = str(tmp_path_factory.mktemp("studio") / "runs")
     with Serving((str(picture_folder),), runs=runs, port=0) as found:

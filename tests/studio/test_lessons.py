@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from hubel.nn.activations import build_activation
 from hubel.nn.kernels import KERNELS, apply_kernel
 from hubel.training.optimisers import build_optimiser
 from studio.node import needs_node, run
-from studio.static import served
 from studio.test_pages import fits, look
 from studio.test_playground import clean, press
 
@@ -137,19 +135,6 @@ class TestCalculations:
         for name, rows in self.asked()["curves"].items():
             by_difference, said = np.array(rows).T
             np.testing.assert_allclose(said, by_difference, rtol=1e-4, atol=1e-4, err_msg=name)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    found = Chromium(tmp_path_factory.mktemp("profile"))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[str]:
-    with served() as found:
-        yield found
 
 
 def opened(browser: Chromium, place: str, words: str) -> None:

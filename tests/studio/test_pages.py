@@ -30,14 +30,6 @@ ODD = ('<img src=x onerror="document.title=1">', "`${document.title=2}`'\"&☃",
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    found = Chromium(tmp_path_factory.mktemp("profile"), *camera)
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> Iterator[Serving]:
     """A studio over a copy of the small folder of digits, and no runs."""
     home = tmp_path_factory.mktemp("studio")

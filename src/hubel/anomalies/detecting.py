@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from hubel.anomalies.comparing import auroc
 from hubel.anomalies.eyes import Eyes
 from hubel.anomalies.flat import squared
 from hubel.anomalies.methods import METHODS, Method
@@ -23,6 +22,7 @@ from hubel.anomalies.settings import Settings, State
 from hubel.anomalies.thresholds import Threshold, held_out, threshold
 from hubel.errors import ArtefactError, DataError
 from hubel.metrics.intervals import NOTHING, wilson
+from hubel.metrics.roc import auroc
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 

@@ -9,9 +9,9 @@ from html import escape
 
 import numpy as np
 
-from hubel.anomalies.comparing import Difference
 from hubel.anomalies.thresholds import Threshold
 from hubel.metrics.intervals import Interval
+from hubel.metrics.roc import Difference
 from hubel.views import html_table
 from hubel.words import csv_text, duration, in_columns, number, percent, plain, plural, span
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from hubel.anomalies import detecting
 from hubel.anomalies.artefact import Detector
-from hubel.anomalies.comparing import difference
 from hubel.anomalies.methods import METHODS
 from hubel.anomalies.pictures import Material
 from hubel.anomalies.results import Anomalies
@@ -18,6 +17,7 @@ from hubel.anomalies.settings import Settings
 from hubel.anomalies.tested import read_tested
 from hubel.checkpoint import Classifier
 from hubel.data.decode import prepare
+from hubel.metrics.roc import difference
 from hubel.watching import Watcher
 from hubel.words import plural
 

@@ -6,14 +6,12 @@ difference lies above `by`, REFUTED when it lies below, and UNDECIDED when it ho
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
 
-from hubel.metrics.intervals import paired_difference, wilson
+from hubel.metrics.intervals import paired_difference, resampled_interval, wilson
 
 CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
 NOT_YET, NO_DATA, OPINION, ONLY_FULL = "not measured yet", "no data", "opinion", "only in full"
@@ -95,7 +93,7 @@ def more_in_mean(differences: Sequence[float], text: str, *, by: float = 0.0, di
     'undecided'
     """
     values = np.asarray(differences, dtype=np.float64)
-    interval = mean_t(values)
+    interval = resampled_interval(values)
     told = f"{text}: {values.mean():+.{digits}g} "
     if len(values) < 2:
         return Finding(UNDECIDED, told + "(one seed: no interval)")
@@ -103,20 +101,6 @@ def more_in_mean(differences: Sequence[float], text: str, *, by: float = 0.0, di
         return Finding(UNDECIDED, told + f"with each of {len(values)} seeds: no spread to judge by")
     low, high = (f"{end:+.{digits}g}" for end in interval)
     return compared(interval, by, told + f"(95 % interval {low} to {high}, {len(values)} seeds)")
-
-
-def mean_t(values_N: np.ndarray) -> Interval:
-    """Mean ± t times its standard error (Student 1908); NaN for one value.
-
-    >>> [round(end, 2) for end in mean_t(np.array([1.0, 2.0, 3.0]))]
-    [-0.48, 4.48]
-    """
-    n = len(values_N)
-    if n < 2:
-        return math.nan, math.nan
-    half = float(student.ppf(0.975, n - 1)) * float(np.std(values_N, ddof=1)) / math.sqrt(n)
-    mean = float(np.mean(values_N))
-    return mean - half, mean + half
 
 
 def share_above(hits: int, trials: int, level: float, text: str) -> Finding:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hubel.checkpoint.tensors import first_not_finite, read_about, read_header, read_tensors, write_tensors
+from hubel.checkpoint.tensors import first_not_finite, read_beside, write_tensors
 from hubel.errors import DAMAGED, ArtefactError
-from hubel.store import RunStore, opened, parse_json, shown
+from hubel.store import RunStore, shown
 
 LIMIT = 1 << 30
 """Bytes of such a file."""
@@ -57,19 +57,17 @@ def read_learnt(path: Path, weights: str) -> Learnt | None:
 
     Raises ArtefactError for a file that is damaged.
     """
-    if not path.exists():
+    found = read_beside(path, weights, _understood, limit=LIMIT)
+    if found is None:
         return None
-    name = shown(str(path))
-    with opened(path, limit=LIMIT) as (descriptor, size):
-        about, _ = read_about(descriptor, size, name=name)
-        entries = read_header(descriptor, size, name=name)
-        said = parse_json(about.encode("utf-8", "replace"), name=name)
-        if not isinstance(said, dict) or said.get("format") != _FORMAT or not isinstance(said.get("facts"), dict):
-            raise ArtefactError(f"{name} is no file of ours", hint=DAMAGED)
-        if said.get("weights") != weights:
-            return None
-        tensors = read_tensors(descriptor, entries, name=name)
+    facts, tensors = found
     broken = first_not_finite(tensors)
     if broken is not None:
-        raise ArtefactError(f"{name} does not hold together: {broken}", hint=DAMAGED)
-    return Learnt(arrays={part: tensor.numpy() for part, tensor in tensors.items()}, facts=said["facts"])
+        raise ArtefactError(f"{shown(str(path))} does not hold together: {broken}", hint=DAMAGED)
+    return Learnt(arrays={part: tensor.numpy() for part, tensor in tensors.items()}, facts=facts)
+
+
+def _understood(said: object, name: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(said, dict) or said.get("format") != _FORMAT or not isinstance(said.get("facts"), dict):
+        raise ArtefactError(f"{name} is no file of ours", hint=DAMAGED)
+    return str(said.get("weights")), said["facts"]

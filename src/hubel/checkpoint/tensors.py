@@ -30,15 +30,18 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from hubel.errors import DAMAGED, ArtefactError
-from hubel.store import Writer, parse_json, read_into, shown
+from hubel.store import Writer, opened, parse_json, read_into, shown
 from hubel.words import amount
+
+T = TypeVar("T")
 
 ABOUT_LIMIT = 1 << 18
 """Bytes of a header that may say what the tensors are."""
@@ -246,6 +249,26 @@ def read_tensors(
             seen.update(as_bytes(tensor))
         tensors[key] = tensor
     return tensors
+
+
+def read_beside(
+    path: Path, weights: str, understand: Callable[[object, str], tuple[str, T]], *, limit: int
+) -> tuple[T, dict[str, torch.Tensor]] | None:
+    """What a file that lies beside weights says of itself, and its tensors; None where there is none of these weights.
+
+    `understand` makes (the SHA-256 of the weights it belongs to, what it says) of its header and its name, or raises
+    ArtefactError; so does this for a file that is damaged.
+    """
+    if not path.exists():
+        return None
+    name = shown(str(path))
+    with opened(path, limit=limit) as (descriptor, size):
+        about, _ = read_about(descriptor, size, name=name)
+        entries = read_header(descriptor, size, name=name)
+        belongs_to, said = understand(parse_json(about.encode("utf-8", "replace"), name=name), name)
+        if belongs_to != weights:
+            return None
+        return said, read_tensors(descriptor, entries, name=name)
 
 
 def first_not_finite(tensors: Mapping[str, torch.Tensor]) -> str | None:

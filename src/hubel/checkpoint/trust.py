@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hubel.checkpoint.tensors import first_not_finite, read_about, read_header, read_tensors, write_tensors
+from hubel.checkpoint.tensors import first_not_finite, read_beside, write_tensors
 from hubel.errors import DAMAGED, ArtefactError
 from hubel.metrics.strangeness import NAMES, OF_FEATURES, Familiar, strangeness
-from hubel.store import RunStore, opened, parse_json, shown
+from hubel.store import RunStore, shown
 
 ACCEPTED = 0.95
 """Share of familiar pictures that count as known, and how often a set holds the truth."""
@@ -137,16 +137,11 @@ def read_trust(path: Path, weights: str, *, classes: int) -> Trust | None:
 
     Raises ArtefactError for a file that is damaged.
     """
-    if not path.exists():
+    found = read_beside(path, weights, _understood, limit=LIMIT)
+    if found is None:
         return None
+    said, tensors = found
     name = shown(str(path))
-    with opened(path, limit=LIMIT) as (descriptor, size):
-        about, _ = read_about(descriptor, size, name=name)
-        entries = read_header(descriptor, size, name=name)
-        said = _understood(parse_json(about.encode("utf-8", "replace"), name=name), name)
-        if said.weights != weights:
-            return None
-        tensors = read_tensors(descriptor, entries, name=name)
     broken = first_not_finite(tensors)
     arrays = {part: tensor.double().numpy() for part, tensor in tensors.items()}
     if broken is not None or not _fit(arrays, said, classes):
@@ -169,7 +164,7 @@ def read_trust(path: Path, weights: str, *, classes: int) -> Trust | None:
     )
 
 
-def _understood(document: Any, name: str) -> _Said:
+def _understood(document: Any, name: str) -> tuple[str, _Said]:
     try:
         if not isinstance(document, dict):
             raise ArtefactError(f"{name} does not say what it is", hint=DAMAGED)
@@ -179,7 +174,7 @@ def _understood(document: Any, name: str) -> _Said:
     except (ValidationError, TypeError) as error:
         first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise ArtefactError(f"{name} is no file of ours: {first}", hint=DAMAGED) from None
-    return said
+    return said.weights, said
 
 
 def _fit(arrays: Mapping[str, np.ndarray], said: _Said, classes: int) -> bool:

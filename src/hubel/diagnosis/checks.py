@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from hubel.diagnosis.finding import Finding, Severity
@@ -48,7 +49,8 @@ def examines(stage: Stage, *checks: Check) -> Callable[[Examine], Examine]:
     return file
 
 
-def error(
+def _check(
+    severity: Severity,
     name: str,
     stage: Stage,
     looks_for: str,
@@ -56,29 +58,17 @@ def error(
     symptom: bool = False,
     yields_to: tuple[str, ...] = (),
 ) -> Check:
-    """A check of something that must hold in every healthy training."""
     return Check(
-        id=name, stage=stage, severity="error", looks_for=looks_for, symptom=symptom, yields_to=yields_to
+        id=name, stage=stage, severity=severity, looks_for=looks_for, symptom=symptom, yields_to=yields_to
     )  # fmt: skip
 
 
-def warning(
-    name: str,
-    stage: Stage,
-    looks_for: str,
-    *,
-    symptom: bool = False,
-    yields_to: tuple[str, ...] = (),
-) -> Check:
-    """A check by a threshold."""
-    return Check(
-        id=name, stage=stage, severity="warning", looks_for=looks_for, symptom=symptom, yields_to=yields_to
-    )  # fmt: skip
-
-
-def note(name: str, stage: Stage, looks_for: str) -> Check:
-    """A check of something that is only good to know."""
-    return Check(id=name, stage=stage, severity="note", looks_for=looks_for)
+error = partial(_check, "error")
+"""A check of something that must hold in every healthy training."""
+warning = partial(_check, "warning")
+"""A check by a threshold."""
+note = partial(_check, "note")
+"""A check of something that is only good to know."""
 
 
 def found(

@@ -10,7 +10,7 @@ import numpy as np
 
 from hubel.metrics.calibrating import confidence_for
 from hubel.metrics.intervals import Interval, wilson
-from hubel.metrics.probability import ranking
+from hubel.metrics.roc import auroc
 from hubel.views import Viewed
 from hubel.words import percent, plural
 
@@ -87,13 +87,7 @@ def tell_apart(
     `names` and `labels` are of the strange ones: what they are called, and what they were taken for.
     """
     truth = np.r_[np.zeros(len(own[0]), np.int64), np.ones(len(strange[0]), np.int64)]
-
-    def auroc(home: np.ndarray, away: np.ndarray) -> tuple[float, Interval]:
-        scores = np.r_[home, away]
-        found = ranking(np.stack([-scores, scores], axis=1), truth)
-        return float(found.auc[1]), (found.low, found.high)
-
-    separation, interval = auroc(own[0], strange[0])
+    separation, interval = auroc(np.r_[own[0], strange[0]], truth)
     order = [k for k in np.argsort(-familiarity[1], kind="stable")[:8] if familiarity[1][k] >= border]
     return Strangers(
         data=data,
@@ -101,7 +95,7 @@ def tell_apart(
         strange=len(strange[0]),
         separation=separation,
         interval=interval,
-        by_confidence=auroc(-own[1], -strange[1])[0],
+        by_confidence=auroc(-np.r_[own[1], strange[1]], truth)[0],
         own_unknown=float((familiarity[0] < border).mean()),
         strange_unknown=float((familiarity[1] < border).mean()),
         most_familiar=tuple((names[k], labels[k], float(familiarity[1][k])) for k in order),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,15 +32,6 @@ from hubel.metrics.strangeness import familiar
 
 pytestmark = pytest.mark.browser
 WAYS = ("fused", "vectors", "plain")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    """One browser for all, with a camera that shows a moving pattern and asks nobody."""
-    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    found = Chromium(tmp_path_factory.mktemp("profile"), *camera)
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

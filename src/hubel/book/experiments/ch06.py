@@ -16,8 +16,9 @@ from hubel.book.bench import digits, fit, mlp, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
 from hubel.book.experiments.ch04 import photo
 from hubel.book.plots import Bars, Lines, Listing, Pictures
-from hubel.book.verdicts import compared, exact, mean_t, more_in_mean, together
+from hubel.book.verdicts import compared, exact, more_in_mean, together
 from hubel.lessons.arithmetic import softmax
+from hubel.metrics.intervals import resampled_interval
 from hubel.models import create_model
 from hubel.nn.activations import ACTIVATIONS, build_activation
 from hubel.runtime.seeds import seeded
@@ -274,7 +275,7 @@ def costs(budget: Budget) -> Outcome:
                 taken[name].append(1e6 * (time.perf_counter() - begun))
     middle = {name: float(np.median(values)) for name, values in taken.items()}
     slower = np.log(np.array(taken["sigmoid"]) / np.array(taken["relu"]))
-    low, high = mean_t(slower)
+    low, high = resampled_interval(slower)
     told = f"sigmoid takes {math.exp(slower.mean()):.1f} times as long (95 % interval {math.exp(low):.1f} to "
     slope = [build_activation("softplus")(torch.tensor([v])).item() for v in (-1.0, 0.0, 1.0)]
     smooth = all(a < b for a, b in pairwise(slope))

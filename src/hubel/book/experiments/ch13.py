@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -25,7 +24,7 @@ from hubel.book.shared import run_a
 from hubel.book.verdicts import Finding, compared, exact, more_in_mean, more_right, percent, together
 from hubel.features.space import nearest
 from hubel.metrics.classification import confusion_matrix, most_confused, top_k_hits
-from hubel.metrics.intervals import percentiles
+from hubel.metrics.roc import auroc
 from hubel.models import create_model
 from hubel.runtime.seeds import seeded
 
@@ -188,14 +187,9 @@ def strange(budget: Budget) -> Outcome:
         "nearest codes": nearest(codes[1], codes[0], k=5).distances.mean(1),
         "nearest pixels": nearest(data.test_x.flatten(1).numpy(), usual.flatten(1).numpy(), k=5).distances.mean(1),
     }
-    random = np.random.RandomState(171)
     area, ends = {}, {}
     for name, values in score.items():
-        draws = []
-        for _ in range(100):
-            rows = random.randint(0, len(odd), len(odd))
-            draws.append(roc_auc_score(odd[rows], values[rows]))
-        area[name], ends[name] = float(roc_auc_score(odd, values)), percentiles(np.array(draws))
+        area[name], ends[name] = auroc(values, odd)
     shown: dict[str, np.ndarray] = {}
     for row in [*np.flatnonzero(~odd)[:2], *np.flatnonzero(odd)[:4]]:
         shown |= {f"{row}": data.test_x[row, 0].numpy(), f"{row} rebuilt": rebuilt[row, 0].numpy()}

@@ -1,20 +1,14 @@
 // Small pictures and small convolutional nets behind the page: what Play is for points.
 
 import { GREYS, paint, ramp } from './colours.js';
+import { Playing } from './playing.js';
 import { Random } from './rand.js';
 import { Session } from './session.js';
 import { blocksOf, moved, shapes, SIDE } from './shapes.js';
 
 const SHOWN = 16;
 
-export class Pictures {
-  /** @param {(message: any, moved?: Transferable[]) => void} send */
-  constructor(send) {
-    this.send = send;
-    this.running = false;
-    this.colours = ramp(false);
-  }
-
+export class Pictures extends Playing {
   /** `state`: data ('shapes', 'digits', 'own'), classes, layers, optimiser, rate, batch, seed, start, drawn; `digits`: pictures that the page fetched. */
   setup(/** @type {any} */ message) {
     const { state } = message;
@@ -73,22 +67,16 @@ export class Pictures {
     }, buffers);
   }
 
-  /** One message of the page. */
-  take(/** @type {any} */ message) {
-    if (message.kind === 'setup') return this.setup(message);
-    const { session } = this;
-    if (!session) return undefined;
-    switch (message.kind) {
-      case 'play': this.running = true; break;
-      case 'pause': this.running = false; session.keep(); this.frame(); break;
-      case 'ask': for (let i = 0; i < (message.advance ?? 0) && !session.bad; i++) session.step('batch'); if (session.bad) this.running = false; this.frame(); break;
-      case 'step': session.step(message.by); session.keep(); this.frame(); break;
-      case 'rewind': session.rewind(); this.frame(); break;
-      case 'back': session.back(message.how); this.frame(); break;
-      case 'live': Object.assign(this.state, message.settings); session.net.rate = this.state.rate; session.batch = this.state.batch; if (message.dark !== undefined) this.colours = ramp(message.dark); this.frame(); break;
-      case 'show': this.picture = Float64Array.from(message.picture); this.frame(); break;
-      default: throw new Error(`nothing is known of ${message.kind}`);
-    }
-    return undefined;
+  /** A message that only pictures know. */
+  more(/** @type {any} */ message) {
+    if (message.kind === 'live') {
+      Object.assign(this.state, message.settings);
+      this.session.net.rate = this.state.rate;
+      this.session.batch = this.state.batch;
+      if (message.dark !== undefined) this.colours = ramp(message.dark);
+    } else if (message.kind === 'show') this.picture = Float64Array.from(message.picture);
+    else return false;
+    this.frame();
+    return true;
   }
 }

@@ -3,6 +3,7 @@
 import { activation } from './activations.js';
 import { mix, paint, ramp } from './colours.js';
 import { classOf, shares } from './losses.js';
+import { Playing } from './playing.js';
 import { FEATURES, gridRows, made, rows, split } from './points.js';
 import { Session } from './session.js';
 import { decode, describe, encode } from './state.js';
@@ -12,13 +13,11 @@ export const UNIT = 30;
 export const PLAYING = 50;
 export const STILL = 100;
 
-export class Play {
+export class Play extends Playing {
   /** @param {(message: any, moved?: Transferable[]) => void} send */
   constructor(send) {
-    this.send = send;
+    super(send);
     this.dark = false;
-    this.colours = ramp(false);
-    this.running = false;
     /** @type {Map<string, Float64Array>} */
     this.grids = new Map();
   }
@@ -110,20 +109,10 @@ export class Play {
     return { kind: 'probed', place, lines, out, share, answer: net.classes ? classOf(out, 0, net.outputs) : out[0], loss };
   }
 
-  /** One message of the page. */
-  take(/** @type {any} */ message) {
-    if (message.kind === 'setup') return this.setup(message);
+  /** A message that only points know. */
+  more(/** @type {any} */ message) {
     const { session } = this;
-    if (!session) return undefined;
     switch (message.kind) {
-      case 'play': this.running = true; break;
-      case 'pause': this.running = false; session.keep(); this.frame(); break;
-      case 'ask':
-        for (let i = 0; i < (message.advance ?? 0) && !session.bad; i++) session.step(this.state.by);
-        if (session.bad) this.running = false;
-        this.frame();
-        break;
-      case 'step': session.step(message.by ?? this.state.by); session.keep(); this.frame(); break;
       case 'trace': {
         if (session.bad || !session.n) { this.frame(); break; }
         const names = this.state.features.map((/** @type {string} */ f) => FEATURES[f].title);
@@ -133,8 +122,6 @@ export class Play {
         this.frame();
         break;
       }
-      case 'rewind': session.rewind(); this.frame(); break;
-      case 'back': session.back(message.how); this.frame(); break;
       case 'weight':
         session.keep();
         session.net.weights[message.at] = message.value;
@@ -152,8 +139,8 @@ export class Play {
       }
       case 'big': this.big = message.unit; this.frame(); break;
       case 'probe': this.send(this.probe(message.place)); break;
-      default: throw new Error(`nothing is known of ${message.kind}`);
+      default: return false;
     }
-    return undefined;
+    return true;
   }
 }

@@ -1,7 +1,7 @@
-"""How well scores tell strange pictures from normal ones, and whether one method does better than another.
+"""How well scores tell two kinds of samples apart (strange and normal), and whether one score does better.
 
 The interval of an AUROC and the test of a difference on the same pictures are those of DeLong, DeLong and
-Clarke-Pearson 1988. Letters: N pictures; truth is 0 for normal and 1 for strange.
+Clarke-Pearson 1988. Letters: N samples; truth is 0 for normal and 1 for strange.
 """
 
 from __future__ import annotations
