@@ -19,7 +19,7 @@ from hubel.verbs.bench import bench
 
 TEXT = """
 import torch
-from helping import width
+from helping import Elsewhere, width
 
 class Net(torch.nn.Module):
     def __init__(self, num_classes, in_chans=3):
@@ -35,12 +35,18 @@ def wider(num_classes, in_chans=3):
 
 def unrelated(): ...
 """
+HELPING = """
+width = 6
+
+class Elsewhere:
+    def __init__(self, num_classes): ...
+"""
 FEW = {"limit": 60, "epochs": 1, "threads": 1, "device": "cpu"}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Path]:
-    (tmp_path / "helping.py").write_text("width = 6\n")
+    (tmp_path / "helping.py").write_text(HELPING)
     path = tmp_path / "my_net.py"
     path.write_text(TEXT)
     yield path
@@ -75,12 +81,12 @@ def test_no_run_and_no_recipe_makes_hubel_run_a_file(
 
 def test_a_file_that_changed_is_noticed_by_the_weights(file: Path, tmp_path: Path) -> None:
     run = hubel.train("digits", model=f"{file}:Net", out=str(tmp_path / "runs"), **FEW)
-    (tmp_path / "helping.py").write_text("width = 7\n")
+    (tmp_path / "helping.py").write_text(HELPING.replace("6", "7"))
     sys.modules.pop("helping")
     hubel.load_nets(file)
     with pytest.raises(ArtefactError):
         hubel.load(run.folder)
-    (tmp_path / "helping.py").write_text("width = 6\n")
+    (tmp_path / "helping.py").write_text(HELPING)
     sys.modules.pop("helping")
     file.write_text(TEXT.replace("relu()", "tanh()"))
     hubel.load_nets(file)

@@ -51,8 +51,9 @@ def test_a_unit_that_is_nought_for_every_picture_is_silent() -> None:
     net = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1))
     with torch.no_grad():
         net[0].weight.copy_(torch.eye(4, 2))
-        net[0].bias.copy_(torch.tensor([0.0, 0.0, -9.0, 1.0]))  # the third never speaks, the fourth always does
-    assert look_at(net, torch.rand(6, 2) + 0.1, rate=0.0)["0"]["silent"] == 0.25
+        net[0].bias.copy_(torch.tensor([0.0, -0.5, -9.0, 1.0]))
+    # The first and the fourth always speak, the second to one picture only, the third never.
+    assert look_at(net, torch.tensor([[0.1, 0.2], [0.3, 0.4], [0.5, 0.9]]), rate=0.0)["0"]["silent"] == 0.25
 
 
 def test_values_at_the_flat_ends_are_saturated() -> None:
