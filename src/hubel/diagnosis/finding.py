@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hubel.views import Viewed
-from hubel.words import duration, plain, plural, visible
+from hubel.words import duration, percent, plain, plural, visible
 
 Severity = Literal["error", "warning", "note"]
 RANK: tuple[Severity, ...] = ("error", "warning", "note")
@@ -79,7 +79,7 @@ class Tried(Viewed):
         if self.last != self.last:
             return f"loss {shown(self.first)}, and not finite after {plural(self.steps, 'step')}"
         accuracy = self.numbers.get("val_accuracy")
-        more = "" if accuracy is None else f", validation accuracy {accuracy:.1%}"
+        more = "" if accuracy is None else f", validation accuracy {percent(accuracy, 1)}"
         return f"loss {shown(self.first)} to {shown(self.last)} in {plural(self.steps, 'step')}{more}"
 
 

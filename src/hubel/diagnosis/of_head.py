@@ -11,6 +11,7 @@ from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
 from hubel.diagnosis.starting import Start, start
+from hubel.words import percent
 
 
 @examines(
@@ -151,7 +152,8 @@ def _bounded(outputs: torch.Tensor, count: int) -> Iterator[Finding]:
     zeros = float((outputs == 0).float().mean())
     if low >= 0 and zeros > 0.05 and high > 0:
         yield found(
-            "relu-at-the-end", f"no logit is below 0, and {zeros:.0%} are exactly 0: a ReLU follows the last layer",
+            "relu-at-the-end",
+            f"no logit is below 0, and {percent(zeros, 0)} are exactly 0: a ReLU follows the last layer",
             lowest=low, exactly_zero=zeros, mend="leave the ReLU after the last layer out",
             shown="model(images).min(), (model(images) == 0).float().mean()",
         )  # fmt: skip

@@ -12,6 +12,7 @@ from hubel.diagnosis.checks import error, examines, found, warning
 from hubel.diagnosis.copies import digests_of
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient, as_pair, class_numbers
+from hubel.words import percent
 
 
 @examines(
@@ -74,7 +75,8 @@ def look_at_order(patient: Patient) -> Iterator[Finding]:
         usual = float(np.mean([_entropy(mixed[a : a + n]) for a, n in zip(starts, part.sizes, strict=False) if n >= 4]))
         if own < 0.6 * usual:
             yield found(
-                "not-shuffled", f"batches hold {own / usual:.0%} of the variety of classes that mixing would give",
+                "not-shuffled",
+                f"batches hold {percent(own / usual, 0)} of the variety of classes that mixing would give",
                 entropy=own, when_mixed=usual, batches=len(seen),
                 mend="DataLoader(dataset, batch_size=…, shuffle=True)",
                 shown="[labels.unique().tolist() for images, labels in loader][:3]",
@@ -97,7 +99,8 @@ def look_at_order(patient: Patient) -> Iterator[Finding]:
     surplus = len(part.images) - len(copies)
     if surplus > 0.1 * len(part.images) and part.images[0].numel() > 4:
         yield found(
-            "repeated-samples", f"{surplus / len(part.images):.0%} of the samples of an epoch are copies of others",
+            "repeated-samples",
+            f"{percent(surplus / len(part.images), 0)} of the samples of an epoch are copies of others",
             samples=len(part.images), different=len(copies), most_often=max(copies.values()),
             mend="RandomSampler(dataset, replacement=False), and each file once in the list of files",
             shown="len({image.numpy().tobytes() for image in images})",

@@ -15,6 +15,7 @@ from hubel.diagnosis.copies import COMPARED
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.nearness import nearness, relabelled
 from hubel.diagnosis.patient import Patient
+from hubel.words import percent
 
 
 @examines(
@@ -48,7 +49,7 @@ def compare_neighbours(patient: Patient) -> Iterator[Finding]:
     share = float(against.sum()) / max(1, int(one.sum()))
     if agree > 0.6 and int(one.sum()) >= 100 and share > NOISE:
         yield found(
-            "label-noise", f"about {share:.0%} of the labels are contradicted by all near samples",
+            "label-noise", f"about {percent(share, 0)} of the labels are contradicted by all near samples",
             contradicted=int(against.sum()), of=int(one.sum()), share=share,
             mend="hubel clean DATA --folds 5 lists those that are probably wrong", shown="hubel clean DATA --folds 5",
         )  # fmt: skip
@@ -154,7 +155,7 @@ def look_at_augmentation(patient: Patient) -> Iterator[Finding]:
     if worst[0] > 0.1:
         yield found(
             "augmentation-destroys-labels",
-            f"augmented, {worst[0]:.0%} of the samples of {name(worst[1])} look like {name(worst[2])}",
+            f"augmented, {percent(worst[0], 0)} of the samples of {name(worst[1])} look like {name(worst[2])}",
             share=worst[0], of=name(worst[1]), taken_for=name(worst[2]),
             mend="leave flips and turns out: --augment none", shown="show augmented images beside their labels",
             settings={"augment": ["none"]},

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
+from hubel.words import percent
 
 IDLE_SHARE = 0.2
 """Share of a run in which a rate of nothing is no cooling down any more."""
@@ -122,7 +123,7 @@ def weigh_decay(patient: Patient) -> Iterator[Finding]:
     if lost > DECAYED:
         group = max(patient.optimiser.param_groups, key=lambda g: g.get("weight_decay", 0.0) * g["lr"])
         yield found(
-            "decay-kills", f"weight decay takes away {lost:.0%} of the weights in a hundred steps",
+            "decay-kills", f"weight decay takes away {percent(lost, 0)} of the weights in a hundred steps",
             weight_decay=float(group["weight_decay"]), lr=float(group["lr"]), lost_in_100_steps=lost,
             mend="--weight-decay 5e-4; in torch: weight_decay=5e-4", settings={"weight_decay": 5e-4},
             shown="(1 - lr * weight_decay) ** 100",
@@ -201,7 +202,8 @@ def judge_rates(rates: list[float], ticks: int) -> Iterator[Finding]:
         first = low.index(True)
         yield found(
             "schedule-ends-early",
-            f"the rate is nothing from {first / len(rates):.0%} of the run on", idle_share=sum(low) / len(rates),
+            f"the rate is nothing from {percent(first / len(rates), 0)} of the run on",
+            idle_share=sum(low) / len(rates),
             also=at,
             mend=f"make the schedule {ticks} steps long, or call scheduler.step() once an epoch",
             shown=f"for _ in range({ticks}): scheduler.step()",

@@ -12,6 +12,7 @@ from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.nearness import relabelled
 from hubel.diagnosis.record import Record
+from hubel.words import percent
 
 SETTLED = 5
 """Epochs after which a net should know more than the commonest class."""
@@ -91,7 +92,8 @@ def _standing(record: Record, losses: list[float], lower: dict[str, float], less
         swing = float(np.median(np.abs(steps)))
         if turns > 0.6 and swing > 0.25 * float(np.median(losses)) > 0 and losses[-1] > 0.3 * losses[0]:
             yield found(
-                "oscillates", f"the training loss swings by {swing / float(np.median(losses)):.0%} from epoch to epoch",
+                "oscillates",
+                f"the training loss swings by {percent(swing / float(np.median(losses)), 0)} from epoch to epoch",
                 swing=swing, turns=turns, lr=rate, mend=less, settings=lower, shown=where,
             )  # fmt: skip
 
@@ -182,7 +184,8 @@ def _judged(record: Record, where: str) -> Iterator[Finding]:
             return
         yield found(
             "below-majority",
-            f"{right:.1%} are named correctly, and {names[int(support.argmax())]} always is right in {majority:.1%}",
+            f"{percent(right, 1)} are named correctly, "
+            f"and {names[int(support.argmax())]} always is right in {percent(majority, 1)}",
             accuracy=right, commonest_class=majority, epochs=epochs,
             train_accuracy=trained[-1] if trained else float("nan"), samples=total,
             mend="hubel doctor DATA with the run's options says why", shown=where,
@@ -207,7 +210,8 @@ def _judged(record: Record, where: str) -> Iterator[Finding]:
         noise = math.sqrt(0.25 / val + 0.25 / total)
         if best_val - right > max(0.1, 3 * noise):
             yield found(
-                "test-far-below", f"validation has {best_val:.1%}, the test {right:.1%}", validation=float(best_val),
+                "test-far-below",
+                f"validation has {percent(best_val, 1)}, the test {percent(right, 1)}", validation=float(best_val),
                 test=right, noise=noise, samples=total,
                 mend="split by group (--column group=NAME), and look for copies: hubel clean RUN", shown=where,
             )  # fmt: skip

@@ -10,6 +10,7 @@ import torch
 from hubel.diagnosis.checks import examines, found, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
+from hubel.words import percent
 
 
 @examines("data", warning("shortcut", "data", "the border or the brightness alone tells the classes apart"))
@@ -30,7 +31,8 @@ def look_for_shortcuts(patient: Patient) -> Iterator[Finding]:
     inside, _ = _best_told(part.images[:, :, ~rim].flatten(1), classes, half)
     if best - 1 / kinds > 0.5 * (1 - 1 / kinds) and best > usual + 0.1 and best > inside + 0.15:
         yield found(
-            "shortcut", f"one pixel at the border alone tells {best:.0%} of the labels (balanced)", accuracy=best,
+            "shortcut",
+            f"one pixel at the border alone tells {percent(best, 0)} of the labels (balanced)", accuracy=best,
             by_chance=1 / kinds, best_inside=inside, place=where,
             mend="crop the border away, or hubel clean DATA to see which pictures carry the mark",
             shown="DecisionTreeClassifier().fit(images[:, :, 0, 0], labels)",

@@ -15,6 +15,7 @@ from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient, class_numbers, logits_of, plain_loss, weights_of
 from hubel.diagnosis.starting import Start, start
 from hubel.diagnosis.untouched import reseeded
+from hubel.words import percent
 
 
 @examines(
@@ -103,7 +104,7 @@ def judge_layers(layers: list[Layer], when: str) -> Iterator[Finding]:
     if dead:
         worst = max(dead, key=lambda one: one.idle)
         yield found(
-            "dead-units", f"{worst.idle:.0%} of the units in {worst.where!r} are active for no sample, {when}",
+            "dead-units", f"{percent(worst.idle, 0)} of the units in {worst.where!r} are active for no sample, {when}",
             share=worst.idle, units=worst.units, layers=len(dead),
             mend="a tenth of the learning rate, and nn.LeakyReLU or he-normal weights: --initialise he-normal",
             settings={"initialise": "he-normal"}, shown="(relu_output > 0).any(0).float().mean()",
@@ -112,7 +113,8 @@ def judge_layers(layers: list[Layer], when: str) -> Iterator[Finding]:
     if full:
         worst = max(full, key=lambda one: one.idle)
         yield found(
-            "saturated", f"{worst.idle:.0%} of the outputs of the {worst.kind} in {worst.where!r} are at the ends of "
+            "saturated",
+            f"{percent(worst.idle, 0)} of the outputs of the {worst.kind} in {worst.where!r} are at the ends of "
             f"its "
             f"range, {when}", share=worst.idle, units=worst.units, layers=len(full),
             mend="normalise the inputs, and smaller initial weights: --initialise xavier-normal",

@@ -9,6 +9,7 @@ import torch
 from hubel.diagnosis.checks import error, examines, found, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
+from hubel.words import percent
 
 
 @examines(
@@ -33,7 +34,9 @@ def look_at_values(patient: Patient) -> Iterator[Finding]:
     alike = bool((images.std(0) < 1e-7).all()) and len(images) > 1
     if alike or float(flat.float().mean()) > 0.05:
         what = (
-            "all samples are the same" if alike else f"{float(flat.float().mean()):.0%} of the samples are of one level"
+            "all samples are the same"
+            if alike
+            else f"{percent(float(flat.float().mean()), 0)} of the samples are of one level"
         )
         yield found(
             "constant-inputs", f"{what} after preprocessing", samples=len(images), of_one_level=int(flat.sum()),

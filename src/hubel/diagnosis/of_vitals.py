@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hubel.diagnosis.checks import examines, found, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.record import Record
+from hubel.words import percent
 
 LOOKS = 2
 """That must agree, one after the other: the first steps of a run are restless."""
@@ -35,7 +36,8 @@ def read_vitals(record: Record) -> Iterator[Finding]:
         part, share = max(shares.items(), key=lambda each: each[1], default=("", 0.0))
         if share > 0.5:
             yield found(
-                name, f"in {part!r} {share:.0%} {word}", share=share, parts=sum(one > 0.5 for one in shares.values()),
+                name,
+                f"in {part!r} {percent(share, 0)} {word}", share=share, parts=sum(one > 0.5 for one in shares.values()),
                 lr=rate, mend=f"{less}, or --initialise he-normal", settings=lower, shown=where,
             )  # fmt: skip
     ratios = [

@@ -18,6 +18,7 @@ from hubel.diagnosis.patient import Pair, Patient
 from hubel.diagnosis.starting import FEWEST, start
 from hubel.diagnosis.untouched import reseeded
 from hubel.diagnosis.walking import Walk, plural_steps, walk
+from hubel.words import percent
 
 HARDLY = 1e-4
 """Change of the weights in a step, of their size, below which next to nothing is learnt."""
@@ -58,7 +59,8 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
     shrunk = it.decayed < 0.5 and weight_decay > 0
     if shrunk and late > 0.5 * early:
         yield found(
-            "decay-outweighs", f"after {plural_steps(it.made)} the weights have {it.decayed:.0%} of their size, and "
+            "decay-outweighs",
+            f"after {plural_steps(it.made)} the weights have {percent(it.decayed, 0)} of their size, and "
             f"the "
             "loss has not fallen", weight_decay=weight_decay, lr=rate, size_left=it.decayed, loss_before=early,
             loss_after=late, mend="--weight-decay 5e-4; in torch: weight_decay=5e-4", settings={"weight_decay": 5e-4},

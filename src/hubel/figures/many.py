@@ -41,7 +41,7 @@ def many_curves(
             low = float(np.quantile(ends, 0.1)) - 0.05
             axes.set_ylim(max(0.0, min(low, max(ends) - 0.1)), min(1.005, max(ends) + 0.02))
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         axes.set_xlabel(label(x_label))
         axes.set_title(label(title))
         axes.grid(visible=False, axis="x")

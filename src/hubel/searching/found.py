@@ -213,9 +213,9 @@ def noise_of(standing: Standing) -> tuple[str, ...]:
         if not values and each.is_noise:
             found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
         elif each.is_noise:
-            found.append(f"Before {other} it is within noise: {facts}.")
+            found.append(f"It is ahead of {other} within noise only: {facts}.")
         else:
-            found.append(f"Before {other} it is by more than noise: {facts}.")
+            found.append(f"It is ahead of {other} by more than noise: {facts}.")
     if not standing.winner.values and standing.beside:
         found.insert(0, "Nothing beat the defaults.")
     return tuple(found)
