@@ -18,8 +18,8 @@ browser: $(VENV)/dev
 	$(BIN)/python -m pytest -m browser
 
 check: $(VENV)/dev
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --no-cache --check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py
 

@@ -28,7 +28,6 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from hubel import runtime
-from hubel.anomalies.comparing import auroc
 from hubel.anomalies.detecting import Parts, divide, judge, learn
 from hubel.anomalies.eyes import Eyes
 from hubel.anomalies.methods import METHODS
@@ -37,6 +36,7 @@ from hubel.anomalies.settings import Settings
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
+from hubel.metrics.roc import auroc
 from hubel.watching import SILENT
 
 KINDS = ("scratch", "blob", "swapped patch", "blur")

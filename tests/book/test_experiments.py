@@ -30,12 +30,12 @@ from hubel.book.verdicts import (
     VERDICTS,
     compared,
     exact,
-    mean_t,
     more_in_mean,
     more_right,
     share_above,
     together,
 )
+from hubel.metrics.intervals import resampled_interval
 from hubel.report.pages.book import render_book
 
 FAST = (
@@ -229,7 +229,7 @@ def test_a_claim_of_several_parts_is_confirmed_only_where_all_are() -> None:
 
 
 def test_the_interval_of_a_mean_is_student_s() -> None:
-    low, high = mean_t(np.array([1.0, 2.0, 3.0, 4.0]))
+    low, high = resampled_interval(np.array([1.0, 2.0, 3.0, 4.0]))
     assert (low, high) == pytest.approx((2.5 - 3.18244631 * 1.29099445 / 2, 2.5 + 3.18244631 * 1.29099445 / 2))
 
 
