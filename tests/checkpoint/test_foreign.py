@@ -298,6 +298,34 @@ def test_import_says_what_the_file_says_and_takes_the_rest_from_the_user(tmp_pat
         import_weights(tmp_path / "net.pth", golden=tmp_path / "golden.safetensors", **arguments)
 
 
+@pytest.mark.parametrize("kind", ["A", "B"])
+def test_thin_resnets_of_other_files_fit_with_the_shortcuts_they_were_trained_with(tmp_path: Path, kind: str) -> None:
+    torch.manual_seed(2)
+    net = create_model("resnet20", num_classes=10, in_chans=3, img_size=32, shortcut=kind)
+    state = {f"module.{name.replace('fc.', 'linear.')}": value for name, value in net.state_dict().items()}
+    torch.save({"state_dict": state, "best_prec1": 92.6}, tmp_path / "net.th")
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        save_file({"images": images, "logits": net.eval()(images)}, tmp_path / "golden.safetensors")
+    settings: dict[str, Any] = {"model": "resnet20", "out": tmp_path, "golden": tmp_path / "golden.safetensors"}
+    done = import_weights(tmp_path / "net.th", options={"shortcut": kind}, **settings)
+    assert done.checked
+    assert not done.fit.unexpected
+    if kind == "B":
+        with pytest.raises(ArtefactError, match=r"parts that resnet20 has.*'layer2\.0\.shortcut"):
+            import_weights(tmp_path / "net.th", model="resnet20", out=tmp_path)
+        partly = import_weights(tmp_path / "net.th", model="resnet20", out=tmp_path, partial=True)
+        assert len(partly.fit.homeless) == 10
+
+
+def test_what_lies_beside_a_net_in_its_file_may_stay_behind(tmp_path: Path) -> None:
+    state = digits_net().state_dict() | {"auxiliary.weight": torch.ones(3, 3), "conv1.total_ops": torch.tensor(7.0)}
+    save_file(state, tmp_path / "a.safetensors")
+    done = import_weights(tmp_path / "a.safetensors", model="mnist_cnn", img_size=12, out=tmp_path)
+    assert done.fit.unexpected == ("auxiliary.weight", "conv1.total_ops")
+    assert not done.fit.homeless
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

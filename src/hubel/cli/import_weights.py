@@ -59,7 +59,7 @@ def command(
             "--model-option", "--option", "--model-options", metavar="NAME=VALUE", help="option of the architecture"
         ),
     ] = None,
-    partial: Annotated[bool, option("--partial", help="accept weights that leave some tensors at random")] = False,
+    partial: Annotated[bool, option("--partial", help="accept weights that fill or fit only in part")] = False,
 ) -> None:
     """Read weights that others made: tensors only, in a process of its own; say what fitted, write a run folder.
 

@@ -65,6 +65,8 @@ class Fit:
     """What stood before the names of the tensors that fitted."""
     head: str = ""
     """What the head is called where they come from, if it is another name."""
+    homeless: tuple[str, ...] = ()
+    """Those of `unexpected` that were learnt inside a part that the net has: their net computes something else."""
 
     @property
     def complete(self) -> bool:
@@ -140,9 +142,19 @@ def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) ->
     missing = tuple(name for name in wanted if name not in named and not name.endswith("num_batches_tracked"))
     unexpected = tuple(name for name in named if name not in wanted)
     alike = _alike(wanted) if found is not None and ordered and told is None else 0
+    parts = {name[:end] for name in loaded for end in _ends(name)}
     return Fit(
-        tuple(loaded), tuple(adapted), missing, tuple(mismatched), unexpected, found is not None, alike, prefix, theirs
-    )
+        tuple(loaded), tuple(adapted), missing, tuple(mismatched), unexpected, found is not None, alike, prefix, theirs,
+        homeless=tuple(
+            name for name in unexpected
+            if named[name].ndim and named[name].is_floating_point() and any(name[:end] in parts for end in _ends(name))
+        ),
+    )  # fmt: skip
+
+
+def _ends(name: str) -> list[int]:
+    """Where the parts that a tensor lies in end in its name: a.b.weight lies in a.b and in a."""
+    return [place for place, letter in enumerate(name) if letter == "."]
 
 
 def renamed(weights: Tensors, pairs: Iterable[tuple[str, str]]) -> dict[str, torch.Tensor]:

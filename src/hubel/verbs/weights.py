@@ -53,8 +53,9 @@ def import_weights(
     `rename` says which names in the file are which in the net: ("linear", "fc"). `golden` is a .safetensors file of
     `images` (N C H W as the net takes them) and the `logits` (N K) it must give to them.
 
-    Raises ArtefactError when tensors of the net get no value, unless `partial` allows it, and where the golden logits
-    are not met; UnknownName for an architecture that is not known, UsageError for settings that cannot be.
+    Raises ArtefactError when tensors of the net get no value, or tensors inside a part of it find no place, unless
+    `partial` allows it, and where the golden logits are not met; UnknownName for an architecture that is not known,
+    UsageError for settings that cannot be.
     """
     name, built_with = resolve(model, options or {})
     entry = card(name)
@@ -107,6 +108,12 @@ def import_weights(
         )
     if not found.complete and not partial:
         raise ArtefactError(f"the weights do not fill {name}: {found.sentence}", hint=way_out(found))
+    if found.homeless and not partial:
+        raise ArtefactError(
+            f"{len(found.homeless)} tensors of the file lie in parts that {name} has, and have no place there "
+            f"(the first: {found.homeless[0]!r}): another net learnt them, and without them answers would be wrong",
+            hint=f"choose the net they come from, or its option (hubel model {name}); --partial leaves them out",
+        )
     net.eval()
     if golden is not None:
         check_golden(net, Path(golden))

@@ -1,4 +1,4 @@
-"""The thin ResNets for CIFAR-10: 6n + 2 layers of 3x3 convolutions, three sizes of maps, no projection anywhere.
+"""The thin ResNets for CIFAR-10: 6n + 2 layers of 3x3 convolutions, three sizes of maps.
 
 K. He, X. Zhang, S. Ren, J. Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385, section 4.2:
 
@@ -8,6 +8,9 @@ K. He, X. Zhang, S. Ren, J. Sun, Deep Residual Learning for Image Recognition, C
     layer2   16x16         2n       32
     layer3   8x8           2n       64
     fc       1             average pool, dense K
+
+The paper's shortcuts have no parameters anywhere (option A). Many files of weights come from ports that project where
+the shape changes (option B): `shortcut="B"` builds those.
 
 Letters: B batch, C input channels, H W height and width, K classes.
 """
@@ -19,7 +22,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from hubel.models.architectures.resnet import Block, conv3x3, initialise, stage
+from hubel.errors import UsageError
+from hubel.models.architectures.resnet import Block, conv1x1, conv3x3, initialise, stage
 
 
 class PaddedShortcut(nn.Module):
@@ -38,9 +42,12 @@ class PaddedShortcut(nn.Module):
 
 
 class ThinBlock(nn.Module):
-    """Two convolutions 3x3 and the identity. B in_maps H W -> B maps H/stride W/stride."""
+    """Two convolutions 3x3 and the identity. B in_maps H W -> B maps H/stride W/stride.
 
-    def __init__(self, in_maps: int, maps: int, stride: int) -> None:
+    Where the shape changes, the identity is padded (option A), or a 1x1 convolution with batch norm if `projected` (B).
+    """
+
+    def __init__(self, in_maps: int, maps: int, stride: int, *, projected: bool = False) -> None:
         super().__init__()
         self.out_maps = maps
         self.conv1 = conv3x3(in_maps, maps, stride)
@@ -48,7 +55,11 @@ class ThinBlock(nn.Module):
         self.relu1 = nn.ReLU()
         self.conv2 = conv3x3(maps, maps)
         self.bn2 = nn.BatchNorm2d(maps)
-        self.shortcut = nn.Identity() if in_maps == maps else PaddedShortcut(in_maps, maps, stride)
+        self.shortcut: nn.Module = nn.Identity()
+        if in_maps != maps and projected:
+            self.shortcut = nn.Sequential(conv1x1(in_maps, maps, stride), nn.BatchNorm2d(maps))
+        elif in_maps != maps:
+            self.shortcut = PaddedShortcut(in_maps, maps, stride)
         self.relu2 = nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -90,8 +101,21 @@ def cifar_resnet(
     return CifarResNet(n, num_classes=num_classes, in_chans=in_chans, block=block)
 
 
-resnet20 = partial(cifar_resnet, 3)
-resnet32 = partial(cifar_resnet, 5)
-resnet44 = partial(cifar_resnet, 7)
-resnet56 = partial(cifar_resnet, 9)
-resnet110 = partial(cifar_resnet, 18)  # the paper trains it first with a rate of 0.01, then 0.1
+def thin_resnet(
+    n: int, /, *, num_classes: int, in_chans: int, img_size: tuple[int, int], shortcut: str = "A"
+) -> CifarResNet:
+    """6n + 2 layers with the shortcuts of section 3.3: padded ("A", the paper's) or projected ("B").
+
+    Raises UsageError for another word.
+    """
+    if shortcut not in ("A", "B"):
+        raise UsageError(f"shortcut must be A or B, got {shortcut!r}", hint="A pads with zeros, B projects")
+    block = ThinBlock if shortcut == "A" else partial(ThinBlock, projected=True)
+    return CifarResNet(n, num_classes=num_classes, in_chans=in_chans, block=block)
+
+
+resnet20 = partial(thin_resnet, 3)
+resnet32 = partial(thin_resnet, 5)
+resnet44 = partial(thin_resnet, 7)
+resnet56 = partial(thin_resnet, 9)
+resnet110 = partial(thin_resnet, 18)  # the paper trains it first with a rate of 0.01, then 0.1

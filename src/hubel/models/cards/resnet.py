@@ -62,6 +62,7 @@ CARDS = tuple(
         params=params,
         macs=macs,
         accuracy=f"CIFAR-10 test error {error} %",
+        notes=("--model-option shortcut=B projects where the shape changes, as the weights of some ports need.",),
         rows=("S43",),
         tags=("residual", "small"),
     )
