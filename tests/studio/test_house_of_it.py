@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -45,6 +46,38 @@ def test_a_studio_has_a_token_of_its_own_and_listens_to_this_machine(tmp_path: P
 def test_what_cannot_be_is_said_before_anything_listens(wrong: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         Serving(**{"port": 0, "runs": str(tmp_path), **wrong})  # type: ignore[arg-type]
+
+
+SLOW = """
+import sys, time
+from hubel.studio import app
+from hubel.studio.asking import Route
+from hubel.studio.serving import Serving
+app.load = lambda module: {("GET", "slow"): Route("slow", lambda asked: time.sleep(60))}
+serving = Serving(runs=sys.argv[1], port=0, token="k" * 20)
+serving.run(lambda: print(serving.port, flush=True))
+"""
+
+
+def test_ctrl_c_ends_a_studio_at_once_whatever_is_under_way(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    command = [sys.executable, "-c", SLOW, str(tmp_path)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert server.stdout is not None
+    port = int(server.stdout.readline())
+    asked = []
+    for path in ("/api/home/slow", "/api/events?run=run"):  # an answer that takes a minute, and a page that listens
+        asked.append(socket.create_connection(("127.0.0.1", port)))
+        head = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {'k' * 20}\r\n\r\n"
+        asked[-1].sendall(head.encode())
+    assert b"200 OK" in asked[-1].recv(200)
+    told = time.monotonic()
+    server.send_signal(signal.SIGINT)
+    assert server.wait(30) == 0
+    assert time.monotonic() - told < 2.0
+    server.stdout.close()
+    for each in asked:
+        each.close()
 
 
 def until(check, seconds: float = 60.0):  # type: ignore[no-untyped-def]

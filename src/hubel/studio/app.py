@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import threading
 from collections.abc import Iterator
+from functools import partial
 from hmac import compare_digest
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -127,7 +127,7 @@ def _asked(studio: Studio, module: str, method: str) -> Endpoint:
         if method == "POST":
             body = await read_body(request.stream(), request.headers.get("content-length"), LIMITS)
         asked = Asked(studio, dict(request.query_params), body, request.headers.get("content-type", ""))
-        return await asyncio.to_thread(_answer, module, method, request.path_params["name"], asked)
+        return await studio.hands.do(partial(_answer, module, method, request.path_params["name"], asked))
 
     return answer
 

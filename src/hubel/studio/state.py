@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+from hubel.studio.hands import Hands
 from hubel.studio.jobs import Jobs
 from hubel.studio.places import Places
 
@@ -21,6 +22,7 @@ class Studio:
     def __init__(self, places: Places) -> None:
         self.places = places
         self.jobs = Jobs(places.runs)
+        self.hands = Hands()
         self.over = threading.Event()
         """Set when the server ends: streams watch it."""
         self.warm = threading.Event()
