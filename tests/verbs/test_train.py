@@ -11,14 +11,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import hubel
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
+from hubel.watching import Watcher
 
 SMALL: dict[str, Any] = {"epochs": 2, "limit": 300, "model_options": {"width": 0.1}, "threads": 1, "device": "cpu"}
 
@@ -162,6 +165,29 @@ def test_data_that_changed_since_the_training_is_not_measured_as_if_it_had_not(
     shutil.copytree(picture_folder, copy)
     run = hubel.train(copy, out=str(tmp_path / "runs"), **SMALL)
     (copy / "zero" / "000.png").unlink()
+    with pytest.raises(DataError, match="is not what was split"):
+        run.evaluate()
+
+
+def test_pictures_that_were_only_added_leave_what_is_measured_as_it_was(picture_folder: Path, tmp_path: Path) -> None:
+    class Hears(Watcher):
+        def remark(self, text: str) -> None:
+            heard.append(text)
+
+    heard: list[str] = []
+    copy = tmp_path / "pictures"
+    shutil.copytree(picture_folder, copy)
+    run = hubel.train(copy, out=str(tmp_path / "runs"), **SMALL)
+    before = run.evaluate()
+    (copy / "another").mkdir()
+    for place, level in ((copy / "one" / "0.png", 7), (copy / "another" / "1.png", 8), (copy / "another" / "2.png", 9)):
+        Image.fromarray(np.full((8, 8), level, np.uint8)).save(place)
+    again = hubel.evaluate(run.folder, watch=Hears())
+    assert heard == ["the data have got 3 samples since this run began: left out here"]
+    assert isinstance(again, hubel.Evaluation)
+    assert again.to_dict() == before.to_dict()
+    assert again.paths == before.paths
+    (copy / "zero" / "000.png").write_bytes((copy / "one" / "001.png").read_bytes())
     with pytest.raises(DataError, match="is not what was split"):
         run.evaluate()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
+from hubel.words import plural
 
 LISTS = ("multilabel",)
 """Tasks whose labels are lists in a table's cells."""
@@ -50,6 +51,8 @@ class OwnData:
     scan: Scan
     decoded: Decoded
     splits: Splits
+    added: int = 0
+    """Samples that the data have got since; they are none of these."""
 
     def ids(self, split: str) -> np.ndarray:
         """Rows of a split."""
@@ -162,6 +165,8 @@ def own_data(
 ) -> OwnData:
     """The data of the run in `folder`, after a check that neither samples nor split have changed since.
 
+    Samples that were only added are left out, and told to `watch`: what is measured stays what it was.
+
     `data_root` says where they lie now, if they moved. Raises ArtefactError where the folder does not say which data it
     was, DataError where they are gone or changed.
     """
@@ -176,15 +181,45 @@ def own_data(
     splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
     watch.stage("reading the data")
     listed = find_again(placed(folder, recipe, data_root), watch, edits=edits_of(store))
-    if classifier.preprocessing is None:
-        scan = conclude(listed, None)
-        decoded = decode(scan.manifest, NO_PICTURES)
-    else:
-        scan, decoded = scan_and_decode(
-            listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
-            partial=without_classes(recipe),
-        )  # fmt: skip
-        scan, decoded, _ = bared(recipe, scan, decoded)
+    scan, decoded = _read(listed, classifier, recipe, watch)
+    added = 0
+    if scan.manifest.digest != splits.manifest_digest and (known := _known(store, listed)) is not None:
+        count = len(scan.manifest)
+        scan, decoded = _read(known, classifier, recipe, watch)
+        added = count - len(scan.manifest)
+        watch.remark(f"the data have got {plural(added, 'sample')} since this run began: left out here")
     splits.verify(scan.manifest)
     check_classes(classifier.class_names, scan.manifest.class_names)
-    return OwnData(scan=scan, decoded=decoded, splits=splits)
+    return OwnData(scan=scan, decoded=decoded, splits=splits, added=added)
+
+
+def _read(listed: Manifest, classifier: Classifier, recipe: Recipe, watch: Watcher) -> tuple[Scan, Decoded]:
+    """Samples that were listed, as the net takes them."""
+    if classifier.preprocessing is None:
+        scan = conclude(listed, None)
+        return scan, decode(scan.manifest, NO_PICTURES)
+    scan, decoded = scan_and_decode(
+        listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
+        partial=without_classes(recipe),
+    )  # fmt: skip
+    scan, decoded, _ = bared(recipe, scan, decoded)
+    return scan, decoded
+
+
+def _known(store: RunStore, listed: Manifest) -> Manifest | None:
+    """Of samples that were listed those that the run began with, where all are there and others, too; else None."""
+    if listed.paths is None or not store.exists("data.json"):
+        return None
+    facts = store.read_json("data.json", limit=1 << 30)
+    names, classes = (facts.get(word) or {} for word in ("samples_by_name", "class_names"))
+    rows = [row for row, path in enumerate(listed.paths) if path in names]
+    if not rows or not len(names) == len(rows) < len(listed):
+        return None
+    kept = listed.select(rows)
+    if listed.regression or not set(classes) < set(listed.class_names):
+        return kept
+    new = {old: number for number, old in enumerate(listed.class_names.index(name) for name in classes)}
+    if not set(kept.labels.tolist()) <= set(new):
+        return None
+    labels = np.array([new[label] for label in kept.labels.tolist()], np.int64)
+    return replace(kept, labels=labels, class_names=tuple(classes), _digest=[])  # a class may be new, too
