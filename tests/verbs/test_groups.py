@@ -12,6 +12,7 @@ from PIL import Image
 import hubel
 from hubel.cli import main
 from hubel.errors import HubelError, UsageError
+from hubel.records.own_data import own_data
 from hubel.verbs.groups import grouped
 
 
@@ -51,6 +52,25 @@ def test_folders_group_as_well_by_their_number_or_as_they_are(run: hubel.Run) ->
     result = run.evaluate()
     by_number, whole = grouped(run.folder, result, "1"), grouped(run.folder, result, "folder")
     assert [g.name for g in by_number.groups] == [g.name for g in whole.groups] == ["new", "old"]
+
+
+def test_fifths_of_the_pictures_from_dark_to_bright_are_groups_of_every_data_set(run: hubel.Run) -> None:
+    result = run.evaluate()
+    assert isinstance(result, hubel.Evaluation)
+    found = grouped(run.folder, result, "brightness")
+    assert [g.samples for g in found.groups] == [20] * 5
+    assert {g.name.split()[0] for g in found.groups} == {"lowest", "low", "middle", "high", "highest"}
+    own = own_data(run.folder, hubel.load(run.folder)).decoded.images[result.ids]
+    dark = own.reshape(len(own), -1).mean(axis=1).argsort()[:20]
+    lowest = next(g for g in found.groups if g.name.startswith("lowest "))
+    assert lowest.right == (result.labels == result.predicted)[dark].sum()
+    assert grouped(run.folder, result, "contrast", pictures=own).by == "contrast"
+    table = str(Path(run.folder).parents[1] / "photos" / "table.csv")
+    elsewhere = hubel.evaluate(run.folder, table)
+    assert sum(g.samples for g in grouped(run.folder, elsewhere, "brightness", table).groups) == elsewhere.samples
+    points = hubel.train("iris", epochs=1, out=run.folder.parent, device="cpu", threads=1, verbose=False)
+    with pytest.raises(UsageError, match="points have no brightness"):
+        grouped(points.folder, points.evaluate(), "brightness")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,10 @@ def command(
         float | None, option("--risk", metavar="SHARE", help="answer only so surely that at most this share is wrong")
     ] = None,
     by: Annotated[
-        str, option("--by", metavar="COLUMN", help="by group: a column of the table, folder, or a folder's number (1)")
+        str,
+        option(
+            "--by", metavar="COLUMN", help="by group: a column, folder, a folder's number (1), brightness, contrast"
+        ),
     ] = "",
     recall: Annotated[
         float | None, option("--recall", metavar="SHARE", help="two classes: the threshold that finds so many")

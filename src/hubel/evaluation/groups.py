@@ -26,6 +26,9 @@ DRAWS = 10_000
 SHOWN = 30
 """Groups that are printed."""
 UNNAMED = "(not said)"
+LOOKS = ("brightness", "contrast")
+"""What every picture has, table or not: the mean of its pixels, and their standard deviation."""
+FIFTHS = ("lowest", "low", "middle", "high", "highest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,19 @@ def by_groups(result: Evaluation, names: Sequence[str], by: str) -> Groups:
         gap_interval=difference(best.right, best.samples, worst.right, worst.samples) if best and worst else NOTHING,
         p_value=by_chance([g.samples for g in large], [g.right for g in large]) if len(large) > 1 else math.nan,
     )
+
+
+def by_look(images: np.ndarray, by: str) -> list[str]:
+    """The fifth that each picture (N C H W uint8) is in, by one of `LOOKS`: its name, with its ends from 0 to 1.
+
+    >>> by_look(np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 20, "brightness")[::4]
+    ['lowest (0.00–0.14)', 'middle (0.28–0.42)', 'highest (0.56–0.71)']
+    """
+    flat = (image.astype(np.float32) / 255 for image in images)
+    values = np.array([pixels.mean() if by == "brightness" else pixels.std() for pixels in flat])
+    ends = np.quantile(values, np.linspace(0, 1, len(FIFTHS) + 1))
+    place = np.searchsorted(ends[1:-1], values, side="right")
+    return [f"{FIFTHS[k]} ({ends[k]:.2f}–{ends[k + 1]:.2f})" for k in place]
 
 
 def _group(result: Evaluation, own: np.ndarray, name: str) -> Group:

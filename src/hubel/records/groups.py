@@ -40,7 +40,7 @@ def groups_of(
     return [known[name] for name in names]
 
 
-_WAYS = "--by takes a column of a table, folder, or the number of a folder on the path"
+_WAYS = "--by takes a column of a table, folder, the number of a folder on the path, brightness or contrast"
 
 
 def _part(name: str, by: str) -> str:
