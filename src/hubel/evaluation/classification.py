@@ -220,7 +220,7 @@ class Evaluation:
             for k in self.hardest(20)
         )
         return (
-            f"<p>{escape(self.sentence)}</p><table><tr><th></th><th></th><th>95 % interval</th></tr>{head}</table>"
+            f"<p>{escape(self.sentence)}</p><table><tr><td></td><td></td><th>95 % interval</th></tr>{head}</table>"
             "<table><tr><th style='text-align:left'>class</th><th>precision</th><th>recall</th><th>F1</th>"
             f"<th>samples</th></tr>{body}</table>"
         )

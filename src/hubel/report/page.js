@@ -3,6 +3,7 @@
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = table.tHead.rows[0].cells;
   for (const head of heads) {
+    if (head.tagName !== "TH") continue; // the empty corner
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);
@@ -22,3 +23,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   }
 }
+// What is wider than the page takes the focus, so that keys can scroll it, too.
+const reach = () => {
+  for (const each of document.querySelectorAll(".wide, pre"))
+    if (each.scrollWidth > each.clientWidth) each.tabIndex = 0;
+    else each.removeAttribute("tabindex");
+};
+reach();
+addEventListener("resize", reach);
+addEventListener("toggle", reach, true);
