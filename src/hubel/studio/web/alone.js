@@ -2,6 +2,7 @@
 
 import { el } from './dom.js';
 import { clear, listed } from './keys.js';
+import { scrolled } from './parts/scrolled.js';
 
 const PAGES = new Set(['playground', 'pictures', 'lessons']);
 const main = /** @type {any} */ (document.getElementById('main')), keys = /** @type {any} */ (document.getElementById('keys'));
@@ -23,6 +24,7 @@ async function show() {
 }
 
 addEventListener('hashchange', show);
+scrolled(main);
 addEventListener('keydown', (event) => {
   if (event.key !== '?' || /** @type {Element} */ (event.target).closest?.('input, select, textarea, dialog')) return;
   keys.replaceChildren(el('h2', { id: 'keys-title', textContent: 'Keys' }), el('table', {}, [el('tbody', {}, listed().map(([key, what]) =>

@@ -4,6 +4,7 @@ import { get, keep, to } from './ask.js';
 import { el, fill } from './dom.js';
 import { clear, listed } from './keys.js';
 import { problem } from './parts/said.js';
+import { scrolled } from './parts/scrolled.js';
 import { tour } from './parts/tour.js';
 
 /** Page -> its name above, "" for one that other pages lead to. A page is a module pages/NAME.js with `title` and `async function show(main, parameters)`,
@@ -19,6 +20,7 @@ const LOOK = 1500;
 
 const main = /** @type {any} */ (document.getElementById('main')), down = /** @type {any} */ (document.getElementById('down'));
 const help = /** @type {any} */ (document.getElementById('keys'));
+const menu = /** @type {any} */ (document.getElementById('menu')), pages = /** @type {any} */ (document.getElementById('pages'));
 let shown = 0;
 /** @type {(() => void) | undefined} */
 let leave;
@@ -26,7 +28,7 @@ let leave;
 // The token came in the address and is a cookie by now: it leaves the address and the history.
 if (location.search) history.replaceState(null, '', location.pathname + location.hash);
 
-fill(document.getElementById('pages'), {}, Object.entries(PAGES).filter(([, title]) => title).map(([name, title]) => el('a', { href: to(name), textContent: title, dataset: { page: name } })));
+fill(pages, {}, Object.entries(PAGES).filter(([, title]) => title).map(([name, title]) => el('a', { href: to(name), textContent: title, dataset: { page: name } })));
 
 async function show() {
   const mine = ++shown, [name, query = ''] = location.hash.replace(/^#\/?/, '').split('?', 2);
@@ -35,6 +37,7 @@ async function show() {
   leave?.();
   leave = undefined;
   clear();
+  unfold(false);
   for (const link of document.querySelectorAll('#pages a'))
     if (/** @type {any} */ (link).dataset.page === page) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');
@@ -53,6 +56,12 @@ async function show() {
     place.append(problem(error));
   }
   document.documentElement.dataset.page = page;
+}
+
+/** Where there is no room for a line of pages, a button opens the list of them. */
+function unfold(/** @type {boolean} */ open) {
+  menu.setAttribute('aria-expanded', String(open));
+  pages.classList.toggle('open', open);
 }
 
 /** Says within two seconds when nobody answers any more, and when somebody does again. */
@@ -91,8 +100,18 @@ addEventListener('keydown', (event) => {
   if (before === 'g' && event.key === 'h') location.hash = to('home');
   before = event.key;
 });
+menu.addEventListener('click', () => unfold(menu.getAttribute('aria-expanded') === 'false'));
+document.getElementById('top')?.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || menu.getAttribute('aria-expanded') === 'false') return;
+  unfold(false);
+  menu.focus();
+});
 document.getElementById('help')?.addEventListener('click', list);
-addEventListener('hashchange', show);
+addEventListener('hashchange', async () => {
+  await show();
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });  // keys go on where the page is
+});
+scrolled(main);
 show();
 look();
 tour();

@@ -13,13 +13,14 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   const start = el('button', { type: 'button', className: 'main', textContent: 'Start the camera', onclick: begin });
   const name = el('input', { id: 'name', autocomplete: 'off', placeholder: 'for example thumb up', size: 24 });
   const train = el('button', { type: 'button', className: 'main', textContent: 'Train', onclick: learn, disabled: true });
+  const why = el('span', { role: 'status' });
   const said = command(`hubel train ${quoted(set)} --time 30s`);
   main.append(
     el('h1', { textContent: 'A set from the camera' }),
     el('p', { textContent: 'Make a card for each thing to tell apart, and one called “nothing” for the empty scene. Hold a card’s button, or the space bar on it, while you show the thing from many sides; change the place and the light between two goes.' }),
     el('p', { className: 'line' }, [start]), film.video, words,
     el('form', { className: 'line', onsubmit: add }, [el('label', { for: 'name', textContent: 'A new card' }), name, el('button', { textContent: 'Add' })]),
-    cards, el('p', { className: 'line' }, [train, el('span', { className: 'muted', textContent: 'Pictures of one go stay together: they are either learnt from or measured with, never both.' })]), said);
+    cards, el('p', { className: 'line' }, [train, why]), el('p', {}, [el('span', { className: 'muted', textContent: 'Pictures of one go stay together: they are either learnt from or measured with, never both.' })]), said);
   /** @type {{ name: string, pictures: number }[]} */
   let known = [];
   /** @type {string[]} */
@@ -43,7 +44,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     });
     const full = known.filter((card) => card.pictures >= FEWEST).length;
     train.disabled = full < 2 || Boolean(recording);
-    train.title = full < 2 ? `two cards with ${FEWEST} pictures or more are needed` : '';
+    why.textContent = full < 2 ? `Two cards with ${FEWEST} pictures or more are needed; ${full === 1 ? 'one has' : 'none has'} them so far.` : '';
   }
 
   function make(/** @type {string} */ label) {

@@ -17,6 +17,7 @@ export async function show(/** @type {any} */ main) {
     el('section', { 'aria-labelledby': 'jobs' }, [el('h2', { id: 'jobs', textContent: 'Now' }), jobs]),
     el('section', { 'aria-labelledby': 'sets' }, [
       el('h2', { id: 'sets', textContent: 'Pictures' }), sets,
+      el('p', {}, ['Or ', el('a', { className: 'button', href: to('camera'), textContent: 'Make a set with the camera' }), ' of things to tell apart: a net within a minute.']),
       el('form', { className: 'line', onsubmit: named }, [
         el('label', { for: 'path', textContent: 'A folder or table by its path' }), path, el('button', { textContent: 'Open' })]),
       words]),

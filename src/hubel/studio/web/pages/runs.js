@@ -25,7 +25,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     found.runs.length ? el('p', { textContent: `Tick up to ${MOST} to see them side by side.` }) : el('p', {}, ['There are none yet. ', el('a', { href: to('train', { data: 'digits' }), textContent: 'Train one on the digits' })]),
     el('div', { className: 'line' }, [el('label', { for: 'filter', textContent: 'Show' }), filter]),
     el('div', { className: 'wide' }, [el('table', {}, [
-      el('thead', {}, [el('tr', {}, ['', 'run', 'state', 'data', 'net', 'epochs', 'validation', 'test', 'time', ''].map((text) => el('th', { scope: 'col', textContent: text })))]), body])]),
+      el('thead', {}, [el('tr', {}, ['', 'run', 'state', 'data', 'net', 'epochs', 'validation', 'test', 'time', ''].map((text) => (text ? el('th', { scope: 'col', textContent: text }) : el('td'))))]), body])]),
     words, beside, said);
   for (const [folder, why] of Object.entries(found.unreadable)) main.append(el('p', { className: 'problem' }, [el('strong', { textContent: folder }), ` cannot be read: ${why}`]));
 

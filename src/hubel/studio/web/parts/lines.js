@@ -9,7 +9,7 @@ export function lines(/** @type {string} */ title, kinds, more = {}) {
   const canvas = el('canvas', { className: 'lines', role: 'img', 'aria-label': title, ...more });
   const body = el('tbody'), table = el('details', { className: 'twin' }, [
     el('summary', { textContent: `${title} as numbers` }),
-    el('table', {}, [el('thead', {}, [el('tr', {}, ['', ...kinds.map(({ name }) => name)].map((name) => el('th', { textContent: name })))]), body])]);
+    el('table', {}, [el('thead', {}, [el('tr', {}, [el('td'), ...kinds.map(({ name }) => el('th', { scope: 'col', textContent: name }))])]), body])]);
   /** @type {number[][]} */
   let rows = [];
   let every = 1, seen = 0;
