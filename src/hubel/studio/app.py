@@ -26,6 +26,7 @@ from hubel.studio.state import Studio
 PAGES = {
     "home": "hubel.studio.home",
     "train": "hubel.studio.train",
+    "doctor": "hubel.studio.doctor",
     "runs": "hubel.studio.runs",
     "evaluate": "hubel.studio.evaluate",
     "ship": "hubel.studio.ship",

@@ -3,6 +3,7 @@
 import { get, keep, post, to } from '../ask.js';
 import { el, fill } from '../dom.js';
 import { form } from '../parts/fields.js';
+import { findings } from '../parts/findings.js';
 import { command, problem } from '../parts/said.js';
 import { watch } from '../parts/watching.js';
 
@@ -22,6 +23,7 @@ async function begin(/** @type {any} */ main, /** @type {URLSearchParams} */ par
   const fields = form(known.fields, lists, changed);
   const outlook = el('section', { className: 'card', 'aria-live': 'polite', 'aria-label': 'What would be done' }), said = command('hubel train');
   const words = el('div'), button = el('button', { className: 'main', textContent: 'Train' });
+  const doctor = findings('Check it first', 'Ask the doctor (20 seconds at most)', () => post('doctor/before', { data: data.value.trim(), settings: fields.said() }), () => ({ data: data.value.trim(), ...fields.said() }), (text) => said.say(text));
   const given = Object.fromEntries([...parameters].filter(([name]) => name !== 'data'));
   fields.set(given);
   main.replaceChildren(
@@ -31,12 +33,13 @@ async function begin(/** @type {any} */ main, /** @type {URLSearchParams} */ par
       el('div', { className: 'line' }, [el('label', { for: 'data', textContent: 'Pictures' }), data,
         el('datalist', { id: 'data-list' }, [...sets.map((set) => set.source), ...about.named].map((value) => el('option', { value }))), button]),
       words, outlook, fields.place]),
-    said,
+    doctor, said,
   );
   data.addEventListener('input', changed);
   let timer = 0, asking = false, again = false, left = false;
 
   function changed() {
+    doctor.clear();
     keep('train', { data: data.value.trim(), ...fields.said() });
     clearTimeout(timer);
     timer = window.setTimeout(check, PAUSE);

@@ -5,6 +5,7 @@ import { el, fill, list } from '../dom.js';
 import { keys } from '../keys.js';
 import { chart, smooth } from './chart.js';
 import { follow } from './events.js';
+import { findings } from './findings.js';
 import { command, number, percent, problem, quoted, seconds } from './said.js';
 
 const CALM = 1000;
@@ -19,6 +20,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   const status = el('p', { className: 'status', role: 'status' }), words = el('div'), tiles = el('dl', { className: 'tiles' });
   const losses = chart({ title: 'Loss', across: 'epochs' }), shares = chart({ title: 'Accuracy', across: 'epochs', show: (value) => percent(value) });
   const inside = chart({ title: 'How much each part changes a step (share of its weights)', across: 'epochs', log: true }), within = el('details', {}, [el('summary', { textContent: 'Inside the net' }), inside]);
+  const doctor = findings('What the doctor says', 'Look for what is wrong', () => get('doctor/run', { run }), () => about.asked ?? {}, (text) => said.say(text));
   const told = el('ol', { className: 'told' }), rows = el('tbody'), said = command(`hubel watch ${quoted(about.folder)}`);
   const even = el('input', { type: 'range', min: 0, max: 0.98, step: 0.02, value: 0.6, 'aria-label': 'Smoothing of the loss of each batch' });
   const log = el('input', { type: 'checkbox' });
@@ -32,7 +34,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   main.append(
     el('h1', { textContent: run }), status,
     el('div', { className: 'line reins' }, [pause, step, count, save, stop, again]), alter, words, tiles,
-    el('div', { className: 'charts' }, [losses, shares]),
+    el('div', { className: 'charts' }, [losses, shares]), doctor,
     el('p', { className: 'line' }, [el('label', { className: 'line' }, ['Smoothing', even]), el('label', {}, [log, ' logarithmic loss'])]),
     within,
     el('section', {}, [el('h2', { textContent: 'What happened' }), told]),
@@ -87,9 +89,10 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
       now.finished = '';
     } else if (kind === 'finished') now.finished = event.reason;
     if (kind === 'paused' || kind === 'resumed') now.paused = kind === 'paused';
+    if (kind === 'finding') doctor.add(event);
     if (kind === 'vitals') now.vitals.push(event);
     if (!SILENT.has(kind))
-      now.told.push({ at: Math.max(0, (event.epoch ?? now.epoch) - 1 + (now.step % steps()) / steps()), text: event.told ?? event.reason ?? kind, kind, key: now.told.length });
+      now.told.push({ at: Math.max(0, (event.epoch ?? now.epoch) - 1 + (now.step % steps()) / steps()), text: event.told ?? event.title ?? event.reason ?? kind, kind, key: now.told.length });
   }
 
   let dirty = true, frame = 0, spoken = 0;
@@ -175,7 +178,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   const close = follow(run, {
     lines: (lines) => { lines.forEach(take); draw(); },
     alive: (held) => { const was = now.held; now.held = held; if (!held) now.paused = false; if (was !== held) over(); draw(); },
-    anew: () => { Object.assign(now, { points: [], rows: [], told: [], vitals: [], finished: '', paused: false, epoch: 0, step: 0 }); draw(); },
+    anew: () => { doctor.clear(); Object.assign(now, { points: [], rows: [], told: [], vitals: [], finished: '', paused: false, epoch: 0, step: 0 }); draw(); },
     lost: (lost) => { if (now.lost !== lost) { now.lost = lost; draw(); } },
   });
   draw();
