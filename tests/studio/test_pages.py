@@ -254,7 +254,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_pictures(
     )
     assert "at least 90.0 % sure" in browser.evaluate("document.querySelector('main').textContent")
     browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent.includes('strange')).click()")
-    browser.until("document.querySelector('#pictures-title').textContent.includes('Unlike')")
+    browser.until("document.querySelector('#pictures-title').textContent.includes('Less familiar')")
     fits(browser)
     browser.evaluate("scrollTo(0, 0)")
     look(browser, "evaluate")

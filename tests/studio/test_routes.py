@@ -17,6 +17,8 @@ from hubel.server.guard import Doors
 from hubel.studio.app import PAGES, gate, load
 from hubel.studio.places import Places
 from hubel.studio.state import Studio
+from hubel.verbs.doubt import selective, strangers
+from hubel.verbs.groups import grouped
 from hubel.verbs.train import resolve
 from studio.asgi import Client, Got
 
@@ -39,6 +41,12 @@ def asked(tmp_path_factory: pytest.TempPathFactory, digits_run: Path, picture_fo
 def good(answer: Got) -> Any:
     assert answer.status == 200, answer.text
     return answer.json
+
+
+def drawn(level: int) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((8, 8), level, np.uint8)).save(out, "PNG")
+    return out.getvalue()
 
 
 def test_the_form_has_every_setting_but_those_of_the_page(asked: Client) -> None:
@@ -199,3 +207,45 @@ def test_a_camera_set_lies_below_the_first_folder(asked: Client) -> None:
     for wrong in ({"label": "../x"}, {"set": "../x"}, {"burst": "x/y"}, {"label": ""}, {"label": "a\nb"}):
         assert asked.post("/api/camera/record", out.getvalue(), headers, **{**asking, **wrong}).status == 400
     assert good(asked.post("/api/camera/forget", {"set": "shots", "label": "red apple"})) == {"removed": 1}
+
+
+def test_groups_risk_and_strangers_are_those_of_the_commands(asked: Client) -> None:
+    run = asked.home / "runs" / "digits-1"  # type: ignore[attr-defined]
+    found = good(asked.get("/api/evaluate/groups?run=digits-1&by=brightness"))
+    own = grouped(run, hubel.evaluate(run), "brightness")
+    assert found["sentence"] == own.sentence
+    assert found["rows"] == [list(row) for row in own.rows()]
+    assert found["command"].endswith("--by brightness")
+    told = good(asked.get("/api/evaluate/risk?run=digits-1&wrong=20"))
+    assert told["sentence"] == selective(run, 0.02).sentence
+    assert told["command"].endswith("--risk 0.02")
+    photos = asked.home / "photos"  # type: ignore[attr-defined]
+    strange = good(asked.get(f"/api/evaluate/strange?run=digits-1&data={photos}"))
+    assert strange["facts"] == strangers(run, photos).facts()
+    refused = asked.get("/api/evaluate/groups?run=digits-1&by=camera")
+    assert refused.status == 400
+    assert "needs data in files" in refused.json["error"]["reason"]
+
+
+def test_the_doctor_is_asked_about_a_run_and_about_a_training_to_be(asked: Client) -> None:
+    found = good(asked.get("/api/doctor/run?run=digits-1"))
+    assert found["findings"] == hubel.doctor(asked.home / "runs" / "digits-1").to_dict()["findings"]  # type: ignore[attr-defined]
+    assert found["command"].startswith("hubel doctor ")
+    said = {"data": "digits", "settings": {"lr": "1e-7", "model": "mlp", "limit": "200"}}
+    before = good(asked.post("/api/doctor/before", said))
+    assert before["command"].startswith("hubel doctor digits --lr 1e-7")
+    assert any("lr" in each["settings"] for each in before["findings"]), before["findings"]
+
+
+def test_a_picture_that_is_kept_leaves_what_was_measured_as_it_was(asked: Client, tmp_path: Path) -> None:
+    places = asked.studio.places  # type: ignore[attr-defined]
+    shutil.copytree(places.folders[0] / "photos", places.folders[0] / "grown")
+    run = hubel.train(
+        places.folders[0] / "grown", epochs=1, model_options={"width": 0.1}, out=str(places.runs), threads=1,
+        device="cpu", verbose=False,
+    )  # fmt: skip
+    (places.folders[0] / "grown" / "one" / "studio-0.png").write_bytes(drawn(9))
+    about = good(asked.get(f"/api/evaluate/about?run={run.name}"))
+    assert about["added"] == 1
+    assert about["source"].endswith("grown")
+    assert good(asked.get(f"/api/evaluate/result?run={run.name}"))["sentence"] == hubel.evaluate(run.folder).sentence

@@ -10,10 +10,14 @@ import numpy as np
 from hubel.data.splits import NAMES
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
+from hubel.evaluation.doubt import keep_back
+from hubel.evaluation.groups import LOOKS
 from hubel.studio.asking import Asked, Route, Sent
 from hubel.studio.jobs import spoken
 from hubel.studio.seen import net, own, row_of, sent, stamp
+from hubel.verbs.doubt import strangers
 from hubel.verbs.evaluate import evaluate
+from hubel.verbs.groups import grouped
 from hubel.verbs.predict import Prediction, predict
 
 MOST = 20_000
@@ -26,14 +30,23 @@ def about(asked: Asked) -> dict[str, Any]:
     folder = asked.studio.places.run(asked.word("run"))
     found = own(asked.studio, folder)
     return {
-        "run": folder.name, "classes": list(net(asked.studio, folder).class_names),
+        "run": folder.name, "added": found.added, "source": _again(asked, found.added, found.scan.manifest.source),
+        "classes": list(net(asked.studio, folder).class_names),
         "splits": {name: len(found.ids(name)) for name in NAMES if len(found.ids(name))},
         "pictures": found.decoded.images.ndim == 4,
+        "by": [*(LOOKS if found.decoded.images.ndim == 4 else ()), *(["folder"] if found.scan.manifest.paths else [])],
     }  # fmt: skip
 
 
-def _measured(asked: Asked) -> tuple[Path, str, Evaluation | RegressionEvaluation | TaskResult]:
-    folder, split = asked.studio.places.run(asked.word("run")), asked.choice("split", NAMES, "test")
+def _again(asked: Asked, added: int, source: str) -> str:
+    """The data of a run as a training takes them, where they have grown."""
+    return asked.studio.places.spoken(Path(source)) if added else ""
+
+
+def _measured(
+    asked: Asked, split: str | None = None
+) -> tuple[Path, str, Evaluation | RegressionEvaluation | TaskResult]:
+    folder, split = asked.studio.places.run(asked.word("run")), split or asked.choice("split", NAMES, "test")
 
     def measure() -> Evaluation | RegressionEvaluation | TaskResult:
         with asked.studio.computing:
@@ -45,7 +58,7 @@ def _measured(asked: Asked) -> tuple[Path, str, Evaluation | RegressionEvaluatio
 def result(asked: Asked) -> dict[str, Any]:
     """All numbers of one split, and each sample: its class, its answer, how sure."""
     folder, split, found = _measured(asked)
-    command = spoken(["evaluate", asked.studio.places.spoken(folder), *([] if split == "test" else ["--split", split])])
+    command = spoken(_said(asked, folder, split))
     if not isinstance(found, Evaluation):
         return {"command": command, "sentence": found.sentence, "rows": found.rows(), "number": True}
     few = slice(0, MOST)
@@ -82,6 +95,46 @@ def known(asked: Asked) -> dict[str, Any]:
     return {"familiarity": asked.studio.keep(("known", folder, split, stamp(folder)), look)}
 
 
+def groups(asked: Asked) -> dict[str, Any]:
+    """How well each group of a split is named: by a column, a folder, or how bright pictures are."""
+    folder, split, found = _measured(asked)
+    by, data = asked.word("by").strip(), own(asked.studio, folder)
+    pictures = data.decoded.images[found.ids] if by in LOOKS and isinstance(found, Evaluation) else None
+    told = grouped(folder, found, by, pictures=pictures)
+    return {
+        "sentence": told.sentence, "columns": [by, *told.columns], "rows": told.rows(),
+        "command": spoken([*_said(asked, folder, split), "--by", by]),
+    }  # fmt: skip
+
+
+def risk(asked: Asked) -> dict[str, Any]:
+    """From which probability on it must answer so that at most so many of 1,000 answers are wrong."""
+    folder, split, found = _measured(asked)
+    fitted = _measured(asked, "val")[2]
+    if not isinstance(found, Evaluation) or not isinstance(fitted, Evaluation):
+        raise ArtefactError("answers of this run have no probability")
+    share = asked.number("wrong", most=500) / 1000
+    both = [(each.confidence, each.predicted == each.labels) for each in (fitted, found)]
+    told = keep_back(both[0], both[1], share, split)
+    return {
+        **told.to_dict(), "sentence": told.sentence,
+        "command": spoken([*_said(asked, folder, split), "--risk", f"{share:g}"]),
+    }  # fmt: skip
+
+
+def strange(asked: Asked) -> dict[str, Any]:
+    """How well the run tells other pictures from its own."""
+    folder, split = asked.studio.places.run(asked.word("run")), asked.choice("split", NAMES, "test")
+    data = asked.studio.places.source(asked.word("data"))
+    with asked.studio.computing:
+        told = strangers(folder, data, split=split, verbose=False)
+    return {"facts": told.facts(), "command": spoken([*_said(asked, folder, split), "--strange", data])}
+
+
+def _said(asked: Asked, folder: Path, split: str) -> list[str]:
+    return ["evaluate", asked.studio.places.spoken(folder), *([] if split == "test" else ["--split", split])]
+
+
 def shown(asked: Asked) -> Sent:
     """A sample as the net sees it."""
     data = own(asked.studio, asked.studio.places.run(asked.word("run")))
@@ -90,4 +143,7 @@ def shown(asked: Asked) -> Sent:
     return sent(data.decoded.images[row_of(asked, data)])
 
 
-ROUTES = [Route("about", about), Route("result", result), Route("known", known), Route("picture", shown)]
+ROUTES = [
+    Route("about", about), Route("result", result), Route("known", known), Route("groups", groups),
+    Route("risk", risk), Route("strange", strange), Route("picture", shown),
+]  # fmt: skip

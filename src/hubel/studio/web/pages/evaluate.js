@@ -4,15 +4,17 @@ import { at, get, keep, to } from '../ask.js';
 import { el } from '../dom.js';
 import { chart } from '../parts/chart.js';
 import { runs } from '../parts/choose.js';
+import { silence, slices, strange } from '../parts/doubt.js';
 import { command, number, percent, problem } from '../parts/said.js';
 
 export const title = 'Evaluate';
-const SHOWN = 48, LARGEST = 24, BORDER = 0.05;
+const SHOWN = 48, LARGEST = 24;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
   const place = el('div'), said = command('hubel evaluate RUN'), head = el('div', { className: 'line' });
   main.append(el('h1', { textContent: 'Evaluate' }), head, place, said);
   let mine = 0;
+  const known = await Promise.all([get('home/sets'), get('home/about')]), sets = [...known[0].map((set) => set.source), ...known[1].named];
   const chosen = await runs('evaluate', parameters, (run) => open(run, new URLSearchParams()));
   head.append(chosen.place);
   if (chosen.run) await open(chosen.run, parameters);
@@ -29,7 +31,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const found = await get('evaluate/result', { run, split });
       if (turn !== mine) return;
       said.say(found.command);
-      place.replaceChildren(...drawn(run, about, String(split), found, wanted));
+      place.replaceChildren(...drawn(run, about, String(split), found, wanted).filter(Boolean));
     } catch (error) {
       if (turn === mine) place.replaceChildren(problem(error));
     }
@@ -40,14 +42,15 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     select.addEventListener('change', () => open(run, new URLSearchParams({ split: select.value })));
     const top = [
       el('p', { className: 'lead', textContent: found.sentence }),
+      about.added > 0 && el('p', {}, [`Its data have got ${about.added === 1 ? 'one picture' : `${about.added} pictures`} more since. What is measured here stays what it was. `, el('a', { href: to('train', { data: about.source }), textContent: 'Train again with all' })]),
       el('div', { className: 'line' }, [el('label', { for: 'split', textContent: 'Split' }), select]),
-      el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('small', { className: 'muted', textContent: interval })])))];
-    if (found.number) return top;
+      el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('dd', { className: 'muted', textContent: interval })])))];
+    if (found.number) return top.filter(Boolean);
     const { samples, classes } = found, count = samples.id.length;
     const pictures = el('div', { className: 'grid' }), words = el('h3', { id: 'pictures-title', tabIndex: -1 }), more = el('button', { type: 'button', textContent: 'More' });
     /** @type {number[] | null} */
     let familiar = null;
-    let rows = [], shown = 0;
+    let rows = [], shown = 0, limit = 0;
 
     function choose(/** @type {string} */ text, /** @type {(i: number) => boolean} */ fits, /** @type {Record<string, any>} */ address, jump = true) {
       rows = [...samples.id.keys()].filter(fits).sort((a, b) => samples.confidence[b] - samples.confidence[a]);
@@ -70,64 +73,33 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const text = right ? classes[samples.predicted[i]] : `${classes[samples.label[i]]} called ${classes[samples.predicted[i]]}`;
       return el(about.pictures ? 'a' : 'div', { className: `tile ${right ? 'right' : 'wrong'}`, ...(about.pictures ? { href: to('explain', { run, sample: samples.id[i] }) } : {}), title: name }, [
         about.pictures && el('img', { className: 'pixels', loading: 'lazy', alt: `${name}: ${text}`, src: at('evaluate/picture', { run, id: samples.id[i] }) }),
-        el('span', { textContent: `${right ? '✓' : '✗'} ${text}` }), el('span', { className: 'muted', textContent: `${percent(samples.confidence[i])} sure${familiar ? `, ${familiar[i] < BORDER ? 'strange' : 'familiar'}` : ''}` })]);
+        el('span', { textContent: `${right ? '✓' : '✗'} ${text}` }), el('span', { className: 'muted', textContent: `${percent(samples.confidence[i])} sure${familiar ? `, ${familiar[i] < limit ? 'strange' : 'familiar'}` : ''}` })]);
     }
     more.addEventListener('click', add);
 
     const cell = (/** @type {number} */ label, /** @type {number} */ predicted, jump = true) =>
       choose(label === predicted ? `${classes[label]}, called so` : `${classes[label]}, called ${classes[predicted]}`, (i) => samples.label[i] === label && samples.predicted[i] === predicted, { label, predicted }, jump);
+    const unlike = (/** @type {number[]} */ found, /** @type {number} */ border) => {
+      familiar = found;
+      limit = border;
+      choose(`Less familiar than ${border.toFixed(2)}`, (i) => found[i] < border, {}, false);
+    };
     const mistakes = (jump = true) => choose('All mistakes, the most confident first', (i) => samples.label[i] !== samples.predicted[i], {}, jump);
 
     const parts = [
       ...top,
       el('section', {}, [el('h2', { textContent: 'What is called what' }), confusion(found, cell)]),
       el('section', {}, [el('h2', { textContent: 'Class by class' }), perClass(found, (/** @type {number} */ k) => choose(`${classes[k]}, called something else`, (i) => samples.label[i] === k && samples.predicted[i] !== k, { label: k }))]),
-      el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), threshold()]),
+      el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), silence({ run, split }, samples, said.say)]),
+      el('section', {}, [el('h2', { textContent: 'What is strange to it' }), strange({ run, split }, sets, unlike, said.say)]),
+      el('section', {}, [el('h2', { textContent: 'Group by group' }), slices({ run, split }, about.by, said.say)]),
       calibration(found),
       el('section', { 'aria-labelledby': 'pictures-title' }, [el('h2', { textContent: 'The pictures' }), el('p', { className: 'line' }, [
-        el('button', { type: 'button', textContent: 'All mistakes', onclick: () => mistakes() }), strange()]), words, pictures, more])];
+        el('button', { type: 'button', textContent: 'All mistakes', onclick: () => mistakes() })]), words, pictures, more])];
     const label = Number(wanted.get('label') ?? NaN), predicted = Number(wanted.get('predicted') ?? NaN);
     if (label >= 0 && predicted >= 0 && label < classes.length && predicted < classes.length) cell(label, predicted, false);
     else mistakes(false);
     return parts;
-
-    function threshold() {
-      const from = el('input', { type: 'range', min: 0, max: 1, step: 0.005, value: 0, id: 'from' }), text = el('p', { 'aria-live': 'polite' });
-      const confidence = [...samples.confidence.keys()].sort((a, b) => samples.confidence[b] - samples.confidence[a]);
-      const x = [], y = [];
-      let right = 0;
-      confidence.forEach((i, n) => {
-        right += samples.label[i] === samples.predicted[i] ? 1 : 0;
-        x.push((100 * (n + 1)) / count);
-        y.push(right / (n + 1));
-      });
-      const picture = chart({ title: 'Accuracy among the answers that are given', across: '% answered', show: (value) => percent(value) });
-      const say = () => {
-        const limit = Number(from.value), given = confidence.filter((i) => samples.confidence[i] >= limit), good = given.filter((i) => samples.label[i] === samples.predicted[i]).length;
-        text.textContent = given.length ? `Answering only where it is at least ${percent(limit)} sure: ${percent(given.length / count)} are answered, ${percent(good / given.length)} of them rightly; ${given.length - good} mistakes remain.` : `Nothing is answered at ${percent(limit)}.`;
-        picture.draw([{ name: 'accuracy', x, y }], [{ x: (100 * given.length) / count, text: `from ${percent(limit)} on` }]);
-      };
-      from.addEventListener('input', say);
-      say();
-      return el('div', {}, [el('p', { className: 'line' }, [el('label', { for: 'from', textContent: 'Answer only from this probability on' }), from]), text, picture]);
-    }
-
-    function strange() {
-      const button = el('button', { type: 'button', textContent: 'What looks strange to it' });
-      button.addEventListener('click', async () => {
-        button.disabled = true;
-        try {
-          familiar = (await get('evaluate/known', { run, split })).familiarity;
-          const here = familiar;
-          if (!here?.length) { familiar = null; button.textContent = 'It cannot tell what is strange'; return; }
-          choose('Unlike what it was measured with (about 5 in 100 are)', (i) => here[i] < BORDER, {});
-          button.disabled = false;
-        } catch (error) {
-          button.after(problem(error));
-        }
-      });
-      return button;
-    }
   }
 }
 
@@ -150,7 +122,7 @@ function confusion(/** @type {any} */ found, /** @type {(label: number, predicte
 function perClass(/** @type {any} */ found, /** @type {(k: number) => void} */ choose) {
   const t = found.per_class, order = [...found.classes.keys()].sort((a, b) => (t.f1[a] ?? 2) - (t.f1[b] ?? 2)).slice(0, 100);
   return el('div', { className: 'wide' }, [el('table', {}, [
-    el('thead', {}, [el('tr', {}, ['class', 'found of it', 'right when said', 'F1', 'pictures', ''].map((text) => el('th', { scope: 'col', textContent: text })))]),
+    el('thead', {}, [el('tr', {}, ['class', 'found of it', 'right when said', 'F1', 'pictures', ''].map((text) => (text ? el('th', { scope: 'col', textContent: text }) : el('td'))))]),
     el('tbody', {}, order.map((k) => el('tr', {}, [
       el('th', { scope: 'row', textContent: found.classes[k] }), ...[t.recall[k], t.precision[k], t.f1[k]].map((share) => el('td', { className: 'number', textContent: percent(share) })),
       el('td', { className: 'number', textContent: number(t.support[k]) }), el('td', {}, [el('button', { type: 'button', className: 'quiet', textContent: 'mistakes', 'aria-label': `mistakes on ${found.classes[k]}`, onclick: () => choose(k) })])])))])]);
