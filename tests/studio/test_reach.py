@@ -94,19 +94,17 @@ def test_a_walk_by_tab_reaches_everything_shows_where_it_is_and_comes_round(
         " return wanted.length; })()"
     )
     assert count > 8
-    for _ in range(count + 8):
+    for _ in range(2 * count + 40):  # what came since is walked through, too
         tab(browser)
         over = browser.evaluate(
             "(() => { const n = document.activeElement;"
-            " if (n === document.body || walked.has(n)) return n.outerHTML.slice(0, 200);"
+            " if (n === document.body || walked.has(n)) return true;"
             " walked.add(n); const box = n.matches('input[type=file]') ? n.closest('label') ?? n : n;"
             " const style = getComputedStyle(box);"
             " if (style.outlineStyle === 'none' || parseFloat(style.outlineWidth) < 2)"
-            " dark.push(n.outerHTML.slice(0, 90)); return "
-            "; })()"
+            " dark.push(n.outerHTML.slice(0, 90)); return false; })()"
         )
         if over:
-            print("OVER", over)
             break
     assert browser.evaluate("dark") == [], "where the focus is cannot be seen"
     # Of radio buttons of one name a browser gives Tab one; what went away meanwhile need not be reached.
@@ -157,7 +155,7 @@ def test_what_the_doctor_says_stands_beside_the_curves_with_the_change_that_mend
     said = browser.evaluate("document.querySelector('.finding').textContent")
     assert "as it was" in said
     assert "What to do: --lr" in said
-    assert "as it was" in browser.evaluate("document.querySelector('.told').textContent"), "and when it was found"
+    browser.until("document.querySelector('.told').textContent.includes('as it was')")
     browser.evaluate("document.querySelector('section[aria-label=\"What the doctor says\"] button').click()")
     browser.until("document.querySelector('.command code').textContent.startsWith('hubel doctor ')")
     assert "check" in browser.evaluate(
