@@ -63,7 +63,7 @@ def check_up(ready: Ready, watch: Watcher) -> tuple[Finding, ...]:
         watch.remark("several processes: the check-up is left out; hubel doctor DATA makes it in one")
         return ()
     if not knows(ready):
-        watch.remark(f"the check-up is left out: it knows classes and numbers, not {ready.training.task.name}")
+        watch.remark("the check-up is left out: it knows nets that answer, not views that are to agree")
         return ()
     found = examine(patient_of(ready), stages=stages_of(ready), watch=watch)
     watch.remark(f"doctor: {found.sentence}")

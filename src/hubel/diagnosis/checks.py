@@ -16,6 +16,16 @@ STAGES: tuple[Stage, ...] = ("static", "data", "start", "steps", "overfit", "dur
 steps on a copy, eight samples learnt by heart; then while a run trains, and when it is over."""
 
 
+Need = Literal["anything", "classes", "reference", "logits"]
+NEEDS: Mapping[Need, str] = {
+    "classes": "they are about labels that are classes",
+    "reference": "they need a class or a number that each answer is to come to",
+    "logits": "they are about a head that names one class",
+}
+"""Why checks are not made where they have no meaning. "classes": labels are classes; "reference": what the net answers can
+be held against a label, as logits or numbers; "logits": it answers with a logit for each class."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """A thing that can be wrong with a training."""
@@ -29,6 +39,8 @@ class Check:
     """Is it what other faults lead to as well? It is then not said where a cause was found."""
     yields_to: tuple[str, ...] = ()
     """Checks whose findings explain this one: it is then not said."""
+    needs: Need = "anything"
+    """What must be there for it to have a meaning."""
 
 
 CHECKS: Registry[Check] = Registry("check", listing="docs/doctor.md")
@@ -57,9 +69,10 @@ def _check(
     *,
     symptom: bool = False,
     yields_to: tuple[str, ...] = (),
+    needs: Need = "anything",
 ) -> Check:
     return Check(
-        id=name, stage=stage, severity=severity, looks_for=looks_for, symptom=symptom, yields_to=yields_to
+        id=name, stage=stage, severity=severity, looks_for=looks_for, symptom=symptom, yields_to=yields_to, needs=needs
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import nn
 
-from hubel.diagnosis.checks import CHECKS, STAGES, Stage
+from hubel.diagnosis.checks import CHECKS, NEEDS, STAGES, Stage
 from hubel.diagnosis.finding import RANK, CheckUp, Finding
 from hubel.diagnosis.listing import in_order
 from hubel.diagnosis.patient import Patient
@@ -41,6 +41,11 @@ def examine(patient: Patient, *, stages: Collection[Stage] = BEFORE, watch: Watc
             if each != stage:
                 stage = each
                 watch.stage(WORDS[each])
+            idle = {name for name in ids if not patient.offers(CHECKS.get(name).needs)}
+            left_out |= {name: NEEDS[CHECKS.get(name).needs] for name in ids if name in idle}
+            ids = tuple(name for name in ids if name not in idle)
+            if not ids:
+                continue
             if patient.left < 0 and each in ("steps", "overfit"):
                 left_out |= dict.fromkeys(ids, f"the {patient.seconds:g} seconds were over")
                 continue
@@ -55,7 +60,7 @@ def examine(patient: Patient, *, stages: Collection[Stage] = BEFORE, watch: Watc
                 left_out |= dict.fromkeys(ids, f"{type(failure).__name__}: {str(failure)[:120]}")
                 continue
             asked += ids
-            found += said
+            found += [one for one in said if one.id not in idle]
     return CheckUp(
         subject=patient.name, findings=ranked(found), asked=tuple(asked), left_out=left_out,
         seconds=time.perf_counter() - patient.began,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -156,8 +157,9 @@ class CheckUp(Viewed):
         for one in self.findings:
             said += ["", *one.lines()]
         if self.left_out:
-            why = next(iter(self.left_out.values()))
-            said += ["", *_wrapped("note: ", f"{plural(len(self.left_out), 'check')} could not be made: {why}")]
+            said.append("")
+        for why, count in Counter(self.left_out.values()).most_common():
+            said += _wrapped("note: ", f"{plural(count, 'check')} could not be made: {why}")
         if self.trial is not None:
             said += ["", *self.trial.lines()]
         return said

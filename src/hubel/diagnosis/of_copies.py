@@ -18,7 +18,7 @@ from hubel.diagnosis.patient import Patient, as_pair
     "data",
     error("leak", "data", "the same sample in training and in validation"),
     warning("near-leak", "data", "nearly the same sample in training and in validation: frames, copies saved anew"),
-    warning("conflicting-labels", "data", "the same sample with different labels"),
+    warning("conflicting-labels", "data", "the same sample with different labels", needs="classes"),
 )
 def look_for_copies(patient: Patient) -> Iterator[Finding]:
     """Digests of all samples, and correlations of those of validation with those of training."""

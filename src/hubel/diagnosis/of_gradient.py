@@ -24,6 +24,7 @@ from hubel.diagnosis.starting import Start, start
         "start",
         "a small step along the loss's gradient makes answers worse",
         yields_to=("random-at-evaluation", "not-finite-inputs"),
+        needs="reference",
     ),
     error("part-cut-off", "start", "a weight that is used or meant to learn gets no gradient"),
     error("twin-units", "start", "all units of a layer are equal, and stay so: constant initial weights"),
@@ -44,7 +45,8 @@ def follow_gradient(patient: Patient) -> Iterator[Finding]:
         return
     gradients = {name: g for name, g in it.gradients.items() if g is not None}
     awake = [name for name, p in it.model.named_parameters() if p.requires_grad]
-    none = [name for name in awake if it.gradients[name] is None]
+    idle = f"{patient.spare}." if patient.spare else None
+    none = [name for name in awake if it.gradients[name] is None and not (idle and name.startswith(idle))]
     norms = {name: float(g.norm()) for name, g in gradients.items()}
     if not any(norms.values()) or len(none) == len(awake):
         equal = all(float((p - p.flatten()[0]).abs().max()) == 0 for _, p in weights_of(it.model))
@@ -190,6 +192,8 @@ def _direction(patient: Patient, it: Start) -> Iterator[Finding]:
 
 def _reference(it: Start, logits: torch.Tensor, labels: torch.Tensor) -> float | None:
     kind = it.kind
+    if kind == "other":
+        return None
     classes = class_numbers(labels)
     if kind != "numbers" and (
         classes is None or logits.ndim != 2 or logits.shape[1] < 2 or int(classes.max()) >= logits.shape[1]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from hubel.data.masks import IGNORED
 from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
@@ -19,8 +20,10 @@ from hubel.words import percent
     error("labels-out-of-range", "start", "labels below 0, or not below the number of outputs"),
     error("does-not-run", "start", "net or loss raise an error on the first batch"),
     error("wrong-shape", "start", "answers and labels have shapes that do not belong together"),
-    warning("unused-outputs", "start", "the head has many more outputs than there are classes"),
-    warning("classes-as-numbers", "start", "the numbers of classes are learnt as if they were amounts"),
+    warning("unused-outputs", "start", "the head has many more outputs than there are classes", needs="logits"),
+    warning(
+        "classes-as-numbers", "start", "the numbers of classes are learnt as if they were amounts", needs="reference"
+    ),
 )
 def run_once(patient: Patient) -> Iterator[Finding]:
     """The first forward and backward pass."""
@@ -31,7 +34,9 @@ def run_once(patient: Patient) -> Iterator[Finding]:
     except Exception as failure:  # as above
         it.failure = it.failure or failure
     outputs = logits.shape[1] if logits is not None and logits.ndim == 2 else 0
-    if classes is not None and outputs > 1 and not patient.train.labels.is_floating_point():
+    if patient.aim == "other":
+        yield from _pixels(it, logits)
+    if patient.aim == "classes" and classes is not None and outputs > 1 and not patient.train.labels.is_floating_point():
         low, high = int(classes.min()), int(classes.max())
         if high >= outputs or low < 0:
             one_based = low == 1 and high == outputs
@@ -59,6 +64,22 @@ def run_once(patient: Patient) -> Iterator[Finding]:
         )  # fmt: skip
         return
     yield from _shapes(patient, it)
+
+
+def _pixels(it: Start, logits: torch.Tensor | None) -> Iterator[Finding]:
+    """Masks (B H W) against logits (B K H W)."""
+    masks = it.pair[1]
+    if logits is None or masks.is_floating_point() or masks.ndim != 3 or logits.ndim != 4 or not masks.numel():
+        return
+    known = masks[(masks != IGNORED) & (masks >= 0)]
+    outputs, high = logits.shape[1], int(known.max()) if known.numel() else 0
+    if high >= outputs > 1:
+        yield found(
+            "labels-out-of-range",
+            f"masks go up to class {high}, and the net has {outputs} outputs: 0 to {outputs - 1} are possible",
+            highest=high, outputs=outputs, mend=f"nn.Conv2d(…, {high + 1}, 1): an output for each class",
+            shown="masks.max(), model(images).shape[1]",
+        )  # fmt: skip
 
 
 def _way_out(message: str, outputs: int) -> str:
@@ -108,11 +129,21 @@ def _shapes(patient: Patient, it: Start) -> Iterator[Finding]:
 
 @examines(
     "start",
-    error("softmax-twice", "start", "the net gives probabilities, and the loss takes a softmax again"),
-    error("bounded-logits", "start", "a sigmoid or tanh after the last layer keeps logits small"),
-    error("relu-at-the-end", "start", "a ReLU after the last layer cuts logits at 0"),
-    error("wrong-loss", "start", "the loss takes log-probabilities or probabilities, and the net gives something else"),
-    note("log-softmax-twice", "start", "the net gives log-probabilities, and the loss takes a softmax again: harmless"),
+    error("softmax-twice", "start", "the net gives probabilities, and the loss takes a softmax again", needs="logits"),
+    error("bounded-logits", "start", "a sigmoid or tanh after the last layer keeps logits small", needs="logits"),
+    error("relu-at-the-end", "start", "a ReLU after the last layer cuts logits at 0", needs="logits"),
+    error(
+        "wrong-loss",
+        "start",
+        "the loss takes log-probabilities or probabilities, and the net gives something else",
+        needs="logits",
+    ),
+    note(
+        "log-softmax-twice",
+        "start",
+        "the net gives log-probabilities, and the loss takes a softmax again: harmless",
+        needs="logits",
+    ),
 )
 def match_head_and_loss(patient: Patient) -> Iterator[Finding]:
     """What the head gives against what the loss takes."""

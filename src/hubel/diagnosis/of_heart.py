@@ -14,7 +14,10 @@ from hubel.diagnosis.starting import start
 from hubel.diagnosis.untouched import reseeded
 
 
-@examines("overfit", warning("cannot-overfit", "overfit", "eight samples cannot be learnt by heart", symptom=True))
+@examines(
+    "overfit",
+    warning("cannot-overfit", "overfit", "eight samples cannot be learnt by heart", symptom=True, needs="reference"),
+)
 def learn_by_heart(patient: Patient) -> Iterator[Finding]:
     """Eight different samples, 200 steps of Adam at two rates (A. Karpathy, A Recipe for Training Neural Nets)."""
     begun = start(patient)

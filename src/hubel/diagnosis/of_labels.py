@@ -17,9 +17,9 @@ from hubel.words import percent
 
 @examines(
     "data",
-    error("one-class", "data", "all samples have the same label"),
-    warning("imbalance", "data", "one class has more than ten times the samples of another"),
-    warning("missing-class", "data", "a class that validation has and training has not"),
+    error("one-class", "data", "all samples have the same label", needs="classes"),
+    warning("imbalance", "data", "one class has more than ten times the samples of another", needs="classes"),
+    warning("missing-class", "data", "a class that validation has and training has not", needs="classes"),
 )
 def count_classes(patient: Patient) -> Iterator[Finding]:
     """How many samples each class has."""
@@ -57,7 +57,12 @@ def count_classes(patient: Patient) -> Iterator[Finding]:
 
 @examines(
     "data",
-    error("not-shuffled", "data", "batches hold fewer classes than chance would give: the data come sorted"),
+    error(
+        "not-shuffled",
+        "data",
+        "batches hold fewer classes than chance would give: the data come sorted",
+        needs="classes",
+    ),
     warning("same-order", "data", "two epochs begin with the same batch"),
     warning("repeated-samples", "data", "an epoch shows the same sample several times"),
 )

@@ -20,8 +20,8 @@ from hubel.words import percent
 
 @examines(
     "data",
-    warning("labels-shuffled", "data", "labels that have nothing to do with the samples"),
-    warning("label-noise", "data", "many labels that all near samples contradict"),
+    warning("labels-shuffled", "data", "labels that have nothing to do with the samples", needs="classes"),
+    warning("label-noise", "data", "many labels that all near samples contradict", needs="classes"),
 )
 def compare_neighbours(patient: Patient) -> Iterator[Finding]:
     """How often the nearest samples have the same label, against labels dealt out by chance."""
@@ -60,8 +60,13 @@ NOISE = 0.04
 
 @examines(
     "data",
-    error("labels-shifted", "data", "validation's labels are those of training under other numbers"),
-    warning("labels-shuffled-in-validation", "data", "validation's labels have nothing to do with its samples"),
+    error("labels-shifted", "data", "validation's labels are those of training under other numbers", needs="classes"),
+    warning(
+        "labels-shuffled-in-validation",
+        "data",
+        "validation's labels have nothing to do with its samples",
+        needs="classes",
+    ),
 )
 def relabel(patient: Patient) -> Iterator[Finding]:
     """Labels of validation by the nearest training samples, as they are and under the best one-to-one relabelling.
@@ -120,7 +125,10 @@ def judge_relabelling(said: np.ndarray, given: np.ndarray, by: str) -> Iterator[
         )  # fmt: skip
 
 
-@examines("data", warning("augmentation-destroys-labels", "data", "augmented samples that look like another class"))
+@examines(
+    "data",
+    warning("augmentation-destroys-labels", "data", "augmented samples that look like another class", needs="classes"),
+)
 def look_at_augmentation(patient: Patient) -> Iterator[Finding]:
     """Augmented training samples whose nearest samples as they are all have one other class, as near as usual."""
     if patient.mirrors is not None and patient.mirrors.strangers:

@@ -13,7 +13,9 @@ from hubel.diagnosis.patient import Patient
 from hubel.words import percent
 
 
-@examines("data", warning("shortcut", "data", "the border or the brightness alone tells the classes apart"))
+@examines(
+    "data", warning("shortcut", "data", "the border or the brightness alone tells the classes apart", needs="classes")
+)
 def look_for_shortcuts(patient: Patient) -> Iterator[Finding]:
     """Classes from single pixels of the rim, by one split each: a mark in a corner, a frame, a file's own colour."""
     part, classes = patient.train, patient.train.classes

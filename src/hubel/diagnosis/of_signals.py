@@ -80,7 +80,12 @@ def ask_alone(patient: Patient) -> Iterator[Finding]:
 
 @examines(
     "start",
-    warning("initial-loss", "start", "the first loss is far above that of guessing: a head of too large weights"),
+    warning(
+        "initial-loss",
+        "start",
+        "the first loss is far above that of guessing: a head of too large weights",
+        needs="logits",
+    ),
     warning("dead-units", "start", "units that no sample activates", symptom=True),
     warning("saturated", "start", "units at the ends of their range", symptom=True),
     warning("vanishing-gradients", "start", "the first layers get hardly any gradient", symptom=True),

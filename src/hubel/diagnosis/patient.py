@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from hubel.data.mirrors import Mirrors
+from hubel.diagnosis.checks import Need
 from hubel.errors import UsageError
 
 MOST_SAMPLES = 2_000
@@ -31,6 +32,8 @@ SECONDS = 5.0
 Pair = tuple[torch.Tensor, torch.Tensor]
 """Images (B C H W, or B F) and labels (B whole numbers; B or B 1 numbers; B K shares of classes)."""
 Loss = Callable[[Any, torch.Tensor], torch.Tensor]
+Aim = Literal["classes", "numbers", "other"]
+"""Labels that are classes, a logit for each; labels that are numbers; or masks, pictures, pairs, several labels."""
 
 
 class Stepping(Protocol):
@@ -85,6 +88,10 @@ class Patient:
     """Whether mirror images look like samples, where training shows mirror images."""
     shuffled: bool = True
     """Are batches expected to be mixed?"""
+    spare: str = ""
+    """A part of the net that is not asked for its answer here, and so need not learn."""
+    task: str = ""
+    """What it is trained for, where that is neither classes nor numbers."""
     seconds: float = 20.0
     """That all of it may take, about."""
     began: float = field(default_factory=time.perf_counter)
@@ -126,10 +133,21 @@ class Patient:
                 hint="copy.deepcopy(model) must work: locks, files and generators do not belong into a module",
             ) from None
 
-    @property
-    def classifies(self) -> bool:
-        """Are labels classes?"""
-        return self.train.classes is not None
+    @cached_property
+    def aim(self) -> Aim:
+        """What the net's answers are held against."""
+        if self.task:
+            return "other"
+        if self.train.classes is not None:
+            return "classes"
+        labels = self.train.labels
+        return "numbers" if labels.is_floating_point() and labels[0].numel() == 1 else "other"
+
+    def offers(self, need: Need) -> bool:
+        """Is what a check needs there?"""
+        if need == "classes":
+            return self.train.classes is not None
+        return need == "anything" or self.aim == "classes" or (need == "reference" and self.aim == "numbers")
 
     def named(self, label: int) -> str:
         """What a class is called."""
@@ -158,16 +176,18 @@ class Part:
     """Was all of it read?"""
     order: torch.Tensor | None = None
     """Labels in the order of an epoch, where `every_label` is in another one."""
+    classed: bool = True
+    """May labels be classes? Several labels of a sample look like shares of classes."""
 
     @cached_property
     def classes(self) -> torch.Tensor | None:
         """N class numbers; None where labels are numbers."""
-        return class_numbers(self.labels)
+        return class_numbers(self.labels) if self.classed else None
 
     @cached_property
     def every_class(self) -> torch.Tensor | None:
         """The same of every label."""
-        return class_numbers(self.every_label)
+        return class_numbers(self.every_label) if self.classed else None
 
     @property
     def pictures(self) -> bool:

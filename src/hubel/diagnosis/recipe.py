@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,9 @@ from hubel.data.batches import batches
 from hubel.data.mirrors import ask_mirrors
 from hubel.diagnosis.checks import Stage
 from hubel.diagnosis.examining import BEFORE
-from hubel.diagnosis.patient import MOST_BATCHES, MOST_NUMBERS, MOST_SAMPLES, Part, Patient, as_pair
+from hubel.diagnosis.patient import MOST_BATCHES, MOST_NUMBERS, MOST_SAMPLES, Pair, Part, Patient
 from hubel.errors import UsageError
-from hubel.tasks.labels import CLASSIFY, REGRESS
+from hubel.tasks import CLASSIFY, EMBED, REGRESS, Task
 from hubel.training.loop import Training
 from hubel.training.probes import twin
 from hubel.training.step import step
@@ -51,10 +52,10 @@ class Step:
 
     run: Training
 
-    @property
+    @cached_property
     def model(self) -> nn.Module:
-        """The copy."""
-        return self.run.model
+        """The copy, asked as its task asks it."""
+        return self.run.task.answering(self.run.model)
 
     @property
     def optimiser(self) -> torch.optim.Optimizer:
@@ -63,10 +64,8 @@ class Step:
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         """One update; the loss before it."""
-        soft = labels if labels.ndim == 2 else None
-        classes = labels.argmax(1) if soft is not None else labels
-        batch = Batch(images, classes, torch.arange(len(labels), device=labels.device), soft)
-        self.run.model.train()
+        batch = _again(images, labels, self.run.task)
+        self.model.train()
         if self.run.freeze is not None:
             self.run.freeze(self.run.model, 0)
         done = step(self.run, batch)
@@ -74,18 +73,21 @@ class Step:
 
 
 def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
-    """The training of a recipe as a patient; nothing of `ready` is changed. Raises UsageError for other tasks."""
+    """The training of a recipe as a patient; nothing of `ready` is changed. Raises UsageError where views are to agree."""
     run, prepared = ready.training, ready.prepared
-    numbers = run.task is REGRESS
+    task, numbers = run.task, run.task is REGRESS
     if not knows(ready):
         raise UsageError(
-            f"the doctor checks trainings for classes and numbers, and this one is for {run.task.name}",
-            hint="hubel train tells what is not finite; hubel doctor RUN reads what a run recorded",
+            "the doctor checks trainings that learn from labels, masks or the pictures themselves, and this one learns "
+            f"by {prepared.recipe.pretext.method}",
+            hint="hubel pretrain tells when its net collapses; hubel doctor RUN reads what a run recorded",
         )
+    model = task.answering(run.model)
 
     def loss(output: Any, labels: torch.Tensor) -> torch.Tensor:
-        answer = output[0] if isinstance(output, tuple) else output
-        value: torch.Tensor = run.loss(answer.float(), labels.float().reshape(-1, 1) if numbers else labels)
+        answer, *others = output if isinstance(output, tuple) else (output,)
+        more = others if getattr(run.loss, "takes_all", False) else ()
+        value: torch.Tensor = run.loss(answer.float(), labels.float().reshape(-1, 1) if numbers else labels, *more)
         return value
 
     def stepping() -> Step:
@@ -94,18 +96,21 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
             copied.freeze(copied.model, 0)
         return Step(copied)
 
-    names = tuple(name for name, p in run.model.named_parameters() if not p.requires_grad)
+    names = tuple(name for name, p in model.named_parameters() if not p.requires_grad)
     patient = Patient(
-        name=f"{prepared.recipe.data.data}, {ready.spec.architecture}", model=run.model, loss=loss, batches=Epochs(run),
+        name=f"{prepared.recipe.data.data}, {ready.spec.architecture}", model=model, loss=loss, batches=Epochs(run),
         optimiser=run.optimiser, val=[] if len(prepared.splits.val) else None, classes=prepared.class_names,
         frozen=names or None, stepper=stepping, seconds=seconds, rates=_rates(run), rate=run.base_rate,
+        task="" if task in (CLASSIFY, REGRESS) else task.name, shuffled=not task.by_class,
+        spare=_spare(run),
     )  # fmt: skip
     clean, rows = _part(ready, "train")
-    epoch = [as_pair(b, "batches", run.device) for b in itertools.islice(run.batches(0, 0), MOST_BATCHES)]
-    labels = torch.from_numpy(prepared.decoded.labels[prepared.ids("train")].copy())
+    epoch = [_pair(batch, task) for batch in itertools.islice(run.batches(0, 0), MOST_BATCHES)]
+    order = [pair[1] for pair in epoch]
     patient.__dict__["train"] = Part(
-        pairs=epoch, images=clean.images, labels=clean.labels, every_label=labels, whole=True,
-        sizes=tuple(len(pair[0]) for pair in epoch), order=torch.cat([pair[1] for pair in epoch]).cpu(),
+        pairs=epoch, images=clean.images, labels=clean.labels, every_label=clean.every_label, whole=True,
+        sizes=tuple(len(pair[0]) for pair in epoch), order=torch.cat(order).cpu() if clean.classed else None,
+        classed=clean.classed,
     )  # fmt: skip
     if len(prepared.splits.val):
         patient.__dict__["held"] = _part(ready, "val")[0]
@@ -126,9 +131,17 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
     return patient
 
 
+def _spare(run: Training) -> str:
+    """The head for classes of a net whose task asks another part; "" where it is the head that answers."""
+    head = str(getattr(run.model, "head", ""))
+    if run.task.asks:
+        return f"model.{head}" if head else ""
+    return head if run.task is EMBED else ""
+
+
 def knows(ready: Ready) -> bool:
-    """Is it a training that the checks are made for: of classes, or of numbers?"""
-    return ready.training.task in (CLASSIFY, REGRESS)
+    """Is it a training that the checks are made for: of answers, and not of views that are to agree?"""
+    return ready.training.objective is None
 
 
 def stages_of(ready: Ready) -> tuple[Stage, ...]:
@@ -146,12 +159,30 @@ def _part(ready: Ready, name: str) -> tuple[Part, np.ndarray]:
     ]
     chosen = rows[order]
     fed = list(batches(prepared.decoded, chosen, preprocessing=prepared.preprocessing, batch_size=256))
-    labels = torch.from_numpy(prepared.decoded.labels[rows].copy())
-    images, told = torch.cat([b.images.float() for b in fed]), torch.cat([b.labels for b in fed])
-    pairs = [(b.images, b.labels) for b in fed]
+    images, pairs = torch.cat([b.images.float() for b in fed]), [_pair(b, ready.training.task) for b in fed]
+    told = torch.cat([pair[1] for pair in pairs])
+    classed = ready.training.task in (CLASSIFY, REGRESS, EMBED)
+    labels = torch.from_numpy(prepared.decoded.labels[rows].copy()) if classed else told
     return Part(
-        pairs=pairs, images=images, labels=told, every_label=labels, sizes=tuple(len(b) for b in fed), whole=True
-    ), chosen
+        pairs=pairs, images=images, labels=told, every_label=labels, sizes=tuple(len(b) for b in fed), whole=True,
+        classed=classed,
+    ), chosen  # fmt: skip
+
+
+def _pair(batch: Batch, task: Task) -> Pair:
+    """Pictures, and what a task's loss compares the answers with."""
+    return batch.images, batch.labels if task is REGRESS else task.targets(batch)
+
+
+def _again(images: torch.Tensor, told: torch.Tensor, task: Task) -> Batch:
+    """The batch that a pair was taken from, as far as a step needs it."""
+    ids = torch.arange(len(images), device=images.device)
+    if task in (REGRESS, EMBED):
+        return Batch(images, told, ids)
+    if task is CLASSIFY:
+        soft = told if told.ndim == 2 else None
+        return Batch(images, told if soft is None else told.argmax(1), ids, soft)
+    return Batch(images, torch.zeros_like(ids), ids, targets=told)
 
 
 def _rates(run: Training) -> list[float]:

@@ -66,9 +66,9 @@ class Start:
 
     @cached_property
     def kind(self) -> str:
-        """What the head gives: "logits", "probabilities", "log-probabilities", "numbers"."""
-        if self.patient.train.classes is None:
-            return "numbers"
+        """What the head gives: "logits", "probabilities", "log-probabilities", "numbers", or "other"."""
+        if self.patient.aim != "classes":
+            return self.patient.aim
         logits = self.logits
         if logits is None or logits.ndim != 2 or logits.shape[1] < 2:
             return "logits"
@@ -86,7 +86,9 @@ class Start:
         normalises them), "log-probabilities" (by -3), else "other".
         """
         logits = self.logits
-        if logits is None or self.value is None or not isinstance(self.output, torch.Tensor):
+        if self.patient.aim == "other" or logits is None or self.value is None:
+            return "other"
+        if not isinstance(self.output, torch.Tensor):
             return "other"
         try:
             with torch.no_grad(), warnings.catch_warnings():
