@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import hubel
-from hubel.assembly import reins
 from hubel.cli import main
 from hubel.errors import ArtefactError, UnknownName, UsageError
 from hubel.events import Event, Finished, StepDone
@@ -164,14 +163,6 @@ def test_what_cannot_be_taken_up_is_refused_in_words_and_the_run_goes_on(
     assert refused[3].startswith("nothing would be left to train")
     assert refused[4] == ""
     assert sum(text.startswith("not taken up") for text in watch.remarks) == 4
-
-
-def test_of_several_processes_only_saving_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reins, "world", lambda: 2)
-    trained(tmp_path, {3: lambda store: give(store, "pause"), 4: lambda store: give(store, "save")})
-    first, second = answers(tmp_path)
-    assert first.refused.startswith("several processes train together")
-    assert not second.refused
 
 
 def test_the_verb_waits_for_the_answer(tmp_path: Path) -> None:

@@ -37,6 +37,88 @@ def torchrun(out: Path, processes: int, **settings: object) -> subprocess.Comple
     )  # fmt: skip
 
 
+ORDERING = """
+import json, sys, threading, hubel
+from hubel.events import StepDone
+from hubel.records.control import give
+from hubel.runtime import rank
+from hubel.store import RunStore
+from hubel.watching import Watcher
+
+class Ordering(Watcher):
+    def __init__(self, out):
+        self.store, self.given = RunStore(f"{out}/digits-1"), set()
+    def event(self, event):
+        if not isinstance(event, StepDone) or rank():
+            return
+        step = event.epoch * event.steps + event.step
+        for at, command, more in json.loads(sys.argv[1]):
+            if step == at and at not in self.given:
+                self.given.add(at)
+                give(self.store, command, **more)
+                if command == "pause":  # for longer than a sign of life: the others hear several
+                    threading.Timer(1.3, lambda: give(self.store, "step", steps=2)).start()
+                    threading.Timer(2.0, lambda: give(self.store, "resume")).start()
+"""
+"""A watcher that gives the orders of the first argument, (step, command, more) each, in the first process."""
+
+
+def ordered(out: Path, orders: list[tuple[int, str, dict[str, object]]], **settings: object) -> tuple[int, str]:
+    """hubel.train in two processes, which gets these orders: exit code and errors."""
+    out.mkdir()
+    arguments = {**SETTINGS, "epochs": 6, "out": str(out), **settings}
+    (out / "script.py").write_text(
+        f"{ORDERING}\nhubel.train('digits', watch=Ordering({str(out)!r}), **{arguments!r})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(out / "script.py"),
+         json.dumps(orders)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def told(out: Path) -> list[dict[str, object]]:
+    log = (out / "digits-1" / "control.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, log) if "answer" in line]
+
+
+@pytest.mark.slow
+def test_two_processes_pause_step_and_go_on_to_the_same_bits(tmp_path: Path) -> None:
+    code, errors = ordered(tmp_path / "asked", [(3, "pause", {}), (20, "save", {})])
+    assert code == 0, errors
+    assert ordered(tmp_path / "plain", [])[0] == 0
+    assert apart(weights(tmp_path / "asked"), weights(tmp_path / "plain")) == 0
+    answers = told(tmp_path / "asked")
+    assert len(answers) == 4
+    assert not any("refused" in answer for answer in answers)
+
+
+@pytest.mark.slow
+def test_two_processes_take_up_settings_together_and_resume_to_the_same_bits(tmp_path: Path) -> None:
+    alter = (3, "set", {"settings": {"lr": 0.01}})
+    code, errors = ordered(tmp_path / "altered", [alter, (9, "set", {"settings": {"model": "mlp"}})])
+    assert code == 0, errors
+    done, refused = told(tmp_path / "altered")
+    assert "refused" not in done
+    assert str(refused["refused"]).startswith("a run keeps the model")
+    assert hubel.Run(tmp_path / "altered" / "digits-1").recipe["optimizer"]["lr"] == 0.01
+    code, errors = ordered(tmp_path / "stopped", [alter, (15, "stop", {})])
+    assert code != 0
+    assert "Traceback" not in errors or "Stopped" in errors
+    script = f"import hubel\nhubel.train(resume={str(tmp_path / 'stopped' / 'digits-1')!r})\n"
+    (tmp_path / "again.py").write_text(script)
+    again = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", str(tmp_path / "again.py")],
+        capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    steps = [next(row["step"] for row in json.loads((tmp_path / name / "digits-1" / "segments.json").read_text()))
+             for name in ("altered", "stopped")]  # fmt: skip
+    if steps[0] == steps[1]:  # when orders are read depends on the clock
+        assert apart(weights(tmp_path / "altered"), weights(tmp_path / "stopped")) == 0
+
+
 def weights(out: Path) -> dict[str, np.ndarray]:
     return load_file(out / "digits-1" / "weights" / "last.safetensors")
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hubel import runtime
+from hubel.assembly.accord import Accord, Verdict
+from hubel.assembly.looking import looks_at
 from hubel.assembly.ready import Ready
 from hubel.assembly.reins import Reins
 from hubel.assembly.transfer.head import events, only_head
@@ -29,7 +31,6 @@ from hubel.training.energy import Meter
 from hubel.training.logbook import Logbook, RankLog
 from hubel.training.loop import NonFinite, fit
 from hubel.training.resume import Signals
-from hubel.training.vitals import Looks
 from hubel.watching import Watcher
 from hubel.words import plain
 
@@ -108,6 +109,7 @@ class Kept:
             return None
         if finished is None:
             self._stopped(self.signals.received or "order")
+            self.reins.part()
             self.watch.done()
             raise Stopped(store.folder, self.signals)
         return {
@@ -151,7 +153,7 @@ class Kept:
                         self.watch.remark(event.told)
                     if isinstance(event, Finished):
                         return event
-                    if self.signals.received or self.reins.obey(stepped=isinstance(event, StepDone)):
+                    if self.reins.obey(stepped=isinstance(event, StepDone)) or self.signals.received:
                         return None
                     if until is not None and isinstance(event, EpochDone) and until <= event.epoch + 1 < self._last:
                         return None
@@ -197,7 +199,7 @@ def kept(
                 best=plain(training.best),
             )  # fmt: skip
         if training.recipe.train.vitals:  # here and not where it is put together: trials take no looks
-            training.looks = Looks(training.model)
+            training.looks = looks_at(training, ready.prepared)
         book = Logbook(store, training, ready.subject, meter, watch)
         reins.bind(training, book, signals, watch, fits_head=only_head(ready.prepared, training.model))
         yield Kept(
@@ -205,19 +207,33 @@ def kept(
         )  # fmt: skip
 
 
-def beside(store: RunStore, ready: Ready) -> None:
+def beside(store: RunStore, ready: Ready) -> bool:
     """Train as one of the other processes of a run: compute, and write nothing but a log of one's own.
 
-    Signals come to all processes at once. The first must not lose us in the middle of an exchange: it stops between
-    two steps and saves, and when it is gone our next exchange fails.
+    False where the first process says that the run goes on otherwise, from the state that it saves. What else it says
+    between two steps is done here, too (`hubel.assembly.accord`). Signals come to all processes at once. The first must
+    not lose us in the middle of an exchange: it stops between two steps and saves, and when it is gone our next
+    exchange fails.
     """
-    log = RankLog(store, ready.training.device)
+    training = ready.training
+    log, accord = RankLog(store, training.device), Accord(training.step)
     with Signals() as signals:
         try:
-            for event in fit(ready.training):
+            for event in fit(training):
                 log.event(event)
+                if not isinstance(event, StepDone) or not accord.due(training.step):
+                    continue
+                said, waited = accord.hear(training.step)
+                training.paused += waited
+                if said is Verdict.ALTER:
+                    return False
+                if said is Verdict.LEAVE:
+                    log.line({"event": "stopped", "reason": signals.received or "order"})
+                    accord.part()
+                    raise Stopped(store.folder, signals)
         except RuntimeError:
             if not signals.received:
                 raise
             log.line({"event": "stopped", "reason": signals.received})
             raise Stopped(store.folder, signals) from None
+    return True

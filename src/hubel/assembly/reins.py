@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hubel.assembly.accord import Accord, Verdict
 from hubel.errors import HubelError
 from hubel.recipes.continuing import Segment
 from hubel.records.control import Answer, Log, Order, reply
@@ -24,7 +25,6 @@ from hubel.watching import Watcher
 
 POLL = 0.05
 """Seconds between two looks at the log in a pause."""
-ALONE = "several processes train together: only save is taken; stop them all, and go on with --resume"
 HEAD = "a head is fitted here, and no epochs are trained: no setting would change anything"
 
 
@@ -44,11 +44,16 @@ class Reins:
         """Steps until it waits again."""
         self.altering: Order | None = None
         """The order by which the run goes on otherwise, until its new segment has begun."""
+        self.accord: Accord | None = None
+        """With the other processes, where there are any."""
+        self.parting = False
+        """Do they know that all leave?"""
 
     def bind(self, training: Training, book: Logbook, signals: Signals, watch: Watcher, *, fits_head: bool) -> None:
         """From here on this is the training that is meant, and its folder is held."""
         self.training, self.book, self.signals, self.watch = training, book, signals, watch
         self.fits_head = fits_head
+        self.accord = Accord(training.step) if world() > 1 else None
         if self.altering is not None:
             self._answer(self.altering)
             self.altering = None
@@ -71,7 +76,21 @@ class Reins:
             self.left -= 1
             if self.left == 0:
                 self.left, self.waits = None, True
-        return self._take() or (self.waits and self._wait())
+        if self.accord is None:
+            return self._take() or (self.waits and self._wait())
+        if not stepped or not self.accord.due(self.training.step):
+            return False
+        leaves = self._take() or (self.waits and self._wait()) or bool(self.signals.received)
+        alters = self.altering is not None and not self.signals.received
+        self.parting = leaves and not alters
+        verdict = Verdict.ALTER if alters else Verdict.LEAVE if leaves else Verdict.GO
+        self.accord.tell(verdict, self.training.step, soon=self.left is not None)
+        return leaves
+
+    def part(self) -> None:
+        """Let the other processes go, now that everything is saved: whoever starts them may end all with the first."""
+        if self.accord is not None and self.parting:
+            self.accord.part()
 
     def _wait(self) -> bool:
         began = time.perf_counter()
@@ -80,6 +99,8 @@ class Reins:
         try:
             while self.waits and not self.signals.received:
                 time.sleep(POLL)
+                if self.accord is not None:
+                    self.accord.tell(Verdict.WAIT, self.training.step)
                 if self._take():
                     return True
             if not self.signals.received and self.left is None:
@@ -92,9 +113,7 @@ class Reins:
         self.queue += self.log.new()
         while self.queue:
             order = self.queue.pop(0)
-            if world() > 1 and order.command != "save":
-                self._answer(order, ALONE)
-            elif order.command == "set":
+            if order.command == "set":
                 if self._alters(order):
                     self.altering = order
                     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,6 @@ from hubel.assembly.build import build
 from hubel.assembly.onward import going_on, take_up
 from hubel.assembly.prepare import Prepared, prepare_together
 from hubel.assembly.ready import Ready
-from hubel.assembly.reins import Reins
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.wire import assemble, batch_size
@@ -83,14 +82,15 @@ def began_with(store: RunStore) -> dict[str, Any]:
     return found
 
 
-def altered(store: RunStore, reins: Reins, watch: Watcher) -> tuple[Ready, dict[str, Any], Segment]:
-    """The training of a run that goes on with the settings it was just asked to take up, from the state it saved."""
-    assert reins.altering is not None
+def altered(
+    store: RunStore, settings: Mapping[str, Any], refuse: Callable[[HubelError], object], watch: Watcher
+) -> tuple[Ready, dict[str, Any], Segment]:
+    """The training of a run that goes on with `settings`, from the state it saved; as it was where they are refused."""
     splits = splits_of(store)
-    segment = going_on(store.folder, reins.altering.settings)
+    segment = going_on(store.folder, settings)
     try:
         return *restore(store, splits, segment, watch), segment
     except HubelError as error:  # it goes on as it was, rather than to end for an order
-        reins.refuse(error)
+        refuse(error)
         segment = going_on(store.folder, {})
         return *restore(store, splits, segment, watch), segment

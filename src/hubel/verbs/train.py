@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -15,7 +16,7 @@ from hubel.assembly.reins import Reins
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
-from hubel.diagnosis.attending import Attendant, Finding, check_up, for_one_run
+from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_up, for_one_run
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -108,7 +109,7 @@ def begin(recipe: Recipe, watch: Watcher, *, doctor: bool = False) -> Run:
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
         ready.facts["from_nothing"] = {"run": other.name, "test": other.summary.get("test")}
-    found = check_up(ready, watch) if doctor else ()
+    found = check_up(ready, watch) if doctor else at_a_glance(ready)
     folder = str(create(ready, recipe).folder) if rank() == 0 else ""
     run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch, found=found)
     if ready.advice:
@@ -156,7 +157,9 @@ def follow(
 ) -> Run:
     """Run the loop to its end; then measure the best weights and write the report (`hubel.assembly.follow.kept`)."""
     if rank() > 0:
-        beside(store, ready)
+        while not beside(store, ready):
+            settings = json.loads(told_by_first("", ready.training.device))
+            ready, _, _ = altered(store, settings, bool, watch)  # the first process tells what is refused
         return Run(store.folder)
     reins = Reins(store, lambda settings: going_on(store.folder, settings))
     known = {str(one.get("id")) for one in Run(store.folder).findings}
@@ -169,6 +172,8 @@ def follow(
                 conclude(store, ready.prepared, summary, watch)
                 break
         known, found = attend.known, ()
-        ready, state, segment = altered(store, reins, watch)
+        assert reins.altering is not None
+        told_by_first(json.dumps(dict(reins.altering.settings)), ready.training.device)  # now that all is saved
+        ready, state, segment = altered(store, reins.altering.settings, reins.refuse, watch)
     watch.done()
     return Run(store.folder)
