@@ -110,6 +110,19 @@ class Vitals:
     """Part -> gradient (its length), weight (length), update (length of the change over that of the weights), and where
     there is such a thing: silent (share of units at nought for every picture), saturated (share of values at an end of
     their range), drift (of the running means of its batch norms since the last look, in deviations)."""
+    whole: dict[str, float] = field(default_factory=dict)
+    """At some looks, of all of the net: signal and noise of the gradient, the batch it is taken from, loss of the same
+    samples augmented and clean (`hubel.training.deeper`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overflowed:
+    """fp16: steps of an epoch that the scaler left out, since the scaled gradient was too large; told at its end."""
+
+    epoch: int
+    steps: int
+    of: int
+    """Steps of the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +152,4 @@ def scored(row: dict[str, float]) -> str:
     return next((f"{said} {row[f'val_{name}']:.2%}" for name, said in SCORES.items() if f"val_{name}" in row), "")
 
 
-Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Vitals | Finished
+Event = StepDone | EpochDone | Skipped | MicroBatchHalved | ThreadsChanged | Collapsed | Vitals | Overflowed | Finished

@@ -14,6 +14,7 @@ from torch import nn
 
 import hubel.training
 from hubel.errors import UsageError
+from hubel.events import Overflowed
 from hubel.models import create_model
 from hubel.nn.losses import build_loss, mass
 from hubel.recipes.schema import compose
@@ -123,6 +124,15 @@ def test_an_fp16_gradient_that_never_fits_ends_the_run_instead_of_being_left_out
     with pytest.raises(NonFinite, match="the gradient of"):
         list(fit(run))
     assert run.scaler.get_scale() < 1
+
+
+def test_steps_that_overflow_in_fp16_are_counted_by_the_epoch() -> None:
+    run = training(precision="fp16", epochs=2)
+    calls = iter(range(1000))
+    run.parameters[0].register_hook(lambda gradient: gradient * (float("inf") if next(calls) < 3 else 1.0))
+    told = [(event.epoch, event.steps, event.of) for event in fit(run) if isinstance(event, Overflowed)]
+    assert told == [(0, 3, run.steps_per_epoch)]
+    assert run.scaler.get_scale() == 65536 / 2**3
 
 
 @pytest.mark.parametrize(("said", "moved"), [("stop", True), ("skip", False), ("rollback", False)])

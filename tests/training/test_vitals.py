@@ -96,6 +96,10 @@ def test_a_run_that_is_looked_at_has_the_bits_of_one_that_is_not(
     assert len(seen.vitals) > 5
     assert unseen.vitals == []
     assert all(math.isfinite(part["update"]) for look in seen.vitals for part in look["parts"].values())
+    whole = [look["whole"] for look in seen.vitals if look["whole"]]
+    assert len(whole) > 1
+    assert all(look["noise"] > 0 and look["clean"] > 0 for look in whole)
+    assert (seen.folder / "figures" / "augmentation.svg").is_file()
     assert "Inside the net while it learned" in (seen.folder / "report.html").read_text()
     assert "Inside the net" not in (unseen.folder / "report.html").read_text()
 

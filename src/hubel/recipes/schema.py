@@ -412,7 +412,7 @@ class TrainSection(Section):
         description="when the disk does not take a save: stop, to be resumed, or go on and try again at the next",
     )
     vitals: bool = Field(
-        True, description="look at gradients, updates and silent units on the way; takes a hundredth of the time"
+        True, description="look at gradients, updates, silent units and noise on the way; takes a hundredth of the time"
     )
     save_every: Duration | None = Field(None, description="also save inside an epoch, at most this often: 5m")
 

@@ -72,6 +72,6 @@ class Following:
             self.finished = str(said.get("reason", "end"))
         elif event in ("paused", "resumed"):
             self.paused = event == "paused"
-        if event not in ("step", "pace", "epoch", "finished", "vitals"):
+        if event not in ("step", "pace", "epoch", "finished", "vitals", "overflowed"):
             told = said.get("told") or said.get("reason") or event
             self.told.append(f"epoch {said.get('epoch', self.epoch)}: {told}")

@@ -13,7 +13,17 @@ from collections.abc import Iterator
 import torch.distributed as dist
 
 from hubel.errors import HubelError
-from hubel.events import Collapsed, EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone, ThreadsChanged
+from hubel.events import (
+    Collapsed,
+    EpochDone,
+    Event,
+    Finished,
+    MicroBatchHalved,
+    Overflowed,
+    Skipped,
+    StepDone,
+    ThreadsChanged,
+)
 from hubel.runtime import slowest, world
 from hubel.training import guard
 from hubel.training.crowding import watch_threads
@@ -62,7 +72,7 @@ def fit(run: Training) -> Iterator[Event]:
     reason = finished(run) if run.epoch else ""
     while not reason:
         epoch_started, first = time.perf_counter(), run.step - run.epoch * run.steps_per_epoch
-        images = 0
+        images = overflows = 0
         run.forward.train()
         if run.freeze is not None:
             run.freeze(run.model, run.epoch)
@@ -81,7 +91,7 @@ def fit(run: Training) -> Iterator[Event]:
                 yield Skipped(run.epoch, index, tuple(batch.ids.tolist()), str(done.fault))
                 continue
             run.seconds, lasted = elapsed(), elapsed() - run.seconds
-            images += len(batch) * world()
+            images, overflows = images + len(batch) * world(), overflows + done.overflowed
             yield StepDone(run.epoch, index, run.steps_per_epoch, len(batch) * world(), done.loss, done.lr)
             if done.vitals is not None:
                 yield done.vitals
@@ -105,6 +115,8 @@ def fit(run: Training) -> Iterator[Event]:
         run.seconds = elapsed()
         if row.get("spread", 1.0) < COLLAPSED <= (run.history[-2].get("spread", 1.0) if run.epoch > 1 else 1.0):
             yield Collapsed(run.epoch - 1, row["spread"])
+        if overflows:
+            yield Overflowed(run.epoch - 1, overflows, run.steps_per_epoch)
         better = improves(row, run.best)
         if better:
             run.best = row

@@ -53,6 +53,8 @@ class Stepped:
     """Samples a part, each time memory ran out and the batch was taken again in smaller parts."""
     vitals: Vitals | None = None
     """How the net was, where this step was looked at."""
+    overflowed: bool = False
+    """fp16: did the scaled gradient overflow, so that the scaler left the update out?"""
 
 
 def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool = True) -> Stepped:
@@ -84,8 +86,10 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         looks = None
     if run.recipe.optimizer.clip_grad:
         nn.utils.clip_grad_norm_(run.parameters, run.recipe.optimizer.clip_grad)
+    scale = run.scaler.get_scale()
     run.scaler.step(run.optimiser)
     run.scaler.update()
+    overflowed = run.scaler.get_scale() < scale
     run.optimiser.zero_grad(set_to_none=True)
     if run.average is not None:
         run.average.update_parameters(run.model)
@@ -93,9 +97,9 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         run.objective.follow(run.model)
     run.step += 1
     if looks is None:
-        return Stepped(loss, lr, None, halved)
+        return Stepped(loss, lr, None, halved, overflowed=overflowed)
     vitals = looks.after(batch, epoch=run.epoch, step=run.step, precision=run.precision)
-    return Stepped(loss, lr, None, halved, vitals)
+    return Stepped(loss, lr, None, halved, vitals, overflowed)
 
 
 def set_rate(run: Training, rate: float | None = None) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -25,6 +25,8 @@ from hubel.types import Batch
 
 EVERY = 20
 """Steps from one look to the next at least."""
+DEEP = 4
+"""Looks from one that asks more to the next."""
 SHARE = 0.01
 """Of the time, at most, that looking takes; a look that would take more waits."""
 PICTURES = 32
@@ -42,8 +44,9 @@ FLAT = 0.01
 class Looks:
     """Takes looks at a model: `due` before a step, `before` and `after` around its update."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
+    def __init__(self, model: nn.Module, deeper: Callable[[Batch], dict[str, float]] | None = None) -> None:
+        """`deeper` is asked at every fourth look what needs passes of its own (`hubel.training.deeper`)."""
+        self.model, self.deeper, self.taken = model, deeper, 0
         self.parts = parts_of(model)
         kinds: tuple[type[nn.Module], ...] = (*SILENT, *BOUNDED)
         self.watched = {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
@@ -102,9 +105,11 @@ class Looks:
         for name, drift in _drifts(self.means, means).items():
             found.setdefault(name, {})["drift"] = drift
         self.means = means
+        whole = self.deeper(batch) if self.deeper is not None and self.taken % DEEP == 1 else {}
+        self.taken += 1
         self.cost += time.perf_counter() - started
         self.next = step + EVERY
-        return Vitals(epoch, step, found)
+        return Vitals(epoch, step, found, whole)
 
     def _place(self, name: str) -> str:
         """The part an activation belongs to: its own, else that of the last parameter before it in the net."""
