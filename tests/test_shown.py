@@ -23,7 +23,8 @@ from hubel.deploy.prediction import Prediction, Predictions
 from hubel.evaluation import assess, assess_regression
 from hubel.evaluation.comparison import Graded
 from hubel.evaluation.comparison import compare as weigh
-from hubel.records.ledger import Comparison, History, Runs
+from hubel.records.ledger import History, Runs
+from hubel.records.side_by_side import Comparison
 from hubel.store import RunStore
 from hubel.views import Viewed
 

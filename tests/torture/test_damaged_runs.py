@@ -22,7 +22,8 @@ from PIL import Image
 from confined import at_most, lines_of, told
 from hubel.errors import HubelError
 from hubel.recipes.schema import compose, read_file
-from hubel.records.ledger import compare, runs
+from hubel.records.ledger import runs
+from hubel.records.side_by_side import compare
 from hubel.store import seal
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain

@@ -159,6 +159,22 @@ def test_a_series_is_listed_named_and_removed_as_one(folds: Series, capsys: pyte
     assert "series of 3 runs" in error.value.what
 
 
+def test_runs_of_a_series_are_compared_and_where_one_net_is_needed_one_is_named(
+    seeds: Series, folds: Series, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(seeds.folder)])
+    assert not end.value.code
+    told = capsys.readouterr().out
+    assert all(run.folder.name in told for run in seeds.runs)
+    assert "McNemar" in told or "p = " in told
+    for ask in (hubel.clean, hubel.doctor, hubel.evaluate):
+        with pytest.raises(ArtefactError) as error:
+            ask(str(folds.folder))
+        assert "series of 3 runs" in error.value.what
+        assert error.value.hint.startswith(f"name one of them: {folds.folder / 'fold-1'}")
+
+
 def test_removal_of_a_series_takes_all_of_it_and_nothing_else(folds: Series, tmp_path: Path) -> None:
     copy = tmp_path / "digits-folds-1"
     shutil.copytree(folds.folder, copy)

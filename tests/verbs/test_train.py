@@ -214,7 +214,7 @@ def test_a_classifier_loads_with_its_classes_and_preprocessing(digits_run: Path)
 
 
 def test_two_runs_are_compared_by_what_differs(tmp_path: Path) -> None:
-    from hubel.records.ledger import compare
+    from hubel.records.side_by_side import compare
 
     first = hubel.train("digits", out=str(tmp_path), lr=0.01, **SMALL)
     second = hubel.train("digits", out=str(tmp_path), lr=0.02, **SMALL)

@@ -14,7 +14,7 @@ from hubel.errors import HubelError, UsageError
 
 
 def command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="two runs or more: folders, or names in runs/")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="two runs or more, or a series")],
     file: Annotated[Path | None, out("also write the comparison as a page, such as compare.html", "--report")] = None,
     as_json: JSON = False,
 ) -> None:
@@ -22,8 +22,11 @@ def command(
 
     hubel compare photos-1 photos-2
     hubel compare runs/photos-* --out compare.html
+    hubel compare runs/photos-seeds-1
     """
-    names = expanded(runs)
+    from hubel.records.series import each_run
+
+    names = each_run(expanded(runs))
     if len(names) < 2:
         raise UsageError(f"two runs or more are compared, got {len(names)}", hint=f"hubel runs show {names[0]}")
     show_comparison(names, file, as_json=as_json)
@@ -31,7 +34,7 @@ def command(
 
 def show_comparison(names: list[str], file: Path | None, *, as_json: bool = False) -> None:
     """Print runs side by side, and write the page of the comparison where one is wanted."""
-    from hubel.records.ledger import compare
+    from hubel.records.side_by_side import compare
 
     comparison = compare(names)
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -190,8 +189,8 @@ class Runs:
                 r["status"],
                 r["model"],
                 str(r["epochs"]),
-                _percent(r["val_accuracy"]),
-                _percent(r["test_accuracy"]),
+                told_share(r["val_accuracy"]),
+                told_share(r["test_accuracy"]),
             )
             for r in self.rows
         ]
@@ -214,7 +213,8 @@ def _is(part: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> boo
     return key not in part or (isinstance(part[key], kind) and not isinstance(part[key], bool))
 
 
-def _percent(share: float | None) -> str:
+def told_share(share: float | None) -> str:
+    """A share in per cent; "" where it is not known."""
     return "" if share is None else f"{share:.2%}"
 
 
@@ -335,51 +335,3 @@ def find_folder(run: str | PathLike[str]) -> Path | None:
         if (candidate / "weights" / "best.json").is_file():
             return candidate
     return None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Runs side by side: a column each, a line for every result and for every setting in which they differ."""
-
-    names: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[str, ...]], ...]
-
-    def __str__(self) -> str:
-        table = [("", self.names), *self.lines]
-        first = max(len(title) for title, _ in table)
-        widths = [max(len(cells[i]) for _, cells in table) for i in range(len(self.names))]
-        return "\n".join(
-            f"{title:<{first}}  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
-            for title, cells in table
-        )
-
-    def _repr_html_(self) -> str:
-        return html_table(["", *self.names], ([title, *cells] for title, cells in self.lines))
-
-    def to_json(self) -> str:
-        """The same as an object by run name."""
-        columns = {name: {title: cells[i] for title, cells in self.lines} for i, name in enumerate(self.names)}
-        return json.dumps(columns, indent=1)
-
-
-def compare(names: list[str | Path] | list[str]) -> Comparison:
-    """Set runs side by side. Raises ArtefactError for a run that does not exist."""
-    found = [RunRecord(find_run(name)) for name in names]
-    rows = [run.row() for run in found]
-    lines: list[tuple[str, tuple[str, ...]]] = [
-        ("status", tuple(row["status"] for row in rows)),
-        ("data", tuple(row["data"] for row in rows)),
-        ("model", tuple(row["model"] for row in rows)),
-        ("parameters", tuple(f"{run.summary.get('parameters', 0):,}" for run in found)),
-        ("epochs", tuple(str(row["epochs"]) for row in rows)),
-        ("training time", tuple("" if row["seconds"] is None else f"{row['seconds']:.1f} s" for row in rows)),
-        ("validation accuracy", tuple(_percent(row["val_accuracy"]) for row in rows)),
-        ("test accuracy", tuple(_percent(row["test_accuracy"]) for row in rows)),
-    ]
-    flat = [{f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()} for run in found]
-    shown = {"data.data", "model.model", "train.epochs", "run.name", "run.out"}
-    for key in dict.fromkeys(key for recipe in flat for key in recipe):
-        values = [json.dumps(recipe.get(key)) for recipe in flat]
-        if len(set(values)) > 1 and key not in shown:
-            lines.append((key, tuple(value.strip('"') for value in values)))
-    return Comparison(tuple(run.name for run in found), tuple(lines))

@@ -57,6 +57,21 @@ def read(
     return np.ascontiguousarray(decoded.images), torch.from_numpy(wanted.labels.copy()), chosen, manifest.class_names
 
 
+def one_picture(name: str, preprocessing: Preprocessing, *, run: Path | None = None) -> np.ndarray:
+    """C H W uint8: the picture of a file, or a sample of a source. Raises DataError where there is none."""
+    path = Path(name)
+    if not path.exists() and ":" not in name:
+        raise DataError(f"there is no picture {name}", hint='give a file, or a sample of a source: "digits:3"')
+    if path.is_dir():
+        raise DataError(f"{name} is a folder, and one picture is needed", hint="give a file in it")
+    try:
+        found: np.ndarray = read(name, preprocessing, run=run)[0][0]
+    except DataError as error:
+        hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
+        raise DataError(error.what, hint=hint) from error
+    return found
+
+
 def _strata(manifest: Manifest) -> np.ndarray:
     """What a fair sample has some of: classes, or fifths of the range of the numbers."""
     if not manifest.regression:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from hubel.checkpoint import generations
-from hubel.errors import DAMAGED, ArtefactError
+from hubel.data.sources import SOURCES
+from hubel.errors import DAMAGED, ArtefactError, UsageError
 from hubel.recipes.continuing import asked, plainly, unlike
 from hubel.recipes.schema import Recipe, compose, flatten, read_file
 from hubel.records.folder import command
-from hubel.records.ledger import SERIES, RunRecord, find_series
+from hubel.records.ledger import SERIES, RunRecord, find_folder, find_run, find_series
 from hubel.records.own_data import placed
 from hubel.records.removal import strangers
 from hubel.store import RunStore
@@ -102,6 +103,39 @@ def unfinished_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, 
         except (ArtefactError, OSError):
             continue
     return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def each_run(names: Sequence[str | os.PathLike[str]]) -> list[str]:
+    """Runs by name, of a series each that has finished. Raises ArtefactError for a series of which none has."""
+    found: list[str] = []
+    for name in names:
+        folder = None if find_folder(name) is not None else find_series(name)
+        if folder is None:
+            found.append(os.fspath(name))
+            continue
+        done = [str(run.folder) for _, run in sorted(read_series(folder).runs().items()) if run.status == "finished"]
+        if not done:
+            raise ArtefactError(
+                f"no run of the series {str(folder)!r} has finished", hint=f"go on: hubel train --resume {folder}"
+            )
+        found += done
+    return found
+
+
+def run_or_data(what: str | os.PathLike[str]) -> Path | None:
+    """The folder of the run that a word means; None where it means data.
+
+    Raises ArtefactError for a series of runs, which is neither, and names its runs.
+    """
+    if os.fspath(what) in SOURCES:
+        return None
+    try:
+        folder = find_run(what)
+    except (ArtefactError, UsageError):
+        if find_series(what) is not None:
+            raise
+        return None
+    return folder if (folder / "config.yaml").is_file() else None
 
 
 def sweep_unbegun(series: SeriesRecord) -> None:

@@ -27,7 +27,7 @@ from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
-from hubel.records.pictures import read
+from hubel.records.pictures import one_picture, read
 from hubel.records.samples import samples_of
 
 
@@ -165,17 +165,8 @@ def see_picture(
     called = "picture"
     if isinstance(picture, (str, Path)):
         called = Path(picture).name
-        path = Path(picture)
-        if not path.exists() and ":" not in str(picture):
-            raise DataError(f"there is no picture {picture}", hint='give a file, or a sample of a source: "digits:3"')
-        if path.is_dir():
-            raise DataError(f"{picture} is a folder, and one picture is needed", hint="give a file in it")
-        try:
-            folder = None if isinstance(run, Classifier) else find_run(run)
-            pixels = read(str(picture), preprocessing, run=folder)[0][0]
-        except DataError as error:
-            hint = error.hint or "save it again from where it came, smaller than 64 megapixels, or give another picture"
-            raise DataError(error.what, hint=hint) from error
+        folder = None if isinstance(run, Classifier) else find_run(run)
+        pixels = one_picture(str(picture), preprocessing, run=folder)
     else:
         items = list(spread(picture, folder=lambda path: (path,)))
         if len(items) != 1:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hubel.errors import HubelError, UsageError
-from hubel.records.ledger import RunRecord, compare, runs
+from hubel.records.ledger import RunRecord, runs
+from hubel.records.side_by_side import compare
 from hubel.store import RunStore, parse_json
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import spoken

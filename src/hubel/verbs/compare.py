@@ -8,7 +8,8 @@ from pathlib import Path
 from hubel.errors import ArtefactError
 from hubel.evaluation.comparison import Comparison, Graded
 from hubel.evaluation.comparison import compare as graded
-from hubel.records.ledger import RunRecord, compare, find_run
+from hubel.records.ledger import RunRecord, find_run
+from hubel.records.side_by_side import compare, named
 from hubel.report.pages.comparison import render_comparison
 from hubel.store import RunStore
 
@@ -19,14 +20,12 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
     Raises ArtefactError for a run that does not exist or was not measured, UsageError for a mixture of tasks.
     """
     found: dict[str, Graded] = {}
-    for name in names:
-        folder = find_run(name)
+    folders = [find_run(name) for name in names]
+    for title, folder in zip(named(folders), folders, strict=True):
         store = RunStore.open(folder)
         if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
             raise ArtefactError(f"the run {folder} was never measured", hint=f"hubel evaluate {folder} --out {folder}")
         predictions = store.read_bytes("predictions.csv").decode("utf-8", errors="replace")
-        # Two runs may have one name in different folders; then the paths tell them apart.
-        title = folder.name if folder.name not in found else str(folder)
         found[title] = Graded.read(store.read_json("evaluation.json", limit=1 << 30), predictions)
     return graded(found)
 
