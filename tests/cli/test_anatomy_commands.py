@@ -141,3 +141,16 @@ def test_kernels_on_a_photograph(capsys: pytest.CaptureFixture[str], tmp_path: P
     code, _, err = run(capsys, "kernels", str(photo), "--side", "64", "--picture", str(picture))
     assert code == 0, err
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_kernels_on_a_sample_of_a_set(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    picture = tmp_path / "k.png"
+    code, _, err = run(capsys, "kernels", "digits:3", "--side", "16", "--kernel", "sobel-x", "--out", str(picture))
+    assert code == 0, err
+    assert "1 kernel\n" in err
+    assert picture.is_file()
+    for wrong in ("digits:99999", "nowhere:3", str(tmp_path)):
+        code, _, err = run(capsys, "kernels", wrong)
+        assert code in (2, 3)
+        assert err.strip()
+        assert "Traceback" not in err

@@ -1,4 +1,4 @@
-"""`hubel kernels PHOTO`: what fixed convolutions do to a picture."""
+"""`hubel kernels PICTURE`: what fixed convolutions do to a picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 from hubel.cli.console import note
 from hubel.cli.options import PICTURE, one_picture, option, out
 from hubel.cli.output import write_figure
+from hubel.words import plural
 
 
 def command(
@@ -22,11 +23,12 @@ def command(
 
     hubel kernels cat.jpg
     hubel kernels cat.jpg --kernel sobel-x --kernel laplacian
+    hubel kernels digits:3
     """
     from hubel.report.drawings.lessons import draw_filtered_picture
     from hubel.verbs import plot as verb
 
-    photo = Path(one_picture(picture))
+    photo = one_picture(picture)
     found = verb.kernels(photo, kernel or (), side=side)
-    note(f"{len(found.answers)} kernels")
-    write_figure(draw_filtered_picture(found, name=photo.name), file, beside=[str(photo)])
+    note(plural(len(found.answers), "kernel"))
+    write_figure(draw_filtered_picture(found, name=Path(photo).name), file, beside=[photo])

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from hubel.data.decode import read_images
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import DataError, UsageError
+from hubel.errors import UsageError
 from hubel.figures.theme import Figure
 from hubel.lessons.approximation import approximate
 from hubel.lessons.curves import activation_curves, loss_curves, schedule_curves
 from hubel.lessons.filtering import FilteredPicture, filter_picture
 from hubel.lessons.scaling import speedup_curves
 from hubel.nn.kernels import KERNELS
+from hubel.records.pictures import one_picture
 from hubel.report.drawings.lessons import draw_approximations, draw_curves
 from hubel.training.schedules import SCHEDULES
 
@@ -58,14 +58,13 @@ def approximation(formula: str) -> Figure:
     return draw_approximations(formula, {units: approximate(formula, units) for units in (2, 4, 8, 16, 32)})
 
 
-def kernels(path: str | Path, names: Sequence[str] = (), *, side: int = 224) -> FilteredPicture:
-    """The picture of a file under each kernel (all, if none is named), `side` pixels wide and high.
+def kernels(picture: str | Path, names: Sequence[str] = (), *, side: int = 224) -> FilteredPicture:
+    """A picture, of a file or as a sample of a source (`digits:3`), under each kernel (all, if none is named), `side`
+    pixels wide and high.
 
     Raises UnknownName, DataError for a picture that cannot be read.
     """
     for name in names:
         KERNELS.get(name)  # a name that is none is told before the picture is read
-    pixels, _, problems = read_images([path], Preprocessing(height=side, width=side, channels=3))
-    if problems:
-        raise DataError(f"{path}: {problems[0].reason}", hint="give a JPEG, PNG, GIF, BMP, TIFF or WebP file")
-    return filter_picture(torch.from_numpy(pixels[0]).float() / 255, names)
+    pixels = one_picture(str(picture), Preprocessing(height=side, width=side, channels=3))
+    return filter_picture(torch.from_numpy(pixels).float() / 255, names)
