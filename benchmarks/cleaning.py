@@ -8,6 +8,9 @@ least 90 %, saved as JPEG 50, halved, made 20 % brighter or darker, mirrored; a 
 precision, also where the originals are twins themselves. Where HUBEL_PEER_CLEANLAB names an interpreter with cleanlab
 (`benchmarks/peers.py cleanlab`), it ranks the same labels by the same probabilities, in its three ways.
 
+--nets N: 5 % of the labels of N pictures of CIFAR-10 (and of MNIST, with --mnist 1) flipped at random, judged as `hubel
+clean RUN` does on what the default net sees after --epochs on those labels, or as `hubel clean --eyes NET` does.
+
 --mend: of 10 % of the labels flipped at random, what `hubel clean --folds 5 --accept` wins back. Three nets learn from
 the same pictures, with the wrong labels, with those mended, and with the right ones; all are tested on the same other
 pictures, whose labels are right, and compared in pairs. digits, and with --cifar 10,000 pictures of it.
@@ -201,6 +204,38 @@ def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed
     }  # fmt: skip
 
 
+def by_a_net(
+    name: str, pictures: np.ndarray, right: np.ndarray, seed: int, *, epochs: int, eyes: str
+) -> dict[str, object]:
+    """5 % flipped at random, judged on what the default net sees after `epochs` on them, or what `eyes` see."""
+    rng = np.random.default_rng(seed)
+    planted = round(0.05 * len(right))
+    wrong = rng.permutation(len(right))[:planted]
+    given = right.copy()
+    given[wrong] = (given[wrong] + rng.integers(1, 10, planted)) % 10
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = written(Path(scratch, "noisy"), pictures, given)
+        if eyes:
+            found = hubel.clean(folder, eyes=eyes, seed=seed, verbose=False)
+        else:
+            run = hubel.train(
+                str(folder), from_="none", epochs=epochs, seed=seed, test_fraction=0, out=str(Path(scratch, "runs")),
+                verbose=False,
+            )  # fmt: skip
+            found = hubel.clean(run.folder, seed=seed, verbose=False)
+        assert found.labels is not None
+        truth = np.array([int(found.name(row).split("/")[-1].split(".")[0]) in set(wrong.tolist())
+                          for row in range(len(found.manifest))])  # fmt: skip
+    scores = found.labels.scores
+    return {
+        "what": f"{name}, 5 % flipped (random), judged by {eyes or f'the default net after {epochs} epochs'}",
+        "seed": seed, "pictures": len(right), "planted": planted, "auroc": round(roc_auc_score(truth, -scores), 5),
+        "precision_at_k": round(float(truth[np.argsort(scores, kind="stable")[:planted]].mean()), 4),
+        "expected": round(found.labels.expected, 1), "seconds": round(time.perf_counter() - started, 1),
+    }  # fmt: skip
+
+
 def cifar_pictures(archive: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` pictures of the training part, evenly from all classes, and their labels."""
     names: dict[str, int] = {}
@@ -226,6 +261,9 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="CIFAR-10 as JPEG files in a tar archive")
     parser.add_argument("--mend", action="store_true", help="only what accepted suggestions win back")
     parser.add_argument("--accept", type=float, default=0.6, help="the least probability of a suggestion")
+    parser.add_argument("--nets", type=int, default=0, metavar="N", help="only flips, judged by nets, of N pictures")
+    parser.add_argument("--epochs", type=int, default=4, help="that such a net learns")
+    parser.add_argument("--eyes", default="", metavar="NET", help="judged by what this net sees instead")
     asked = parser.parse_args()
     print(json.dumps({"machine": environment()["device_name"]}))
     seeds = range(asked.first, asked.first + asked.seeds)
@@ -238,6 +276,20 @@ def main() -> None:
         if asked.cifar:
             images, labels = cifar_pictures(asked.cifar, 12_000)
             print(json.dumps(mended("CIFAR-10", images, labels, 10_000, asked.first, asked.accept, 10)), flush=True)
+        return
+    if asked.nets:
+        sets = {}
+        if asked.mnist:
+            whole = open_source("mnist")
+            assert whole.arrays is not None
+            rows = np.random.default_rng(0).permutation(len(whole))[: asked.nets]
+            sets["mnist"] = whole.arrays[rows].reshape(-1, 28, 28), whole.labels[rows]
+        if asked.cifar:
+            sets["CIFAR-10"] = cifar_pictures(asked.cifar, asked.nets)
+        for name, (images, labels) in sets.items():
+            for seed in seeds:
+                said = by_a_net(name, images, labels, seed, epochs=asked.epochs, eyes=asked.eyes)
+                print(json.dumps(said), flush=True)
         return
     for kind in ("random", "next"):
         print(json.dumps(flips("digits", digits.arrays, digits.labels, kind, seeds)), flush=True)

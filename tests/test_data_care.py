@@ -215,3 +215,16 @@ def test_a_run_has_its_labels_judged_on_what_its_net_sees(photos: Path, tmp_path
     assert len(found.labels.scores) == len(found.manifest) == 91
     assert "photos-1" in found.labels.by
     assert set(found.to_dict()["labels"]) >= {"expected", "interval", "suspects", "pairs"}
+
+
+def test_a_net_that_learnt_other_data_lends_its_eyes(photos: Path, tmp_path: Path) -> None:
+    run = hubel.train(
+        "digits", model="mnist_gap", epochs=2, limit=600, device="cpu", out=str(tmp_path / "runs"), verbose=False
+    )
+    found = hubel.clean(photos, eyes=str(run.folder), device="cpu", accept=0.6)
+    assert found.labels is not None
+    assert "5 heads on what digits-1 sees" in found.labels.by
+    named = {found.name(one.row) for one in found.labels.suspects[:5]}
+    assert {"one/moved-zero.png", "two/moved-one.png", "zero/moved-two.png"} <= named
+    with pytest.raises(UsageError, match="a run sees with its own net"):
+        hubel.clean(run.folder, eyes=str(run.folder))

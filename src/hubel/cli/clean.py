@@ -22,6 +22,10 @@ def command(
     folds: Annotated[
         int | None, option("--folds", metavar="N", help="judge labels out of so many folds (a run: 5)")
     ] = None,
+    eyes: Annotated[
+        str | None,
+        option("--eyes", metavar="NET", help="judge labels by what this net sees (efficientnet_lite0, a run)"),
+    ] = None,
     accept: Annotated[
         float | None, option("--accept", metavar="P", help="relabel what is suspected with at least this probability")
     ] = None,
@@ -44,6 +48,7 @@ def command(
 
     hubel clean photos/
     hubel clean photos/ --folds 5
+    hubel clean photos/ --eyes efficientnet_lite0
     hubel clean runs/photos-1 --out clean.html
     hubel clean runs/photos-1 --accept 0.95
     hubel clean photos/ --group auto
@@ -52,8 +57,8 @@ def command(
 
     with watched() as watch:
         found = clean(
-            source, folds=folds, accept=accept, group=group, who=who, device=device, seed=seed, columns=columns(column),
-            images=images, follow_links=follow_links, data_root=data_root, watch=watch,
+            source, folds=folds, eyes=eyes, accept=accept, group=group, who=who, device=device, seed=seed,
+            columns=columns(column), images=images, follow_links=follow_links, data_root=data_root, watch=watch,
         )  # fmt: skip
     if as_json:
         print_json(found.to_dict())

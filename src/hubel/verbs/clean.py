@@ -15,15 +15,17 @@ from hubel.care.cleaning import Cleaning, Leaked
 from hubel.care.judging import FOLDS, compare_pictures, judge
 from hubel.checkpoint import Classifier
 from hubel.data.batches import batches
+from hubel.data.decode import Decoded, decode
 from hubel.data.editing import Editor, require_files
-from hubel.data.sources import SOURCES, edit_log, open_source
-from hubel.errors import ArtefactError, UsageError
+from hubel.data.sources import edit_log, open_source
+from hubel.errors import UsageError
 from hubel.evaluation.judge import answered
 from hubel.faces.progress import shows_progress
 from hubel.inference import features
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
 from hubel.records.own_data import OwnData, own_data, reading_of
+from hubel.records.series import run_or_data
 from hubel.watching import SILENT, Watcher
 from hubel.words import percent, plural
 
@@ -35,6 +37,7 @@ def clean(
     data: str | os.PathLike[str],
     *,
     folds: int | None = None,
+    eyes: str | None = None,
     accept: float | None = None,
     group: str | None = None,
     who: str = "",
@@ -48,10 +51,10 @@ def clean(
     """Twins, leaks, damaged and odd pictures and shortcuts of a folder, table or named set; for a run, labels too.
 
     Labels are judged out of fold: for a run by heads on the features of its net, for data by heads on the pixels, where
-    `folds` is said. `accept` writes an edit for every label that is suspected with at least that probability
-    (`hubel.edit`); `group="auto"` one for every picture of a burst, which keeps it on one side of every split to come.
-    Of a run, strangers are told too, and what leaks across its split did to its accuracy. `reading` are the options of
-    `hubel.scan` that say how a table is read.
+    `folds` is said, or on what the net `eyes` sees (a published one, or a run). `accept` writes an edit for every label
+    that is suspected with at least that probability (`hubel.edit`); `group="auto"` one for every picture of a burst,
+    which keeps it on one side of every split to come. Of a run, strangers are told too, and what leaks across its split
+    did to its accuracy. `reading` are the options of `hubel.scan` that say how a table is read.
     Raises UsageError, DataError, ArtefactError.
     """
     if accept is not None and not 0.5 <= accept <= 1:
@@ -60,37 +63,36 @@ def clean(
         raise UsageError(
             f"pictures are grouped by their bursts or not at all, got group {group!r}", hint="--group auto"
         )
-    folder = _run_of(data)
+    folder = run_or_data(data)
     if folder is not None:
+        if eyes is not None:
+            raise UsageError(f"a run sees with its own net, and eyes ({eyes}) are given", hint="leave --eyes out")
         if any(reading.values()):
             raise UsageError("a run reads its data as it was trained on them", hint="leave the options of tables out")
         found = _of_run(folder, folds or FOLDS, device, seed, data_root, watch)
     else:
         listed = open_source(data, data_root=data_root, progress=watch.progress, **reading)
-        if listed.masks is not None and folds is not None:
+        if listed.masks is not None and (folds is not None or eyes is not None):
             raise UsageError(
-                f"--folds judges labels, and {data} has masks", hint="leave --folds out: twins are found all the same"
+                f"--{'folds' if eyes is None else 'eyes'} judges labels, and {data} has masks",
+                hint="leave it out: twins are found all the same",
             )
         found = compare_pictures(listed, None, watch)
-        if folds is not None:
+        if eyes is not None:
+            seen, name = _seen_by(eyes, found, device, watch)
+            by = f"{folds or FOLDS} heads on what {name} sees, each on pictures that it was not fitted to"
+            found = judge(found, seen, by, folds=folds or FOLDS, seed=seed, watch=watch, strangers=True)
+        elif folds is not None:
             by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"
             found = judge(found, found.pictures, by, folds=folds, seed=seed, watch=watch)
     if accept is not None and found.labels is None:
-        raise UsageError("labels were not judged: there is nothing to accept", hint="add --folds 5, or give a run")
+        raise UsageError(
+            "labels were not judged: there is nothing to accept", hint="add --folds 5 or --eyes NET, or give a run"
+        )
     read = reading if folder is None else reading_of(folder, found.source)
     if accept is not None:
         found = _accept(found, accept, who, read, watch)
     return _group(found, who, read, watch) if group == "auto" else found
-
-
-def _run_of(data: str | os.PathLike[str]) -> Path | None:
-    if os.fspath(data) in SOURCES:
-        return None
-    try:
-        folder = find_run(data)
-    except (ArtefactError, UsageError):
-        return None
-    return folder if (folder / "config.yaml").is_file() else None
 
 
 def _of_run(folder: Path, folds: int, device: str, seed: int, data_root: str | Path | None, watch: Watcher) -> Cleaning:
@@ -99,14 +101,28 @@ def _of_run(folder: Path, folds: int, device: str, seed: int, data_root: str | P
     parts = {part: own.ids(part) for part in ("train", "val", "test")}
     found = compare_pictures(own.scan.manifest, parts, watch)
     target = runtime.pick_device(device)
-    watch.stage("reading features")
-    fed = batches(
-        own.decoded, np.arange(len(own.decoded)), preprocessing=classifier.preprocessing, batch_size=128, device=target
-    )
-    seen = features(classifier.model.to(target), fed, last_stage(classifier.model))
+    seen = _features(classifier, own.decoded, target, watch)
     by = f"{folds} heads on the frozen features of {name}, each on pictures that it was not fitted to"
     found = judge(found, seen, by, folds=folds, seed=seed, watch=watch, strangers=True)
     return replace(found, leaked=_leaked(found, classifier, own, target))
+
+
+def _features(classifier: Classifier, decoded: Decoded, device: torch.device, watch: Watcher) -> np.ndarray:
+    """N F: what the last stage of a net sees of all pictures."""
+    watch.stage("reading features")
+    fed = batches(
+        decoded, np.arange(len(decoded)), preprocessing=classifier.preprocessing, batch_size=128, device=device
+    )
+    return features(classifier.model.to(device), fed, last_stage(classifier.model))
+
+
+def _seen_by(eyes: str, found: Cleaning, device: str, watch: Watcher) -> tuple[np.ndarray, str]:
+    """What a net that knows nothing of these data sees of the pictures, N F; and what it is called."""
+    classifier, name = classifier_of(find_run(eyes), answers=False)
+    assert classifier.preprocessing is not None
+    watch.stage("reading the pictures again, as large as the net takes them")
+    decoded = decode(found.manifest, classifier.preprocessing, progress=watch.progress)
+    return _features(classifier, decoded, runtime.pick_device(device), watch), name
 
 
 def _leaked(found: Cleaning, classifier: Classifier, own: OwnData, device: torch.device) -> Leaked | None:
