@@ -73,10 +73,10 @@ explain-contracts: $(VENV)/dev
 explain-planted: $(VENV)/dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/explainers/planted.py --out docs/explain_planted.md
 
-# The doctor against the bug zoo: SEEDS=1,2,3,4,5,6,7,8,9,10 for the long table.
+# The doctor against the bug zoo: SEEDS=1,2,3,4,5,6,7,8,9,10 for the long table. It may be stopped and called again.
 SEEDS ?= 1,2,3
 doctor: $(VENV)/dev
-	OMP_NUM_THREADS=1 $(BIN)/python tests/doctor/table.py --seeds $(SEEDS) --out docs/doctor.md
+	OMP_NUM_THREADS=1 $(BIN)/python tests/doctor/table.py --seeds $(SEEDS) --keep build/doctor.jsonl --out docs/doctor.md
 
 zoo-smoke: $(VENV)/dev
 	$(BIN)/python benchmarks/zoo_smoke.py --out docs/zoo_smoke.md

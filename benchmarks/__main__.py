@@ -58,6 +58,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "augment": [],
     "corruptions": [],
     "cleaning": [],
+    "doctor": ["--data", PICTURES],
     "trust": ["--mnist", "--limit", "20000", "--epochs", "4"],
     "anatomy": ["--peer", PEER] if PEER else [],
     "checkpoint": [],

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "classical": {"registry", "runtime", "nn", "metrics", "data", "evaluation"},
     "anomalies": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "features", "records"},
-    "diagnosis": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "anatomy"},
+    "diagnosis": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "care"},
     "searching": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "evaluation", "deploy",
     },

@@ -48,6 +48,7 @@ FAULTY: dict[str, tuple[str, Record]] = {
     "not finite": ("stopped-not-finite", curve(
         [2.3], summary={"status": "stopped", "reason": "at epoch 2, step 1: the loss is not finite; …"})),
     "steps left out": ("many-steps-left-out", curve([2.3, 2.0, 1.8], skipped=9)),
+    "overflowing": ("scaler-skips", curve([2.3, 2.0, 1.8], overflows=[30, 1], steps=100)),
     "rising": ("loss-rises", curve([2.3, 2.0, 2.6, 4.9, 8.1])),
     "standing still (AUTOTRAINER: slow convergence)": ("never-learns", curve([2.303, 2.302, 2.303, 2.301, 2.302,
     2.302])),
@@ -90,6 +91,7 @@ FINE = {
     "noisy": curve([2.3, 1.5, 1.2, 1.25, 1.0, 1.05, 0.8, 0.9, 0.7, 0.75]),
     "cosine": curve(np.geomspace(2.3, 0.1, 20).tolist(), lr=(0.05 * (1 + np.cos(np.linspace(0, np.pi, 20)))).tolist()),
     "settled": curve([2.3, 0.5, 0.1, *[0.02, 0.021, 0.019] * 4], val=[0.6, 0.8, 0.9, *[0.95, 0.94, 0.955] * 4]),
+    "a scaler that finds its scale": curve([2.3, 1.0, 0.5], overflows=[14], steps=50),
     "restless at first": curve([2.3, 1.0], vitals=[look(silent=0.9), look(silent=0.1), look(silent=0.2)]),
     "one epoch": curve([2.3]),
     "nothing yet": curve([]),
@@ -201,3 +203,45 @@ def test_a_training_that_stands_still_is_told_so_without_being_asked_and_the_adv
 def test_a_series_is_not_checked_beforehand(tmp_path: Path) -> None:
     with pytest.raises(hubel.UsageError, match="--doctor goes with one run"):
         hubel.train("digits", seeds=2, doctor=True, out=str(tmp_path))
+
+
+def coloured(folder: Path, names: Sequence[str], *, sides: Sequence[int] = (12, 12)) -> Path:
+    """Two classes of forty pictures of noise, of these names and sides."""
+    draw = np.random.default_rng(0)
+    for place, (name, side) in enumerate(zip(names, sides, strict=True)):
+        (folder / name).mkdir(parents=True)
+        for row in range(40):
+            board = draw.integers(0, 120, (side, side, 3), dtype=np.uint8)
+            board[2:5, 2:5] = 250 * place
+            Image.fromarray(board).save(folder / name / f"{row}.png")
+    return folder
+
+
+def test_sizes_that_give_classes_away_and_names_that_change_sides_are_told(tmp_path: Path) -> None:
+    told = hubel.doctor(coloured(tmp_path / "a", ("cat", "dog"), sides=(12, 16)), seconds=2.0, **QUICK)
+    assert next(one for one in told.findings if one.id == "shortcut").evidence["cue"] == "size"
+    sides = coloured(tmp_path / "b", ("turn_left", "turn_right"))
+    told = hubel.doctor(sides, augment="flip", seconds=2.0, **QUICK)
+    assert "names-tell-sides" in told.ids
+    assert "'turn_left' and 'turn_right'" in " ".join(str(told).split())
+    told = hubel.doctor(sides, augment="translate=1", seconds=2.0, **QUICK)
+    assert not {"shortcut", "names-tell-sides"} & set(told.ids)
+
+
+def test_a_net_too_deep_for_its_pictures_is_told_so_before_it_trains(tmp_path: Path) -> None:
+    run = hubel.train(
+        "digits", model="vgg11", img_size=8, epochs=1, out=str(tmp_path), baseline=False, **QUICK | {"limit": 40}
+    )
+    assert [one["id"] for one in run.findings] == ["maps-fade"]
+    assert "--img-size 32" in run.findings[0]["mend"]
+
+
+def test_the_kept_epoch_is_held_against_whatever_number_the_task_compares() -> None:
+    for score, values, kept in (("val_iou", (0.2, 0.8, 0.5), 0.5), ("val_loss", (0.9, 0.2, 0.4), 0.4)):
+        rows = [{"epoch": e + 1.0, "train_loss": 1.0 / (e + 1), score: value} for e, value in enumerate(values)]
+        wrong, right = (
+            Record(name="runs/x", rows=rows, summary={"status": "finished", "best": {score: best}})
+            for best in (kept, values[1])
+        )
+        assert "best-epoch-wrong" in examine_record(wrong).ids
+        assert "best-epoch-wrong" not in examine_record(right).ids

@@ -5,6 +5,7 @@ A `Case` is what `hubel.doctor` is called with. A fault is a function that takes
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -869,6 +870,67 @@ def _(case: Case) -> None:
     case.data.images, case.data.labels = case.data.images[keep], case.data.labels[keep]
 
 
+def averaged(case: Case, *, statistics: bool) -> None:
+    """Six epochs with a running average of the weights, with or without that of batch norm's statistics."""
+    average = copy.deepcopy(case.model)
+    train, _ = case.loaders()
+    case.optimizer = torch.optim.Adam(case.model.parameters(), lr=3e-3)
+    for _epoch in range(6):
+        for images, labels in train:
+            good_step(case.loss)(case.model, images, labels, case.optimizer)
+            with torch.no_grad():
+                for own, new in zip(average.parameters(), case.model.parameters(), strict=True):
+                    own.lerp_(new, 0.1)
+                for kept, now in zip(average.buffers(), case.model.buffers(), strict=True):
+                    if statistics:
+                        kept.copy_(now)
+    case.given["average"] = average
+
+
+@fault("averaged weights with the first statistics", "stale-average", row="N29", nets=("cnn", "res"))
+def _(case: Case) -> None:
+    case.data.images, case.data.val_images = case.data.images * 2 + 1, case.data.val_images * 2 + 1
+    averaged(case, statistics=False)
+
+
+@fault("the best epoch by the test", "chosen-on-test", row="N22")
+def _(case: Case) -> None:
+    case.given["test"] = [(case.data.val_images, case.data.val_labels)]
+
+
+@fault("the test among training", "test-leak", row="N22")
+def _(case: Case) -> None:
+    case.given["test"] = [(case.data.images[:40], case.data.labels[:40])]
+
+
+class Again(DataLoader):
+    """A loader whose every reading begins with the same generator."""
+
+    def __iter__(self) -> Any:
+        self.generator.manual_seed(3)
+        return super().__iter__()
+
+
+@fault("resumed with the first epoch's order", "resume-repeats", row="N30")
+def _(case: Case) -> None:
+    samples = Samples(case.data.images, case.data.labels)
+    first = DataLoader(samples, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(3))
+    case.given |= {"batches": first, "resumed": Again(samples, 32, shuffle=True, generator=torch.Generator())}
+
+
+@fault("a plain deep net on small pictures", "maps-fade", row="N", nets=("cnn",))
+def _(case: Case) -> None:
+    layers: list[nn.Module] = []
+    maps = case.data.images.shape[1]
+    for width, count in ((16, 2), (16, 2), (24, 3), (24, 6)):
+        for _place in range(count):
+            layers += [nn.Conv2d(maps, width, 3, padding=1), nn.ReLU()]
+            nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")
+            maps = width
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))
+    case.model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(maps, case.data.classes))
+
+
 # ---------------------------------------------------------------- healthy trainings
 
 
@@ -913,8 +975,25 @@ def _fine() -> Iterator[Fine]:
         yield Fine(f"tanh on {data}", lambda s, d=data: _tanh(d, s))
         yield Fine(f"accumulated on {data}", lambda s, d=data: _accumulated(d, s))
         yield Fine(f"class weights on {data}", lambda s, d=data: _weighted(d, s))
+        yield Fine(f"averaged weights on {data}", lambda s, d=data: _averaged(d, s))
+        yield Fine(f"a test and a stop on {data}", lambda s, d=data: _stopped(d, s))
     yield Fine("points", _points)
     yield Fine("a linear net on points", lambda s: _points(s, linear=True))
+
+
+def _averaged(data: str, seed: int) -> Case:
+    case = healthy("res", data, seed)
+    averaged(case, statistics=True)
+    return case
+
+
+def _stopped(data: str, seed: int) -> Case:
+    case = healthy("cnn", data, seed)
+    half = len(case.data.val_images) // 2
+    case.given["test"] = [(case.data.val_images[half:], case.data.val_labels[half:])]
+    case.data.val_images, case.data.val_labels = case.data.val_images[:half], case.data.val_labels[:half]
+    case.given["resumed"] = case.loaders()[0]
+    return case
 
 
 def _with_schedule(data: str, seed: int, kind: str) -> Case:

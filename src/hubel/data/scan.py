@@ -231,7 +231,7 @@ def _class_sizes(manifest: Manifest) -> list[Problem]:
     few, many = int(counts.argmin()), int(counts.argmax())
     if counts[many] > IMBALANCE * counts[few]:
         reason = (
-            f"{counts[few]} samples, {manifest.class_names[many]!r} has {counts[many]}: "
+            f"{plural(counts[few], 'sample')}, {manifest.class_names[many]!r} has {counts[many]:,}: "
             "accuracy alone will mislead; look at balanced accuracy, or use class weights"
         )
         found.append(Problem(manifest.class_names[few], "imbalance", reason, left_out=False))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import torch
+
 from hubel.assembly.ready import Ready
 from hubel.diagnosis.checks import Stage
 from hubel.diagnosis.examining import examine, examine_record
 from hubel.diagnosis.finding import Finding
+from hubel.diagnosis.of_net import judge_maps
 from hubel.diagnosis.recipe import knows, patient_of, stages_of
 from hubel.diagnosis.record import Record
 from hubel.errors import UsageError
-from hubel.events import EpochDone, Event, Skipped, Vitals
+from hubel.events import EpochDone, Event, Overflowed, Skipped, Vitals
 from hubel.runtime import world
 from hubel.training.state import Training
 from hubel.watching import Watcher
 
-__all__ = ["Attendant", "Finding", "check_up", "for_one_run"]
+__all__ = ["Attendant", "Finding", "at_a_glance", "check_up", "for_one_run"]
 
 WHILE: tuple[Stage, ...] = ("during",)
 
@@ -30,6 +33,7 @@ class Attendant:
         self.before = [one for one in before if one.severity != "note"]
         self.known = {*known, *(one.id for one in before)}
         self.skipped = 0
+        self.overflows: list[int] = []
         self.vitals: list[dict[str, dict[str, float]]] = []
 
     def __call__(self, event: Event) -> Iterator[Finding]:
@@ -37,13 +41,16 @@ class Attendant:
         yield from self.before
         self.before = []
         self.skipped += isinstance(event, Skipped)
+        if isinstance(event, Overflowed):
+            self.overflows.append(event.steps)
         if isinstance(event, Vitals):
             self.vitals.append(event.parts)
         if isinstance(event, EpochDone):
             training = self.training
             record = Record(
                 name="", rows=training.history, vitals=self.vitals, skipped=self.skipped,
-                steps=training.steps_per_epoch, recipe=training.recipe.model_dump(mode="json"),
+                overflows=self.overflows, steps=training.steps_per_epoch,
+                recipe=training.recipe.model_dump(mode="json"),
             )  # fmt: skip
             for one in examine_record(record, WHILE).findings:
                 if one.id not in self.known and one.severity != "note":
@@ -55,6 +62,16 @@ def for_one_run(wanted: bool) -> None:
     """Raise UsageError where a check-up is wanted before a whole series of runs."""
     if wanted:
         raise UsageError("--doctor goes with one run, not with a series", hint="hubel doctor DATA, before it")
+
+
+def at_a_glance(ready: Ready) -> tuple[Finding, ...]:
+    """What one picture says before every new run that starts from nothing; its training begins as if nobody looked."""
+    if ready.facts or ready.prepared.preprocessing is None:
+        return ()
+    run = ready.training
+    image = torch.zeros(1, *ready.prepared.decoded.images.shape[1:], device=run.device)
+    net = run.model if run.objective is not None else run.task.answering(run.model)
+    return tuple(judge_maps(net, image))
 
 
 def check_up(ready: Ready, watch: Watcher) -> tuple[Finding, ...]:

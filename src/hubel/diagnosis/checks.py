@@ -22,8 +22,8 @@ NEEDS: Mapping[Need, str] = {
     "reference": "they need a class or a number that each answer is to come to",
     "logits": "they are about a head that names one class",
 }
-"""Why checks are not made where they have no meaning. "classes": labels are classes; "reference": what the net answers can
-be held against a label, as logits or numbers; "logits": it answers with a logit for each class."""
+"""Why checks are not made where they have no meaning. "classes": labels are classes; "reference": what the net answers
+can be held against a label, as logits or numbers; "logits": it answers with a logit for each class."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,9 @@ def examine(patient: Patient, *, stages: Collection[Stage] = BEFORE, watch: Watc
     found: list[Finding] = []
     asked: list[str] = []
     left_out: dict[str, str] = {}
-    modules = [part for part in (patient.model, patient.loss) if isinstance(part, nn.Module)]
-    sources = tuple(part for part in (patient.batches, patient.val) if part is not None)
+    modules = [part for part in (patient.model, patient.loss, patient.average) if isinstance(part, nn.Module)]
+    others = (patient.batches, patient.val, patient.test, patient.resumed)
+    sources = tuple(part for part in others if part is not None)
     patient.began = time.perf_counter()
     with untouched(*modules, optimiser=patient.optimiser, others=sources), warnings.catch_warnings():
         warnings.simplefilter("ignore")

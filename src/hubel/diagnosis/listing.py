@@ -9,9 +9,11 @@ from hubel.diagnosis import (
     of_head,
     of_heart,
     of_labels,
+    of_names,
     of_neighbours,
     of_net,
     of_record,
+    of_resuming,
     of_shortcuts,
     of_signals,
     of_step,
@@ -22,8 +24,8 @@ from hubel.diagnosis import (
 from hubel.diagnosis.checks import EXAMINERS, STAGES, Examine, Stage
 
 ORDER = (
-    of_net, of_values, of_labels, of_copies, of_neighbours, of_shortcuts, of_head, of_gradient, of_signals, of_answers,
-    of_step, of_walk, of_heart, of_vitals, of_record,
+    of_net, of_values, of_labels, of_copies, of_resuming, of_names, of_neighbours, of_shortcuts,
+    of_head, of_gradient, of_signals, of_answers, of_step, of_walk, of_heart, of_vitals, of_record,
 )  # fmt: skip
 """Where checks are written down, the likeliest cause first."""
 

@@ -43,7 +43,8 @@ def look_for_copies(patient: Patient) -> Iterator[Finding]:
     own = [key in known for key in digests_of(held.images)]
     if any(own) and part.images[0].numel() > 4:
         yield found(
-            "leak", f"{sum(own)} of {len(own)} validation samples are in training, too", samples=sum(own), of=len(own),
+            "leak", f"{sum(own)} of {len(own)} validation samples {'is' if sum(own) == 1 else 'are'} in training, too",
+            samples=sum(own), of=len(own),
             share=sum(own) / len(own), mend="take them out of one of the two parts, then measure again "
             "(hubel train divides so that copies stay together)", shown="train_digests & val_digests",
         )  # fmt: skip

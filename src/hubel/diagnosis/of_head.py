@@ -36,7 +36,12 @@ def run_once(patient: Patient) -> Iterator[Finding]:
     outputs = logits.shape[1] if logits is not None and logits.ndim == 2 else 0
     if patient.aim == "other":
         yield from _pixels(it, logits)
-    if patient.aim == "classes" and classes is not None and outputs > 1 and not patient.train.labels.is_floating_point():
+    if (
+        patient.aim == "classes"
+        and classes is not None
+        and outputs > 1
+        and not patient.train.labels.is_floating_point()
+    ):
         low, high = int(classes.min()), int(classes.max())
         if high >= outputs or low < 0:
             one_based = low == 1 and high == outputs

@@ -1,4 +1,4 @@
-"""Checks that need no forward pass: net, optimiser, schedule and batch sizes as they are."""
+"""Checks before anything is computed: net, optimiser, schedule and batch sizes as they are; one picture passes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
+from hubel.nn.fading import find_fading
 from hubel.words import percent
 
 IDLE_SHARE = 0.2
@@ -234,3 +235,24 @@ def _turns(rates: list[float]) -> int:
 def _listed(names: list[str], most: int = 3) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + rest
+
+
+@examines(
+    "static", warning("maps-fade", "static", "maps so small that kernels lie on padding, and no norm behind them")
+)
+def look_at_maps(patient: Patient) -> Iterator[Finding]:
+    """How much of a picture is left at the end of the net, by the share of its kernels that meets the maps."""
+    if patient.train.pictures:
+        yield from judge_maps(patient.copied()[0], patient.train.first[0][:1])
+
+
+def judge_maps(model: nn.Module, image: torch.Tensor) -> Iterator[Finding]:
+    """The finding for one picture (1 C H W), as the net gets it."""
+    fading = find_fading(model, image)
+    if fading is not None:
+        side = min(image.shape[2:])
+        yield found(
+            "maps-fade", fading.told, left=fading.left, on_one_pixel=fading.on_a_pixel, side=side,
+            mend=f"--img-size {max(32, 2 * side)}, or a net with batch norm, or one of fewer pools: hubel models",
+            settings={"img_size": max(32, 2 * side)}, shown="[y.std() for each layer's output y]",
+        )  # fmt: skip

@@ -12,8 +12,11 @@ from hubel.diagnosis.checks import error, examines, found, note, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.nearness import relabelled
 from hubel.diagnosis.record import Record
+from hubel.events import SCORES
 from hubel.words import percent
 
+SCALING = 20
+"""Steps in which a scaler finds its scale, and leaves them out."""
 SETTLED = 5
 """Epochs after which a net should know more than the commonest class."""
 
@@ -22,6 +25,7 @@ SETTLED = 5
     "during",
     error("stopped-not-finite", "during", "the run stopped since a loss or gradient was not finite"),
     warning("many-steps-left-out", "during", "more than a twentieth of the steps were not finite and left out"),
+    warning("scaler-skips", "during", "fp16: more than a twentieth of the steps overflow and are left out"),
     warning("loss-rises", "during", "the training loss rises far above where it began"),
     warning("never-learns", "during", "after five epochs the training loss is where it began"),
     warning("oscillates", "during", "the training loss goes up and down by half of its size"),
@@ -49,6 +53,12 @@ def read_curves(record: Record) -> Iterator[Finding]:
         yield found(
             "many-steps-left-out", f"{record.skipped} steps were not finite and left out", left_out=record.skipped,
             of=whole, mend=f"{less}, or --precision fp32", settings=lower, shown=where,
+        )  # fmt: skip
+    if sum(record.overflows) > max(SCALING, 0.05 * whole):
+        yield found(
+            "scaler-skips", f"{sum(record.overflows)} steps overflowed in fp16 and were left out",
+            left_out=sum(record.overflows), of=whole, mend="--precision bf16, or --clip-grad 1",
+            settings={"precision": "bf16"}, shown=where,
         )  # fmt: skip
     if len(losses) < 2:
         return
@@ -155,13 +165,17 @@ def read_results(record: Record) -> Iterator[Finding]:
 
 
 def _kept(record: Record) -> Iterator[Finding]:
-    best = record.summary.get("best", {}).get("val_accuracy")
-    val = record.column("val_accuracy")
-    finished = record.summary.get("status") == "finished"
-    if finished and val and isinstance(best, (int, float)) and max(val) > best + 1e-6:
+    names = (*(f"val_{score}" for score in SCORES), "val_loss", "train_loss")
+    by = next((name for name in names if record.column(name)), "")
+    kept, values = record.summary.get("best", {}).get(by), np.array(record.column(by) if by else [0.0])
+    lower = by.endswith("_loss")
+    top = int(values.argmin() if lower else values.argmax())
+    gain = (-1 if lower else 1) * (values[top] - kept) if isinstance(kept, (int, float)) else 0.0
+    if record.summary.get("status") == "finished" and gain > 1e-6 * max(1.0, abs(kept)):
         yield found(
-            "best-epoch-wrong", "another epoch was better than the one that was kept", kept=float(best), best=max(val),
-            epoch=int(np.argmax(val)) + 1, mend="train again; metrics.csv or summary.json was changed",
+            "best-epoch-wrong", f"another epoch was better by {by.replace('_', ' ')} than the one that was kept",
+            kept=float(kept), best=float(values[top]), epoch=top + 1,
+            mend="train again; metrics.csv or summary.json was changed",
             shown=f"hubel runs show {record.name}",
         )  # fmt: skip
 

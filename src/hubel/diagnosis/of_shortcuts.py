@@ -7,17 +7,28 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from hubel.care.oddities import probe_shortcuts
 from hubel.diagnosis.checks import examines, found, warning
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.patient import Patient
 from hubel.words import percent
 
+FILES = 2_000
+"""Pictures of which the files are asked."""
+
 
 @examines(
-    "data", warning("shortcut", "data", "the border or the brightness alone tells the classes apart", needs="classes")
+    "data",
+    warning(
+        "shortcut",
+        "data",
+        "the border, or the size of pictures or files alone tells the classes apart",
+        needs="classes",
+    ),
 )
 def look_for_shortcuts(patient: Patient) -> Iterator[Finding]:
     """Classes from single pixels of the rim, by one split each: a mark in a corner, a frame, a file's own colour."""
+    yield from _of_files(patient)
     part, classes = patient.train, patient.train.classes
     if classes is None or not part.pictures or len(classes) < 60 or not bool(torch.isfinite(part.images).all()):
         return
@@ -38,6 +49,28 @@ def look_for_shortcuts(patient: Patient) -> Iterator[Finding]:
             by_chance=1 / kinds, best_inside=inside, place=where,
             mend="crop the border away, or hubel clean DATA to see which pictures carry the mark",
             shown="DecisionTreeClassifier().fit(images[:, :, 0, 0], labels)",
+        )  # fmt: skip
+
+
+def _of_files(patient: Patient) -> Iterator[Finding]:
+    """Classes from the size of pictures or files alone, by a small forest out of fold."""
+    cues = {name: values for name, values in patient.cues.items() if name != "label"}
+    if not cues:
+        return
+    labels = patient.cues["label"][:, 0]
+    if len(labels) < 60 or len(np.unique(labels)) < 2:
+        return
+    rows = np.random.default_rng(0).permutation(len(labels))[:FILES]
+    told = probe_shortcuts(
+        {name: values[rows] for name, values in cues.items()}, labels[rows], np.arange(len(rows)) % 2
+    )
+    worst = next((one for one in told if one.suspicious), None)
+    if worst is not None:
+        yield found(
+            "shortcut", f"the {worst.cue} alone tells {percent(worst.accuracy, 0)} of the labels (balanced)",
+            accuracy=worst.accuracy, by_chance=worst.chance, cue=worst.cue,
+            mend="pictures of all classes from the same source, of one size and format; hubel clean DATA shows them",
+            shown="hubel clean DATA",
         )  # fmt: skip
 
 

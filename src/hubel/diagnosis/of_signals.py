@@ -72,9 +72,9 @@ def ask_alone(patient: Patient) -> Iterator[Finding]:
     if spread < 1e-6 * largest and len(it.logits) >= 8 and float(rows.float().std(0).max()) > 1e-3:
         yield found(
             "input-ignored", "the answer is the same whatever is shown", deviation_of_outputs=spread,
-            samples=len(it.logits), mend="look for a layer of dead units, or one whose output is not used: "
-            "hubel.doctor's "
-            "other findings name it", shown="model(images).std(0)",
+            samples=len(it.logits),
+            mend="print(y.std(0)) after each layer in forward: the first that is 0 loses the picture",
+            shown="model(images).std(0)",
         )  # fmt: skip
 
 

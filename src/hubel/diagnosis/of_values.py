@@ -24,7 +24,7 @@ def look_at_values(patient: Patient) -> Iterator[Finding]:
     bad = ~torch.isfinite(images).all(1)
     if bool(bad.any()):
         yield found(
-            "not-finite-inputs", f"{int(bad.sum())} of {len(images)} samples hold NaN or infinity",
+            "not-finite-inputs", f"NaN or infinity in {int(bad.sum())} of {len(images)} samples",
             samples=int(bad.sum()), of=len(images), first=int(bad.nonzero()[0]),
             mend="images = torch.nan_to_num(images), or leave these samples out",
             shown="torch.isfinite(images).flatten(1).all(1)",

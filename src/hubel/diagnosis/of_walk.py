@@ -13,10 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hubel.diagnosis.activity import listen
 from hubel.diagnosis.checks import error, examines, found, warning
 from hubel.diagnosis.finding import Finding
+from hubel.diagnosis.norms import losses_by_statistics, running
 from hubel.diagnosis.of_signals import judge_gradients, judge_layers
 from hubel.diagnosis.patient import Pair, Patient
 from hubel.diagnosis.starting import FEWEST, start
-from hubel.diagnosis.untouched import reseeded
 from hubel.diagnosis.walking import Walk, plural_steps, walk
 from hubel.words import percent
 
@@ -90,7 +90,8 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
         if still and rate > 0 and it.made >= 5 and typical >= 0 and len(still) < len(with_gradient):
             yield found(
                 "does-not-move", f"{still[0]!r} has a gradient and does not move", tensors=len(still), steps=it.made,
-                mend="look at its group in the optimiser: lr of 0?", shown="optimizer.param_groups",
+                mend="give the group that holds it a learning rate above 0",
+                shown="[g['lr'] for g in optimizer.param_groups]",
             )  # fmt: skip
 
 
@@ -166,26 +167,13 @@ def look_again(patient: Patient) -> Iterator[Finding]:
 
 
 def _batch_norm(patient: Patient, it: Walk, pairs: list[Pair]) -> Iterator[Finding]:
-    norms = [(n, m) for n, m in it.model.named_modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    norms = running(it.model)
     if not norms or it.modes == {False}:
         return
-    settled = copy.deepcopy(it.model)
-    loss = patient.copied()[2]
-    for module in settled.modules():
-        if isinstance(module, _BatchNorm):
-            module.reset_running_stats()
-            module.momentum = None
-    with torch.no_grad(), reseeded(17):
-        settled.train()
-        for images, _ in pairs:
-            settled(images)
-        settled.eval()
-        it.model.eval()
-        own = float(np.mean([float(loss(it.model(i), y)) for i, y in pairs]))
-        calm = float(np.mean([float(loss(settled(i), y)) for i, y in pairs]))
-    lazy = [n for n, m in norms if m.momentum is not None and m.momentum < 0.02]
+    own, calm = losses_by_statistics(it.model, patient.copied()[2], pairs)
+    lazy = [n for n, m in norms.items() if m.momentum is not None and m.momentum < 0.02]
     if own > (1.3 * calm + 0.05 if lazy else 3 * calm + 1):
-        name, module = norms[0]
+        name, module = next(iter(norms.items()))
         yield found(
             "batch-norm-lags", "in evaluation mode the loss is far worse than with fresh statistics of batch norm",
             loss_as_it_is=own, with_fresh_statistics=calm, momentum=float(module.momentum or 0.0),

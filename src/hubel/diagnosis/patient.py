@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -90,6 +91,15 @@ class Patient:
     """Are batches expected to be mixed?"""
     spare: str = ""
     """A part of the net that is not asked for its answer here, and so need not learn."""
+    average: nn.Module | None = None
+    """The net with averaged weights, which is measured and shipped."""
+    test: Iterable[Any] | None = None
+    resumed: Iterable[Any] | None = None
+    """What a program that was stopped after an epoch reads next."""
+    turned: frozenset[str] = frozenset()
+    """What training does to pictures, of "mirror" and "turn"."""
+    cues: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What is known of the files of the training samples, by name: N F numbers; and "label", N 1."""
     task: str = ""
     """What it is trained for, where that is neither classes nor numbers."""
     seconds: float = 20.0
@@ -115,6 +125,11 @@ class Patient:
     def held(self) -> Part | None:
         """Its validation samples."""
         return None if self.val is None else read(self.val, "val", self.device)
+
+    @cached_property
+    def tested(self) -> Part | None:
+        """Its test samples."""
+        return None if self.test is None else read(self.test, "test", self.device)
 
     def copied(self) -> tuple[nn.Module, torch.optim.Optimizer | None, Loss]:
         """Model, optimiser and loss as they stand, sharing nothing with the originals."""

@@ -73,7 +73,7 @@ class Step:
 
 
 def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
-    """The training of a recipe as a patient; nothing of `ready` is changed. Raises UsageError where views are to agree."""
+    """The training of a recipe as a patient; nothing of `ready` changes. Raises UsageError where views are to agree."""
     run, prepared = ready.training, ready.prepared
     task, numbers = run.task, run.task is REGRESS
     if not knows(ready):
@@ -102,7 +102,7 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
         optimiser=run.optimiser, val=[] if len(prepared.splits.val) else None, classes=prepared.class_names,
         frozen=names or None, stepper=stepping, seconds=seconds, rates=_rates(run), rate=run.base_rate,
         task="" if task in (CLASSIFY, REGRESS) else task.name, shuffled=not task.by_class,
-        spare=_spare(run),
+        spare=_spare(run), resumed=itertools.islice(run.batches(1, 0), 1) if run.steps_per_epoch > 1 else None,
     )  # fmt: skip
     clean, rows = _part(ready, "train")
     epoch = [_pair(batch, task) for batch in itertools.islice(run.batches(0, 0), MOST_BATCHES)]
@@ -115,6 +115,7 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
     if len(prepared.splits.val):
         patient.__dict__["held"] = _part(ready, "val")[0]
     chain = augmentations(prepared.recipe)
+    patient.turned, patient.cues = _turns(chain), _cues(ready)
     if clean.pictures and any(word != "none" for word in chain):
         augment = build_augment([word for word in chain if word.partition("=")[0] not in ("mixup", "cutmix")] or "none")
 
@@ -129,6 +130,24 @@ def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
         if mirrors(chain) and not numbers:
             patient.mirrors = ask_mirrors(prepared.decoded.images, prepared.manifest.labels, prepared.splits.train)
     return patient
+
+
+def _turns(chain: tuple[str, ...]) -> frozenset[str]:
+    """What a chain of augmentations does to sides."""
+    words = {word.partition("=")[0] for word in chain}
+    found = {"mirror"} if mirrors(chain) else set()
+    return frozenset(found | ({"turn"} if words & {"vertical-flip", "quarter-turns"} else set()))
+
+
+def _cues(ready: Ready) -> dict[str, np.ndarray]:
+    """What the files of the training pictures tell without being looked at; {} where they are no files."""
+    prepared, manifest = ready.prepared, ready.prepared.manifest
+    if manifest.kind != "files" or manifest.stats is None or ready.training.task is not CLASSIFY:
+        return {}
+    rows, sides = prepared.splits.train, prepared.scan.sides
+    found = {"size": np.log(np.maximum(sides[rows], 1)), "file size": np.log(manifest.stats[rows, :1].clip(1))}
+    told = {cue: values for cue, values in found.items() if np.ptp(values, axis=0).any()}
+    return told | {"label": manifest.labels[rows][:, None]} if told else {}
 
 
 def _spare(run: Training) -> str:

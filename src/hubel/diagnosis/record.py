@@ -32,6 +32,8 @@ class Record:
     """What was seen of each part at each look: gradient, weight, silent, …"""
     skipped: int = 0
     """Steps that were left out, not being finite."""
+    overflows: Sequence[int] = ()
+    """fp16: steps that the scaler left out, of each epoch that had some."""
     steps: int = 0
     """Of an epoch."""
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -62,12 +64,12 @@ def read_record(folder: Path) -> Record:
     """What the run in `folder` recorded. Raises ArtefactError where its table or summary is damaged."""
     run, store = RunRecord(folder), RunStore.open(folder)
     data: Any = store.read_json("data.json", limit=1 << 30) if store.exists("data.json") else {}
-    skipped, steps = _events(store)
+    skipped, overflows, steps = _events(store)
     names, confusion = _confusion(store)
     support = None if confusion is None else confusion.sum(1)
     return Record(
         name=str(folder), vitals=[_numbers(look["parts"]) for look in run.vitals],
-        rows=run.history.rows if store.exists("metrics.csv") else [], skipped=skipped, steps=steps,
+        rows=run.history.rows if store.exists("metrics.csv") else [], skipped=skipped, overflows=overflows, steps=steps,
         summary=run.summary, recipe=run.recipe, samples=data.get("samples", {}) if isinstance(data, dict) else {},
         majority=None if support is None or not support.sum() else float(support.max() / support.sum()),
         confusion=confusion, classes=names, unreadable=_weights(folder) if (folder / "weights").is_dir() else "",
@@ -83,17 +85,20 @@ def _numbers(parts: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     }
 
 
-def _events(store: RunStore) -> tuple[int, int]:
-    """Steps left out, and the largest number of a step."""
+def _events(store: RunStore) -> tuple[int, list[int], int]:
+    """Steps left out, those that overflowed by epoch, and the largest number of a step."""
     skipped = steps = 0
+    overflows: list[int] = []
     if store.exists("events.jsonl"):
         with suppress(HubelError, ValueError):
             for line in store.read_bytes("events.jsonl", limit=EVENTS_LIMIT).splitlines():
                 event = json.loads(line)
                 skipped += event.get("event") == "skipped"
+                if event.get("event") == "overflowed" and isinstance(event.get("steps"), int):
+                    overflows.append(event["steps"])
                 step = event.get("step")
                 steps = max(steps, step if isinstance(step, int) else 0)
-    return skipped, steps
+    return skipped, overflows, steps
 
 
 def _confusion(store: RunStore) -> tuple[tuple[str, ...], np.ndarray | None]:

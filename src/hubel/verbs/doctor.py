@@ -13,16 +13,15 @@ from torch import nn
 from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import layered, requested
 from hubel.assembly.together import computing
-from hubel.data.sources import SOURCES
 from hubel.diagnosis.examining import examine, examine_record
 from hubel.diagnosis.finding import CheckUp, Finding
 from hubel.diagnosis.patient import Patient
 from hubel.diagnosis.recipe import patient_of, stages_of
 from hubel.diagnosis.record import read_record
 from hubel.diagnosis.trying import try_advice
-from hubel.errors import ArtefactError, UsageError
+from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.records.ledger import find_run
+from hubel.records.series import run_or_data
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["CheckUp", "Finding", "check", "doctor"]
@@ -44,6 +43,9 @@ def doctor(
     classes: Sequence[str] = (),
     frozen: Sequence[str] | None = None,
     augment: Any = None,
+    average: nn.Module | None = None,
+    test: Iterable[Any] | None = None,
+    resumed: Iterable[Any] | None = None,
     seconds: float = 20.0,
     follow: bool = False,
     verbose: bool | None = None,
@@ -56,7 +58,9 @@ def doctor(
     than once. `step(model, images, labels, optimizer)` is one update as the user's loop makes it,
     `predict(model, images)` gives logits B K as the user's program answers, `evaluate(model, batches)` an accuracy.
     `scheduler` belongs to the optimizer and is stepped `scheduler_steps` times in the whole run. `frozen` are names of
-    layers that are meant not to learn, `augment` is what training does to images before the net sees them.
+    layers that are meant not to learn, `augment` is what training does to images before the net sees them. `average` is
+    a net with averaged weights as it stands, `test` gives the samples of the last word, `resumed` what is read after a
+    stop at the end of an epoch.
 
     Where `what` is a data set or a run instead, its training is checked as `hubel doctor` does; `settings` are then
     those of `hubel.train`, and `follow` tries the first advice for a run.
@@ -67,7 +71,7 @@ def doctor(
     if not isinstance(what, nn.Module):
         own = {"batches": batches, "val": val, "step": step, "evaluate": evaluate, "predict": predict,
                "scheduler": scheduler, "scheduler_steps": scheduler_steps, "classes": classes or None,
-               "frozen": frozen}  # fmt: skip
+               "frozen": frozen, "average": average, "test": test, "resumed": resumed}  # fmt: skip
         given = [name for name, value in own.items() if value is not None]
         if given or not isinstance(what, (str, PathLike)):
             raise UsageError(
@@ -85,7 +89,7 @@ def doctor(
         )
     if loss is None or batches is None:
         raise UsageError("a net is checked with its loss and batches", hint="hubel.doctor(model, loss, batches)")
-    for name, source in (("batches", batches), ("val", val)):
+    for name, source in (("batches", batches), ("val", val), ("test", test), ("resumed", resumed)):
         if source is not None and (not isinstance(source, Iterable) or isinstance(source, Iterator)):
             raise UsageError(
                 f"{name} must be something that can be gone through twice, got {type(source).__name__}",
@@ -104,7 +108,8 @@ def doctor(
     patient = Patient(
         name=type(what).__name__, model=what, loss=loss, batches=batches, optimiser=optimizer, val=val, step=step,
         evaluate=evaluate, predict=predict, schedule=scheduler, ticks=scheduler_steps, classes=tuple(classes),
-        frozen=None if frozen is None else tuple(frozen), augment=augment, seconds=seconds,
+        frozen=None if frozen is None else tuple(frozen), augment=augment, average=average, test=test, resumed=resumed,
+        seconds=seconds,
     )  # fmt: skip
     patient.check_copies()
     found = examine(patient, watch=watch)
@@ -129,7 +134,7 @@ def check(
     Raises UsageError, DataError, ArtefactError.
     """
     if follow:
-        folder = _run_of(what)
+        folder = run_or_data(what)
         if folder is None:
             raise UsageError(f"--try goes with a run, got {what}", hint="hubel doctor runs/photos-1 --try")
         _refuse(settings, config)
@@ -138,7 +143,7 @@ def check(
 
 
 def _check(what: str, *, config: str | Path | None = None, seconds: float, watch: Watcher, **settings: Any) -> CheckUp:
-    folder = _run_of(what)
+    folder = run_or_data(what)
     if folder is not None:
         _refuse(settings, config)
         return examine_record(read_record(folder))
@@ -159,13 +164,3 @@ def _refuse(settings: dict[str, Any], config: str | Path | None) -> None:
             f"a run has its own recipe, and {given[0]} is given",
             hint="leave it out, or name the data: hubel doctor DATA",
         )
-
-
-def _run_of(what: str) -> Path | None:
-    if what in SOURCES:
-        return None
-    try:
-        folder = find_run(what)
-    except (ArtefactError, UsageError):
-        return None
-    return folder if (folder / "config.yaml").is_file() else None
