@@ -3,6 +3,7 @@
     HubelError                 exit 1   anything hubel noticed and can explain
     ├── UsageError             exit 2   a flag, a name or a recipe that cannot be
     │   ├── UnknownName                 a name that no registry holds; suggests near ones
+    │   ├── UnfitLayer                  a layer of a list that what comes before it does not fit
     │   └── MissingExtra                an optional package is not installed; says how to get it
     ├── DataError              exit 3   pictures, labels, splits: what came is not usable
     └── ArtefactError          exit 4   a run folder or checkpoint is missing, damaged or foreign
@@ -50,6 +51,16 @@ class UsageError(HubelError):
 
 class UnknownName(UsageError):
     """A name that is not in its registry."""
+
+
+class UnfitLayer(UsageError):
+    """A layer of a list that does not fit; `at` says where it stands.
+
+    A place is a number in the list, from 0; inside a layer that holds layers it goes on with a path and a number there:
+    (2, 0, 1) is the second layer of the first path of the third layer.
+    """
+
+    at: tuple[int, ...] = ()
 
 
 class MissingExtra(UsageError):

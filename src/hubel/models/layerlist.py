@@ -15,7 +15,7 @@ layer to layer and answers a misfit with the layer, the shape that came and a wa
 >>> parse(["maxpool 2", "conv 8 5x5"], in_shape=(1, 8, 8), num_classes=10)
 Traceback (most recent call last):
     ...
-hubel.errors.UsageError: layer 2 'conv 8 5x5': a window of 5x5 does not fit into maps of 4x4
+hubel.errors.UnfitLayer: layer 2 'conv 8 5x5': a window of 5x5 does not fit into maps of 4x4
   use padding=same, a smaller window, or less pooling before it
 """
 
@@ -33,7 +33,7 @@ from typing import Any
 
 import yaml
 
-from hubel.errors import UsageError, unknown
+from hubel.errors import UnfitLayer, UsageError, unknown
 from hubel.nn.activations import ACTIVATIONS, build_activation
 from hubel.registry import check_options
 from hubel.words import plural
@@ -107,20 +107,30 @@ def read(path: str | Path) -> list[Any]:
             f"{str(path)!r} has {path.stat().st_size:,} bytes, a layer list at most {LARGEST_FILE:,}",
             hint="write what comes often as: repeat N: [...]",
         )
-    text = path.read_text(encoding="utf-8", errors="replace")
+    return read_text(path.read_text(encoding="utf-8", errors="replace"), repr(str(path)))
+
+
+def read_text(text: str, name: str = "the text") -> list[Any]:
+    """The layers that a text of YAML holds; `name` is what errors call it. Raises UsageError for what is none.
+
+    >>> read_text("layers: [flatten, dense K]")
+    ['flatten', 'dense K']
+    """
+    if len(text) > LARGEST_FILE:
+        raise UsageError(f"{name} has {len(text):,} letters, a layer list at most {LARGEST_FILE:,}")
     if re.search(r"(^|[\s,\[{])[&*]\w", text):
-        raise UsageError(f"{str(path)!r} uses YAML anchors", hint="write the layers out, or use 'repeat N: [...]'")
+        raise UsageError(f"{name} uses YAML anchors", hint="write the layers out, or use 'repeat N: [...]'")
     try:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"{str(path)!r} is not YAML: {str(error).splitlines()[0]}", hint=EXAMPLE) from None
+        raise UsageError(f"{name} is not YAML: {str(error).splitlines()[0]}", hint=EXAMPLE) from None
     if isinstance(found, Mapping):
         for key in found:
             if key != "layers":
-                raise UsageError(f"{str(path)!r} has a key {key!r}; a layer list has only 'layers'", hint=EXAMPLE)
+                raise UsageError(f"{name} has a key {key!r}; a layer list has only 'layers'", hint=EXAMPLE)
         found = found.get("layers")
     if not isinstance(found, list) or not found:
-        raise UsageError(f"{str(path)!r} holds no list of layers", hint=EXAMPLE)
+        raise UsageError(f"{name} holds no list of layers", hint=EXAMPLE)
     return found
 
 
@@ -132,8 +142,7 @@ def parse(layers: Sequence[Any], *, in_shape: Shape, num_classes: int | None) ->
 
     `num_classes` None takes what the last layer says. Raises UsageError that names the layer and a way out.
     """
-    counts: Counter[str] = Counter()
-    steps = _chain(layers, in_shape, num_classes, counts, where="layer ", depth=0)
+    steps = follow(layers, in_shape=in_shape, num_classes=num_classes)
     last = steps[-1]
     if last.cls in ("activation:softmax", "activation:sigmoid", "activation:log-softmax"):
         raise UsageError(f"the last layer {last.text!r} is not needed: the loss applies it", hint="leave it out")
@@ -153,6 +162,14 @@ def parse(layers: Sequence[Any], *, in_shape: Shape, num_classes: int | None) ->
     return Plan(in_shape, last.shape[0], steps, _stages(steps, weighted), steps[weighted[-1]].name)
 
 
+def follow(layers: Sequence[Any], *, in_shape: Shape, num_classes: int | None) -> tuple[Step, ...]:
+    """The layers one after the other, whether or not they end as a net does.
+
+    Raises UnfitLayer for the first that does not fit.
+    """
+    return _chain(layers, in_shape, num_classes, Counter(), where="layer ", at=())
+
+
 def _weighted(step: Step) -> bool:
     return step.cls in _WEIGHTED or any(_weighted(inner) for branch in step.branches for inner in branch)
 
@@ -168,44 +185,59 @@ def _stages(steps: tuple[Step, ...], weighted: list[int]) -> tuple[str, ...]:
 
 
 def _chain(
-    layers: Sequence[Any], shape: Shape, classes: int | None, counts: Counter[str], *, where: str, depth: int
+    layers: Sequence[Any], shape: Shape, classes: int | None, counts: Counter[str], *, where: str, at: tuple[int, ...]
 ) -> tuple[Step, ...]:
-    if depth > DEEPEST:
-        raise UsageError(
+    if len(at) // 2 > DEEPEST:
+        raise _unfit(
             f"{where.strip()}: layers are nested more than {DEEPEST} deep",
-            hint="write the inner layers one after another",
+            "write the inner layers one after another",
+            at[:-1],
         )
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
-        raise UsageError(f"{where.strip() or 'layers'}: a list of layers was expected, got {layers!r}", hint=EXAMPLE)
+        raise _unfit(f"{where.strip() or 'layers'}: a list of layers was expected, got {layers!r}", EXAMPLE, at[:-1])
     steps: list[Step] = []
     for number, layer in enumerate(layers, start=1):
-        here = f"{where}{number}"
-        text, inside = _open(layer, here)
+        here, place = f"{where}{number}", (*at, number - 1)
+        try:
+            text, inside = opened(layer)
+        except Misfit as misfit:
+            raise _unfit(f"{here}: {misfit.what}", misfit.hint, place) from None
         word, *values = text.split()
         try:
             if word == "repeat":
                 for _ in range(_times(values)):
-                    steps += _chain(inside, shape, classes, counts, where=f"{here}.", depth=depth + 1)
+                    steps += _chain(inside, shape, classes, counts, where=f"{here}.", at=(*place, 0))
                     shape = steps[-1].shape
             else:
-                steps.append(_step(text, inside, shape, classes, counts, where=here, depth=depth))
+                steps.append(_step(text, inside, shape, classes, counts, where=here, at=place))
                 shape = steps[-1].shape
         except Misfit as misfit:
-            raise UsageError(f"{here} {text!r}: {misfit.what}", hint=misfit.hint) from None
+            raise _unfit(f"{here} {text!r}: {misfit.what}", misfit.hint, place) from None
         if counts.total() > MOST_STEPS:  # of the whole list: a thousand branches of a thousand layers hide in a line
-            raise UsageError(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers", hint="make it smaller")
+            raise _unfit(f"{here}: the list unfolds to more than {MOST_STEPS:,} layers", "make it smaller", place)
     return tuple(steps)
 
 
-def _open(layer: Any, here: str) -> tuple[str, Any]:
-    """The text of a layer, and the layers inside it (None for a plain one)."""
+def _unfit(what: str, hint: str, at: tuple[int, ...]) -> UnfitLayer:
+    error = UnfitLayer(what, hint=hint)
+    error.at = at
+    return error
+
+
+def opened(layer: Any) -> tuple[str, Any]:
+    """The text of a layer, and the layers inside it (None for a plain one); raises Misfit for what is none."""
     if isinstance(layer, str) and layer.split():
         return layer, None
     if isinstance(layer, Mapping) and len(layer) == 1:
         ((text, inside),) = layer.items()
         if isinstance(text, str) and text.split():
             return text, inside
-    raise UsageError(f"{here}: a layer is a text like 'conv 32 3x3', got {layer!r}", hint=EXAMPLE)
+    raise Misfit(f"a layer is a text like 'conv 32 3x3', got {layer!r}", EXAMPLE)
+
+
+def paths_of(word: str, inside: Any) -> list[Any]:
+    """The lists of layers that a layer holds: those of branches, or its one."""
+    return list(inside) if word == "branches" and isinstance(inside, list) else [inside]
 
 
 def _times(values: list[str]) -> int:
@@ -215,7 +247,7 @@ def _times(values: list[str]) -> int:
 
 
 def _step(
-    text: str, inside: Any, shape: Shape, classes: int | None, counts: Counter[str], *, where: str, depth: int
+    text: str, inside: Any, shape: Shape, classes: int | None, counts: Counter[str], *, where: str, at: tuple[int, ...]
 ) -> Step:
     word, *values = text.split()
     branches: tuple[tuple[Step, ...], ...] = ()
@@ -226,8 +258,9 @@ def _step(
         if not isinstance(lists, Sequence) or isinstance(lists, str) or not lists:
             raise Misfit("it holds layers, and none came", f"write '{word}: [...]'")
         branches = tuple(
-            _chain(one, shape, classes, counts, where=f"{where}.{word}.", depth=depth + 1) for one in lists
-        )  # fmt: skip
+            _chain(one, shape, classes, counts, where=f"{where}.{word}.", at=(*at, path))
+            for path, one in enumerate(lists)
+        )
         made = HOLDERS[word]([shape, *(branch[-1].shape for branch in branches)])
     elif inside is not None:
         raise Misfit("it cannot hold other layers", f"layers that can: {', '.join([*HOLDERS, 'repeat'])}")
@@ -278,19 +311,34 @@ def _learned(made: Made, shape: Shape) -> int:
 
 def _call(layer: Callable[..., Made], word: str, shape: Shape, values: list[str], classes: int | None) -> Made:
     places, options = _options(values, classes)
-    parameters = list(inspect.signature(layer).parameters.values())[1:]
+    parameters = _parameters(layer)
     ordered = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    usage = f"{word} {' '.join(p.name.upper() if p.default is p.empty else f'[{p.name}]' for p in ordered)}".strip()
-    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    usage += f" {' '.join(f'[{name}=]' for name in named)}" if named else ""
     try:
         check_options("it", options, [p.name for p in parameters])
     except UsageError as error:
-        raise Misfit(error.what, error.hint if error.hint.startswith("did") else f"write: {usage}") from None
+        raise Misfit(error.what, error.hint if error.hint.startswith("did") else f"write: {usage(word)}") from None
     needed = [p.name for p in ordered[len(places) :] if p.default is p.empty and p.name not in options]
     if len(places) > len(ordered) or needed or any(p.name in options for p in ordered[: len(places)]):
-        raise Misfit(f"{'it lacks ' + needed[0] if needed else 'too many values'}", f"write: {usage}")
+        raise Misfit(f"{'it lacks ' + needed[0] if needed else 'too many values'}", f"write: {usage(word)}")
     return layer(shape, *places, **options)
+
+
+def _parameters(layer: Callable[..., Made]) -> list[inspect.Parameter]:
+    return list(inspect.signature(layer).parameters.values())[1:]
+
+
+def usage(word: str) -> str:
+    """How a layer is written.
+
+    >>> usage("transposed"), usage("flatten")
+    ('transposed MAPS [size] [stride=] [padding=]', 'flatten')
+    """
+    parameters = _parameters(LAYERS[word])
+    shown = [
+        f"[{p.name}=]" if p.kind is p.KEYWORD_ONLY else p.name.upper() if p.default is p.empty else f"[{p.name}]"
+        for p in parameters
+    ]
+    return " ".join([word, *shown])
 
 
 def _activation(word: str, values: list[str], shape: Shape) -> Made:
