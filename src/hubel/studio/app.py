@@ -27,6 +27,7 @@ PAGES = {
     "home": "hubel.studio.home",
     "train": "hubel.studio.train",
     "doctor": "hubel.studio.doctor",
+    "build": "hubel.studio.build",
     "runs": "hubel.studio.runs",
     "evaluate": "hubel.studio.evaluate",
     "ship": "hubel.studio.ship",

@@ -15,6 +15,7 @@ const PAGES = {
   playground: 'Playground', pictures: 'Small pictures', lessons: 'Lessons',
   ship: 'Try and ship',
   camera: '',
+  build: '',
 };
 const LOOK = 1500;
 

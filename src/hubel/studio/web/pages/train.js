@@ -32,7 +32,9 @@ async function begin(/** @type {any} */ main, /** @type {URLSearchParams} */ par
     el('form', { className: 'training', onsubmit: start }, [
       el('div', { className: 'line' }, [el('label', { for: 'data', textContent: 'Pictures' }), data,
         el('datalist', { id: 'data-list' }, [...sets.map((set) => set.source), ...about.named].map((value) => el('option', { value }))), button]),
-      words, outlook, fields.place]),
+      words, outlook,
+      el('p', {}, ['A net of your own: ', el('a', { href: to('build', parameters.get('data') ? { data: parameters.get('data') } : {}), textContent: 'build it of blocks' })]),
+      fields.place]),
     doctor, said,
   );
   data.addEventListener('input', changed);
