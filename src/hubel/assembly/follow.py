@@ -201,6 +201,7 @@ def kept(
         if training.recipe.train.vitals:  # here and not where it is put together: trials take no looks
             training.looks = looks_at(training, ready.prepared)
         book = Logbook(store, training, ready.subject, meter, watch)
+        book.begin()
         reins.bind(training, book, signals, watch, fits_head=only_head(ready.prepared, training.model))
         yield Kept(
             store=store, ready=ready, book=book, meter=meter, signals=signals, watch=watch, reins=reins, attend=attend

@@ -3,6 +3,7 @@
     weights/best.safetensors          the model's tensors; any safetensors tool opens it; its header says what net it is
     weights/best.probes.safetensors   golden images and the logits the model gave them
     weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
+    weights/epoch-000005.*            the same of an epoch that was kept (`keep_every`)
     weights/best.learnt.safetensors   what its task learnt after the training (hubel.checkpoint.learnt)
     weights/best.trust.safetensors    how far its answers can be trusted (hubel.checkpoint.trust)
 
@@ -59,6 +60,8 @@ from hubel.words import amount, plural
 VERSION: Literal[1] = 1
 TOLERANCE = 1e-4
 """Largest deviation of a golden logit, relative to the largest logit: devices and kernels differ by less."""
+EPOCH = "epoch-{:06d}"
+"""What the weights of an epoch are called that a run keeps; 0 are those before the first step."""
 MANIFEST_LIMIT = 4 << 20
 """Bytes of the JSON: twenty thousand class names fit."""
 _TIMM = re.compile(r"timm/[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?")

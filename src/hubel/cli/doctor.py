@@ -13,7 +13,7 @@ from hubel.cli.output import print_json, watched
 from hubel.cli.settings import PRETEXT, assignments, with_settings
 
 
-@with_settings(without=(*PRETEXT, "data", "name", "grid_intensity", "save_every", "on_save_error", "out"))
+@with_settings(without=(*PRETEXT, "data", "name", "grid_intensity", "save_every", "keep_every", "on_save_error", "out"))
 def command(
     what: Annotated[
         str, typer.Argument(metavar="DATA|RUN", help="digits, mnist, … a folder or a table of pictures; or a run")

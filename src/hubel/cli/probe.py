@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         "baseline",
         "probe",
         "save_every",
+        "keep_every",
         "on_save_error",
         "target",
         "patience",

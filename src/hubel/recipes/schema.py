@@ -415,6 +415,9 @@ class TrainSection(Section):
         True, description="look at gradients, updates, silent units and noise on the way; takes a hundredth of the time"
     )
     save_every: Duration | None = Field(None, description="also save inside an epoch, at most this often: 5m")
+    keep_every: int | None = Field(
+        None, ge=1, description="keep the weights of every so many epochs and of the start, to look back at"
+    )
 
 
 class RunSection(Section):

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from hubel.checkpoint import ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
+from hubel.checkpoint import EPOCH, ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, HubelError
 from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
@@ -72,6 +73,11 @@ class Logbook:
         self.every = max(1, training.steps_per_epoch // 20)
         self.told = time.perf_counter()
 
+    def begin(self) -> None:
+        """Before the first event of a run, or of a part of it: keep the weights that it starts from."""
+        if self.training.step == 0 and self.training.recipe.train.keep_every:
+            self._tolerate(partial(self._look_back, 0, {}))
+
     def event(self, event: Event) -> None:
         """Log an event; save when it is time to."""
         if self.log is not None:
@@ -91,6 +97,9 @@ class Logbook:
             self._line({"event": "epoch", **plain(event.row)})
             if event.best:
                 self.kept = {k: v.detach().clone() for k, v in self.training.measured_model.state_dict().items()}
+            every = self.training.recipe.train.keep_every
+            if every and (event.epoch + 1) % every == 0:
+                self._tolerate(partial(self._look_back, event.epoch + 1, event.row))
             if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
                 self._tolerate(self.save)
         else:
@@ -135,6 +144,9 @@ class Logbook:
         for name, size in state.meta["logs"].items():
             self.store.rewind(name, size)
         self.store.append_line("events.jsonl", f'{{"event": "rollback", "step": {error.updates}}}')
+
+    def _look_back(self, epoch: int, row: Mapping[str, float]) -> None:
+        self._weights(EPOCH.format(epoch), self.training.measured_model.state_dict(), row)
 
     def _weights(self, name: str, state: Mapping[str, torch.Tensor], row: Mapping[str, float]) -> None:
         model = self.training.measured_model
