@@ -150,15 +150,7 @@ class _Writer:
         )  # fmt: skip
 
     def summed(self, terms: list[Term], bias: float | None, what: str = "", **more: Any) -> Written:
-        total = math.fsum(t.value * (1.0 if t.weight is None else t.weight) for t in terms) + (bias or 0.0)
-        shown = terms
-        if len(terms) > MOST_TERMS:
-            shown = sorted(terms, key=lambda t: -abs(t.value * (t.weight or 0.0)))[:MOST_TERMS]
-        line = " + ".join(f"{_g(t.value)}·{_f(t.weight or 0.0)}" for t in shown)
-        rest = len(terms) - len(shown)
-        if rest:
-            left = total - (bias or 0.0) - math.fsum(t.value * (t.weight or 0.0) for t in shown)
-            line += f" + {rest} smaller ones ({_g(left)})"
+        line, total = in_products(terms, bias)
         tail = f" + bias {_g(bias)}" if bias is not None else ""
         text = f"{line}{tail} = {_g(total)}"
         last = f"sum of {len(terms)} products{tail} = {_g(total)}"
@@ -479,6 +471,20 @@ class _Writer:
         ]
         text = f"{self.part.name}({', '.join([_g(term.value), *more])}) = {_g(result)}"
         return self.made(result, text, (), (term,))
+
+
+def in_products(terms: Sequence[Term], bias: float | None = None) -> tuple[str, float]:
+    """Products on a line, the largest if there are many, and their sum; the bias is added and not written."""
+    total = math.fsum(t.value * (1.0 if t.weight is None else t.weight) for t in terms) + (bias or 0.0)
+    shown = list(terms)
+    if len(terms) > MOST_TERMS:
+        shown = sorted(terms, key=lambda t: -abs(t.value * (t.weight or 0.0)))[:MOST_TERMS]
+    line = " + ".join(f"{_g(t.value)}·{_f(t.weight or 0.0)}" for t in shown)
+    rest = len(terms) - len(shown)
+    if rest:
+        left = total - (bias or 0.0) - math.fsum(t.value * (t.weight or 0.0) for t in shown)
+        line += f" + {rest} smaller ones ({_g(left)})"
+    return line, total
 
 
 def _listed(value: Any) -> Any:
