@@ -15,14 +15,15 @@ import pytest
 import torch
 from PIL import Image
 
+import hubel
 from chromium import Chromium
 from hubel.errors import ArtefactError, DataError, HubelError, UsageError
-from hubel.studio import inspect
+from hubel.studio import inspect, stands
 from hubel.studio.asking import Asked, Sent
 from hubel.studio.places import Places
 from hubel.studio.serving import Serving
 from hubel.studio.state import Studio
-from studio.test_pages import clean, fits, look, opened
+from studio.test_pages import clean, fits, look, opened, saved
 
 NET = {"net": "resnet20", "data": "digits:3"}
 
@@ -83,7 +84,8 @@ def test_a_value_is_written_out_and_leads_to_those_it_was_made_of(studio: Studio
 def test_gradients_are_those_of_torch(studio: Studio) -> None:
     stand = inspect.stand(Asked(studio, NET))
     part = next(p for p in stand.scene.parts if p.name == "conv2d" and p.module.startswith("layer2"))
-    found = inspect.gradient(stand.subject.model, stand.scene, part, 4)
+    found = stand.backward(4).gradients[part.index]
+    assert found is not None
     net = copy.deepcopy(stand.subject.model).double()
     module, step = net.get_submodule(part.module), torch.zeros_like(part.output, dtype=torch.float64)
     step[0, 2, 1, 1] = 1e-6
@@ -94,9 +96,59 @@ def test_gradients_are_those_of_torch(studio: Studio) -> None:
             logits.append(float(net(stand.scene.picture.double())[0, 4]))
         hook.remove()
     assert float(found[0, 2, 1, 1]) == pytest.approx((logits[0] - logits[1]) / 2e-6, rel=1e-3)
-    added = next(p for p in stand.scene.parts if p.name == "add")
-    with pytest.raises(UsageError, match="what a module gives"):
-        inspect.gradient(stand.subject.model, stand.scene, added, 4)
+
+
+def test_gradient_maps_and_written_gradients_are_those_of_the_way_back(studio: Studio) -> None:
+    stand = inspect.stand(Asked(studio, NET))
+    part = next(p for p in stand.scene.parts if p.name == "add")
+    query = {**NET, "part": str(part.index), "what": "gradient", "target": "4"}
+    known = stand.backward(4).gradients[part.index]
+    assert known is not None
+    header, data = unpacked(inspect.layer(Asked(studio, query)))
+    scales = np.array(header["scales"], np.float32)
+    shown = (data.reshape(header["count"], 8, 8).astype(np.float32) - 128) / 127 * scales[:, None, None]
+    np.testing.assert_allclose(shown, known[0].numpy(), atol=float(scales.max()) / 250)
+    found = inspect.value(Asked(studio, {**query, "channel": "5", "row": "2", "column": "3"}))
+    assert found["value"] == float(known[0, 5, 2, 3])
+    assert abs(found["value"] - found["result"]) < 1e-5
+    assert all(term[2] > part.index for term in found["terms"])
+    last = len(stand.scene.parts) - 1
+    seed = inspect.value(Asked(studio, {**query, "part": str(last), "place": "4"}))
+    assert (seed["value"], seed["result"], seed["terms"]) == (1.0, 1.0, [])
+    with pytest.raises(UsageError):
+        inspect.value(Asked(studio, {**query, "target": "10"}))
+
+
+@pytest.fixture(scope="module")
+def watched_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that kept the weights of its start and of each of two epochs."""
+    out = str(tmp_path_factory.mktemp("kept") / "runs")
+    settings = {"epochs": 2, "limit": 200, "model_options": {"width": 0.2}, "threads": 1, "device": "cpu"}
+    return hubel.train("digits", out=out, keep_every=1, **settings).folder
+
+
+def test_every_epoch_that_was_kept_can_be_looked_into(watched_run: Path) -> None:
+    studio = Studio(Places.of((str(watched_run.parent),), str(watched_run.parent)))
+    net = {"net": watched_run.name, "data": "digits:3"}
+    assert inspect.nets(Asked(studio))["runs"] == [watched_run.name]
+    assert inspect.kept(Asked(studio, net)) == {"epochs": [0, 1, 2]}
+    assert inspect.kept(Asked(studio, NET)) == {"epochs": []}
+    first, second, last = (inspect.stand(Asked(studio, {**net, "epoch": e})).scene for e in ("0", "1", "2"))
+    assert not torch.equal(first.answer, second.answer)
+    final = hubel.load(watched_run, which="last")
+    image = inspect.stand(Asked(studio, {**net, "epoch": "2"})).subject.images
+    with torch.no_grad():
+        torch.testing.assert_close(last.answer, final.model(image))
+    part = next(p for p in last.parts if p.closing and len(p.shape) == 3)
+    query = {**net, "epoch": "1", "part": str(part.index), "unit": "1"}
+    found = inspect.value(Asked(studio, {**query, "channel": "0", "row": "1", "column": "1"}))
+    assert "weights/epoch-000001.safetensors digits:3" in found["command"]
+    one, two = (unpacked(inspect.patches(Asked(studio, {**query, "epoch": e})))[0]["values"] for e in ("0", "2"))
+    assert one != two
+    with pytest.raises(ArtefactError, match="keeps no weights of epoch '7'"):
+        inspect.stand(Asked(studio, {**net, "epoch": "7"}))
+    with pytest.raises(ArtefactError, match="keeps no weights"):
+        inspect.stand(Asked(studio, {**net, "epoch": "../best"}))
 
 
 def test_kernels_are_the_weights_of_the_unit(studio: Studio) -> None:
@@ -151,7 +203,7 @@ def test_what_excites_a_unit_most_is_cut_out_of_the_training_pictures(digits_run
 
 
 def test_scenes_of_large_nets_do_not_pile_up(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect, "KEPT", 1)
+    monkeypatch.setattr(stands, "KEPT", 1)
     for i in range(5):
         inspect.stand(Asked(studio, {"net": "lenet5_modern", "data": f"digits:{i}"}))
     assert len(studio.keep(("scenes",), dict)) == 2
@@ -165,7 +217,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> I
 
 
 @pytest.mark.browser
-def test_from_the_graph_to_one_number_and_down_to_what_it_was_made_of(browser: Chromium, serving: Serving) -> None:
+def test_from_the_graph_to_one_number_and_down_to_what_it_was_made_of(
+    browser: Chromium, serving: Serving, tmp_path: Path
+) -> None:
     opened(browser, serving, "inspect", "?net=resnet20&data=digits:3")
     browser.until("document.querySelectorAll('.flow').length === 1")
     browser.evaluate("document.querySelectorAll('.flow button')[3].click()")
@@ -188,6 +242,7 @@ def test_from_the_graph_to_one_number_and_down_to_what_it_was_made_of(browser: C
     assert "relu" in browser.evaluate("document.querySelector('.path').textContent")
     fits(browser)
     look(browser, "inspect")
+    saved(browser, tmp_path)
     clean(browser, serving)
 
 
@@ -199,3 +254,37 @@ def test_two_pictures_stand_side_by_side_and_an_error_is_said(browser: Chromium,
     clean(browser, serving)
     opened(browser, serving, "inspect", "?net=lenet5_modern&data=nowhere:1")
     browser.until("!!document.querySelector('main [role=status] .problem')")
+
+
+@pytest.mark.browser
+def test_two_epochs_stand_side_by_side_with_gradients_and_the_way_on(browser: Chromium, watched_run: Path) -> None:
+    with Serving((str(watched_run.parent),), runs=str(watched_run.parent), port=0) as serving:
+        opened(browser, serving, "inspect", f"?net={watched_run.name}&data=digits:3&part=0&channel=0")
+        browser.until("document.querySelectorAll('.sum.value').length === 1")
+        browser.evaluate(
+            "(() => { const e = document.querySelector('#epoch'); e.value = 0; "
+            "e.dispatchEvent(new Event('input')); })()"
+        )
+        browser.until("location.hash.includes('epoch=0') && document.querySelectorAll('.sum.value').length === 1")
+        choose = (
+            "(() => {{ const s = [...document.querySelectorAll('.control')].find((n) => n.textContent.startsWith('{}'))"
+            ".querySelector('select'); s.value = '{}'; s.dispatchEvent(new Event('change')); }})()"
+        )
+        browser.evaluate(choose.format("Beside it (another epoch)", "2"))
+        browser.until("document.querySelectorAll('.sum.value').length === 2")
+        browser.evaluate(choose.format("Shown", "both"))
+        browser.until("document.querySelectorAll('.big').length === 4")
+        browser.until("document.querySelectorAll('.sum.value').length === 4")
+        labels = browser.evaluate("[...document.querySelectorAll('.sides figcaption')].map((n) => n.textContent)")
+        assert labels[:4] == [
+            "digits:3, epoch 0", "digits:3, epoch 0, gradients", "digits:3, epoch 2", "digits:3, epoch 2, gradients"
+        ]  # fmt: skip
+        on = "document.querySelector('.gradient .terms button')"
+        browser.until(f"!!{on}")
+        browser.evaluate("document.documentElement.dataset.value = ''")
+        browser.evaluate(f"{on}.click()")
+        browser.until("!!document.querySelector('.path button') && document.documentElement.dataset.value !== ''")
+        assert "part=0" not in browser.evaluate("location.hash")
+        fits(browser)
+        look(browser, "inspect-epochs")
+        clean(browser, serving)

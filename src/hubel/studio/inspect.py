@@ -1,18 +1,12 @@
-"""The page Inspect: a net's graph with a picture's maps in it, down to one number and the sum it is.
+"""The page Inspect: a net's graph with a picture's maps in it, down to one number and the sum it is, and the way back.
 
-A scene (net and picture) is computed once and kept; everything else is cut out of it. Maps go out as bytes: a header of
-JSON, whose length stands in the first four bytes, then one byte a value, 128 for zero.
+Maps go out as bytes (`hubel.studio.tiles`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import tempfile
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +14,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
-from torch import nn
 
-from hubel.errors import DataError, UsageError
+from hubel.errors import UsageError
 from hubel.features.units import top_patches
-from hubel.lessons.scene import PICTURE, Part, Scene, observe
+from hubel.lessons.backward import Backward, write_back
+from hubel.lessons.scene import PICTURE, Part
 from hubel.lessons.written import Term, write_out
 from hubel.models import CARDS
-from hubel.nn.modes import evaluating
-from hubel.nn.taps import record
 from hubel.records.samples import samples_of
-from hubel.records.subjects import NetAndPictures, net_and_pictures
 from hubel.studio.asking import Asked, Route, Sent
+from hubel.studio.stands import Stand, epochs, placed, stand, take
 from hubel.studio.tiles import as_bytes, maps_of, packed, smaller, tiled
 
 RANGES = ("unit", "layer", "net")
@@ -43,122 +35,23 @@ LOOKED, EXCITING, PATCH = 500, 8, (48, 48)
 """Training pictures that are looked through for what excites a unit; how many are shown, and how large."""
 TERMS = 4096
 """Terms of a sum that are sent at most."""
-KEPT = 400 << 20
-"""Bytes of numbers that all scenes together may hold; two are kept in any case."""
-SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp", "image/gif": ".gif"}
-
-
-@dataclass(frozen=True, eq=False)
-class Stand:
-    """A net, a picture, and all numbers between them."""
-
-    subject: NetAndPictures
-    scene: Scene
-    groups: tuple[tuple[str, tuple[int, ...]], ...]
-    """Name of a stage, and its parts in order."""
-
-    @cached_property
-    def largest(self) -> float:
-        """The largest size of any number of any part."""
-        return max(float(part.output.abs().max()) for part in self.scene.parts if part.output.numel())
-
-
-# ---- what is looked at ----
 
 
 def nets(asked: Asked) -> dict[str, Any]:
     """Nets that can be looked into: the runs, and the catalogue with fresh weights."""
     folder = asked.studio.places.runs
     runs = (
-        sorted((each.name for each in folder.iterdir() if (each / "model.safetensors").is_file()), reverse=True)
+        sorted((each.name for each in folder.iterdir() if (each / "weights" / "best.json").is_file()), reverse=True)
         if folder.is_dir()
         else []
     )
     return {"runs": runs, "zoo": [name for name in CARDS if name != "layers"]}
 
 
-def take(asked: Asked) -> dict[str, Any]:
-    """Keep a picture that was dropped, for the scenes that show it."""
-    suffix = SUFFIX.get(asked.kind.partition(";")[0].strip())
-    if suffix is None or not asked.body:
-        raise DataError(f"{asked.kind or 'nothing'!r} is no picture", hint="drop a PNG or a JPEG")
-    name = f"{hashlib.sha256(asked.body).hexdigest()[:16]}{suffix}"
-    asked.studio.keep(("dropped", name), lambda: asked.body)
-    return {"data": f"dropped:{name}"}
-
-
-def stand(asked: Asked, name: str = "data") -> Stand:
-    """The scene that is asked for, computed at the first time."""
-    net, data = asked.word("net"), asked.word(name, "digits:0")
-    return asked.studio.keep((_key(net, data),), lambda: _kept(asked, net, data))
-
-
-def _key(net: str, data: str) -> str:
-    return f"scene {net} {data}"
-
-
-def _kept(asked: Asked, net: str, data: str) -> Stand:
-    """A new scene; old ones go where all together hold too many numbers."""
-    found = _stand(asked, net, data)
-    shelf: OrderedDict[str, int] = asked.studio.keep(("scenes",), OrderedDict)
-    shelf[_key(net, data)] = sum(part.output.numel() * 4 for part in found.scene.parts)
-    while len(shelf) > 2 and sum(shelf.values()) > KEPT:
-        asked.studio.forget(shelf.popitem(last=False)[0])
-    return found
-
-
-def _stand(asked: Asked, net: str, data: str) -> Stand:
-    known = net if net in CARDS and net != "layers" else str(asked.studio.places.run(net))
-    if data.startswith("dropped:"):
-        subject = _dropped(asked, known, data.partition(":")[2])
-    else:
-        source, _, number = data.rpartition(":")
-        if not (source and number.isascii() and number.isdigit()):
-            source, number = data, "0"
-        subject = net_and_pictures(known, f"{asked.studio.places.source(source)}:{number}")
-    scene = observe(subject.model, subject.images[:1])
-    return Stand(subject, scene, grouped(scene, tuple(getattr(subject.model, "stages", ()))))
-
-
-def _dropped(asked: Asked, net: str, name: str) -> NetAndPictures:
-    def gone() -> bytes:
-        raise DataError("that picture is not kept any more", hint="drop it again")
-
-    body = asked.studio.keep(("dropped", name), gone)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"picture{Path(name).suffix}")
-        path.write_bytes(body)
-        return net_and_pictures(net, str(path))
-
-
-def grouped(scene: Scene, stages: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Parts by stage; what belongs to none is called by the first name of its module, or by the operation."""
-    found: list[tuple[str, list[int]]] = []
-    for part in scene.parts:
-        inside = [stage for stage in stages if part.module == stage or part.module.startswith(f"{stage}.")]
-        name = max(inside, key=len) if inside else part.module.split(".")[0] or part.name
-        if found and found[-1][0] == name:
-            found[-1][1].append(part.index)
-        else:
-            found.append((name, [part.index]))
-    return tuple((name, tuple(parts)) for name, parts in found)
-
-
-def placed(sources: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    """Column and row of each node: the column by the longest way to it, rows in order of coming.
-
-    >>> placed([[], [0], [0], [1, 2]])
-    [(0, 0), (1, 0), (1, 1), (2, 0)]
-    """
-    columns: list[int] = []
-    rows: dict[int, int] = {}
-    found = []
-    for before in sources:
-        column = max((columns[i] + 1 for i in before), default=0)
-        columns.append(column)
-        found.append((column, rows.get(column, 0)))
-        rows[column] = rows.get(column, 0) + 1
-    return found
+def kept(asked: Asked) -> dict[str, Any]:
+    """The epochs of a run whose weights can be looked into."""
+    net = asked.word("net")
+    return {"epochs": [] if net in CARDS and net != "layers" else epochs(asked.studio.places, net)}
 
 
 def scene(asked: Asked) -> dict[str, Any]:
@@ -239,9 +132,8 @@ def layer(asked: Asked) -> Sent:
     part = found.scene.parts[asked.number("part", most=len(found.scene.parts) - 1)]
     values = part.output
     if asked.choice("what", ("values", "gradient"), "values") == "gradient":
-        values = gradient(
-            found.subject.model, found.scene, part, asked.number("target", 0, most=len(found.scene.answer[0]) - 1)
-        )
+        gradient = back(asked, found).gradients[part.index]
+        values = torch.zeros_like(values) if gradient is None else gradient
     one = asked.number("channel", 0, most=len(maps_of(values, part.batched)) - 1) if "channel" in asked.query else None
     if one is not None:
         maps = maps_of(values, part.batched)
@@ -255,23 +147,9 @@ def layer(asked: Asked) -> Sent:
     return packed(tile, data)
 
 
-def gradient(model: nn.Module, scene: Scene, part: Part, target: int) -> torch.Tensor:
-    """How the logit of a class changes with each number that a module gives.
-
-    Raises UsageError for a part that is not what its module gives: hooks stand at modules.
-    """
-    if not part.closing or not part.module:
-        raise UsageError("gradients are shown for what a module gives", hint="choose the last operation of a layer")
-    if any(other.module == part.module and other.closing for other in scene.parts[part.index + 1 :]):
-        raise UsageError("this module is called several times: gradients are shown for its last call")
-    with evaluating(model), record(model, part.module, copy=True) as seen, torch.enable_grad():
-        picture = scene.picture.detach().clone().requires_grad_()
-        logit = model(picture)[0, target]
-        values = seen[part.module]
-        if not values.requires_grad:
-            raise UsageError("no gradient passes this layer")
-        (found,) = torch.autograd.grad(logit, values, allow_unused=True)
-    return torch.zeros_like(part.output) if found is None else found.detach().reshape(part.output.shape)
+def back(asked: Asked, found: Stand) -> Backward:
+    """The way back from the class that is asked about."""
+    return found.backward(asked.number("target", 0, most=len(found.scene.answer[0]) - 1))
 
 
 # ---- numbers ----
@@ -304,7 +182,10 @@ def value(asked: Asked) -> dict[str, Any]:
         at = tuple(int(word) for word in words)
     else:
         at = place_in(part.shape, *(asked.number(name, 0) for name in ("channel", "row", "column")))
-    written = write_out(found.scene, index, at)
+    if asked.choice("what", ("values", "gradient"), "values") == "gradient":
+        written = write_back(back(asked, found), index, at)
+    else:
+        written = write_out(found.scene, index, at)
     return {
         "title": written.title, "place": at, "value": written.value, "result": written.result, "text": written.text,
         "lines": written.lines, "apart": written.apart, "window": written.window, "corner": written.corner,
@@ -320,8 +201,10 @@ def _term(term: Term) -> list[Any]:
 def _command(found: Stand, asked: Asked, part: Part, at: tuple[int, ...]) -> str:
     data = asked.word("data", "digits:0")
     picture = "picture.png" if data.startswith("dropped:") else data
-    run = asked.studio.places.runs / found.subject.name
-    net = asked.studio.places.spoken(run) if run.is_dir() else found.subject.name
+    path = Path(found.subject.name)
+    net = asked.studio.places.spoken(path) if path.is_absolute() else found.subject.name
+    if asked.query.get("what") == "gradient":
+        return f"hubel trace {net} {picture}"
     if not (part.closing and part.module):
         return f"hubel summary {net}"
     return f"hubel step {net} {picture} --layer {part.module} --unit {','.join(map(str, at))}"
@@ -352,10 +235,12 @@ def patches(asked: Asked) -> Sent:
         raise UsageError("units are those of what a module gives", hint="choose the last operation of a layer")
     run = str(asked.studio.places.run(asked.word("net")))
     samples = asked.studio.keep(("samples", run), lambda: samples_of(run, limit=LOOKED))
-    top = asked.studio.keep(
-        ("patches", run, part.module),
-        lambda: top_patches(samples.classifier.model, samples.batches(), part.module, k=EXCITING),
-    )
+    with asked.studio.computing:  # the net of a kept epoch looks at the same pictures
+        net = found.subject.model.to(samples.device)
+        top = asked.studio.keep(
+            ("patches", found.subject.name, part.module),
+            lambda: top_patches(net, samples.batches(), part.module, k=EXCITING),
+        )
     unit = asked.number("unit", 0, most=len(top.values) - 1)
     places = [(int(row), box) for row, box in zip(top.ids[unit], top.boxes[unit], strict=True) if row >= 0]
     cut = [samples.decoded.images[row][:, t:b, left:r] for row, (t, left, b, r) in places]
@@ -374,7 +259,7 @@ def digits(asked: Asked) -> Sent:
 
 
 ROUTES = [
-    Route("nets", nets), Route("take", take, "POST"), Route("scene", scene), Route("stage", stage),
+    Route("nets", nets), Route("kept", kept), Route("take", take, "POST"), Route("scene", scene), Route("stage", stage),
     Route("graph", graph),
     Route("strip", strip), Route("layer", layer), Route("value", value), Route("kernels", kernels),
     Route("digits", digits), Route("patches", patches),

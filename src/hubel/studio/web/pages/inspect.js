@@ -4,9 +4,10 @@ import { get, keep, post } from '../ask.js';
 import { el } from '../dom.js';
 import { keys } from '../keys.js';
 import { ramp } from '../net/colours.js';
-import { button, choice, darkness, tick } from '../parts/controls.js';
+import { button, choice, darkness } from '../parts/controls.js';
 import { flow } from '../parts/flow.js';
 import { command, percent, problem } from '../parts/said.js';
+import { saver } from '../parts/save.js';
 import { sheets } from '../parts/sheet.js';
 import { paintPicture, paintTile, starts, tiles } from '../parts/tiles.js';
 
@@ -20,7 +21,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   await sheets('controls.css', 'inspect.css');
   const state = {
     net: parameters.get('net') ?? '', data: parameters.get('data') || 'digits:0', other: parameters.get('other') ?? '', range: parameters.get('range') || 'unit',
-    what: parameters.get('what') || 'values', part: parameters.get('part') ?? '', channel: parameters.get('channel') ?? '', row: parameters.get('row') ?? '', column: parameters.get('column') ?? '',
+    what: parameters.get('what') || 'values', target: parameters.get('target') ?? '', epoch: parameters.get('epoch') || 'best', past: parameters.get('past') ?? '', part: parameters.get('part') ?? '', channel: parameters.get('channel') ?? '', row: parameters.get('row') ?? '', column: parameters.get('column') ?? '',
   };
   let gone = false, turn = 0, found = null, busy = false, next = null;
   /** @type {any[]} */ let trail = [];
@@ -28,22 +29,48 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   state.net ||= known.runs[0] ?? 'lenet5_modern';
 
   const options = Object.fromEntries([...known.runs.map((n) => [n, `run ${n}`]), ...known.zoo.map((n) => [n, n])]);
-  const net = choice('Net', options, state.net, (v) => { state.net = v; fresh(); });
+  const net = choice('Net', options, state.net, (v) => { Object.assign(state, { net: v, epoch: 'best', past: '', target: '' }); fresh(); });
   const box = (/** @type {string} */ id, /** @type {string} */ label, value, change) => el('div', { className: 'control' }, [el('label', { for: id, textContent: label }), el('input', { id, value, size: 16, spellcheck: false, onchange: (/** @type {any} */ e) => change(e.target.value.trim()) })]);
   const data = box('data', 'Picture', state.data, (v) => { state.data = v || 'digits:0'; fresh(true); });
   const other = box('other', 'Beside it (another picture)', state.other, (v) => { state.other = v; layer(); });
   const file = el('input', { type: 'file', accept: 'image/*', id: 'file', onchange: () => file.files[0] && drop(file.files[0]) });
   const range = choice('Colours', { unit: 'by unit', layer: 'by layer', net: 'by net' }, state.range, (v) => { state.range = v; fresh(true); });
-  const what = tick('Gradients in place of values', state.what === 'gradient', (v) => { state.what = v ? 'gradient' : 'values'; layer(); });
+  const what = choice('Shown', { values: 'values', gradient: 'gradients', both: 'both' }, state.what, (v) => { state.what = v; why.hidden = v === 'values'; layer(); });
+  const why = choice('Gradients of', { '': 'the likeliest class' }, state.target, (v) => { state.target = v; layer(); }, { hidden: state.what === 'values' });
+  // The slider stands for places in `times`: the epochs that the run kept, and the best weights.
+  /** @type {string[]} */ let times = ['best'];
+  const said = el('output', { for: 'epoch', textContent: state.epoch }), epoch = el('input', { id: 'epoch', type: 'range', min: 0, step: 1, oninput: () => { state.epoch = times[Number(epoch.value)] ?? 'best'; said.textContent = state.epoch; fresh(true); } });
+  const past = choice('Beside it (another epoch)', { '': 'none' }, '', (v) => { state.past = v; layer(); });
+  const time = el('div', { className: 'line', hidden: true }, [el('div', { className: 'control' }, [el('label', { for: 'epoch' }, ['Epoch ', said]), epoch]), past]);
   const words = el('div', { role: 'status' }), top = el('div', { className: 'top' }), graph = el('div'), stage = el('section', { 'aria-label': 'Stage' }), layers = el('section', { 'aria-label': 'Layer' }), channel = el('section', { 'aria-label': 'Channel' }), number = el('section', { 'aria-label': 'One number', 'aria-live': 'polite' });
   const same = command('');
   main.append(el('h1', { textContent: 'Inspect' }),
     el('p', { className: 'muted', textContent: 'What a net sees in a picture, from the whole graph down to one number and every product in it. Choose a stage, a layer, a map, a place.' }),
-    el('div', { className: 'line' }, [net, data, button('‹', () => neighbour(-1), { 'aria-label': 'Picture before' }), button('›', () => neighbour(1), { 'aria-label': 'Next picture' }), el('div', { className: 'control' }, [el('label', { for: 'file', textContent: 'or a file of yours (drop it anywhere)' }), file]), other, range, what]),
-    words, top, graph, stage, layers, channel, number, same);
+    el('div', { className: 'line' }, [net, data, button('‹', () => neighbour(-1), { 'aria-label': 'Picture before' }), button('›', () => neighbour(1), { 'aria-label': 'Next picture' }), el('div', { className: 'control' }, [el('label', { for: 'file', textContent: 'or a file of yours (drop it anywhere)' }), file]), other, range, what, why]), time,
+    words, top, graph, stage, layers, channel, number, same, saver('inspect', main, same.said));
 
-  const asked = (more = {}) => ({ net: state.net, data: state.data, range: state.range, ...more });
-  const write = () => keep('inspect', { ...state, range: state.range === 'unit' ? '' : state.range, what: state.what === 'values' ? '' : state.what });
+  const asked = (more = {}) => ({ net: state.net, data: state.data, epoch: state.epoch === 'best' ? '' : state.epoch, range: state.range, ...more });
+  const write = () => keep('inspect', { ...state, epoch: state.epoch === 'best' ? '' : state.epoch, range: state.range === 'unit' ? '' : state.range, what: state.what === 'values' ? '' : state.what });
+  const target = () => (state.target === '' ? found.best[0][0] : state.target);
+  /** What stands side by side: one picture or two, one epoch or two, each as values, gradients or both. */
+  function views() {
+    const sides = [{ data: state.data, epoch: state.epoch }];
+    if (state.other || state.past) sides.push({ data: state.other || state.data, epoch: state.past || state.epoch });
+    const two = sides.length > 1 && state.past, kinds = state.what === 'both' ? ['values', 'gradient'] : [state.what];
+    return sides.flatMap((side) => kinds.map((kind) => ({ label: `${side.data}${two ? `, epoch ${side.epoch}` : ''}${kind === 'gradient' ? ', gradients' : ''}`, kind, query: { data: side.data, epoch: side.epoch === 'best' ? '' : side.epoch, ...(kind === 'gradient' ? { what: kind, target: target() } : {}) } })));
+  }
+  /** Which epochs the run kept; without any there is no slider. */
+  async function clock() {
+    times = [...(await get('inspect/kept', { net: state.net })).epochs.map(String), 'best'];
+    if (!times.includes(state.epoch)) state.epoch = 'best';
+    if (state.past && !times.includes(state.past)) state.past = '';
+    epoch.max = times.length - 1;
+    epoch.value = times.indexOf(state.epoch);
+    said.textContent = state.epoch;
+    past.options({ '': 'none', ...Object.fromEntries(times.map((t) => [t, t])) });
+    past.put(state.past);
+    time.hidden = times.length < 2;
+  }
   const failed = (/** @type {any} */ error) => { if (!gone) words.replaceChildren(problem(error)); };
   function neighbour(/** @type {number} */ by) {
     const [, name, at] = /^(.*?)(?::(\d+))?$/.exec(state.data) ?? [];
@@ -67,9 +94,13 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     words.replaceChildren();
     write();
     try {
+      if (!keepPlace || times.length < 2) await clock();
+      if (gone || mine !== turn) return;
       const [scene, drawn] = await Promise.all([get('inspect/scene', asked()), tiles('inspect/graph', asked())]);
       if (gone || mine !== turn) return;
       found = scene;
+      why.options({ '': `the likeliest, ${scene.classes[scene.best[0][0]]}`, ...Object.fromEntries(scene.classes.map((name, k) => [k, name])) });
+      why.put(state.target);
       const picture = el('canvas', { role: 'img', 'aria-label': `The picture ${state.data}` });
       paintPicture(picture, drawn.bytes, drawn.header.picture);
       top.replaceChildren(el('figure', {}, [picture, el('figcaption', { textContent: state.data })]),
@@ -107,15 +138,14 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     write();
     const part = found.parts[Number(state.part)];
     try {
-      const pictures = [state.data, ...(state.other ? [state.other] : [])];
-      const all = await Promise.all(pictures.map((picture) => tiles('inspect/layer', asked({ data: picture, part: state.part, what: state.what, target: found.best[0][0] }))));
+      const now = views(), all = await Promise.all(now.map((view) => tiles('inspect/layer', asked({ ...view.query, part: state.part }))));
       if (gone) return;
       words.replaceChildren();
       layers.replaceChildren(el('h2', { textContent: `${part.module || 'The net itself'}: ${part.name}` }),
-        el('p', { className: 'muted', textContent: `${part.kind}, ${size(part.shape)}${part.weight.length ? `; weights ${size(part.weight)}` : ''}${state.what === 'gradient' ? `; how the answer for ${found.classes[found.best[0][0]]} changes with each number` : ''}` }),
+        el('p', { className: 'muted', textContent: `${part.kind}, ${size(part.shape)}${part.weight.length ? `; weights ${size(part.weight)}` : ''}${state.what === 'values' ? '' : `; gradients: how the answer for ${found.classes[target()]} changes with each number`}` }),
         el('div', { className: 'sides' }, all.map(({ header, bytes }, n) => {
           const thin = header.full[0] === 1;
-          return el('figure', {}, [el('figcaption', { textContent: pictures[n] }), el('div', { className: `maps${thin ? ' thin' : ''}` }, Array.from({ length: header.count }, (_, k) => {
+          return el('figure', {}, [el('figcaption', { textContent: now[n].label }), el('div', { className: `maps${thin ? ' thin' : ''}` }, Array.from({ length: header.count }, (_, k) => {
             const canvas = el('canvas', { 'aria-hidden': 'true' });
             paintTile(canvas, bytes, 0, { ...header }, k);
             return el('button', { type: 'button', 'aria-pressed': String(String(k) === state.channel), 'aria-label': `Map ${k}, largest number ${g(header.scales[k])}`, title: `map ${k}: up to ${g(header.scales[k])}`, onclick: () => { Object.assign(state, { channel: String(k), row: '', column: '' }); openChannel(); } }, [canvas, header.count > 1 ? String(k) : '']);
@@ -132,12 +162,11 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     const part = found.parts[Number(state.part)], weighs = (part.name === 'conv2d' || part.name === 'linear') && part.weight.length;
     for (const [k, each] of layers.querySelectorAll('.maps button').entries()) each.setAttribute('aria-pressed', String(String(k % layers.querySelector('.maps').children.length) === state.channel));
     try {
-      const pictures = [state.data, ...(state.other ? [state.other] : [])];
-      const maps = await Promise.all(pictures.map((picture) => tiles('inspect/layer', asked({ data: picture, part: state.part, channel: state.channel, what: state.what, target: found.best[0][0] }))));
+      const now = views(), maps = await Promise.all(now.map((view) => tiles('inspect/layer', asked({ ...view.query, part: state.part, channel: state.channel }))));
       const kernels = weighs && part.shape.length !== 1 ? await tiles('inspect/kernels', asked({ part: state.part, channel: state.channel })) : null;
       if (gone) return;
       const figures = maps.map(({ header, bytes }, n) => {
-        const canvas = el('canvas', { tabIndex: 0, role: 'img', 'aria-label': `Map ${state.channel} of ${pictures[n]}, ${header.full.join(' by ')}; largest number ${g(header.scales[0])}. Arrows move the place.` }), mark = el('span', { className: 'mark', hidden: true });
+        const canvas = el('canvas', { tabIndex: 0, role: 'img', 'aria-label': `Map ${state.channel} of ${now[n].label}, ${header.full.join(' by ')}; largest number ${g(header.scales[0])}. Arrows move the place.` }), mark = el('span', { className: 'mark', hidden: true });
         paintTile(canvas, bytes, 0, header, 0);
         const [h, w] = header.full;
         if (h === 1) canvas.style.height = '34px';
@@ -159,7 +188,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
         const big = el('div', { className: 'big' }, [canvas, mark]);
         big.put = put;
         put();
-        return el('figure', {}, [el('figcaption', { textContent: `${pictures[n]}: map ${state.channel}` }), big, el('p', { className: 'muted', textContent: `full colour: ±${g(header.scales[0])}` })]);
+        return el('figure', {}, [el('figcaption', { textContent: `${now[n].label}: map ${state.channel}` }), big, el('p', { className: 'muted', textContent: `full colour: ±${g(header.scales[0])}` })]);
       });
       channel.replaceChildren(el('h2', { textContent: `Map ${state.channel}` }), el('div', { className: 'sides' }, [...figures, kernels && el('figure', {}, [
         el('figcaption', { textContent: `Its kernel: ${kernels.header.of} × ${kernels.header.full.join('×')}, a square for each map it reads` }),
@@ -189,23 +218,27 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       while (next && !gone) {
         const now = next;
         next = null;
-        const both = await Promise.all([state.data, ...(state.other ? [state.other] : [])].map((picture) => get('inspect/value', asked({ data: picture, ...now }))));
-        if (!next && !gone) told(both, Number(now.part));
+        const all = views(), answers = await Promise.all(all.map((view) => get('inspect/value', asked({ ...view.query, ...now }))));
+        if (!next && !gone) told(answers, all, Number(now.part));
       }
       write();
     } catch (error) { failed(error); } finally { busy = false; }
   }
 
-  function told(/** @type {any[]} */ both, /** @type {number} */ part) {
-    const first = both[0];
+  function told(/** @type {any[]} */ answers, /** @type {any[]} */ all, /** @type {number} */ part) {
+    const first = answers[0];
     document.documentElement.dataset.value = String(first.value);
     number.replaceChildren(el('h2', { textContent: 'One number' }), way(part, first),
-      ...both.map((one, n) => el('div', {}, [
-        both.length > 1 ? el('h3', { textContent: n ? state.other : state.data }) : null,
-        el('p', { className: 'sum value', textContent: `${found.parts[part].name} at (${one.place.join(', ')}) = ${g(one.value)}` }),
-        ...one.lines.map((line) => el('p', { className: 'sum', textContent: line })),
-        el('p', { className: 'muted', textContent: one.apart ? `Added up here: ${one.result.toPrecision(7)}; torch: ${one.value.toPrecision(7)}.` : 'This operation is not taken apart.' })])),
-      grid(first), descents(first));
+      ...answers.map((one, n) => {
+        const gradient = all[n].kind === 'gradient';
+        return el('div', { className: all[n].kind }, [
+          answers.length > 1 ? el('h3', { textContent: all[n].label }) : null,
+          el('p', { className: 'sum value', textContent: `${gradient ? 'gradient of ' : ''}${found.parts[part].name} at (${one.place.join(', ')}) = ${g(one.value)}` }),
+          ...one.lines.map((line) => el('p', { className: 'sum', textContent: line })),
+          el('p', { className: 'muted', textContent: one.apart ? `Added up here: ${one.result.toPrecision(7)}; torch: ${one.value.toPrecision(7)}.` : 'This operation is not taken apart.' }),
+          // The ways lead through the first picture or epoch: what is opened is that one.
+          ...(n === all.findIndex((view) => view.kind === all[n].kind) ? [gradient ? '' : grid(one), onward(one, gradient)] : [])]);
+      }));
     same.say(first.command);
   }
 
@@ -222,14 +255,14 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     c > MOST_CELLS ? el('p', { className: 'muted', textContent: `and ${c - MOST_CELLS} more maps` }) : null]);
   }
 
-  /** The numbers it was made of, the weightiest first: each can be opened in turn. */
-  function descents(/** @type {any} */ one) {
+  /** The numbers it was made of, or those it went into, the weightiest first: each can be opened in turn. */
+  function onward(/** @type {any} */ one, /** @type {boolean} */ gradient) {
     const all = one.terms.filter((t) => t[2] !== null).sort((a, b) => Math.abs(b[0] * (b[1] ?? 1)) - Math.abs(a[0] * (a[1] ?? 1))).slice(0, 16);
     if (!all.length) return '';
-    return el('div', {}, [el('h3', { textContent: 'Made of' }), el('div', { className: 'terms' }, all.map(([v, w, source, place]) => {
+    return el('div', {}, [el('h3', { textContent: gradient ? 'It matters through (towards the answer)' : 'Made of' }), el('div', { className: 'terms' }, all.map(([v, w, source, place]) => {
       const text = `${g(v)}${w === null ? '' : ` × ${g(w)}`}`;
       if (source < 0) return el('span', { className: 'legend', textContent: `picture (${place.join(', ')}): ${text}` });
-      return button(`${found.parts[source].module || found.parts[source].name} (${place.join(', ')}): ${text}`, () => { trail.push({ part: Number(state.part), place: one.place }); down(source, place, true); }, { className: 'quiet', title: 'How that number came about' });
+      return button(`${found.parts[source].module || found.parts[source].name} (${place.join(', ')}): ${text}`, () => { trail.push({ part: Number(state.part), place: one.place }); down(source, place, true); }, { className: 'quiet', title: gradient ? 'How that gradient came about' : 'How that number came about' });
     }))]);
   }
 
