@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -167,9 +168,23 @@ def test_data_are_told_as_the_command_tells_them_and_edited_beside_it(asked: Cli
     assert "labels are not edited" in refused.text
 
 
-def test_a_map_is_that_of_explain(asked: Client, digits_run: Path) -> None:
-    import base64
+def test_a_change_is_that_of_the_commands(asked: Client, digits_run: Path) -> None:
+    ask = {"run": "digits-1", "id": 11}
+    found = good(asked.post("/api/explain/change", {}, **ask, method="fgsm", eps=8))
+    own = hubel.attack(digits_run, "digits:11", method="fgsm", eps=8 / 255)
+    assert found["sentence"] == own.sentence
+    assert found["difference"]["largest"] == pytest.approx(8, rel=1e-3)
+    change = np.frombuffer(base64.b64decode(found["difference"]["map"]), np.int8).reshape(8, 8)
+    np.testing.assert_allclose(change / 127 * 8 / 255, (own.changed - own.pixels / 255)[0], atol=1e-3)
+    assert found["command"].endswith("digits:11 --method fgsm --eps 8/255")
+    smallest = good(asked.post("/api/explain/change", {}, **ask, method="flip"))
+    assert smallest["sentence"] == hubel.counterfactual(digits_run, "digits:11").sentence
+    assert good(asked.post("/api/explain/change", {}, **ask, method="keep"))["command"].endswith("digits:11 --keep")
+    for wrong in ({"method": "magic"}, {"eps": "0"}, {"eps": "65"}, {"eps": "a"}):
+        assert asked.post("/api/explain/change", {}, **{**ask, **wrong}).status == 400
 
+
+def test_a_map_is_that_of_explain(asked: Client, digits_run: Path) -> None:
     found = good(asked.post("/api/explain/map", {}, run="digits-1", id=11, method="saliency", target="4"))
     own = hubel.explain(digits_run, "digits:11", method="saliency", target="4")
     sent = np.frombuffer(base64.b64decode(found["map"]), np.int8).reshape(8, 8) / 127 * found["limit"]
@@ -192,7 +207,7 @@ def test_names_that_leave_the_folders_are_refused_everywhere(asked: Client) -> N
                     "label": "x",
                     "burst": "b",
                 }
-                if method == "GET" and name not in ("about", "sets", "jobs", "list", "form", "cards"):
+                if method == "GET" and name not in ("about", "sets", "jobs", "list", "form", "cards", "words"):
                     assert asked.get(f"/api/{page}/{name}", **query).status in (400, 404), (page, name, wrong)
 
 

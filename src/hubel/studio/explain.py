@@ -16,6 +16,8 @@ from hubel.figures.overlay import overlay
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import spoken
 from hubel.studio.seen import net, own, row_of
+from hubel.verbs.attack import attack
+from hubel.verbs.counterfactual import anchor
 from hubel.verbs.explain import explain_page, listing
 from hubel.verbs.neighbours import neighbours
 from hubel.verbs.predict import Prediction, predict
@@ -25,6 +27,10 @@ LISTED = 2000
 """Samples of a split that can be gone through."""
 STEPS = 127
 """Levels of a map as it is sent, on each side of nought."""
+CHANGES = ("fgsm", "pgd", "flip", "keep")
+"""Attacks within a limit; the smallest change of all; and the opposite, the patches that alone keep the decision."""
+STRONGEST = 64
+"""Levels of 255 that an attack may change a pixel by."""
 
 
 def about(asked: Asked) -> dict[str, Any]:
@@ -123,6 +129,45 @@ def near(asked: Asked) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def changed(asked: Asked) -> dict[str, Any]:
+    """The picture changed so that the net says something else, or so that only what it needs is left."""
+    folder = asked.studio.places.run(asked.word("run"))
+    given, name = _picture(asked)
+    method, levels = asked.choice("method", CHANGES, "pgd"), asked.number("eps", 4, least=1, most=STRONGEST)
+    words = [asked.studio.places.spoken(folder), name]
+    if method == "keep":
+        with asked.studio.computing:
+            kept = anchor(folder, given, verbose=False)
+        faded = (kept.pixels * 0.15 + 255 * 0.8).round().astype(np.uint8)
+        return {
+            "sentence": kept.sentence, "before": _address(kept.pixels),
+            "after": _address(np.where(kept.anchor.mask, kept.pixels, faded)), "labels": [kept.label, kept.label],
+            "difference": None, "command": spoken(["counterfactual", *words, "--keep"]),
+        }  # fmt: skip
+    with asked.studio.computing:
+        found = attack(
+            net(asked.studio, folder), given, method=method, eps=levels / 255, steps=50 if method == "flip" else 20
+        )
+    change = (found.changed - found.pixels / 255.0).mean(axis=0)
+    limit = float(np.abs(change).max()) or 1.0
+    said = (
+        ["counterfactual", *words]
+        if method == "flip"
+        else ["attack", *words, "--method", method, "--eps", f"{levels}/255"]
+    )
+    return {
+        "sentence": found.sentence, "before": _address(found.pixels),
+        "after": _address((found.changed * 255).round().clip(0, 255).astype(np.uint8)),
+        "labels": [f"{label} {share:.0%}" for label, share in (found.before, found.after)],
+        "difference": {
+            "map": base64.b64encode(np.round(change / limit * STEPS).astype(np.int8).tobytes()).decode(),
+            "height": change.shape[0], "width": change.shape[1], "signed": True, "picture": _address(found.pixels),
+            "alt": f"What was changed: {found.sentence}", "largest": 255 * float(found.done.largest[0]),
+        },
+        "command": spoken(said),
+    }  # fmt: skip
+
+
 def _address(pixels: np.ndarray) -> str:
     """A picture as an address that holds it."""
     shown = picture(pixels, alt="")
@@ -131,4 +176,5 @@ def _address(pixels: np.ndarray) -> str:
 
 ROUTES = [
     Route("about", about), Route("says", says, "POST"), Route("map", mapped, "POST"), Route("near", near, "POST"),
+    Route("change", changed, "POST"),
 ]  # fmt: skip

@@ -4,13 +4,17 @@ import { get, keep, post } from '../ask.js';
 import { el } from '../dom.js';
 import { keys } from '../keys.js';
 import { runs } from '../parts/choose.js';
+import { choice, slider } from '../parts/controls.js';
 import { heat } from '../parts/heat.js';
 import { drop } from '../parts/pictures.js';
 import { command, percent, problem, tried } from '../parts/said.js';
+import { saver } from '../parts/save.js';
+import { sheets } from '../parts/sheet.js';
 
 export const title = 'Explain';
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
+  await sheets('controls.css');
   const place = el('div'), head = el('div', { className: 'line' });
   let turn = 0;
   /** @type {(() => void)[]} */
@@ -43,6 +47,13 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     const target = el('select', { id: 'target' }, [el('option', { value: '', textContent: 'what it says' }), ...about.classes.map((/** @type {string} */ name) => el('option', { value: name, textContent: name, selected: name === state.target }))]);
     const strength = el('input', { type: 'range', id: 'strength', min: 0, max: 1, step: 0.02, value: 0.85 }), least = el('input', { type: 'range', id: 'least', min: 0, max: 1, step: 0.02, value: 0 });
     const trust = el('input', { type: 'checkbox' }), answer = el('div', { className: 'card', 'aria-live': 'polite' }), maps = el('div', { className: 'maps' }), beside = el('div');
+    const by = { method: 'pgd', eps: 4 }, done = el('div', { className: 'changed', 'aria-live': 'polite' });
+    const strength255 = slider('At most, of 255', { min: 1, max: 64 }, by.eps, (v) => { by.eps = v; });
+    const change = el('section', { 'aria-label': 'Change the picture' }, [el('h2', { textContent: 'Change it' }),
+      el('p', { className: 'muted', textContent: 'How little must change until the net says something else? And what alone is enough for what it says?' }),
+      el('div', { className: 'line' }, [
+        choice('What', { pgd: 'Attack in many steps (PGD)', fgsm: 'Attack in one step (FGSM)', flip: 'The smallest change that flips it (counterfactual)', keep: 'The patches that alone keep it' }, by.method, (v) => { by.method = v; strength255.hidden = v === 'flip' || v === 'keep'; }),
+        strength255, el('button', { type: 'button', textContent: 'Change it', onclick: alter })]), done]);
     const methods = el('details', {}, [el('summary', { textContent: `Methods: ${about.methods.length} are there` }), el('div', { className: 'settings' }, about.methods.map((/** @type {any} */ method) => {
       const box = el('input', { type: 'checkbox', checked: ticked.has(method.name) });
       box.addEventListener('change', () => { if (box.checked) ticked.add(method.name); else ticked.delete(method.name); draw(); });
@@ -55,7 +66,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('div', { className: 'line' }, [
         el('label', { for: 'target', className: 'line' }, ['Why', target]), el('label', { for: 'strength', className: 'line' }, ['Map', strength]),
         el('label', { for: 'least', className: 'line' }, ['Only the strongest', least]), el('label', {}, [trust, ' check how far to trust each (slower)'])]),
-      methods, maps, el('p', {}, [el('button', { type: 'button', textContent: 'The nearest pictures it learnt from', onclick: nearest })]), beside, said);
+      methods, maps, el('p', {}, [el('button', { type: 'button', textContent: 'The nearest pictures it learnt from', onclick: nearest })]), beside, change, said, saver('explain', main, said.said));
     part.addEventListener('change', () => { split = part.value; [state.sample, state.blob] = [about.samples[split][0], null]; fresh(); });
     target.addEventListener('change', () => { state.target = target.value; draw(); });
     trust.addEventListener('change', draw);
@@ -75,6 +86,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     async function fresh() {
       const mine = ++turn;
       beside.replaceChildren();
+      done.replaceChildren();
       if (state.sample < 0 && !state.blob) return;
       const [body, query] = asking();
       try {
@@ -117,6 +129,22 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
         }
       }
       document.documentElement.dataset.maps = String(order.length);
+    }
+
+    async function alter() {
+      done.replaceChildren(el('p', { role: 'status', textContent: 'Looking …' }));
+      const [body, query] = asking();
+      const found = await tried(done, () => post('explain/change', body, { ...query, ...by }));
+      if (!found) return;
+      said.say(found.command);
+      const shown = (/** @type {string} */ src, /** @type {string} */ text) => el('figure', {}, [el('img', { className: 'pixels', style: { width: '100%' }, src, alt: text }), el('figcaption', { textContent: text })]);
+      const figures = [shown(found.before, `before: ${found.labels[0]}`), shown(found.after, by.method === 'keep' ? `what keeps ${found.labels[1]}` : `after: ${found.labels[1]}`)];
+      if (found.difference) {
+        const canvas = heat(found.difference);
+        canvas.paint(0.9, 0);
+        figures.push(el('figure', {}, [canvas, el('figcaption', { textContent: `what was changed, made strong: orange is brighter, blue darker; ${found.difference.largest.toPrecision(2)} of 255 at most` })]));
+      }
+      done.replaceChildren(el('p', {}, [el('strong', { textContent: found.sentence })]), el('div', { className: 'maps' }, figures));
     }
 
     async function nearest() {
