@@ -1,5 +1,6 @@
 // Points in the square −6 … 6: data sets, own points, tables that are pasted, features.
 
+import { formula } from './formula.js';
 import { Random } from './rand.js';
 
 export const SIDE = 6;
@@ -166,6 +167,16 @@ export function parseTable(/** @type {string} */ text, /** @type {'classes'|'val
     }
   }
   return { points: found, names: [...names.keys()], notes };
+}
+
+/** Points with what a formula gives at them: its values, made to fit −1 … 1, or two classes, the second where it is above 0. */
+export function pointsOf(/** @type {string} */ text, /** @type {'classes'|'values'} */ about, /** @type {number} */ seed, count = 400) {
+  const of = formula(text), random = new Random(seed, 3);
+  const all = points(count, () => { const x = random.between(-SIDE, SIDE), y = random.between(-SIDE, SIDE); return { x, y, target: of(x, y) }; });
+  const found = all.filter((p) => Number.isFinite(p.target));
+  if (!found.length) throw new Error('this is a number nowhere in the square');
+  const most = Math.max(1, ...found.map((p) => Math.abs(p.target)));
+  return found.map((p) => ({ ...p, target: about === 'values' ? p.target / most : Number(p.target > 0) }));
 }
 
 const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz';

@@ -1,7 +1,8 @@
-// Data sets of the playground as small pictures, and a table that is pasted.
+// Data sets of the playground as small pictures, a table that is pasted, a formula that is typed.
 
 import { el } from '../dom.js';
-import { DATA, made, parseTable, SIDE } from '../net/points.js';
+import { WORDS } from '../net/formula.js';
+import { DATA, made, parseTable, pointsOf, SIDE } from '../net/points.js';
 import { button } from './controls.js';
 import { colourOf, mark } from './play-field.js';
 
@@ -41,8 +42,21 @@ export function tables(take, /** @type {() => any} */ state) {
       said.textContent = error.message;
     }
   };
+  const line = el('input', { id: 'formula', size: 18, placeholder: 'sin(x1) * x2', spellcheck: false, autocomplete: 'off', title: `A formula may hold ${WORDS}` });
+  const draw = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    try {
+      const { about, seed } = state(), found = pointsOf(line.value, about, seed);
+      take(found, about, 2);
+      told.textContent = `${found.length} points${about === 'values' ? ' with its values' : ', of class 2 where it is above 0'}.`;
+    } catch (/** @type {any} */ error) {
+      told.textContent = error.message;
+    }
+  };
+  const told = el('p', { className: 'said', role: 'status' });
+  const typed = el('details', {}, [el('summary', { textContent: 'Type a formula' }), el('form', { className: 'line', onsubmit: draw }, [el('label', { for: 'formula', textContent: 'of x1 and x2' }), line, el('button', { textContent: 'Draw its points' })]), told]);
   return {
-    node: el('details', {}, [el('summary', { textContent: 'Paste a table' }), el('label', { for: 'table', textContent: 'x, y and class (or value) on each line' }), area,
-      el('p', { className: 'line' }, [button('Use these points', use, { id: 'use-table' })]), said]),
+    node: el('div', {}, [typed, el('details', {}, [el('summary', { textContent: 'Paste a table' }), el('label', { for: 'table', textContent: 'x, y and class (or value) on each line' }), area,
+      el('p', { className: 'line' }, [button('Use these points', use, { id: 'use-table' })]), said])]),
   };
 }
