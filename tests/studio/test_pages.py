@@ -69,6 +69,29 @@ def look(browser: Chromium, name: str) -> None:
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 
+def saved(browser: Chromium, folder: Path) -> Image.Image:
+    """What "Save this view" gives: the whole page at twice its size, with its address under it."""
+    browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    browser.evaluate("document.documentElement.dataset.saved = ''")
+    size = browser.evaluate(
+        "(({ width, height }) => [width, height])(document.querySelector('.page').getBoundingClientRect())"
+    )
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Save this view').click()")
+    browser.until("document.documentElement.dataset.saved !== ''")
+    until(lambda: list(folder.glob("*.png")))
+    (file,) = folder.glob("*.png")
+    picture = Image.open(file).convert("RGB")
+    assert abs(picture.width - 2 * (size[0] + 32)) <= 2
+    assert picture.height > 2 * size[1]
+    shown = np.asarray(picture)
+    assert len(np.unique(shown[: shown.shape[0] // 2].reshape(-1, 3), axis=0)) > 8, "something is painted"
+    foot = shown[-60:-10]
+    assert (foot != foot[-1, -1]).any(), "the address stands under it"
+    if os.environ.get("HUBEL_SHOTS"):
+        picture.save(Path(os.environ["HUBEL_SHOTS"], file.name))
+    return picture
+
+
 def fits(browser: Chromium) -> None:
     """A page can be used on a telephone, and everything that is pressed is large enough and has a name."""
     browser.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
@@ -236,7 +259,7 @@ def test_runs_are_compared_by_curves_recipes_and_luck(browser: Chromium, studio:
 
 
 def test_a_cell_of_the_confusion_matrix_shows_its_pictures(
-    browser: Chromium, studio: Serving, trained: list[str]
+    browser: Chromium, studio: Serving, trained: list[str], tmp_path: Path
 ) -> None:
     opened(browser, studio, "evaluate", f"?run={trained[1]}")
     browser.until("document.querySelectorAll('.confusion .other').length > 0")
@@ -258,6 +281,7 @@ def test_a_cell_of_the_confusion_matrix_shows_its_pictures(
     fits(browser)
     browser.evaluate("scrollTo(0, 0)")
     look(browser, "evaluate")
+    saved(browser, tmp_path)
     clean(browser, studio)
 
 
@@ -358,7 +382,7 @@ def test_of_many_pictures_only_those_that_are_seen_are_in_the_page(browser: Chro
 
 
 def test_a_picture_is_explained_by_several_methods_side_by_side(
-    browser: Chromium, studio: Serving, trained: list[str]
+    browser: Chromium, studio: Serving, trained: list[str], tmp_path: Path
 ) -> None:
     browser.open("about:blank")
     opened(browser, studio, "explain", f"?run={trained[0]}&methods=saliency|grad-cam&target=7")
@@ -385,8 +409,22 @@ def test_a_picture_is_explained_by_several_methods_side_by_side(
     assert browser.evaluate("document.querySelectorAll('.maps .good, .maps .bad').length") == 2
     browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent.includes('nearest')).click()")
     browser.until("document.querySelectorAll('.grid img').length === 16")
+    change = "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Change it').click()"
+    for method, figures in (("pgd", 3), ("flip", 3), ("keep", 2)):
+        browser.evaluate(
+            f"(() => {{ const s = document.querySelector('[aria-label=\"Change the picture\"] select');"
+            f" s.value = '{method}';"
+            " s.dispatchEvent(new Event('change')); })()"
+        )
+        browser.evaluate("document.querySelector('.changed').replaceChildren()")
+        browser.evaluate(change)
+        browser.until(f"document.querySelectorAll('.changed figure').length === {figures}")
+        said = browser.evaluate("document.querySelector('.command code').textContent")
+        assert said.startswith("hubel attack" if method == "pgd" else "hubel counterfactual")
+        assert ("--eps 4/255" in said, "--keep" in said) == (method == "pgd", method == "keep")
     fits(browser)
     look(browser, "explain")
+    saved(browser, tmp_path)
     clean(browser, studio)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from chromium import Chromium
 from hubel.server.gate import CSP
 from studio.static import served
-from studio.test_pages import fits, look
+from studio.test_pages import fits, look, saved
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +48,9 @@ def losses(browser: Chromium) -> str:
     return found
 
 
-def test_a_net_learns_while_it_is_watched_and_goes_back_to_the_same_start(browser: Chromium, place: str) -> None:
+def test_a_net_learns_while_it_is_watched_and_goes_back_to_the_same_start(
+    browser: Chromium, place: str, tmp_path: Path
+) -> None:
     opened(browser, place, "speed=full")
     begun = losses(browser)
     press(browser, " ")
@@ -56,6 +59,7 @@ def test_a_net_learns_while_it_is_watched_and_goes_back_to_the_same_start(browse
     press(browser, " ")
     browser.until("!document.documentElement.dataset.playing")
     look(browser, "playground")
+    saved(browser, tmp_path)
     press(browser, "r")
     browser.until("document.documentElement.dataset.epoch === '0'")
     assert losses(browser) == begun
@@ -74,6 +78,18 @@ def test_the_whole_state_is_in_the_address(browser: Chromium, place: str) -> Non
     assert browser.evaluate("location.hash") == f"#/playground?{words.replace('spiral', 'gauss')}"
     press(browser, "u")
     browser.until("location.hash.includes('data=spiral')")
+    clean(browser, place)
+
+
+def test_points_of_a_formula_are_learnt_and_what_is_none_is_said(browser: Chromium, place: str) -> None:
+    opened(browser, place)
+    draw = "document.querySelector('#formula').value = '{}'; document.querySelector('#formula').form.requestSubmit()"
+    browser.evaluate(draw.format("r - 3"))
+    browser.until("location.hash.includes('data=own')")
+    points = browser.evaluate("document.querySelector('.left').textContent")
+    assert "400 own points" in points
+    browser.evaluate(draw.format("alert(1)"))
+    assert "no part of a formula" in browser.evaluate("document.querySelector('.left').textContent")
     clean(browser, place)
 
 

@@ -6,13 +6,14 @@ import { chart } from '../parts/chart.js';
 import { runs } from '../parts/choose.js';
 import { silence, slices, strange } from '../parts/doubt.js';
 import { command, number, percent, problem } from '../parts/said.js';
+import { saver } from '../parts/save.js';
 
 export const title = 'Evaluate';
 const SHOWN = 48, LARGEST = 24;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
   const place = el('div'), said = command('hubel evaluate RUN'), head = el('div', { className: 'line' });
-  main.append(el('h1', { textContent: 'Evaluate' }), head, place, said);
+  main.append(el('h1', { textContent: 'Evaluate' }), head, place, said, saver('evaluate', main, said.said));
   let mine = 0;
   const known = await Promise.all([get('home/sets'), get('home/about')]), sets = [...known[0].map((set) => set.source), ...known[1].named];
   const chosen = await runs('evaluate', parameters, (run) => open(run, new URLSearchParams()));

@@ -15,6 +15,7 @@ import { dataSets, tables } from '../parts/play-data.js';
 import { field, mark, rgb } from '../parts/play-field.js';
 import { netView } from '../parts/play-net.js';
 import { PHASES, slow } from '../parts/play-slow.js';
+import { saver } from '../parts/save.js';
 import { sheets } from '../parts/sheet.js';
 import { work } from '../parts/work.js';
 
@@ -97,7 +98,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
           el('span', {}, [el('i', { className: 'swatch train' }), 'Training loss']), numbers.train, numbers.rightTrain, el('span', {}, [el('i', { className: 'swatch test' }), 'Test loss']), numbers.test, numbers.rightTest]),
         chart.canvas, chart.table, ...Object.values(ticks), said]),
     ]),
-    panel.node, taken.node,
+    panel.node, taken.node, saver('playground', main),
   );
 
   const draw = {

@@ -32,6 +32,7 @@ export function command(/** @type {string} */ text) {
   });
   const node = el('p', { className: 'command', 'aria-label': 'The command that does the same' }, [code, button]);
   node.say = (/** @type {string} */ said) => { code.textContent = said; };
+  node.said = () => code.textContent;
   return node;
 }
 
