@@ -38,7 +38,7 @@ def written(back: Backward, each: int, draw: random.Random) -> list[Written]:
 def test_the_gradient_before_every_kind_of_layer_is_that_of_torch(name: str) -> None:
     torch.manual_seed(1)
     net = behind(LAYERS[name]())
-    net(torch.randn(2, 4, 7, 7))
+    net(torch.randn(1, 4, 7, 7))
     back = go_back(observe(net.eval(), torch.randn(1, 4, 7, 7)), 2)
     found = written(back, 5, random.Random(2))
     assert len(found) >= 15

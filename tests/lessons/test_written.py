@@ -149,6 +149,13 @@ def test_from_every_answer_there_is_a_way_to_the_picture_from_sum_to_sum() -> No
     assert walk(scene, len(scene.parts) - 1, (3,), 400) > 20
 
 
+def test_what_does_nothing_is_no_part_and_the_way_down_does_not_stop_at_it() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Flatten(), nn.Dropout(), nn.Linear(4, 3)).eval()
+    scene = observe(net, torch.randn(1, 1, 2, 2))
+    assert [part.name for part in scene.parts] == ["flatten", "linear"]
+    assert {term.source for term in write_out(scene, 1, (0,)).terms} == {0}
+
+
 def test_a_place_that_is_not_there_is_said() -> None:
     scene = observe(nn.Conv2d(1, 1, 2), torch.ones(1, 1, 3, 3))
     with pytest.raises(UsageError, match="gives 1x2x2: there is no place"):

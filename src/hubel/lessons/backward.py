@@ -13,12 +13,13 @@ them again, in double precision, from those of the next operations.
 >>> [gradient.tolist() for gradient in back.gradients]
 [[[7.0, 0.0]], [[7.0, 8.0]], [[0.0, 1.0]]]
 >>> print(write_back(back, 1, (1,)).text)
-1·8 = 8
+0·6 + 1·8 = 8
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ from hubel.lessons.written import Term, Written, in_products
 
 WEIGHED = frozenset({"conv2d", "conv_transpose2d", "linear", "mm", "addmm", "matmul", "bmm"})
 """Operations whose slopes are called weights."""
+MOST_WAYS = 512
+"""Ways back that are gone one by one for a single number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,14 +187,39 @@ def slopes_of(scene: Scene, user: int, part: int, place: tuple[int, ...]) -> tor
 
         return {name: _mapped(value, replaced) for name, value in taker.arguments.items()}
 
-    # The way back is linear in what comes back: its derivative by that is how the numbers change on the way there.
+    def make(own: torch.Tensor) -> torch.Tensor:
+        with torch.random.fork_rng(devices=[]):
+            return _outputs(taker, arguments(own))[number]
+
     with torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        start = taken.clone().double().requires_grad_()
-        try:
-            with torch.random.fork_rng(devices=[]):
-                result = _outputs(taker, arguments(start))[number]
-            given = torch.zeros_like(result, requires_grad=True)
-            (back,) = torch.autograd.grad(result, start, given, create_graph=True)
-            return torch.autograd.grad(back[place], given)[0].detach()
-        except (NotImplementedError, RuntimeError):
-            return None
+        for way in (_at_once, _one_by_one):
+            with suppress(NotImplementedError, RuntimeError):
+                return way(make, taken.clone().double().requires_grad_(), place)
+    return None
+
+
+Make = Callable[[torch.Tensor], torch.Tensor]
+
+
+def _at_once(make: Make, start: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
+    """The way back is linear in what comes back: its derivative by that is how numbers change on the way there."""
+    result = make(start)
+    given = torch.zeros_like(result, requires_grad=True)
+    (back,) = torch.autograd.grad(result, start, given, create_graph=True)
+    return torch.autograd.grad(back[place], given)[0].detach()
+
+
+def _one_by_one(make: Make, start: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
+    """The same where torch knows no derivative of the way back: a way back for each number that changes at all."""
+    with torch.no_grad():
+        moved = start.clone()
+        moved[place] += 1e-3
+        changed = (make(moved) != make(start)).nonzero().tolist()
+    if len(changed) > MOST_WAYS:
+        raise NotImplementedError(f"{len(changed)} ways back")
+    result = make(start)
+    found = torch.zeros_like(result).detach()
+    for each in map(tuple, changed):
+        (gradient,) = torch.autograd.grad(result[each], start, retain_graph=True)
+        found[each] = gradient[place]
+    return found

@@ -136,6 +136,8 @@ class _Observer(TorchDispatchMode):
         if in_place:
             self.rescue(args[0])
         result = operator(*args, **kwargs)
+        if not in_place and any(result is each for each in _tensors((args, kwargs))):
+            return result  # nothing was done: drop-out at rest, flattening what is flat
         self.note(name.removesuffix("_") if in_place else name, operator, args, kwargs, result)
         return result
 
