@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.lessons.scene import PICTURE, Part, Scene, observe
 from hubel.lessons.written import Written, write_out
-from hubel.models import create_model
+from hubel.models import CARDS, create_model
 
 
 class Told(nn.Module):
@@ -33,6 +34,14 @@ def attend(x: torch.Tensor) -> torch.Tensor:
     return F.scaled_dot_product_attention(tokens, 2 * tokens, tokens - 1)
 
 
+def in_a_row(x: torch.Tensor) -> torch.Tensor:
+    return F.conv1d(x.flatten(2), torch.ones(6, 2, 5).cumsum(2) / 5, stride=2, padding=3, dilation=2, groups=2)
+
+
+def in_space(x: torch.Tensor) -> torch.Tensor:
+    return F.avg_pool3d(F.max_pool3d(x[:, None], (2, 3, 3), stride=1), (1, 2, 2), padding=(0, 1, 1))
+
+
 LAYERS: dict[str, Callable[[], nn.Module]] = {
     "convolution": lambda: nn.Conv2d(4, 3, 3),
     "stride, padding, dilation": lambda: nn.Conv2d(4, 3, (3, 2), stride=(2, 1), padding=(2, 1), dilation=(2, 3)),
@@ -48,6 +57,11 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     "instance norm": lambda: nn.InstanceNorm2d(4, affine=True),
     "max pooling": lambda: nn.MaxPool2d(3, 2, padding=1),
     "max pooling, dilated": lambda: nn.MaxPool2d(2, 1, dilation=2),
+    "convolution in a row": lambda: Told(in_a_row),
+    "pooling in a row": lambda: nn.Sequential(nn.Flatten(2), nn.MaxPool1d(3, 2, padding=1), nn.AvgPool1d(3, 2, 1)),
+    "pooling in space": lambda: Told(in_space),
+    "local response norm": lambda: nn.LocalResponseNorm(3),
+    "lengths": lambda: Told(lambda x: x / torch.linalg.vector_norm(x, 3, dim=1, keepdim=True)),
     "mean pooling": lambda: nn.AvgPool2d(3, 2, padding=1),
     "mean pooling without padding in it": lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False),
     "adaptive pooling": lambda: nn.AdaptiveAvgPool2d((3, 2)),
@@ -76,6 +90,12 @@ LAYERS: dict[str, Callable[[], nn.Module]] = {
     ),
 }  # fmt: skip
 NETS = {"lenet5": 32, "resnet20": 32, "mobilenet_v2": 32, "shufflenet_v2_x0_5": 32, "vit_tiny": 32, "gru_rows": 28}
+COVERING = (
+    "lenet5", "rnn_rows", "siamese", "signal_fcn", "harmonic_net", "mnist_gap", "zfnet", "siren", "lstm_rows",
+    "vit_tiny", "gru_rows", "neocognitron", "p4m_cnn", "mobilenet_v3_small", "mobilenet_v2", "resnet20", "tinynet_e",
+    "unet", "fpn",
+)  # fmt: skip
+"""Nets of the catalogue that together have every operation of all of them (see the slow test)."""
 
 
 def numbers(net: nn.Module, sides: tuple[int, ...], each: int, draw: random.Random) -> Iterator[tuple[Part, Written]]:
@@ -115,6 +135,50 @@ def test_whole_nets_are_written_out_as_torch_computes_them(name: str) -> None:
     found = list(numbers(net, (3, NETS[name], NETS[name]), 1, random.Random(3)))
     wrong = {f"{part.title}: {written.text}" for part, written in found if not (written.apart and away(written) < 1e-5)}
     assert wrong == set()
+
+
+def fresh(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """A net of the catalogue for small pictures, and the shape of what it takes."""
+    known = CARDS[name]
+    if known.img_size is None:
+        return create_model(name, num_classes=known.num_classes or 4, in_chans=known.in_chans), (known.in_chans,)
+    side = 28 if name == "vit_h_14" else known.min_size if known.min_size >= 16 else 32
+    sides = (known.in_chans, side, side)
+    return create_model(name, num_classes=10, in_chans=known.in_chans, img_size=(side, side)), sides
+
+
+def each_kind(name: str) -> dict[str, Written]:
+    """A number of every operation with settings of its own in a net, each under the operation's name."""
+    torch.manual_seed(0)
+    net, shape = fresh(name)
+    scene, draw, found = observe(net.eval(), torch.randn(1, *shape)), random.Random(0), {}
+    for part in scene.parts:
+        settings = {n: v for n, v in part.arguments.items() if not isinstance(v, (torch.Tensor, tuple, list))}
+        key = f"{part.name} {part.kind} {settings}"
+        if key not in found:
+            found[key] = write_out(scene, part.index, [draw.randrange(n) for n in part.shape])
+    return found
+
+
+def wrong_in(name: str) -> set[str]:
+    return {
+        f"{one.title}: {one.text[:200]} but torch gives {one.value}"
+        for one in each_kind(name).values()
+        if math.isfinite(one.value) and not (one.apart and away(one) < 1e-5)  # a thousand fresh layers may overflow
+    }
+
+
+@pytest.mark.parametrize("name", COVERING)
+def test_every_operation_of_the_catalogue_is_written_out_as_torch_computes_it(name: str) -> None:
+    assert wrong_in(name) == set()
+
+
+@pytest.mark.slow
+def test_every_operation_of_every_net_is_written_out_and_the_quick_test_has_them_all() -> None:
+    covered = {key.split()[0] for name in COVERING for key in each_kind(name)}
+    for name in CARDS:
+        assert wrong_in(name) == set(), name
+        assert {key.split()[0] for key in each_kind(name)} <= covered, name
 
 
 def test_looking_changes_neither_the_answer_nor_the_net() -> None:

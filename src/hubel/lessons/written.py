@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,12 @@ class _Writer:
     def write(self) -> Written:
         name = self.part.name
         special = {
-            "conv2d": self.convolution, "conv_transpose2d": self.transposed, "linear": self.dense,
+            "conv2d": self.convolution, "conv1d": self.in_a_row, "conv_transpose2d": self.transposed,
+            "linear": self.dense,
             "batch_norm": self.batch_norm, "layer_norm": self.layer_norm, "group_norm": self.group_norm,
             "instance_norm": self.group_norm, "max_pool2d": self.pool, "avg_pool2d": self.pool,
+            "max_pool1d": self.pool, "max_pool3d": self.pool, "avg_pool1d": self.pool, "avg_pool3d": self.pool,
+            "linalg_vector_norm": self.length,
             "adaptive_avg_pool2d": self.adaptive, "adaptive_max_pool2d": self.adaptive,
             "softmax": self.softmax, "log_softmax": self.softmax,
             "_softmax": self.softmax, "_log_softmax": self.softmax, "cat": self.joined, "stack": self.joined,
@@ -183,6 +187,24 @@ class _Writer:
         )
         offset = None if bias is None else float(bias[channel])
         return self.summed(terms, offset, what, window=(per, *k), corner=(top, left))
+
+    def in_a_row(self) -> Written:
+        x, w, bias = self.tensor("input"), self.tensor("weight"), self.given["bias"]
+        (s,), (d,), (p,) = (_many(self.given[name], 1) for name in ("stride", "dilation", "padding"))
+        _, channel, at = self.place
+        per, k = w.shape[1:]
+        if self.given["padding"] == "same":
+            p = d * (k - 1) // 2
+        first, left = channel // (w.shape[0] // int(self.given["groups"])) * per, at * s - p
+        terms = [
+            self.term(x, (0, first + c, z), float(w[channel, c, j]))
+            if 0 <= z < x.shape[2] else Term(0.0, float(w[channel, c, j]), None)
+            for c in range(per) for j, z in enumerate(range(left, left + (k - 1) * d + 1, d))
+        ]  # fmt: skip
+        what = f"window of {k} from place {left}; channels {first} to {first + per - 1}"
+        return self.summed(
+            terms, None if bias is None else float(bias[channel]), what, corner=(0, left), window=(per, 1, k)
+        )
 
     def transposed(self) -> Written:
         x, w, bias = self.tensor("input"), self.tensor("weight"), self.given["bias"]
@@ -275,24 +297,26 @@ class _Writer:
         return self.made(result, text, lines, (taken,))
 
     def pool(self) -> Written:
-        x, mean = self.tensor("self"), self.part.name == "avg_pool2d"
-        k = _two(self.given["kernel_size"])
-        s = _two(self.given["stride"] or self.given["kernel_size"])
-        p, d = _two(self.given["padding"]), _two(self.given.get("dilation") or 1)
-        *before, row, column = self.place
-        top, left = row * s[0] - p[0], column * s[1] - p[1]
+        x, mean = self.tensor("self"), self.part.name.startswith("avg")
+        axes = int(self.part.name[-2])
+        k = _many(self.given["kernel_size"], axes)
+        s = _many(self.given["stride"] or self.given["kernel_size"], axes)
+        p, d = _many(self.given["padding"], axes), _many(self.given.get("dilation") or 1, axes)
+        before, sides = self.place[:-axes], x.shape[-axes:]
+        corner = tuple(at * step - pad for at, step, pad in zip(self.place[-axes:], s, p, strict=True))
+        ways = [range(c, c + (wide - 1) * gap + 1, gap) for c, wide, gap in zip(corner, k, d, strict=True)]
         terms = [
-            self.term(x, (*before, y, z))
-            for y in range(top, top + (k[0] - 1) * d[0] + 1, d[0])
-            for z in range(left, left + (k[1] - 1) * d[1] + 1, d[1])
-            if 0 <= y < x.shape[-2] and 0 <= z < x.shape[-1]
-        ]  # fmt: skip
+            self.term(x, (*before, *at))
+            for at in product(*ways)
+            if all(0 <= a < n for a, n in zip(at, sides, strict=True))
+        ]
         count = len(terms)
         if mean and self.given.get("divisor_override"):
             count = int(self.given["divisor_override"])
         elif mean and self.given.get("count_include_pad", True):
-            count = (min(top + k[0], x.shape[-2] + p[0]) - top) * (min(left + k[1], x.shape[-1] + p[1]) - left)
-        return self.gathered(terms, "mean" if mean else "max", count, corner=(top, left), window=(1, *k))
+            count = math.prod(min(c + wide, n + pad) - c for c, wide, n, pad in zip(corner, k, sides, p, strict=True))
+        seen = {"corner": corner, "window": (1, *k)} if axes == 2 else {}
+        return self.gathered(terms, "mean" if mean else "max", count, **seen)
 
     def adaptive(self) -> Written:
         x = self.tensor("self")
@@ -320,6 +344,19 @@ class _Writer:
         return self.made(result, f"{how}({shown}) = {_g(result)}", (), terms, **more)
 
     def reduced(self) -> Written:
+        return self.gathered(found := self.over(), MEANS[self.part.name], len(found))
+
+    def length(self) -> Written:
+        terms, order = self.over(), float(self.given["ord"])
+        if not 0 < order < math.inf:
+            return self.single()
+        total = math.fsum(abs(t.value) ** order for t in terms)
+        result = total ** (1 / order)
+        lines = (f"the sum of |x|^{_g(order)} over {len(terms)} numbers is {_g(total)}", f"its root is {_g(result)}")
+        return self.made(result, f"{_g(total)}^(1/{_g(order)}) = {_g(result)}", lines, terms)
+
+    def over(self) -> list[Term]:
+        """All numbers that are brought together at our place."""
         x = self.tensor("self")
         dims = self.given.get("dim")
         axes = {
@@ -335,11 +372,10 @@ class _Writer:
             else:
                 at = next(kept, 0)
                 places.append(range(at, at + 1))
-        terms = [
+        return [
             self.term(x, tuple(int(v) for v in at))
             for at in np.stack(np.meshgrid(*places, indexing="ij"), -1).reshape(-1, x.dim())
         ]
-        return self.gathered(terms, MEANS[self.part.name], len(terms))
 
     def softmax(self) -> Written:
         x = self.given.get("self", self.given.get("input"))
@@ -491,12 +527,17 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _two(value: Any) -> tuple[int, int]:
-    if isinstance(value, int):
-        return value, value
+def _many(value: Any, count: int) -> tuple[int, ...]:
+    """A setting of a window along each of its axes; a word stands for none."""
     if isinstance(value, str) or not value:
-        return 0, 0
-    return (int(value[0]), int(value[-1]))
+        return (0,) * count
+    numbers = [int(value)] if isinstance(value, int) else [int(v) for v in value]
+    return tuple(numbers * count if len(numbers) == 1 else numbers)
+
+
+def _two(value: Any) -> tuple[int, int]:
+    rows, columns = _many(value, 2)
+    return rows, columns
 
 
 def _g(value: float) -> str:
