@@ -259,6 +259,7 @@ def test_two_pictures_stand_side_by_side_and_an_error_is_said(browser: Chromium,
 @pytest.mark.browser
 def test_two_epochs_stand_side_by_side_with_gradients_and_the_way_on(browser: Chromium, watched_run: Path) -> None:
     with Serving((str(watched_run.parent),), runs=str(watched_run.parent), port=0) as serving:
+        browser.open("about:blank")
         opened(browser, serving, "inspect", f"?net={watched_run.name}&data=digits:3&part=0&channel=0")
         browser.until("document.querySelectorAll('.sum.value').length === 1")
         browser.evaluate(

@@ -18,6 +18,8 @@ from hubel.server.guard import Doors
 from hubel.studio.app import PAGES, gate, load
 from hubel.studio.places import Places
 from hubel.studio.state import Studio
+from hubel.verbs.attack import attack
+from hubel.verbs.counterfactual import counterfactual
 from hubel.verbs.doubt import selective, strangers
 from hubel.verbs.groups import grouped
 from hubel.verbs.train import resolve
@@ -171,14 +173,14 @@ def test_data_are_told_as_the_command_tells_them_and_edited_beside_it(asked: Cli
 def test_a_change_is_that_of_the_commands(asked: Client, digits_run: Path) -> None:
     ask = {"run": "digits-1", "id": 11}
     found = good(asked.post("/api/explain/change", {}, **ask, method="fgsm", eps=8))
-    own = hubel.attack(digits_run, "digits:11", method="fgsm", eps=8 / 255)
+    own = attack(digits_run, "digits:11", method="fgsm", eps=8 / 255)
     assert found["sentence"] == own.sentence
     assert found["difference"]["largest"] == pytest.approx(8, rel=1e-3)
     change = np.frombuffer(base64.b64decode(found["difference"]["map"]), np.int8).reshape(8, 8)
     np.testing.assert_allclose(change / 127 * 8 / 255, (own.changed - own.pixels / 255)[0], atol=1e-3)
     assert found["command"].endswith("digits:11 --method fgsm --eps 8/255")
     smallest = good(asked.post("/api/explain/change", {}, **ask, method="flip"))
-    assert smallest["sentence"] == hubel.counterfactual(digits_run, "digits:11").sentence
+    assert smallest["sentence"] == counterfactual(digits_run, "digits:11").sentence
     assert good(asked.post("/api/explain/change", {}, **ask, method="keep"))["command"].endswith("digits:11 --keep")
     for wrong in ({"method": "magic"}, {"eps": "0"}, {"eps": "65"}, {"eps": "a"}):
         assert asked.post("/api/explain/change", {}, **{**ask, **wrong}).status == 400

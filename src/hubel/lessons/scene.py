@@ -15,7 +15,7 @@ the numbers out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,18 +96,27 @@ def observe(model: nn.Module, images: torch.Tensor) -> Scene:
     if images.shape[0] != 1:
         raise UsageError(f"one picture is looked at, got {images.shape[0]}", hint="choose one: digits:3")
     observer = _Observer(images)
-    # On CPUs torch has the recurrence of an LSTM in one piece; what it is made of is what we are here for.
-    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-    taken_apart = torch.backends.mkldnn.flags(enabled=False) if recurrent else nullcontext()
     with (
         evaluating(model),
-        taken_apart,
+        _recurrence_in_parts(model),
         torch.inference_mode(),
         module_calls(model, observer.enter, observer.leave),
         observer,
     ):
         answer = model(images)
     return Scene(images, tuple(observer.parts), answer, observer.made)
+
+
+@contextmanager
+def _recurrence_in_parts(model: nn.Module) -> Iterator[None]:
+    """On CPUs torch has the recurrence of an LSTM in one piece; what it is made of is what we are here for."""
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(before and not recurrent)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 class _Observer(TorchDispatchMode):
