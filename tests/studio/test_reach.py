@@ -22,6 +22,7 @@ READY = {
     "data": ("?source={photos}", "document.querySelectorAll('.cell img').length >= 6"),
     "camera": ("?set=cards", "!!document.querySelector('.cards')"),
     "train": ("?data=digits", "document.querySelector('.training .card').textContent.includes('parameters')"),
+    "build": ("?data=digits", "document.querySelector('.block .shape')?.textContent.includes('×')"),
     "watch": ("?run=one", "document.querySelector('.status')?.dataset.state === 'finished'"),
     "runs": ("?runs=one|two", "document.querySelectorAll('section table thead th').length === 2"),
     "evaluate": ("?run=one", "document.querySelectorAll('.confusion button').length > 0"),
