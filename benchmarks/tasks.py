@@ -4,6 +4,8 @@
     python benchmarks/tasks.py multilabel [--pictures 6000] [--time 5m]   two or three digits of MNIST in one picture
     python benchmarks/tasks.py embed [--limit 10000] [--epochs 8]         MNIST: five digits learnt, all ten searched
     python benchmarks/tasks.py reconstruct [--limit 10000] [--epochs 8]   MNIST through a code of 32 numbers, and a VAE
+    python benchmarks/tasks.py sequence [--time 5m] [--threads 2]         MNIST row by row through RNN, LSTM, GRU
+    python benchmarks/tasks.py field [--time 2m] [--threads 2]            photographs of 256x256, held by three nets
     python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task
 
 Masks are right by construction: they are drawn with the shapes, or are the digit's own ink. The split is hubel's; test
@@ -153,6 +155,28 @@ def reconstruct(limit: int, epochs: int, out: Path, threads: int) -> None:
                           "seconds": run.summary["seconds"], **run.summary["test"]}), flush=True)  # fmt: skip
 
 
+def sequence(allowed: float, out: Path, threads: int) -> None:
+    """Target: 98.5 % of MNIST's test digits through an LSTM in five minutes."""
+    for model in ("lstm", "gru", "rnn"):
+        run = hubel.train("mnist", task="sequence", model=model, time=allowed, out=out / "runs", data_dir=str(DATA),
+                          threads=threads, verbose=False)  # fmt: skip
+        found = run.evaluate()
+        print(json.dumps({"task": "sequence", "model": model, "seconds": run.summary["seconds"],
+                          "epochs": run.summary["epochs"], **found.headline, "interval": found.interval,
+                          "after_half": float(found.by_step()[13])}), flush=True)  # fmt: skip
+
+
+def field(allowed: float, out: Path, threads: int) -> None:
+    """Target: 35 dB in two minutes with sines, and ReLUs of as many weights at least 8 dB below."""
+    for photo in sorted((DATA / "photos").glob("*.JPEG"))[:3]:
+        for model, rate in (("siren", None), ("fourier_field", 0.001), ("mlp", 0.001)):
+            rates = {} if rate is None else {"lr": rate}
+            run = hubel.train(photo, task="field", model=model, time=allowed, img_size=(256, 256), fit="crop",
+                              out=out / "runs", threads=threads, verbose=False, **rates)  # fmt: skip
+            print(json.dumps({"task": "field", "photo": photo.stem, "model": model, "seconds": run.summary["seconds"],
+                              "epochs": run.summary["epochs"], **run.evaluate().headline}), flush=True)  # fmt: skip
+
+
 def loop(pictures: int, rounds: int, out: Path, threads: int) -> None:
     """Target: at least 0.97 of the steps a second of a loop that does nothing but forward, backward and update."""
     folder = shapes(out / "shapes", pictures)
@@ -199,7 +223,7 @@ def _bare(training: object, batches: list[object]) -> None:
 def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["segment", "multilabel", "embed", "reconstruct", "loop"])
+    parser.add_argument("part", choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "field", "loop"])
     parser.add_argument("--pictures", type=int, default=1500)
     parser.add_argument("--time", default="5m")
     parser.add_argument("--limit", type=int, default=10_000)
@@ -217,6 +241,8 @@ def main() -> None:
             embed(given.limit, given.epochs, out, given.threads)
         elif given.part == "reconstruct":
             reconstruct(given.limit, given.epochs, out, given.threads)
+        elif given.part in ("sequence", "field"):
+            {"sequence": sequence, "field": field}[given.part](float(str(seconds(given.time))), out, given.threads)
         else:
             loop(min(given.pictures, 256), given.rounds, out, given.threads)
 

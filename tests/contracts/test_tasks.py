@@ -26,18 +26,21 @@ NO_LABELS = [name for name in NAMES if not TASKS.get(name).labels]
 
 
 def a_batch(name: str, classes: int = 3) -> Batch:
-    """Four pictures with what a task learns: masks, labels of which several may be there, else classes."""
+    """Four samples with what a task learns: masks, labels of which several may be there, colours, else classes."""
     draw = torch.Generator().manual_seed(0)
     masks = torch.randint(0, classes, (4, 16, 16), generator=draw).to(torch.uint8)
     masks[0, 0, 0] = 255
     labels = torch.tensor([0, 0, 1, 1])
     several = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]], dtype=torch.uint8)
-    targets = {"segment": masks, "multilabel": several}.get(name)
-    return Batch(torch.randn(4, 1, 16, 16, generator=draw), labels, torch.arange(4), targets=targets)
+    targets = {"segment": masks, "multilabel": several, "field": 200 * several}.get(name)
+    shape = (4, 2) if name == "field" else (4, 1, 16, 16)
+    return Batch(torch.randn(shape, generator=draw), labels, torch.arange(4), targets=targets)
 
 
 def a_net(task: Task) -> torch.nn.Module:
     small = {"unet": {"maps": 4, "levels": 2}, "siamese": {"width": 8}}.get(task.model, {})
+    if task.name == "field":
+        return create_model("siren", num_classes=3, in_chans=2, hidden=(16, 16))
     return create_model(task.model or "mlp", num_classes=3 if task.score else 1, in_chans=1, img_size=16, **small)
 
 
@@ -61,7 +64,7 @@ def test_what_it_names_is_there(name: str) -> None:
 def test_it_is_judged_told_and_drawn(name: str) -> None:
     assert name in JUDGES
     assert name in ANSWERED
-    assert len(DRAWN) == len(JUDGES)
+    assert len(DRAWN) >= len(JUDGES), "each kind of result is drawn"
     assert TASKS.get(name).losses, "a task that is no label says which losses fit"
 
 
@@ -127,6 +130,8 @@ def test_a_loss_of_labels_and_a_net_that_cannot_answer_are_refused(name: str) ->
         ("regress", "digits"),
         ("multilabel", "digits"),
         ("embed", "iris"),
+        ("field", "digits"),
+        ("sequence", "iris"),
     ],
 )
 def test_data_that_do_not_say_what_it_learns_are_refused(name: str, data: str) -> None:
@@ -135,5 +140,5 @@ def test_data_that_do_not_say_what_it_learns_are_refused(name: str, data: str) -
 
 
 def test_a_task_without_score_is_compared_by_its_loss() -> None:
-    assert [name for name in NAMES if not TASKS.get(name).score] == ["regress", "reconstruct"]
+    assert [name for name in NAMES if not TASKS.get(name).score] == ["regress", "reconstruct", "field"]
     assert np.isfinite(list(TASKS.get("reconstruct").nothing().values())).all()

@@ -47,6 +47,60 @@ def segment_run(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     )  # fmt: skip
 
 
+def photograph(path: Path, height: int = 12, width: int = 16) -> Path:
+    """A picture in colour that changes smoothly: a hill of red, a slope of green, waves of blue."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    red, green, blue = np.exp(-8 * ((y - 0.4) ** 2 + (x - 0.6) ** 2)), y, 0.5 + 0.5 * np.sin(6 * x)
+    pixels = (255 * np.stack([red, green, blue], axis=-1)).round().astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture file."""
+    return photograph(tmp_path_factory.mktemp("photo") / "hill.png")
+
+
+@pytest.fixture(scope="session")
+def field_run(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """A small SIREN that knows the picture by heart."""
+    return hubel.train(
+        photo, task="field", out=str(tmp_path_factory.mktemp("runs")), epochs=45, batch_size=64, lr=0.003,
+        model_options={"hidden": [48, 48], "omega": 6}, **QUICK,
+    )  # fmt: skip
+
+
+def waves(path: Path, count: int = 60) -> Path:
+    """Series of unequal lengths: slow or fast waves, each with noise; the class is asked for the whole series."""
+    draw = np.random.default_rng(0)
+    lines = ["series,time,height,side,label"]
+    for row in range(count):
+        steps, kind = int(draw.integers(12, 24)), ("slow", "fast")[row % 2]
+        pace = 0.4 if kind == "slow" else 1.2
+        heights = 5 + 3 * np.sin(pace * np.arange(steps) + draw.uniform(0, 6)) + draw.normal(0, 0.3, steps)
+        lines += [
+            f"w{row},{step},{height:.3f},{('left', 'right')[step % 2]},{kind}" for step, height in enumerate(heights)
+        ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def waves_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of sixty series."""
+    return waves(tmp_path_factory.mktemp("waves") / "waves.csv")
+
+
+@pytest.fixture(scope="session")
+def waves_run(waves_table: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """An LSTM that tells slow waves from fast ones."""
+    return hubel.train(
+        waves_table, task="sequence", model="lstm", out=str(tmp_path_factory.mktemp("runs")), epochs=12,
+        model_options={"units": 24}, val_fraction=0.2, test_fraction=0.2, lr=0.01, **QUICK,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def reconstruct_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     """An autoencoder of the digits."""

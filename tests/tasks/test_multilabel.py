@@ -180,3 +180,28 @@ def test_what_a_task_learns_belongs_to_its_weights(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(ArtefactError):
         read_learnt(file, "a" * 64)
+
+
+def test_a_column_for_each_label_says_the_same_as_a_list(pairs_folder: Path, tmp_path: Path) -> None:
+    lists = (pairs_folder / "labels.csv").read_text().splitlines()[1:]
+    names = ["digit 0", "digit 1", "digit 2"]
+    rows = [line.partition(",") for line in lists]
+    wide = [
+        f"{file},{','.join(str(int(name in cell)) for name in names)},{k}" for k, (file, _, cell) in enumerate(rows)
+    ]
+    table = tmp_path / "wide.csv"
+    table.write_text("\n".join([f"file,{','.join(names)},number", *wide]) + "\n")
+    there = open_source(table, images=pairs_folder, lists=True)
+    same = open_source(pairs_folder, lists=True)
+    assert there.class_names == same.class_names
+    assert there.targets is not None
+    assert same.targets is not None
+    assert dict(zip(there.paths or (), there.targets.tolist(), strict=True)) == dict(
+        zip(same.paths or (), same.targets.tolist(), strict=True)
+    )
+    problems = [problem.reason for problem in open_source(table, images=pairs_folder).problems]
+    assert any("labels are the columns of 0 and 1: digit 0, digit 1, digit 2" in reason for reason in problems)
+    assert any("looks like several labels" in reason for reason in problems)  # by which the task is known
+    table.write_text(table.read_text().replace("005.png,", "005.png,o", 1))
+    with pytest.raises(DataError, match=r"says 0 or 1, but for 1 cell: 'o[01]' in line 7"):
+        open_source(table, images=pairs_folder, lists=True)

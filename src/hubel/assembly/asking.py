@@ -56,6 +56,8 @@ def settled(begun: Chosen, manifest: Manifest) -> Chosen:
     if not again:
         task.check_data(manifest)
     check_settings(begun.recipe, task)
+    if task.learns_all:
+        begun = begun.take("every sample is learnt", val_fraction=0.0, test_fraction=0.0)
     return begun
 
 
@@ -113,4 +115,5 @@ def check_settings(recipe: Recipe, task: Task) -> None:
 
 def _off(name: str) -> tuple[object, ...]:
     """Values by which a setting says that it is off."""
-    return {"label_smoothing": (0.0,), "views": ("none",), "mixup": (0.0,), "cutmix": (0.0,)}.get(name, ())
+    nought = ("label_smoothing", "mixup", "cutmix", "val_fraction", "test_fraction")
+    return (0.0,) if name in nought else ("none",) if name == "views" else ()

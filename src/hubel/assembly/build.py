@@ -12,7 +12,7 @@ from hubel.checkpoint import ModelSpec
 from hubel.checkpoint.published import load_published
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.batches import epoch_order
-from hubel.models import card, contract, resolve, size_for_points
+from hubel.models import card, contract, require_steps, resolve, size_for_points
 from hubel.models.preparing import Prepares
 from hubel.nn.init import initialise, zero_residuals
 
@@ -29,6 +29,9 @@ def described(prepared: Prepared) -> ModelSpec:
     if prepared.preprocessing is not None:
         in_chans = prepared.preprocessing.channels
         img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
+    elif prepared.decoded.images.ndim == 3:  # series: a step is read as a row of one pixel
+        require_steps(name)
+        in_chans, img_size = prepared.decoded.images.shape[1], (1, 1)
     else:
         in_chans, img_size = prepared.decoded.images.shape[1], size_for_points(name, options)
     return ModelSpec(

@@ -16,14 +16,15 @@ Choice = tuple[str, Any, str]
 """Setting, value, reason."""
 
 
-def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int) -> list[Choice]:
-    """Settings of a run whose task is no label; [] for one of labels. `side`: the smaller one, in pixels."""
+def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int, classes: int = 2) -> list[Choice]:
+    """Settings of a run whose task is no label; [] for one of labels. `side`: the smaller one, in pixels; 0 for
+    what is no picture. `classes`: 0 for numbers."""
     entry = TASKS.get(task)
     if entry.labels:
         return []
     model = recipe.model.model or entry.model
     found: list[Choice] = [
-        ("loss", *_loss(entry, model)),
+        ("loss", *_loss(entry, model, classes)),
         ("label_smoothing", 0.0, "no label is learnt"),
         ("views", "none", "one look at each picture"),
     ]
@@ -32,19 +33,21 @@ def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int
     if recipe.optimizer.optimizer is None and entry.model:
         found.append(("optimizer", "adamw", "robust over nets and tasks"))
     found += [(setting, value, why) for setting, (value, why) in entry.fixed.items()]
-    shaped = _SHAPED.get(model)
+    shaped = _SHAPED.get((task, model))
     if shaped is not None and not recipe.model.model_options:
         found.append(("model_options", *shaped(samples, side)))
-    if "augment" not in entry.fixed and entry.asks:
+    if "augment" not in entry.fixed and entry.asks and side:
         found.append(("augment", *_moves(side, channels)))
+    if entry.asks == "steps":
+        found += _read(samples, side)
     return found
 
 
-def _loss(entry: Task, model: str) -> tuple[str, str]:
+def _loss(entry: Task, model: str, classes: int) -> tuple[str, str]:
     card = CARDS.get(model) if model in CARDS else None
     if entry.variational and card is not None and "variational" in card.tags:
         return entry.variational, f"what {model} is derived from"
-    return entry.losses[0], f"usual for the task {entry.name}"
+    return entry.usual_loss(classes), f"usual for the task {entry.name}"
 
 
 def _unet(samples: int, side: int) -> tuple[dict[str, int], str]:
@@ -64,8 +67,44 @@ def _siamese(samples: int, side: int) -> tuple[dict[str, Any], str]:
     return {"backbone": "quicknet", "width": 64}, "fast, for pictures of any size; 64 numbers tell many classes apart"
 
 
-_SHAPED: dict[str, Callable[[int, int], tuple[dict[str, Any], str]]] = {"unet": _unet, "siamese": _siamese}
-"""Nets whose size follows the data."""
+def _sines(samples: int, side: int) -> tuple[dict[str, Any], str]:
+    """The paper's 30 for 256 pixels a side, less for fewer: faster sines swing between the pixels, where nobody looks.
+
+    >>> _sines(256 * 256, 0)[0], _sines(64 * 64, 0)[0]
+    ({'omega': 30.0}, {'omega': 7.5})
+    """
+    omega = min(30.0, max(6.0, round(30 * samples**0.5 / 256, 1)))
+    return {"omega": omega}, "sines no faster than these pixels can show; 30, the paper's, suits 256 a side"
+
+
+def _relus(samples: int, side: int) -> tuple[dict[str, Any], str]:
+    return {"hidden": [256, 256, 256, 256]}, "as many weights as a SIREN has"
+
+
+_SHAPED: dict[tuple[str, str], Callable[[int, int], tuple[dict[str, Any], str]]] = {
+    ("segment", "unet"): _unet,
+    ("embed", "siamese"): _siamese,
+    ("field", "siren"): _sines,
+    ("field", "mlp"): _relus,
+}
+"""Task and net -> what its size follows from."""
+
+
+def _read(samples: int, side: int) -> list[Choice]:
+    """Settings of a net that reads step by step: gradients that run through many steps may explode."""
+    found: list[Choice] = [("clip_grad", 1.0, "gradients run through every step, and may grow in each")]
+    if not side:
+        size = min(64, max(8, samples // 20))
+        found += [
+            ("batch_size", min(samples, size), "few series, of many steps each"),
+            ("lr", 0.003, "usual for adamw on recurrent nets"),
+            (
+                "epochs",
+                min(100, max(20, 40_000 // max(1, samples))),
+                "about 40,000 series seen in all, where they are few",
+            ),
+        ]
+    return found
 
 
 def _moves(side: int, channels: int) -> tuple[tuple[str, ...], str]:

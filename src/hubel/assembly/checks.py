@@ -12,7 +12,7 @@ from hubel.assembly.choices import check_loss
 from hubel.assembly.wire import augmentations
 from hubel.data.augment import build_augment
 from hubel.errors import UsageError
-from hubel.models import card, resolve
+from hubel.models import CARDS, card, resolve
 from hubel.models.files import known_as
 from hubel.models.own import adopt
 from hubel.nn.init import check_initialisation
@@ -20,6 +20,9 @@ from hubel.recipes.schema import Recipe, compose, flatten
 from hubel.tasks import CLASSIFY, TASKS
 from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
+
+SHORT = {"rnn": "rnn_rows", "lstm": "lstm_rows", "gru": "gru_rows"}
+"""What recurrent nets are called everywhere, which here read a picture row by row, too."""
 
 
 def by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +32,7 @@ def by_name(settings: Mapping[str, Any]) -> dict[str, Any]:
     if model is None:
         return dict(settings)
     if isinstance(model, str):
-        return {**settings, "model": known_as(model)}
+        return {**settings, "model": known_as(model if model in CARDS else SHORT.get(model, model))}
     if isinstance(model, Sequence) and not isinstance(model, nn.Module):
         name, options = resolve(model, settings.get("model_options", {}))
         return {**settings, "model": name, "model_options": options}

@@ -95,7 +95,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     for setting, value, reason in _without_labels(recipe, facts):
         choose(setting, flatten(recipe)[setting], value, reason)
     for setting, value, reason in by_task(
-        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels
+        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels, classes=facts.classes
     ):
         if flatten(recipe)[setting] in (None, {}):
             choose(setting, None, value, reason)
@@ -136,7 +136,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     choose("schedule", recipe.schedule.schedule, *_schedule(rule))
     choose("warmup_epochs", recipe.schedule.warmup_epochs, 0.0, "one-cycle has its own; others start at the full rate")
     choose("ema", recipe.optimizer.ema, 0.0, "the schedule anneals to nought, which averages already")
-    check_loss(recipe, facts.task)
+    check_loss(recipe, facts.task, facts.classes)
     if recipe.distillation.teacher is not None:
         for setting, value, reason in TAUGHT:
             choose(setting, flatten(recipe)[setting], value, reason)
@@ -220,7 +220,7 @@ def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
     return 0.0, "few classes"
 
 
-def check_loss(recipe: Recipe, task: str | None = None) -> None:
+def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = None) -> None:
     """Raise UsageError where the recipe's loss cannot be what a run minimises; with the `task`, once it is known.
 
     >>> from hubel.recipes.schema import compose
@@ -232,7 +232,7 @@ def check_loss(recipe: Recipe, task: str | None = None) -> None:
     """
     part = recipe.loss
     if task is not None and not TASKS.get(task).labels:
-        TASKS.get(task).check_loss(part.loss or TASKS.get(task).losses[0])
+        TASKS.get(task).check_loss(part.loss or TASKS.get(task).usual_loss(classes or 0), classes)
         return
     if task == "regress" and part.class_weights != "none":
         raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")

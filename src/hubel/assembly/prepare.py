@@ -18,7 +18,7 @@ from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import asked_mirrors, geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
 from hubel.assembly.telling import divide, tell_labels, tell_problems, tell_range
-from hubel.data.decode import Decoded, decode
+from hubel.data.decode import Decoded, decode, measured
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
@@ -180,6 +180,8 @@ def prepare(
         size = (preprocessing.height, preprocessing.width)
         chosen = chosen.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
+    if manifest.columns is not None:
+        decoded = measured(decoded, manifest.columns, splits.train)
     lesson = None
     if teacher is not None:
         lesson = meet(teacher, manifest, decoded, preprocessing, splits, recipe, watch)

@@ -45,6 +45,7 @@ class Ready:
             preprocessing=prepared.preprocessing,
             class_names=prepared.class_names,
             data_digest=prepared.manifest.digest,
+            columns=prepared.decoded.columns,
             first=torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[first])),
         )
 

@@ -12,6 +12,7 @@ from torch import nn
 from hubel.checkpoint.learnt import Learnt
 from hubel.checkpoint.threshold import StoredThreshold
 from hubel.checkpoint.trust import Trust
+from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.inference import with_views
@@ -104,6 +105,8 @@ class Classifier:
     """What was learnt about its answers after the training; None where nothing was."""
     learnt: Learnt | None = None
     """What its task learnt after the training: thresholds, embeddings of known samples; None where nothing was."""
+    columns: Columns | None = None
+    """How rows of a table become its numbers; None for a net that takes no table."""
     threshold: StoredThreshold | None = None
     """Of two classes, from which probability on one is said; None where the likelier is."""
 

@@ -48,6 +48,7 @@ from hubel.checkpoint.tensors import (
 )
 from hubel.checkpoint.threshold import read_threshold, threshold_file
 from hubel.checkpoint.trust import file_of, read_trust
+from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError, UsageError, near
 from hubel.models import CARDS
@@ -99,6 +100,18 @@ class _Preprocessing(_Closed):
     levels: list[float] | None = None
 
 
+class _Column(_Closed):
+    name: str = Field(max_length=1000)
+    words: list[str] = Field(max_length=1000)
+    mean: float = Field(allow_inf_nan=False)
+    std: float = Field(gt=0, allow_inf_nan=False)
+
+
+class _Columns(_Closed):
+    columns: list[_Column] = Field(max_length=4096)
+    answers: list[_Column] = Field(max_length=4096)
+
+
 class _Net(_Closed):
     """What weights are, wherever it is said."""
 
@@ -106,6 +119,7 @@ class _Net(_Closed):
     architecture: _Architecture
     class_names: list[str] = Field(max_length=100_000)
     preprocessing: _Preprocessing | None
+    columns: _Columns | None = None
     metrics: dict[str, float | int | str | None]
     data_digest: str = Field(max_length=200)
     made_with: dict[str, str]
@@ -141,6 +155,7 @@ def save_weights(
     spec: ModelSpec,
     preprocessing: Preprocessing | None,
     class_names: Sequence[str],
+    columns: Columns | None = None,
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float | int | str | None] | None = None,
     data_digest: str = "",
@@ -159,6 +174,7 @@ def save_weights(
         "architecture": _Architecture(**spec.to_dict()),
         "class_names": list(class_names),
         "preprocessing": None if preprocessing is None else _Preprocessing(**preprocessing.to_dict()),
+        "columns": None if columns is None else _Columns.model_validate(columns.to_dict()),
         "metrics": dict(metrics or {}),
         "data_digest": data_digest,
         "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
@@ -209,6 +225,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
     return Classifier(
         model=model,
         preprocessing=preprocessing,
+        columns=_columns(manifest),
         class_names=class_names,
         spec=spec,
         provenance=Provenance(
@@ -246,6 +263,7 @@ def _load_alone(path: Path) -> Classifier:
     return Classifier(
         model=_filled(spec, tensors, name),
         preprocessing=preprocessing,
+        columns=_columns(net),
         class_names=class_names,
         spec=spec,
         provenance=Provenance(
@@ -273,6 +291,11 @@ def _net(said: _Net, where: str) -> tuple[ModelSpec, tuple[str, ...], Preprocess
     if class_names and (len(class_names) != spec.num_classes or len(set(class_names)) != len(class_names)):
         raise ArtefactError(f"{where} must name each of its {spec.num_classes} classes once", hint=DAMAGED)
     return spec, class_names, _preprocessing(said)
+
+
+def _columns(said: _Net) -> Columns | None:
+    """The columns of a table that a manifest or a header describes."""
+    return None if said.columns is None else Columns.from_dict(said.columns.model_dump())
 
 
 def _filled(spec: ModelSpec, tensors: Mapping[str, torch.Tensor], where: str) -> nn.Module:
@@ -418,6 +441,8 @@ def _preprocessing(manifest: _Net) -> Preprocessing | None:
 def _plain(manifest: BaseModel) -> dict[str, Any]:
     """A manifest as plain data; what later readers know and has its usual value is left out, for older ones."""
     document = manifest.model_dump()
+    if document.get("columns", 0) is None:
+        del document["columns"]
     if document["preprocessing"] is not None:
         usual = {"crop_share": 1.0, "levels": None}
         known = document["preprocessing"].items()

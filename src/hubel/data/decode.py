@@ -18,13 +18,14 @@ import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hubel.data import cache
 from hubel.data.choose import check_levels
+from hubel.data.columns import Columns
 from hubel.data.images import BadPicture, decoder, read_bytes, require_range
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
@@ -42,7 +43,8 @@ class Decoded:
     """All samples of a manifest, ready to be gathered into batches. Row i is row i of the manifest."""
 
     images: np.ndarray
-    """N C H W uint8, in memory or mapped from a file, where the channels may lie last; N F float32 for points."""
+    """N C H W uint8, in memory or mapped from a file, where the channels may lie last; N F float32 for points, N F T
+    for series."""
     labels: np.ndarray
     """N, int64 classes or float32 targets."""
     ids: np.ndarray
@@ -51,6 +53,8 @@ class Decoded:
     """Of the manifest, the geometry and the decoder's version: features of the pictures are keyed by it."""
     targets: np.ndarray | None = None
     """N …: what is to be answered where that is more than a label: masks N H W uint8 (`hubel.data.masks`)."""
+    columns: Columns | None = None
+    """Of rows of a table, how they became these numbers; None for all else."""
     mapped: bool = False
     """Whether `images` lies in a file because it does not fit into memory."""
 
@@ -131,6 +135,22 @@ def decode(
             _require_unchanged(manifest, Entries.from_answers(answers))
             images = pixels.publish(key)
     return _ready(manifest, preprocessing, images)
+
+
+def scaled(decoded: Decoded, columns: Columns) -> Decoded:
+    """Rows of a table, or series of them, as their net takes them: with the scale of its own training."""
+    images, labels, targets = columns.scaled(decoded.images), decoded.labels, decoded.targets
+    if targets is not None:
+        targets = columns.scaled_targets(targets)
+    else:
+        labels = columns.scaled_targets(labels[:, None])[:, 0]
+    return replace(decoded, images=images, labels=labels, targets=targets, columns=columns)
+
+
+def measured(decoded: Decoded, columns: Columns, rows: np.ndarray) -> Decoded:
+    """The same with the scale of some `rows`: those that are learnt from."""
+    targets = decoded.labels[:, None] if decoded.targets is None else decoded.targets
+    return scaled(decoded, columns.measured(decoded.images[rows], targets[rows]))
 
 
 def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray) -> Decoded:

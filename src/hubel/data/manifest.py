@@ -16,6 +16,7 @@ from hubel.errors import DataError
 
 if TYPE_CHECKING:
     from hubel.data.changes import Edit
+    from hubel.data.columns import Columns
 
 SPLIT_RANK = {"train": 0, "": 0, "val": 1, "test": 2}
 """What is in two parts of a given split counts for the later one."""
@@ -126,13 +127,13 @@ class Manifest:
     root: str = ""
     """Absolute path of the folder that `paths` are relative to; "" for arrays."""
     kind: str
-    """"files", "arrays" (pictures in memory) or "points" (feature vectors in memory)."""
+    """"files", "arrays" (pictures in memory) or "points" (feature vectors, or series of them, in memory)."""
     paths: tuple[str, ...] | None = None
     """Relative, with forward slashes, sorted within a split and class; as the system spells them."""
     linked: tuple[str, ...] | None = None
     """Where links were followed: what is opened for each of `paths`, the absolute path of what a link leads to."""
     arrays: np.ndarray | None = None
-    """N H W C uint8, or N F float32 for points."""
+    """N H W C uint8, or N F float32 for points, N F T for series of them."""
     labels: np.ndarray
     """N, int64 class indices, or float32 targets in regression."""
     class_names: tuple[str, ...]
@@ -146,7 +147,12 @@ class Manifest:
     stats: np.ndarray | None = None
     """N 3, int64: size in bytes, time of modification and of change in nanoseconds. How a change is noticed cheaply."""
     targets: np.ndarray | None = None
-    """N K uint8: which labels each sample has, where it may have several (`hubel.data.lists`)."""
+    """N K uint8: which labels each sample has, where it may have several (`hubel.data.lists`); N C bytes of the pixels
+    of one picture; N T K float32, what is asked at each step of a series (`hubel.data.series`)."""
+    titles: tuple[str, ...] | None = None
+    """What samples are called that are no files: the series of a table."""
+    columns: Columns | None = None
+    """Of samples that are rows of a table, what each number of `arrays` is."""
     masks: MaskFiles | None = None
     """Of every sample its mask, where pictures have masks: classes are then those of pixels."""
     problems: tuple[Problem, ...] = ()
@@ -157,7 +163,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         count = len(self.labels)
-        for name in ("paths", "linked", "arrays", "given_split", "groups", "digests", "stats", "targets"):
+        for name in ("paths", "linked", "arrays", "given_split", "groups", "digests", "stats", "targets", "titles"):
             value = getattr(self, name)
             if value is not None and len(value) != count:
                 raise ValueError(f"{name} has {len(value)} entries for {count} labels")
@@ -190,6 +196,8 @@ class Manifest:
 
         Row numbers follow the source's own order, so they mean the same on every machine.
         """
+        if self.titles is not None:
+            return self.titles[row]
         return printable(self.paths[row] if self.paths is not None else f"{self.source}[{row}]")
 
     @property
@@ -212,6 +220,7 @@ class Manifest:
             stats=None if self.stats is None else self.stats[rows],
             targets=None if self.targets is None else self.targets[rows],
             masks=None if self.masks is None else self.masks.select(rows),
+            titles=None if self.titles is None else tuple(self.titles[i] for i in rows),
             _digest=[],
         )
 
@@ -232,6 +241,7 @@ class Manifest:
                 "\0".join(self.given_split.tolist()),
                 "" if self.groups is None else "\0".join(self.groups.tolist()),
                 *masks,
+                *(() if self.columns is None else ("\0".join(self.columns.features),)),
             ):
                 encoded = text.encode("utf-8", "surrogateescape")
                 parts.update(f"{len(encoded)}:".encode() + encoded)

@@ -14,6 +14,7 @@ from hubel.data.edits import edited
 from hubel.data.folders import open_folder, split_parts, unwrapped
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.masks import has_masks, open_masks
+from hubel.data.rows import holds_rows, open_rows
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
@@ -105,12 +106,15 @@ def open_source(
     if is_folder:
         return honoured(_open_folder(path, columns, images, follow_links), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:
+        if images is None and holds_rows(path, columns or {}):
+            _refuse("a table whose rows are samples", follow_links=follow_links)
+            return open_rows(path, columns=columns)
         listed = open_table(path, columns=columns, images=images, follow_links=follow_links)
         return listed if listed.masks is not None else honoured(listed, path, edits)
     if is_file:
         raise DataError(
             f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",
-            hint="to classify one picture: hubel predict RUN PICTURE",
+            hint="to classify one picture: hubel predict RUN PICTURE; to learn it as a function: --task field",
         )
     raise _nothing_there(name, path)
 

@@ -33,6 +33,7 @@ from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
 from hubel.data.masks import class_list, with_masks
 from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
 from hubel.data.walk import LINK, is_folder, is_picture_name, listing
+from hubel.data.wide import joined, label_columns
 from hubel.errors import DataError, UsageError, near
 
 ROLES = ("file", "label", "target", "mask", "split", "group")
@@ -78,7 +79,28 @@ class Table:
 
     @cached_property
     def rows(self) -> list[tuple[int, dict[str, str]]]:
-        """(line, row by column) of every row. Raises DataError for what is no table."""
+        """(line, row by column) of every row; labels that have a column each as one list. Raises DataError."""
+        return joined(self.written, self.wide, "label") if self.wide else self.written
+
+    @cached_property
+    def wide(self) -> tuple[str, ...]:
+        """Labels that have a column each, of 0 and 1; () where there is a column of labels, or one label only."""
+        names = list(dict.fromkeys(name for _, row in self.written[:1000] for name in row if name))
+        folded = {name: _folded(name) for name in names}
+        said = {*self.columns.values(), *(n for n in names if any(folded[n] in words for words in SPELLINGS.values()))}
+        answers = {word for role in ("label", "target", "mask") for word in SPELLINGS[role]}
+        some = [row for _, row in self.written[:20]]
+        pictures = [n for n in names if all(is_picture_name(row.get(n, "").strip()) for row in some)]
+        if {"label", "target", "mask"} & set(self.columns) or answers & set(folded.values()):
+            return ()
+        if not (pictures or "file" in self.columns or set(SPELLINGS["file"]) & set(folded.values())):
+            return ()
+        found = label_columns(self.written, [name for name in names if name not in (*said, *pictures)])
+        return tuple(found) if len(found) > 1 else ()
+
+    @cached_property
+    def written(self) -> list[tuple[int, dict[str, str]]]:
+        """The rows as they stand in the file. Raises DataError for what is no table."""
         jsonl = self.path.suffix.casefold() in (".jsonl", ".ndjson")
         rows = list(_json_rows(self.path) if jsonl else _csv_rows(self.path))
         if not rows:
@@ -154,7 +176,7 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         )
     if "mask" in names[0]:
         return _with_masks(source, tables, names, _once(rows, problems), problems)
-    comma = _decimal_comma(first)
+    comma = decimal_comma(first)
     regression, there = False, None
     if not lists:
         rows, regression = _targets(first, names[0], rows, comma, problems)
@@ -232,6 +254,15 @@ def _with_masks(
     return with_masks(manifest, masks, names=class_list(first.root))
 
 
+def file_column(table: Table) -> str:
+    """The column that names files, as it is said, by its usual name or by what is in it; "" where there is none."""
+    if "file" in table.columns:
+        return table.columns["file"]
+    folded = {_folded(name): name for name in reversed(table.present)}
+    usual = (folded[word] for word in SPELLINGS["file"] if word in folded)
+    return next((name for name in usual if name not in table.columns.values()), "") or _column_of_pictures(table)
+
+
 def names_files(table: Table) -> bool:
     """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
     try:
@@ -280,7 +311,7 @@ def _delimiter(path: Path) -> str:
     return max(",;\t", key=next(filter(str.strip, head.splitlines()), "").count)
 
 
-def _decimal_comma(table: Table) -> bool:
+def decimal_comma(table: Table) -> bool:
     """Whether 3,5 may be a number: not where commas separate columns."""
     return table.path.suffix.casefold() not in (".jsonl", ".ndjson") and _delimiter(table.path) != ","
 
@@ -384,7 +415,8 @@ def _no_column(table: Table, role: str, column: str = "") -> DataError:
     if any(is_picture_name(name) for name in present):
         return DataError(f"{shown(table.path)} has no names of columns: it begins with {present[0]!r}", hint=_HEAD)
     what = f"{shown(table.path)} has no column {printable(column) or role!r}, but {len(present)}: {listed}{more}"
-    return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}" if present else _LAYOUT)
+    other = "; rows in the order of time: --task sequence" if role == "file" else ""
+    return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}{other}" if present else _LAYOUT)
 
 
 def _guessed(table: Table, roles: Mapping[str, str]) -> list[Problem]:
@@ -397,6 +429,9 @@ def _guessed(table: Table, roles: Mapping[str, str]) -> list[Problem]:
         found.append(f"{printable(label)!r} is taken for the label; {_say('label')} names another column")
     if group and "group" not in table.columns and _folded(group) != "group":
         found.append(f"rows of one {printable(group)!r} stay together in a split; --column group= lets them part")
+    if table.wide:
+        listed = ", ".join(map(printable, table.wide[:8])) + (", …" if len(table.wide) > 8 else "")
+        found.append(f"labels are the columns of 0 and 1: {listed}; {_say('label')} names a column of labels instead")
     return [Problem(shown(table.path.name), "table", reason, left_out=False) for reason in found]
 
 

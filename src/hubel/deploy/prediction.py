@@ -20,6 +20,7 @@ from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ
 from hubel.data.manifest import Problem
+from hubel.data.rows import read_rows
 from hubel.data.walk import pictures_below
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
@@ -154,11 +155,15 @@ def classify(
 
     `views` of each are averaged: those the run was measured with if not given, "none" for one look.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read, UsageError for what
-    is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F.
+    is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F;
+    one that learnt from a table takes its rows: a table, "5.1,3.5,red", mappings.
     """
     classifier.require_answers()
     target = runtime.pick_device(device)
     classifier.model.to(target)
+    if classifier.columns is not None:
+        rows, values = read_rows(pictures, classifier.columns)
+        return Predictions(told(classifier, rows, classify_points(classifier, classifier.columns.scaled(values))))
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
         return Predictions(told(classifier, points.names, classify_points(classifier, points.values)))
@@ -268,6 +273,8 @@ def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[
     """What the net said, in logits and perhaps features behind them, as predictions."""
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
+        if classifier.columns is not None and classifier.columns.answers:
+            numbers = classifier.columns.told(result.logits[:, :1])[:, 0]
         return [
             Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
             for name, number in zip(names, numbers, strict=True)

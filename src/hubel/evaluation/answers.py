@@ -108,6 +108,16 @@ def answers(classifier: Classifier, names: Sequence[str], images: np.ndarray, de
         return ANSWERED[classifier.task](classifier, names, inputs, net(inputs).float())
 
 
+def answer_points(
+    classifier: Classifier, names: Sequence[str], points: np.ndarray, device: torch.device
+) -> list[Answer]:
+    """Answers to points N F float32, or to series N F T, as the net takes them."""
+    net = TASKS.get(classifier.task).answering(classifier.model.to(device))
+    with evaluating(classifier.model), torch.inference_mode():
+        inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device)
+        return ANSWERED[classifier.task](classifier, names, inputs, net(inputs).float())
+
+
 def answer_some(
     classifier: Classifier, device: torch.device
 ) -> Callable[[list[Any], int, int], tuple[list[Answer], tuple[Problem, ...]]]:
@@ -147,6 +157,36 @@ def _areas(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, s
         told = ", ".join(f"{classes[k]} {percent(float(shares[k]), 1)}" for k in order if shares[k] > 0)
         numbers = {label: float(share) for label, share in zip(classes, shares, strict=True)}
         found.append(Answer(name, told, numbers, mask, palette))
+    return found
+
+
+def _colours(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    bytes_ = said.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu().numpy()
+    called = ("red", "green", "blue") if bytes_.shape[1] == 3 else ("grey",)
+    found = []
+    for name, at, row in zip(names, inputs.tolist(), bytes_.tolist(), strict=True):
+        numbers = {"y": at[0], "x": at[1]} | {word: float(value) for word, value in zip(called, row, strict=True)}
+        found.append(Answer(name, ", ".join(f"{w} {v}" for w, v in zip(called, row, strict=True)), numbers))
+    return found
+
+
+def _at_the_end(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+    last = [-1] * len(names) if inputs.ndim == 4 else (inputs[:, -1].sum(1).long().clamp_min(1) - 1).tolist()
+    ends = np.stack([said[row, step].cpu().numpy() for row, step in enumerate(last)]).astype(np.float64)
+    found = []
+    if classifier.class_names:
+        powers = np.exp(ends - ends.max(1, keepdims=True))
+        for name, row in zip(names, powers / powers.sum(1, keepdims=True), strict=True):
+            first, *others = (f"{classifier.class_names[k]} {row[k]:.1%}" for k in np.argsort(-row, kind="stable")[:3])
+            numbers = dict(zip(classifier.class_names, row.tolist(), strict=True))
+            label = classifier.class_names[int(row.argmax())]
+            found.append(Answer(name, f"{first} ({', '.join(others)})", numbers, labels=(label,)))
+        return found
+    assert classifier.columns is not None
+    called = [column.name for column in classifier.columns.answers]
+    for name, row in zip(names, classifier.columns.told(ends), strict=True):
+        told = ", ".join(f"{word} {value:.6g}" for word, value in zip(called, row, strict=True))
+        found.append(Answer(name, f"after its last step: {told}", dict(zip(called, row.tolist(), strict=True))))
     return found
 
 
@@ -210,8 +250,10 @@ def shades(classes: int) -> np.ndarray:
 
 ANSWERED: dict[str, Callable[[Classifier, Sequence[str], torch.Tensor, torch.Tensor], list[Answer]]] = {
     "embed": _nearest,
+    "field": _colours,
     "multilabel": _several,
     "reconstruct": _given_back,
     "segment": _areas,
+    "sequence": _at_the_end,
 }
 """Of every task that is no label: what makes answers of what the net said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,6 +49,9 @@ def judge(
         TASKS.get(classifier.task).check_data(scan.manifest)
         return JUDGES[classifier.task](classifier, scan, decoded, rows, split, device)
     found = answered(classifier, decoded, rows, device, views=views)
+    if classifier.columns is not None and classifier.columns.answers:  # in the units of the table
+        logits, labels = (classifier.columns.told(part) for part in (found.logits, found.labels[:, None]))
+        found = replace(found, logits=logits, labels=labels[:, 0])
     return assessed(found, classifier.class_names, scan, rows, split, metrics)
 
 
@@ -88,7 +92,8 @@ def assessed(
     metrics: Sequence[str] = (),
 ) -> Evaluation | RegressionEvaluation:
     """Predictions as an evaluation that knows its samples by name."""
-    names = None if scan.manifest.paths is None else [scan.manifest.name(int(row)) for row in rows]
+    nameless = scan.manifest.paths is None and scan.manifest.titles is None
+    names = None if nameless else [scan.manifest.name(int(row)) for row in rows]
     if not class_names:
         return assess_regression(predictions, paths=names, split=split, metrics=metrics)
     return assess(predictions, class_names, paths=names, split=split, metrics=metrics)

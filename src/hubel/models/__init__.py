@@ -41,6 +41,7 @@ __all__ = [
     "list_models",
     "load_nets",
     "register_model",
+    "require_steps",
     "resolve",
     "size_for_points",
 ]
@@ -160,6 +161,22 @@ def size_for_points(name: str, options: Mapping[str, Any]) -> tuple[int, int] | 
         f"model {name!r} takes pictures, and these are points",
         hint="nets for points: hubel models --tag points; a picture is channels x height x width: 3x224x224",
     )
+
+
+def require_steps(name: str) -> None:
+    """Raise UsageError for a net that does not read series step by step.
+
+    >>> require_steps("resnet18")
+    Traceback (most recent call last):
+        ...
+    hubel.errors.UsageError: model 'resnet18' reads no series step by step
+      nets that do: hubel models --tag recurrent
+    """
+    entry = card(name)
+    if "recurrent" not in entry.tags and entry.find is None:
+        raise UsageError(
+            f"model {name!r} reads no series step by step", hint="nets that do: hubel models --tag recurrent"
+        )
 
 
 def _starts_dense(layers: Any) -> bool:

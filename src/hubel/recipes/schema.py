@@ -384,9 +384,9 @@ class AugmentSection(Section):
 class TrainSection(Section):
     """How long, how fast, on what."""
 
-    task: Literal["classify", "regress", "multilabel", "reconstruct", "segment", "embed"] | None = Field(
-        None, description="what is learnt; from the data, the net and the loss if not given"
-    )
+    task: (
+        Literal["classify", "regress", "multilabel", "reconstruct", "segment", "embed", "sequence", "field"] | None
+    ) = Field(None, description="what is learnt; from the data, the net and the loss if not given")
     preset: Literal["fast", "accurate", "tiny", "paper"] | None = Field(
         None, description="settings under one word; fast if not given; paper: as the net's own paper says"
     )

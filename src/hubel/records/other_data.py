@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import Classifier, check_classes
-from hubel.data.decode import Decoded
+from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
-from hubel.data.scan import Scan
+from hubel.data.rows import open_rows
+from hubel.data.scan import Scan, conclude
+from hubel.data.series import is_table
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, UsageError
-from hubel.records.own_data import ANY_CLASSES, ANY_PICTURES, LISTS, reading_of
+from hubel.records.own_data import ANY_CLASSES, ANY_PICTURES, LISTS, NO_PICTURES, reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -49,6 +51,8 @@ def other_data(
     `reading`: how they are read (`hubel.data.sources.open_source`); a table is read as the run's own where it does not
     say. Pictures that the run was trained on are told to `watch`. Raises DataError, UsageError, ArtefactError.
     """
+    if classifier.columns is not None and classifier.labels:
+        return _rows(folder, classifier, data, split, reading, watch)
     any_pictures = classifier.task in ANY_PICTURES
     opened = open_pictures if any_pictures else open_source
     more: dict[str, Any] = {"lists": True} if classifier.task in LISTS else {}
@@ -63,6 +67,26 @@ def other_data(
         scan, decoded = renumbered(scan, decoded, classifier.class_names)
     else:
         check_classes(classifier.class_names, names, what=data)
+    rows, part = _part_of(scan.manifest, data, split, watch)
+    _tell_trained_on(folder, scan.manifest, rows, watch)
+    name = Path(data).name or data
+    return OtherData(scan=scan, decoded=decoded, rows=rows, name=f"{name}, {part}" if part else name)
+
+
+def _rows(
+    folder: Path, classifier: Classifier, data: str, split: str | None, reading: dict[str, Any] | None, watch: Watcher
+) -> OtherData:
+    """The rows of another table, read by the columns of the run."""
+    if not is_table(data):
+        raise UsageError(f"the run learnt from the rows of a table, and {data} is none", hint="a CSV or JSONL file")
+    assert classifier.columns is not None
+    columns = reading_of(folder, data, reading).get("columns")
+    scan = conclude(open_rows(data, columns=columns, known=classifier.columns), None)
+    names = scan.manifest.class_names
+    if not set(names) <= set(classifier.class_names) or bool(names) != bool(classifier.class_names):
+        check_classes(classifier.class_names, names, what=data)
+    decoded = scaled(decode(scan.manifest, NO_PICTURES), classifier.columns)
+    scan, decoded = renumbered(scan, decoded, classifier.class_names)
     rows, part = _part_of(scan.manifest, data, split, watch)
     _tell_trained_on(folder, scan.manifest, rows, watch)
     name = Path(data).name or data

@@ -16,12 +16,14 @@ import numpy as np
 
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.changes import Edit
-from hubel.data.decode import Decoded, decode
+from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest, printable
+from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
-from hubel.data.sources import SOURCES, open_source
+from hubel.data.series import is_table, open_series
+from hubel.data.sources import FLAGS, SOURCES, moved, open_source
 from hubel.data.splits import Splits
 from hubel.data.tables import SUFFIXES as TABLES
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
@@ -38,6 +40,10 @@ ANY_CLASSES = ("embed",)
 """Tasks whose answers are measured on any classes, learnt or not."""
 ANY_PICTURES = ("reconstruct",)
 """Tasks that any pictures will do for, in class folders or not."""
+SERIES = ("sequence",)
+"""Tasks for which a table holds rows in the order of time."""
+ONE_PICTURE = ("field",)
+"""Tasks that learn the pixels of one picture file."""
 Decided = Sequence[Edit]
 """Edits, in their order."""
 NO_PICTURES = Preprocessing(height=1, width=1)
@@ -65,12 +71,39 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None 
     Where it learns without labels, all of its pictures; labels are set aside by `bared`, once they have been read.
     """
     part = recipe.data
+    if recipe.train.task in ONE_PICTURE:
+        return _one_picture(recipe)
+    if recipe.train.task in SERIES and is_table(part.data):
+        return _series(recipe)
     opened = open_pictures if without_classes(recipe) else open_source
     more = {"lists": True} if recipe.train.task in LISTS else {}
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
         follow_links=part.follow_links, edits=edits, progress=watch.progress, **more,
     )  # fmt: skip
+
+
+def _one_picture(recipe: Recipe) -> Manifest:
+    """The pixels of the picture file that a recipe names. Raises UsageError for what is said of folders and tables."""
+    part = recipe.data
+    for name, value in (("columns", part.columns), ("images", part.images), ("follow_links", part.follow_links)):
+        if value:
+            raise UsageError(f"{FLAGS[name]} has no meaning for one picture", hint=f"leave {FLAGS[name]} out")
+    place = part.data if part.data_root is None else moved(part.data, part.data_root)
+    return open_picture(
+        place, img_size=part.img_size, channels=part.in_chans, fit=part.fit, interpolation=part.interpolation
+    )
+
+
+def _series(recipe: Recipe) -> Manifest:
+    """The series of a table that a recipe names. Raises UsageError for what is said of pictures."""
+    part = recipe.data
+    for name, value in (("images", part.images), ("follow_links", part.follow_links)):
+        if value:
+            raise UsageError(f"{FLAGS[name]} has no meaning for a table of series", hint=f"leave {FLAGS[name]} out")
+    place = part.data if part.data_root is None else moved(part.data, part.data_root)
+    val = 0.1 if part.val_fraction is None else part.val_fraction
+    return open_series(place, columns=part.columns, val=val, test=part.test_fraction)
 
 
 def without_classes(recipe: Recipe) -> bool:
@@ -197,7 +230,8 @@ def _read(listed: Manifest, classifier: Classifier, recipe: Recipe, watch: Watch
     """Samples that were listed, as the net takes them."""
     if classifier.preprocessing is None:
         scan = conclude(listed, None)
-        return scan, decode(scan.manifest, NO_PICTURES)
+        decoded = decode(scan.manifest, NO_PICTURES)
+        return scan, decoded if classifier.columns is None else scaled(decoded, classifier.columns)
     scan, decoded = scan_and_decode(
         listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
         partial=without_classes(recipe),

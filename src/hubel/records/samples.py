@@ -12,7 +12,7 @@ import torch
 from hubel import runtime
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.batches import batches
-from hubel.data.decode import Decoded, decode
+from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.scan import conclude
@@ -88,6 +88,8 @@ def samples_of(
     if data is not None:
         folder = None if isinstance(run, Classifier) else find_run(run)
         listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
+        if classifier.columns is not None:
+            raise UsageError("a run on a table is looked into on its own rows", hint="leave the data out")
         if (listed.kind == "points") != (classifier.preprocessing is None):
             raise DataError(
                 f"{data} and the run are not of one kind: one has pictures, the other points",
@@ -96,6 +98,7 @@ def samples_of(
         if classifier.preprocessing is None:
             scan = conclude(listed, None)
             decoded = decode(scan.manifest, NO_PICTURES)
+            decoded = decoded if classifier.columns is None else scaled(decoded, classifier.columns)
         else:
             scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
         if set(scan.manifest.class_names) <= set(classifier.class_names):

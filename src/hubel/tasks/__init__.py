@@ -15,20 +15,24 @@ hubel.errors.UnknownName: unknown task 'segmnt'
 
 from hubel.registry import Registry
 from hubel.tasks.embed import EMBED
+from hubel.tasks.field import FIELD
 from hubel.tasks.labels import CLASSIFY, REGRESS, REPRESENT
 from hubel.tasks.multilabel import MULTILABEL
 from hubel.tasks.reconstruct import RECONSTRUCT
 from hubel.tasks.segment import SEGMENT
+from hubel.tasks.sequence import SEQUENCE
 from hubel.tasks.task import Asked, Tally, Task
 
 __all__ = [
     "CLASSIFY",
     "EMBED",
+    "FIELD",
     "MULTILABEL",
     "RECONSTRUCT",
     "REGRESS",
     "REPRESENT",
     "SEGMENT",
+    "SEQUENCE",
     "TASKS",
     "Asked",
     "Tally",
@@ -37,5 +41,5 @@ __all__ = [
 
 TASKS: Registry[Task] = Registry("task", listing="hubel train --help-all")
 
-for _task in (CLASSIFY, REGRESS, MULTILABEL, RECONSTRUCT, SEGMENT, EMBED):
+for _task in (CLASSIFY, REGRESS, MULTILABEL, RECONSTRUCT, SEGMENT, EMBED, SEQUENCE, FIELD):
     TASKS.add(_task.name, _task)

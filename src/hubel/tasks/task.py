@@ -66,6 +66,8 @@ class Task:
     """Settings that are what they are for this task, and why, unless the user says otherwise."""
     unused: Mapping[str, tuple[Any, str]] = field(default_factory=dict)
     """Settings that have no meaning here: what they are when nobody says them, and why."""
+    learns_all: bool = False
+    """Is every sample learnt, so that nothing is held out?"""
     whole: bool = False
     """Is a batch more than the sum of its parts, so that it is never taken in parts?"""
     by_class: bool = False
@@ -112,8 +114,14 @@ class Task:
         """The loss called `name`, called with answers and targets."""
         return build_loss(name, label_smoothing=label_smoothing, class_weights=class_weights, of_logits=True)
 
-    def check_loss(self, name: str) -> None:
-        """Raise UsageError for a loss that does not fit; UnknownName for none."""
+    def usual_loss(self, classes: int) -> str:
+        """The loss of a task that is no label, by how many classes there are; 0 for numbers."""
+        return self.losses[0]
+
+    def check_loss(self, name: str, classes: int | None = None) -> None:
+        """Raise UsageError for a loss that does not fit, with so many `classes` (0 for numbers, None where that is not
+        known yet); UnknownName for none.
+        """
         LOSSES.get(name)
         if self.losses and name not in self.losses:
             raise UsageError(

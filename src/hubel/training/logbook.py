@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from hubel.checkpoint import EPOCH, ModelSpec, golden_images, golden_logits, load_state, save_state, save_weights
+from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, HubelError
 from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
@@ -44,6 +45,8 @@ class Subject:
     data_digest: str
     first: torch.Tensor
     """A few training samples as decoded, with whose logits every copy of the weights can be checked."""
+    columns: Columns | None = None
+    """Of what is no picture, how rows of a table become numbers."""
 
 
 class Logbook:
@@ -161,6 +164,7 @@ class Logbook:
             spec=self.subject.spec,
             preprocessing=self.subject.preprocessing,
             class_names=self.subject.class_names,
+            columns=self.subject.columns,
             recipe=self.training.recipe.model_dump(mode="json"),
             metrics=plain(row),
             data_digest=self.subject.data_digest,

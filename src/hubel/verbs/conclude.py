@@ -109,7 +109,8 @@ def report(
     shown, labels, caption = exhibits(prepared)
     named = prepared.task.labels and classifier.method != "byol"
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
-    shape = (classifier.spec.in_chans,) if classifier.preprocessing is None else classifier.preprocessing.shape
+    seen = classifier.preprocessing
+    shape = prepared.decoded.images.shape[1:] if seen is None else seen.shape
     return TrainingReport(
         title=run.name,
         class_names=manifest.class_names if named else (),

@@ -23,6 +23,7 @@ from hubel.records.ledger import find_run
 from hubel.records.other_data import other_data
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
+from hubel.tasks import TASKS
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
@@ -44,7 +45,8 @@ def evaluate(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Evaluation | RegressionEvaluation | TaskResult:
-    """Measure a trained run on its own `split` (test unless said), or on other labelled `data` with the same classes.
+    """Measure a trained run on its own `split` (test unless said; all of what is learnt by heart), or on other labelled
+    `data` with the same classes.
 
     `run` may also be a file that `hubel export` wrote, which is measured on other data only.
 
@@ -100,7 +102,7 @@ def evaluate(
         raise UsageError(
             f"{flag} says how other data are read, and none are named", hint=f"hubel evaluate {folder} DATA"
         )
-    split = split or "test"
+    split = split or ("train" if TASKS.get(classifier.task).learns_all else "test")
     own = own_data(folder, classifier, watch, data_root=data_root)
     rows = own.ids(split)
     if not len(rows):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,15 @@ from hubel.anomalies.looking import sightings
 from hubel.anomalies.sighting import Sightings
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
-from hubel.deploy.prediction import Prediction, Predictions, classify, in_batches
+from hubel.deploy.prediction import Prediction, Predictions, classify
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers, answer_some, with_classes
-from hubel.evaluation.metric_learning import embedded
+from hubel.evaluation.answers import Answers
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
-from hubel.records.samples import samples_of
 from hubel.records.series import members_of
 from hubel.store import RunStore
+from hubel.verbs.answer import answer
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["Answers", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
@@ -87,35 +86,13 @@ def predict(
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     if any(not member.labels for member in members):
-        return _answers(members, pictures, settings | {"classes": classes})
+        return answer(members, pictures, settings | {"classes": classes})
     if classes is not None:
         raise UsageError("only a net that learnt what is near takes further classes", hint="hubel train --task embed")
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
     return classify(members[0], pictures, **settings)
-
-
-def _answers(members: list[Classifier], pictures: Any, settings: dict[str, Any]) -> Answers:
-    """What a net says whose task is no label. Raises UsageError for several nets, and for what is for labels."""
-    net = members[0]
-    if len(members) > 1:
-        raise UsageError(f"a net for the task {net.task} answers alone, got {len(members)} nets", hint="give one run")
-    if settings.pop("views") not in (None, "none"):
-        raise UsageError(f"views are averaged of classes, and the task is {net.task}", hint="leave --views out")
-    if settings.pop("fast"):
-        raise UsageError(f"only nets for labels are made ready, and the task is {net.task}", hint="leave --fast out")
-    settings["watch"].stage("answering")
-    device = runtime.pick_device(settings.pop("device"))
-    further = settings.pop("classes")
-    if further is not None and net.task != "embed":
-        raise UsageError(f"further classes are for the task embed, and this is {net.task}", hint="leave them out")
-    if further is not None:
-        found = samples_of(net, fspath(further), device=str(device), watch=settings["watch"])
-        points = embedded(net, found.decoded, found.rows, device)
-        there, labels = np.unique(found.labels, return_inverse=True)
-        net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
-    return in_batches(pictures, answer_some(net, device), found=Answers(), **settings)
 
 
 def save_answers(found: Answers, folder: str | PathLike[str]) -> list[Path]:

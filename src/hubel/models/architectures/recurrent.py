@@ -5,7 +5,7 @@
     lstm_rows  input, forget, output gate          Hochreiter, Schmidhuber 80,896 + 1,290 =  82,186
     gru_rows   reset and update gate               Cho et al. 2014         60,672 + 1,290 =  61,962
 
-Letters: B batch, T = H steps (one row each), F = C·W features of a row, D units, K classes.
+Letters: B batch, T steps (of a picture H, one row each), F features of a step (of a row C·W), D units, K classes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Reader(nn.Module):
 
 
 class RowNet(nn.Module):
-    """Pictures B C H W -> logits B K, from the state after the last row; any height fits."""
+    """Pictures B C H W -> logits B K, from the state after the last row; any height fits. Series B F T, too, whose last
+    feature is 1 up to their end (`hubel.data.series`)."""
 
     stages = ("reader",)
     head = "classify"
@@ -52,9 +53,20 @@ class RowNet(nn.Module):
         self.classify = nn.Linear(units, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        rows = images.permute(0, 2, 1, 3).flatten(2)  # B H C·W
-        states = self.reader(rows)  # B H D
-        return self.classify(states[:, -1])  # B K
+        states = self.reader(rows_of(images))  # B T D
+        if images.ndim == 4:
+            return self.classify(states[:, -1])  # B K
+        last = images[:, -1].sum(1).long().clamp_min(1) - 1  # where each series ends
+        return self.classify(states[torch.arange(len(states), device=states.device), last])  # B K
+
+    def steps(self, images: torch.Tensor) -> torch.Tensor:
+        """Answers after every step, B T K: none of them knows what comes later, nor what stands behind the end."""
+        return self.classify(self.reader(rows_of(images)))
+
+
+def rows_of(images: torch.Tensor) -> torch.Tensor:
+    """Pictures B C H W row by row, or series B F T step by step: B T F."""
+    return images.permute(0, 2, 1, 3).flatten(2) if images.ndim == 4 else images.transpose(1, 2)
 
 
 def rows(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from hubel.evaluation.fields import PictureField
 from hubel.evaluation.metric_learning import MetricLearning
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.evaluation.result import Exhibit, TaskResult
 from hubel.evaluation.segmentation import Segmentation
+from hubel.evaluation.sequences import SequenceClasses, SequenceNumbers
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.figures.areas import areas, tinted
 from hubel.figures.bars import bars
@@ -19,20 +20,10 @@ from hubel.figures.embedding import embedding
 from hubel.figures.images import to_hwc
 from hubel.figures.roc import roc
 from hubel.figures.theme import Figure
+from hubel.report.drawings.fields import draw_field
+from hubel.report.drawings.part import Part
+from hubel.report.drawings.sequences import draw_classes, draw_numbers
 from hubel.words import number, percent, span
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part of the page."""
-
-    title: str
-    text: str
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-    """By name, as they are saved beside the page."""
-    head: Sequence[str] = ()
-    """Of the table, the first column to the left."""
-    rows: Sequence[Sequence[str]] = ()
 
 
 def parts_of(result: object) -> tuple[Part, ...]:
@@ -255,5 +246,8 @@ DRAWN: dict[type, Callable[[Any], tuple[Part, ...]]] = {
     Segmentation: draw_segmentation,
     SeveralLabels: draw_several,
     MetricLearning: draw_metric,
+    PictureField: draw_field,
+    SequenceClasses: draw_classes,
+    SequenceNumbers: draw_numbers,
 }
 """Type of result -> what draws it."""

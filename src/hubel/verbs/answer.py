@@ -1,0 +1,82 @@
+"""Answer: what nets say whose task is no label, of pictures, of points, and of series in tables."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+
+from hubel import runtime
+from hubel.checkpoint import Classifier
+from hubel.data.one_picture import size_from
+from hubel.data.series import is_table, read_series
+from hubel.deploy.points import TABLES, read_points
+from hubel.deploy.prediction import in_batches
+from hubel.errors import UsageError
+from hubel.evaluation.answers import Answers, answer_points, answer_some, with_classes
+from hubel.evaluation.fields import rendered
+from hubel.evaluation.metric_learning import embedded
+from hubel.records.samples import samples_of
+
+
+def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> Answers:
+    """What a net says whose task is no label. Raises UsageError for several nets, and for what is for labels."""
+    net = members[0]
+    if len(members) > 1:
+        raise UsageError(f"a net for the task {net.task} answers alone, got {len(members)} nets", hint="give one run")
+    if settings.pop("views") not in (None, "none"):
+        raise UsageError(f"views are averaged of classes, and the task is {net.task}", hint="leave --views out")
+    if settings.pop("fast"):
+        raise UsageError(f"only nets for labels are made ready, and the task is {net.task}", hint="leave --fast out")
+    settings["watch"].stage("answering")
+    device = runtime.pick_device(settings.pop("device"))
+    further = settings.pop("classes")
+    if further is not None and net.task != "embed":
+        raise UsageError(f"further classes are for the task embed, and this is {net.task}", hint="leave them out")
+    if net.preprocessing is None:
+        return (_of_series if net.columns is not None else _at_points)(net, given, device)
+    if further is not None:
+        found = samples_of(net, fspath(further), device=str(device), watch=settings["watch"])
+        points = embedded(net, found.decoded, found.rows, device)
+        there, labels = np.unique(found.labels, return_inverse=True)
+        net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
+    return in_batches(given, answer_some(net, device), found=Answers(), **settings)
+
+
+def _at_points(net: Classifier, given: Any, device: Any) -> Answers:
+    """What a net that holds a picture says at points, or as a picture of any size. Raises UsageError for what is none.
+
+    `given`: "640x480" (width and height), "0.5,-1" (y and x), a table of points, an array N 2; or many of these.
+    """
+    found = Answers()
+    for item in given if isinstance(given, (list, tuple)) else [given]:
+        text = fspath(item) if isinstance(item, (str, PathLike)) else None
+        size = None if text is None else size_from(text)
+        if size is not None:
+            found.append(rendered(net, *size, device))
+            continue
+        if text is not None and "," not in text and not text.casefold().endswith(TABLES):
+            raise UsageError(
+                f"a net that holds a picture is asked for a size or for points, got {text!r}",
+                hint="640x480, or 0.5,-1 (down and across, from -1 to 1), or a table of such points",
+            )
+        points = read_points(item, net.spec.in_chans)
+        found += answer_points(net, points.names, points.values, device)
+    return found
+
+
+def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
+    """What a net says at the end of every series of tables. Raises UsageError for what is no table."""
+    assert net.columns is not None
+    said = net.provenance.recipe.get("data", {}).get("columns")
+    found = Answers()
+    for item in given if isinstance(given, (list, tuple)) else [given]:
+        if not (isinstance(item, (str, PathLike)) and is_table(fspath(item))):
+            raise UsageError(
+                f"a net that reads rows in time takes tables, got {type(item).__name__} {str(item)[:80]!r}",
+                hint="hubel predict RUN new.csv, with the columns that it was trained on",
+            )
+        names, values = read_series(item, net.columns, said)
+        found += answer_points(net, names, net.columns.scaled(values), device)
+    return found
