@@ -23,7 +23,8 @@ from hubel.book.shared import Recipe, permuted, run_a, trained
 from hubel.book.verdicts import (
     CONFIRMED,
     MEASURED,
-    NOT_YET,
+    NEEDS_GPU,
+    ONLY_FULL,
     OPINION,
     REFUTED,
     UNDECIDED,
@@ -41,6 +42,7 @@ from hubel.report.pages.book import render_book
 FAST = (
     "1.3", "1.4", "2.2", "2.3", "2.5", "2.6", "3.1", "3.2", "3.3", "3.7", "4.1", "4.2", "4.3", "4.4", "5.1", "5.2",
     "5.3", "6.1", "6.3", "6.4", "6.5", "7.2", "7.3", "7.4", "8.1", "8.2", "8.4", "8.5", "8.6", "9.7", "11.2", "11.3",
+    "11.4",
 )  # fmt: skip
 SLOW = tuple(number for number, each in all_experiments().items() if number not in FAST and each.quick is not None)
 
@@ -50,9 +52,8 @@ def test_every_claim_is_in_exactly_one_experiment_or_says_why_not() -> None:
     assert len(rows) == len(set(rows))
     assert set(rows) | set(not_measured()) == set(claims())
     assert set(rows) & set(not_measured()) == set()
-    assert set(not_measured().values()) <= {NOT_YET, OPINION}
+    assert not_measured() == {"E68": OPINION}
     assert all(claims()[row].experiment == number for row, number in settled().items())
-    assert len(rows) >= 120
 
 
 def test_every_experiment_says_what_it_does_and_what_it_may_cost() -> None:
@@ -70,6 +71,8 @@ def check(number: str) -> None:
     for claimed in chapter.claims:
         row = claimed.claim.row
         if row not in wanted:
+            continue
+        if claimed.verdict in (NEEDS_GPU, ONLY_FULL):
             continue
         assert claimed.verdict in MEASURED, row
         assert any(letter.isdigit() for letter in claimed.finding.text), f"{row} has no number"
@@ -94,7 +97,7 @@ def test_recorded_verdicts_are_of_rows_that_are_measured() -> None:
     for verdicts in recorded().values():
         assert set(verdicts) <= set(settled())
         assert {v for entry in verdicts.values() for v in entry.values()} <= set(MEASURED)
-        assert {name for entry in verdicts.values() for name in entry} <= {"own", "mnist", "digits"}
+        assert {name for entry in verdicts.values() for name in entry} <= {"own", "mnist", "digits", "cifar10"}
 
 
 # ---- mutations: what must turn a verdict ---------------------------------------------------------------------------

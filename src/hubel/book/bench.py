@@ -72,13 +72,19 @@ def _all_digits() -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     return "digits", found.arrays[..., 0], found.labels, np.arange(len(found.labels)) % 4 == 0
 
 
-def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
-    """Dense layers with an activation between them, behind a flattening."""
-    layers: list[nn.Module] = [nn.Flatten()]
+def mlp(
+    sizes: Sequence[int], activation: str = "relu", *, norm: bool = False, drop: tuple[float, float] | None = None
+) -> nn.Sequential:
+    """Dense layers with an activation between them, behind a flattening.
+
+    `norm`: batch normalisation before each activation; `drop`: shares of the inputs and of hidden units left out.
+    """
+    layers: list[nn.Module] = [nn.Flatten(), *([nn.Dropout(drop[0])] if drop else [])]
     for place, (a, b) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(a, b))
         if place + 2 < len(sizes):
-            layers.append(build_activation(activation))
+            layers += [nn.BatchNorm1d(b)] if norm else []
+            layers += [build_activation(activation), *([nn.Dropout(drop[1])] if drop else [])]
     return nn.Sequential(*layers)
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hubel.metrics.intervals import paired_difference, resampled_interval, wilson
+from hubel.metrics.intervals import mean_interval, paired_difference, resampled_interval, wilson
 
 CONFIRMED, REFUTED, UNDECIDED = "confirmed", "refuted", "undecided"
 NOT_YET, NO_DATA, OPINION, ONLY_FULL = "not measured yet", "no data", "opinion", "only in full"
+NEEDS_GPU = "needs a GPU"
 
 VERDICTS = {
     CONFIRMED: "as told",
@@ -24,6 +25,7 @@ VERDICTS = {
     NO_DATA: "not run: no data",
     OPINION: "no verdict: an opinion",
     ONLY_FULL: "measured only with --full",
+    NEEDS_GPU: "not run: needs a GPU",
 }
 """Every verdict, in words."""
 
@@ -62,16 +64,19 @@ def compared(interval: Interval, by: float, text: str) -> Finding:
     return Finding(CONFIRMED if low > by else REFUTED if high < by else UNDECIDED, text)
 
 
-def more_right(first_N: np.ndarray, second_N: np.ndarray, text: str, *, by: float = 0.0) -> Finding:
+def more_right(first_SN: np.ndarray, second_SN: np.ndarray, text: str, *, by: float = 0.0) -> Finding:
     """Is the first classifier right on a larger share of the same N samples, by more than `by`? (paired interval)
 
-    `first_N` and `second_N` are booleans: right or not. The shares and the interval are put behind `text`.
+    Both are booleans, N, or S N for S seeds: a sample that several seeds answer counts as one, right in a share of
+    them. The shares and the interval are put behind `text`.
 
     >>> first, second = np.arange(100) < 95, np.arange(100) < 60
     >>> print(more_right(first, second, "A beside B").text)
     A beside B: 95.0 % beside 60.0 %, +35.0 points (95 % interval +26.0 to +44.0)
+    >>> more_right(np.stack([first, first]), np.stack([second, second]), "twice").text[-40:]
+    'points (95 % interval +25.6 to +44.4)'
     """
-    one, two = np.asarray(first_N, dtype=bool), np.asarray(second_N, dtype=bool)
+    one, two = np.asarray(first_SN, dtype=bool), np.asarray(second_SN, dtype=bool)
     difference, interval = one.mean() - two.mean(), paired(one, two)
     told = (
         f"{text}: {percent(one.mean())} beside {percent(two.mean())}, {points(difference)} points {between(interval)}"
@@ -79,9 +84,12 @@ def more_right(first_N: np.ndarray, second_N: np.ndarray, text: str, *, by: floa
     return compared(interval, by, told)
 
 
-def paired(first_N: np.ndarray, second_N: np.ndarray) -> Interval:
-    """The 95 % interval of the difference of two shares on the same samples."""
-    return paired_difference(int((first_N & ~second_N).sum()), int((second_N & ~first_N).sum()), len(first_N))
+def paired(first_SN: np.ndarray, second_SN: np.ndarray) -> Interval:
+    """The 95 % interval of the difference of two shares on the same samples, N, or S N for S seeds."""
+    one, two = np.atleast_2d(first_SN), np.atleast_2d(second_SN)
+    if len(one) > 1 or len(two) > 1:
+        return mean_interval(one.mean(0) - two.mean(0))
+    return paired_difference(int((one & ~two).sum()), int((two & ~one).sum()), one.shape[1])
 
 
 def more_in_mean(differences: Sequence[float], text: str, *, by: float = 0.0, digits: int = 3) -> Finding:

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from hubel.cli.console import say
-from hubel.cli.options import JSON
+from hubel.cli.options import JSON, option
 from hubel.cli.output import print_json
 
 
 def command(
     words: Annotated[list[str] | None, typer.Argument(metavar="TERM", help="a term, such as dense layer")] = None,
+    advice: Annotated[
+        bool, option("--advise", help="which method fits what you have: pictures 300 tiny; alone, what can be said")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """What a term means, what else it is called, its formula, its component, and its place in the book.
@@ -22,8 +25,21 @@ def command(
 
     hubel ask dense layer
     hubel ask "log loss"
+    hubel ask --advise pictures 300 tiny
     """
-    from hubel.verbs.ask import ask, terms
+    from hubel.verbs.ask import WORDS, advise, ask, terms
+
+    if advice:
+        if not words:
+            rows = "\n".join(f"  {word:<12}{meaning}" for word, meaning in WORDS.items())
+            say(f"What do you have? Words of these, and how many samples:\n{rows}\n\n  hubel ask --advise table 150")
+            return
+        found = advise(words, most=None if as_json else 3)
+        if as_json:
+            print_json(asdict(found))
+        else:
+            say(str(found))
+        return
 
     if not words:
         if as_json:
@@ -31,8 +47,8 @@ def command(
         else:
             say("\n".join(f"{term.term:<34}{', '.join(term.also[:2])}" for term in terms()))
         return
-    found = ask(" ".join(words))
+    term = ask(" ".join(words))
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(term))
     else:
-        say(str(found))
+        say(str(term))

@@ -23,6 +23,10 @@ def command(
     folder: Annotated[
         Path | None, option("--out", "--output", metavar="FOLDER", help="write it as pages into this folder")
     ] = None,
+    notebook: Annotated[
+        Path | None,
+        option("--notebook", metavar="FOLDER", help="write it as Jupyter notebooks that run; WHAT: chapters"),
+    ] = None,
     check: Annotated[bool, option("--check", help="exit 1 where a figure or verdict is not the recorded one")] = False,
     quiz: Annotated[bool, option("--exercises", help="questions to answer at the prompt; WHAT: chapters")] = False,
     seed: Annotated[int | None, option("--seed", min=0, metavar="N", help="other numbers in the exercises")] = None,
@@ -36,7 +40,17 @@ def command(
     hubel book 5
     hubel book W31 E36
     hubel book 8 --exercises
+    hubel book --notebook notebooks
     """
+    if notebook is not None:
+        if facts or check or quiz or as_json or folder is not None or seed is not None:
+            raise UsageError(
+                "--notebook measures nothing: only WHAT and --full go with it", hint="hubel book 8 --notebook out"
+            )
+        from hubel.verbs.book import write_notebooks
+
+        _write(notebook, write_notebooks(what or [], full=full), "practical.ipynb", "--notebook")
+        return
     if quiz:
         if full or facts or check:
             raise UsageError(
@@ -89,9 +103,9 @@ def _exercises(chapters: list[str], seed: int, folder: Path | None, *, as_json: 
     say(f"{right} of {asked} right")
 
 
-def _write(folder: Path, files: dict[str, bytes], first: str = "index.html") -> None:
+def _write(folder: Path, files: dict[str, bytes], first: str = "index.html", flag: str = "--out") -> None:
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out must name a folder, got the file {str(folder)!r}", hint="--out book")
+        raise UsageError(f"{flag} must name a folder, got the file {str(folder)!r}", hint=f"{flag} book")
     for name, data in files.items():
         write_file(folder / name, data, told=False)
     note(f"wrote {folder / first}")

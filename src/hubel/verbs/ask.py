@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hubel.book.advisor import WORDS, Advised, advise
 from hubel.book.glossary import Term, ask, terms
 
-__all__ = ["Term", "ask", "terms"]
+__all__ = ["WORDS", "Advised", "Term", "advise", "ask", "terms"]

@@ -6,13 +6,19 @@ import json
 from collections.abc import Sequence
 
 from hubel.book.exercises import Exercise, check, exercises
+from hubel.book.notebooks import notebooks
 from hubel.book.reading import Book, chosen, read
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
+from hubel.figures.theme import Figure
+from hubel.report.drawings.book import draw_plot
 from hubel.report.pages.book import figures_of, render_book, render_exercises
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Book", "Exercise", "check", "exercise_page", "files_of", "list_exercises", "read_book"]
+__all__ = [
+    "Book", "Exercise", "check", "drawings_of", "exercise_page", "files_of", "list_exercises", "read_book",
+    "write_notebooks",
+]  # fmt: skip
 
 
 @shows_progress
@@ -29,6 +35,28 @@ def read_book(
     return read(rows, full=full, facts_only=facts_only, watch=watch)
 
 
+def drawings_of(book: Book) -> list[Figure]:
+    """The drawings of its experiments, in their order; each shows itself in a notebook."""
+    plots = [plot for chapter in book.chapters for run in chapter.runs for plot in run.outcome.plots]
+    return [drawing for plot in plots if (drawing := draw_plot(plot)) is not None]
+
+
+def write_notebooks(chapters: Sequence[str] = (), *, full: bool = False) -> dict[str, bytes]:
+    """File name -> notebook that runs: the guided practical, and one a chapter (all of them without `chapters`).
+
+    Raises UsageError for what is no chapter.
+    """
+    return notebooks(sorted(_numbers(chapters, "notebooks are", "hubel book 8 --notebook out")), full=full)
+
+
+def _numbers(chapters: Sequence[str], what: str, hint: str) -> set[int]:
+    """Numbers of the chapters asked for, none for all; single rows are refused."""
+    numbers, rows = chosen(chapters)
+    if rows:
+        raise UsageError(f"{what} by chapter, got {rows[0]}", hint=hint)
+    return numbers if chapters else set()
+
+
 def files_of(book: Book) -> dict[str, bytes]:
     """Name in the folder -> content: pages, `results.json`, and the drawings under figures/."""
     files = {name: text.encode() for name, text in render_book(book).items()}
@@ -41,10 +69,7 @@ def list_exercises(chapters: Sequence[str] = (), *, seed: int = 0) -> tuple[Exer
 
     Raises UsageError for a chapter that the book does not have, or that has no exercises.
     """
-    numbers, rows = chosen(chapters)
-    if rows:
-        raise UsageError(f"exercises are by chapter, got {rows[0]}", hint="hubel book 8 --exercises")
-    return exercises(sorted(numbers) if chapters else (), seed=seed)
+    return exercises(sorted(_numbers(chapters, "exercises are", "hubel book 8 --exercises")), seed=seed)
 
 
 def exercise_page(found: Sequence[Exercise], seed: int) -> bytes:

@@ -6,7 +6,7 @@ from functools import cache
 
 from hubel.book.chapters import claims
 from hubel.book.experiment import Experiment
-from hubel.book.experiments import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11, ch12, ch13
+from hubel.book.experiments import ch01, ch02, ch03, ch04, ch05, ch06, ch07, ch08, ch09, ch10, ch11, ch12, ch13, ch14
 from hubel.book.verdicts import NOT_YET, OPINION
 
 _CHAPTERS: tuple[tuple[Experiment, ...], ...] = (
@@ -23,6 +23,7 @@ _CHAPTERS: tuple[tuple[Experiment, ...], ...] = (
     ch11.EXPERIMENTS,
     ch12.EXPERIMENTS,
     ch13.EXPERIMENTS,
+    ch14.EXPERIMENTS,
 )
 
 OPINIONS = ("E68",)

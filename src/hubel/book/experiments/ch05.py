@@ -1,4 +1,4 @@
-"""Chapter 5, seeing wider, standing still: pooling, aliasing, fields, and what follows a moved or turned picture."""
+"""Chapter 5, seeing wider, standing still: pooling, aliasing, and what follows a moved or turned picture."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hubel.anatomy.effective import effective_field
 from hubel.anatomy.summary import summarise
 from hubel.book.bench import digits, fit, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.experiments.ch05_fields import EXPERIMENTS as FIELDS
 from hubel.book.plots import Bars, Lines, Listing, Pictures
 from hubel.book.shared import run_a
 from hubel.book.verdicts import Finding, exact, more_in_mean, more_right, together
@@ -117,39 +117,6 @@ def _moved_by_one(name: str, picture: torch.Tensor) -> float:
     halve = BlurPool2d(5) if name.endswith("blurred") else (lambda x: x[..., ::2, ::2])
     one, two = halve(dense[..., :-1]), halve(dense[..., 1:])
     return float((one - two)[..., 2:-2, 2:-2].abs().mean() / one.std())
-
-
-def fields(budget: Budget) -> Outcome:
-    """The theoretical field, and where the weight of the gradient lies in it."""
-    random = generator(44, 0)
-    nets: dict[str, list[nn.Module]] = {
-        "six 3 x 3": [nn.Conv2d(1 if i == 0 else 8, 8, 3, padding=1) for i in range(6)],
-        "3 x 3, dilation 1 2 4": [nn.Conv2d(1 if i == 0 else 8, 8, 3, padding=d, dilation=d)
-                                  for i, d in enumerate((1, 2, 4))],
-        "two 3 x 3, pool, two 3 x 3": [nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.MaxPool2d(2),
-                                       nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)],
-    }  # fmt: skip
-    wanted = {"six 3 x 3": 13, "3 x 3, dilation 1 2 4": 15, "two 3 x 3, pool, two 3 x 3": 14}
-    table, shown, holds = [], {}, True
-    for name, layers in nets.items():
-        with seeded(44, len(name)):
-            net = nn.Sequential(*layers)
-        for layer in net:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight)
-        found = effective_field(net, torch.rand(16, 1, 33, 33, generator=random), str(len(layers) - 1))
-        (top, bottom), _ = found.window
-        outside = found.map.copy()
-        outside[top:bottom, found.window[1][0] : found.window[1][1]] = 0
-        holds = holds and bottom - top == wanted[name] and float(outside.sum()) < 1e-6
-        table.append([name, wanted[name], bottom - top, f"{100 * found.area:.0f} %"])
-        shown[name] = found.map
-    text = ", ".join(f"{row[0]}: {row[2]} px, 95 % of the weight on {row[3]} of them" for row in table)
-    return Outcome(
-        {"E44": exact(holds, text)},
-        (Pictures("Weight of each pixel for the middle unit", shown, side=180, columns=3),
-         Listing("Receptive fields", ["net", "by the formula", "measured", "area with 95 % of the weight"], table)),
-    )  # fmt: skip
 
 
 def standing_still(budget: Budget) -> Outcome:
@@ -263,6 +230,7 @@ def there_and_back(budget: Budget) -> Outcome:
 
 
 EXPERIMENTS = (
+    *FIELDS,
     Experiment(
         "5.1",
         "What pooling does",
@@ -282,16 +250,6 @@ EXPERIMENTS = (
         Budget(4),
         Budget(4),
         "waves above a quarter fold back unless blurred, and a blur lowers the change",
-    ),
-    Experiment(
-        "5.3",
-        "What a unit sees",
-        ("E44",),
-        "Fresh weights, 16 noise pictures of 33 px.",
-        fields,
-        Budget(3),
-        Budget(3),
-        "the gradient fills the field of the formula and nothing outside; most of it lies in a part of that",
     ),
     Experiment(
         "5.4",

@@ -1,34 +1,21 @@
-"""Chapter 9, training that holds: dropout, normalisation, penalties, modes, inputs and honest choosing."""
+"""Chapter 9, training that holds: dropout, normalisation and penalties."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.svm import SVC
 from torch import nn
 
-from hubel.anatomy.memory import measure
 from hubel.book.bench import Digits, digits, fit, mlp, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
-from hubel.book.plots import Bars, Lines, Listing, Pictures
+from hubel.book.experiments.ch09_batches import EXPERIMENTS as BATCHES
+from hubel.book.plots import Bars, Listing, Pictures
 from hubel.book.verdicts import Finding, exact, more_in_mean, more_right, paired, percent, share_above, together
 from hubel.nn.losses import l1_penalty
 from hubel.runtime.seeds import seeded
-
-
-def layered(sizes: list[int], *, norm: bool = False, drop: tuple[float, float] | None = None) -> nn.Sequential:
-    """Dense layers with ReLUs, and with normalisation or dropout (of the input, of hidden units) where wanted."""
-    layers: list[nn.Module] = [nn.Flatten(), *([nn.Dropout(drop[0])] if drop else [])]
-    for place, (a, b) in enumerate(pairwise(sizes)):
-        layers.append(nn.Linear(a, b))
-        if place + 2 < len(sizes):
-            layers += [nn.BatchNorm1d(b)] if norm else []
-            layers += [nn.ReLU(), *([nn.Dropout(drop[1])] if drop else [])]
-    return nn.Sequential(*layers)
 
 
 def regular(budget: Budget) -> Outcome:
@@ -46,7 +33,7 @@ def regular(budget: Budget) -> Outcome:
     for seed in range(budget.seeds):
         for name, options in ways.items():
             with seeded(113, seed):
-                net = layered([784, 256, 256, 10], **options)
+                net = mlp([784, 256, 256, 10], **options)
             fit(net, data.x, data.y, steps=budget.steps, seed=seed, batch=100)
             hits[name].append(right(net, data.test_x, data.test_y))
             losses[name].append(float(F.cross_entropy(scores(net, data.test_x), data.test_y)))
@@ -58,7 +45,7 @@ def regular(budget: Budget) -> Outcome:
                 flat = first / first.flatten(1).std(1)[:, None, None]
                 rough[name].append(float(flat.diff(dim=2).abs().mean()))
                 tiles |= {f"{name} {i}": first[i].numpy() for i in range(6)}
-    pooled = {name: np.concatenate(h) for name, h in hits.items()}
+    pooled = {name: np.stack(h) for name, h in hits.items()}
     fewer = more_right(pooled["dropout"], pooled["plain"], "dropout beside plain")
     calmer = more_in_mean([a - b for a, b in zip(losses["plain"], losses["dropout"], strict=True)],
                           "test loss, plain less dropout")  # fmt: skip
@@ -102,7 +89,7 @@ def normalised(budget: Budget) -> Outcome:
     for name in ends:
         for start, spread in starts.items():
             with seeded(116, 0):
-                net = layered([784, *[100] * 4, 10], norm=name == "normalised")
+                net = mlp([784, *[100] * 4, 10], norm=name == "normalised")
                 for layer in net:
                     if spread and isinstance(layer, nn.Linear):
                         nn.init.normal_(layer.weight, std=spread)
@@ -143,7 +130,7 @@ def _noisy(data: Digits, budget: Budget) -> tuple[np.ndarray, dict[str, float]]:
     drift, hits = {}, np.zeros(0)
     for name in ("plain", "normalised", "noise"):
         with seeded(119, 0):
-            net = layered([784, *[100] * 4, 10], norm=name != "plain")
+            net = mlp([784, *[100] * 4, 10], norm=name != "plain")
             if name == "noise":
                 parts = [p for m in net for p in ([m, _Noise()] if isinstance(m, nn.BatchNorm1d) else [m])]
                 net = nn.Sequential(*parts)
@@ -209,153 +196,8 @@ def penalties(budget: Budget) -> Outcome:
     )  # fmt: skip
 
 
-def batches_of_norm(budget: Budget) -> Outcome:
-    """Normalisation with batches of 2 to 512, at equally many samples seen."""
-    data = digits(2000, 1000)
-    at = [2, 8, 32, 128, 512]
-    hits: dict[int, list[np.ndarray]] = {size: [] for size in at}
-    for seed in range(budget.seeds):
-        for size in at:
-            with seeded(118, seed):
-                net = layered([784, 64, 64, 10], norm=True)
-            fit(net, data.x, data.y, steps=budget.samples // size, seed=seed, batch=size)
-            hits[size].append(right(net, data.test_x, data.test_y))
-    pooled = {size: np.concatenate(h) for size, h in hits.items()}
-    small = max((8, 32), key=lambda s: pooled[s].mean())
-    told = [more_right(pooled[128], pooled[size], f"batches of 128 beside {size}") for size in (2, small, 512)]
-    return Outcome(
-        {"E118": together(told)},
-        (Lines("Right after the same number of samples", at, {"normalised": [float(pooled[s].mean()) for s in at]},
-               "batch", share=True),),
-        f"{data.note} {budget.samples:,} samples seen by each.", data.name,
-    )  # fmt: skip
-
-
-def modes(budget: Budget) -> Outcome:
-    """Training and evaluation mode, sorted batches, a batch of one; memory over the batch and without gradients."""
-    data = digits(2000, 1000)
-    with seeded(107, 0):
-        net = layered([784, 128, 128, 10], norm=True, drop=(0.0, 0.5))
-    fit(net, data.x, data.y, steps=120, seed=107)
-    sound = right(net, data.test_x, data.test_y)
-    order = data.test_y.argsort()
-    net.train()
-    with torch.no_grad(), seeded(107, 1):
-        wrong = (net(data.test_x[:1000]).argmax(1) == data.test_y[:1000]).numpy()
-        batches = [(net(data.test_x[rows]).argmax(1) == data.test_y[rows]).numpy() for rows in order.split(50)]
-    try:
-        net(data.test_x[:1])
-        refused = ""
-    except ValueError as error:
-        refused = str(error)
-    net.eval()
-    sizes = (16, 64, 256)
-    needs = [measure(net, (784,), batch=size) for size in sizes]
-    kept = [m.peak_training for m in needs]
-    with torch.no_grad():
-        free = net(data.test_x[:10]).grad_fn is None
-    told = f"{kept[0] / 2**20:.1f}, {kept[1] / 2**20:.1f}, {kept[2] / 2**20:.1f} MiB"
-    return Outcome(
-        {
-            "E106": exact(kept[0] < kept[1] < kept[2], f"memory of a step with batches of 16, 64, 256: {told}"),
-            "E107": together([more_right(sound, wrong, "evaluation mode beside training mode"),
-                              share_above(int((~np.concatenate(batches)).sum()), len(order), 0.5,
-                                          "wrong in training mode where each batch holds one or two classes"),
-                              exact("more than 1 value" in refused, f"a batch of one is refused: {refused[:50]}")]),
-            "E108": exact(free and needs[-1].peak_inference < needs[-1].peak_training,
-                          f"a batch of 256 needs {needs[-1].peak_inference / 2**20:.1f} MiB without gradients, "
-                          f"{needs[-1].peak_training / 2**20:.1f} MiB with them"),
-        },
-        (Bars("Right on test digits", {"evaluation mode": float(sound.mean()), "training mode": float(wrong.mean()),
-              "training mode, sorted": float(np.concatenate(batches).mean())}, share=True),),
-        data.note, data.name,
-    )  # fmt: skip
-
-
-def inputs(budget: Budget) -> Outcome:
-    """Pixels of 0 to 255, of 0 to 1, and standardised, into sigmoids."""
-    data = digits(2000, 1000)
-    mean, std = float(data.x.mean()), float(data.x.std())
-    ways = {"0 to 255": (255.0, 0.0), "0 to 1": (1.0, 0.0), "standardised": (1 / std, -mean / std)}
-    best: dict[str, np.ndarray] = {}
-    full = {}
-    for name, (factor, shift) in ways.items():
-        x, test = factor * data.x + shift, factor * data.test_x + shift
-        with seeded(122, 0), torch.no_grad():
-            first = mlp([784, 64, 10], "sigmoid")[:3](x)
-        full[name] = float(((first < 0.01) | (first > 0.99)).float().mean())
-        for rate in (0.01, 0.1, 0.5, 2.0):
-            with seeded(122, 0):
-                net = mlp([784, 64, 10], "sigmoid")
-            fit(net, x, data.y, steps=budget.steps, seed=0, lr=rate, optimiser=torch.optim.SGD)
-            hits = right(net, test, data.test_y)
-            if name not in best or hits.mean() > best[name].mean():
-                best[name] = hits
-    return Outcome(
-        {"E122": together([exact(full["0 to 255"] > 0.5 and full["standardised"] < 0.05,
-                                 f"sigmoids at their ends: {percent(full['0 to 255'])} raw, "
-                                 f"{percent(full['standardised'])} standardised"),
-                           more_right(best["standardised"], best["0 to 255"], "at its best rate, standardised beside "
-                                      "raw")])},
-        (Bars("Right at the best of four rates", {n: float(h.mean()) for n, h in best.items()}, share=True),),
-        data.note, data.name,
-    )  # fmt: skip
-
-
-def split_batches(budget: Budget) -> Outcome:
-    """A batch in two shares: own statistics, and common ones."""
-    x = torch.cat([torch.randn(32, 5), 3 + 2 * torch.randn(32, 5)])
-    with torch.no_grad():
-        whole = nn.BatchNorm1d(5)(x)
-        own = torch.cat([nn.BatchNorm1d(5)(part) for part in x.split(32)])
-        sums = [(part.sum(0), (part**2).sum(0), len(part)) for part in x.split(32)]
-        count = sum(s[2] for s in sums)
-        mean = torch.stack([s[0] for s in sums]).sum(0) / count
-        var = torch.stack([s[1] for s in sums]).sum(0) / count - mean**2
-        common = (x - mean) / (var + 1e-5).sqrt()
-    gaps = float((own - whole).abs().max()), float((common - whole).abs().max())
-    told = f"each share by itself is off by up to {gaps[0]:.2f}, with sums that are shared by {gaps[1]:.0e}"
-    return Outcome({"E120": exact(gaps[0] > 0.1 and gaps[1] < 1e-4, told)})
-
-
-def choosing(budget: Budget) -> Outcome:
-    """Settings chosen on the test set; and how much a rate and a width matter."""
-    random = np.random.RandomState(166)
-    gaps = []
-    for _ in range(20):
-        x, y = random.randn(100, 5), random.randint(0, 2, 100)
-        test, labels = random.randn(60, 5), random.randint(0, 2, 60)
-        fresh, truth = random.randn(400, 5), random.randint(0, 2, 400)
-        tried = []
-        for c in (0.1, 1.0, 10.0, 100.0):
-            for gamma in (0.01, 0.1, 1.0, 10.0):
-                model = SVC(C=c, gamma=gamma).fit(x, y)
-                tried.append((model.score(test, labels), model.score(fresh, truth)))
-        best = max(tried)
-        gaps.append(best[0] - best[1])
-    data = digits(1000, 1000)
-    table: list[list[object]] = []
-    values = []
-    for rate in (1e-4, 1e-3, 1e-2, 1.0):
-        row: list[object] = [f"{rate:g}"]
-        for width in (4, 32, 128):
-            with seeded(170, width):
-                net = mlp([784, width, 10])
-            fit(net, data.x, data.y, steps=60, seed=170, lr=rate)
-            values.append(float(right(net, data.test_x, data.test_y).mean()))
-            row.append(percent(values[-1]))
-        table.append(row)
-    return Outcome(
-        {
-            "E166": more_in_mean(gaps, "accuracy where it was chosen less on fresh samples, labels being noise",
-                                 by=0.02),
-            "E170": exact(max(values) - min(values) > 0.5, f"from {percent(min(values))} to {percent(max(values))}"),
-        },
-        (Listing("Right after 60 steps of Adam", ["rate", "4 units", "32", "128"], table),), data.note, data.name,
-    )  # fmt: skip
-
-
 EXPERIMENTS = (
+    *BATCHES,
     Experiment(
         "9.1", "Dropout and normalisation", ("E113", "E114", "E115", "E117"),
         "784-256-256-10 on 1,000 digits, 150 steps, 2 seeds (5,000, 1,000 steps, 3 seeds in full).", regular,
@@ -370,24 +212,5 @@ EXPERIMENTS = (
     Experiment(
         "9.3", "Penalties", ("E123",), "784-64-10 on 2,000 digits, 40 epochs, 3 seeds (5 in full).", penalties,
         Budget(40, seeds=5, steps=800), Budget(20, seeds=3, steps=800), "by interval over seeds",
-    ),
-    Experiment(
-        "9.4", "Batches under normalisation", ("E118",), "784-64-64-10, 20,000 samples seen, 3 seeds.", batches_of_norm,
-        Budget(60, seeds=3, samples=20_000), None,
-        "batches of 128 beat those of 2, of 8 to 32 and of 512 by interval",
-    ),
-    Experiment(
-        "9.5", "Modes and memory", ("E106", "E107", "E108"), "784-128-128-10, normalisation and dropout, 120 steps.",
-        modes, Budget(6), Budget(6), "the wrong mode costs accuracy and memory grows with the batch",
-    ),
-    Experiment(
-        "9.6", "Inputs", ("E122",), "784-64-10 with sigmoids by SGD, four rates.", inputs, Budget(10, steps=300),
-        Budget(5, steps=100), "raw inputs saturate, and cost accuracy even at the best rate",
-    ),
-    Experiment("9.7", "Normalisation in shares", ("E120",), "Two shares of 32 of different spread.", split_batches,
-               Budget(1), Budget(1), "common sums give what the whole batch gives"),
-    Experiment(
-        "9.8", "Choosing", ("E166", "E170"), "20 draws of noise labels, 16 settings each; a grid of rates and widths.",
-        choosing, Budget(12), Budget(12), "what was chosen on the test set is worse elsewhere, and settings matter",
     ),
 )  # fmt: skip

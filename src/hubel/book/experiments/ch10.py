@@ -9,6 +9,7 @@ from torch import nn
 
 from hubel.book.bench import digits, fit, mlp, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.experiments.ch10_means import EXPERIMENTS as MEANS
 from hubel.book.plots import Lines, Listing
 from hubel.book.shared import run_a
 from hubel.book.verdicts import exact, more_in_mean, more_right, percent, together
@@ -32,7 +33,7 @@ def amount(budget: Budget) -> Outcome:
                 fit(net, data.x[:count], data.y[:count], steps=budget.steps, seed=seed, batch=64)
                 parts.append(right(net, data.test_x, data.test_y))
                 fitted[name].append(float(right(net, data.x[:count], data.y[:count]).mean()))
-            hits[name].append(np.concatenate(parts))
+            hits[name].append(np.stack(parts))
     each = [more_right(c, m, f"{n} samples, CNN beside MLP") for n, c, m in
             zip(at, hits["CNN"], hits["MLP"], strict=True)]  # fmt: skip
     last, first = (more_right(h[-1], h[0], f"{name}, {at[-1]} beside {at[0]} samples") for name, h in hits.items())
@@ -143,6 +144,7 @@ def more_data_or_another_bend(budget: Budget) -> Outcome:
 
 
 EXPERIMENTS = (
+    *MEANS,
     Experiment(
         "10.1",
         "How many samples",

@@ -12,6 +12,10 @@ from torch import nn
 from hubel.anatomy.summary import summarise
 from hubel.book.bench import digits, fit, mlp, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.experiments.ch11_blocks import EXPERIMENTS as BLOCKS
+from hubel.book.experiments.ch11_depth import EXPERIMENTS as DEPTH
+from hubel.book.experiments.ch11_family import EXPERIMENTS as FAMILY
+from hubel.book.experiments.ch11_search import EXPERIMENTS as SEARCH
 from hubel.book.facts.counting import alexnet, net, rows
 from hubel.book.plots import Bars, Lines, Listing
 from hubel.book.shared import run_a
@@ -165,6 +169,7 @@ def ensemble(budget: Budget) -> Outcome:
 
 
 EXPERIMENTS = (
+    *BLOCKS, *DEPTH, *FAMILY, *SEARCH,
     Experiment(
         "11.1", "Dense, convolutional, pooled", ("E22", "E23", "E145"),
         "Both trained digit nets, and the net with a pooled head, 60 steps a part (300 in full).", first_nets,

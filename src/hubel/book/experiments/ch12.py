@@ -9,6 +9,7 @@ from torch import nn
 
 from hubel.book.bench import digits, fit, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.experiments.ch12_stages import EXPERIMENTS as STAGES
 from hubel.book.plots import Bars, Lines, Pictures
 from hubel.book.shared import run_a
 from hubel.book.verdicts import compared, exact, more_right, percent, share_above, together
@@ -166,6 +167,7 @@ def fooled(budget: Budget) -> Outcome:
 
 
 EXPERIMENTS = (
+    *STAGES,
     Experiment(
         "12.2",
         "Where filters fire",

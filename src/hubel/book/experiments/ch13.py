@@ -1,4 +1,4 @@
-"""Chapters 13 and 14: transfer and classical ways; what is not normal."""
+"""Chapter 13: transfer, features for others, classical ways."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from hubel.book.bench import Digits, digits, fit, mlp, right, scores
 from hubel.book.experiment import Budget, Experiment, Outcome
 from hubel.book.experiments.ch01 import glyphs
 from hubel.book.experiments.ch12 import body_of
-from hubel.book.plots import Bars, Lines, Listing, Pictures
+from hubel.book.experiments.ch13_data import EXPERIMENTS as DATA
+from hubel.book.plots import Lines, Listing
 from hubel.book.shared import run_a
-from hubel.book.verdicts import Finding, compared, exact, more_in_mean, more_right, percent, together
-from hubel.features.space import nearest
+from hubel.book.verdicts import Finding, exact, more_in_mean, more_right, percent, together
 from hubel.metrics.classification import confusion_matrix, most_confused, top_k_hits
-from hubel.metrics.roc import auroc
 from hubel.models import create_model
 from hubel.runtime.seeds import seeded
 
@@ -55,7 +54,7 @@ def transfer(budget: Budget) -> Outcome:
                 else:
                     fit(net, x[rows], y[rows], steps=budget.steps, seed=seed, batch=32)
                     parts.append(right(net, test_x, test_y))
-            found.append(np.concatenate(parts))
+            found.append(np.stack(parts))
     first = more_right(hits["frozen"][0], hits["scratch"][0], "25 samples, frozen beside scratch")
     rates = _rates(base, data)
     curves = {name: [float(h.mean()) for h in found] for name, found in hits.items()}
@@ -159,52 +158,8 @@ def confused(budget: Budget) -> Outcome:
     )  # fmt: skip
 
 
-def strange(budget: Budget) -> Outcome:
-    """An autoencoder that has seen only ones, and the distance of codes; beside the nearest pixels."""
-    data = digits(10_000 if budget.full else 3000, 1000)
-    usual = data.x[data.y == 1]
-    with seeded(171, 0):
-        net = create_model("autoencoder", in_chans=1, num_classes=10, img_size=28, code=8)
-
-    class Rebuild(nn.Module):
-        """The net as a map from pictures to pictures."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = net
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return net.reconstruct(x)  # type: ignore[operator]
-
-    whole = Rebuild()
-    fit(whole, usual, usual, steps=budget.steps, seed=171, lr=2e-3, loss=F.mse_loss)
-    odd = (data.test_y != 1).numpy()
-    rebuilt = scores(whole, data.test_x)
-    with torch.no_grad():
-        codes = [net.encode(x).flatten(1).numpy() for x in (usual, data.test_x)]  # type: ignore[operator]
-    score = {
-        "rebuilding": ((rebuilt - data.test_x) ** 2).flatten(1).mean(1).numpy(),
-        "nearest codes": nearest(codes[1], codes[0], k=5).distances.mean(1),
-        "nearest pixels": nearest(data.test_x.flatten(1).numpy(), usual.flatten(1).numpy(), k=5).distances.mean(1),
-    }
-    area, ends = {}, {}
-    for name, values in score.items():
-        area[name], ends[name] = auroc(values, odd)
-    shown: dict[str, np.ndarray] = {}
-    for row in [*np.flatnonzero(~odd)[:2], *np.flatnonzero(odd)[:4]]:
-        shown |= {f"{row}": data.test_x[row, 0].numpy(), f"{row} rebuilt": rebuilt[row, 0].numpy()}
-    told = {name: f"area under the curve {area[name]:.3f} (95 % interval {ends[name][0]:.3f} to {ends[name][1]:.3f}); "
-            f"five nearest pixels give {area['nearest pixels']:.3f}" for name in area}  # fmt: skip
-    return Outcome(
-        {"E171": compared(ends["rebuilding"], 0.9, told["rebuilding"]),
-         "E172": compared(ends["nearest codes"], 0.9, told["nearest codes"])},
-        (Bars("Area under the curve: ones are normal", area, ends),
-         Pictures("Digits and their return from a net that knows ones only", shown, side=80, columns=6)),
-        data.note, data.name,
-    )  # fmt: skip
-
-
 EXPERIMENTS = (
+    *DATA,
     Experiment(
         "13.1",
         "Few samples",
@@ -244,15 +199,5 @@ EXPERIMENTS = (
         Budget(30, full=True),
         Budget(8),
         "the true class is among five more often than first",
-    ),
-    Experiment(
-        "14.1",
-        "What cannot be rebuilt",
-        ("E171", "E172"),
-        "An autoencoder of 8 numbers on ones only, 120 steps (600 in full); all other digits are strange.",
-        strange,
-        Budget(40, steps=600, full=True),
-        Budget(14, steps=120),
-        "the area under the curve is above 0.9",
     ),
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from hubel.book.advisor import WORDS, methods
 from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck, timeline
 from hubel.book.exercises import Exercise, exercises
 from hubel.book.fact import MARKS, Counted, written
 from hubel.book.glossary import terms
+from hubel.book.notebooks import practical
 from hubel.book.plots import Listing
 from hubel.book.reading import Book, ChapterRead, Claimed, Erratum, Run, errata
 from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
@@ -43,6 +45,8 @@ def render_book(book: Book) -> dict[str, str]:
         "book_timeline.html.j2", title="Timeline", events=timeline(), drawing=draw_timeline(timeline())
     )
     pages["exercises.html"] = render_exercises(exercises(), 0)
+    pages["advice.html"] = page("book_advice.html.j2", title="Advice", methods=methods(), words=WORDS)
+    pages["practical.html"] = page("book_practical.html.j2", title=practical()[0].title, steps=practical())
     return pages
 
 

@@ -1,0 +1,322 @@
+"""Chapter 14, what is not normal: rebuilding, a generator's nearest picture, foreign patches, and series."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hubel.anomalies.foreign import PatchFinder, blended
+from hubel.book.bench import digits, fit, scores
+from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.plots import Bars, Lines, Pictures
+from hubel.book.verdicts import Interval, compared, more_in_mean, together
+from hubel.features.space import nearest
+from hubel.metrics.roc import auroc
+from hubel.models import create_model
+from hubel.runtime.seeds import generator, seeded
+
+
+def strange(budget: Budget) -> Outcome:
+    """An autoencoder that has seen only ones, and the distance of codes; beside the nearest pixels."""
+    data = digits(10_000 if budget.full else 3000, 1000)
+    usual = data.x[data.y == 1]
+    with seeded(171, 0):
+        net = create_model("autoencoder", in_chans=1, num_classes=10, img_size=28, code=8)
+
+    class Rebuild(nn.Module):
+        """The net as a map from pictures to pictures."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return net.reconstruct(x)  # type: ignore[operator]
+
+    whole = Rebuild()
+    fit(whole, usual, usual, steps=budget.steps, seed=171, lr=2e-3, loss=F.mse_loss)
+    odd = (data.test_y != 1).numpy()
+    rebuilt = scores(whole, data.test_x)
+    with torch.no_grad():
+        codes = [net.encode(x).flatten(1).numpy() for x in (usual, data.test_x)]  # type: ignore[operator]
+    score = {
+        "rebuilding": ((rebuilt - data.test_x) ** 2).flatten(1).mean(1).numpy(),
+        "nearest codes": nearest(codes[1], codes[0], k=5).distances.mean(1),
+        "nearest pixels": nearest(data.test_x.flatten(1).numpy(), usual.flatten(1).numpy(), k=5).distances.mean(1),
+    }
+    area, ends = {}, {}
+    for name, values in score.items():
+        area[name], ends[name] = auroc(values, odd)
+    shown: dict[str, np.ndarray] = {}
+    for row in [*np.flatnonzero(~odd)[:2], *np.flatnonzero(odd)[:4]]:
+        shown |= {f"{row}": data.test_x[row, 0].numpy(), f"{row} rebuilt": rebuilt[row, 0].numpy()}
+    told = {name: f"area under the curve {area[name]:.3f} (95 % interval {ends[name][0]:.3f} to {ends[name][1]:.3f}); "
+            f"five nearest pixels give {area['nearest pixels']:.3f}" for name in area}  # fmt: skip
+    return Outcome(
+        {"E171": compared(ends["rebuilding"], 0.9, told["rebuilding"]),
+         "E172": compared(ends["nearest codes"], 0.9, told["nearest codes"])},
+        (Bars("Area under the curve: ones are normal", area, ends),
+         Pictures("Digits and their return from a net that knows ones only", shown, side=80, columns=6)),
+        data.note, data.name,
+    )  # fmt: skip
+
+
+Normal = tuple[torch.Tensor, torch.Tensor]
+"""Normal pictures, N 1 14 14, to learn from and to be judged."""
+
+
+def _halved(digit: int, train: int) -> Normal:
+    data = digits(train, 2000)
+    x, test = data.x[data.y == digit], data.test_x[data.test_y == digit]
+    return F.avg_pool2d(x, 2), F.avg_pool2d(test, 2)
+
+
+def _by_pixel(maps: torch.Tensor, planted: torch.Tensor) -> tuple[float, Interval]:
+    """Area under the curve of each picture's pixels, mean and its interval over pictures."""
+    areas = np.array([auroc(m.numpy().ravel(), p.numpy().ravel())[0] for m, p in zip(maps, planted, strict=True)])
+    half = 1.96 * areas.std(ddof=1) / np.sqrt(len(areas))
+    return float(areas.mean()), (float(areas.mean() - half), float(areas.mean() + half))
+
+
+def planted_squares(x: torch.Tensor, side: int, seed: int, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each picture with a square out of another place of another picture; where it differs from what was there.
+
+    Squares that change next to nothing are drawn anew, as nobody could see them.
+    """
+    draw, changed = generator(173, seed), x.clone()
+    where = torch.zeros_like(x, dtype=torch.bool)
+    room = x.shape[-1] - side + 1
+    for i in range(len(x)):
+        for _ in range(200):
+            other = int(torch.randint(0, len(source), (1,), generator=draw))
+            top, left, y, z = (int(v) for v in torch.randint(0, room, (4,), generator=draw))
+            patch = source[other, 0, y : y + side, z : z + side]
+            if float((patch - x[i, 0, top : top + side, left : left + side]).abs().mean()) > 0.25:
+                break
+        changed[i, 0, top : top + side, left : left + side] = patch
+        where[i, 0, top : top + side, left : left + side] = True
+    return changed, where
+
+
+def _dense(*sizes: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for a, b in pairwise(sizes):
+        layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers[:-1])
+
+
+def _generator(usual: torch.Tensor, steps: int) -> nn.Sequential:
+    """Dense layers that learn to draw normal pictures against a critic (Goodfellow et al., arXiv:1406.2661)."""
+    with seeded(173, 0):
+        draws, critic = nn.Sequential(_dense(16, 128, 256, 196), nn.Sigmoid()), _dense(196, 128, 64, 1)
+    steer = [torch.optim.Adam(net.parameters(), lr=4e-4, betas=(0.5, 0.999)) for net in (draws, critic)]
+    source, flat = generator(173, 1), usual.flatten(1)
+    for _ in range(steps):
+        real = flat[torch.randint(0, len(flat), (64,), generator=source)]
+        made = draws(torch.randn(64, 16, generator=source))
+        told = F.softplus(-critic(real)).mean() + F.softplus(critic(made.detach())).mean()
+        steer[1].zero_grad()
+        told.backward()
+        steer[1].step()
+        steer[0].zero_grad()
+        F.softplus(-critic(made)).mean().backward()
+        steer[0].step()
+    return draws.eval()
+
+
+def _nearest_drawn(draws: nn.Module, x: torch.Tensor, starts: int, steps: int) -> torch.Tensor:
+    """The generator's picture nearest to each: descent on its input from several starts (AnoGAN, arXiv:1703.05921)."""
+    wanted = x.flatten(1).repeat(starts, 1)
+    code = torch.randn(len(wanted), 16, generator=generator(173, 2)).requires_grad_()
+    steer = torch.optim.Adam([code], lr=0.05)
+    for _ in range(steps):
+        steer.zero_grad()
+        ((draws(code) - wanted) ** 2).sum(1).mean().backward()
+        steer.step()
+    with torch.no_grad():
+        made = draws(code)
+        error = ((made - wanted) ** 2).sum(1).reshape(starts, -1)
+    return made.detach().reshape(starts, *x.shape)[error.argmin(0), torch.arange(len(x))]
+
+
+def generated(budget: Budget) -> Outcome:
+    """Ones with a foreign square: what the generator of ones cannot draw, pixel by pixel."""
+    usual, test = _halved(1, budget.samples)
+    data = digits(budget.samples, 2000)
+    others = F.avg_pool2d(data.test_x[(data.test_y == 8) | (data.test_y == 0)], 2)
+    odd, where = planted_squares(test[:60], 5, 0, others)
+    made = _nearest_drawn(_generator(usual, budget.steps), odd, 4, 120)
+    near = usual[torch.from_numpy(nearest(odd.flatten(1).numpy(), usual.flatten(1).numpy(), k=1).indices[:, 0].copy())]
+    area, ends = {}, {}
+    for name, maps in (("generator", (odd - made).abs()), ("nearest normal picture", (odd - near).abs()),
+                       ("pixels themselves", odd)):  # fmt: skip
+        area[name], ends[name] = _by_pixel(maps, where)
+    low, high = ends["generator"]
+    shown = {}
+    for i in range(4):
+        shown |= {f"{i}": odd[i, 0].numpy(), f"{i} drawn": made[i, 0].numpy(),
+                  f"{i} difference": (odd - made).abs()[i, 0].numpy()}  # fmt: skip
+    return Outcome(
+        {"E173": compared((low, high), 0.7, "area under the curve of pixels inside the square: "
+                          f"{area['generator']:.3f} (95 % interval {low:.3f} to {high:.3f}, {len(odd)} pictures); "
+                          "difference from the nearest normal picture "
+                          f"{area['nearest normal picture']:.3f}, the pixels themselves "
+                          f"{area['pixels themselves']:.3f}")},
+        (Pictures("Ones with a foreign square", shown, side=76, columns=6),
+         Bars("Area under the curve, pixels", area, ends)),
+        f"{data.note} Ones at 14 px; {budget.steps} steps of generator and critic, 120 steps of search.", data.name,
+    )  # fmt: skip
+
+
+def foreign_patches(budget: Budget) -> Outcome:
+    """A net that learns to see patches blended in, judged on squares that it has never seen."""
+    data = digits(budget.samples, 2000)
+    digit = data.test_y == 1
+    usual, test = data.x[data.y == 1], data.test_x[digit]
+    others = data.test_x[~digit]
+    odd, where = planted_squares(test[:60], 8, 1, others)
+    with seeded(174, 0):
+        net = PatchFinder(1, width=8)
+        fresh = PatchFinder(1, width=8)
+    steer, draw = torch.optim.Adam(net.parameters(), lr=2e-3), generator(174, 1)
+    net.train()
+    for _ in range(budget.steps):
+        batch = usual[torch.randint(0, len(usual), (32,), generator=draw)]
+        mixed, share = blended(batch, draw)
+        seen = ((mixed - batch).abs().amax(1, keepdim=True) > 0.02).float()
+        steer.zero_grad()
+        F.binary_cross_entropy_with_logits(net(mixed - 0.5), share * seen).backward()
+        steer.step()
+    net.eval()
+    fresh.eval()
+    maps = {"trained": scores(net, odd - 0.5), "fresh": scores(fresh, odd - 0.5), "pixels themselves": odd}
+    area, ends = {}, {}
+    for name, each in maps.items():
+        area[name], ends[name] = _by_pixel(each, where)
+    low, high = ends["trained"]
+    shown = {}
+    for i in range(4):
+        shown |= {f"{i}": odd[i, 0].numpy(), f"{i} map": torch.sigmoid(maps["trained"][i, 0]).numpy()}
+    return Outcome(
+        {"E174": compared((low, high), 0.7, f"area under the curve of pixels inside squares of other digits: "
+                          f"{area['trained']:.3f} (95 % interval {low:.3f} to {high:.3f}, {len(odd)} pictures); fresh "
+                          f"net {area['fresh']:.3f}, the pixels themselves {area['pixels themselves']:.3f}")},
+        (Pictures("Ones with a square of another digit, and the map", shown, side=86, columns=4),
+         Bars("Area under the curve, pixels", area, ends)),
+        f"{data.note} {budget.steps} steps on ones only.", data.name,
+    )  # fmt: skip
+
+
+class Forecast(nn.Module):
+    """The next value of a series from the 32 before it: a recurrent net with dropout. B 32 -> B 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(1, 24, batch_first=True)
+        self.drop = nn.Dropout(0.2)
+        self.head = nn.Linear(24, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The value that follows."""
+        return self.head(self.drop(self.gru(x[..., None])[0][:, -1]))  # type: ignore[no-any-return]
+
+
+def series(length: int, seed: int, *, odd: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Two waves and noise; `odd`: with bumps, stuck values and a faster wave in places, and where they are."""
+    draw = np.random.RandomState(seed)
+    t = np.arange(length)
+    values = np.sin(2 * np.pi * t / 25) + 0.5 * np.sin(2 * np.pi * t / 60 + 1) + 0.1 * draw.randn(length)
+    where = np.zeros(length, dtype=bool)
+    for place in range(80, length - 60, 120) if odd else ():
+        here = slice(place + draw.randint(40), 0)
+        here = slice(here.start, here.start + 15)
+        kind = (place // 120) % 3
+        if kind == 0:
+            values[here] += 1.2 * np.hanning(15)
+        elif kind == 1:
+            values[here] = values[here.start]
+        else:
+            values[here] = np.sin(2 * np.pi * t[here] / 9) + 0.1 * draw.randn(15)
+        where[here] = True
+    return values.astype(np.float32), where
+
+
+def _windows(values: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    whole = torch.from_numpy(values).unfold(0, 33, 1)
+    return whole[:, :32].contiguous(), whole[:, 32:].contiguous()
+
+
+def forecasting(budget: Budget) -> Outcome:
+    """Errors of a forecast, smoothed; a moving average; and what dropout at test time says."""
+    found: dict[str, list[float]] = {"forecast": [], "moving average": [], "spread": [], "error over spread": []}
+    for seed in range(budget.seeds):
+        x, y = _windows(series(2000, 2 * seed, odd=False)[0])
+        values, where = series(1500, 2 * seed + 1, odd=True)
+        test_x, test_y = _windows(values)
+        truth = where[32:]
+        with seeded(175, seed):
+            net = Forecast()
+        fit(net, x, y, steps=budget.steps, seed=seed, batch=64, lr=5e-3, loss=F.mse_loss)
+        error = (scores(net, test_x) - test_y).abs()[:, 0].numpy()
+        with seeded(176, seed), torch.no_grad():
+            net.train()
+            several = torch.stack([net(test_x)[:, 0] for _ in range(20)]).numpy()
+            net.eval()
+        even = np.ones(9) / 9
+        given = {
+            "forecast": np.convolve(error, even, "same"),
+            "moving average": np.convolve(np.abs(test_y[:, 0].numpy() - test_x.mean(1).numpy()), even, "same"),
+            "spread": several.std(0),
+            "error over spread": np.convolve(error / (several.std(0) + 1e-3), even, "same"),
+        }
+        for name, each in given.items():
+            found[name].append(auroc(each, truth)[0])
+    gain = [a - b for a, b in zip(found["forecast"], found["moving average"], strict=True)]
+    mean = {name: float(np.mean(each)) for name, each in found.items()}
+    part = slice(180, 480)
+    return Outcome(
+        {
+            "E175": together([more_in_mean([a - 0.85 for a in found["forecast"]],
+                                           f"area under the curve {mean['forecast']:.3f} by the forecast's smoothed "
+                                           "error, less 0.85"),
+                              more_in_mean(gain, "less that of a moving average")]),
+            "E176": more_in_mean([a - 0.6 for a in found["spread"]], f"area {mean['spread']:.3f} by the spread of 20 "
+                                 f"passes alone ({mean['error over spread']:.3f} by error over spread), less 0.6"),
+        },
+        (Lines("A series and the scores of its last run", list(range(300)),
+               {"series": test_y[part, 0].tolist(), "smoothed error": given["forecast"][part].tolist(),
+                "spread": given["spread"][part].tolist()}, "time", steep=False),
+         Bars("Area under the curve", mean)),
+        f"Two waves and noise; 15 of about 120 values are a bump, stuck, or a faster wave. {budget.steps} steps on a "
+        f"normal series, {budget.seeds} seeds.",
+    )  # fmt: skip
+
+
+EXPERIMENTS = (
+    Experiment(
+        "14.1",
+        "What cannot be rebuilt",
+        ("E171", "E172"),
+        "An autoencoder of 8 numbers on ones only, 120 steps (600 in full); all other digits are strange.",
+        strange,
+        Budget(40, steps=600, full=True),
+        Budget(14, steps=120),
+        "the area under the curve is above 0.9",
+    ),
+    Experiment("14.2", "Foreign patches", ("E174",), "A small net of bridges learns ones with patches blended in; "
+               "judged on 8 x 8 squares of other digits.", foreign_patches,
+               Budget(40, samples=10_000, steps=300, full=True), Budget(14, samples=3000, steps=200),
+               "the area under the curve of pixels is above 0.7"),
+    Experiment("14.3", "Series", ("E175", "E176"), "A recurrent net of 24 units with dropout forecasts two waves; "
+               "bumps, stuck values and a faster wave are strange.", forecasting, Budget(60, seeds=5, steps=400),
+               Budget(8, seeds=3, steps=80), "the area is above 0.85 and above the moving average's; spread alone "
+               "above 0.6, by mean and t"),
+    Experiment("14.4", "What a generator cannot draw", ("E173",), "Dense generator and critic on ones at 14 px; 60 "
+               "ones with a foreign 5 x 5 square; the nearest drawn picture by descent.", generated,
+               Budget(40, samples=10_000, steps=2500), Budget(16, samples=3000, steps=800),
+               "the area under the curve of pixels is above 0.7"),
+)  # fmt: skip
