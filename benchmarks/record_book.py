@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import inspect
 import json
 import os
 import platform
@@ -49,12 +50,12 @@ def main() -> None:
         return
     budget = "full" if options.full else "quick"
     wanted = [each for each in picked(options.chapters) if (each.full if options.full else each.quick) is not None]
-    folder = home() / "book" / "runs" / f"{budget}-{stamp()}"
+    folder = home() / "book" / "runs" / budget
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     run(wanted, folder, full=options.full, jobs=max(1, options.jobs), again=options.again)
-    done = {each.number: json.loads((folder / f"{each.number}.json").read_text())
-            for each in wanted if (folder / f"{each.number}.json").is_file()}  # fmt: skip
+    files = {each.number: kept_in(folder, each) for each in wanted}
+    done = {number: json.loads(file.read_text()) for number, file in files.items() if file.is_file()}
     record(budget, done)
     told(budget, done, time.monotonic() - begun)
     if missing := [each.number for each in wanted if each.number not in done]:
@@ -69,15 +70,19 @@ def picked(words: Sequence[str]) -> list[Experiment]:
     return sorted(found, key=lambda each: -each.full.seconds)
 
 
-def stamp() -> str:
-    """Changes with the code of the book and with torch, so that what was kept by other code is not taken for new."""
-    files = b"".join(path.read_bytes() for path in sorted(BOOK.rglob("*.py")))
-    return hashlib.sha256(files + torch.__version__.encode()).hexdigest()[:12]
+COMMON = ("bench", "colours", "racing", "shared", "verdicts")
+
+
+def kept_in(folder: Path, each: Experiment) -> Path:
+    """Where its result is kept: another place for other code of it or another torch, so that none is taken for new."""
+    sources = [Path(inspect.getfile(each.measure)), *(BOOK / f"{name}.py" for name in COMMON)]
+    text = b"".join(path.read_bytes() for path in sources) + repr((each.quick, each.full, torch.__version__)).encode()
+    return folder / f"{each.number}-{hashlib.sha256(text).hexdigest()[:12]}.json"
 
 
 def run(wanted: Sequence[Experiment], folder: Path, *, full: bool, jobs: int, again: bool) -> None:
     """Each in a process, `jobs` at a time; a line when one is done."""
-    waiting = [each for each in wanted if again or not (folder / f"{each.number}.json").is_file()]
+    waiting = [each for each in wanted if again or not kept_in(folder, each).is_file()]
     if kept := len(wanted) - len(waiting):
         print(f"{kept} of {len(wanted)} are kept from before", flush=True)
     running: list[tuple[Experiment, subprocess.Popen[bytes]]] = []
@@ -91,7 +96,7 @@ def run(wanted: Sequence[Experiment], folder: Path, *, full: bool, jobs: int, ag
             for each, child in [pair for pair in running if pair[1].poll() is not None]:
                 running.remove((each, child))
                 done += 1
-                file = folder / f"{each.number}.json"
+                file = kept_in(folder, each)
                 how = f"{json.loads(file.read_text())['seconds']:.0f} s" if file.is_file() else "FAILED"
                 ahead = sum((one.full if full else one.quick or one.full).seconds for one in waiting) / jobs
                 line = f"{done:>3} of {total}  {each.number:<6}{each.title:<34}{how:>8}"
@@ -103,7 +108,7 @@ def run(wanted: Sequence[Experiment], folder: Path, *, full: bool, jobs: int, ag
 
 def started(each: Experiment, folder: Path, *, full: bool) -> subprocess.Popen[bytes]:
     """A process that measures one experiment."""
-    words = [sys.executable, __file__, each.number, "--one", str(folder / f"{each.number}.json")]
+    words = [sys.executable, __file__, each.number, "--one", str(kept_in(folder, each))]
     return subprocess.Popen([*words, *(["--full"] if full else [])], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
