@@ -16,7 +16,8 @@ from hubel.book import bench
 from hubel.book.colours import ARCHIVE, colours
 from hubel.book.experiments.ch11_blocks import KINDS, counted
 from hubel.book.experiments.ch12_stages import gabor_fit, gabors
-from hubel.book.experiments.ch14 import planted_squares, series
+from hubel.book.experiments.ch14 import planted_squares
+from hubel.book.experiments.ch14_series import series
 from hubel.book.racing import between, cost, raced, widest
 from hubel.book.verdicts import CONFIRMED, UNDECIDED, more_right
 from hubel.data.formats import CIFAR10_CLASSES

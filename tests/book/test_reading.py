@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 
 from hubel.book.chapters import CHAPTERS, claims
+from hubel.book.errata import errata
 from hubel.book.experiment import Budget, Experiment, Outcome
 from hubel.book.plots import Bars, Cut, Lines, Listing, Pictures
-from hubel.book.reading import Book, ChapterRead, Claimed, Run, chosen, errata, read
+from hubel.book.reading import Book, ChapterRead, Claimed, Run, chosen, read
 from hubel.book.verdicts import CONFIRMED, REFUTED, Finding
 from hubel.cli import main
 from hubel.errors import UsageError
-from hubel.report.pages.book import figures_of, render_book
+from hubel.report.page import script_hash
+from hubel.report.pages.book import LESSONS, figures_of, render_book
+from hubel.studio.loose import lessons
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -136,7 +139,7 @@ class Page(HTMLParser):
 
 def test_pages_link_to_each_other_and_nowhere_else(figures: Book) -> None:
     pages = render_book(figures)
-    assert len(pages) == 19
+    assert len(pages) == 21
     for name, text in pages.items():
         page = Page(text)
         assert page.open == [], name
@@ -145,6 +148,20 @@ def test_pages_link_to_each_other_and_nowhere_else(figures: Book) -> None:
             assert target in pages or target == "", (name, link)
             assert not place or place in (Page(pages[target]) if target else page).places, (name, link)
         assert "http" not in text.replace("http://www.w3.org", "").replace("http-equiv", ""), name
+
+
+def test_chapters_hold_what_can_be_tried_and_allow_exactly_that_script(figures: Book) -> None:
+    script, _ = lessons()
+    pages = render_book(figures, lessons())
+    for number, found in LESSONS.items():
+        text = pages[f"chapter-{number:02}.html"]
+        assert [f'data-lesson="{lesson}"' in text for lesson, _ in found] == [True] * len(found)
+        assert script in text
+        assert f"'{script_hash(script)}'" in text.partition("script-src")[2].partition(";")[0]
+        assert "http" not in text.replace("http://www.w3.org", "").replace("http-equiv", "")
+        assert Page(text.replace(script, "")).open == []
+    without = [name for name in pages if name not in {f"chapter-{number:02}.html" for number in LESSONS}]
+    assert not any("data-lesson" in pages[name] for name in without)
 
 
 def test_a_page_shows_the_drawing_before_the_verdict_and_escapes_what_it_is_given() -> None:
@@ -163,7 +180,7 @@ def test_a_folder_of_pages_is_written_with_its_results(capsys: pytest.CaptureFix
     assert "index.html" in err
     assert {path.name for path in (tmp_path / "book").iterdir()} == {
         "index.html", "chapter-08.html", "errata.html", "glossary.html",
-        "exercises.html", "timeline.html", "results.json",
+        "exercises.html", "timeline.html", "practical.html", "advice.html", "results.json",
     }  # fmt: skip
     results = json.loads((tmp_path / "book" / "results.json").read_text())
     assert {each["mark"] for each in results["facts"]} >= {"=", "≠"}

@@ -16,7 +16,7 @@ from hubel.book.experiment import Budget, Experiment, Outcome
 from hubel.book.experiments import all_experiments, not_measured, settled
 from hubel.book.fact import Counted, count, written
 from hubel.book.facts import all_facts
-from hubel.book.verdicts import MEASURED, ONLY_FULL, REFUTED, VERDICTS, Finding
+from hubel.book.verdicts import MEASURED, ONLY_FULL, VERDICTS, Finding
 from hubel.errors import UsageError
 from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import threads
@@ -240,45 +240,6 @@ def _settle(asked: Sequence[Row], runs: Sequence[Run]) -> Iterator[Claimed]:
             yield Claimed(claim, Finding(not_measured()[claim.row], ""))
         else:
             yield Claimed(claim, Finding(ONLY_FULL, ""))
-
-
-# ---- errata ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Erratum:
-    """Something in the lectures that is wrong, loose, or came out differently."""
-
-    place: str
-    row: str
-    kind: str
-    """"figure", "outside", "claim" or "wording"."""
-    printed: str
-    better: str
-    note: str = ""
-
-
-def errata(book: Book) -> list[Erratum]:
-    """Everything that the book corrects, in the order of the lectures."""
-    found = []
-    for each in book.figures:
-        fact = each.fact
-        if not fact.right:
-            kind = "outside" if fact.reason == "outside" else "figure"
-            printed = f"{fact.what}: {written(fact.printed)}"
-            found.append(Erratum(deck(fact.row), fact.row, kind, printed, written(each.value), fact.note))
-    for claimed in book.claims:
-        if claimed.verdict == REFUTED:
-            claim = claimed.claim
-            found.append(Erratum(claim.deck, claim.row, "claim", claim.says, claimed.finding.text))
-    if not book.rows and len(book.chapters) == len(CHAPTERS):
-        found += [Erratum(each.deck, "", "wording", each.printed, each.better) for each in wordings()]
-    return sorted(found, key=lambda entry: (entry.place[:3], int("0" + _digits(entry.place[4:])), entry.row))
-
-
-def _digits(text: str) -> str:
-    end = next((i for i, letter in enumerate(text) if not letter.isdigit()), len(text))
-    return text[:end]
 
 
 # ---- as text ---------------------------------------------------------------------------------------------------------

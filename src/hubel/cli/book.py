@@ -74,7 +74,9 @@ def command(
     else:
         say(str(found))
     if folder is not None:
-        _write(folder, files_of(found))
+        from hubel.studio.loose import lessons
+
+        _write(folder, files_of(found, lessons()))
     if check:
         _check(found.problems())
 

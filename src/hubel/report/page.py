@@ -35,6 +35,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(figure=drawn, duration=duration, percent=percent, written=written)
+    environment.filters["digest"] = script_hash
     environment.globals["style"] = Markup(_source("page.css"))  # noqa: S704 - our own file
     environment.globals["script"] = Markup(_source("page.js"))  # noqa: S704 - our own file
     environment.globals["script_hash"] = script_hash(_source("page.js"))

@@ -57,9 +57,12 @@ def _numbers(chapters: Sequence[str], what: str, hint: str) -> set[int]:
     return numbers if chapters else set()
 
 
-def files_of(book: Book) -> dict[str, bytes]:
-    """Name in the folder -> content: pages, `results.json`, and the drawings under figures/."""
-    files = {name: text.encode() for name, text in render_book(book).items()}
+def files_of(book: Book, lessons: tuple[str, str] | None = None) -> dict[str, bytes]:
+    """Name in the folder -> content: pages, `results.json`, and the drawings under figures/.
+
+    `lessons`: script and sheet of what can be tried in the pages (`hubel.studio.loose.lessons()`).
+    """
+    files = {name: text.encode() for name, text in render_book(book, lessons).items()}
     files["results.json"] = (json.dumps(book.to_dict(), ensure_ascii=False, indent=1, default=list) + "\n").encode()
     return files | {f"figures/{name}": data for name, data in figures_of(book).items()}
 

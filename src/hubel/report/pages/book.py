@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from hubel.book.advisor import WORDS, methods
 from hubel.book.chapters import CHAPTERS, LECTURES, contradictions, deck, timeline
+from hubel.book.errata import Erratum, errata
 from hubel.book.exercises import Exercise, exercises
 from hubel.book.fact import MARKS, Counted, written
 from hubel.book.glossary import terms
 from hubel.book.notebooks import practical
 from hubel.book.plots import Listing
-from hubel.book.reading import Book, ChapterRead, Claimed, Erratum, Run, errata
+from hubel.book.reading import Book, ChapterRead, Claimed, Run
 from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
 from hubel.figures.theme import Figure
 from hubel.report.drawings.book import draw_plot, draw_tally, draw_timeline
@@ -21,15 +24,28 @@ from hubel.report.page import page
 BUDGETS = {"quick": "hubel book", "full": "hubel book --full", "facts": "hubel book --facts"}
 
 
-def render_book(book: Book) -> dict[str, str]:
-    """File name -> page; all of them are self-contained, and link to each other by their names."""
+LESSONS = {
+    4: (("kernels", ""), ("windows", "")),
+    5: (("windows", "max"),),
+    6: (("curves", ""),),
+    8: (("descent", ""),),
+}
+"""Chapter -> what can be tried in its page: the lesson, and the kind of window it begins with."""
+
+
+def render_book(book: Book, lessons: tuple[str, str] | None = None) -> dict[str, str]:
+    """File name -> page; all of them are self-contained, and link to each other by their names.
+
+    `lessons`: script and sheet of parts that can be tried, which chapters of `LESSONS` then hold.
+    """
     places = [(_file(chapter.chapter.number), chapter) for chapter in book.chapters]
     pages = {"index.html": _index(book, places)}
     for place, (name, chapter) in enumerate(places):
         before = places[place - 1] if place else None
         after = places[place + 1] if place + 1 < len(places) else None
         pages[name] = page(
-            "book_chapter.html.j2", title=f"{chapter.chapter.number}. {chapter.chapter.title}",
+            "book_chapter.html.j2", **_tried(chapter, lessons),
+            title=f"{chapter.chapter.number}. {chapter.chapter.title}",
             chapter=chapter, runs=[_told(run, chapter) for run in chapter.runs],
             rest=[each for each in chapter.claims if each.verdict not in MEASURED],
             facts=[_row(each) for each in chapter.facts], marks=MARKS, verdicts=VERDICTS, tiles=_tiles(chapter),
@@ -48,6 +64,15 @@ def render_book(book: Book) -> dict[str, str]:
     pages["advice.html"] = page("book_advice.html.j2", title="Advice", methods=methods(), words=WORDS)
     pages["practical.html"] = page("book_practical.html.j2", title=practical()[0].title, steps=practical())
     return pages
+
+
+def _tried(chapter: ChapterRead, lessons: tuple[str, str] | None) -> dict[str, object]:
+    """Values of the part of a chapter's page that can be tried; without it the script is empty."""
+    found = LESSONS.get(chapter.chapter.number, ())
+    if lessons is None or not found:
+        return {"script": "", "lessons": ()}
+    script, sheet = (Markup(text) for text in lessons)  # noqa: S704 - our own files
+    return {"script": script, "sheet": sheet, "lessons": found}
 
 
 def render_exercises(found: Sequence[Exercise], seed: int, *, alone: bool = False) -> str:
