@@ -3,7 +3,8 @@
 Every experiment runs in a process of its own, the longest first, and is kept when it is done: a run that was stopped
 goes on where it was, with the same command. What was kept by other code or another torch is run
 anew; --again runs all anew.
-Verdicts go to src/hubel/book/recorded.json, under the budget, the claim and the data (mnist, cifar10, digits, own).
+Verdicts go to src/hubel/book/recorded.json, under the budget, the claim and the data (mnist, cifar10, digits, own), and
+as a tally to docs/pictures/book.svg.
 Claims about how long something takes are left out, since they depend on the machine.
 """
 
@@ -24,15 +25,18 @@ from typing import Any
 
 import torch
 
+from hubel.book.chapters import CHAPTERS, claims
 from hubel.book.experiment import Experiment
 from hubel.book.experiments import all_experiments, settled
-from hubel.book.reading import chosen, read
-from hubel.book.verdicts import MEASURED
+from hubel.book.reading import ChapterRead, Claimed, chosen, read
+from hubel.book.verdicts import MEASURED, NOT_YET, Finding
 from hubel.data.cache import home
+from hubel.report.drawings.book import draw_tally
 from hubel.words import duration
 
 BOOK = Path(__file__).parents[1] / "src" / "hubel" / "book"
 FILE = BOOK / "recorded.json"
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "book.svg"
 TIMED = ("E76", "E133", "E156", "E158")
 
 
@@ -41,7 +45,9 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("chapters", nargs="*", metavar="CHAPTER", help="chapters (5), experiments (5.2); none: all")
     asked.add_argument("--full", action="store_true", help="the full budget")
-    asked.add_argument("--jobs", type=int, default=2, metavar="N", help="processes of one thread each (2)")
+    asked.add_argument(
+        "--jobs", type=int, default=2, metavar="N", help="processes of one thread each (2); 0: all in this one"
+    )
     asked.add_argument("--again", action="store_true", help="run anew what was kept")
     asked.add_argument("--one", metavar="FILE", help=argparse.SUPPRESS)
     options = asked.parse_args()
@@ -53,10 +59,11 @@ def main() -> None:
     folder = home() / "book" / "runs" / budget
     folder.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    run(wanted, folder, full=options.full, jobs=max(1, options.jobs), again=options.again)
+    run(wanted, folder, full=options.full, jobs=options.jobs, again=options.again)
     files = {each.number: kept_in(folder, each) for each in wanted}
     done = {number: json.loads(file.read_text()) for number, file in files.items() if file.is_file()}
     record(budget, done)
+    PICTURE.write_bytes(drawn(budget))
     told(budget, done, time.monotonic() - begun)
     if missing := [each.number for each in wanted if each.number not in done]:
         sys.exit(f"failed: {', '.join(missing)}; the same command goes on with them")
@@ -76,7 +83,8 @@ COMMON = ("bench", "colours", "racing", "shared", "verdicts")
 def kept_in(folder: Path, each: Experiment) -> Path:
     """Where its result is kept: another place for other code of it or another torch, so that none is taken for new."""
     sources = [Path(inspect.getfile(each.measure)), *(BOOK / f"{name}.py" for name in COMMON)]
-    text = b"".join(path.read_bytes() for path in sources) + repr((each.quick, each.full, torch.__version__)).encode()
+    budget = each.full if folder.name == "full" else each.quick
+    text = b"".join(path.read_bytes() for path in sources) + repr((budget, torch.__version__)).encode()
     return folder / f"{each.number}-{hashlib.sha256(text).hexdigest()[:12]}.json"
 
 
@@ -85,30 +93,34 @@ def run(wanted: Sequence[Experiment], folder: Path, *, full: bool, jobs: int, ag
     waiting = [each for each in wanted if again or not kept_in(folder, each).is_file()]
     if kept := len(wanted) - len(waiting):
         print(f"{kept} of {len(wanted)} are kept from before", flush=True)
-    running: list[tuple[Experiment, subprocess.Popen[bytes]]] = []
+    running: list[tuple[Experiment, Path, subprocess.Popen[bytes]]] = []
     done, total = 0, len(waiting)
+    while waiting and jobs < 1:
+        each = waiting.pop(0)
+        measure(each.number, full=full, file=kept_in(folder, each))
+        print(f"{total - len(waiting):>3} of {total}  {each.number}", flush=True)
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
                 each = waiting.pop(0)
-                running.append((each, started(each, folder, full=full)))
-            time.sleep(0.2)
-            for each, child in [pair for pair in running if pair[1].poll() is not None]:
-                running.remove((each, child))
-                done += 1
                 file = kept_in(folder, each)
+                running.append((each, file, started(each, file, full=full)))
+            time.sleep(0.2)
+            for each, file, child in [entry for entry in running if entry[2].poll() is not None]:
+                running.remove((each, file, child))
+                done += 1
                 how = f"{json.loads(file.read_text())['seconds']:.0f} s" if file.is_file() else "FAILED"
                 ahead = sum((one.full if full else one.quick or one.full).seconds for one in waiting) / jobs
                 line = f"{done:>3} of {total}  {each.number:<6}{each.title:<34}{how:>8}"
                 print(f"{line}   at most {duration(ahead)} more", flush=True)
     finally:
-        for _, child in running:
+        for _, _, child in running:
             child.terminate()
 
 
-def started(each: Experiment, folder: Path, *, full: bool) -> subprocess.Popen[bytes]:
+def started(each: Experiment, file: Path, *, full: bool) -> subprocess.Popen[bytes]:
     """A process that measures one experiment."""
-    words = [sys.executable, __file__, each.number, "--one", str(kept_in(folder, each))]
+    words = [sys.executable, __file__, each.number, "--one", str(file)]
     return subprocess.Popen([*words, *(["--full"] if full else [])], env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
@@ -137,6 +149,22 @@ def record(budget: str, done: dict[str, Any]) -> None:
         for name, rows in sorted(known.items(), reverse=True)
     ]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def drawn(budget: str) -> bytes:
+    """The tally of the recorded verdicts by chapter, for docs/pictures; full wins over quick where it is recorded."""
+    known = json.loads(FILE.read_text())
+    best: dict[str, str] = {}
+    for name in ("quick", *([budget] if budget == "full" else [])):
+        for row, verdicts in known.get(name, {}).items():
+            data = next(each for each in ("cifar10", "mnist", "own", "digits") if each in verdicts)
+            best[row] = verdicts[data]
+    parts = [
+        ChapterRead(chapter, (), tuple(Claimed(claim, Finding(best.get(claim.row, NOT_YET), ""))
+                                       for claim in claims().values() if claim.chapter == chapter.number), ())
+        for chapter in CHAPTERS
+    ]  # fmt: skip
+    return draw_tally(parts).data
 
 
 def told(budget: str, done: dict[str, Any], seconds: float) -> None:

@@ -290,7 +290,7 @@ EXPERIMENTS = (
         "Dense nets of 3 and 5 layers and a convnet of fewer weights, CIFAR-10 at 32 px (3,000 pictures and 60 steps; "
         "15,000 and 600 in full).",
         dense_on_pictures,
-        Budget(80, seeds=2, samples=15_000, steps=600, full=True),
+        Budget(120, seeds=2, samples=15_000, steps=600, full=True),
         Budget(7, seeds=1, samples=3000, steps=60),
         "the convnet is right more often than both by interval",
     ),

@@ -150,7 +150,7 @@ def second_head(budget: Budget) -> Outcome:
 EXPERIMENTS = (
     Experiment("11.7", "A head in the middle", ("E146",), "15 tanh convolutions of 12 maps on 3,000 digits at 14 px; a "
                "second head behind the fifth, its loss weighed 0.3.", second_head,
-               Budget(60, seeds=3, steps=300, full=True), Budget(7, seeds=1, steps=40),
+               Budget(90, seeds=3, steps=200, full=True), Budget(7, seeds=1, steps=40),
                "the first layer's gradient is ten times larger, and the last head is right more often by interval"),
     Experiment("11.10", "Depth", ("E135", "E141"), "Plain and residual nets of 20 and 56 layers on 15,000 CIFAR-10 "
                "pictures at 16 px, SGD at 0.05 with momentum, 300 steps of 64, 2 seeds.", depth,

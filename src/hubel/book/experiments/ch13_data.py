@@ -112,12 +112,12 @@ def by_hand(budget: Budget) -> Outcome:
 
 EXPERIMENTS = (
     Experiment("13.5", "What to keep", ("E161", "E162"), "The convnet on 0 to 4, then some samples of 5 to 9 (400; "
-               "1,000 in full).", cuts, Budget(110, seeds=3, samples=1000, steps=300, full=True),
+               "1,000 in full).", cuts, Budget(130, seeds=3, samples=1000, steps=300, full=True),
                Budget(8, seeds=1, samples=400, steps=30),
                "learning the second block slowly beats starting anew, and keeping the first block beats keeping both, "
                "by interval"),
     Experiment("13.6", "Made by hand", ("E168",), "Histograms of oriented gradients and logistic regression, beside "
                "the convnet, on 200 to 1,000 digits (to 10,000 in full).", by_hand,
-               Budget(150, seeds=2, samples=10_000, steps=800, full=True), Budget(12, seeds=1, samples=1000, steps=80),
+               Budget(130, seeds=2, samples=10_000, steps=300, full=True), Budget(12, seeds=1, samples=1000, steps=80),
                "the convnet is right more often at the largest number of samples, by interval"),
 )  # fmt: skip
