@@ -105,11 +105,7 @@ def test_the_practical_runs_from_the_first_line_to_the_last(capsys: pytest.Captu
         ("nn.Conv2d(16, 32, 3, padding=1, bias=False)", "nn.Conv2d(16, 32, 3, padding=1)", "weights == by_hand"),
         ("return self.head(x.flatten(1))", "return self.head(x.flatten(1)) * 40", "start - math.log"),
         ("F.relu(self.norm2(self.conv2(x)))", "F.relu(self.norm2(self.conv2(x))).detach()", "gets no gradient"),
-        (
-            "torch.optim.Adam(net.parameters(), lr=1e-3)",
-            "torch.optim.Adam(net.parameters(), lr=-1e-3)",
-            "then < before",
-        ),
+        ("    loss.backward()\n    optimiser.step()", "    loss.backward()", "then < before"),
         ("data.x[hold:], data.y[hold:]", "data.x[:-hold], data.y[:-hold]", "the same picture stands in two parts"),
     ],
 )

@@ -124,7 +124,7 @@ def _chapter(chapter: Chapter, *, full: bool) -> Iterator[Cell]:
     for row in rows:
         yield Cell("\n\n".join(_fact(fact) for fact in facts if fact.row == row))
         yield Cell(f'show("{row}")', code=True)
-    asked = exercises([chapter.number])
+    asked = [each for each in exercises() if each.chapter == chapter.number]
     if asked:
         yield Cell("## Exercises")
     for question in asked:

@@ -152,7 +152,7 @@ def order_of_pixels(budget: Budget) -> Outcome:
     loses = more_right(cnn, cnn_p, "CNN, as it is beside shuffled", by=0.02)
     prior = more_right(cnn, mlp, "as it is, CNN beside MLP")
     gone = denied(more_right(cnn_p, mlp_p, "shuffled, CNN beside MLP", by=0.01))
-    intervals = {name: wilson(int(h.sum()), len(h)) for name, h in hits.items()}
+    intervals = {name: wilson(round(h.shape[-1] * h.mean()), h.shape[-1]) for name, h in hits.items()}
     values = {name: float(h.mean()) for name, h in hits.items()}
     return Outcome(
         {"E14": together([same, loses]), "E18": together([same, loses]), "E131": together([prior, gone])},
