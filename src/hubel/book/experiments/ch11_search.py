@@ -59,7 +59,7 @@ class Cells(nn.Module):
         x = self.stem(x)
         for cell, way in zip(self.cells, self.path, strict=True):
             x = F.max_pool2d(cell[OPERATIONS[way]](x), 2, ceil_mode=True)  # type: ignore[index]
-        return self.head(x.flatten(1))  # type: ignore[no-any-return]
+        return self.head(x.flatten(1))
 
 
 def _alone(path: Path, data: Digits, steps: int, seed: int) -> np.ndarray:
@@ -110,11 +110,11 @@ def cell_search(budget: Budget) -> Outcome:
     everything = list(product(range(len(OPERATIONS)), repeat=3))
     drawn = [everything[i] for i in np.random.RandomState(155).permutation(len(everything))[:25]]
     begun = time.process_time()
-    alone = {path: _alone(path, data, budget.steps, 0) for path in drawn}  # type: ignore[arg-type]
+    alone = {path: _alone(path, data, budget.steps, 0) for path in drawn}
     taken = time.process_time() - begun
     begun = time.process_time()
     net = _shared(data, 4 * budget.steps, 0)
-    guessed = [_judged(net, path, data.x[:1000], data.y[:1000]) for path in drawn]  # type: ignore[arg-type]
+    guessed = [_judged(net, path, data.x[:1000], data.y[:1000]) for path in drawn]
     spent = time.process_time() - begun
     truth, guess = np.array([hits.mean() for hits in alone.values()]), np.array(guessed)
     interval = bootstrap(lambda rows: _correlation(truth[rows], guess[rows]), len(drawn))

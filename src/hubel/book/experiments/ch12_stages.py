@@ -82,7 +82,8 @@ def gabor_fit(filters: np.ndarray) -> np.ndarray:
 def first_filters(budget: Budget) -> Outcome:
     """Two nets fresh and trained: which first filters are Gabors, and how pure the stages' best pictures are."""
     data = colours(budget.samples, 2000)
-    shares, fresh_share, tiles, parts = {}, {}, {}, []
+    shares, fresh_share, parts = {}, {}, []
+    tiles: dict[str, np.ndarray] = {}
     for name, build in (("A", net_a), ("B", net_b)):
         before, after = _learnt(build, data, budget.steps)
         fits = [gabor_fit(_first(net).weight.detach().numpy()) for net in (before, after)]
@@ -138,7 +139,8 @@ def _purity(net: nn.Sequential, data: Colours, best: int = 20) -> list[np.ndarra
 def smaller_stride(budget: Budget) -> Outcome:
     """A first layer with stride 4: what its filters look like, and the same with stride 2."""
     data = colours(budget.samples, 2000)
-    hits, dead, shown = {}, {}, {}
+    hits, dead = {}, {}
+    shown: dict[str, np.ndarray] = {}
     for stride in (4, 2):
         parts, silent = [], []
         for seed in range(budget.seeds):

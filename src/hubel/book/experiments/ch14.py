@@ -157,7 +157,7 @@ def generated(budget: Budget) -> Outcome:
                        ("pixels themselves", odd)):  # fmt: skip
         area[name], ends[name] = _by_pixel(maps, where)
     low, high = ends["generator"]
-    shown = {}
+    shown: dict[str, np.ndarray] = {}
     for i in range(4):
         shown |= {f"{i}": odd[i, 0].numpy(), f"{i} drawn": made[i, 0].numpy(),
                   f"{i} difference": (odd - made).abs()[i, 0].numpy()}  # fmt: skip
@@ -199,7 +199,7 @@ def foreign_patches(budget: Budget) -> Outcome:
     for name, each in maps.items():
         area[name], ends[name] = _by_pixel(each, where)
     low, high = ends["trained"]
-    shown = {}
+    shown: dict[str, np.ndarray] = {}
     for i in range(4):
         shown |= {f"{i}": odd[i, 0].numpy(), f"{i} map": torch.sigmoid(maps["trained"][i, 0]).numpy()}
     return Outcome(

@@ -26,7 +26,7 @@ class Forecast(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The value that follows."""
-        return self.head(self.drop(self.gru(x[..., None])[0][:, -1]))  # type: ignore[no-any-return]
+        return self.head(self.drop(self.gru(x[..., None])[0][:, -1]))
 
 
 def series(length: int, seed: int, *, odd: bool) -> tuple[np.ndarray, np.ndarray]:
