@@ -47,7 +47,7 @@ def test_the_joined_modules_compute_what_the_modules_do() -> None:
     """A window of three over six numbers with padding one, and a kernel that adds up to nothing on an even picture."""
     code = loose.joined(["net/teach.js"]) + (
         "const even = net_teach.laid(new Float32Array(25).fill(0.5), 5, 5, net_teach.KERNELS['sobel-x'].rows);"
-        "console.log(JSON.stringify([net_teach.windowSize(6, 3, 1, 1), Math.max(...even.map(Math.abs))]))"
+        "console.log(JSON.stringify([net_teach.windowSize(6, 3, 1, 1).size, Math.max(...even.map(Math.abs))]))"
     )
     assert NODE is not None
     done = subprocess.run([NODE, "-e", code], capture_output=True, text=True, check=True)
