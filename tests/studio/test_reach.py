@@ -173,3 +173,23 @@ def test_what_the_doctor_says_stands_beside_the_curves_with_the_change_that_mend
     )
     assert browser.evaluate("document.querySelector('.command code').textContent").startswith("hubel doctor digits --")
     shutil.rmtree(made.folder)
+
+
+def test_a_card_records_only_as_long_as_its_button_is_held_though_it_moves(browser: Chromium, studio: Serving) -> None:
+    browser.open("about:blank")
+    browser.open(f"{studio.url}#/camera?set=held")
+    browser.until("!!document.querySelector('#name')")
+    browser.evaluate("document.querySelector('#name').focus()")
+    browser.call("Input.insertText", text="thumb")
+    browser.evaluate("document.querySelector('#name').form.requestSubmit()")
+    x, y = browser.evaluate(
+        "(() => { const box = document.querySelector('.hold').getBoundingClientRect();"
+        " return [box.left + 9, box.top + 9]; })()"
+    )
+    mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
+    browser.call("Input.dispatchMouseEvent", type="mousePressed", **mouse)
+    browser.until("parseInt(document.querySelector('.cards .state').textContent) > 2")
+    moved = browser.evaluate("document.querySelector('.hold').getBoundingClientRect().top")
+    assert moved > y + 40, "the camera's picture has come in between"
+    browser.call("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
+    browser.until("document.querySelectorAll('[aria-pressed=true]').length === 0")

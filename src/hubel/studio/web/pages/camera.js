@@ -25,7 +25,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   let known = [];
   /** @type {string[]} */
   const fresh = [];
-  let recording = '', left = false;
+  let recording = '', held = '', left = false;
   keep('camera', { set });
 
   async function refresh() {
@@ -48,12 +48,15 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   }
 
   function make(/** @type {string} */ label) {
-    const count = el('span', { className: 'state' }), hold = el('button', { type: 'button', textContent: 'Hold to record', 'aria-pressed': 'false' });
+    const count = el('span', { className: 'state' }), hold = el('button', { type: 'button', className: 'hold', textContent: 'Hold to record', 'aria-pressed': 'false' });
     const back = el('button', { type: 'button', className: 'quiet', textContent: 'Undo the last go', onclick: () => post('camera/forget', { set, label }).then(refresh, (error) => words.replaceChildren(problem(error))) });
     const node = el('li', {}, [el('strong', { textContent: label }), count, el('p', { className: 'line' }, [hold, back])]);
     node.count = count;
-    const stop = () => { if (recording === label) recording = ''; hold.setAttribute('aria-pressed', 'false'); };
-    hold.addEventListener('pointerdown', () => record(label, hold));
+    const stop = () => { held = ''; if (recording === label) recording = ''; hold.setAttribute('aria-pressed', 'false'); };
+    hold.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
+      if (event.isTrusted) hold.setPointerCapture(event.pointerId);  // the button moves when the camera's picture appears
+      record(label, hold);
+    });
     for (const kind of ['pointerup', 'pointerleave', 'pointercancel', 'blur', 'keyup']) hold.addEventListener(kind, stop);
     hold.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== ' ' && event.key !== 'Enter') return;
@@ -66,8 +69,9 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   /** Frames of one burst, as long as the button is held. */
   async function record(/** @type {string} */ label, /** @type {any} */ hold) {
     if (recording) return;
+    held = label;
     if (!film.on) await begin();
-    if (!film.on) return;
+    if (!film.on || held !== label) return;  // let go meanwhile, to allow the camera for example
     recording = label;
     hold.setAttribute('aria-pressed', 'true');
     const burst = `burst${Date.now().toString(36)}`;

@@ -123,7 +123,7 @@ function confusion(/** @type {any} */ found, /** @type {(label: number, predicte
 function perClass(/** @type {any} */ found, /** @type {(k: number) => void} */ choose) {
   const t = found.per_class, order = [...found.classes.keys()].sort((a, b) => (t.f1[a] ?? 2) - (t.f1[b] ?? 2)).slice(0, 100);
   return el('div', { className: 'wide' }, [el('table', {}, [
-    el('thead', {}, [el('tr', {}, ['class', 'found of it', 'right when said', 'F1', 'pictures', ''].map((text) => (text ? el('th', { scope: 'col', textContent: text }) : el('td'))))]),
+    el('thead', {}, [el('tr', {}, ['class', 'found of it', 'right when said', 'F1', 'pictures', ''].map((text, i) => (text ? el('th', { scope: 'col', className: i ? 'number' : '', textContent: text }) : el('td'))))]),
     el('tbody', {}, order.map((k) => el('tr', {}, [
       el('th', { scope: 'row', textContent: found.classes[k] }), ...[t.recall[k], t.precision[k], t.f1[k]].map((share) => el('td', { className: 'number', textContent: percent(share) })),
       el('td', { className: 'number', textContent: number(t.support[k]) }), el('td', {}, [el('button', { type: 'button', className: 'quiet', textContent: 'mistakes', 'aria-label': `mistakes on ${found.classes[k]}`, onclick: () => choose(k) })])])))])]);

@@ -98,7 +98,7 @@ async function begin(/** @type {any} */ main, /** @type {URLSearchParams} */ par
 function drawn(/** @type {any} */ found) {
   const { samples, classes, net, unfit, recipe } = found, lines = [];
   const names = classes.length ? `${classes.length} classes: ${classes.slice(0, 8).join(', ')}${classes.length > 8 ? ' …' : ''}` : 'a number to predict';
-  lines.push(el('p', { textContent: `${samples.train.toLocaleString('en')} pictures to learn from, ${samples.val.toLocaleString('en')} to choose by, ${samples.test.toLocaleString('en')} to measure with; ${names}.` }));
+  lines.push(el('p', { textContent: `${samples.train.toLocaleString('en')} pictures to learn from, ${samples.val.toLocaleString('en')} to choose by, ${samples.test.toLocaleString('en')} to measure with; ${names}${names.endsWith('…') ? '' : '.'}` }));
   if (unfit) lines.push(el('p', { className: 'problem' }, [el('strong', { textContent: `The net does not fit: ${unfit.reason}. ` }), unfit.hint]));
   if (net) {
     lines.push(el('p', { textContent: `${recipe.model} on ${net.input.join(' × ')}: ${net.params.toLocaleString('en')} parameters, ${short(net.macs)} multiply-adds a picture, ${recipe.epochs ?? '?'} epochs of batches of ${recipe.batch_size}.` }),

@@ -3,7 +3,7 @@
 import { el } from '../dom.js';
 import { number } from './said.js';
 
-const HEIGHT = 230, LEFT = 52, BOTTOM = 26, TOP = 10, RIGHT = 10;
+const HEIGHT = 230, LEFT = 58, BOTTOM = 26, TOP = 10, RIGHT = 10;
 const COLOURS = ['--blue', '--orange', '--green', '--muted'];
 const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 

@@ -10,7 +10,7 @@ const BINS = 20, BORDER = 0.05, PAUSE = 250;
 /** A slider for the probability from which on it answers, and one for the share of wrong answers that is allowed. */
 export function silence(/** @type {any} */ asked, samples, /** @type {(command: string) => void} */ say) {
   const count = samples.id.length, right = (/** @type {number} */ i) => samples.label[i] === samples.predicted[i];
-  const from = el('input', { type: 'range', min: 0, max: 1, step: 0.005, value: 0, id: 'from' }), text = el('p', { 'aria-live': 'polite' });
+  const from = el('input', { type: 'range', min: 0, max: 1, step: 0.001, value: 0, id: 'from' }), text = el('p', { 'aria-live': 'polite' });
   const most = el('input', { type: 'range', min: 0, max: 200, step: 1, value: 10, id: 'wrong' }), words = el('div', { 'aria-live': 'polite' }), share = el('output', { for: 'wrong', textContent: '1.0 %' });
   const order = [...samples.confidence.keys()].sort((a, b) => samples.confidence[b] - samples.confidence[a]);
   const x = [], y = [];
@@ -35,7 +35,7 @@ export function silence(/** @type {any} */ asked, samples, /** @type {(command: 
     words.replaceChildren(el('p', { textContent: found.sentence }));
     say(found.command);
     if (found.threshold === null) return;
-    from.value = String(found.threshold);
+    from.value = String(Math.floor(1000 * found.threshold) / 1000);
     draw();
   }
   from.addEventListener('input', draw);
@@ -108,7 +108,7 @@ export function slices(/** @type {any} */ asked, /** @type {string[]} */ ways, /
     if (!found) return;
     say(found.command);
     words.replaceChildren(el('p', { textContent: found.sentence }), el('div', { className: 'wide' }, [el('table', {}, [
-      el('thead', {}, [el('tr', {}, found.columns.map((/** @type {string} */ name) => el('th', { scope: 'col', textContent: name })))]),
+      el('thead', {}, [el('tr', {}, found.columns.map((/** @type {string} */ name, /** @type {number} */ i) => el('th', { scope: 'col', className: i ? 'number' : '', textContent: name })))]),
       el('tbody', {}, found.rows.map(([name, ...cells]) => el('tr', {}, [el('th', { scope: 'row', textContent: name }), ...cells.map((/** @type {string} */ cell) => el('td', { className: 'number', textContent: cell }))])))])]));
   }
 }

@@ -11,6 +11,7 @@ import { command, number, percent, problem, quoted, seconds } from './said.js';
 const CALM = 1000;
 const SILENT = new Set(['step', 'pace', 'epoch', 'finished', 'vitals']);
 const MOST_PARTS = 8;
+const WHY = { epochs: 'all epochs are done', time: 'its time is over', target: 'the target is reached', patience: 'it got no better for a while', optimum: 'nothing is left to gain' };
 
 /** Show one run until the page is left; returns what ends it. */
 export async function watch(/** @type {any} */ main, /** @type {string} */ run) {
@@ -34,9 +35,9 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   main.append(
     el('h1', { textContent: run }), status,
     el('div', { className: 'line reins' }, [pause, step, count, save, stop, again]), alter, words, tiles,
-    el('div', { className: 'charts' }, [losses, shares]), doctor,
+    el('div', { className: 'charts' }, [losses, shares]),
     el('p', { className: 'line' }, [el('label', { className: 'line' }, ['Smoothing', even]), el('label', {}, [log, ' logarithmic loss'])]),
-    within,
+    within, doctor,
     el('section', {}, [el('h2', { textContent: 'What happened' }), told]),
     el('details', {}, [el('summary', { textContent: 'All epochs as a table' }), el('div', { className: 'wide' }, [el('table', {}, [
       el('thead', {}, [el('tr', {}, ['epoch', 'loss', 'validation loss', 'accuracy', 'validation accuracy', 'rate', 'pictures a second'].map((text) => el('th', { scope: 'col', textContent: text })))]), rows])])]),
@@ -161,7 +162,7 @@ export async function watch(/** @type {any} */ main, /** @type {string} */ run) 
   function sentence() {
     const text = {
       lost: 'The studio does not answer; the training goes on without it, and nothing is lost.', paused: 'Paused. Its state is saved.',
-      running: now.rows.length || now.points.length ? 'Training.' : 'Reading pictures …', finished: `Finished (${now.finished}).`,
+      running: now.rows.length || now.points.length ? 'Training.' : 'Reading pictures …', finished: `Finished: ${WHY[now.finished] ?? now.finished}.`,
       stopped: 'Nothing trains here now: it was stopped or killed. What was saved is kept; “Go on with it” takes it up to the same bits.',
     }[word()];
     const test = about.summary?.test?.sentence;
