@@ -96,8 +96,9 @@ def pages(studio: Serving) -> dict[str, str]:
     }
     odd = " ".join(PAYLOADS)
     for name in ("home", "data", "train", "runs", "evaluate", "explain", "inspect", "ship", "camera", "playground",
-                 "pictures", "lessons"):  # fmt: skip
-        words = dict.fromkeys(("source", "data", "run", "runs", "net", "set", "find", "methods", "net", "points"), odd)
+                 "pictures", "lessons", "build"):  # fmt: skip
+        words = dict.fromkeys(("source", "data", "run", "runs", "net", "set", "find", "methods", "name", "points"), odd)
+        words["layers"] = json.dumps([*PAYLOADS[:9], "flatten", "dense K"])
         said[f"{name}?"] = (words, "document.querySelector('main').textContent.length > 20")
     return {name: (f"#/{name.rstrip('?')}?" + "&".join(f"{k}={quote(v)}" for k, v in words.items()), ready)
             for name, (words, ready) in said.items()}  # type: ignore[misc]  # fmt: skip
