@@ -110,7 +110,9 @@ def heap(browser: Chromium) -> float:
 def into_a_net(browser: Chromium, serving: Serving, folder: Path, times: int) -> tuple[list[float], list[float]]:
     """Milliseconds from a picture of 128 x 128 to ResNet-18's overview, and from a move of the pointer to a sum."""
     draw = np.random.default_rng(0)
-    browser.open(f"{serving.url}#/inspect?net=resnet18")
+    few = {"model": "resnet18", "img_size": 128, "limit": 60, "epochs": 1, "out": "runs", "device": "cpu"}
+    run = hubel.train("digits", verbose=False, **few).folder  # type: ignore[arg-type]
+    browser.open(f"{serving.url}#/inspect?net={run.name}")
     browser.until("!!document.documentElement.dataset.scene")
     dropped, hover = [], []
     for number in range(times + 1):

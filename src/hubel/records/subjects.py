@@ -22,7 +22,7 @@ from hubel.data.images import READ
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
-from hubel.models import CARDS, create_model
+from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
 from hubel.records.ledger import find_run
@@ -48,15 +48,18 @@ class NetAndPictures:
     trained: bool
 
 
-def net_and_pictures(net: str, data: str, *, count: int = 1, seed: int = 0, points: bool = False) -> NetAndPictures:
+def net_and_pictures(
+    net: str, data: str, *, count: int = 1, seed: int = 0, points: bool = False, opened: Classifier | Card | None = None
+) -> NetAndPictures:
     """The net called `net` (a run, a name, a layer list) and `count` pictures of `data` ("digits:3", "cat.jpg").
 
     A number behind the colon is the first sample; a fresh net gets weights from `seed` and the size of the pictures.
-    With `points` a run on points will do, too: its "pictures" are then N F numbers.
+    With `points` a run on points will do, too: its "pictures" are then N F numbers. `opened` is what `open_net` gave
+    for that net, where it was opened already.
     Raises DataError for what cannot be read, UnknownName and ArtefactError for nets.
     """
     net = known_as(net)
-    opened = open_net(net)
+    opened = open_net(net) if opened is None else opened
     trained = isinstance(opened, Classifier)
     model: nn.Module | None = None
     preprocessing: Preprocessing | None = None

@@ -12,11 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hubel.checkpoint import EPOCH
+from hubel.checkpoint import EPOCH, Classifier
 from hubel.errors import ArtefactError, DataError
 from hubel.lessons.backward import Backward, go_back
 from hubel.lessons.scene import Scene, observe
-from hubel.models import CARDS
+from hubel.models import CARDS, Card
+from hubel.records.nets import open_net
 from hubel.records.subjects import NetAndPictures, net_and_pictures
 from hubel.studio.asking import Asked
 from hubel.studio.places import Places
@@ -111,8 +112,10 @@ def _stand(asked: Asked, net: str, data: str) -> Stand:
         source, _, number = data.rpartition(":")
         if not (source and number.isascii() and number.isdigit()):
             source, number = data, "0"
-        subject = net_and_pictures(net, f"{asked.studio.places.source(source)}:{number}")
-    scene = observe(subject.model, subject.images[:1])
+        where = f"{asked.studio.places.source(source)}:{number}"
+        subject = net_and_pictures(net, where, opened=_opened(asked, net))
+    with asked.studio.computing:  # scenes of one net share it
+        scene = observe(subject.model, subject.images[:1])
     return Stand(subject, scene, grouped(scene, tuple(getattr(subject.model, "stages", ()))))
 
 
@@ -124,7 +127,14 @@ def _dropped(asked: Asked, net: str, name: str) -> NetAndPictures:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"picture{Path(name).suffix}")
         path.write_bytes(body)
-        return net_and_pictures(net, str(path))
+        return net_and_pictures(net, str(path), opened=_opened(asked, net))
+
+
+def _opened(asked: Asked, net: str) -> Classifier | Card:
+    """A net that is looked into, read once for all pictures as long as its weights are those on the disk."""
+    place = Path(net) if net.endswith(".safetensors") else Path(net, "weights", "best.json")
+    stamp = place.stat().st_mtime_ns if place.is_file() else 0
+    return asked.studio.keep(("opened", net, stamp), lambda: open_net(net))
 
 
 def grouped(scene: Scene, stages: Sequence[str]) -> tuple[tuple[str, tuple[int, ...]], ...]:

@@ -153,7 +153,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const found = await tried(beside, () => post('explain/near', body, query));
       if (!found) return;
       said.say(found.command);
-      beside.replaceChildren(...found.lists.map((/** @type {any} */ list) => el('section', {}, [el('h3', { textContent: `Nearest by ${list.by}` }), el('div', { className: 'grid' }, list.pictures.map((src, i) =>
+      beside.replaceChildren(...found.lists.map((/** @type {any} */ list) => el('section', {}, [el('h2', { textContent: `Nearest by ${list.by}` }), el('div', { className: 'grid' }, list.pictures.map((src, i) =>
         el('figure', { className: 'tile' }, [el('img', { className: 'pixels', alt: `${list.names[i]}: ${list.labels[i]}`, src }), el('figcaption', { textContent: list.labels[i] })])))])));
     }
   }
