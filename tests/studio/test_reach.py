@@ -143,6 +143,21 @@ def test_a_walk_by_tab_reaches_everything_shows_where_it_is_and_comes_round(
     assert by_hand == [], "pressed by hand only"
 
 
+def test_arrows_go_through_the_confusion_matrix_which_is_one_stop_of_tab(browser: Chromium, studio: Serving) -> None:
+    shown(browser, studio, "evaluate")
+    label = "document.activeElement.getAttribute('aria-label').split(' ').slice(1).join(' ')"
+    browser.evaluate("document.querySelector('.confusion button').focus()")
+    assert browser.evaluate(label) == "of 0 called 0"
+    ways = (("ArrowDown", 40, 1, 1), ("ArrowRight", 39, 3, 1), ("ArrowLeft", 37, 3, -1), ("ArrowUp", 38, 1, -1))
+    for key, code, place, way in ways:
+        before = browser.evaluate(label).split()
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+        assert way * (int(browser.evaluate(label).split()[place]) - int(before[place])) > 0, key
+    stops = "[...document.querySelectorAll('.confusion button')].filter((each) => each.tabIndex >= 0).length"
+    assert browser.evaluate(stops) == 1
+
+
 def test_on_a_telephone_a_button_opens_the_list_of_pages(browser: Chromium, studio: Serving) -> None:
     shown(browser, studio, "home")
     browser.call("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)

@@ -5,6 +5,7 @@ import { el } from '../dom.js';
 import { chart } from '../parts/chart.js';
 import { runs } from '../parts/choose.js';
 import { silence, slices, strange } from '../parts/doubt.js';
+import { rove } from '../parts/rove.js';
 import { command, number, percent, problem } from '../parts/said.js';
 import { saver } from '../parts/save.js';
 
@@ -112,12 +113,12 @@ function confusion(/** @type {any} */ found, /** @type {(label: number, predicte
     return el('ol', {}, pairs.map(([i, j, count]) => el('li', {}, [el('button', { type: 'button', className: 'quiet', textContent: `${classes[i]} called ${classes[j]}: ${count}`, onclick: () => cell(i, j) })])));
   }
   const shade = (/** @type {number} */ count, same) => Math.round((same ? 0.1 : 0.1 + 0.5 * (count / most)) * 100);
-  return el('div', { className: 'wide' }, [el('table', { className: 'confusion' }, [
-    el('caption', { className: 'muted', textContent: 'Rows are what pictures are, columns what they are called. Press a number to see them.' }),
+  return el('div', { className: 'wide' }, [rove(el('table', { className: 'confusion' }, [
+    el('caption', { className: 'muted', textContent: 'Rows are what pictures are, columns what they are called. Press a number to see them; arrows go from one to the next.' }),
     el('thead', {}, [el('tr', {}, [el('td'), ...classes.map((name) => el('th', { scope: 'col' }, [el('span', { textContent: name })]))])]),
     el('tbody', {}, counts.map((row, i) => el('tr', {}, [el('th', { scope: 'row', textContent: classes[i] }), ...row.map((count, j) => el('td', {}, [
       count ? el('button', { type: 'button', className: i === j ? 'same' : 'other', textContent: String(count), 'aria-label': `${count} of ${classes[i]} called ${classes[j]}`,
-        style: { backgroundColor: `color-mix(in srgb, var(${i === j ? '--blue' : '--orange'}) ${shade(count, i === j)}%, transparent)` }, onclick: () => cell(i, j) }) : ''])) ])))])]);
+        style: { backgroundColor: `color-mix(in srgb, var(${i === j ? '--blue' : '--orange'}) ${shade(count, i === j)}%, transparent)` }, onclick: () => cell(i, j) }) : ''])) ])))]))]);
 }
 
 function perClass(/** @type {any} */ found, /** @type {(k: number) => void} */ choose) {
