@@ -160,25 +160,26 @@ def each_kind(name: str) -> dict[str, Written]:
     return found
 
 
-def wrong_in(name: str) -> set[str]:
+def wrong_among(found: dict[str, Written]) -> set[str]:
     return {
         f"{one.title}: {one.text[:200]} but torch gives {one.value}"
-        for one in each_kind(name).values()
+        for one in found.values()
         if math.isfinite(one.value) and not (one.apart and away(one) < 1e-5)  # a thousand fresh layers may overflow
     }
 
 
 @pytest.mark.parametrize("name", COVERING)
 def test_every_operation_of_the_catalogue_is_written_out_as_torch_computes_it(name: str) -> None:
-    assert wrong_in(name) == set()
+    assert wrong_among(each_kind(name)) == set()
 
 
 @pytest.mark.slow
 def test_every_operation_of_every_net_is_written_out_and_the_quick_test_has_them_all() -> None:
     covered = {key.split()[0] for name in COVERING for key in each_kind(name)}
     for name in CARDS:
-        assert wrong_in(name) == set(), name
-        assert {key.split()[0] for key in each_kind(name)} <= covered, name
+        found = each_kind(name)
+        assert wrong_among(found) == set(), name
+        assert {key.split()[0] for key in found} <= covered, name
 
 
 def test_looking_changes_neither_the_answer_nor_the_net() -> None:
