@@ -18,7 +18,7 @@ export function saver(/** @type {string} */ name, /** @type {any} */ node, say =
       document.documentElement.dataset.saved = `${picture.width}x${picture.height}`;
     } finally { button.disabled = false; }
   });
-  return el('p', { className: 'line' }, [button]);
+  return el('p', { className: 'line', dataset: { unsaved: '1' } }, [button]);
 }
 
 /** A canvas with what `node` shows, and lines of text under it. @returns {Promise<any>} */
@@ -50,13 +50,16 @@ function wrapped(/** @type {any} */ pen, /** @type {string} */ text, /** @type {
 }
 
 const FORM = 'input, select, textarea, meter, progress';
+/** Controls that have no box of their own. */
+const PLAIN = 'input[type=range], input[type=checkbox], input[type=radio], meter, progress';
 
 async function paint(/** @type {any} */ pen, /** @type {any} */ node) {
   const style = getComputedStyle(node), box = node.getBoundingClientRect();
-  if (!node.checkVisibility() || style.visibility === 'hidden' || style.opacity === '0') return;
+  if (!node.checkVisibility() || style.visibility === 'hidden' || style.opacity === '0' || node.dataset?.unsaved) return;
   pen.save();
   pen.globalAlpha *= Number(style.opacity);
-  frame(pen, style, box);
+  if (!node.matches(PLAIN)) frame(pen, style, box);
+  if (node.localName === 'summary') marker(pen, node, style, box);
   if (style.overflow !== 'visible') { pen.beginPath(); pen.rect(box.left, box.top, box.width, box.height); pen.clip(); }
   if (node.matches('canvas, img, video')) picture(pen, node, style, box);
   else if (node.localName === 'svg') await drawing(pen, node, box);
@@ -147,6 +150,14 @@ function control(/** @type {any} */ pen, /** @type {any} */ node, /** @type {CSS
     pen.textBaseline = 'middle';
     for (const [i, line] of (many ? text.split('\n') : [text]).entries()) pen.fillText(line, box.left + parseFloat(style.paddingLeft), begin + i * high);
   }
+}
+
+/** The triangle of something that opens. */
+function marker(/** @type {any} */ pen, /** @type {any} */ node, /** @type {CSSStyleDeclaration} */ style, /** @type {DOMRect} */ box) {
+  pen.font = `${style.fontSize} ${style.fontFamily}`;
+  pen.fillStyle = style.color;
+  pen.textBaseline = 'middle';
+  pen.fillText(node.parentElement?.open ? '▾' : '▸', box.left + 2, box.top + Math.min(box.height, 1.5 * parseFloat(style.fontSize)) / 2);
 }
 
 /** A text, word by word, where each stands. */
