@@ -43,6 +43,14 @@ test('whatever is moved anywhere is there afterwards, and nothing is lost', () =
     }
 });
 
+test('whatever an address holds can be shown', () => {
+  for (const odd of [null, 3, [], {}, { residual: 3 }, { branches: [3, ['a']] }, [['a']], true]) {
+    assert.equal(typeof textOf(odd), 'string');
+    for (const path of pathsOf(odd)) assert.ok(Array.isArray(path));
+    places([odd, 'a']);
+  }
+});
+
 test('nothing is moved into itself', () => {
   assert.equal(moved(NET, [1], [1, 0, 0]).layers, NET);
   assert.equal(moved(NET, [1], [1]).layers, NET);

@@ -7,11 +7,11 @@
 const copy = (/** @type {any} */ value) => JSON.parse(JSON.stringify(value));
 
 /** What a layer says. */
-export const textOf = (/** @type {Layer} */ layer) => (typeof layer === 'string' ? layer : Object.keys(layer)[0] ?? '');
+export const textOf = (/** @type {any} */ layer) => (typeof layer === 'string' ? layer : layer && typeof layer === 'object' ? Object.keys(layer)[0] ?? '' : String(layer));
 
 /** The lists that a layer holds: none for a plain one, several for branches. @returns {Layer[][]} */
 export function pathsOf(/** @type {Layer} */ layer) {
-  if (typeof layer === 'string') return [];
+  if (!layer || typeof layer !== 'object') return [];
   const inside = Object.values(layer)[0];
   if (!Array.isArray(inside)) return [[]];
   return textOf(layer).split(/\s+/)[0] === 'branches' ? inside.filter(Array.isArray) : [inside];
