@@ -4,18 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: demo test browser check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted doctor clean
+.PHONY: demo test browser cluster check fix bench peers docs site pictures dist torture torture-kills offline mutants fuzz slow parity zoo-smoke zoo-contracts explain-contracts explain-planted doctor clean
 
 demo: $(VENV)/core
 	$(BIN)/hubel train digits
 	@echo "studio   $(BIN)/hubel studio   (a page in your browser; nothing leaves this machine)"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow and not browser"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not cluster"
 
 # Exported pages in a real browser: needs Chromium (apt-get install chromium), which the rest does without.
 browser: $(VENV)/dev
 	$(BIN)/python -m pytest -m browser
+
+# Two nodes of a real cluster on this machine, one killed in the middle. Ray weighs 80 MB and is installed for this alone.
+cluster: $(VENV)/dev
+	$(PIP) -e '.[cluster]'
+	$(BIN)/python -m pytest -q tests/cluster
 
 check: $(VENV)/dev
 	$(BIN)/ruff format --no-cache --check .
@@ -49,7 +54,7 @@ torture-kills: $(VENV)/dev
 
 # The whole suite where there is no network at all (needs a kernel with user namespaces, or root).
 offline: $(VENV)/dev
-	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow and not browser"
+	unshare -rn $(BIN)/python tests/torture/offline.py -n 2 -m "not slow and not browser and not cluster"
 
 # Small faults put into store, checkpoint, splits and loading, one at a time: do the tests notice?
 mutants: $(VENV)/dev

@@ -29,6 +29,7 @@ PROMISED = {
     "Series", "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "curve", "edit",
     "evaluate", "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model",
     "robust", "runs", "scan", "search", "Search", "ensemble", "Ensembled", "serve", "summary", "train",
+    "Parts", "predict_parts",
 }  # fmt: skip
 
 

@@ -133,6 +133,7 @@ LAZY = {
     "cli/completion.py": "the same, to list the options of a command",
     "models/__init__.py": "layer lists and heads need torch, names and cards do not",
     "models/cards/__init__.py": "the builder of a card is loaded when a net is built",
+    "runtime/cluster.py": "Ray, which need not be installed",
     "searching/engines.py": "Optuna, which need not be installed",
     "training/loggers.py": "tools of other packages, which need not be installed",
     "studio/app.py": "torch takes seconds to load; the first page is there before",

@@ -48,6 +48,7 @@ _DOORS = {
     "Explained": "hubel.report.pages.explanation",
     "Exported": "hubel.verbs.export",
     "HubelError": "hubel.errors",
+    "Parts": "hubel.deploy.parts",
     "Prediction": "hubel.deploy.prediction",
     "Predictions": "hubel.deploy.prediction",
     "RegressionEvaluation": "hubel.evaluation",
@@ -75,6 +76,7 @@ _DOORS = {
     "load": "hubel.verbs.classifier",
     "load_nets": "hubel.models",
     "predict": "hubel.verbs.predict",
+    "predict_parts": "hubel.verbs.predict_parts",
     "pretrain": "hubel.verbs.pretrain",
     "register_model": "hubel.models",
     "robust": "hubel.verbs.robust",
@@ -89,6 +91,7 @@ _DOORS = {
 if TYPE_CHECKING:
     from hubel.care.cleaning import Cleaning
     from hubel.data.editing import Edits
+    from hubel.deploy.parts import Parts
     from hubel.deploy.prediction import Prediction, Predictions
     from hubel.diagnosis.finding import CheckUp
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
@@ -113,6 +116,7 @@ if TYPE_CHECKING:
     from hubel.verbs.explain import explain
     from hubel.verbs.export import Exported, export
     from hubel.verbs.predict import predict
+    from hubel.verbs.predict_parts import predict_parts
     from hubel.verbs.pretrain import pretrain
     from hubel.verbs.robust import robust
     from hubel.verbs.run import Run
@@ -140,6 +144,7 @@ __all__ = [
     "Explained",
     "Exported",
     "HubelError",
+    "Parts",
     "Prediction",
     "Predictions",
     "RegressionEvaluation",
@@ -167,6 +172,7 @@ __all__ = [
     "load",
     "load_nets",
     "predict",
+    "predict_parts",
     "pretrain",
     "register_model",
     "robust",

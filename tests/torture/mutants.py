@@ -116,7 +116,7 @@ def fails(*tests: str, limit: float = 240) -> bool:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
         try:
-            os._exit(int(pytest.main(["-q", "-x", "-m", "not slow and not browser", *tests]) != 0))
+            os._exit(int(pytest.main(["-q", "-x", "-m", "not slow and not browser and not cluster", *tests]) != 0))
         finally:
             os._exit(2)
     end = time.monotonic() + limit

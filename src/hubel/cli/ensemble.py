@@ -17,6 +17,9 @@ def command(
         list[str] | None, typer.Argument(metavar="SEARCH|RUN", help="a search, or several runs of the same data")
     ] = None,
     members: Annotated[int, option("--members", min=2, max=64, metavar="N", help="nets at most")] = 5,
+    snapshots: Annotated[
+        bool, option("--snapshots", help="of each run the nets at the ends of its cycles (train --schedule cycles)")
+    ] = False,
     space: Annotated[
         str, option("--space", metavar="SPACE", help="of the mean: probability or logit; the better if not given")
     ] = "",
@@ -33,6 +36,7 @@ def command(
 
     hubel ensemble search/photos-1 --members 5
     hubel ensemble runs/photos-1 runs/photos-2 runs/photos-3
+    hubel ensemble runs/photos-4 --snapshots
     """
     names = expanded(runs or [])
     if not names:
@@ -40,7 +44,9 @@ def command(
     from hubel.verbs.ensemble import ensemble
 
     with watched() as watch:
-        found = ensemble(names, members=members, space=space, out=folder, device=device, watch=watch)
+        found = ensemble(
+            names, members=members, snapshots=snapshots, space=space, out=folder, device=device, watch=watch
+        )
     if as_json:
         print_json(found.to_dict())
     else:

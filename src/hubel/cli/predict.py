@@ -13,6 +13,7 @@ from hubel.cli.detect import detect, is_detector
 from hubel.cli.follow import follow
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
 from hubel.cli.output import print_data, print_json, watched, write_figure
+from hubel.cli.predict_parts import answer_in_parts
 from hubel.errors import UsageError
 from hubel.words import plural
 
@@ -48,7 +49,16 @@ def command(
     ] = None,
     follow_links: FOLLOW_LINKS = False,
     folder: Annotated[
-        Path | None, option("--out", metavar="FOLDER", help="write what it answers as pictures here, if it does")
+        Path | None, option("--out", metavar="FOLDER", help="write what it answers as pictures here; with --on, parts")
+    ] = None,
+    on: Annotated[
+        str | None, option("--on", metavar="WHERE", help="answer in CSV parts: here, local, ray://HOST:PORT (cluster)")
+    ] = None,
+    part_size: Annotated[
+        int | None, option("--part-size", min=1, metavar="N", help="of --on: pictures of a part; 4096 if not given")
+    ] = None,
+    threads: Annotated[
+        int | None, option("--threads", min=1, metavar="N", help="of --on: cores for each place")
     ] = None,
     stream: Annotated[
         str | None, option("--stream", metavar="FOLDER", help="pictures that arrive in a folder, one after the other")
@@ -74,6 +84,7 @@ def command(
     hubel predict detectors/parts-1 new/               (of hubel anomaly)
     hubel predict detectors/parts-1 --stream camera/   (as they arrive)
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
+    hubel predict runs/photos-1 archive/ --on local --out answers/    (millions; goes on where it stopped)
     """
     from hubel.records.ledger import is_run
     from hubel.verbs.predict import Predictions, Sightings, predict
@@ -90,6 +101,22 @@ def command(
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
                device=device, follow_links=follow_links,
                refused=[name for name, given in chosen.items() if given])  # fmt: skip
+        return
+    if on is None and (part_size or threads):
+        raise UsageError("--part-size and --threads are for --on", hint=f"hubel predict {run} new/ --on local --out a/")
+    if on is not None:
+        nets = [run]
+        while names and is_run(names[0]):
+            nets.append(names.pop(0))
+        chosen = {
+            "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3,
+            "--format json": form is Format.json,
+        }  # fmt: skip
+        answer_in_parts(
+            nets, names, folder, on=on, part_size=part_size or 4096, threads=threads, which=which, views=views,
+            device=device, fast=bool(fast), follow_links=follow_links, as_json=as_json,
+            refused=[name for name, given in chosen.items() if given],
+        )  # fmt: skip
         return
     if is_detector(run):
         chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,

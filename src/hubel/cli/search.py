@@ -51,7 +51,7 @@ def command(
         option("--space", metavar="NAME=VALUES", help="what to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
     ] = None,
     nets: Annotated[
-        str, option("--nets", metavar="HOW", help="search nets: random, evolution, q-learning or progressive")
+        str, option("--nets", metavar="HOW", help="search nets: random, evolution, q-learning, progressive, morphism")
     ] = "",
     cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,
     max_params: Annotated[
@@ -70,6 +70,9 @@ def command(
     trial_epochs: Annotated[
         int | None, option("--trial-epochs", min=1, metavar="N", help="epochs of a whole training")
     ] = None,
+    on: Annotated[
+        str, option("--on", metavar="WHERE", help="train trials here, local or on ray://HOST:PORT (extra: cluster)")
+    ] = "here",
     resume: Annotated[str | None, option("--resume", metavar="SEARCH", help="go on with a search")] = None,
     out: Annotated[str, option("--out", metavar="FOLDER", help="folder of searches")] = "search",
     seed: SEED = 0,
@@ -105,8 +108,8 @@ def command(
         found = search(
             data, time=time, trials=trials, epochs=epochs, space=words or None, nets=nets, cells=cells,
             max_params=_amount("--max-params", max_params), max_macs=_amount("--max-macs", max_macs), max_mb=max_mb,
-            max_ms=max_ms, engine=engine, trial_epochs=trial_epochs, seed=seed, resume=resume, config=config, out=out,
-            name=name, since=began(),
+            max_ms=max_ms, engine=engine, trial_epochs=trial_epochs, seed=seed, on=on, resume=resume, config=config,
+            out=out, name=name, since=began(),
             watch=SILENT if quiet else watch, **fixed,
         )  # fmt: skip
     if as_json:

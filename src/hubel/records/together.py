@@ -23,6 +23,13 @@ class Candidate:
 
     folder: Path
     net: Classifier
+    which: str = "best"
+    """Of the run's weights."""
+
+    @property
+    def name(self) -> str:
+        """What it is called: its folder, and which of the weights there if not the best."""
+        return str(self.folder) if self.which == "best" else f"{self.folder} {self.which}"
 
     @property
     def sight(self) -> str:
@@ -44,16 +51,31 @@ def named_folders(names: Sequence[str | PathLike[str]]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def candidates_of(names: Sequence[str | PathLike[str]]) -> tuple[list[Candidate], Counter[str]]:
-    """The runs that may answer together, and how many may not, by reason.
+def cycles_of(folder: Path) -> list[str]:
+    """The weights that a run kept at the ends of its cycles, in their order."""
+    kept = (folder / "weights").glob("cycle-*.safetensors")
+    return sorted((path.stem for path in kept if path.stem[6:].isdecimal()), key=lambda name: int(name[6:]))
+
+
+def candidates_of(
+    names: Sequence[str | PathLike[str]], *, snapshots: bool = False
+) -> tuple[list[Candidate], Counter[str]]:
+    """The runs that may answer together, and how many may not, by reason; of each its cycles, where `snapshots`.
 
     Those that share data, split, classes and sight with most of the others; raises ArtefactError for fewer than two.
     """
     left_out: Counter[str] = Counter()
     known: list[Candidate] = []
-    for folder in named_folders(names):
+    folders = named_folders(names)
+    nets = [(folder, which) for folder in folders for which in (cycles_of(folder) if snapshots else ["best"])]
+    if not nets:
+        raise ArtefactError(
+            f"{folders[0]} kept no weights at the ends of cycles",
+            hint="a run with cycles keeps them: hubel train DATA --schedule cycles",
+        )
+    for folder, which in nets:
         try:
-            net = load(folder)
+            net = load(folder, which)
         except HubelError:
             left_out["cannot be read"] += 1
             continue
@@ -62,7 +84,7 @@ def candidates_of(names: Sequence[str | PathLike[str]]) -> tuple[list[Candidate]
         elif net.spec.architecture == NAME:
             left_out["are ensembles already"] += 1
         else:
-            known.append(Candidate(folder=folder, net=net))
+            known.append(Candidate(folder=folder, net=net, which=which))
     kept = _most(known, [_split(each.folder) for each in known])  # another split has other statistics, too
     same = _most(kept, [each.sight for each in kept])
     if len(known) > len(kept):

@@ -45,6 +45,8 @@ class Ask:
     epoch_seconds: float = 0.0
     after: float = 0.0
     """Seconds that measuring and reporting the winner takes."""
+    crowd: float = 0.0
+    """Seconds for a second of computing, when that was timed; 0 where it was not."""
     precision: Mapping[str, Any] = field(default_factory=dict)
     """The arithmetic found fastest here, where it was looked for."""
 
@@ -55,7 +57,8 @@ class Ask:
             "budget": self.budget.to_dict(), "engine": self.engine, "seed": self.seed, "nets": self.nets,
             "cells": self.cells,
             "full": self.full, "rungs": list(self.rungs), "finals": self.finals, "default_net": self.default_net,
-            "epoch_seconds": self.epoch_seconds, "after": self.after, "precision": dict(self.precision),
+            "epoch_seconds": self.epoch_seconds, "after": self.after, "crowd": self.crowd,
+            "precision": dict(self.precision),
         }  # fmt: skip
 
     def with_budget(self, budget: Budget) -> Ask:

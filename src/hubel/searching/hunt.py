@@ -6,23 +6,28 @@ Every step is a function of the journal, so a search that was killed goes on whe
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hubel.assembly.follow import Stopped
-from hubel.errors import ArtefactError, HubelError, RunLocked, UsageError
+from hubel.errors import HubelError, UsageError
 from hubel.recipes.schema import Recipe
+from hubel.runtime.cluster import share_out
+from hubel.runtime.places import HERE, Here, Places
 from hubel.searching.asking import Ask
 from hubel.searching.axes import in_words
 from hubel.searching.budget import SPARE, Clock
 from hubel.searching.engines import Engine, Proposal
 from hubel.searching.halving import promotion
+from hubel.searching.heirs import heir_of
 from hubel.searching.journal import Journal, Trial
 from hubel.searching.limits import Cost, Counter
-from hubel.searching.running import Diverged, Outcome, Running, begin, go_on
+from hubel.searching.room import Room
+from hubel.searching.running import Failed, Job, Outcome, Trainer, begin, trainer_at
 from hubel.searching.workshop import Workshop
-from hubel.store import RunStore, SaveFailed
+from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import duration, percent, plural
 
@@ -42,9 +47,13 @@ class Hunt:
     engine: Engine
     clock: Clock
     watch: Watcher
+    on: str = HERE
+    """Where trials are trained."""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.store)
+        self.room = Room(ask=self.ask, journal=self.journal, clock=self.clock)
+        self.trainer = Trainer(self.store.folder, self.workshop)
         self.counter = Counter(self.ask.limits, self.workshop.device)
         self.exhausted = False
         """Did the engine run out of members that were not tried?"""
@@ -53,23 +62,39 @@ class Hunt:
 
     def run(self) -> None:
         """Search until the budget is used up. Raises Stopped, SaveFailed; UsageError where nothing can be tried."""
-        for trial in [trial for trial in self.journal.trials if trial.status == "under way"]:
-            self._advance(trial, None, self._target(trial), finals=bool(trial.again))
-        if not self.journal.tried:
-            self._defaults()
-        while self._searches() and self._step():
-            self.watch.progress(*self._share())
-        self._see_one_through()
-        self._finals()
+        with self._open() as self.places:
+            for trial in [trial for trial in self.journal.trials if trial.status == "under way"]:
+                self._send(trial, self._target(trial))
+            if not self.journal.tried:
+                self._defaults()
+            while True:
+                self._wait_for_a_place()
+                if not (self.room.searches() and self._step()):
+                    if not self.places.busy:
+                        break
+                    self._take()
+            self._see_one_through()
+            self._finals()
+            self._take_all()
+
+    def _open(self) -> Places:
+        if self.on == HERE:
+            return Here(lambda: self.trainer)
+        train = self.workshop.asked.train
+        about = os.path.abspath(self.store.folder), self.ask.given, self.ask.precision
+        return share_out(
+            self.on, trainer_at, about, cores=train.threads or 1, gpu=train.device != "cpu", watch=self.watch
+        )
 
     def _step(self) -> bool:
         """One promotion or one new trial; False where neither is possible in what is left."""
         promoted = promotion(self.journal.tried, self.ask.rungs)
-        if promoted is not None and self._fits(*promoted):
-            return self._advance(promoted[0], None, promoted[1])
+        if promoted is not None and self.room.fits(*promoted):
+            self._send(*promoted)
+            return True
         if self.ask.budget.trials is not None and len(self.journal.tried) >= self.ask.budget.trials:
             return False
-        return self._fits(None, self.ask.rungs[0]) and self._new()
+        return self.room.fits(None, self.ask.rungs[0]) and self._new()
 
     def _defaults(self) -> None:
         """Trial 1 is what `hubel train` would do, trained to its end."""
@@ -104,12 +129,10 @@ class Hunt:
     def _see_one_through(self) -> None:
         """Where the defaults were not allowed, nothing may have been trained to its end yet: the best so far is."""
         known = [trial for trial in self.journal.tried if trial.status == "waiting"]
-        if known and not self._ended_well():
+        if known and not self.room.ended_well():
             best = max(known, key=lambda trial: (trial.epochs, trial.score or 0.0, -trial.number))
-            self._advance(best, None, self.ask.full, finals=True)
-
-    def _ended_well(self) -> bool:
-        return any(trial.status in ("finished", "cut") for trial in self.journal.tried)
+            self._send(best, self.ask.full)
+            self._take_all()
 
     def _finals(self) -> None:
         """The best few once more, with other seeds, as long as the budget lasts."""
@@ -127,7 +150,8 @@ class Hunt:
             for trial in finalists:
                 seed = self._seed + turn
                 again = any(t.again == trial.number and t.seed == seed for t in self.journal.trials)
-                if not again and self._fits(trial, self.ask.full, anew=True, finals=True):
+                self._wait_for_a_place()
+                if not again and self.room.fits(trial, self.ask.full, anew=True, finals=True):
                     recipe = self.workshop.recipe(self._settings(trial.values), **self._also(), seed=seed)
                     proposal = Proposal(trial.values, f"trial {trial.number} with seed {seed}")
                     self._begin(proposal, recipe, trial.cost, self.ask.full, again=trial.number, seed=seed)
@@ -136,8 +160,9 @@ class Hunt:
         """Fewer than two finalists: the most promising of the others go on, where what was kept for finals allows."""
         waiting = [trial for trial in self.journal.tried if trial.status == "waiting"]
         for trial in sorted(waiting, key=lambda trial: (-trial.epochs, -(trial.score or 0.0), trial.number)):
-            if self._fits(trial, self.ask.full, finals=True):
-                self._advance(trial, None, self.ask.full, finals=True)
+            self._wait_for_a_place()
+            if self.room.fits(trial, self.ask.full, finals=True):
+                self._send(trial, self.ask.full)
 
     # one trial
 
@@ -147,7 +172,10 @@ class Hunt:
     ) -> None:  # fmt: skip
         number = len(self.journal.trials) + 1
         try:
-            running = begin(self.workshop, recipe, by_default=by_default)
+            running = begin(
+                self.workshop, recipe, self.store.folder, by_default=by_default,
+                heir=heir_of(proposal.values, self.journal),
+            )  # fmt: skip
         except UsageError as error:
             self._refuse(proposal.values, "contradiction", error.what)
             return
@@ -156,29 +184,47 @@ class Hunt:
             folder=running.store.folder.name, again=again, seed=self._seed if seed is None else seed,
             spent=self.clock.spent,
         )  # fmt: skip
-        self._advance(self.journal.trial(number), running, until, finals=bool(again))
+        if self.on == HERE:
+            self.trainer.begun[running.store.folder.name] = running
+        self._send(self.journal.trial(number), until)
 
-    def _advance(self, trial: Trial, running: Running | None, until: int, *, finals: bool = False) -> bool:
+    def _send(self, trial: Trial, until: int) -> None:
+        """Let a trial be trained up to `until` epochs, at the next place that is free."""
+        self._wait_for_a_place()
         self.watch.stage(f"trial {trial.number}: {in_words(trial.values)}")
-        left = self._left(finals=True) if self.ask.budget.time is not None else None
-        try:
-            running = running or go_on(self.workshop, self.store.folder / trial.folder)
-            found = running.train(until=until, left=left)
-        except SaveFailed:
-            raise
-        except RunLocked:
-            raise
-        except Stopped as error:  # what was stopped is the search: its trial goes on with it
-            error.hint = f"go on: hubel search --resume {self.store.folder}"
-            raise
-        except (Diverged, UsageError, ArtefactError) as error:
-            self._ended(trial, "failed", str(error).partition("\n")[0])
-            return True
-        self._told(trial, found)
-        return True
+        trial.status = "under way"
+        self.room.away[trial.number] = max(0, until - trial.epochs)
+        timed = self.ask.budget.time is not None
+        self.places.give(
+            trial.number, lambda: Job(trial.folder, until, self.room.left(finals=True) if timed else None)
+        )  # fmt: skip
+
+    def _wait_for_a_place(self) -> None:
+        while not self.places.free:
+            self._take()
+
+    def _take_all(self) -> None:
+        while self.places.busy:
+            self._take()
+
+    def _take(self) -> None:
+        """The next training that is done, written down."""
+        done = self.places.take()
+        trial = self.journal.trial(done.key)
+        del self.room.away[trial.number]
+        if isinstance(done.error, Stopped):  # what was stopped is the search: its trial goes on with it
+            done.error.hint = f"go on: hubel search --resume {self.store.folder}"
+        if done.error is not None:
+            raise done.error
+        if isinstance(done.result, Failed):
+            self._ended(trial, "failed", done.result.reason)
+        else:
+            self._told(trial, done.result)
+        self.watch.progress(*self.room.share())
 
     def _told(self, trial: Trial, found: Outcome) -> None:
         status = "waiting"
+        self.room.crowd = found.crowd or self.room.crowd
         if found.ended == "time":
             status = "cut"
         elif found.ended or found.epochs >= self.ask.full:
@@ -234,55 +280,10 @@ class Hunt:
     def _key(values: Mapping[str, Any]) -> str:
         return json.dumps(values, sort_keys=True, default=str)
 
-    # the budget
-
     def _target(self, trial: Trial) -> int:
         if trial.again or trial.number == 1:
             return self.ask.full
         return next((rung for rung in self.ask.rungs if rung > trial.epochs), self.ask.full)
-
-    def _left(self, *, finals: bool) -> float:
-        """Seconds that may still be trained; those of the finals among them or not."""
-        whole = self.ask.budget.time or 0.0
-        return whole * (1 - SPARE) - self.ask.after - self.clock.spent - (0.0 if finals else self.ask.finals)
-
-    def _searches(self) -> bool:
-        budget = self.ask.budget
-        if budget.epochs is not None and self.journal.epochs + self.ask.rungs[0] > budget.epochs - self._kept:
-            return False
-        return budget.time is None or self._left(finals=False) > 0
-
-    @property
-    def _kept(self) -> float:
-        if self.ask.budget.epochs is None:
-            return 0.0
-        whole = 0 if self._ended_well() else self.ask.full - self.ask.rungs[0]
-        return max(self.ask.finals, whole) if self.journal.tried or self.journal.refused else 0.0
-
-    def _fits(self, trial: Trial | None, until: int, *, anew: bool = False, finals: bool = False) -> bool:
-        """Would `until` epochs of a trial (None: of a new one) end inside the budget?"""
-        budget, done = self.ask.budget, 0 if trial is None or anew else trial.epochs
-        if budget.epochs is not None:
-            kept = 0.0 if finals else self._kept
-            if self.journal.epochs + until - done > budget.epochs - kept:
-                return False
-        if budget.time is None:
-            return True
-        if trial is not None and trial.epochs:
-            an_epoch = trial.seconds / trial.epochs
-        else:
-            times = sorted(each.seconds / each.epochs for each in self.journal.tried if each.epochs)
-            an_epoch = times[len(times) // 2] if times else self.ask.epoch_seconds
-        return 1.1 * an_epoch * (until - done) <= self._left(finals=finals)
-
-    def _share(self) -> tuple[int, int]:
-        """Done and in all, for a bar."""
-        budget = self.ask.budget
-        if budget.epochs is not None:
-            return min(self.journal.epochs, budget.epochs), budget.epochs
-        if budget.time is not None:
-            return min(int(self.clock.spent), int(budget.time)), int(budget.time)
-        return len(self.journal.tried), budget.trials or len(self.journal.tried)
 
 
 def score_words(score: float) -> str:

@@ -76,7 +76,7 @@ def chosen(
     if len(picked) < 2:
         raise HubelError(
             f"of {plural(len(candidates), 'run')} none makes the best one better on the validation samples",
-            hint=f"it answers best alone: {candidates[next(iter(picked))].folder}",
+            hint=f"it answers best alone: {candidates[next(iter(picked))].name}",
         )
     total = sum(picked.values())
     order = sorted(picked, key=lambda place: (-picked[place], place))
@@ -85,7 +85,7 @@ def chosen(
         each, cost = candidates[place], count(candidates[place].net.spec)
         told.append(
             Member(
-                run=str(each.folder), weight=picked[place] / total, architecture=each.net.spec.architecture,
+                run=each.name, weight=picked[place] / total, architecture=each.net.spec.architecture,
                 params=cost.params, macs=cost.macs,
                 accuracy=float((logits[place].argmax(axis=1) == labels).mean()),
             )

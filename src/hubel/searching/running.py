@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -17,9 +20,12 @@ from hubel.assembly.reins import Reins
 from hubel.assembly.restore import restore
 from hubel.checkpoint import generations, load_state
 from hubel.data.splits import Splits
+from hubel.errors import ArtefactError, RunLocked, UsageError
 from hubel.recipes.schema import NOTHING, Recipe, compose, read_file
+from hubel.records.folder import edits_of
+from hubel.searching.heirs import Heir, giving, read_heir, write_heir
 from hubel.searching.workshop import Workshop
-from hubel.store import RunStore
+from hubel.store import RunStore, SaveFailed
 from hubel.training.loop import NonFinite
 from hubel.training.state import monitor
 from hubel.watching import SILENT
@@ -36,6 +42,31 @@ class Outcome:
     """Why it ended by itself: epochs, target, patience, time; "" where it was left at a rung."""
     curve: tuple[tuple[float, float], ...] = ()
     """Of each epoch the best score so far, and the seconds up to its end."""
+    crowd: float = 0.0
+    """Seconds for a second of computing: what others on the machine cost; 0 where it was too short to tell."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A training that cannot go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial that is to be trained, as plain data for whoever does it."""
+
+    folder: str
+    """Of its run, inside that of the search."""
+    until: int
+    """Epochs, in all."""
+    left: float | None
+    """Seconds that it may take; None: as many as it needs."""
+
+
+NO_LOGS = {"logs": {"metrics.csv": 0, "events.jsonl": 0}}
+"""Of a run of which nothing was saved: what it told so far does not count."""
 
 
 class Diverged(Exception):
@@ -55,6 +86,7 @@ class Running:
         """Train to `until` epochs, or until `left` seconds are over. Raises Stopped, Diverged, SaveFailed."""
         training, store = self.ready.training, self.store
         training.allowed = None if left is None else training.seconds + max(0.05, left)
+        wall, busy = time.perf_counter(), time.process_time()
         reins = Reins(store, lambda settings: going_on(store.folder, settings))
         try:
             with kept(store, self.ready, SILENT, reins, self.state) as run:
@@ -71,32 +103,96 @@ class Running:
             curve=curve_of(training.history),
             epochs=training.epoch, score=score_of(training.best), seconds=training.seconds,
             ended="" if summary is None else str(summary["reason"]),
+            crowd=crowd_of(time.perf_counter() - wall, time.process_time() - busy),
         )  # fmt: skip
 
 
-def begin(workshop: Workshop, recipe: Recipe, *, by_default: bool = False) -> Running:
-    """A new run folder and its training. `by_default`: as `hubel train` would, a trained start included."""
+def begin(
+    workshop: Workshop, recipe: Recipe, folder: Path, *, by_default: bool = False, heir: Heir | None = None
+) -> Running:
+    """A new run folder inside `folder` and its training.
+
+    `by_default`: as `hubel train` would, a trained start included; `heir`: whose weights it begins with.
+    """
     if (by_default and workshop.transfers) or recipe.transfer.from_ not in (None, NOTHING):
         ready = make_ready(recipe, SILENT)
     else:
-        ready = workshop.ready(recipe)
-    return Running(store=create(ready, recipe), ready=ready)
+        ready = workshop.ready(recipe, giving(heir, folder, workshop, recipe.train.seed))
+    store = create(ready, recipe)
+    if heir is not None:
+        write_heir(store, heir)
+    return Running(store=store, ready=ready)
 
 
 def go_on(workshop: Workshop, folder: Path) -> Running:
     """A trial where its last saved state stands; from its beginning where none was saved. Raises ArtefactError."""
     store = RunStore.open(folder)
+    if store.exists("transfer.json") and not generations(store):
+        ready = make_ready(compose(read_file(folder / "config.yaml")), SILENT)
+        return Running(store=store, ready=ready, state=NO_LOGS)
     if store.exists("transfer.json"):
         splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
         ready, state = restore(store, splits, going_on(folder, {}), SILENT)
         return Running(store=store, ready=ready, state=state)
-    ready = workshop.ready(workshop.as_begun(compose(read_file(folder / "config.yaml"))))
+    recipe = workshop.as_begun(compose(read_file(folder / "config.yaml")))
     if not generations(store):
-        return Running(store=store, ready=ready, state={"logs": {"metrics.csv": 0, "events.jsonl": 0}})
+        give = giving(read_heir(store), folder.parent, workshop, recipe.train.seed)
+        return Running(store=store, ready=workshop.ready(recipe, give), state=NO_LOGS)
+    ready = workshop.ready(recipe)
     saved = load_state(store)
     ready.training.restore(saved.tensors, saved.meta["training"])
     logs = {str(name): int(size) for name, size in saved.meta["logs"].items()}
     return Running(store=store, ready=ready, state={**saved.meta, "logs": logs})
+
+
+class Trainer:
+    """Trains the trials of a search, one job after the other."""
+
+    def __init__(self, folder: Path, workshop: Workshop) -> None:
+        self.folder, self.workshop = folder, workshop
+        self.begun: dict[str, Running] = {}
+        """Trials that were just begun, by folder: they need not be read back."""
+
+    def __call__(self, job: Job) -> Outcome | Failed:
+        """Train as asked. Raises Stopped, SaveFailed, RunLocked: what ends the search, and no fault of the trial."""
+        try:
+            running = self.begun.pop(job.folder, None) or go_on(self.workshop, self.folder / job.folder)
+            return running.train(until=job.until, left=job.left)
+        except (SaveFailed, RunLocked):
+            raise
+        except (Diverged, UsageError, ArtefactError) as error:
+            return Failed(str(error).partition("\n")[0])
+
+
+def trainer_at(
+    folder: str, given: Mapping[str, Any], precision: Mapping[str, Any]
+) -> Callable[[Job], Outcome | Failed]:
+    """What trains trials at another place. The data are read when the first comes, split as its folder says."""
+    made: list[Trainer] = []
+
+    def train(job: Job) -> Outcome | Failed:
+        if not os.path.isdir(os.path.join(folder, job.folder)):
+            raise ArtefactError(
+                f"{platform.node()} does not see {folder}", hint="put searches where all machines see them: --out"
+            )
+        if not made:
+            store = RunStore.open(Path(folder) / job.folder)
+            splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+            workshop = Workshop(given, SILENT, splits=splits, edits=edits_of(store))
+            workshop.precision = dict(precision)
+            made.append(Trainer(Path(folder), workshop))
+        return made[0](job)
+
+    return train
+
+
+def crowd_of(wall: float, busy: float) -> float:
+    """Seconds for a second of computing, which others on the same cores make more; 0 where it was too short to tell.
+
+    >>> crowd_of(3.0, 1.5), crowd_of(0.5, 0.1)
+    (2.0, 0.0)
+    """
+    return wall / max(1e-3, busy) if wall >= 2.0 else 0.0
 
 
 def curve_of(history: Sequence[Mapping[str, float]]) -> tuple[tuple[float, float], ...]:

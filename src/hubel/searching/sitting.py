@@ -14,6 +14,7 @@ from hubel.data.splits import Splits
 from hubel.errors import UsageError
 from hubel.recipes.schema import compose, flatten
 from hubel.records.folder import edits_of
+from hubel.runtime.places import HERE
 from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, write_ask
 from hubel.searching.axes import Space, in_words, read_space, space_of
 from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
@@ -43,7 +44,7 @@ def read_words(space: Sequence[str] | Mapping[str, Any] | str | None) -> Space |
 
 
 def begin_search(
-    ask: Ask, space: Space | None, *, out: str, name: str | None, since: float, watch: Watcher
+    ask: Ask, space: Space | None, *, out: str, name: str | None, since: float, watch: Watcher, on: str = HERE
 ) -> Hunt:  # fmt: skip
     """A new search in a folder of its own. Raises UsageError where the budget or the space has no room for a trial."""
     given = plain_settings(ask.given)
@@ -79,7 +80,7 @@ def begin_search(
     at = (shares.full,) if ask.nets else rungs(shares.full)
     ask = replace(
         ask, full=shares.full, rungs=at, finals=shares.finals, epoch_seconds=seconds, after=after,
-        precision=workshop.precision,
+        precision=workshop.precision, crowd=workshop.crowd,
     )  # fmt: skip
     check_members(ask, workshop, watch)
     engine = proposer(ask)
@@ -90,11 +91,11 @@ def begin_search(
         f"{duration(seconds)}" + (f", trials are compared after {', '.join(map(str, at[:-1]))}" if at[1:] else "")
     )
     return Hunt(
-        store=store, ask=ask, workshop=workshop, engine=engine, clock=clock_of(since), watch=watch
+        store=store, ask=ask, workshop=workshop, engine=engine, clock=clock_of(since), watch=watch, on=on
     )  # fmt: skip
 
 
-def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher) -> Hunt:
+def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher, on: str = HERE) -> Hunt:
     """A search where its journal stands; `budget` replaces what it says of what was allowed. Raises ArtefactError."""
     store = RunStore.open(folder)
     ask = read_ask(store).with_budget(budget)
@@ -108,7 +109,7 @@ def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher
     write_ask(store, ask)
     return Hunt(
         store=store, ask=ask, workshop=workshop, clock=Clock(journal.spent, since), watch=watch,
-        engine=proposer(ask),
+        engine=proposer(ask), on=on,
     )  # fmt: skip
 
 

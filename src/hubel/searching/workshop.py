@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from torch import nn
 
 from hubel import runtime
 from hubel.assembly.build import build, described
@@ -27,6 +29,8 @@ SIGHT = ("img_size", "fit", "interpolation", "in_chans", "mean", "std")
 """Settings by which pictures are decoded otherwise."""
 PAGES = 5.0
 """Seconds that writing the report of the winner and that of the search takes."""
+FINALISTS = 12
+"""Runs, at most, that are laid beside the winner picture by picture."""
 
 
 class Workshop:
@@ -52,6 +56,8 @@ class Workshop:
         self.device = runtime.pick_device(self.asked.train.device)
         self._prepared: dict[str, Prepared] = {}
         self.precision: dict[str, Any] = {}
+        self.crowd = 0.0
+        """Seconds for a second of computing, when the defaults were timed."""
 
     def settle(self) -> tuple[float, float]:
         """Time a few steps of the defaults: seconds of an epoch, and of measuring and reporting the winner."""
@@ -63,11 +69,14 @@ class Workshop:
         wall, busy = time.perf_counter(), time.process_time()
         trial = attempt(recipe, self.first, model, seconds=1.0)
         # Where others compute too, a second of work takes longer than a second.
-        crowded = max(1.0, (time.perf_counter() - wall) / max(1e-3, time.process_time() - busy))
+        self.crowd = (time.perf_counter() - wall) / max(1e-3, time.process_time() - busy)
+        crowded = max(1.0, self.crowd)
         a_sample = sample_seconds(trial.training, self.first)
         splits = self.first.splits
         looks = VIEWS.get(recipe.augment.views or "none", 1) + 1
-        after = PAGES * crowded + a_sample * looks * (len(splits.test) + 3 * len(splits.val))
+        after = PAGES * crowded + a_sample * (
+            looks * (len(splits.test) + len(splits.val)) + FINALISTS * len(splits.val)
+        )
         return trial.step * trial.training.steps_per_epoch + a_sample * len(splits.val), after
 
     def recipe(self, settings: Mapping[str, Any], **also: Any) -> Recipe:
@@ -105,8 +114,10 @@ class Workshop:
         alike = all(getattr(written.data, name) == getattr(first, name) for name in SIGHT)
         return written.change(**{name: getattr(asked, name) for name in SIGHT}) if alike else written
 
-    def ready(self, recipe: Recipe) -> Ready:
-        """A training from nothing. Raises UsageError."""
+    def ready(self, recipe: Recipe, give: Callable[[nn.Module], None] | None = None) -> Ready:
+        """A training from nothing, or from the weights that `give` puts into the net. Raises UsageError."""
         prepared = self.prepared(recipe)
         model, spec = build(prepared)
+        if give is not None:
+            give(model)
         return Ready(training=assemble(prepared.recipe, prepared, model), prepared=prepared, spec=spec)

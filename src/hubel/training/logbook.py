@@ -19,10 +19,12 @@ from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, HubelError
 from hubel.events import EpochDone, Event, Finished, MicroBatchHalved, Skipped, StepDone
+from hubel.recipes.schema import Recipe
 from hubel.runtime import rank, world
 from hubel.store import RunStore, SaveFailed
 from hubel.training.energy import Meter
 from hubel.training.loop import NonFinite, Training
+from hubel.training.schedules import CYCLES, cycle_ends
 from hubel.watching import SILENT, Watcher
 from hubel.words import plain
 
@@ -75,6 +77,8 @@ class Logbook:
         self.kept: dict[str, torch.Tensor] | None = None
         self.every = max(1, training.steps_per_epoch // 20)
         self.told = time.perf_counter()
+        self.cycles = ends_of_cycles(training.recipe, training.steps_per_epoch)
+        """Epochs after which a cycle of the schedule has ended."""
 
     def begin(self) -> None:
         """Before the first event of a run, or of a part of it: keep the weights that it starts from."""
@@ -103,6 +107,8 @@ class Logbook:
             every = self.training.recipe.train.keep_every
             if every and (event.epoch + 1) % every == 0:
                 self._tolerate(partial(self._look_back, event.epoch + 1, event.row))
+            if event.epoch + 1 in self.cycles:
+                self._tolerate(partial(self._snapshot, self.cycles.index(event.epoch + 1) + 1, event.row))
             if time.perf_counter() - self.saved_at > self.cost / SAVE_SHARE:
                 self._tolerate(self.save)
         else:
@@ -171,6 +177,9 @@ class Logbook:
             probes=(self.golden, logits),
         )
 
+    def _snapshot(self, cycle: int, row: Mapping[str, float]) -> None:
+        self._weights(f"cycle-{cycle}", self.training.measured_model.state_dict(), row)
+
     def _row(self, row: Mapping[str, float]) -> None:
         if not self.store.exists("metrics.csv") and all(name != "metrics.csv" for name, _ in self.waiting):
             self._append("metrics.csv", ",".join(row))
@@ -199,6 +208,16 @@ class Logbook:
                 self.trouble = True
                 self.watch.remark(f"{error.what}; training goes on, and the next save tries again")
                 self.waiting.append(("events.jsonl", json.dumps({"event": "save failed", "reason": error.what})))
+
+
+def ends_of_cycles(recipe: Recipe, steps_per_epoch: int) -> list[int]:
+    """The epochs after which a cycle of the schedule `cycles` has ended; [] for any other."""
+    said = recipe.schedule
+    if said.schedule != "cycles":
+        return []
+    warm = -(-round(steps_per_epoch * (said.warmup_epochs or 0.0)) // steps_per_epoch)
+    left = max(1, (recipe.train.epochs or 1) - warm)
+    return [warm + end for end in cycle_ends(left, said.schedule_options.get("cycles", CYCLES))]
 
 
 class RankLog:

@@ -20,6 +20,8 @@ __all__ = ["SCHEDULES", "Factor", "Schedule", "build_schedule"]
 USUAL = "hubel components NAME of the schedule says what is usual"
 """The way out of an option that cannot be."""
 
+CYCLES = 5
+"""Of the schedule `cycles`, where nothing is said."""
 Factor = Callable[[int, Sequence[float]], float]
 """(step, validation history) -> factor of the base rate."""
 
@@ -119,6 +121,36 @@ def cosine(*, steps: int, steps_per_epoch: int, final: float = 0.0) -> Factor:
     return lambda t, history: final + (1 - final) * (1 + math.cos(math.pi * t / steps)) / 2
 
 
+def cycles(*, steps: int, steps_per_epoch: int, cycles: int = CYCLES) -> Factor:
+    """f = (1 + cos(π u)) / 2, u the share of the cycle: a cosine that begins anew, at most once an epoch.
+
+    Cycles have the same number of whole epochs, the first also what is left over. The weights at the end of each are
+    kept (`cycle-1`, …), and answer together as a snapshot ensemble: hubel ensemble RUN --snapshots.
+    """
+    ends = [end * steps_per_epoch for end in cycle_ends(max(1, steps // steps_per_epoch), cycles)]
+    over = steps - ends[-1]  # of an epoch that the warm-up has begun
+    borders = [0, *(end + over for end in ends)]
+
+    def factor(t: int, history: Sequence[float]) -> float:
+        cycle = max(k for k in range(len(ends)) if t >= borders[k])
+        share = (t - borders[cycle]) / (borders[cycle + 1] - borders[cycle])
+        return (1 + math.cos(math.pi * share)) / 2
+
+    return factor
+
+
+def cycle_ends(epochs: int, cycles: int) -> list[int]:
+    """The epochs after which a cycle has ended, of so many in all. Raises UsageError for less than one cycle.
+
+    >>> cycle_ends(20, 5), cycle_ends(11, 3), cycle_ends(2, 5)
+    ([4, 8, 12, 16, 20], [5, 8, 11], [1, 2])
+    """
+    if not isinstance(cycles, int) or cycles < 1:
+        raise UsageError(f"cycles must be a whole number, at least 1, got {cycles}", hint=USUAL)
+    cycles = min(cycles, epochs)
+    return [epochs - (cycles - 1 - k) * (epochs // cycles) for k in range(cycles)]
+
+
 def linear(*, steps: int, steps_per_epoch: int, peak: float = 0.0, start: float = 0.2, final: float = 0.0) -> Factor:
     """A straight line from 1 to `final` at T; with `peak` a triangle: from `start` up to 1 at that share of the run."""
     _fraction("final", final)
@@ -208,6 +240,9 @@ for name, builder, title, formula, source, note, rows in (
      "The schedule of the classic ImageNet and CIFAR papers.", ("C83",)),
     ("cosine", cosine, "Cosine", "f = (1 + cos(π t / T)) / 2", "Loshchilov & Hutter, arXiv:1608.03983",
      "Falls slowly, then fast, then gently: a good default.", ("C83",)),
+    ("cycles", cycles, "Cosine in cycles", "f = (1 + cos(π u)) / 2, u the share of the cycle",
+     "Loshchilov & Hutter, arXiv:1608.03983; Huang et al., arXiv:1704.00109",
+     "Each cycle ends in a net of its own; together they answer better than the last.", ("C83",)),
     ("linear", linear, "Linear or triangle", "f = 1 − t / T, or up to 1 at the peak first",
      "Smith, arXiv:1506.01186; to nought: Jordan, arXiv:2404.00498", "Best for short runs.", ("C83",)),
     ("one-cycle", one_cycle, "One-cycle", "half a cosine up to 1 at the peak, half a cosine down to almost 0",

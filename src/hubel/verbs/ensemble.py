@@ -31,6 +31,7 @@ def ensemble(
     runs: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     members: int = 5,
+    snapshots: bool = False,
     space: str = "",
     out: str | Path | None = None,
     device: str = "auto",
@@ -44,6 +45,9 @@ def ensemble(
     predict, evaluate, serve and export take it. Its temperature is learnt as a training's is, and it is measured on the
     test split beside the best single net.
 
+    `snapshots`: of each run the weights at the ends of its cycles (schedule "cycles"), in place of its best (G. Huang
+    et al., Snapshot Ensembles, arXiv:1704.00109).
+
     Raises UsageError, ArtefactError, DataError; HubelError where no second net helps the best one.
     """
     check_space(space, members)
@@ -51,7 +55,7 @@ def ensemble(
     if not names:
         raise UsageError("runs are needed, got none", hint="hubel ensemble search/photos-1")
     watch.stage("reading the nets")
-    candidates, left_out = candidates_of(names)
+    candidates, left_out = candidates_of(names, snapshots=snapshots)
     prepared = shared_data(candidates[0], watch)
     rows, labels = prepared.splits.val, prepared.manifest.labels
     target = runtime.pick_device(device)
@@ -75,7 +79,7 @@ def ensemble(
         folder=store.folder, space=numbers["space"], members=tuple(told), candidates=len(candidates),
         left_out=dict(left_out), together=tuple(map(_numbers, measured["together"])),
         single=tuple(map(_numbers, measured["the best alone"])),
-        best=str(candidates[best].folder),
+        best=candidates[best].name,
         sentence=compare({name: each[-1] for name, each in measured.items()}).tests[0].sentence,
     )  # fmt: skip
     store.write_json("ensemble.json", result.to_dict())

@@ -7,6 +7,8 @@ evolution     E. Real, A. Aggarwal, Y. Huang, Q. Le, Regularized Evolution for I
 q-learning    B. Baker, O. Gupta, N. Naik, R. Raskar, Designing Neural Network Architectures using Reinforcement
               Learning (MetaQNN), arXiv:1611.02167
 progressive   C. Liu et al., Progressive Neural Architecture Search (PNAS), arXiv:1712.00559
+morphism      T. Elsken, J.-H. Metzen, F. Hutter, Simple and Efficient Architecture Search for Convolutional Neural
+              Networks, arXiv:1711.04528; H. Cai et al., arXiv:1707.04873
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from sklearn.linear_model import Ridge
 from hubel.errors import UsageError, unknown
 from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
-from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, WINDOWS, NetSpace
+from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace
+from hubel.searching.nets.morphing import moved, moves
 
-HOW = ("random", "evolution", "q-learning", "progressive")
+HOW = ("random", "evolution", "q-learning", "progressive", "morphism")
 POPULATION, SAMPLE = 12, 4
 """Of evolution: how many live, and how many meet in a tournament (100 and 25 in the paper, of 20,000 nets)."""
 EPSILON = ((8, 1.0), (8, 0.7), (8, 0.4), (10**9, 0.1))
@@ -33,6 +36,8 @@ Q_RATE, REPLAYS = 0.1, 20
 BEAM = 6
 """Of the progressive search: nets of each depth that are trained (256 in the paper)."""
 END = "end"
+STARTS = 3
+"""Of morphism: small nets to begin with."""
 
 
 class RandomNets:
@@ -112,7 +117,7 @@ class QLearning(RandomNets):
 
     def _need_layers(self) -> None:
         if self.space.kind != "layers":
-            raise UsageError("q-learning and progressive lay layer upon layer: they search no cells",
+            raise UsageError("q-learning, progressive and morphism lay layer upon layer: they search no cells",
                              hint="--nets evolution --cells")  # fmt: skip
 
 
@@ -145,6 +150,29 @@ class Progressive(QLearning):
         order = np.argsort(-expected, kind="stable")
         place = int(order[min(attempt, len(order) - 1)])
         return Proposal({"net": children[place]}, f"depth {len(children[place])}, expected {expected[place]:.1%}")
+
+
+class Morphism(QLearning):
+    """Hill climbing: the best net so far is made wider, deeper or further-sighted, and its child keeps its weights."""
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """A child of the best; small nets while there is none, and of one of the best where no step is left."""
+        self._need_layers()
+        random, seen = self._random(number, attempt), known(tried)
+        if len(seen) < STARTS:
+            pool = ["maxpool 2"] if self.space.side >> 1 >= SMALLEST else []
+            genes = [f"conv {random.choice(MAPS[:3])} 3", *pool, f"conv {random.choice(MAPS[:3])} 3"]
+            return Proposal({"net": genes}, "a small net to begin with")
+        best = sorted(seen, key=lambda trial: (-(trial.score or 0.0), trial.number))
+        parent = best[0] if attempt < 20 else random.choice(best[:POPULATION])
+        steps = moves(parent.values["net"])
+        if not steps:
+            return Proposal(self.space.draw(random), "drawn at random")
+        move = random.choice(steps)
+        kind, place, gene = move
+        where = f"{gene} after {place + 1}" if kind == "deeper" else f"{gene} at {place + 1}"
+        child = {"net": moved(parent.values["net"], move), "parent": parent.number}
+        return Proposal(child, f"child of trial {parent.number}, with its weights: {kind}, {where}")
 
 
 def encoded(genes: Sequence[str]) -> list[float]:
@@ -181,7 +209,8 @@ def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets:
     """The engine called `how`. Raises UnknownName; UsageError for one that cannot search this space."""
     if how not in HOW:
         raise unknown("way to search nets", how, HOW)
-    engine = {"random": RandomNets, "evolution": Evolution, "q-learning": QLearning, "progressive": Progressive}[how]
+    engine = {"random": RandomNets, "evolution": Evolution, "q-learning": QLearning, "progressive": Progressive,
+              "morphism": Morphism}[how]  # fmt: skip
     made = engine(space, seed)
     if isinstance(made, QLearning):
         made._need_layers()

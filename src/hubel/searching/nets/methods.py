@@ -36,6 +36,14 @@ PAPERS = {
         "regression here, a recurrent net in the paper) judges every extension of the best by one layer, and only the "
         "most promising are trained.",
     ),
+    "morphism": (
+        "Net morphism (hill climbing)",
+        "T. Elsken, J.-H. Metzen, F. Hutter, arXiv:1711.04528, algorithm 1; T. Chen et al. (Net2Net), arXiv:1511.05641",
+        "The best net so far is made wider, deeper or further-sighted by one step that keeps what it computes, and the "
+        "child trains on from there. So a net at the end has been trained through all its ancestors, for many more "
+        "epochs than one that is drawn: its accuracy here is that of the whole line, and the command that trains it "
+        "anew starts from nothing.",
+    ),
 }
 """Way -> its name, its paper, and how it goes."""
 

@@ -1,0 +1,207 @@
+"""Nets that grow without forgetting: a child that computes what its parent computed, wider, deeper or with more sight.
+
+    wider     channels are copied, and what reads a channel is shared out among its copies: net to wider net
+    deeper    a residual block whose last gain is 0, or a convolution that hands on what it gets: net to deeper net
+    further   a window of 5 around one of 3, its rim zero
+
+T. Chen, I. Goodfellow, J. Shlens, Net2Net: Accelerating Learning via Knowledge Transfer, arXiv:1511.05641. Two things
+are done otherwise. Copies are not given equal shares with a little noise, but unequal shares of the whole: the function
+stays, and no two copies stay alike. And a new batch norm begins with the mean and the variance that it will see, as its
+own offset and gain, so that the function stays in training, too (H. Cai et al., arXiv:1707.04873, section 3.1).
+
+The search is that of T. Elsken, J.-H. Metzen, F. Hutter, Simple and Efficient Architecture Search for Convolutional
+Neural Networks, arXiv:1711.04528: the best net so far is changed by one step at random, and its child trains a little.
+
+>>> moves(["conv 16 3", "maxpool 2", "conv 16 3"])[:3]
+[('wider', 0, 'conv 24 3'), ('wider', 2, 'conv 24 3'), ('further', 0, 'conv 16 5')]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import cast
+
+import torch
+from torch import nn
+
+from hubel.nn.modes import evaluating
+from hubel.searching.nets.genes import DEEPEST, MAPS
+
+Move = tuple[str, int, str]
+"""What is done (wider, further, deeper), where (for deeper: after which gene), and the gene that is there then."""
+UNEQUAL = 0.25
+"""Of two copies of a channel, the smaller share is between this and a half."""
+
+
+def moves(genes: Sequence[str]) -> list[Move]:
+    """All steps that keep what a net computes."""
+    return [*_wider(genes), *_further(genes), *_deeper(genes)]
+
+
+def moved(genes: Sequence[str], move: Move) -> list[str]:
+    """The genes after a step."""
+    kind, place, gene = move
+    cut = place + 1 if kind == "deeper" else place
+    return [*genes[:cut], gene, *genes[place + 1 :]]
+
+
+def _wider(genes: Sequence[str]) -> list[Move]:
+    found: list[Move] = []
+    for place, gene in enumerate(genes):
+        kind, *numbers = gene.split()
+        reader = next((other.split()[0] for other in genes[place + 1 :] if "pool" not in other), "dense")
+        # What a residual block adds must be as wide as what it is added to: it would have to grow, too.
+        if kind in ("conv", "sep") and reader != "res" and int(numbers[0]) < MAPS[-1]:
+            wide = MAPS[MAPS.index(int(numbers[0])) + 1]
+            found.append(("wider", place, f"{kind} {wide} {numbers[1]}"))
+    return found
+
+
+def _further(genes: Sequence[str]) -> list[Move]:
+    return [
+        ("further", place, f"{gene.removesuffix(' 3')} 5") for place, gene in enumerate(genes) if gene.endswith(" 3")
+    ]
+
+
+def _deeper(genes: Sequence[str]) -> list[Move]:
+    found: list[Move] = []
+    maps = 0
+    for place, gene in enumerate(genes):
+        maps = maps if "pool" in gene else int(gene.split()[1])
+        if maps and len(genes) < DEEPEST:  # what stands there is a rectifier's, never below 0
+            found += [("deeper", place, f"res {maps} 3"), ("deeper", place, f"conv {maps} 3")]
+    return found
+
+
+@torch.no_grad()
+def inherit(
+    child: nn.Module, parent: nn.Module, genes: Sequence[str], move: Move, pictures: torch.Tensor, random: Random
+) -> None:
+    """Give `child`, built after `move`, the weights of `parent`, whose genes are `genes`: it computes the same then.
+
+    `pictures` B C H W, as the nets see them: what a new batch norm begins with is measured on them.
+    """
+    kind, place, _ = move
+    olds, news = parts(parent), parts(child)
+    if kind == "deeper":
+        new = news.pop(place + 1)
+        for old, same in zip(olds, news, strict=True):
+            _copy(same, old)
+        _hand_on(child, new, pictures)
+        return
+    for number, (old, same) in enumerate(zip(olds, news, strict=True)):
+        if number != place:
+            reader = kind == "wider" and number == _reader(genes, place)
+            if not reader:
+                _copy(same, old)
+    if kind == "further":
+        _copy(news[place], olds[place])
+        return
+    shared = _widen(news[place], olds[place], random)
+    reader_at = _reader(genes, place)
+    _read_copies(news[reader_at], olds[reader_at], *shared)
+
+
+def parts(net: nn.Module) -> list[list[nn.Module]]:
+    """The layers of each gene in order, and of the head last."""
+    found: list[list[nn.Module]] = []
+    for name, module in net.named_children():
+        begins = name.startswith(("conv", "separable", "residual", "maxpool", "avgpool", "globalpool"))
+        if begins:
+            found.append([])
+        found[-1].append(module)
+    return found
+
+
+def _reader(genes: Sequence[str], place: int) -> int:
+    """Which part reads the channels that `place` makes; that after the last gene is the head."""
+    return next((p for p in range(place + 1, len(genes)) if "pool" not in genes[p]), len(genes))
+
+
+def _copy(new: Sequence[nn.Module], old: Sequence[nn.Module]) -> None:
+    """All numbers of a part, smaller windows in the middle of larger ones."""
+    for mine, theirs in zip(new, old, strict=True):
+        there = theirs.state_dict()
+        for name, value in mine.state_dict().items():
+            if value.shape == there[name].shape:
+                value.copy_(there[name])
+            else:
+                rim = (value.shape[-1] - there[name].shape[-1]) // 2
+                value.zero_()
+                value[..., rim : value.shape[-2] - rim, rim : value.shape[-1] - rim] = there[name]
+
+
+def _widen(new: Sequence[nn.Module], old: Sequence[nn.Module], random: Random) -> tuple[torch.Tensor, torch.Tensor]:
+    """Copy channels of a convolution and its batch norm: of each new channel, which it copies, and its share."""
+    mixing, before = _mixing(new), _mixing(old)
+    many, few = mixing.out_channels, before.out_channels
+    source = torch.tensor([*range(few), *(random.randrange(few) for _ in range(many - few))])
+    share = torch.ones(many)
+    for channel in range(few):
+        copies = (source == channel).nonzero().flatten()
+        weights = torch.tensor([1.0, *(random.uniform(2 * UNEQUAL, 1.0) for _ in copies[1:])])
+        share[copies] = weights / weights.sum()
+    if mixing is not new[0]:  # what stands before the mixing of a separable one is as it was
+        _copy([_depthwise(new)], [_depthwise(old)])
+    mixing.weight.copy_(before.weight[source])
+    if mixing.bias is not None and before.bias is not None:
+        mixing.bias.copy_(before.bias[source])
+    for name, value in new[1].state_dict().items():
+        there = old[1].state_dict()[name]
+        value.copy_(there[source] if value.ndim else there)
+    return source, share
+
+
+def _read_copies(
+    new: Sequence[nn.Module], old: Sequence[nn.Module], source: torch.Tensor, share: torch.Tensor
+) -> None:  # fmt: skip
+    """Let what read the channels read their copies, each by its share."""
+    if isinstance(new[-1], nn.Linear):
+        before = cast(nn.Linear, old[-1])
+        new[-1].weight.copy_(before.weight[:, source] * share)
+        new[-1].bias.copy_(before.bias)
+        return
+    mixing, was = _mixing(new), _mixing(old)
+    if mixing is not new[0]:
+        _depthwise(new).weight.copy_(_depthwise(old).weight[source])
+    mixing.weight.copy_(was.weight[:, source] * share[:, None, None])
+    if mixing.bias is not None and was.bias is not None:
+        mixing.bias.copy_(was.bias)
+    _copy(new[1:], old[1:])
+
+
+def _mixing(part: Sequence[nn.Module]) -> nn.Conv2d:
+    """The convolution that makes the channels of a part: itself, or the 1x1 of a separable one."""
+    first = part[0]
+    return first if isinstance(first, nn.Conv2d) else cast(nn.Conv2d, cast(nn.Sequential, first)[1])
+
+
+def _depthwise(part: Sequence[nn.Module]) -> nn.Conv2d:
+    return cast(nn.Conv2d, cast(nn.Sequential, part[0])[0])
+
+
+def _hand_on(child: nn.Module, new: Sequence[nn.Module], pictures: torch.Tensor) -> None:
+    """Let a new part give back what it gets."""
+    if not isinstance(new[0], nn.Conv2d):
+        norms = [module for module in new[0].modules() if isinstance(module, nn.BatchNorm2d)]
+        norms[-1].weight.zero_()
+        norms[-1].bias.zero_()
+        return
+    conv, norm = new[0], cast(nn.BatchNorm2d, new[1])
+    nn.init.dirac_(conv.weight)
+    if conv.bias is not None:
+        conv.bias.zero_()
+    seen: list[torch.Tensor] = []
+    with evaluating(child):
+        out = pictures
+        for module in child.children():
+            out = module(out)
+            if module is conv:
+                seen.append(out)
+                break
+    variance, mean = torch.var_mean(seen[0], dim=(0, 2, 3), correction=0)
+    norm.running_mean = mean.clone()
+    norm.running_var = variance.clone()
+    norm.bias.copy_(mean)
+    norm.weight.copy_((variance + norm.eps).sqrt())

@@ -1,0 +1,82 @@
+"""What of a budget is left: whether so many more epochs of a trial, or a new trial, end inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hubel.searching.asking import Ask
+from hubel.searching.budget import SPARE, Clock
+from hubel.searching.journal import Journal, Trial
+
+
+@dataclass(kw_only=True)
+class Room:
+    """The budget of a search under way."""
+
+    ask: Ask
+    journal: Journal
+    clock: Clock
+    away: dict[int, int] = field(default_factory=dict)
+    """Trials that are being trained -> the epochs that are meant to be added."""
+    crowd: float = 0.0
+    """Seconds for a second of computing, when a training last ended; 0 before that is known."""
+
+    @property
+    def epochs(self) -> int:
+        """Of all trainings, those that are under way included."""
+        return self.journal.epochs + sum(self.away.values())
+
+    @property
+    def after(self) -> float:
+        """Seconds that measuring and reporting the winner takes, as crowded as the machine is now."""
+        slower = self.crowd / self.ask.crowd if self.crowd and self.ask.crowd else 1.0
+        return self.ask.after * min(2.0, max(1.0, slower))
+
+    def left(self, *, finals: bool) -> float:
+        """Seconds that may still be trained; those of the finals among them or not."""
+        whole = self.ask.budget.time or 0.0
+        return whole * (1 - SPARE) - self.after - self.clock.spent - (0.0 if finals else self.ask.finals)
+
+    def searches(self) -> bool:
+        """Is there any for new trials or promotions?"""
+        budget = self.ask.budget
+        if budget.epochs is not None and self.epochs + self.ask.rungs[0] > budget.epochs - self.kept:
+            return False
+        return budget.time is None or self.left(finals=False) > 0
+
+    @property
+    def kept(self) -> float:
+        """Epochs that are not for the search: those of the finals, or of the one that must be seen through."""
+        if self.ask.budget.epochs is None:
+            return 0.0
+        whole = 0 if self.ended_well() else self.ask.full - self.ask.rungs[0]
+        return max(self.ask.finals, whole) if self.journal.tried or self.journal.refused else 0.0
+
+    def ended_well(self) -> bool:
+        """Was any trial trained to its end, or as far as the time went?"""
+        return any(trial.status in ("finished", "cut") for trial in self.journal.tried)
+
+    def fits(self, trial: Trial | None, until: int, *, anew: bool = False, finals: bool = False) -> bool:
+        """Would `until` epochs of a trial (None: of a new one) end inside the budget?"""
+        budget, done = self.ask.budget, 0 if trial is None or anew else trial.epochs
+        if budget.epochs is not None:
+            kept = 0.0 if finals else self.kept
+            if self.epochs + until - done > budget.epochs - kept:
+                return False
+        if budget.time is None:
+            return True
+        if trial is not None and trial.epochs:
+            an_epoch = trial.seconds / trial.epochs
+        else:
+            times = sorted(each.seconds / each.epochs for each in self.journal.tried if each.epochs)
+            an_epoch = times[len(times) // 2] if times else self.ask.epoch_seconds
+        return 1.1 * an_epoch * (until - done) <= self.left(finals=finals)
+
+    def share(self) -> tuple[int, int]:
+        """Done and in all, for a bar."""
+        budget = self.ask.budget
+        if budget.epochs is not None:
+            return min(self.journal.epochs, budget.epochs), budget.epochs
+        if budget.time is not None:
+            return min(int(self.clock.spent), int(budget.time)), int(budget.time)
+        return len(self.journal.tried), budget.trials or len(self.journal.tried)
