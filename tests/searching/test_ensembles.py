@@ -157,3 +157,7 @@ def test_an_ensemble_is_built_without_its_weights_before_they_are_read() -> None
     net = spec.build()
     assert [name for name, _ in net.named_children()] == ["nets"]
     assert getattr(net, "stages", ())[0].startswith("nets.0.")
+
+
+def test_a_list_of_runs_says_which_are_ensembles(made: hubel.Ensembled) -> None:
+    assert [row["model"] for row in hubel.runs(made.folder.parent)] == ["ensemble"]

@@ -13,8 +13,10 @@ import pytest
 import hubel
 from hubel.assembly.follow import Stopped
 from hubel.checkpoint import ModelSpec
+from hubel.cli import main
 from hubel.recipes.continuing import asked
 from hubel.recipes.schema import compose, read_file
+from hubel.records.removal import remove
 from hubel.records.searches import find_search, searches
 from hubel.searching.axes import Axis, Space
 from hubel.searching.importance import importances
@@ -173,6 +175,23 @@ def test_what_cannot_be_searched_is_refused_and_leaves_nothing(
     assert not (tmp_path / "search").exists()
 
 
+def test_a_start_from_a_trained_net_is_searched_around_and_survives_a_kill_before_anything_was_saved(
+    digits_run: Path, picture_folder: Path, tmp_path: Path
+) -> None:
+    options = {"from_": str(digits_run), "device": "cpu", "threads": 1, "trial_epochs": 1, "verbose": False}
+    done = hubel.search(picture_folder, trials=2, space={"label_smoothing": [0.0, 0.1]}, out=tmp_path, **options)
+    assert [trial.status for trial in done.trials][:2] == ["finished", "finished"]
+    assert (done.folder / "trial-1" / "transfer.json").is_file()
+    folder = tmp_path / "killed"
+    shutil.copytree(done.folder, folder)
+    first = (folder / "journal.jsonl").read_text().splitlines(keepends=True)[0]
+    (folder / "journal.jsonl").write_text(first)
+    shutil.rmtree(folder / "trial-1" / "state")
+    (folder / "trial-1" / "summary.json").unlink()
+    again = hubel.search(resume=folder)
+    assert again.trials[0].score == done.trials[0].score
+
+
 @pytest.mark.parametrize("engine", ["tpe", "gp"])
 def test_an_engine_learns_where_the_good_ones_are(engine: str) -> None:
     pytest.importorskip("optuna")
@@ -254,3 +273,21 @@ def test_a_limit_says_which_and_by_how_much() -> None:
     assert "1M MACs, and 500k are allowed" in Limits(macs=500_000).broken(cost)
     assert "4 ms a picture" in Limits(milliseconds=2).broken(cost)
     assert Limits(megabytes=1).excess(cost) == 3.0
+
+
+def test_who_throws_a_search_away_throws_all_of_it_away_and_nothing_else(
+    found: hubel.Search, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "digits-1"
+    shutil.copytree(found.folder, folder)
+    (folder / "trial-2" / "thesis.tex").touch()
+    with pytest.raises(hubel.ArtefactError, match=r"holds what is not of the run: thesis\.tex"):
+        remove(folder)
+    assert (folder / found.winner / "weights").is_dir()
+    (folder / "trial-2" / "thesis.tex").unlink()
+    assert remove(folder) == folder
+    assert not folder.exists()
+    with pytest.raises(SystemExit) as ended:
+        main(["runs", "--out", str(found.folder.parent), "--json"])
+    assert ended.value.code == 0
+    assert [row["search"] for row in json.loads(capsys.readouterr().out)] == [str(found.folder)]

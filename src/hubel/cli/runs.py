@@ -72,7 +72,7 @@ def _list(folder: str, *, as_json: bool) -> None:
     for name, reason in found.unreadable.items():
         note(f"{name}: {reason}")
     if as_json:
-        print_json(list(found.rows) or [asdict(each) for each in of_searches])
+        print_json([*found.rows, *map(asdict, of_searches)])
         return
     if found.rows or not of_searches:
         say(str(found))

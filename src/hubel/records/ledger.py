@@ -151,7 +151,9 @@ class RunRecord:
             "run": self.name,
             "status": self.status,
             "data": str(recipe.get("data", {}).get("data", "")),
-            "model": str(recipe.get("model", {}).get("model", "")),
+            "model": "ensemble"
+            if summary.get("reason") == "ensemble"
+            else str(recipe.get("model", {}).get("model", "")),
             "epochs": len(next(iter(history.values()), [])),
             "val_accuracy": best.get("val_accuracy"),
             "test_accuracy": test.get("accuracy"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hubel.errors import ArtefactError
 from hubel.records.ledger import SERIES, find_run, find_series
+from hubel.records.searches import is_search
 from hubel.store import RunStore
 
 _FOLDERS = {"figures", "state", "weights"}
@@ -15,12 +16,14 @@ _KINDS = {".yaml", ".json", ".jsonl", ".csv", ".html", ".safetensors", ".svg", "
 
 
 def removable(run: str | Path) -> Path:
-    """The folder of a run that may be removed as a whole.
+    """The folder of a run, a series or a search that may be removed as a whole.
 
     Raises ArtefactError where there is none, where it is a link, and where it holds what no run of hubel holds.
     """
-    folder = find_series(run) or find_run(run)
-    marked = (folder / "env.json").is_file() or (folder / "weights" / "best.json").is_file()
+    # A search stands for its winner, but who throws it away means all of it.
+    search = next((path for path in (Path(run), Path("search") / run) if is_search(path)), None)
+    folder = search or find_series(run) or find_run(run)
+    marked = bool(search) or (folder / "env.json").is_file() or (folder / "weights" / "best.json").is_file()
     if not folder.is_dir() or not marked:
         raise ArtefactError(f"{str(folder)!r} is no run folder: nothing was removed", hint="list them: hubel runs")
     if folder.is_symlink():
@@ -52,9 +55,10 @@ def remove(run: str | Path) -> Path:
 
 
 def strangers(folder: Path) -> list[str]:
-    """Names below the folder that no run of hubel has, sorted; in a series, whose members are runs, of theirs, too."""
+    """Names below the folder that no run of hubel has, sorted; of a series or a search, whose parts are runs, too."""
     found = []
-    members = {path.parent for path in folder.glob("*/env.json")} if (folder / SERIES).is_file() else set()
+    holds_runs = (folder / SERIES).is_file() or is_search(folder)
+    members = {path.parent for path in folder.glob("*/env.json")} if holds_runs else set()
     for member in members:
         found += strangers(member)
     for here, folders, files in os.walk(folder):
