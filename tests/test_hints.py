@@ -24,9 +24,9 @@ MODULES = {name: module for _, group in COMMANDS for name, module, _ in group}
 EVERYWHERE = {"--help", "--help-all", "--version", "--log", "--nets"}
 FOREIGN = {
     "--nproc-per-node", "--logdir", "--break-system-packages", "--index-url", "--extra-index-url",
-    "--force-reinstall", "--no-deps", "--retry", "--least", "--sample",
+    "--force-reinstall", "--no-deps", "--retry", "--least", "--sample", "--head", "--address",
 }  # fmt: skip
-"""Flags of torchrun, tensorboard, pip, and of the scripts in benchmarks/."""
+"""Flags of torchrun, tensorboard, pip, ray, and of the scripts in benchmarks/."""
 VERBS = {"made", "named"}
 """What hubel does in a sentence of a hint: no command has such a name."""
 
