@@ -58,7 +58,7 @@ def test_a_node_killed_in_the_middle_costs_its_part_and_the_bytes_are_the_same(
     nodes: Any, run: Path, pictures: Path, tmp_path: Path
 ) -> None:
     alone = hubel.predict_parts(run, pictures, out=tmp_path / "alone", part_size=10)
-    watch = AtPart(8, lambda: nodes.remove_node(nodes.list_all_nodes[-1], allow_graceful=False))
+    watch = AtPart(8, lambda: nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False))
     found = hubel.predict_parts(
         run, pictures, out=tmp_path / "shared", part_size=10, on=nodes.address, watch=watch, device="cpu"
     )

@@ -23,7 +23,7 @@ class AtTrial(Watcher):
         self.said.append(text)
         if text.startswith("trial ") and not self.killed:
             self.killed = True
-            self.nodes.remove_node(self.nodes.list_all_nodes[-1], allow_graceful=False)
+            self.nodes.remove_node(next(iter(self.nodes.worker_nodes)), allow_graceful=False)
 
 
 def test_trials_train_side_by_side_and_a_lost_node_costs_none_of_them(nodes: Any, tmp_path: Path) -> None:
