@@ -5,6 +5,7 @@
     python benchmarks/search.py --nets --trials 60 --seeds 5               evolution on MNIST-10k within LeNet-5's MACs
     python benchmarks/search.py --methods --trials 36                      each way of searching nets on MNIST-10k
     python benchmarks/search.py --budgets                                  how well --time is held: 60 s, 120 s, 300 s
+    python benchmarks/search.py --ranking --trials 50                      shared weights against training each net
 
 Validation and test accuracy of the winner, a JSON line a seed, then a summary. Nets: the winner and LeNet-5 train anew
 with the same recipe and five seeds each; a win is a difference above the spread of both.
@@ -19,9 +20,14 @@ import tempfile
 import time
 from typing import Any
 
+import numpy as np
+from scipy.stats import spearmanr
+
 import hubel
 from hubel.checkpoint import ModelSpec
 from hubel.searching.limits import count
+from hubel.searching.nets.genes import NetSpace
+from hubel.searching.nets.one_shot import genes_of
 
 SIX = {
     "lr": "1e-4..1e-1:log",
@@ -83,7 +89,7 @@ def nets(trials: int, seeds: int, epochs: int, threads: int, how: str = "evoluti
 
 def methods(trials: int, epochs: int, threads: int) -> None:
     """Each way of searching nets, the same number of nets each."""
-    for how in ("random", "evolution", "q-learning", "progressive"):
+    for how in ("random", "evolution", "q-learning", "progressive", "morphism", "enas"):
         for cells in (False, True) if how in ("random", "evolution") else (False,):
             with tempfile.TemporaryDirectory() as out:
                 found = hubel.search("mnist", nets=how, cells=cells, trials=trials, trial_epochs=epochs, out=out,
@@ -115,9 +121,28 @@ def budgets(threads: int) -> None:
             tell(time=allowed, took=round(took, 1), over=round(took / allowed - 1, 4), trials=len(found.trials))
 
 
+def ranking(many: int, epochs: int, threads: int) -> None:
+    """Do shared weights rank nets as training each does? Spearman's correlation over nets of all ranks."""
+    with tempfile.TemporaryDirectory() as out:
+        found = hubel.search("mnist", nets="enas", trials=2, trial_epochs=epochs, max_macs=1e12, out=out,
+                             threads=threads, verbose=False, **MNIST)  # fmt: skip
+        ranked = json.loads((found.folder / "shared.json").read_text())
+        some = [ranked[round(place)] for place in np.linspace(0, len(ranked) - 1, many)]
+        alone = []
+        for path, shared in some:
+            layers = NetSpace(kind="layers", side=28).layers({"net": genes_of(tuple(path))})
+            run = hubel.train("mnist", model="layers", model_options={"layers": layers}, epochs=epochs, out=out,
+                              threads=threads, verbose=False, **MNIST)  # fmt: skip
+            alone.append(run.summary["best"]["val_accuracy"])
+            tell(path=path, shared=shared, alone=alone[-1])
+    told = spearmanr([shared for _, shared in some], alone)
+    tell(claim="shared weights rank nets as training does: correlation >= 0.6", nets=many,
+         correlation=float(told.statistic), p=float(told.pvalue))  # fmt: skip
+
+
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("digits", "nets", "methods", "budgets"):
+    for name in ("digits", "nets", "methods", "budgets", "ranking"):
         words.add_argument(f"--{name}", action="store_true")
     words.add_argument("--data", default="")
     words.add_argument("--time", default="20m")
@@ -137,6 +162,8 @@ def main() -> None:
         against_training(said.data, said.time, said.seeds, said.threads)
     if said.budgets:
         budgets(said.threads)
+    if said.ranking:
+        ranking(said.trials, said.epochs, said.threads)
 
 
 if __name__ == "__main__":

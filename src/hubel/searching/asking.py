@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hubel.assembly.requests import requested
 from hubel.errors import DAMAGED, ArtefactError, UsageError, unknown
 from hubel.recipes.continuing import plainly
-from hubel.recipes.schema import Recipe, compose, seconds
+from hubel.recipes.schema import Recipe, compose, flatten, seconds
 from hubel.searching.axes import Axis, Space
 from hubel.searching.budget import Budget
 from hubel.searching.engines import ENGINES
@@ -18,6 +19,8 @@ from hubel.searching.nets.genes import NetSpace
 from hubel.store import RunStore
 
 NAME = "search.json"
+FIXED = ("time", "epochs", "out", "name", "target", "compare_start", "probe")
+"""Settings of a training that have no place in a search, which has its own, or would be tried with each trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,19 @@ def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as JSON holds them, checked by the schema."""
     whole = plainly(compose(given))
     return {name: whole[name] for name in given}
+
+
+def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What is the same for all trials, by short names. Raises UsageError for what a search has otherwise."""
+    found = {name: value for name, value in flatten(settings).items() if value is not None}
+    wrong = [name for name in FIXED if name in found and name != "epochs"]
+    if wrong:
+        raise UsageError(
+            f"{wrong[0]} is no setting of a trial in a search", hint=f"leave {wrong[0]} out; hubel search --help"
+        )
+    requested({key: value for key, value in found.items() if key != "epochs"})
+    compose(found)
+    return found
 
 
 def budget_of(time: float | str | None, trials: int | None, epochs: int | None) -> Budget:

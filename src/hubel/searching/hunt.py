@@ -6,7 +6,6 @@ Every step is a function of the journal, so a search that was killed goes on whe
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,18 +13,17 @@ from typing import Any
 from hubel.assembly.follow import Stopped
 from hubel.errors import HubelError, UsageError
 from hubel.recipes.schema import Recipe
-from hubel.runtime.cluster import share_out
-from hubel.runtime.places import HERE, Here, Places
 from hubel.searching.asking import Ask
 from hubel.searching.axes import in_words
 from hubel.searching.budget import SPARE, Clock
 from hubel.searching.engines import Engine, Proposal
 from hubel.searching.halving import promotion
-from hubel.searching.heirs import heir_of
 from hubel.searching.journal import Journal, Trial
 from hubel.searching.limits import Cost, Counter
 from hubel.searching.room import Room
-from hubel.searching.running import Failed, Job, Outcome, Trainer, begin, trainer_at
+from hubel.searching.running import Outcome, begin
+from hubel.searching.shared import share_weights
+from hubel.searching.trainers import Failed, Job, Trainer, places_of
 from hubel.searching.workshop import Workshop
 from hubel.store import RunStore
 from hubel.watching import Watcher
@@ -47,13 +45,13 @@ class Hunt:
     engine: Engine
     clock: Clock
     watch: Watcher
-    on: str = HERE
-    """Where trials are trained."""
+    on: str
+    """Where trials are trained: here, or on a cluster."""
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.store)
         self.room = Room(ask=self.ask, journal=self.journal, clock=self.clock)
-        self.trainer = Trainer(self.store.folder, self.workshop)
+        self.trainer = Trainer(self.store.folder, self.workshop, self.on)
         self.counter = Counter(self.ask.limits, self.workshop.device)
         self.exhausted = False
         """Did the engine run out of members that were not tried?"""
@@ -62,9 +60,10 @@ class Hunt:
 
     def run(self) -> None:
         """Search until the budget is used up. Raises Stopped, SaveFailed; UsageError where nothing can be tried."""
-        with self._open() as self.places:
+        with places_of(self.trainer, self.ask, self.watch) as self.places:
             for trial in [trial for trial in self.journal.trials if trial.status == "under way"]:
                 self._send(trial, self._target(trial))
+            share_weights(self.engine, self.store, self.ask, self.workshop, self.journal, self.clock, self.watch)
             if not self.journal.tried:
                 self._defaults()
             while True:
@@ -76,15 +75,6 @@ class Hunt:
             self._see_one_through()
             self._finals()
             self._take_all()
-
-    def _open(self) -> Places:
-        if self.on == HERE:
-            return Here(lambda: self.trainer)
-        train = self.workshop.asked.train
-        about = os.path.abspath(self.store.folder), self.ask.given, self.ask.precision
-        return share_out(
-            self.on, trainer_at, about, cores=train.threads or 1, gpu=train.device != "cpu", watch=self.watch
-        )
 
     def _step(self) -> bool:
         """One promotion or one new trial; False where neither is possible in what is left."""
@@ -173,8 +163,7 @@ class Hunt:
         number = len(self.journal.trials) + 1
         try:
             running = begin(
-                self.workshop, recipe, self.store.folder, by_default=by_default,
-                heir=heir_of(proposal.values, self.journal),
+                self.workshop, recipe, self.journal, by_default=by_default, values=proposal.values
             )  # fmt: skip
         except UsageError as error:
             self._refuse(proposal.values, "contradiction", error.what)
@@ -184,8 +173,7 @@ class Hunt:
             folder=running.store.folder.name, again=again, seed=self._seed if seed is None else seed,
             spent=self.clock.spent,
         )  # fmt: skip
-        if self.on == HERE:
-            self.trainer.begun[running.store.folder.name] = running
+        self.trainer.remember(running)
         self._send(self.journal.trial(number), until)
 
     def _send(self, trial: Trial, until: int) -> None:

@@ -93,6 +93,8 @@ class Journal:
         self.store = store
         self.trials: list[Trial] = []
         self.refused: list[Refused] = []
+        self.shared = 0
+        """Epochs of a net that holds all nets, where weights are shared."""
         self.spent = 0.0
         """Seconds up to the last line, in all sittings."""
         for number, line in enumerate(store.read_lines(NAME), start=1):
@@ -122,7 +124,7 @@ class Journal:
     @property
     def epochs(self) -> int:
         """Of all trainings."""
-        return sum(trial.epochs for trial in self.trials)
+        return self.shared + sum(trial.epochs for trial in self.trials)
 
     def seeds_of(self, number: int) -> Iterator[Trial]:
         """A trial and the same with other seeds, those that came to their end."""
@@ -148,5 +150,7 @@ class Journal:
         elif kind == "end":
             trial = self.trial(said["trial"])
             trial.status, trial.reason = said["status"], said["reason"]
+        elif kind == "shared":
+            self.shared = int(said["epochs"])
         elif kind == "refused":
             self.refused.append(Refused(dict(said["values"]), said["kind"], said["reason"]))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -20,12 +18,11 @@ from hubel.assembly.reins import Reins
 from hubel.assembly.restore import restore
 from hubel.checkpoint import generations, load_state
 from hubel.data.splits import Splits
-from hubel.errors import ArtefactError, RunLocked, UsageError
 from hubel.recipes.schema import NOTHING, Recipe, compose, read_file
-from hubel.records.folder import edits_of
-from hubel.searching.heirs import Heir, giving, read_heir, write_heir
+from hubel.searching.heirs import giving, heir_of, read_heir, write_heir
+from hubel.searching.journal import Journal
 from hubel.searching.workshop import Workshop
-from hubel.store import RunStore, SaveFailed
+from hubel.store import RunStore
 from hubel.training.loop import NonFinite
 from hubel.training.state import monitor
 from hubel.watching import SILENT
@@ -44,25 +41,6 @@ class Outcome:
     """Of each epoch the best score so far, and the seconds up to its end."""
     crowd: float = 0.0
     """Seconds for a second of computing: what others on the machine cost; 0 where it was too short to tell."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A training that cannot go on."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """A trial that is to be trained, as plain data for whoever does it."""
-
-    folder: str
-    """Of its run, inside that of the search."""
-    until: int
-    """Epochs, in all."""
-    left: float | None
-    """Seconds that it may take; None: as many as it needs."""
 
 
 NO_LOGS = {"logs": {"metrics.csv": 0, "events.jsonl": 0}}
@@ -108,16 +86,17 @@ class Running:
 
 
 def begin(
-    workshop: Workshop, recipe: Recipe, folder: Path, *, by_default: bool = False, heir: Heir | None = None
-) -> Running:
-    """A new run folder inside `folder` and its training.
+    workshop: Workshop, recipe: Recipe, journal: Journal, *, by_default: bool = False, values: Mapping[str, Any]
+) -> Running:  # fmt: skip
+    """A new run folder in that of the search, and its training.
 
-    `by_default`: as `hubel train` would, a trained start included; `heir`: whose weights it begins with.
+    `by_default`: as `hubel train` would, a trained start included; `values` may say whose weights it begins with.
     """
+    heir = heir_of(values, journal)
     if (by_default and workshop.transfers) or recipe.transfer.from_ not in (None, NOTHING):
         ready = make_ready(recipe, SILENT)
     else:
-        ready = workshop.ready(recipe, giving(heir, folder, workshop, recipe.train.seed))
+        ready = workshop.ready(recipe, giving(heir, journal.store.folder, workshop, recipe.train.seed))
     store = create(ready, recipe)
     if heir is not None:
         write_heir(store, heir)
@@ -143,47 +122,6 @@ def go_on(workshop: Workshop, folder: Path) -> Running:
     ready.training.restore(saved.tensors, saved.meta["training"])
     logs = {str(name): int(size) for name, size in saved.meta["logs"].items()}
     return Running(store=store, ready=ready, state={**saved.meta, "logs": logs})
-
-
-class Trainer:
-    """Trains the trials of a search, one job after the other."""
-
-    def __init__(self, folder: Path, workshop: Workshop) -> None:
-        self.folder, self.workshop = folder, workshop
-        self.begun: dict[str, Running] = {}
-        """Trials that were just begun, by folder: they need not be read back."""
-
-    def __call__(self, job: Job) -> Outcome | Failed:
-        """Train as asked. Raises Stopped, SaveFailed, RunLocked: what ends the search, and no fault of the trial."""
-        try:
-            running = self.begun.pop(job.folder, None) or go_on(self.workshop, self.folder / job.folder)
-            return running.train(until=job.until, left=job.left)
-        except (SaveFailed, RunLocked):
-            raise
-        except (Diverged, UsageError, ArtefactError) as error:
-            return Failed(str(error).partition("\n")[0])
-
-
-def trainer_at(
-    folder: str, given: Mapping[str, Any], precision: Mapping[str, Any]
-) -> Callable[[Job], Outcome | Failed]:
-    """What trains trials at another place. The data are read when the first comes, split as its folder says."""
-    made: list[Trainer] = []
-
-    def train(job: Job) -> Outcome | Failed:
-        if not os.path.isdir(os.path.join(folder, job.folder)):
-            raise ArtefactError(
-                f"{platform.node()} does not see {folder}", hint="put searches where all machines see them: --out"
-            )
-        if not made:
-            store = RunStore.open(Path(folder) / job.folder)
-            splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-            workshop = Workshop(given, SILENT, splits=splits, edits=edits_of(store))
-            workshop.precision = dict(precision)
-            made.append(Trainer(Path(folder), workshop))
-        return made[0](job)
-
-    return train
 
 
 def crowd_of(wall: float, busy: float) -> float:

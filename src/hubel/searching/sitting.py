@@ -8,13 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hubel.assembly.requests import requested
 from hubel.data.sources import SOURCES
 from hubel.data.splits import Splits
 from hubel.errors import UsageError
-from hubel.recipes.schema import compose, flatten
 from hubel.records.folder import edits_of
-from hubel.runtime.places import HERE
+from hubel.runtime.places import HERE, check_where
 from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, write_ask
 from hubel.searching.axes import Space, in_words, read_space, space_of
 from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
@@ -30,8 +28,6 @@ from hubel.words import duration, plural
 
 CHILD_EPOCHS = 4
 """Epochs of a net of an architecture search, where nothing is said and the defaults would take more."""
-FIXED = ("time", "epochs", "out", "name", "target", "compare_start", "probe")
-"""Settings of a training that have no place in a search, which has its own, or would be tried with each trial."""
 
 
 def read_words(space: Sequence[str] | Mapping[str, Any] | str | None) -> Space | None:
@@ -47,6 +43,7 @@ def begin_search(
     ask: Ask, space: Space | None, *, out: str, name: str | None, since: float, watch: Watcher, on: str = HERE
 ) -> Hunt:  # fmt: skip
     """A new search in a folder of its own. Raises UsageError where the budget or the space has no room for a trial."""
+    check_where(on)
     given = plain_settings(ask.given)
     source = str(given["data"])
     if source not in SOURCES and Path(source).exists():
@@ -97,6 +94,7 @@ def begin_search(
 
 def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher, on: str = HERE) -> Hunt:
     """A search where its journal stands; `budget` replaces what it says of what was allowed. Raises ArtefactError."""
+    check_where(on)
     store = RunStore.open(folder)
     ask = read_ask(store).with_budget(budget)
     journal = Journal(store)
@@ -118,17 +116,4 @@ def clock_of(since: float) -> Clock:
     return Clock(0.0, since)
 
 
-def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What is the same for all trials, by short names. Raises UsageError for what a search has otherwise."""
-    found = {name: value for name, value in flatten(settings).items() if value is not None}
-    wrong = [name for name in FIXED if name in found and name != "epochs"]
-    if wrong:
-        raise UsageError(
-            f"{wrong[0]} is no setting of a trial in a search", hint=f"leave {wrong[0]} out; hubel search --help"
-        )
-    requested({key: value for key, value in found.items() if key != "epochs"})
-    compose(found)
-    return found
-
-
-__all__ = ["begin_search", "fixed_settings", "in_words", "read_words", "take_up_search"]
+__all__ = ["begin_search", "in_words", "read_words", "take_up_search"]

@@ -18,11 +18,10 @@ from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import RunRecord
 from hubel.records.searches import find_search
 from hubel.report.pages.search import PAGE, render_search
-from hubel.runtime.places import HERE, check_where
-from hubel.searching.asking import Ask, budget_of, check_engine, check_nets, limits_of
+from hubel.searching.asking import Ask, budget_of, check_engine, check_nets, fixed_settings, limits_of
 from hubel.searching.found import LAYERS, NAME, Search, conclude_search
 from hubel.searching.hunt import Hunt
-from hubel.searching.sitting import begin_search, fixed_settings, read_words, take_up_search
+from hubel.searching.sitting import begin_search, read_words, take_up_search
 from hubel.searching.standing import Standing, stand
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
@@ -48,7 +47,7 @@ def search(
     cells: bool = False,
     trial_epochs: int | None = None,
     seed: int = 0,
-    on: str = HERE,
+    on: str = "here",
     resume: str | PathLike[str] | None = None,
     config: str | Path | None = None,
     out: str | Path = "search",
@@ -63,16 +62,15 @@ def search(
     The budget is `time` (seconds, or "20m"), `trials` or `epochs` (of all trainings together); limits on the net are
     counted before anything is trained. `space` is {"lr": "1e-4..1e-1:log", "model": ["resnet20", "mobilenet_v2"]}, the
     same in words, or a YAML file; None searches around what `train` would choose. `trial_epochs`: those of a whole
-    training. `nets` searches architectures instead: "random", "evolution", "q-learning", "progressive" or "morphism",
-    over lists of layers or, with `cells`, over cells. `settings` are the same for all trials. `on`: where trials are
-    trained, "here", "local" (a cluster of Ray started here), "ray://HOST:PORT" or "HOST:PORT" (extra `cluster`):
-    several at once then, each with as many cores as the setting `threads` says, or a GPU. `resume` goes on with a
-    search, with more of the budget if given. `since`: of `time.perf_counter`, when the time began.
+    training. `nets` searches architectures instead: "random", "evolution", "q-learning", "progressive", "morphism" or
+    "enas", over lists of layers or, with `cells`, over cells. `settings` are the same for all trials. `on`: where
+    trials are trained, "here", "local" (a cluster of Ray started here), "ray://HOST:PORT" or "HOST:PORT" (extra
+    `cluster`): several at once then, each with as many cores as the setting `threads` says, or a GPU. `resume` goes on
+    with a search, with more of the budget if given. `since`: of `time.perf_counter`, when the time began.
 
     Raises UsageError, DataError, ArtefactError, SaveFailed; Stopped when a signal asked for the end.
     """
     since = clock.perf_counter() if since is None else since
-    check_where(on)
     allowed = budget_of(time, trials, epochs)
     if resume is not None:
         if data is not None or space or nets or settings:

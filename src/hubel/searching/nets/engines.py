@@ -9,6 +9,7 @@ q-learning    B. Baker, O. Gupta, N. Naik, R. Raskar, Designing Neural Network A
 progressive   C. Liu et al., Progressive Neural Architecture Search (PNAS), arXiv:1712.00559
 morphism      T. Elsken, J.-H. Metzen, F. Hutter, Simple and Efficient Architecture Search for Convolutional Neural
               Networks, arXiv:1711.04528; H. Cai et al., arXiv:1707.04873
+enas          H. Pham et al., Efficient Neural Architecture Search via Parameter Sharing, arXiv:1802.03268
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
 from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace
 from hubel.searching.nets.morphing import moved, moves
+from hubel.searching.nets.one_shot import OneShot
 
-HOW = ("random", "evolution", "q-learning", "progressive", "morphism")
+HOW = ("random", "evolution", "q-learning", "progressive", "morphism", "enas")
 POPULATION, SAMPLE = 12, 4
 """Of evolution: how many live, and how many meet in a tournament (100 and 25 in the paper, of 20,000 nets)."""
 EPSILON = ((8, 1.0), (8, 0.7), (8, 0.4), (10**9, 0.1))
@@ -205,10 +207,14 @@ def _epsilon(number: int) -> float:
     return EPSILON[-1][1]
 
 
-def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets:
+def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets | OneShot:
     """The engine called `how`. Raises UnknownName; UsageError for one that cannot search this space."""
     if how not in HOW:
         raise unknown("way to search nets", how, HOW)
+    if how == "enas":
+        if space.kind != "layers":
+            raise UsageError("enas shares the weights of layers: it searches no cells", hint="--nets evolution --cells")
+        return OneShot(space.side, seed)
     engine = {"random": RandomNets, "evolution": Evolution, "q-learning": QLearning, "progressive": Progressive,
               "morphism": Morphism}[how]  # fmt: skip
     made = engine(space, seed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from hubel.searching.nets.engines import BEAM, EPSILON, POPULATION, SAMPLE
+from hubel.searching.nets.one_shot import JUDGED
 
 PAPERS = {
     "random": (
@@ -43,6 +44,13 @@ PAPERS = {
         "child trains on from there. So a net at the end has been trained through all its ancestors, for many more "
         "epochs than one that is drawn: its accuracy here is that of the whole line, and the command that trains it "
         "anew starts from nothing.",
+    ),
+    "enas": (
+        "Weight sharing (ENAS)",
+        "H. Pham et al., arXiv:1802.03268; paths drawn evenly: L. Li, A. Talwalkar, arXiv:1902.07638",
+        f"One net holds all nets, and each batch trains another path through it. {JUDGED} paths are then judged with "
+        "the weights they share, and the trials below are the best of them, in that order, each trained by itself. So "
+        "if shared weights tell good nets from bad ones, the first trials are the best.",
     ),
 }
 """Way -> its name, its paper, and how it goes."""

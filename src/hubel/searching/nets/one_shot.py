@@ -1,0 +1,178 @@
+"""One net that holds all nets of a space: its weights are shared, and nets are ranked without training each.
+
+H. Pham, M. Guan, B. Zoph, Q. Le, J. Dean, Efficient Neural Architecture Search via Parameter Sharing (ENAS),
+arXiv:1802.03268. Each batch trains one path through the shared net; then many paths are judged on validation samples
+with the weights they share, and the best are trained by themselves. Paths are drawn evenly in place of the paper's
+controller: L. Li, A. Talwalkar, arXiv:1902.07638, and C. Sciuto et al., arXiv:1902.08142, found no difference.
+
+A path has two places in each of up to three stages, with 16, 32 and 48 maps and a pooling between stages:
+
+    first of a stage    conv 3, conv 5, sep 3, sep 5
+    second              the same, res 3, res 5, or none
+
+>>> sum(1 for _ in all_paths(28)), len(places(8))
+(21952, 4)
+>>> genes_of(("conv 3", "none", "sep 5", "res 3"))
+['conv 16 3', 'maxpool 2', 'sep 32 5', 'res 32 3']
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from random import Random
+from typing import cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from hubel.searching.engines import Proposal
+from hubel.searching.journal import Trial
+from hubel.searching.nets.genes import SMALLEST
+
+Path = tuple[str, ...]
+STAGES = (16, 32, 48)
+"""Maps of each."""
+FIRST = ("conv 3", "conv 5", "sep 3", "sep 5")
+SECOND = (*FIRST, "res 3", "res 5", "none")
+JUDGED = 100
+"""Paths that are ranked."""
+BATCH, RATE, DECAY = 64, 0.05, 3e-4
+
+
+def places(side: int) -> list[tuple[str, ...]]:
+    """What may stand at each place of a path, for pictures of `side` pixels."""
+    stages = [stage for stage in range(len(STAGES)) if side >> stage >= SMALLEST]
+    return [choices for _ in stages for choices in (FIRST, SECOND)]
+
+
+def all_paths(side: int) -> Iterator[Path]:
+    """Every path there is."""
+    return product(*places(side))
+
+
+def draw_path(side: int, random: Random) -> Path:
+    """Any path, each as likely as any other."""
+    return tuple(random.choice(choices) for choices in places(side))
+
+
+def genes_of(path: Path) -> list[str]:
+    """A path as a net of the space of layers."""
+    found: list[str] = []
+    for place, choice in enumerate(path):
+        stage, second = divmod(place, 2)
+        found += ["maxpool 2"] if stage and not second else []
+        kind, _, window = choice.partition(" ")
+        found += [] if kind == "none" else [f"{kind} {STAGES[stage]} {window}"]
+    return found
+
+
+class Shared(nn.Module):
+    """All paths at once. Norms take their statistics from each batch, since those of one path are not another's."""
+
+    def __init__(self, side: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.side = side
+        self.places = nn.ModuleList()
+        maps = channels
+        for place, choices in enumerate(places(side)):
+            wide = STAGES[place // 2]
+            self.places.append(nn.ModuleDict({one: _layers(one, maps, wide) for one in choices if one != "none"}))
+            maps = wide
+        self.head = nn.Linear(maps, classes)
+
+    def forward(self, images: torch.Tensor, path: Path) -> torch.Tensor:
+        """What the net of a path says: B C H W -> logits B K."""
+        out = images
+        for place, (choices, choice) in enumerate(zip(self.places, path, strict=True)):
+            if place and place % 2 == 0:
+                out = functional.max_pool2d(out, 2)
+            if choice != "none":
+                out = cast(nn.ModuleDict, choices)[choice](out)
+        return cast(torch.Tensor, self.head(out.mean((2, 3))))
+
+
+class _Residual(nn.Module):
+    def __init__(self, maps: int, window: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_conv(maps, maps, window), nn.ReLU(), *_conv(maps, maps, window),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x + self.body(x))
+
+
+def _layers(choice: str, maps: int, wide: int) -> nn.Module:
+    kind, window = choice.split()[0], int(choice.split()[1])
+    if kind == "res":
+        return _Residual(wide, window)
+    if kind == "conv":
+        return nn.Sequential(*_conv(maps, wide, window), nn.ReLU())
+    depthwise = nn.Conv2d(maps, maps, window, padding="same", groups=maps, bias=False)
+    return nn.Sequential(depthwise, *_conv(maps, wide, 1), nn.ReLU())
+
+
+def _conv(maps: int, wide: int, window: int) -> tuple[nn.Module, nn.Module]:
+    norm = nn.BatchNorm2d(wide, track_running_stats=False)
+    return nn.Conv2d(maps, wide, window, padding="same", bias=False), norm
+
+
+def train_shared(
+    net: Shared,
+    see: Callable[[torch.Tensor], torch.Tensor],
+    labels: torch.Tensor,
+    *,
+    epochs: int,
+    seed: int,
+    goes_on: Callable[[int], bool],
+) -> float:
+    """Train all paths together, another one each batch; the epochs done.
+
+    `see(rows)` are the samples of some rows, B C H W; `goes_on(step)` is asked before each step.
+    """
+    optimiser = torch.optim.SGD(net.parameters(), RATE, momentum=0.9, nesterov=True, weight_decay=DECAY)
+    steps = max(1, len(labels) // BATCH)
+    random, order = Random(f"{seed}/shared"), torch.Generator().manual_seed(seed)
+    net.train()
+    for step in range(epochs * steps):
+        if not goes_on(step):
+            return step / steps
+        if step % steps == 0:
+            rows = torch.randperm(len(labels), generator=order)
+        for group in optimiser.param_groups:
+            group["lr"] = RATE * (1 + math.cos(math.pi * step / (epochs * steps))) / 2
+        batch = rows[step % steps * BATCH : (step % steps + 1) * BATCH]
+        loss = functional.cross_entropy(net(see(batch), draw_path(net.side, random)), labels[batch])
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimiser.step()
+    return float(epochs)
+
+
+@torch.no_grad()
+def judge(net: Shared, paths: Sequence[Path], inputs: torch.Tensor, labels: torch.Tensor) -> list[float]:
+    """The accuracy of each path with the shared weights."""
+    return [float((net(inputs, path).argmax(1) == labels).float().mean()) for path in paths]
+
+
+class OneShot:
+    """Proposes the paths that the shared net holds for the best."""
+
+    def __init__(self, side: int, seed: int) -> None:
+        self.side, self.seed = side, seed
+        self.ranking: list[tuple[Path, float]] = []
+        """Paths and their accuracy with shared weights, the best first; [] before they are judged."""
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """The best path that was not tried; beyond the ranking any."""
+        known = {tuple(trial.values["net"]) for trial in tried if trial.values}
+        left = [(path, score) for path, score in self.ranking if tuple(genes_of(path)) not in known]
+        if attempt < len(left):
+            path, score = left[attempt]
+            return Proposal({"net": genes_of(path)}, f"{score:.1%} with shared weights")
+        path = draw_path(self.side, Random(f"{self.seed}/{number}/{attempt}"))
+        return Proposal({"net": genes_of(path)}, "drawn at random")
