@@ -173,7 +173,9 @@ class Cluster:
         except self.ray.exceptions.RayError as gone:
             self._losses[key] += 1
             if self._losses[key] >= LOSSES:
-                return Done(key, error=HubelError(f"{LOSSES} places were lost with it: {_first(gone)}"))
+                error = HubelError(f"{LOSSES} places were lost with it: {_first(gone)}")
+                self._start()
+                return Done(key, error=error, given_up=True)
             self._waiting.appendleft((key, self._given[key]))
             self._lose("; its job is done again", gone)
             return None

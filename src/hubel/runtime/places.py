@@ -6,8 +6,8 @@ does one job after the other: plain data in, plain data out.
 >>> with Here(lambda factor: (lambda number: factor * number), (3,)) as places:
 ...     for number in (1, 2):
 ...         places.give(number, lambda number=number: number)
-...     places.take(), places.take(), places.busy
-(Done(key=1, result=3, error=None), Done(key=2, result=6, error=None), 0)
+...     [places.take().result, places.take().result], places.busy
+([3, 6], 0)
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Done:
     result: Any = None
     error: HubelError | None = None
     """What it ended with; anything else that is raised is a fault of ours, and is raised by `take`."""
+    given_up: bool = False
+    """Did it end several places, one after the other?"""
 
 
 class Places(Protocol):

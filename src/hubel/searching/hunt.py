@@ -202,9 +202,11 @@ class Hunt:
         del self.room.away[trial.number]
         if isinstance(done.error, Stopped):  # what was stopped is the search: its trial goes on with it
             done.error.hint = f"go on: hubel search --resume {self.store.folder}"
-        if done.error is not None:
+        if done.error is not None and not done.given_up:
             raise done.error
-        if isinstance(done.result, Failed):
+        if done.error is not None:
+            self._ended(trial, "failed", done.error.what)
+        elif isinstance(done.result, Failed):
             self._ended(trial, "failed", done.result.reason)
         else:
             self._told(trial, done.result)

@@ -15,7 +15,7 @@ from hubel.data.manifest import Problem
 from hubel.deploy.parts import OF_A_PART, Answering, Part, Parts
 from hubel.deploy.prediction import gather
 from hubel.deploy.shipped import is_shipped
-from hubel.errors import DataError, UsageError
+from hubel.errors import DataError, HubelError, UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import find_folder
 from hubel.records.nets import load
@@ -85,7 +85,10 @@ def predict_parts(
                 places.give(number, lambda number=number: answering.of(number))  # type: ignore[misc]
             done = places.take()
             if done.error is not None:
-                raise done.error
+                first = answering.of(done.key)[0]
+                raise (
+                    HubelError(f"part {done.key}, from {first} on: {done.error.what}") if done.given_up else done.error
+                )
             answering.write(done.key, done.result)
             watch.progress(len(answering.done), answering.parts)
     watch.done()
