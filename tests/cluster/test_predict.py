@@ -69,7 +69,11 @@ def test_a_node_killed_in_the_middle_costs_its_part_and_the_bytes_are_the_same(
     assert found.lost >= 1
     assert any("2 places on 2 machines" in said for said in watch.said)
     assert any("a place was lost" in said for said in watch.said)
-    rows = [row[0] for path in (tmp_path / "shared").glob("*.csv") for row in list(csv.reader(path.open()))[1:]]
+    rows = [
+        row[0]
+        for path in (tmp_path / "shared").glob("*.csv")
+        for row in list(csv.reader(path.read_text().splitlines()))[1:]
+    ]
     assert sorted(rows) == sorted(map(str, pictures.iterdir())), "each file exactly once"
 
 

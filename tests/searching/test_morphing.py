@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -53,6 +54,9 @@ def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
 def test_copies_of_a_channel_do_not_stay_alike() -> None:
     genes = ["conv 8 3", "conv 8 3"]
     parent, child = net(genes, 0), net(["conv 16 3", "conv 8 3"], 1)
+    for module in parent.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.zeros_(module.bias)  # no channel is dead: what never answers cannot learn
     pictures = torch.randn(32, 3, 12, 12)
     inherit(child, parent, genes, ("wider", 0, "conv 16 3"), pictures, Random(0))
     step = torch.optim.SGD(child.train().parameters(), 0.1)
@@ -95,7 +99,7 @@ def test_the_best_net_has_the_children() -> None:
         net_engine("morphism", NetSpace(kind="cells", side=12), 0)
 
 
-def test_a_child_begins_where_its_parent_ended_also_after_a_kill(tmp_path: Any) -> None:
+def test_a_child_begins_where_its_parent_ended_also_after_a_kill(tmp_path: Path) -> None:
     found = hubel.search("digits", nets="morphism", trials=7, trial_epochs=1, limit=300, out=tmp_path, max_macs=1e6,
                          verbose=False, threads=1, device="cpu")  # fmt: skip
     children = [trial for trial in found.trials if "parent" in trial.values and not trial.again]
@@ -105,5 +109,13 @@ def test_a_child_begins_where_its_parent_ended_also_after_a_kill(tmp_path: Any) 
         before = hubel.Run(found.folder / by_number[child.values["parent"]].folder).history["train_loss"][-1]
         first = hubel.Run(found.folder / child.folder).history["train_loss"][0]
         assert first < before + 0.2, "it does not begin anew"
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 8, 8), dtype=np.uint8)
-    assert len(hubel.predict(found.folder, pictures)) == 4
+    folder = tmp_path / "killed"
+    shutil.copytree(found.folder, folder)
+    lines = (folder / "journal.jsonl").read_text().splitlines(keepends=True)
+    first = next(place for place, line in enumerate(lines) if '"parent"' in line and '"line": "trial"' in line)
+    (folder / "journal.jsonl").write_text("".join(lines[: first + 1]))  # begun, and nothing said of it since
+    shutil.rmtree(folder / children[0].folder / "state")
+    for later in found.trials[children[0].number :]:
+        shutil.rmtree(folder / later.folder)
+    again = hubel.search(resume=folder)
+    assert [trial.score for trial in again.trials] == [trial.score for trial in found.trials]

@@ -84,7 +84,7 @@ def command(
     hubel predict detectors/parts-1 new/               (of hubel anomaly)
     hubel predict detectors/parts-1 --stream camera/   (as they arrive)
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
-    hubel predict runs/photos-1 archive/ --on local --out answers/    (millions; goes on where it stopped)
+    hubel predict runs/photos-1 new/ --on local --out a/   (millions, in parts)
     """
     from hubel.records.ledger import is_run
     from hubel.verbs.predict import Predictions, Sightings, predict

@@ -74,7 +74,7 @@ def predict_parts(
     answering = Answering(Path(fspath(out)), files, asked, part_size)
     waiting = answering.missing
     places = share_out(
-        on if waiting else HERE, answerer, (nets, settings), cores=threads or 1, gpu=device != "cpu",
+        on if waiting else HERE, _answerer, (nets, settings), cores=threads or 1, gpu=device != "cpu",
         most=len(waiting), watch=watch,
     )  # fmt: skip
     with answering.store.lock(), computing_with(threads if on == HERE else None), places:
@@ -95,7 +95,7 @@ def predict_parts(
     return answering.result(places.lost, time.perf_counter() - began)
 
 
-def answerer(nets: Sequence[str], settings: dict[str, Any]) -> Callable[[list[str]], Part]:
+def _answerer(nets: Sequence[str], settings: dict[str, Any]) -> Callable[[list[str]], Part]:
     """What answers at a place: the files of a part in, its answers out."""
     missing = [net for net in nets if os.path.isabs(net) and not os.path.exists(net)]
     if missing:

@@ -120,16 +120,15 @@ def _reader(genes: Sequence[str], place: int) -> int:
 
 
 def _copy(new: Sequence[nn.Module], old: Sequence[nn.Module]) -> None:
-    """All numbers of a part, smaller windows in the middle of larger ones."""
+    """All numbers of a part, smaller windows in the middle of larger ones. Inside, layers are numbered otherwise."""
     for mine, theirs in zip(new, old, strict=True):
-        there = theirs.state_dict()
-        for name, value in mine.state_dict().items():
-            if value.shape == there[name].shape:
-                value.copy_(there[name])
+        for value, there in zip(mine.state_dict().values(), theirs.state_dict().values(), strict=True):
+            if value.shape == there.shape:
+                value.copy_(there)
             else:
-                rim = (value.shape[-1] - there[name].shape[-1]) // 2
+                rim = (value.shape[-1] - there.shape[-1]) // 2
                 value.zero_()
-                value[..., rim : value.shape[-2] - rim, rim : value.shape[-1] - rim] = there[name]
+                value[..., rim : value.shape[-2] - rim, rim : value.shape[-1] - rim] = there
 
 
 def _widen(new: Sequence[nn.Module], old: Sequence[nn.Module], random: Random) -> tuple[torch.Tensor, torch.Tensor]:
