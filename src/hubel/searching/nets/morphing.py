@@ -30,8 +30,8 @@ from hubel.searching.nets.genes import DEEPEST, MAPS
 
 Move = tuple[str, int, str]
 """What is done (wider, further, deeper), where (for deeper: after which gene), and the gene that is there then."""
-UNEQUAL = 0.25
-"""Of two copies of a channel, the smaller share is between this and a half."""
+UNEQUAL = 0.5
+"""The smallest share that a copy of a channel has, by the largest; between them they are spread evenly."""
 
 
 def moves(genes: Sequence[str]) -> list[Move]:
@@ -139,7 +139,7 @@ def _widen(new: Sequence[nn.Module], old: Sequence[nn.Module], random: Random) -
     share = torch.ones(many)
     for channel in range(few):
         copies = (source == channel).nonzero().flatten()
-        weights = torch.tensor([1.0, *(random.uniform(2 * UNEQUAL, 1.0) for _ in copies[1:])])
+        weights = torch.linspace(1.0, UNEQUAL, len(copies))
         share[copies] = weights / weights.sum()
     if mixing is not new[0]:  # what stands before the mixing of a separable one is as it was
         _copy([_depthwise(new)], [_depthwise(old)])
