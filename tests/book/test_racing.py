@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import nn
 
 from hubel.book import bench
 from hubel.book.colours import ARCHIVE, colours
+from hubel.book.experiments import all_experiments
 from hubel.book.experiments.ch11_blocks import KINDS, counted
 from hubel.book.experiments.ch12_stages import gabor_fit, gabors
 from hubel.book.experiments.ch14 import planted_squares
@@ -22,6 +25,7 @@ from hubel.book.racing import between, cost, raced, widest
 from hubel.book.verdicts import CONFIRMED, UNDECIDED, more_right
 from hubel.data.formats import CIFAR10_CLASSES
 from hubel.metrics.intervals import mean_interval
+from hubel.report.drawings.book import draw_plot
 
 
 @pytest.fixture
@@ -133,3 +137,19 @@ def test_a_series_without_faults_has_none_and_one_with_faults_says_where() -> No
     assert not none.any()
     assert 30 <= where.sum() <= 90
     assert np.array_equal(usual[~where], odd[~where])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["3.6", "5.5", "11.4", "11.5", "11.10", "11.11"])
+def test_experiments_that_take_minutes_settle_all_their_claims(
+    number: str, monkeypatch: pytest.MonkeyPatch, archive: Path
+) -> None:
+    """In full, but for next to no pictures and steps: what they would say then is nothing, and that is undecided."""
+    each = all_experiments()[number]
+    monkeypatch.setattr(
+        sys.modules[each.measure.__module__], "colours", lambda train, test, side=32: colours(30, 10, side)
+    )
+    outcome = each.measure(replace(each.full, seeds=1, samples=30, steps=2))
+    assert set(outcome.findings) == set(each.rows)
+    assert all(any(letter.isdigit() for letter in finding.text) for finding in outcome.findings.values())
+    assert all(draw_plot(plot) is not None or plot.title for plot in outcome.plots)

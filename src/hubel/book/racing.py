@@ -73,7 +73,7 @@ def raced(
     kinds: Mapping[str, Callable[[], nn.Module]], data: Colours, *, seeds: int, steps: int, row: int, lr: float = 2e-3,
     batch: int = 64, change: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> dict[str, Trained]:  # fmt: skip
-    """Every kind trained from the same seeds on the same batches; the rate falls to nothing by the end."""
+    """Every kind trained from the same seeds on the same batches."""
     found = {}
     for name, build in kinds.items():
         nets, hits = [], []
