@@ -149,7 +149,7 @@ def test_experiments_that_take_minutes_settle_all_their_claims(
     monkeypatch.setattr(
         sys.modules[each.measure.__module__], "colours", lambda train, test, side=32: colours(30, 10, side)
     )
-    outcome = each.measure(replace(each.full, seeds=1, samples=30, steps=2))
+    outcome = each.measure(replace(each.full, seeds=1, samples=30, steps=10))
     assert set(outcome.findings) == set(each.rows)
     assert all(any(letter.isdigit() for letter in finding.text) for finding in outcome.findings.values())
     assert all(draw_plot(plot) is not None or plot.title for plot in outcome.plots)
