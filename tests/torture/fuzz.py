@@ -39,8 +39,9 @@ if __name__ == "__main__":
 
 from hubel.checkpoint.classifier import ModelSpec
 from hubel.checkpoint.foreign import check_zip
+from hubel.checkpoint.manifest import net_of, read_manifest
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.checkpoint.weights import _net, _read_manifest, save_weights
+from hubel.checkpoint.weights import save_weights
 from hubel.data.formats import read_idx
 from hubel.data.images import BadPicture, decode
 from hubel.data.jpeg import layout
@@ -91,7 +92,7 @@ def manifest(data: bytes) -> None:
         said = {key: value for key, value in said.items() if key != "digest"}
         said["digest"] = seal(said)
     path.write_bytes(json.dumps(said).encode())
-    _net(_read_manifest(path), "x.json")
+    net_of(read_manifest(path), "x.json")
 
 
 def archive(data: bytes) -> None:
