@@ -335,7 +335,7 @@ EVERY = {
     "compare": "runs/photos-1 runs/photos-2", "bench": "runs/photos-1 --form eager --seconds 0.01 --batch 1",
     "curve": "photos --model mnist_gap --img-size 16 --out runs --threads 1",
     "robust": "runs/photos-1 --corruptions jpeg --severities 1 --shifts 1",
-    "export": "runs/photos-1 --pictures 4",
+    "export": "runs/photos-1 --pictures 4", "compress": "runs/photos-1 --to 2x --epochs 0 --out small",
     "explain": "runs/photos-1 photos/dark/1.png -m saliency --no-trust", "filters": "runs/photos-1",
     "activations": "runs/photos-1 photos/dark/1.png", "units": "runs/photos-1 --unit 0",
     "neighbours": "runs/photos-1 photos/dark/1.png",

@@ -28,8 +28,8 @@ PROMISED = {
     "Explained", "Exported", "HubelError", "Prediction", "Predictions", "RegressionEvaluation", "Run", "Runs",
     "Series", "Summary", "UnknownName", "UsageError", "Watcher", "baseline", "clean", "create_model", "curve", "edit",
     "evaluate", "explain", "export", "list_models", "load", "load_nets", "predict", "pretrain", "register_model",
-    "robust", "runs", "scan", "search", "Search", "ensemble", "Ensembled", "serve", "summary", "train",
-    "Parts", "predict_parts",
+    "robust", "runs", "scan", "search", "Search", "ensemble", "Ensembled", "serve", "summary", "train", "compress",
+    "Compressed", "Parts", "predict_parts",
 }  # fmt: skip
 
 

@@ -54,18 +54,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "searching": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "evaluation", "deploy",
     },
+    "compression": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "evaluation"},
     "book": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "anatomy", "evaluation", "explainers", "features",
         "robustness", "lessons", "classical", "anomalies",
     },
     "report": {
         "figures", "metrics", "data", "models", "evaluation", "anatomy", "explainers", "features", "robustness",
-        "care", "deploy", "training", "lessons", "records", "classical", "anomalies", "diagnosis", "searching", "book",
+        "care", "deploy", "training", "lessons", "records", "classical", "anomalies", "diagnosis", "searching",
+        "compression", "book",
     },
     "verbs": _BENCHES | {
         "store", "recipes", "tasks", "figures", "anatomy", "deploy", "explainers", "features", "robustness",
         "care", "evaluation", "records", "training", "assembly", "lessons", "report", "faces", "server",
-        "classical", "anomalies", "diagnosis", "searching", "book",
+        "classical", "anomalies", "diagnosis", "searching", "compression", "book",
     },
     "cli": {
         "verbs", "report", "recipes", "models", "registry", "data", "figures", "runtime", "records", "deploy",

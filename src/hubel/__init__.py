@@ -39,6 +39,7 @@ _DOORS = {
     "CheckUp": "hubel.diagnosis.finding",
     "Classifier": "hubel.verbs.classifier",
     "Cleaning": "hubel.care.cleaning",
+    "Compressed": "hubel.compression.result",
     "Curve": "hubel.evaluation.growing",
     "DataError": "hubel.errors",
     "DataReport": "hubel.verbs.data",
@@ -64,6 +65,7 @@ _DOORS = {
     "anomaly": "hubel.verbs.anomaly",
     "baseline": "hubel.verbs.baseline",
     "clean": "hubel.verbs.clean",
+    "compress": "hubel.verbs.compress",
     "create_model": "hubel.models",
     "curve": "hubel.verbs.curve",
     "doctor": "hubel.verbs.doctor",
@@ -90,6 +92,7 @@ _DOORS = {
 
 if TYPE_CHECKING:
     from hubel.care.cleaning import Cleaning
+    from hubel.compression.result import Compressed
     from hubel.data.editing import Edits
     from hubel.deploy.parts import Parts
     from hubel.deploy.prediction import Prediction, Predictions
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
     from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
     from hubel.verbs.clean import clean
+    from hubel.verbs.compress import compress
     from hubel.verbs.curve import curve
     from hubel.verbs.data import DataReport, scan
     from hubel.verbs.doctor import doctor
@@ -135,6 +139,7 @@ __all__ = [
     "CheckUp",
     "Classifier",
     "Cleaning",
+    "Compressed",
     "Curve",
     "DataError",
     "DataReport",
@@ -160,6 +165,7 @@ __all__ = [
     "anomaly",
     "baseline",
     "clean",
+    "compress",
     "create_model",
     "curve",
     "doctor",

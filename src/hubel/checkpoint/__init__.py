@@ -10,7 +10,7 @@ the catalogue of models, never an import path.
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, check_classes, golden_images, golden_logits
 from hubel.checkpoint.state import SavedState, discard_state, generations, load_state, save_state
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.checkpoint.weights import EPOCH, load, save_weights
+from hubel.checkpoint.weights import EPOCH, load, packed_size, save_weights
 
 __all__ = [
     "EPOCH",
@@ -25,6 +25,7 @@ __all__ = [
     "golden_logits",
     "load",
     "load_state",
+    "packed_size",
     "read_header",
     "read_tensors",
     "save_state",

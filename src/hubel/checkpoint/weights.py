@@ -93,20 +93,9 @@ def save_weights(
     """
     files, other = _names(name, form), _names(name, "safetensors" if form == "packed" else "packed")
     _settle(store, name)
-    here = environment()
-    net: dict[str, Any] = {
-        "version": VERSION,
-        "architecture": Architecture(**spec.to_dict()),
-        "class_names": list(class_names),
-        "preprocessing": None if preprocessing is None else Sight(**preprocessing.to_dict()),
-        "metrics": dict(metrics or {}),
-        "data_digest": data_digest,
-        "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
-    }
-    # How long a run took stays out of the header: the same weights are the same bytes.
-    lasting = {key: value for key, value in net["metrics"].items() if key not in ("seconds", "images_per_second")}
-    about = About(format="hubel-net", views=views_of(recipe or {}), **net | {"metrics": lasting})
-    weights = _write(store, files.weights, model_state, about=plain_of(about))
+    net = _said(spec, preprocessing, class_names, metrics, data_digest)
+    about = _about(net, recipe)
+    weights = _write(store, files.weights, model_state, about=about)
     golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
     manifest = Manifest(
         **net,
@@ -123,6 +112,43 @@ def save_weights(
     for file in (other.weights, *([] if golden else [files.probes])):
         if store.exists(file):
             store.remove(file)
+
+
+def packed_size(
+    model_state: Mapping[str, torch.Tensor],
+    *,
+    spec: ModelSpec,
+    preprocessing: Preprocessing | None,
+    class_names: Sequence[str],
+    recipe: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float | int | str | None] | None = None,
+    data_digest: str = "",
+) -> int:
+    """Bytes of the file that `save_weights` writes of these in the form "packed"; nothing is written."""
+    return len(pack(model_state, about=_about(_said(spec, preprocessing, class_names, metrics, data_digest), recipe)))
+
+
+def _said(
+    spec: ModelSpec, preprocessing: Preprocessing | None, class_names: Sequence[str],
+    metrics: Mapping[str, float | int | str | None] | None, data_digest: str,
+) -> dict[str, Any]:  # fmt: skip
+    """What is said of a net in its JSON and in its header."""
+    here = environment()
+    return {
+        "version": VERSION,
+        "architecture": Architecture(**spec.to_dict()),
+        "class_names": list(class_names),
+        "preprocessing": None if preprocessing is None else Sight(**preprocessing.to_dict()),
+        "metrics": dict(metrics or {}),
+        "data_digest": data_digest,
+        "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
+    }
+
+
+def _about(net: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the header says. How long a run took stays out of it: the same weights are the same bytes."""
+    lasting = {key: value for key, value in net["metrics"].items() if key not in ("seconds", "images_per_second")}
+    return plain_of(About(format="hubel-net", views=views_of(recipe or {}), **{**net, "metrics": lasting}))
 
 
 def load(path: str | Path, which: str = "best") -> Classifier:

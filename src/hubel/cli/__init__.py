@@ -42,6 +42,7 @@ COMMANDS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("robust", "robust", "a run on spoilt, shifted, turned and bent pictures; two beside each other"),
             ("reproduce", "reproduce", "a run once more: the same bits, or what differs"),
             ("export", "export", "write a run as one file that works elsewhere, with proof that it answers alike"),
+            ("compress", "compress", "a run's net in a tenth of its bytes, size against accuracy at every stage"),
             ("serve", "serve", "answer pictures over HTTP: an API, and a page to try it"),
             ("studio", "studio", "all of this on a page in your browser; nothing leaves this machine"),
             ("bench", "bench", "latency and throughput of a net: eager, made ready, compiled, ONNX Runtime"),

@@ -20,12 +20,14 @@ from hubel.data.splits import Splits
 from hubel.errors import ArtefactError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.continuing import Segment, in_words
-from hubel.recipes.schema import compose, read_file, to_yaml
+from hubel.recipes.schema import Recipe, compose, read_file, to_yaml
 from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
 
 EDITS = "edits.jsonl"
 """The edits of the labels that a run was trained with; a run without has none."""
+IN_COMMON = ("env.json", "split.json", "data.json", "reasons.json", "asked.json", EDITS)
+"""What a net that was made of a run has in common with it: the data, and how they were divided."""
 SEGMENTS = "segments.json"
 """Where a run was resumed with other settings, and which."""
 
@@ -63,6 +65,17 @@ def create_folder(
     store.write_json("reasons.json", dict(chosen.reasons))
     store.write_json("asked.json", dict(asked or {}))
     return store
+
+
+def create_beside(lead: Path, out: Path, name: str) -> tuple[RunStore, Recipe]:
+    """A folder for a net that was made of the run in `lead`: its data, how they were divided, and its recipe there."""
+    store, source = RunStore.create(out, name), RunStore(lead)
+    for each in IN_COMMON:
+        if source.exists(each):
+            store.write_bytes(each, source.read_bytes(each, limit=1 << 30))
+    recipe = compose(read_file(lead / "config.yaml")).change(out=str(out), name=name)
+    store.write_text("config.yaml", to_yaml(recipe))
+    return store, recipe
 
 
 def begin_segment(

@@ -20,7 +20,8 @@ from hubel.errors import DataError, HubelError
 from hubel.inference import predict
 from hubel.metrics.calibrating import fit_temperature
 from hubel.models.ensemble import NAME, SPACES, Ensemble
-from hubel.recipes.schema import compose, read_file, to_yaml
+from hubel.recipes.schema import compose, read_file
+from hubel.records.folder import create_beside
 from hubel.records.own_data import placed
 from hubel.records.together import Candidate
 from hubel.searching.ensembles import Member, select
@@ -28,9 +29,6 @@ from hubel.searching.limits import count
 from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import plural
-
-COPIED = ("env.json", "split.json", "data.json", "reasons.json", "asked.json", "edits.jsonl")
-"""What an ensemble has in common with each of its members: the data, and how they were divided."""
 
 
 def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
@@ -115,13 +113,7 @@ def write_ensemble(
         },
     )  # fmt: skip
     net = Ensemble([copy.deepcopy(part.net.model).cpu() for part in parts], **numbers).eval()
-    store = RunStore.create(out, name)
-    source = RunStore(lead.folder)
-    for each in COPIED:
-        if source.exists(each):
-            store.write_bytes(each, source.read_bytes(each, limit=1 << 30))
-    recipe = compose(read_file(lead.folder / "config.yaml")).change(out=str(out), name=name)
-    store.write_text("config.yaml", to_yaml(recipe))
+    store, recipe = create_beside(lead.folder, out, name)
     golden = golden_images(first)
     save_weights(
         store, "best", net.state_dict(), spec=spec, preprocessing=lead.net.preprocessing,

@@ -21,6 +21,7 @@ from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
     from hubel.care.cleaning import Cleaning
+    from hubel.compression.result import Compressed
     from hubel.evaluation.thresholds import Threshold
     from hubel.robustness.measuring import Robustness
     from hubel.server.serving import Serving
@@ -62,6 +63,12 @@ class Run(RunRecord):
     def export(self, to: str = "onnx", **settings: Any) -> Exported:
         """Write the run as one file that works elsewhere (`hubel.export` has the settings)."""
         return export(self.folder, to, **settings)
+
+    def compress(self, to: str = "10x", **settings: Any) -> Compressed:
+        """Make its net a tenth as large, or smaller, as a new run (`hubel.compress` has the settings)."""
+        from hubel.verbs.compress import compress  # who only looks at a run loads no trainer
+
+        return compress(self.folder, to, **settings)
 
     def control(self, command: str, **settings: Any) -> Controlled:
         """Pause, resume, step, set, save or stop its training, which is under way elsewhere.
