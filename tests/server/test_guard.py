@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from itertools import product
+from typing import Any
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
 
-from hubel.server.guard import CALL, CHANGE, OPEN, PAGE, POLICIES, READ, Doors, Facts, is_loopback, refused
+from hubel.server.counts import Counts
+from hubel.server.gate import Door, Gate
+from hubel.server.guard import CALL, CHANGE, OPEN, PAGE, POLICIES, READ, Doors, Facts, is_loopback, origin_of, refused
 
 DOORS = Doors(port=8000, token="t" * 32, hosts=("cats.example", "proxy.example:443"))
 HOSTS = {
@@ -94,3 +101,99 @@ def test_without_a_token_none_is_asked_for_and_pages_and_probes_never_ask() -> N
 def test_who_can_be_reached_by_this_machine_only_is_known() -> None:
     assert [is_loopback(name) for name in ("127.0.0.1", "127.9.9.9", "LocalHost", "::1", "[::1]")] == [True] * 5
     assert [is_loopback(name) for name in ("0.0.0.0", "::", "192.168.1.5", "example.org")] == [False] * 4
+
+
+INVITING = Doors(port=8000, token="a" * 20, origins=("https://cats.example",))
+
+
+@pytest.mark.parametrize("site", [(), ("cross-site",), ("same-site",)])
+@pytest.mark.parametrize(
+    ("origin", "may"),
+    [("https://cats.example", True), ("http://cats.example", False), ("https://cats.example:8443", False),
+     ("https://cats.example.evil", False), ("https://evil.example", False), ("null", False)],
+)  # fmt: skip
+def test_pages_of_a_named_site_may_ask_and_no_others(origin: str, may: bool, site: tuple[str, ...]) -> None:
+    for policy in POLICIES:
+        facts = Facts(
+            method=min(policy.methods), hosts=("localhost:8000",), origins=(origin,), sites=site, marks=("1",),
+            kinds=("application/json",), tokens=("a" * 20,),
+        )  # fmt: skip
+        allowed = refused(facts, policy, INVITING) is None
+        assert allowed == ((may and policy.cross) or not policy.ours), policy.name
+        assert not policy.cross or not policy.mark, "who changes something is never a page of another site"
+        if policy.cross:
+            assert refused(dataclasses.replace(facts, tokens=()), policy, INVITING) is not None, (
+                "the token is asked for"
+            )
+            twice = dataclasses.replace(facts, origins=(origin, origin))
+            assert refused(twice, policy, INVITING) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [("https://cats.example", "https://cats.example"), ("https://CATS.example:443/", "https://cats.example"),
+     ("http://[::1]:3000", "http://[::1]:3000"), ("*", None), ("null", None), ("cats.example", None),
+     ("https://cats.example/page", None), ("https://user@cats.example", None), ("file://x", None),
+     ("https://*.example", None)],
+)  # fmt: skip
+def test_a_site_is_one_whole_address(text: str, origin: str | None) -> None:
+    assert origin_of(text) == origin
+
+
+def through_the_gate(method: str, path: str, **headers: str) -> tuple[int, dict[str, str]]:
+    """What a gate with two doors answers: status and headers."""
+
+    async def answer(request: Request) -> Response:
+        return Response(b"{}")
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    gate = Gate([Door("/predict", CALL, answer), Door("/change", CHANGE, answer)], INVITING, Counts(), seconds=5)
+    said = {"host": "localhost:8000", "content-type": "image/png", "authorization": f"Bearer {'a' * 20}"} | headers
+    scope = {
+        "type": "http", "method": method, "path": path, "query_string": b"", "server": ("127.0.0.1", 8000),
+        "headers": [(name.replace("_", "-").encode(), text.encode()) for name, text in said.items() if text],
+    }  # fmt: skip
+    asyncio.run(gate(scope, receive, send))
+    return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
+
+
+def test_a_browser_is_told_before_and_after_that_a_named_site_may_read_answers() -> None:
+    before = {"origin": "https://cats.example", "access_control_request_method": "POST", "authorization": ""}
+    status, headers = through_the_gate("OPTIONS", "/predict", **before)
+    assert status == 204
+    assert headers["access-control-allow-origin"] == "https://cats.example"
+    assert headers["access-control-allow-methods"] == "POST"
+    assert set(headers["access-control-allow-headers"].split(", ")) == {"authorization", "content-type"}
+    assert headers["vary"] == "Origin"
+    assert "access-control-allow-credentials" not in headers
+    status, headers = through_the_gate("POST", "/predict", origin="https://cats.example")
+    assert (status, headers["access-control-allow-origin"]) == (200, "https://cats.example")
+    assert headers["cross-origin-resource-policy"] == "cross-origin"
+    status, headers = through_the_gate("POST", "/predict", origin="https://cats.example", authorization="")
+    assert (status, headers["access-control-allow-origin"]) == (401, "https://cats.example"), "its page may say why"
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "status"),
+    [
+        ("/predict", {"origin": "https://evil.example"}, 405),
+        ("/predict", {"origin": "https://cats.example", "access_control_request_method": "DELETE"}, 405),
+        ("/predict", {"origin": "https://cats.example", "host": "evil.example:8000"}, 405),
+        ("/change", {"origin": "https://cats.example"}, 405),
+    ],
+)
+def test_nobody_else_is_told_so(path: str, said: dict[str, str], status: int) -> None:
+    found, headers = through_the_gate("OPTIONS", path, **{"access_control_request_method": "POST"} | said)
+    assert found == status
+    assert "access-control-allow-methods" not in headers
+    found, headers = through_the_gate("POST", "/predict", origin="https://evil.example")
+    assert found == 403
+    assert "access-control-allow-origin" not in headers
+    assert headers["cross-origin-resource-policy"] == "same-origin"

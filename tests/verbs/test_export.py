@@ -226,7 +226,7 @@ def test_int8_stands_beside_float32_and_what_it_costs_is_accepted_or_refused(
     by_file = hubel.predict(tmp_path / "small.onnx", np.zeros((8, 8), np.uint8))
     assert sum(by_file[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
 
-    monkeypatch.setattr("hubel.verbs.export.ACCEPTED", -101)
+    monkeypatch.setattr("hubel.verbs.export.LOSABLE", -101)
     with pytest.raises(ArtefactError, match=r"int8 loses .* points of accuracy, more than -101") as error:
         export(digits_run, int8=True, out=tmp_path / "no.onnx", pictures=20)
     assert "--accept-loss" in error.value.hint

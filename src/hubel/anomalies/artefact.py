@@ -30,8 +30,9 @@ from hubel.checkpoint.weights import save_weights
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.store import RunStore, opened, parse_json, read_regular, shown, unseal
+from hubel.store.kinds import DETECTOR, is_detector
 
-DOCUMENT, ARRAYS = "detector.json", "detector.safetensors"
+DOCUMENT, ARRAYS = DETECTOR, "detector.safetensors"
 LIMIT = 16 << 20
 """Bytes of the JSON."""
 AGAIN = "learn it again: hubel anomaly GOOD"
@@ -89,14 +90,6 @@ class Detector:
     def preprocessing(self) -> Preprocessing:
         """Size, channels and fit of the pictures."""
         return self.methods[0].eyes.preprocessing
-
-
-def is_detector(place: str | os.PathLike[str]) -> bool:
-    """Is this the folder of a detector?"""
-    try:
-        return os.path.isfile(os.path.join(os.fspath(place), DOCUMENT))
-    except (ValueError, TypeError):
-        return False
 
 
 def save(store: RunStore, detector: Detector, net: Classifier | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +16,6 @@ from hubel.words import in_columns, percent
 
 if TYPE_CHECKING:
     from hubel.verbs.predict import Sightings
-
-
-def is_detector(place: str) -> bool:
-    """Is this the folder of a detector? Nothing is loaded to say so."""
-    try:
-        return os.path.isfile(os.path.join(place, "detector.json"))
-    except ValueError:
-        return False
 
 
 def detect(

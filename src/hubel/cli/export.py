@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from hubel.cli.console import say
-from hubel.cli.detect import is_detector, write_detector
+from hubel.cli.detect import write_detector
 from hubel.cli.options import DATA_ROOT, JSON, RUN, VIEWS, WHICH, option, out
 from hubel.cli.output import keep_off, print_json, watched
+from hubel.store.kinds import is_detector
 
 
 def command(

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hubel.cli.console import note, say
-from hubel.cli.detect import detect, is_detector
+from hubel.cli.detect import detect
 from hubel.cli.follow import follow
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, RUN, VIEWS, WHICH, expanded, option
 from hubel.cli.output import print_data, print_json, watched, write_figure
 from hubel.cli.predict_parts import answer_in_parts
 from hubel.errors import UsageError
+from hubel.store.kinds import is_detector
 from hubel.words import plural
 
 if TYPE_CHECKING:

@@ -37,6 +37,12 @@ def command(
         list[str] | None,
         option("--allow-host", metavar="NAME", help="a name, or NAME:PORT, by which it is reached; can be given again"),
     ] = None,
+    allow_origins: Annotated[
+        list[str] | None,
+        option(
+            "--allow-origin", metavar="URL", help="a site whose pages may ask: https://cats.example; can be given again"
+        ),
+    ] = None,
     workers: Annotated[
         int, option("--workers", min=1, metavar="N", help="processes for each model that decode and compute")
     ] = 1,
@@ -88,8 +94,9 @@ def command(
             serving.stop()
 
     serve(
-        runs, host=host, port=port, token=asked, allow_hosts=allow_hosts or (), ready=ready, tell=note, which=which,
-        views=views, device=device, workers=workers, threads=threads, batch=batch, exact=exact, form=form,
+        runs, host=host, port=port, token=asked, allow_hosts=allow_hosts or (), allow_origins=allow_origins or (),
+        ready=ready, tell=note, which=which, views=views, device=device, workers=workers,
+        threads=threads, batch=batch, exact=exact, form=form,
         limits=Limits(
             body=int(body * 1e6), queue=queue, pictures=min(Limits.pictures, queue), megapixels=megapixels
         ),

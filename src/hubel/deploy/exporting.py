@@ -16,10 +16,13 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
-from hubel.deploy import int8, onnx, onnx_graph, program, shipped
+from hubel.checkpoint.trust import Trust
+from hubel.deploy import int8, onnx, onnx_graph, onnx_known, program, shipped
 from hubel.deploy.page import shipping
+from hubel.deploy.prediction import answers
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict, with_views
+from hubel.nn.beside import with_features
 from hubel.nn.fuse import fused, pairs, twin_of
 from hubel.types import Batch, Predictions
 from hubel.words import plural
@@ -62,6 +65,8 @@ class Made:
     """Further files beside it, by suffix."""
     seconds: float | None = None
     """About what a picture takes where the file will run, if that is not here."""
+    knows: Answer | None = None
+    """How familiar each picture is, N; None where the file cannot tell."""
     plain: Made | None = None
     """The same in float32, where this one is in whole numbers: what it is compared with."""
 
@@ -106,6 +111,16 @@ def reference(wanted: Wanted, images: np.ndarray) -> np.ndarray:
     return Predictions(found.logits / wanted.temperature, found.labels, found.ids).probabilities
 
 
+def familiar(wanted: Wanted, images: np.ndarray) -> np.ndarray:
+    """How familiar fitted pictures N C H W uint8 are, as `hubel predict` says: N float64."""
+    classifier, found = wanted.classifier, []
+    for start in range(0, len(images), 64):
+        part = images[start : start + 64]
+        said = answers(classifier, [""] * len(part), part, torch.device("cpu"), views=wanted.views)
+        found += [each.familiarity for each in said]
+    return np.array(found)
+
+
 class Looking(nn.Module):
     """A net with its test-time views, for exporters: B C H W -> B K.
 
@@ -138,8 +153,24 @@ class Looking(nn.Module):
         return with_views(lambda view: next(answers), self.views)(images)
 
 
-def folded(wanted: Wanted) -> tuple[nn.Module, torch.Tensor, int]:
+def told_in(wanted: Wanted) -> Trust | None:
+    """What tells a file how familiar a picture is: None where the run does not know, or the file is in whole numbers.
+
+    So it is where the net's head is not its last step, so that its features cannot be had in the same pass.
+    """
+    classifier, trust = wanted.classifier, wanted.classifier.trust
+    if trust is None or not trust.knows or wanted.int8:
+        return None
+    assert classifier.preprocessing is not None
+    zeros = torch.zeros(2, *classifier.preprocessing.shape)
+    return None if trust.looks_inside and with_features(classifier.model, zeros) is None else trust
+
+
+def folded(wanted: Wanted, *, inside: bool = False) -> tuple[nn.Module, torch.Tensor, int]:
     """(the net with views and with batch norms folded, two pictures to try it with, how many norms were folded).
+
+    `inside`: its features come out behind its logits.
+
 
     The pictures are noise in the shape that the net takes; the net is run on them once, so that a shape it does not
     take is told here in words, and not by an exporter in pages.
@@ -152,6 +183,7 @@ def folded(wanted: Wanted) -> tuple[nn.Module, torch.Tensor, int]:
     try:
         with torch.no_grad():
             logits = net(images)
+            net = (with_features(classifier.model, images) or net) if inside else net
             found = pairs(net, images[:1])
     except RuntimeError as error:
         raise ArtefactError(
@@ -175,7 +207,8 @@ def make_onnx(wanted: Wanted) -> Made:
     """One ONNX file with everything from decoded bytes to probabilities in it."""
     classifier = wanted.classifier
     assert classifier.preprocessing is not None
-    net, images, count = folded(wanted)
+    trust = told_in(wanted)
+    net, images, count = folded(wanted, inside=trust is not None and trust.looks_inside)
     try:
         written = onnx.exported(net, images)
     except HubelError:
@@ -186,7 +219,7 @@ def make_onnx(wanted: Wanted) -> Made:
         ) from None
     golden = reference_of(wanted, shipped.golden_pictures(classifier.preprocessing))
     what = f"ONNX, {plural(count, 'batch norm')} folded" if count else "ONNX"
-    made = _signed(wanted, written, golden, what)
+    made = _signed(wanted, written, golden, what, trust)
     if not wanted.int8:
         return made
     if wanted.calibration is None or not len(wanted.calibration):
@@ -198,16 +231,32 @@ def make_onnx(wanted: Wanted) -> Made:
     return replace(_signed(wanted, int8.quantised(written, images), None, f"{what}, int8"), plain=made)
 
 
-def _signed(wanted: Wanted, net: bytes, golden: np.ndarray | None, what: str) -> Made:
-    """A net's ONNX with all that belongs to it. Without `golden` answers, its own are those it must give again."""
+def _signed(
+    wanted: Wanted, net: bytes, golden: np.ndarray | None, what: str, trust: Trust | None = None
+) -> Made:  # fmt: skip
+    """A net's ONNX with all that belongs to it. Without `golden` answers, its own are those it must give again.
+
+    With `trust` it tells how familiar a picture is.
+    """
     classifier = wanted.classifier
     assert classifier.preprocessing is not None
     model = onnx_graph.assembled(
-        net, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature
-    )
+        net, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature,
+        tells=None if trust is None else lambda nodes, *said: onnx_known.familiarity(nodes, *said, trust),
+    )  # fmt: skip
     data = shipped.signed(model, classifier, wanted.views, wanted.temperature, wanted.card, golden)
     opened = shipped.Shipped(data, name="the exported file")
-    return Made(data=data, answer=opened.answer, what=what)
+    knows = None if trust is None else opened.familiarity
+    return Made(data=data, answer=opened.answer, what=what, knows=knows, remarks=_silent(wanted, trust))
+
+
+def _silent(wanted: Wanted, trust: Trust | None) -> tuple[str, ...]:
+    """What is said where the run can tell what it does not know, and the file cannot."""
+    known = wanted.classifier.trust
+    if trust is not None or known is None or not known.knows:
+        return ()
+    why = "whole numbers shift its scores" if wanted.int8 else "its features cannot be read in one pass"
+    return (f"the file does not say whether a picture is known, as the run does: {why}",)
 
 
 def make_program(wanted: Wanted) -> Made:

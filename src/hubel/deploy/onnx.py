@@ -114,7 +114,11 @@ class Session:
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
         """What comes out first, for arrays of whatever the net takes."""
-        found: np.ndarray = self.session.run(None, {self.input: inputs})[0]
+        return self.all(inputs)[0]
+
+    def all(self, inputs: np.ndarray) -> list[np.ndarray]:
+        """All that comes out."""
+        found: list[np.ndarray] = self.session.run(None, {self.input: inputs})
         return found
 
 

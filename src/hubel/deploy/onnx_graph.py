@@ -11,7 +11,7 @@ Only operators of the standard's own domain are used. Letters: N pictures, H W h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -44,10 +44,13 @@ def down_first() -> bool:
     return whole.tobytes() == down.tobytes()
 
 
-def assembled(net: bytes, preprocessing: Preprocessing, *, classes: int, temperature: float) -> Any:
+def assembled(
+    net: bytes, preprocessing: Preprocessing, *, classes: int, temperature: float, tells: Tells | None = None
+) -> Any:
     """An ONNX model (`onnx.ModelProto`) of `net`, the bytes of one that maps N C H W float32 to logits N K.
 
-    Before it stands what `preprocessing` says, behind it the division by `temperature` and the softmax.
+    Before it stands what `preprocessing` says, behind it the division by `temperature` and the softmax. With `tells`
+    there is a second output; the net may then give its features behind its logits, N (K + F).
     """
     import onnx
 
@@ -58,8 +61,13 @@ def assembled(net: bytes, preprocessing: Preprocessing, *, classes: int, tempera
     images = placed(before, PICTURES, preprocessing)
     before.last("Identity", images, output=graph.input[0].name)
     behind = Nodes("answer")
-    scaled = behind("Div", graph.output[0].name, behind.number(temperature, np.float32))
+    said, width = graph.output[0].name, graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    logits, features = said, None
+    if width > classes:
+        logits, features = (_columns(behind, said, *ends) for ends in ((0, classes), (classes, width)))
+    scaled = behind("Div", logits, behind.number(temperature, np.float32))
     behind.last("Softmax", scaled, output=PROBABILITIES, axis=1)
+    second = None if tells is None else tells(behind, logits, features)
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
@@ -68,6 +76,8 @@ def assembled(net: bytes, preprocessing: Preprocessing, *, classes: int, tempera
     size: list[str | int | None] = ["N", "H", "W", preprocessing.channels]
     graph.input.append(onnx.helper.make_tensor_value_info(PICTURES, kinds.UINT8, size))
     graph.output.append(onnx.helper.make_tensor_value_info(PROBABILITIES, kinds.FLOAT, ["N", classes]))
+    if second is not None:
+        graph.output.append(onnx.helper.make_tensor_value_info(second, kinds.FLOAT, ["N"]))
     graph.name = "hubel"
     return model
 
@@ -90,16 +100,18 @@ class Nodes:
         self.initializers: list[Any] = []
         self._numbers: dict[tuple[object, ...], str] = {}
 
-    def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node with one output."""
-        return self.last(operator, *inputs, output=f"{self.prefix}/{len(self.nodes)}.{operator}", **attributes)
+    def __call__(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
+        """Add a node; the first of its outputs counts."""
+        output = f"{self.prefix}/{len(self.nodes)}.{operator}"
+        return self.last(operator, *inputs, output=output, outputs=outputs, **attributes)
 
-    def last(self, operator: str, *inputs: str, output: str, **attributes: Any) -> str:
+    def last(self, operator: str, *inputs: str, output: str, outputs: int = 1, **attributes: Any) -> str:
         """Add a node whose output has a name of its own."""
         import onnx
 
         name = f"{self.prefix}/{len(self.nodes)}"
-        self.nodes.append(onnx.helper.make_node(operator, inputs, [output], name=name, **attributes))
+        names = [output, *(f"{output}.{number}" for number in range(1, outputs))]
+        self.nodes.append(onnx.helper.make_node(operator, inputs, names, name=name, **attributes))
         return output
 
     def number(self, value: Any, kind: Any = np.float64) -> str:
@@ -112,6 +124,15 @@ class Nodes:
             self._numbers[key] = f"{self.prefix}/constant.{len(self._numbers)}"
             self.initializers.append(onnx.numpy_helper.from_array(array, self._numbers[key]))
         return self._numbers[key]
+
+
+Tells = Callable[[Nodes, str, str | None], str]
+"""Nodes that tell of logits N K, and features N F if the net gives them, what comes out second, N float32."""
+
+
+def _columns(nodes: Nodes, rows: str, begin: int, end: int) -> str:
+    """Some columns of N x many."""
+    return nodes("Slice", rows, *(nodes.number([place], np.int64) for place in (begin, end, 1)))
 
 
 def placed(nodes: Nodes, pictures: str, preprocessing: Preprocessing) -> str:

@@ -14,6 +14,9 @@ import numpy as np
 from hubel.views import Viewed
 from hubel.words import plain, plural
 
+BESIDE = 0.01
+"""Of a familiarity: two steps."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
@@ -62,6 +65,9 @@ class Parity(Viewed):
     the tolerance: either name is right."""
     first_different: str
     """A picture that is called something else; "" if none is."""
+    known_differ: int | None = None
+    """Pictures of which net and file do not say alike whether they are known, ties left out; None where the file does
+    not tell. A tie is a familiarity within a hundredth of the threshold."""
     rounds: bool = False
     """Is the file in whole numbers, so that it answers otherwise now and then, and what that costs is measured?"""
 
@@ -71,7 +77,7 @@ class Parity(Viewed):
         than answers that are probabilities."""
         if self.rounds:
             return self.largest_difference <= 1
-        return not self.labels_differ and self.largest_difference <= self.tolerance
+        return not self.labels_differ and not self.known_differ and self.largest_difference <= self.tolerance
 
     @property
     def sentence(self) -> str:
@@ -85,8 +91,16 @@ class Parity(Viewed):
         allowed = "" if self.rounds else f", allowed {self.tolerance:.0e}"
         return (
             f"{same:,} of {self.pictures:,} labels are those of the net{tie}; probabilities differ by at most "
-            f"{self.largest_difference:.1e}{allowed}: {of}."
+            f"{self.largest_difference:.1e}{allowed}: {of}.{self._known}"
         )
+
+    @property
+    def _known(self) -> str:
+        if self.known_differ is None:
+            return ""
+        if not self.known_differ:
+            return " Whether a picture is known is told alike of all."
+        return f" Of {self.known_differ:,} it is told otherwise whether they are known."
 
     def to_json(self) -> str:
         """All of it as JSON."""
@@ -136,6 +150,18 @@ def compare(
         first_different=pictures.names[differ[0]] if len(differ) else "",
         rounds=rounds,
     )
+
+
+def told_otherwise(net: np.ndarray, file: np.ndarray, limit: float) -> int:
+    """Pictures of which familiarities N of net and file lie on other sides of the limit, and not both beside it.
+
+    Familiarity goes in steps, since it is a share of some familiar pictures: a difference of rounding may be a step.
+
+    >>> told_otherwise(np.array([0.5, 0.048, 0.01]), np.array([0.5, 0.052, 0.2]), 0.05)
+    1
+    """
+    near = (np.abs(net - limit) < BESIDE) & (np.abs(file - limit) < BESIDE)
+    return int((((net >= limit) != (file >= limit)) & ~near).sum())
 
 
 def in_parts(count: int, most: int) -> np.ndarray:

@@ -18,13 +18,16 @@ import numpy as np
 from torch import nn
 
 from hubel.checkpoint import Classifier, ModelSpec, Provenance
+from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import read_each
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
 from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
+from hubel.deploy.onnx_known import FAMILIARITY
 from hubel.deploy.prediction import Prediction, Predictions, in_batches
 from hubel.errors import ArtefactError, HubelError, UsageError, missing_extra
+from hubel.metrics.calibrating import within
 from hubel.runtime import environment
 from hubel.store import dump_json, parse_json, read_regular, shown
 from hubel.types import Predictions as Answers
@@ -83,6 +86,8 @@ def signed(
         "numbers": "float32" if exact else "int8",
         "input": {"name": PICTURES, "shape": ["N", "H", "W", classifier.preprocessing.channels], "type": "uint8"},
         "output": {"name": PROBABILITIES, "shape": ["N", len(classifier.class_names)], "type": "float32"},
+        "knows": any(each.name == FAMILIARITY for each in model.graph.output),
+        "set_limit": classifier.trust.set_limit if exact and classifier.trust is not None else 0.0,
         "golden": [[float(value) for value in row] for row in golden],
     }
     model.producer_name, model.producer_version = "hubel", str(environment()["hubel"])
@@ -119,6 +124,7 @@ class Shipped:
         self.preprocessing = says["preprocessing"]
         self.views, self.temperature = str(says["views"]), float(says["temperature"])
         self.architecture = str(says["architecture"])
+        self.knows, self.set_limit = bool(says.get("knows", False)), float(says.get("set_limit", 0.0))
         self.allowed = GOLDEN_INT8 if says.get("numbers") == "int8" else GOLDEN
         try:
             self.runtime = onnx.Session(data, threads=threads)
@@ -137,16 +143,28 @@ class Shipped:
 
     def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Probabilities N K float64 of pictures H W C uint8, upright and in the net's channels, of any sizes."""
+        return self.told(pictures)[0]
+
+    def familiarity(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """N: the share of familiar pictures that are at least as strange as each; NaN where the file cannot tell."""
+        return self.told(pictures)[1]
+
+    def told(self, pictures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities N K and familiarity N, float64."""
         found = np.zeros((len(pictures), len(self.class_names)))
+        familiar = np.full(len(pictures), np.nan)
         start = 0
         while start < len(pictures):
             end = start + 1
             shape = pictures[start].shape
             while end < min(len(pictures), start + TOGETHER) and pictures[end].shape == shape:
                 end += 1
-            found[start:end] = self.runtime.run(np.stack(pictures[start:end]))
+            said = self.runtime.all(np.stack(pictures[start:end]))
+            found[start:end] = said[0]
+            if self.knows:
+                familiar[start:end] = said[1]
             start = end
-        return found
+        return found, familiar
 
     def predictions(
         self,
@@ -180,17 +198,21 @@ class Shipped:
 
     def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
         """What it says of pictures C H W uint8, each with its name."""
-        shares = self.answer([image.transpose(1, 2, 0) for image in images])
-        return [self._prediction(name, row) for name, row in zip(names, shares, strict=True)]
+        shares, familiar = self.told([image.transpose(1, 2, 0) for image in images])
+        return [self._prediction(*each) for each in zip(names, shares, familiar.tolist(), strict=True)]
 
-    def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
+    def _prediction(self, name: str, shares: np.ndarray, familiar: float) -> Prediction:
         best = int(shares.argmax())
+        inside = within(shares[None], self.set_limit)[0]
         return Prediction(
             name=name,
             label=self.class_names[best],
             probability=float(shares[best]),
             probabilities=dict(zip(self.class_names, shares.tolist(), strict=True)),
             value=float("nan"),
+            known=familiar >= 1 - ACCEPTED if self.knows else None,
+            familiarity=familiar,
+            plausible=tuple(self.class_names[k] for k in np.argsort(-shares, kind="stable") if inside[k]),
         )
 
     def reader(self) -> Classifier:
@@ -276,6 +298,8 @@ def _understood(text: str, name: str) -> dict[str, Any]:
         and isinstance(says.get("views"), str)
         and isinstance(says.get("architecture"), str)
         and isinstance(says.get("temperature"), (int, float))
+        and isinstance(says.get("knows", False), bool)
+        and isinstance(says.get("set_limit", 0.0), (int, float))
         and isinstance(numbers, list)
         and all(isinstance(row, list) and all(isinstance(n, (int, float)) for n in row) for row in numbers)
         and len({len(row) for row in numbers}) == 1
@@ -307,7 +331,8 @@ def _hold(model: Any, says: Mapping[str, Any], name: str) -> None:
     if any(tensor.data_location == kinds.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
         raise _foreign(name, "it keeps numbers in other files")
     channels, classes = says["preprocessing"].channels, len(says["class_names"])
-    wanted = ([(PICTURES, kinds.UINT8, [channels], 4)], [(PROBABILITIES, kinds.FLOAT, [classes], 2)])
+    second = [(FAMILIARITY, kinds.FLOAT, [], 1)] if says.get("knows") else []
+    wanted = ([(PICTURES, kinds.UINT8, [channels], 4)], [(PROBABILITIES, kinds.FLOAT, [classes], 2), *second])
     if (_faces(model.graph.input), _faces(model.graph.output)) != wanted:
         raise _foreign(name, "its inputs and outputs are not what it says")
 

@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from hubel.server.body import Refused
 from hubel.server.counts import Counts
-from hubel.server.guard import MARK, Doors, Facts, Policy, Refusal, refused
+from hubel.server.guard import MARK, Doors, Facts, Policy, Refusal, is_invited, is_ours, refused
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,6 +39,10 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+INVITED = ("authorization", "content-type")
+"""Headers that pages of invited sites may send."""
+ASKED_AGAIN = 600
+"""Seconds for which a browser need not ask again what they may."""
 _RAW = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
@@ -97,6 +101,7 @@ class Gate:
                 if door is not None and door.lasting:
                     limit.reschedule(None)
                 self.counts.responses[(door.path if door else "other", response.status_code)] += 1
+                response.headers.update(self._invited(request, door))
                 await response(scope, receive, _with_headers(send))
         except TimeoutError:
             self.counts.refusals["time"] += 1
@@ -111,6 +116,8 @@ class Gate:
             (pair for pair in fits if scope["method"] in pair[0].policy.methods), fits[0] if fits else (None, {})
         )
         scope["path_params"] = names
+        if scope["method"] == "OPTIONS" and (asked := self._asked_before(request, [each for each, _ in fits])):
+            return fits[0][0], asked
         # A path that is not there is told apart from others only to those who may ask.
         wrong = refused(facts_of(scope, self.cookie), door.policy if door else _NOWHERE, self.ours)
         if wrong is None and door is None:
@@ -128,6 +135,34 @@ class Gate:
             number = secrets.token_hex(4)
             print(f"hubel: fault {number}\n{traceback.format_exc()}", file=sys.stderr, flush=True)  # the local log
             return door, self._refuse(Refusal(500, "fault", f"a fault of the server, {number} in its log"), {})
+
+    def _invited(self, request: Request, door: Door | None) -> dict[str, str]:
+        """Headers by which a browser lets a page of an invited site read the answer; {} for all others."""
+        origins = tuple(request.headers.getlist("origin"))
+        if door is None or not door.policy.cross or not is_invited(origins, self.ours):
+            return {"vary": "Origin"} if self.ours.origins else {}
+        return {"access-control-allow-origin": origins[0], "vary": "Origin", "cross-origin-resource-policy":
+                "cross-origin", "access-control-expose-headers": "retry-after"}  # fmt: skip
+
+    def _asked_before(self, request: Request, doors: list[Door]) -> Response | None:
+        """What a browser is told that asks, before a page of an invited site does, whether it may; else None."""
+        wanted = request.headers.get("access-control-request-method", "")
+        door = next((each for each in doors if each.policy.cross and wanted in each.policy.methods), None)
+        facts = facts_of(request.scope)
+        if (
+            door is None
+            or not is_invited(facts.origins, self.ours)
+            or not is_ours(facts.hosts, facts.arrived, self.ours)
+        ):
+            return None
+        told = {
+            "access-control-allow-methods": ", ".join(sorted(door.policy.methods)),
+            "access-control-allow-headers": ", ".join(INVITED),
+            "access-control-max-age": str(ASKED_AGAIN),
+        }
+        if request.headers.get("access-control-request-private-network") == "true":
+            told["access-control-allow-private-network"] = "true"
+        return Response(status_code=204, headers=told)
 
     def _refuse(self, refusal: Refusal, headers: dict[str, str]) -> Response:
         self.counts.refusals[refusal.kind] += 1

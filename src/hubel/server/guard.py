@@ -35,6 +35,8 @@ class Policy:
     """If it says from which page it comes, must that be one of ours?"""
     token: bool = True
     """Where the server has a token, must it be shown?"""
+    cross: bool = False
+    """May pages of the sites that this server was told of (`Doors.origins`) ask, too?"""
     mark: bool = False
     """Must it say that it comes from a page of ours, and carry the header MARK?"""
     kinds: frozenset[str] | None = None
@@ -45,11 +47,12 @@ OPEN = Policy(name="open", methods=READING, host=False, ours=False, token=False)
 """Says nothing but that the server is there: probes of balancers."""
 PAGE = Policy(name="page", methods=READING, ours=False, token=False)
 """A page and its files, the same for everybody; it has no data in it."""
-READ = Policy(name="read", methods=READING)
+READ = Policy(name="read", methods=READING, cross=True)
 """Data; changes nothing."""
 CALL = Policy(
     name="call",
     methods=frozenset({"POST"}),
+    cross=True,
     kinds=frozenset(
         {
             "image/*", "application/octet-stream", "application/json", "multipart/form-data", "",
@@ -78,6 +81,8 @@ class Doors:
     """"" where none is asked for."""
     hosts: tuple[str, ...] = ()
     """Further names, NAME at any port or NAME:PORT, as given with --allow-host."""
+    origins: tuple[str, ...] = ()
+    """Other sites whose pages may ask, as `origin_of` writes them and as given with --allow-origin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +128,9 @@ def refused(facts: Facts, policy: Policy, doors: Doors) -> Refusal | None:
     """
     if facts.method not in policy.methods:
         return Refusal(405, "method", f"this path takes {', '.join(sorted(policy.methods))}")
-    if policy.host and not _is_ours(facts.hosts, facts.arrived, doors):
+    if policy.host and not is_ours(facts.hosts, facts.arrived, doors):
         return _wrong_host(facts.hosts)
-    if policy.ours and (wrong := _foreign(facts, doors)):
+    if policy.ours and not (policy.cross and is_invited(facts.origins, doors)) and (wrong := _foreign(facts, doors)):
         return wrong
     if policy.token and doors.token and not _shown(facts.tokens, doors.token):
         return Refusal(401, "token", "a token is needed", "send the header Authorization: Bearer TOKEN")
@@ -167,7 +172,8 @@ def _wrong_host(hosts: tuple[str, ...]) -> Refusal:
     )
 
 
-def _is_ours(hosts: tuple[str, ...], arrived: str, doors: Doors) -> bool:
+def is_ours(hosts: tuple[str, ...], arrived: str, doors: Doors) -> bool:
+    """Is a request addressed to a name of this server?"""
     if len(hosts) != 1 or (place := PLACE.fullmatch(hosts[0])) is None:
         return False
     return _known(place["host"], place["port"], arrived, doors, "80")
@@ -193,6 +199,31 @@ def _same(one: str, other: str) -> bool:
         return one.casefold() == other.casefold()
 
 
+def origin_of(text: str) -> str | None:
+    """A site as browsers write it, without the port that is usual; None for what is none.
+
+    >>> origin_of("https://Cats.example:443/"), origin_of("http://127.0.0.1:5173"), origin_of("*")
+    ('https://cats.example', 'http://127.0.0.1:5173', None)
+    """
+    found = SOURCE.fullmatch(text.removesuffix("/"))
+    place = PLACE.fullmatch(found["place"]) if found else None
+    if found is None or place is None:
+        return None
+    usual = "443" if found["scheme"] == "https" else "80"
+    port = "" if place["port"] in (None, usual) else f":{place['port']}"
+    return f"{found['scheme']}://{place['host'].casefold()}{port}"
+
+
+def is_invited(origins: tuple[str, ...], doors: Doors) -> bool:
+    """Does a request come from a page of a site that this server was told of? Only its whole name counts.
+
+    >>> doors = Doors(port=8000, origins=("https://cats.example",))
+    >>> is_invited(("https://cats.example",), doors), is_invited(("https://cats.example.evil",), doors)
+    (True, False)
+    """
+    return len(origins) == 1 and origins[0] in doors.origins
+
+
 def _foreign(facts: Facts, doors: Doors) -> Refusal | None:
     for origin in facts.origins:
         found = SOURCE.fullmatch(origin)
@@ -203,7 +234,7 @@ def _foreign(facts: Facts, doors: Doors) -> Refusal | None:
         ):  # fmt: skip
             return Refusal(
                 403, "origin", f"requests from pages of other sites are refused, got Origin {origin[:80]!r}",
-                "--allow-host NAME says under which names this server is reached",
+                "--allow-host NAME says under which names this server is reached, --allow-origin URL who else may ask",
             )  # fmt: skip
     if any(site not in ("same-origin", "none") for site in facts.sites) or len(facts.sites) > 1:
         return Refusal(403, "origin", "requests from pages of other sites are refused (Sec-Fetch-Site)")

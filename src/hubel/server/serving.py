@@ -16,7 +16,7 @@ from hubel.data.workers import default_workers
 from hubel.errors import UsageError
 from hubel.server.app import App
 from hubel.server.counts import Counts
-from hubel.server.guard import PLACE, Doors, is_loopback
+from hubel.server.guard import PLACE, Doors, is_loopback, origin_of
 from hubel.server.listening import Server, listen
 from hubel.server.models import Models
 from hubel.server.settings import Settings
@@ -133,7 +133,8 @@ class Serving:
         settings = self.settings
         models = self._models = Models(settings, self.counts, threads=threads_each(settings), tell=self.tell)
         app = self.app = App(settings, models, self.counts, lambda: self.connections)
-        ours = Doors(port=self.port, token=settings.token, hosts=settings.allow_hosts)
+        origins = tuple(filter(None, map(origin_of, settings.allow_origins)))
+        ours = Doors(port=self.port, token=settings.token, hosts=settings.allow_hosts, origins=origins)
         server = self._server = Server(app.gate(ours), settings.limits)
         self._listen_to_signals(server, models)
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
@@ -195,5 +196,11 @@ def require_safe(settings: Settings) -> None:
     for name in settings.allow_hosts:
         if PLACE.fullmatch(name) is None:
             raise UsageError(f"--allow-host must be NAME or NAME:PORT, got {name!r}", hint="--allow-host cats.example")
+    for site in settings.allow_origins:
+        if origin_of(site) is None:
+            raise UsageError(
+                f"--allow-origin must be the address of one site, got {site!r}",
+                hint="--allow-origin https://cats.example; several sites are named one by one",
+            )
     if not 0 <= settings.port < 65536:
         raise UsageError(f"a port must be 0 to 65535, got {settings.port}", hint="--port 8000")

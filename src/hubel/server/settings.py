@@ -71,4 +71,6 @@ class Settings:
     """Without it nobody is answered, but on paths that say nothing of the models; "" asks for none."""
     allow_hosts: tuple[str, ...] = ()
     """Names, or NAME:PORT, under which others reach this server."""
+    allow_origins: tuple[str, ...] = ()
+    """Sites whose pages may ask: "https://cats.example"."""
     limits: Limits = field(default_factory=Limits)

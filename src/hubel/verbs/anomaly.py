@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hubel import runtime
-from hubel.anomalies.artefact import is_detector, save
+from hubel.anomalies.artefact import save
 from hubel.anomalies.detecting import checked, full_size
 from hubel.anomalies.methods import METHODS, Method
 from hubel.anomalies.pictures import Material, list_material
@@ -26,6 +26,7 @@ from hubel.faces.progress import shows_progress
 from hubel.report.drawings.anomalies import draw_sighting
 from hubel.report.pages.anomaly import render_anomaly
 from hubel.store import RunStore
+from hubel.store.kinds import is_detector
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["Anomalies", "Sightings", "anomaly", "list_methods", "save_maps"]

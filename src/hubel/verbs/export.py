@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, reference, require_pictures
+from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, familiar, reference, require_pictures
 from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Parity, Pictures
@@ -35,7 +36,7 @@ ODD = 40
 """Generated ones at least."""
 CALIBRATED, SCORED = 128, 1000
 """Pictures of the training part that int8 takes its ranges from; labelled ones at most that its cost is measured on."""
-ACCEPTED = 0.5
+LOSABLE = 0.5
 """Points of accuracy that int8 may lose if nobody says otherwise."""
 
 
@@ -146,6 +147,9 @@ def export(
         to, reference(wanted, seen.placed), made.answer(seen.whole), seen, split=split,
         tolerance=form.tolerance if tolerance is None else tolerance, rounds=made.plain is not None,
     )  # fmt: skip
+    if made.knows is not None:
+        differ = parity.told_otherwise(familiar(wanted, seen.placed), made.knows(seen.whole), 1 - ACCEPTED)
+        found = replace(found, known_differ=differ)
     if not found.holds:
         worst = found.first_different or found.worst
         raise ArtefactError(
@@ -155,7 +159,7 @@ def export(
     lost = None
     if made.plain is not None and own is not None:
         watch.stage("measuring what whole numbers cost")
-        lost = _cost(own, wanted, made, made.plain, ACCEPTED if accept_loss is None else accept_loss)
+        lost = _cost(own, wanted, made, made.plain, LOSABLE if accept_loss is None else accept_loss)
     for remark in made.remarks:
         watch.remark(remark)
     return _write(path, to, made, found, wanted, lost)

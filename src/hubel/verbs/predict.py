@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from hubel import runtime
-from hubel.anomalies.artefact import is_detector
 from hubel.anomalies.artefact import load as load_detector
 from hubel.anomalies.looking import sightings
 from hubel.anomalies.sighting import Sightings
@@ -24,6 +23,7 @@ from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
+from hubel.store.kinds import is_detector
 from hubel.verbs.answer import answer
 from hubel.watching import SILENT, Watcher
 

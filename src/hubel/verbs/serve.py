@@ -12,6 +12,7 @@ from typing import Any
 from hubel.errors import UsageError, unknown
 from hubel.server.serving import Serving
 from hubel.server.settings import FORMS, PORT, Limits, ModelSettings, Settings
+from hubel.store.kinds import is_detector
 
 __all__ = ["Serving", "serve", "settings_for"]
 
@@ -26,6 +27,7 @@ def serve(
     port: int = PORT,
     token: str = "",
     allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
     block: bool = True,
     ready: Callable[[Serving], None] = lambda serving: None,
     tell: Callable[[str], None] = lambda text: None,
@@ -36,8 +38,9 @@ def serve(
 
     `run` is a run (its folder, its name), a file of `hubel export`, or several of these by name, as in
     `{"cats": "runs/cats-1", "dogs": "runs/dogs-3"}`: the first answers /predict, each answers /predict/NAME. `port` 0
-    takes a free one. A `host` that others can reach needs a `token` ("auto" makes one). `settings` are those of
-    `ModelSettings`: which, views, device, workers, threads, batch, form, exact.
+    takes a free one. A `host` that others can reach needs a `token` ("auto" makes one). Pages of other sites are
+    refused, but for those of `allow_origins` ("https://cats.example"). `settings` are those of `ModelSettings`: which,
+    views, device, workers, threads, batch, form, exact.
 
     With `block=False` it answers in a thread of its own, and what is returned has `.url` and `.stop()`; it is also a
     context. `ready` is called when every model can answer, `tell` with what happens afterwards.
@@ -45,7 +48,14 @@ def serve(
     Raises UsageError for an address or a setting that cannot be, ArtefactError for a run that cannot be read.
     """
     given = settings_for(
-        run, host=host, port=port, token=token, allow_hosts=allow_hosts, limits=limits or Limits(), **settings
+        run,
+        host=host,
+        port=port,
+        token=token,
+        allow_hosts=allow_hosts,
+        allow_origins=allow_origins,
+        limits=limits or Limits(),
+        **settings,
     )
     serving = Serving(given, tell=tell)
     if block:
@@ -63,6 +73,7 @@ def settings_for(
     port: int = PORT,
     token: str = "",
     allow_hosts: Sequence[str] = (),
+    allow_origins: Sequence[str] = (),
     limits: Limits | None = None,
     **settings: Any,
 ) -> Settings:
@@ -78,6 +89,8 @@ def settings_for(
                 f"the name of a model must have letters, digits, dots, - and _ and at most 64 of them, got {name!r}",
                 hint="--model cats=runs/cats-1",
             )
+    for word in runs.values():
+        _check_kind(_path(word))
     for name, least in (("workers", 1), ("batch", 1), ("threads", 1)):
         value = settings.get(name)
         if value is not None and value < least:
@@ -92,8 +105,18 @@ def settings_for(
         port=port,
         token=secrets.token_urlsafe(32) if token == "auto" else token,  # noqa: S105
         allow_hosts=tuple(allow_hosts),
+        allow_origins=tuple(allow_origins),
         limits=limits or Limits(),
     )
+
+
+def _check_kind(place: str) -> None:
+    """Raise UsageError for what answers otherwise than with classes or a number for each picture."""
+    if is_detector(place):
+        raise UsageError(
+            f"{place} is a detector, which tells what is strange and names no class; the server names classes",
+            hint=f"hubel predict {place} PICTURES asks it, and hubel export {place} writes it for ONNX Runtime",
+        )
 
 
 def _path(run: Run) -> str:

@@ -8,7 +8,6 @@ from os import PathLike, fspath
 from typing import Any
 
 from hubel import runtime
-from hubel.anomalies.artefact import is_detector
 from hubel.anomalies.artefact import load as load_detector
 from hubel.anomalies.looking import sightings
 from hubel.anomalies.streaming import Stream
@@ -16,6 +15,7 @@ from hubel.data.arriving import arriving
 from hubel.deploy.prediction import Predictions, classify
 from hubel.errors import DataError, UsageError
 from hubel.records.nets import load
+from hubel.store.kinds import is_detector
 from hubel.views import Viewed
 
 
