@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from rich.text import Text
 
-from hubel.cli.console import note, out
+from hubel.cli.console import note, out, say
 from hubel.cli.options import DEVICE, JSON, NET, NUM_CLASSES, PICTURE_FILE, SHAPE, THREADS, option
 from hubel.cli.output import print_data, table, watched, write_figure
 from hubel.errors import UsageError
@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 def command(
     net: NET,
     batch: Annotated[
-        int, option("--batch-size", "--batch", min=1, metavar="N", help="largest batch: 1, 2, 4, … up to this")
-    ] = 16,
+        int | None,
+        option(
+            "--batch-size",
+            "--batch",
+            min=1,
+            metavar="N",
+            help="largest batch: 1, 2, 4, … up to this (16); of --layers: 1",
+        ),
+    ] = None,
     form: Annotated[
         list[str] | None,
         option("--form", "-f", metavar="FORM", help="eager, ready, compiled or onnx; can be given again (all)"),
@@ -42,6 +49,7 @@ def command(
             "--rate", min=0.01, metavar="X", help="with --clients: X requests in a second at random; can be given again"
         ),
     ] = None,
+    layers: Annotated[bool, option("--layers", help="time each layer instead, as PyTorch runs the net")] = False,
     as_json: JSON = False,
     file: PICTURE_FILE = None,
 ) -> None:
@@ -50,11 +58,27 @@ def command(
     hubel bench runs/photos-1
     hubel bench resnet18 --batch-size 4 --form eager --form ready
     hubel bench runs/photos-1 --clients 16
+    hubel bench runs/photos-1 --layers
     """
     from hubel.cli.summary import parse_shape
     from hubel.report.drawings.timing import draw_latency
     from hubel.verbs import bench as verb
 
+    if layers:
+        given = {"--form": form, "--clients": clients, "--rate": rates, "--out": file}
+        for flag, value in given.items():
+            if value:
+                raise UsageError(
+                    f"{flag} is for whole nets, and --layers times their parts", hint="leave one of them out"
+                )
+        with watched() as watch:
+            parts = verb.bench_layers(
+                net, batch=batch or 1, shape=parse_shape(shape), num_classes=num_classes, seconds=seconds,
+                device=device, threads=threads, watch=watch,
+            )  # fmt: skip
+        print_data(parts.to_json() + "\n") if as_json else say(str(parts))
+        return None
+    batch = batch or 16
     if clients is not None:
         asked: dict[str, object] = {"--input": shape, "--num-classes": num_classes, "--out": file}
         if form and len(form) > 1:

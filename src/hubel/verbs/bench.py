@@ -15,6 +15,7 @@ from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.deploy import latency as bench_room
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
+from hubel.deploy.layer_times import LayerTimes, layer_times
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
@@ -27,7 +28,7 @@ from hubel.watching import SILENT, Watcher
 if TYPE_CHECKING:
     from hubel.server.bench import ServedLoads
 
-__all__ = ["FORMS", "Form", "Latency", "Timing", "bench", "bench_server", "sizes_up_to"]
+__all__ = ["FORMS", "Form", "Latency", "LayerTimes", "Timing", "bench", "bench_layers", "bench_server", "sizes_up_to"]
 
 
 @shows_progress
@@ -76,6 +77,35 @@ def bench(
             seconds=seconds,
             progress=tell,
         )
+
+
+@shows_progress
+def bench_layers(
+    net: str | Path | Classifier,
+    *,
+    batch: int = 1,
+    shape: Sequence[int] | None = None,
+    num_classes: int | None = None,
+    seconds: float = 1.0,
+    device: str = "auto",
+    threads: int | None = None,
+    verbose: bool | None = None,
+    watch: Watcher = SILENT,
+) -> LayerTimes:
+    """How long each layer of a net takes, as PyTorch runs it, with `batch` pictures; else as `bench`."""
+    if is_shipped(net):
+        raise UsageError(
+            f"{net} is an exported file, into whose layers nobody looks", hint="time the run that it was made of"
+        )
+    if batch < 1:
+        raise UsageError(f"at least 1 picture goes through a net, got {batch}", hint="--batch-size 1")
+    model, given, title = _net(net, shape, num_classes)
+    runtime.check_threads(threads)
+    watch.stage("timing layers")
+    with runtime.threads(threads):
+        return layer_times(
+            model.to(runtime.pick_device(device)), given, title=title, batch=batch, seconds=seconds
+        )  # fmt: skip
 
 
 def _file(
