@@ -1,6 +1,8 @@
 """How `hubel serve` and LitServe answer one client and sixteen: the same net, the same picture, the same clients.
 
     python benchmarks/serving.py [--repeat 5] [--seconds 5] [--clients 1 16] [--threads 1] [--nets resnet20 resnet18]
+                                 [--form ready|onnx|auto]
+    python benchmarks/serving.py soak [--requests 100000] [--idle 60]
 
 Nets with fresh weights, since weights do not change the time: ResNet-20 on 32 x 32 pixels and ResNet-18 on 128 x 128. A
 JPEG of 256 x 256 pixels goes in, the class and its probability come out. Ours: `hubel serve RUN`, raw bytes. Peer, in
@@ -92,8 +94,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(command: list[str], port: int, threads: int) -> Iterator[None]:
-    """A server that answers /health, and all that it started gone at the end."""
+def served(command: list[str], port: int, threads: int) -> Iterator[int]:
+    """A server that answers /health (its process number), and all that it started gone at the end."""
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -109,7 +111,7 @@ def served(command: list[str], port: int, threads: int) -> Iterator[None]:
                 if time.monotonic() > deadline or process.poll() is not None:
                     raise RuntimeError(f"{command[:4]} does not start") from None
                 time.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -140,7 +142,7 @@ def ask(port: int, path: str, clients: int, seconds: float, body: bytes, kind: s
     }
 
 
-def prepare(name: str, folder: Path) -> tuple[Path, Path, int]:
+def prepare(name: str, folder: Path, *, onnx: bool = True) -> tuple[Path, Path, int]:
     """A run of the net, and the net alone as ONNX."""
     model, side = NETS[name]
     draw = np.random.default_rng(0)
@@ -155,16 +157,75 @@ def prepare(name: str, folder: Path) -> tuple[Path, Path, int]:
         augment={"views": "none"}, verbose=False,
     )  # fmt: skip
     net = folder / f"{name}.onnx"
-    net.write_bytes(exported(twin_of(load(run.folder).model), torch.randn(2, 3, side, side)))
+    if onnx:
+        net.write_bytes(exported(twin_of(load(run.folder).model), torch.randn(2, 3, side, side)))
     return Path(run.folder), net, side
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all below it (Linux)."""
+    found = [pid]
+    for each in found:
+        for task in Path(f"/proc/{each}/task").glob("*/children"):
+            found += [int(word) for word in task.read_text().split()]
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory of a server with its workers."""
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in tree(pid))
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def busy(pid: int) -> float:
+    """Seconds of processor that a server with its workers has taken."""
+    ticks = 0
+    for each in tree(pid):
+        words = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(words[11]) + int(words[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def soak(words: list[str]) -> None:
+    """Many requests to one server: what it takes when nobody asks, and whether its memory grows."""
+    arguments = argparse.ArgumentParser(prog="serving.py soak")
+    arguments.add_argument("--requests", type=int, default=100_000)
+    arguments.add_argument("--idle", type=float, default=60.0, help="seconds")
+    arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--form", default="ready", choices=["ready", "onnx", "auto"])
+    given = arguments.parse_args(words)
+    picture, done, marks = sample_picture(), 0, []
+    with tempfile.TemporaryDirectory() as place:
+        run, _, _ = prepare("resnet20", Path(place), onnx=False)
+        port = free_port()
+        command = [sys.executable, "-m", "hubel", "serve", str(run), "--port", str(port), "--device", "cpu"]
+        with served([*command, "--threads", str(given.threads), "--form", given.form], port, given.threads) as pid:
+            ask(port, "/predict?top=1", 4, 1.0, picture, "image/jpeg")
+            before = busy(pid)
+            time.sleep(given.idle)
+            idle = (busy(pid) - before) / given.idle
+            while done < given.requests:
+                found = ask(port, "/predict?top=1", 4, 10.0, picture, "image/jpeg")
+                done += round(found["per_second"] * 10.0)
+                marks.append((done, resident(pid)))
+                print(json.dumps({"requests": done, "MB": round(marks[-1][1] / 1e6, 1), **found}), flush=True)
+    first = next(bytes_ for count, bytes_ in marks if count >= given.requests / 10)
+    print(json.dumps({
+        "requests": done, "idle share of a processor, %": round(100 * idle, 3), "MB": round(marks[-1][1] / 1e6, 1),
+        "growth since a tenth, %": round(100 * (marks[-1][1] / first - 1), 2), "processes": "all of the server",
+    }))  # fmt: skip
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["soak"]:
+        soak(sys.argv[2:])
+        return
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--repeat", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=5.0)
     arguments.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     arguments.add_argument("--threads", type=int, default=1)
+    arguments.add_argument("--form", default="ready", choices=["ready", "onnx", "auto"], help="of ours")
     arguments.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS))
     given = arguments.parse_args()
     peer, picture = os.environ.get("HUBEL_PEER_LITSERVE"), sample_picture()
@@ -181,7 +242,7 @@ def main() -> None:
                     port = free_port()
                     if which == "ours":
                         command = [sys.executable, "-m", "hubel", "serve", str(run), "--port", str(port)]
-                        command += ["--device", "cpu", "--threads", str(given.threads)]
+                        command += ["--device", "cpu", "--threads", str(given.threads), "--form", given.form]
                         path, body, kind = "/predict?top=1", picture, "image/jpeg"
                     else:
                         batch = 8 if "batch" in which else 1

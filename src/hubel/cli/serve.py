@@ -51,7 +51,12 @@ def command(
         int, option("--batch-size", "--batch", min=1, max=1024, metavar="N", help="pictures through the net at once")
     ] = 16,
     form: Annotated[
-        str, option("--form", metavar="FORM", help="what the net runs in: ready (PyTorch), or onnx (ONNX Runtime)")
+        str,
+        option(
+            "--form",
+            metavar="FORM",
+            help="what the net runs in: ready (PyTorch), onnx (ONNX Runtime), auto (the faster)",
+        ),
     ] = "ready",
     exact: Annotated[
         bool, option("--exact", help="the very bits of hubel predict RUN PICTURE; slower: one picture at a time")

@@ -5,6 +5,7 @@ Letters: N pictures, C H W channels, height and width; B K logits of a batch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -20,8 +21,14 @@ from hubel.inference import with_views
 from hubel.nn.fuse import twin_of
 from hubel.types import Predictions as Answers
 
-FORMS = ("ready", "onnx")
+FORMS = ("ready", "onnx", "auto")
+FASTER = 0.9
+"""Of the time of PyTorch: ONNX Runtime must take less than so much to be taken."""
+PASSES = 15
+"""Of each that are timed, in turn."""
 
+Net = Callable[[torch.Tensor], torch.Tensor]
+"""Normalised pictures in, logits out."""
 Answering = Callable[[Sequence[str], np.ndarray], list[Prediction]]
 """Names and pictures N C H W uint8 in, predictions out."""
 
@@ -34,7 +41,8 @@ def answering(
     Nothing is looked at again between pictures: neither whether weights have changed nor in which mode the net is,
     which for a small net takes as long as its pass. `form`: "ready", as fast as PyTorch is here, one picture and
     several each in their fastest form; or
-    "onnx", ONNX Runtime on the CPU, whose making takes seconds.
+    "onnx", ONNX Runtime on the CPU, whose making takes seconds; or "auto", for one picture and for several whichever of
+    the two is faster here, PyTorch where ONNX Runtime is not installed or cannot take the net.
     Raises UsageError for ONNX Runtime on another device, MissingExtra without it, and ArtefactError where it answers
     otherwise than the net.
     """
@@ -47,12 +55,14 @@ def answering(
     noise = np.random.default_rng(0).integers(0, 256, (PROBE, *classifier.preprocessing.shape), dtype=np.uint8)
     probe = normalise(torch.from_numpy(noise).to(device))
     model = (net_that_tells(classifier, probe) or classifier.model).eval()
+    one: Net
+    several: Net
     if form == "onnx":
         one = several = _in_onnx(model, probe)
     else:
-        one, several = ready(model, probe[:1]), ready(model, probe)
-        if (one.form, one.threads) == (several.form, several.threads):
-            several = one  # which spares a copy of the weights
+        one, several = _in_torch(model, probe)
+    if form == "auto" and device.type == "cpu" and not onnx.absent():
+        one, several = _faster(one, several, model, probe)
     seen = classifier.views if views is None else views
     looks = with_views(one, seen), with_views(several, seen)
 
@@ -64,6 +74,35 @@ def answering(
         return told(classifier, names, Answers(logits, ids, ids))
 
     return answer
+
+
+def _in_torch(model: nn.Module, probe: torch.Tensor) -> tuple[Net, Net]:
+    """Made ready for one picture, and for several."""
+    one, several = ready(model, probe[:1]), ready(model, probe)
+    same = (one.form, one.threads) == (several.form, several.threads)
+    return one, one if same else several  # which spares a copy of the weights
+
+
+def _faster(one: Net, several: Net, model: nn.Module, probe: torch.Tensor) -> tuple[Net, Net]:
+    """The same, or ONNX Runtime for one picture or for several, where it is faster."""
+    try:
+        other = _in_onnx(model, probe)
+    except HubelError:  # it cannot be written as ONNX: PyTorch answers
+        return one, several
+    pairs = [(one, probe[:1]), (several, probe)]
+    found = [other if seconds_of(other, some) < FASTER * seconds_of(ours, some) else ours for ours, some in pairs]
+    return found[0], found[1]
+
+
+def seconds_of(net: Net, images: torch.Tensor) -> float:
+    """Of a pass at its best: another program's load only ever adds."""
+    taken = []
+    with torch.inference_mode():
+        for _ in range(PASSES):
+            begun = time.perf_counter()
+            net(images)
+            taken.append(time.perf_counter() - begun)
+    return min(taken)
 
 
 def _in_onnx(model: nn.Module, probe: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:

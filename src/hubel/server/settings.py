@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 PORT = 8000
-FORMS = ("ready", "onnx")
+FORMS = ("ready", "onnx", "auto")
 """What a run's net can run in; an exported file is in ONNX as it is."""
 
 
@@ -53,7 +53,7 @@ class ModelSettings:
     batch: int = 16
     """Pictures that go through the net together at most."""
     form: str = "ready"
-    """What the net runs in: "ready", PyTorch at its fastest here, or "onnx", ONNX Runtime."""
+    """What the net runs in: "ready", PyTorch at its fastest here; "onnx", ONNX Runtime; "auto", the faster of both."""
     exact: bool = False
     """One picture after the other through the net as it was trained, as `hubel predict` does with one picture."""
 
