@@ -43,7 +43,9 @@ def word_lengths(counts: np.ndarray) -> np.ndarray:
 
 def _lengths(counts: np.ndarray) -> np.ndarray:
     lengths = np.zeros(len(counts), dtype=np.int64)
-    heap = [(int(count), symbol, (symbol,)) for symbol, count in enumerate(counts.tolist()) if count]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (int(count), symbol, (symbol,)) for symbol, count in enumerate(counts.tolist()) if count
+    ]
     if len(heap) == 1:
         lengths[heap[0][1]] = 1
     heapq.heapify(heap)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,7 @@ def _signed(
     assert classifier.preprocessing is not None
     model = onnx_graph.assembled(
         net, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature,
-        tells=None if trust is None else lambda nodes, *said: onnx_known.familiarity(nodes, *said, trust),
+        tells=None if trust is None else partial(onnx_known.familiarity, trust=trust),
     )  # fmt: skip
     data = shipped.signed(model, classifier, wanted.views, wanted.temperature, wanted.card, golden)
     opened = shipped.Shipped(data, name="the exported file")
