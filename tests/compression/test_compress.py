@@ -18,6 +18,7 @@ from hubel.compression.pruning import Ranking, apply, scores, weights_of
 from hubel.compression.sharing import Sharing, cluster
 from hubel.compression.sizing import wanted_bytes
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.records.removal import removable
 
 NET = {"model": "mlp", "model_options": {"hidden": [60, 30]}}
 
@@ -86,6 +87,9 @@ def test_it_answers_evaluates_exports_and_stands_alone_like_any_run(
     assert page.path.is_file()
     assert hubel.Run(found.folder).status == "finished"
     assert found.folder.name in {row["run"] for row in hubel.runs(found.folder.parent)}
+    assert removable(found.folder) == found.folder
+    begun = hubel.train("digits", from_=str(alone), epochs=1, limit=60, out="runs", baseline=False)
+    assert begun.recipe["transfer"]["from"] == str(alone)
 
 
 def test_the_table_fits_80_columns_and_json_says_the_same(

@@ -12,7 +12,10 @@ from hubel.records.searches import is_search
 from hubel.store import RunStore
 
 _FOLDERS = {"figures", "state", "weights"}
-_KINDS = {".yaml", ".json", ".jsonl", ".csv", ".html", ".safetensors", ".svg", ".png", ".npz", ".onnx", ".lock", ".tmp"}
+_KINDS = {
+    ".yaml", ".json", ".jsonl", ".csv", ".html", ".safetensors", ".packed", ".svg", ".png", ".npz", ".onnx", ".lock",
+    ".tmp",
+}  # fmt: skip
 
 
 def removable(run: str | Path) -> Path:

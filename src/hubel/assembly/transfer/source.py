@@ -13,6 +13,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.published import at_hand, published_folder
+from hubel.checkpoint.weights import FORMS
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS
@@ -52,7 +53,7 @@ def find_source(name: str) -> Source:
         if is_published(name):
             return published_source(name)
         raise _nowhere(name)
-    if place.is_file() and place.suffix not in (".safetensors", ".json"):
+    if place.is_file() and place.suffix not in (*FORMS, ".json"):
         raise ArtefactError(
             f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
         )
