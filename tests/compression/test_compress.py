@@ -20,7 +20,7 @@ from hubel.compression.sizing import wanted_bytes
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.records.removal import removable
 
-NET = {"model": "mlp", "model_options": {"hidden": [60, 30]}}
+NET = {"model": "mlp", "model_options": {"hidden": [200, 100]}}
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_it_answers_evaluates_exports_and_stands_alone_like_any_run(
     run: hubel.Run, found: hubel.Compressed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    picture = "digits:3"
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
     by_run = hubel.predict(found.folder, picture)[0]
     alone = Path("small.packed")
     alone.write_bytes(found.file.read_bytes())
