@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hubel.errors import UsageError
 from hubel.server.counts import Counts
 from hubel.server.gate import Door, Gate
 from hubel.server.guard import CALL, CHANGE, OPEN, PAGE, POLICIES, READ, Doors, Facts, is_loopback, origin_of, refused
+from hubel.server.serving import require_safe
+from hubel.verbs.serve import settings_for
 
 DOORS = Doors(port=8000, token="t" * 32, hosts=("cats.example", "proxy.example:443"))
 HOSTS = {
@@ -197,3 +201,18 @@ def test_nobody_else_is_told_so(path: str, said: dict[str, str], status: int) ->
     assert found == 403
     assert "access-control-allow-origin" not in headers
     assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("site", ["*", "null", "cats.example", "https://cats.example/page"])
+def test_a_site_that_is_none_is_refused_when_the_server_starts(site: str) -> None:
+    given = settings_for("runs/photos-1", allow_origins=(site,))
+    with pytest.raises(UsageError, match="must be the address of one site"):
+        require_safe(given)
+    require_safe(settings_for("runs/photos-1", allow_origins=("https://cats.example", "http://localhost:5173")))
+
+
+def test_a_detector_is_refused_with_what_asks_it(tmp_path: Path) -> None:
+    (tmp_path / "detector.json").write_text("{}")
+    with pytest.raises(UsageError, match="tells what is strange") as error:
+        settings_for(tmp_path)
+    assert f"hubel predict {tmp_path}" in str(error.value.hint)
