@@ -26,7 +26,7 @@ NET = {"model": "mlp", "model_options": {"hidden": [200, 100]}}
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     out = str(tmp_path_factory.mktemp("runs"))
-    return hubel.train("digits", epochs=12, out=out, device="cpu", threads=1, baseline=False, **NET)
+    return hubel.train("digits", epochs=8, out=out, device="cpu", threads=1, baseline=False, **NET)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_the_table_fits_80_columns_and_json_says_the_same(
     said = json.loads(capsys.readouterr().out)
     assert said["bits"] == [4]
     assert said["times"] >= 6
-    assert len(said["stages"]) == 4
+    assert [stage["name"] for stage in said["stages"]] == ["as trained", "values shared", "in Huffman's code"]
 
 
 @pytest.mark.parametrize(
