@@ -215,8 +215,7 @@ def unpack(data: bytes | bytearray, header: Header, *, name: str = "the file") -
 
 def _unpacked(part: bytes, entry: Packed) -> torch.Tensor:
     if entry.form == "half":
-        values = np.frombuffer(part, dtype="<f2").astype(np.float32)
-        return torch.from_numpy(values).reshape(entry.shape)
+        return torch.from_numpy(np.frombuffer(part, dtype="<f2").astype(np.float32)).reshape(entry.shape)
     if entry.form == "plain":
         if not part:
             return torch.empty(entry.shape, dtype=DTYPES[entry.dtype])

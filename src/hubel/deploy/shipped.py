@@ -331,7 +331,7 @@ def _hold(model: Any, says: Mapping[str, Any], name: str) -> None:
     if any(tensor.data_location == kinds.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
         raise _foreign(name, "it keeps numbers in other files")
     channels, classes = says["preprocessing"].channels, len(says["class_names"])
-    second = [(FAMILIARITY, kinds.FLOAT, [], 1)] if says.get("knows") else []
+    second: list[tuple[str, int, list[int], int]] = [(FAMILIARITY, kinds.FLOAT, [], 1)] if says.get("knows") else []
     wanted = ([(PICTURES, kinds.UINT8, [channels], 4)], [(PROBABILITIES, kinds.FLOAT, [classes], 2), *second])
     if (_faces(model.graph.input), _faces(model.graph.output)) != wanted:
         raise _foreign(name, "its inputs and outputs are not what it says")
