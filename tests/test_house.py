@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "searching": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "evaluation", "deploy",
     },
-    "compression": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "evaluation"},
+    "compression": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "evaluation"},
     "book": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "anatomy", "evaluation", "explainers", "features",
         "robustness", "lessons", "classical", "anomalies",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hubel import runtime
@@ -18,8 +19,9 @@ from hubel.checkpoint import load_state
 from hubel.data.splits import NAMES, Splits
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.recipes.continuing import Segment
-from hubel.recipes.schema import Recipe
+from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of, reasons_of
+from hubel.records.own_data import placed
 from hubel.store import RunStore, shown
 from hubel.training.resume import differences
 from hubel.watching import Watcher
@@ -72,6 +74,15 @@ def of_training(summary: Mapping[str, Any]) -> dict[str, Any]:
 def prepared_again(store: RunStore, recipe: Recipe, splits: Splits, watch: Watcher) -> Prepared:
     """The data of a run as it was begun with them: its own split, and exactly its own edits of the labels."""
     return prepare_together(recipe, watch, splits, edits_of(store))
+
+
+def data_of(
+    folder: Path, watch: Watcher, *, data_root: str | Path | None = None, changes: Mapping[str, Any] | None = None
+) -> Prepared:
+    """The data that the run in `folder` was trained on, divided as they were; its recipe with `changes`."""
+    store = RunStore.open(folder)
+    recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root).change(**changes or {})
+    return prepared_again(store, recipe, splits_of(store), watch)
 
 
 def began_with(store: RunStore) -> dict[str, Any]:

@@ -18,10 +18,11 @@ from torch import nn
 
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.wire import assemble
-from hubel.checkpoint import Classifier
+from hubel.checkpoint import Classifier, packed_size
+from hubel.compression.keeping import said_of
 from hubel.compression.pruning import Ranking, apply, share_in_round, weights_of
 from hubel.compression.result import Stage
-from hubel.compression.sharing import MOST_STEPS, Sharing
+from hubel.compression.sharing import MOST_STEPS, Sharing, bits_for
 from hubel.compression.sizing import Bytes, bytes_of, share_within
 from hubel.errors import ArtefactError
 from hubel.evaluation.judge import answered
@@ -70,8 +71,6 @@ class Compressing:
     prepared: Prepared
     device: torch.device
     bits: int | None
-    packed: Callable[[], int]
-    """Bytes of the file that would be written of the net as it is."""
     watch: Watcher
     stages: list[Stage] = field(default_factory=list)
 
@@ -90,6 +89,16 @@ class Compressing:
         final = self.possible(most)
         self.prune(final, pruning, most)
         self.share(most, sharing)
+
+    def packed(self) -> int:
+        """Bytes of the file that would be written of the net as it is."""
+        recipe = self.prepared.recipe.model_dump(mode="json")
+        return packed_size(self.model.state_dict(), **said_of(self.classifier, recipe))
+
+    @property
+    def bits_used(self) -> tuple[int, ...]:
+        """Bits of a weight: one number, or those of filters and of matrices."""
+        return tuple(sorted({bits_for(weight, self.bits) for weight in self.weights.values()}, reverse=True))
 
     @property
     def raw_bytes(self) -> int:

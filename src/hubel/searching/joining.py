@@ -11,18 +11,15 @@ import numpy as np
 import torch
 
 from hubel.assembly.prepare import Prepared
-from hubel.assembly.restore import prepared_again
+from hubel.assembly.restore import data_of
 from hubel.checkpoint import Classifier, ModelSpec, golden_images, golden_logits, load, save_weights
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
-from hubel.data.splits import Splits
 from hubel.errors import DataError, HubelError
 from hubel.inference import predict
 from hubel.metrics.calibrating import fit_temperature
 from hubel.models.ensemble import NAME, SPACES, Ensemble
-from hubel.recipes.schema import compose, read_file
 from hubel.records.folder import create_beside
-from hubel.records.own_data import placed
 from hubel.records.together import Candidate
 from hubel.searching.ensembles import Member, select
 from hubel.searching.limits import count
@@ -33,9 +30,7 @@ from hubel.words import plural
 
 def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
     """The data that all candidates were trained on, divided as they were. Raises DataError where nothing was kept."""
-    splits = Splits.from_dict(RunStore.open(lead.folder).read_json("split.json", limit=1 << 30))
-    recipe = compose(read_file(lead.folder / "config.yaml"))
-    prepared = prepared_again(RunStore.open(lead.folder), placed(lead.folder, recipe), splits, watch)
+    prepared = data_of(lead.folder, watch)
     if len(prepared.splits.val) < 2:
         raise DataError(
             "an ensemble is chosen on validation samples, and these runs kept none", hint="leave --val-fraction out"

@@ -21,11 +21,11 @@ from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
 
 if TYPE_CHECKING:
     from hubel.care.cleaning import Cleaning
-    from hubel.compression.result import Compressed
     from hubel.evaluation.thresholds import Threshold
-    from hubel.robustness.measuring import Robustness
     from hubel.server.serving import Serving
+    from hubel.verbs.compress import Compressed
     from hubel.verbs.control import Controlled
+    from hubel.verbs.robust import Robustness
 
 
 class Run(RunRecord):
