@@ -120,10 +120,10 @@ def _cut(text: str, columns: int) -> str:
     """The end of a long name, which tells layers apart.
 
     >>> _cut("features.12.block.0.conv", 12), _cut("conv1", 8)
-    ('….0.conv    ', 'conv1   ')
+    ('…ock.0.conv ', 'conv1   ')
     """
     room = columns - 1
-    return (text if len(text) <= room else f"…{text[-(min(room, max(7, room - 4)) - 1) :]}").ljust(columns)
+    return (text if len(text) <= room else f"…{text[1 - room :]}").ljust(columns)
 
 
 def layer_times(
