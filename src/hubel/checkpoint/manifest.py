@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hubel.checkpoint.classifier import ModelSpec
+from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.store import parse_json, read_regular, shown, unseal
@@ -54,6 +55,22 @@ class Sight(_Closed):
     levels: list[float] | None = None
 
 
+class TableColumn(_Closed):
+    """One column of a table."""
+
+    name: str = Field(max_length=1000)
+    words: list[str] = Field(max_length=1000)
+    mean: float = Field(allow_inf_nan=False)
+    std: float = Field(gt=0, allow_inf_nan=False)
+
+
+class TableColumns(_Closed):
+    """How rows of a table become numbers."""
+
+    columns: list[TableColumn] = Field(max_length=4096)
+    answers: list[TableColumn] = Field(max_length=4096)
+
+
 class Net(_Closed):
     """What weights are, wherever it is said."""
 
@@ -61,6 +78,7 @@ class Net(_Closed):
     architecture: Architecture
     class_names: list[str] = Field(max_length=100_000)
     preprocessing: Sight | None
+    columns: TableColumns | None = None
     metrics: dict[str, float | int | str | None]
     data_digest: str = Field(max_length=200)
     made_with: dict[str, str]
@@ -153,6 +171,8 @@ def _preprocessing(manifest: Net) -> Preprocessing | None:
 def plain_of(manifest: BaseModel) -> dict[str, Any]:
     """A manifest as plain data; what later readers know and has its usual value is left out, for older ones."""
     document = manifest.model_dump()
+    if document.get("columns", 0) is None:
+        del document["columns"]
     if document["preprocessing"] is not None:
         usual = {"crop_share": 1.0, "levels": None}
         known = document["preprocessing"].items()
@@ -160,3 +180,8 @@ def plain_of(manifest: BaseModel) -> dict[str, Any]:
     if document.get("form") == "safetensors":
         del document["form"]
     return document
+
+
+def columns_of(said: Net) -> Columns | None:
+    """How rows of a table become numbers; None for a net that takes no table."""
+    return None if said.columns is None else Columns.from_dict(said.columns.model_dump())

@@ -4,6 +4,7 @@
     weights/best.packed               the same in few bytes, in its place (hubel.checkpoint.packed)
     weights/best.probes.safetensors   golden images and the logits the model gave them
     weights/best.json                 what it is: architecture, classes, preprocessing, recipe, metrics, sha-256 of both
+    weights/epoch-000005.*            the same of an epoch that was kept (`keep_every`)
     weights/best.learnt.safetensors   what its task learnt after the training (hubel.checkpoint.learnt)
     weights/best.trust.safetensors    how far its answers can be trusted (hubel.checkpoint.trust)
 
@@ -42,6 +43,8 @@ from hubel.checkpoint.manifest import (
     Form,
     Manifest,
     Sight,
+    TableColumns,
+    columns_of,
     net_of,
     plain_of,
     read_manifest,
@@ -60,12 +63,15 @@ from hubel.checkpoint.tensors import (
 )
 from hubel.checkpoint.threshold import read_threshold, threshold_file
 from hubel.checkpoint.trust import file_of, read_trust
+from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
 from hubel.runtime import environment
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_into, shown
 from hubel.words import amount
 
+EPOCH = "epoch-{:06d}"
+"""What the weights of an epoch are called that a run keeps; 0 are those before the first step."""
 FORMS = (".safetensors", PACKED)
 """Files of weights, each of which may stand alone."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -79,6 +85,7 @@ def save_weights(
     spec: ModelSpec,
     preprocessing: Preprocessing | None,
     class_names: Sequence[str],
+    columns: Columns | None = None,
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float | int | str | None] | None = None,
     data_digest: str = "",
@@ -93,7 +100,7 @@ def save_weights(
     """
     files, other = _names(name, form), _names(name, "safetensors" if form == "packed" else "packed")
     _settle(store, name)
-    net = _said(spec, preprocessing, class_names, metrics, data_digest)
+    net = _said(spec, preprocessing, columns, class_names, metrics, data_digest)
     about = _about(net, recipe)
     weights = _write(store, files.weights, model_state, about=about)
     golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
@@ -120,16 +127,18 @@ def packed_size(
     spec: ModelSpec,
     preprocessing: Preprocessing | None,
     class_names: Sequence[str],
+    columns: Columns | None = None,
     recipe: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float | int | str | None] | None = None,
     data_digest: str = "",
 ) -> int:
     """Bytes of the file that `save_weights` writes of these in the form "packed"; nothing is written."""
-    return len(pack(model_state, about=_about(_said(spec, preprocessing, class_names, metrics, data_digest), recipe)))
+    net = _said(spec, preprocessing, columns, class_names, metrics, data_digest)
+    return len(pack(model_state, about=_about(net, recipe)))
 
 
 def _said(
-    spec: ModelSpec, preprocessing: Preprocessing | None, class_names: Sequence[str],
+    spec: ModelSpec, preprocessing: Preprocessing | None, columns: Columns | None, class_names: Sequence[str],
     metrics: Mapping[str, float | int | str | None] | None, data_digest: str,
 ) -> dict[str, Any]:  # fmt: skip
     """What is said of a net in its JSON and in its header."""
@@ -139,6 +148,7 @@ def _said(
         "architecture": Architecture(**spec.to_dict()),
         "class_names": list(class_names),
         "preprocessing": None if preprocessing is None else Sight(**preprocessing.to_dict()),
+        "columns": None if columns is None else TableColumns.model_validate(columns.to_dict()),
         "metrics": dict(metrics or {}),
         "data_digest": data_digest,
         "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
@@ -180,6 +190,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
     return Classifier(
         model=model,
         preprocessing=preprocessing,
+        columns=columns_of(manifest),
         class_names=class_names,
         spec=spec,
         provenance=Provenance(
@@ -216,6 +227,7 @@ def _load_alone(path: Path) -> Classifier:
     return Classifier(
         model=filled(spec, tensors, name),
         preprocessing=preprocessing,
+        columns=columns_of(net),
         class_names=class_names,
         spec=spec,
         provenance=Provenance(
@@ -346,4 +358,4 @@ def _chosen(path: Path, wanted: File) -> Iterator[tuple[int, int]]:
         yield descriptor, size
 
 
-__all__ = ["TOLERANCE", "load", "save_weights"]
+__all__ = ["EPOCH", "TOLERANCE", "load", "save_weights"]

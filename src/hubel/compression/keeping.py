@@ -36,8 +36,9 @@ def open_source(folder: Path) -> Classifier:
 def said_of(classifier: Classifier, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """What `save_weights` and `packed_size` are told of a net beside its tensors."""
     return {
-        "spec": classifier.spec, "preprocessing": classifier.preprocessing, "class_names": classifier.class_names,
-        "recipe": recipe, "metrics": {}, "data_digest": classifier.provenance.data_digest,
+        "spec": classifier.spec, "preprocessing": classifier.preprocessing, "columns": classifier.columns,
+        "class_names": classifier.class_names, "recipe": recipe, "metrics": {},
+        "data_digest": classifier.provenance.data_digest,
     }  # fmt: skip
 
 
