@@ -992,7 +992,8 @@ def _stopped(data: str, seed: int) -> Case:
     half = len(case.data.val_images) // 2
     case.given["test"] = [(case.data.val_images[half:], case.data.val_labels[half:])]
     case.data.val_images, case.data.val_labels = case.data.val_images[:half], case.data.val_labels[:half]
-    case.given["resumed"] = case.loaders()[0]
+    samples = Samples(case.data.images, case.data.labels)
+    case.given["resumed"] = DataLoader(samples, 32, shuffle=True, generator=torch.Generator().manual_seed(seed + 99))
     return case
 
 

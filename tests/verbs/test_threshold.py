@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,29 @@ def test_a_kept_threshold_is_used_by_predict_and_taken_back(run: hubel.Run, caps
     assert sick.probability == sick.probabilities["sick"]
     run.threshold(value=0.5, keep=True)
     assert [answer.label for answer in run.predict(pictures)] == [answer.label for answer in before]
+
+
+def test_an_exported_file_names_classes_by_the_threshold_that_was_kept(run: hubel.Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pictures = sorted((Path(run.recipe["data"]["data"]) / "healthy").glob("*.png"))[:60]
+    run.threshold(recall=0.99, keep=True)
+    try:
+        file = tmp_path / "net.onnx"
+        run.export("onnx", out=file)
+        by_run, by_file = run.predict(pictures), hubel.predict(file, pictures)
+        assert [answer.label for answer in by_file] == [answer.label for answer in by_run]
+        assert any(answer.label == "sick" and answer.probabilities["sick"] < 0.5 for answer in by_file)
+        stored = json.loads({entry.key: entry.value for entry in onnx_notes(file)}["hubel"])
+        assert stored["threshold"]["positive"] == "sick"
+    finally:
+        run.threshold(value=0.5, keep=True)
+
+
+def onnx_notes(file: Path) -> Any:
+    """The metadata of an exported file."""
+    import onnx
+
+    return onnx.load(str(file)).metadata_props
 
 
 def test_a_threshold_of_other_weights_is_none_and_a_damaged_one_is_named(run: hubel.Run) -> None:

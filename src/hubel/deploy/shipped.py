@@ -90,6 +90,8 @@ def signed(
         "set_limit": classifier.trust.set_limit if exact and classifier.trust is not None else 0.0,
         "golden": [[float(value) for value in row] for row in golden],
     }
+    if classifier.threshold is not None:
+        says["threshold"] = {"positive": classifier.threshold.positive, "value": classifier.threshold.value}
     model.producer_name, model.producer_version = "hubel", str(environment()["hubel"])
     facts = {
         KEY: dump_json(says).decode(),
@@ -125,6 +127,9 @@ class Shipped:
         self.views, self.temperature = str(says["views"]), float(says["temperature"])
         self.architecture = str(says["architecture"])
         self.knows, self.set_limit = bool(says.get("knows", False)), float(says.get("set_limit", 0.0))
+        kept = says.get("threshold")
+        self.threshold = None if kept is None else (self.class_names.index(kept["positive"]), float(kept["value"]))
+        """Class, and the probability from which on it is said; None where the likeliest is."""
         self.allowed = GOLDEN_INT8 if says.get("numbers") == "int8" else GOLDEN
         try:
             self.runtime = onnx.Session(data, threads=threads)
@@ -204,6 +209,9 @@ class Shipped:
     def _prediction(self, name: str, shares: np.ndarray, familiar: float) -> Prediction:
         best = int(shares.argmax())
         inside = within(shares[None], self.set_limit)[0]
+        if self.threshold is not None:
+            place, least = self.threshold
+            best = place if shares[place] >= least else 1 - place
         return Prediction(
             name=name,
             label=self.class_names[best],
@@ -306,6 +314,12 @@ def _understood(text: str, name: str) -> dict[str, Any]:
     )
     if not good:
         raise _foreign(name, "its metadata lack classes, preprocessing or golden answers")
+    kept = says.get("threshold")
+    fits = isinstance(kept, dict) and isinstance(kept.get("value"), (int, float)) and 0 < kept["value"] <= 1
+    if kept is not None and not (
+        fits and isinstance(names, list) and len(names) == 2 and kept.get("positive") in names
+    ):
+        raise _foreign(name, "its threshold is none for its classes")
     try:
         says["preprocessing"] = Preprocessing.from_dict(says["preprocessing"])
     except (HubelError, TypeError, ValueError) as error:

@@ -119,7 +119,10 @@ def export(
     classifier = load(folder, which=which)
     require_pictures(classifier)
     if classifier.threshold is not None:
-        watch.remark("the run's threshold is not in the file, which names the likelier class")
+        watch.remark(
+            "the run's threshold is in the file's metadata: hubel predict FILE names classes by it"
+            if to == "onnx" else "the run's threshold is not in the file, which names the likelier class"
+        )  # fmt: skip
     path = _place(folder, form, out)
     wanted = Wanted(
         classifier=classifier,
