@@ -67,12 +67,12 @@ def render_book(book: Book, lessons: tuple[str, str] | None = None) -> dict[str,
 
 
 def _tried(chapter: ChapterRead, lessons: tuple[str, str] | None) -> dict[str, object]:
-    """Values of the part of a chapter's page that can be tried; without it the script is empty."""
+    """Values of the part of a chapter's page that can be tried; without it `trying`, its script, is empty."""
     found = LESSONS.get(chapter.chapter.number, ())
     if lessons is None or not found:
-        return {"script": "", "lessons": ()}
+        return {"trying": "", "lessons": ()}
     script, sheet = (Markup(text) for text in lessons)  # noqa: S704 - our own files
-    return {"script": script, "sheet": sheet, "lessons": found}
+    return {"trying": script, "sheet": sheet, "lessons": found}
 
 
 def render_exercises(found: Sequence[Exercise], seed: int, *, alone: bool = False) -> str:
