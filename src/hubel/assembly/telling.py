@@ -10,6 +10,7 @@ from hubel.data.scan import Scan
 from hubel.data.splits import Splits, split, unmeasured
 from hubel.data.unlabelled import Known
 from hubel.recipes.schema import Recipe
+from hubel.records.own_data import ONE_PICTURE, SERIES
 from hubel.watching import Watcher
 from hubel.words import plural
 
@@ -26,7 +27,8 @@ def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3)
     for problem in scanned.problems[:shown]:
         watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
     if len(scanned.problems) > shown:
-        watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: hubel data {recipe.data.data}")
+        where = "in the report" if recipe.train.task in (*SERIES, *ONE_PICTURE) else f"hubel data {recipe.data.data}"
+        watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: {where}")
 
 
 def tell_range(preprocessing: Preprocessing, scanned: Scan, watch: Watcher) -> None:
