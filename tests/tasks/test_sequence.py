@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,20 @@ def test_a_target_is_told_in_the_units_of_the_table(tmp_path: Path) -> None:
     assert found.skill > 0.5
     assert 900 < np.nanmean(found.truth) < 1100
     assert 5 < found.rmse[0] < found.simple_rmse[0]
+
+
+def test_a_column_that_never_changes_is_no_gain_and_no_loss() -> None:
+    draw = np.random.default_rng(0)
+    truth = np.stack([draw.normal(0, 1, (4, 6)), np.full((4, 6), 7.0)], axis=2)
+    found = SequenceNumbers(
+        split="test", samples=4, asked=24, ids=np.arange(4), titles=("a", "b", "c", "d"), names=("x", "still"),
+        foretold=True, truth=truth, said=truth / 2 + [0, 3.6], simple=truth * [0, 1],
+    )  # fmt: skip
+    assert found.skill == pytest.approx(0.75)
+    assert found.skill_interval == pytest.approx((0.75, 0.75))
+    still = replace(found, truth=np.full((4, 6, 2), 7.0), simple=np.full((4, 6, 2), 7.0))
+    assert still.skill == 0
+    assert "no better than by a simple rule" in still.sentence
 
 
 def test_pictures_are_read_row_by_row(tmp_path: Path) -> None:

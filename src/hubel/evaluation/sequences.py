@@ -170,16 +170,27 @@ class SequenceNumbers(_Series):
 
     @property
     def skill(self) -> float:
-        """Share of the simple rule's squared error that is gone, the mean over columns: 1 is all, below 0 is worse."""
-        return float(np.mean(1 - np.square(self.rmse) / np.maximum(np.square(self.simple_rmse), 1e-300)))
+        """Share of the simple rule's squared error that is gone, the mean over columns: 1 is all, below 0 is worse.
+
+        Columns in which the simple rule makes no error, since nothing ever changes, have nothing to be gained.
+        """
+        return _gained(np.square(self.rmse), np.square(self.simple_rmse), self._moving)
+
+    @property
+    def _moving(self) -> np.ndarray:
+        """K: columns of which the simple rule is off by more than rounding."""
+        size = np.abs(np.nanmean(self.truth, axis=(0, 1))) + np.nanstd(self.truth, axis=(0, 1))
+        return np.asarray(self.simple_rmse > 1e-6 * size)
 
     @property
     def skill_interval(self) -> Interval:
         """95 %, from drawing the series again."""
         mine, simple = (np.nansum(np.square(part - self.truth), axis=1) for part in (self.said, self.simple))
 
+        moving = self._moving
+
         def skill(rows: np.ndarray) -> float:
-            return float(np.mean(1 - mine[rows].sum(0) / np.maximum(simple[rows].sum(0), 1e-300)))
+            return _gained(mine[rows].sum(0), simple[rows].sum(0), moving)
 
         return bootstrap(skill, self.samples) if self.samples > 1 else NOTHING
 
@@ -239,6 +250,12 @@ class SequenceNumbers(_Series):
             "predictions.csv": csv_text(head, each),
             "per_column.csv": csv_text(["column", "rmse", "simple_rmse"], self.by_name()),
         }
+
+
+def _gained(mine: np.ndarray, simple: np.ndarray, moving: np.ndarray) -> float:
+    """The mean over `moving` columns of the share of `simple` squared errors that is gone; 0 where none moves."""
+    moving = moving & (simple > 0)
+    return float(np.mean(1 - mine[moving] / simple[moving])) if moving.any() else 0.0
 
 
 def judge_sequence(
