@@ -36,6 +36,7 @@ def test_the_net_holds_the_picture_its_slopes_and_its_bends(field_run: hubel.Run
     assert stored["task"] == "field"
     assert stored["psnr"] == pytest.approx(found.psnr)
     assert field_run.summary["train"]["psnr"] == pytest.approx(found.psnr)
+    assert "The net holds the picture of 16x12 pixels" in str(field_run)
     assert len(found.tables()["predictions.csv"].splitlines()) == 1 + truth.shape[0] * truth.shape[1]
 
 

@@ -13,6 +13,7 @@ from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.events import scored
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
+from hubel.tasks import TASKS
 from hubel.verbs.classifier import Classifier, load
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.explain import explain
@@ -131,11 +132,19 @@ class Run(RunRecord):
             facts["test"] = str(test["sentence"])
             if self.summary.get("baseline"):
                 facts["simple"] = str(self.summary["baseline"].get("brief", ""))
+        elif self.summary.get("train", {}).get("sentence") and self._by_heart:
+            facts["learnt"] = str(self.summary["train"]["sentence"])
         elif "train" in self.summary or "val" in self.summary:
             facts["test"] = f"nothing was left to {'choose by or to ' if 'train' in self.summary else ''}test"
         if self.report.is_file():
             facts["report"] = str(self.report)
         return facts
+
+    @property
+    def _by_heart(self) -> bool:
+        """Was all to be learnt, so that nothing was held out?"""
+        task = str(self.recipe.get("train", {}).get("task"))
+        return task in TASKS and TASKS.get(task).learns_all
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts().items())
