@@ -103,7 +103,7 @@ def doubler() -> Callable[[int], int]:
 
 def played(monkeypatch: pytest.MonkeyPatch, ray: Played, **settings: Any) -> cluster.Cluster:
     monkeypatch.setattr(cluster, "_ray", lambda on: ray)
-    monkeypatch.setattr(cluster, "_join", lambda ray, on: ray.init())
+    monkeypatch.setattr(cluster, "_join", lambda ray, on, nowhere: ray.init())
     places = cluster.share_out("local", doubler, **settings)
     assert isinstance(places, cluster.Cluster)
     return places
@@ -196,7 +196,7 @@ def test_what_is_no_place_is_refused(where: str) -> None:
 
 def test_a_cluster_that_is_not_there_and_a_package_that_is_not_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(HubelError, match=r"no cluster answers at ray://127\.0\.0\.1:9"):
-        cluster._join(Played([1]), "ray://127.0.0.1:9")
+        cluster._join(Played([1]), "ray://127.0.0.1:9", "/")
 
     def absent(name: str) -> Any:
         raise ImportError(name)

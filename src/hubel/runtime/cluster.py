@@ -15,6 +15,7 @@ import importlib
 import logging
 import os
 import platform
+import shutil
 import socket
 import tempfile
 import time
@@ -81,12 +82,13 @@ class Cluster:
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._away: dict[Any, tuple[Any, int]] = {}
-        self._ours = False
+        self._ours, self._nowhere = False, ""
 
     def __enter__(self) -> Self:
         self._ours = not self.ray.is_initialized()
         if self._ours:
-            _join(self.ray, self.on)
+            self._nowhere = tempfile.mkdtemp(prefix="hubel-")
+            _join(self.ray, self.on, self._nowhere)
         try:
             self.gpu = self.gpu and any(self._gpus(node) for node in self._nodes())
             room = sum(self._room(node) for node in self._nodes())
@@ -109,6 +111,7 @@ class Cluster:
             self.ray.kill(hand)
         if self._ours:
             self.ray.shutdown()
+            shutil.rmtree(self._nowhere, ignore_errors=True)
 
     @property
     def free(self) -> bool:
@@ -259,8 +262,11 @@ def _ray(on: str) -> Any:
         raise missing_extra("ray", "cluster", f"--on {on}") from None
 
 
-def _join(ray: Any, on: str) -> None:
-    """Become a part of the cluster at `on`, or start one here. Raises HubelError where there is none."""
+def _join(ray: Any, on: str, nowhere: str) -> None:
+    """Become a part of the cluster at `on`, or start one here. Raises HubelError where there is none.
+
+    `nowhere`: an empty folder that stays as long as the cluster does.
+    """
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     hint = "is it up? ray start --head there, and from outside ray://HOST:10001 with the extra installed there, too"
     if on != "local":
@@ -270,8 +276,8 @@ def _join(ray: Any, on: str) -> None:
         except OSError as error:
             raise HubelError(f"no cluster answers at {on}: {error.strerror or error}", hint=hint) from None
     try:
-        # Ray lets its workers import from the folder that one stands in; so one stands in an empty one.
-        with tempfile.TemporaryDirectory() as nowhere, contextlib.chdir(nowhere):
+        # Ray lets its workers import from the folder that one stands in, and they stand there; so it is an empty one.
+        with contextlib.chdir(nowhere):
             if on == "local":
                 ray.init(address="local", include_dashboard=False, **quiet)
             else:
