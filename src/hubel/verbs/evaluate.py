@@ -102,7 +102,7 @@ def evaluate(
         raise UsageError(
             f"{flag} says how other data are read, and none are named", hint=f"hubel evaluate {folder} DATA"
         )
-    split = split or ("train" if TASKS.get(classifier.task).learns_all else "test")
+    split = split or ("train" if by_heart(classifier.task) else "test")
     own = own_data(folder, classifier, watch, data_root=data_root)
     rows = own.ids(split)
     if not len(rows):
@@ -114,6 +114,11 @@ def evaluate(
     target = runtime.pick_device(device)
     asked = examined(classifier, own.scan, own.decoded, rows)
     return judge(classifier, *asked, split, target, views=views, metrics=metrics)
+
+
+def by_heart(task: str) -> bool:
+    """Is all learnt in that task, so that nothing is held out to be measured?"""
+    return task in TASKS and TASKS.get(task).learns_all
 
 
 def _by_file(

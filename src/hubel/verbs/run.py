@@ -13,9 +13,8 @@ from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.events import scored
 from hubel.records.ledger import RunRecord, find_run
 from hubel.report.pages.explanation import Explained
-from hubel.tasks import TASKS
 from hubel.verbs.classifier import Classifier, load
-from hubel.verbs.evaluate import evaluate
+from hubel.verbs.evaluate import by_heart, evaluate
 from hubel.verbs.explain import explain
 from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import Answers, Predictions, predict, predict_proba
@@ -144,7 +143,7 @@ class Run(RunRecord):
     def _by_heart(self) -> bool:
         """Was all to be learnt, so that nothing was held out?"""
         task = str(self.recipe.get("train", {}).get("task"))
-        return task in TASKS and TASKS.get(task).learns_all
+        return by_heart(task)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><th>{escape(k)}</th><td>{escape(v)}</td></tr>" for k, v in self._facts().items())
