@@ -10,7 +10,6 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from hubel.anomalies.artefact import is_detector
 from hubel.data.manifest import Problem
 from hubel.deploy.parts import OF_A_PART, Answering, Part, Parts
 from hubel.deploy.prediction import gather
@@ -24,6 +23,7 @@ from hubel.runtime.places import HERE, check_where
 from hubel.runtime.threading import check_threads
 from hubel.runtime.threading import threads as computing_with
 from hubel.store import read_regular
+from hubel.store.kinds import is_detector
 from hubel.verbs.predict import opened, predict
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
