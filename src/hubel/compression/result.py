@@ -33,6 +33,8 @@ class Compressed(Viewed):
     """A run folder: predict, evaluate, export and serve take it."""
     file: Path
     """The weights, which are enough alone."""
+    parameters: int
+    """Of the net, zeros among them."""
     raw_bytes: int
     """Of the net's tensors as they were."""
     bytes: int

@@ -33,18 +33,10 @@ __all__ = ["FORMS", "Form", "Latency", "LayerTimes", "Timing", "bench", "bench_l
 
 @shows_progress
 def bench(
-    net: str | Path | Classifier,
-    *,
-    batches: Sequence[int] = (1, 2, 4, 8, 16),
-    forms: Sequence[str] = (),
-    shape: Sequence[int] | None = None,
-    num_classes: int | None = None,
-    seconds: float = 1.0,
-    device: str = "auto",
-    threads: int | None = None,
-    verbose: bool | None = None,
-    watch: Watcher = SILENT,
-) -> Latency:
+    net: str | Path | Classifier, *, batches: Sequence[int] = (1, 2, 4, 8, 16), forms: Sequence[str] = (),
+    shape: Sequence[int] | None = None, num_classes: int | None = None, seconds: float = 1.0, device: str = "auto",
+    threads: int | None = None, verbose: bool | None = None, watch: Watcher = SILENT,
+) -> Latency:  # fmt: skip
     """Latency and throughput of a run, a classifier, or an architecture by name (with fresh weights); also of a file
     that `hubel export` wrote, with all that is in it.
 
@@ -81,17 +73,10 @@ def bench(
 
 @shows_progress
 def bench_layers(
-    net: str | Path | Classifier,
-    *,
-    batch: int = 1,
-    shape: Sequence[int] | None = None,
-    num_classes: int | None = None,
-    seconds: float = 1.0,
-    device: str = "auto",
-    threads: int | None = None,
-    verbose: bool | None = None,
-    watch: Watcher = SILENT,
-) -> LayerTimes:
+    net: str | Path | Classifier, *, batch: int = 1, shape: Sequence[int] | None = None,
+    num_classes: int | None = None, seconds: float = 1.0, device: str = "auto", threads: int | None = None,
+    verbose: bool | None = None, watch: Watcher = SILENT,
+) -> LayerTimes:  # fmt: skip
     """How long each layer of a net takes, as PyTorch runs it, with `batch` pictures; else as `bench`."""
     if is_shipped(net):
         raise UsageError(
@@ -133,20 +118,10 @@ def _file(
 
 @shows_progress
 def bench_server(
-    run: str | PathLike[str],
-    *,
-    clients: int = 16,
-    rates: Sequence[float] = (),
-    seconds: float = 1.0,
-    batch: int = 16,
-    workers: int = 1,
-    device: str = "auto",
-    threads: int | None = None,
-    form: str = "ready",
-    exact: bool = False,
-    verbose: bool | None = None,
-    watch: Watcher = SILENT,
-) -> ServedLoads:
+    run: str | PathLike[str], *, clients: int = 16, rates: Sequence[float] = (), seconds: float = 1.0,
+    batch: int = 16, workers: int = 1, device: str = "auto", threads: int | None = None, form: str = "ready",
+    exact: bool = False, verbose: bool | None = None, watch: Watcher = SILENT,
+) -> ServedLoads:  # fmt: skip
     """How `hubel serve` answers one client, and `clients` of them, over loopback with a JPEG of 256 x 256 pixels.
 
     Each asks again as soon as it is answered; `rates` are requests in a second at random moments besides.
