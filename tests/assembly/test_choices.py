@@ -6,6 +6,7 @@ import pytest
 
 from hubel.assembly.choices import Facts, complete
 from hubel.data.mirrors import Mirrors
+from hubel.errors import UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import compose
 
@@ -33,3 +34,32 @@ def test_pictures_are_mirrored_only_where_mirror_images_are_none_but_pictures(
     assert ("alternating-flip" in (recipe.augment.augment or ())) == flipped
     assert (recipe.augment.views == "mirror-shift") == flipped
     assert reason in reasons["augment"]
+
+
+@pytest.mark.parametrize(
+    ("channels", "given", "expected"),
+    [
+        (3, None, ("alternating-flip", "translate=2", "augmix")),
+        (1, None, ("translate=2", "augmix=3:3:0")),
+        (3, "none", ("augmix",)),
+        (3, "flip,augmix=2", ("flip", "augmix=2")),
+    ],
+)
+def test_robust_adds_what_hubel_robust_does_not_measure(
+    channels: int, given: str | None, expected: tuple[str, ...]
+) -> None:
+    facts = Facts(
+        kind="images", task="classify", samples=600, classes=10, side=32, channels=channels, accelerator=False
+    )
+    said = {"data": "letters", "robust": True} | ({} if given is None else {"augment": given})
+    begun = Chosen(recipe=compose(said))
+    chosen = complete(begun, facts)
+    assert chosen.recipe.augment.augment == expected
+    assert ("hubel robust" in chosen.reasons.get("augment", "")) == ("augmix=2" not in expected)
+    assert complete(Chosen(recipe=chosen.recipe), facts).recipe.augment.augment == expected, "once only"
+
+
+def test_robust_is_for_pictures() -> None:
+    facts = Facts(kind="points", task="classify", samples=600, classes=2, side=2, channels=1, accelerator=False)
+    with pytest.raises(UsageError, match="robust are for pictures"):
+        complete(Chosen(recipe=compose({"data": "moons", "robust": True})), facts)

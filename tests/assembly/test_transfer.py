@@ -175,6 +175,22 @@ def test_auto_writes_down_what_it_chose_and_why(low: Path, high: Path, tmp_path:
     assert facts["reason"] in run.report.read_text().replace("&#39;", "'")
 
 
+def test_robust_lets_more_than_a_head_learn_and_goes_on_to_the_same_bits(low: Path, high: Path, tmp_path: Path) -> None:
+    class Stop(Watcher):
+        def event(self, event: object) -> None:
+            if isinstance(event, EpochDone) and event.epoch == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    settings = SMALL | {"from_": str(low), "robust": True, "epochs": 3, "save_every": 0.01}
+    whole = train(high, out=str(tmp_path / "whole"), **settings)
+    assert whole.recipe["transfer"]["unfreeze"] == "last"
+    assert whole.recipe["augment"]["augment"][-1] == "augmix=3:3:0"
+    assert "so more than a head learns" in json.loads((whole.folder / "reasons.json").read_text())["unfreeze"]
+    with pytest.raises(Stopped) as stopped:
+        train(high, out=str(tmp_path / "cut"), watch=Stop(), **settings)
+    assert fingerprint(train(resume=stopped.value.folder).folder) == fingerprint(whole.folder)
+
+
 def test_a_head_with_a_hidden_layer_is_part_of_the_net(low: Path, high: Path, tmp_path: Path) -> None:
     run = hubel.train(
         high, from_=str(low), unfreeze="head", head="mlp", model_options={"head_hidden": 32}, out=str(tmp_path), **SMALL
@@ -316,6 +332,7 @@ def test_foreign_weights_are_a_start_once_imported(low: Path, high: Path, tmp_pa
         ({"from_": "LOW", "img_size": 2}, ""),
         ({"from_": "LOW", "data": "moons"}, "takes pictures, and moons holds points"),
         ({"from_": "LOW", "model_options": {"cut": "layer9"}}, "unknown stage 'layer9'"),
+        ({"from_": "LOW", "unfreeze": "head", "robust": True}, "robust would vary nothing"),
     ],
     ids=lambda value: "" if isinstance(value, str) else ",".join(value),
 )

@@ -414,3 +414,41 @@ def test_a_preview_shows_each_image_in_each_epoch() -> None:
     for epoch in range(6):
         expected = augment(images, torch.tensor([3, 4]), seed=1, epoch=epoch).permute(0, 2, 3, 1).numpy()
         np.testing.assert_array_equal(shown[:, epoch], expected)
+
+
+def test_levels_are_spread_as_pillow_spreads_them() -> None:
+    from PIL import Image, ImageOps
+
+    draw = np.random.default_rng(0)
+    pictures = (draw.integers(40, 200, (6, 3, 256, 256)) * draw.uniform(0.3, 1, (6, 3, 1, 1))).astype(np.uint8)
+    images, ids = torch.from_numpy(pictures), torch.arange(6)
+    for name, own in (("autocontrast", ImageOps.autocontrast), ("equalise", ImageOps.equalize)):
+        found = build_augment(name)(images, ids, seed=0, epoch=0).mul(255).round().numpy()
+        expected = np.stack(
+            [np.asarray(own(Image.fromarray(p.transpose(1, 2, 0)))).transpose(2, 0, 1) for p in pictures]
+        )
+        assert np.abs(found - expected).max() <= 3, name
+        flat = torch.full((1, 1, 4, 4), 77, dtype=torch.uint8)
+        assert (build_augment(name)(flat, ids[:1], seed=0, epoch=0) * 255).round().unique().tolist() == [77]
+
+
+def test_augmix_is_a_function_of_seed_epoch_and_sample_and_stays_between_black_and_white() -> None:
+    images, ids = torch.randint(0, 256, (40, 3, 12, 12), dtype=torch.uint8), torch.arange(40) + 7
+    augment = build_augment("augmix")
+    whole = augment(images, ids, seed=3, epoch=2)
+    assert whole.dtype == torch.float32
+    assert 0 <= float(whole.min()) <= float(whole.max()) <= 1
+    torch.testing.assert_close(augment(images[5:9], ids[5:9], seed=3, epoch=2), whole[5:9], rtol=0, atol=1e-6)
+    assert (augment(images, ids, seed=3, epoch=3) - whole).abs().mean() > 0.01
+    away = (whole - images / 255).abs().mean(dim=(1, 2, 3))
+    assert away.min() < 0.02 < away.max(), "some are nearly as they were, some are not"
+    still = build_augment("augmix=3:3:0")(images * 0 + 90, ids, seed=0, epoch=0)
+    assert still.amax(dim=(2, 3)).sub(still.amin(dim=(2, 3))).max() < 1e-6, "without moves no rim comes in"
+
+
+@pytest.mark.parametrize(
+    "chain", ["augmix=0", "augmix=9", "augmix=3:6", "augmix=3:3:2", "equalise=2", "autocontrast=-1"]
+)
+def test_augmix_and_levels_refuse_what_cannot_be(chain: str) -> None:
+    with pytest.raises(UsageError):
+        build_augment(chain)

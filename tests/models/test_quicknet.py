@@ -39,3 +39,20 @@ def test_a_direction_in_which_nothing_varies_is_not_blown_up() -> None:
     net = create_model("quicknet", num_classes=2, in_chans=1, img_size=16)
     net.prepare_from(torch.ones(50, 1, 16, 16))
     assert net.stem[0].weight.abs().max() < 50
+
+
+def test_with_blurs_it_has_the_same_weights_and_moves_with_the_picture() -> None:
+    torch.manual_seed(0)
+    nets = [create_model("quicknet", num_classes=4, in_chans=3, img_size=32, blur=taps).eval() for taps in (None, 4)]
+    nets[1].load_state_dict(nets[0].state_dict())
+    wide = functional.avg_pool2d(torch.rand(16, 3, 70, 70), 5, 2)
+    plain, moved = wide[..., :32, :32], wide[..., :32, 1:]
+    apart = []
+    for net in nets:
+        with torch.no_grad():
+            first, second, other = net(plain), net(moved), net(plain.roll(1, 0))
+        apart.append(float((first - second).norm() / (first - other).norm()))
+    assert apart[1] < 0.95 * apart[0]
+    for side in (8, 9, 17, 64):
+        made = create_model("quicknet", num_classes=4, in_chans=1, img_size=side, blur=3).eval()
+        assert made(torch.rand(1, 1, side, side)).shape == (1, 4)

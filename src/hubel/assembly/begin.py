@@ -76,6 +76,11 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
             f"a head is fitted to all pictures at once here: sampler ({prepared.recipe.loss.sampler}) would do nothing",
             hint="--class-weights balanced, or --unfreeze last",
         )
+    if only_head(prepared, model) and prepared.recipe.augment.robust:
+        raise UsageError(
+            "a head is fitted to what the net sees of each picture once: robust would vary nothing",
+            hint="--unfreeze last, or leave --unfreeze out",
+        )
     if not only_head(prepared, model):
         prepared, spent = settle(prepared, model, facts, watch)
         facts["stages"] = stage_rows(model, prepared.recipe)

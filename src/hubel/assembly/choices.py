@@ -152,6 +152,10 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
             choose("loss", recipe.loss.loss, name, "the target is a class")
         choose("label_smoothing", recipe.loss.label_smoothing, *_smoothing(facts, name))
     augment = choose("augment", recipe.augment.augment, *_augment(facts, erase))
+    if recipe.augment.robust and not any(word.partition("=")[0] == "augmix" for word in augment):
+        mixed, why = _mixed(facts)
+        augment = (*(word for word in augment if word != "none"), mixed)
+        chosen["augment"], reasons["augment"] = augment, f"{reasons.get('augment', 'as was said')}; {why}"
     choose("views", recipe.augment.views, *_views(facts, augment))
     if facts.reused:
         choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
@@ -268,7 +272,7 @@ def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = No
 def _check_points(recipe: Recipe) -> None:
     """Raise UsageError for what varies pictures, where the data are points."""
     part = recipe.augment
-    varied = [name for name in ("mixup", "cutmix") if getattr(part, name)]
+    varied = [name for name in ("mixup", "cutmix", "robust") if getattr(part, name)]
     varied += ["augment"] if part.augment not in (None, (), ("none",)) else []
     varied += ["views"] if part.views not in (None, "none") else []
     if varied:
@@ -352,6 +356,13 @@ def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
         share = f"{facts.mirrors.handed:.0%} of {facts.mirrors.asked:,} pictures are nearer to their class"
         return (shift, *more), f"shifts only: {share} than to its mirror image"
     return ("alternating-flip", shift, *more), "mirror images and small shifts do not change what a photograph shows"
+
+
+def _mixed(facts: Facts) -> tuple[str, str]:
+    """What --robust adds: nothing that `hubel robust` measures, for grey pictures no turns and shifts either."""
+    if facts.channels == 1:
+        return "augmix=3:3:0", "robust: blended levels and shades, none of what hubel robust measures"
+    return "augmix", "robust: blended levels, shades and small moves, none of the corruptions of hubel robust"
 
 
 def _views(facts: Facts, augment: tuple[str, ...]) -> tuple[str, str]:

@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from scipy.special import betaincinv
 
+from hubel.data import augment_levels as levels
 from hubel.data import augment_ops as ops
 from hubel.data.draws import Draws
 from hubel.errors import UsageError
@@ -43,6 +44,9 @@ class Augmentation(Component[Callable[..., Any]]):
     example: str
     """How it stands in a recipe."""
 
+
+ONE_OF_MANY = ("trivial", "augmix")
+"""Those that choose among others for each image, and so compute."""
 
 LARGE = 1 << 14
 """Bytes of an image from which on a flip by itself costs less than its share of a batch's (224 x 224: a sixth)."""
@@ -110,7 +114,7 @@ class Augment:
         # what follows a resized crop may enlarge its rounding, so bytes stay bytes only where nothing else computes
         exact = ("move", "patch")
         in_bytes = all(
-            step.name == "resized-crop" or (step.kind in exact and step.name != "trivial") for step in self.steps
+            step.name == "resized-crop" or (step.kind in exact and step.name not in ONE_OF_MANY) for step in self.steps
         )
         groups = [list(steps) for _, steps in itertools.groupby(self.steps, key=lambda step: step.kind)]
         mirrored = _mirrored_before_a_window(groups, images, ids, seed, epoch)
@@ -181,7 +185,7 @@ class Augment:
 
 def check_moves_masks(augment: Augment) -> None:
     """Raise UsageError where a chain bends or blends pictures in a way that their masks cannot follow."""
-    bending = [step.name for step in augment.steps if step.name in ("elastic", "trivial")]
+    bending = [step.name for step in augment.steps if step.name in ("elastic", *ONE_OF_MANY)]
     bending += [augment.blend.name] if augment.blend is not None else []
     if bending:
         raise UsageError(
@@ -329,6 +333,45 @@ _TRIVIAL = (
 )  # fmt: skip
 
 
+def augmix(images: torch.Tensor, draws: Draws, *, chains: int = 3, depth: int = 3, moves: int = 1) -> torch.Tensor:
+    """Chains of one to three changes each, blended, and that blended with the image (AugMix).
+
+    m x + (1 − m) Σ w_i chain_i(x); m from Beta(1, 1), w from Dirichlet(1, …, 1). What is changed is not what `hubel
+    robust` measures: levels and shades, and with `moves` also turns, shears and shifts.
+    """
+    for name, count in (("chains", chains), ("changes in a chain", depth)):
+        if not 1 <= count <= 5:
+            raise UsageError(f"{name} of augmix must be 1 to 5, got {count}", hint="augmix=3:3")
+    if moves not in (0, 1):
+        raise UsageError(f"moves of augmix is 1 or 0, got {moves}", hint="augmix=3:3:0 leaves pictures where they are")
+    choice = _MIXED if moves else _MIXED[: len(_MIXED) - _MOVING]
+    images = as_float(images)
+    # Exponentials over their sum are Dirichlet(1, …, 1); their uniforms are never 0.
+    weights = torch.stack([-torch.log(draws.uniform(2.0**-24, 1)) for _ in range(chains)]) + 1e-9
+    weights = (weights / weights.sum(dim=0)).to(images.dtype)
+    mixed = torch.zeros_like(images)
+    for chain, weight in enumerate(weights):
+        length = draws.integer(1, depth)
+        changed = images.clone()
+        for level in range(depth):
+            chosen = torch.where(level < length, draws.integer(0, len(choice) - 1), len(choice))
+            for index, words in enumerate(choice):
+                mine = (chosen == index).nonzero().squeeze(1)
+                if len(mine):
+                    step = _step(words, place=index)
+                    seed, epoch, place = draws.words
+                    occasion = seed + place + 101 * (depth * chain + level + 1)
+                    part = _apply(step.kind, [step], changed[mine], draws.ids[mine], occasion, epoch)
+                    changed[mine] = as_float(part).to(images.dtype)
+        mixed += ops.column(weight) * changed
+    return torch.lerp(mixed, images, ops.column(draws.uniform()).to(images.dtype))
+
+
+_MIXED = ("autocontrast", "equalise", "posterise=4", "solarise=0.7", "rotate=9", "shear=5", "shift=0.1")
+"""AugMix's own, at its severity 3 of 10; those that move pictures stand last."""
+_MOVING = 3
+
+
 # ------------------------------------------------------------------------------------------------ from words to a chain
 
 
@@ -471,8 +514,14 @@ for name, function, kind, title, example, formula, source, rows in (
     ("blur", ops.blur, "effect", "Gaussian blur", "blur=1", "x -> G(σ) ∗ x", "Chen et al., arXiv:2002.05709", ()),
     ("sharpen", ops.sharpen, "effect", "Sharpness", "sharpen=0.5", "x -> b + f (x − b), b a blurred copy",
      "Cubuk et al., arXiv:1805.09501", ()),
+    ("autocontrast", levels.autocontrast, "effect", "Full contrast", "autocontrast",
+     "each channel from its darkest to its lightest", "Cubuk et al., arXiv:1805.09501", ()),
+    ("equalise", levels.equalise, "effect", "Equalise", "equalise", "each channel by its own ranks",
+     "Cubuk et al., arXiv:1805.09501", ()),
     ("trivial", trivial, "patch", "TrivialAugment", "trivial", "one of ten, any strength",
      "Müller & Hutter, arXiv:2103.10158", ("C92",)),
+    ("augmix", augmix, "patch", "AugMix", "augmix", "m x + (1 − m) Σ w_i chain_i(x)",
+     "Hendrycks et al., arXiv:1912.02781", ()),
     ("quarter-turns", ops.quarter_turns, "patch", "Quarter turns", "quarter-turns", "θ in {0, 90, 180, 270}",
      "folklore",
      ("C104",)),

@@ -374,6 +374,9 @@ class AugmentSection(Section):
     """How training pictures are varied; all on whole batches, as functions of (seed, epoch, sample)."""
 
     augment: Chain | None = Field(None, description="none, or a list such as flip,translate=2,rotate=10,erase=8")
+    robust: bool = Field(
+        False, description="vary pictures so that the net stands noise, blur and weather better: adds augmix"
+    )
     mixup: float = Field(0.0, ge=0, le=1e4, description="mix-up: alpha of the Beta distribution; 0 is off")
     cutmix: float = Field(0.0, ge=0, le=1e4, description="cut-mix: alpha of the Beta distribution; 0 is off")
     views: Literal["none", "mirror", "shift", "mirror-shift"] | None = Field(

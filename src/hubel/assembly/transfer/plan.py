@@ -49,7 +49,7 @@ def planned(
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
     plan = _plan(recipe, len(prepared.ids("train")), looked, head)
-    if by_default and recipe.train.time is None:
+    if by_default and recipe.train.time is None and not recipe.augment.robust:
         plan = within(PATIENCE, plan, looked, passes=(recipe.train.epochs or 1) * len(prepared.ids("train")))
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
@@ -131,6 +131,9 @@ def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan
     unfreeze, together = recipe.transfer.unfreeze, looked.together if head is None else None
     if unfreeze is None:
         plan = choose(samples, looked.probes, looked.samples, together)
+        if recipe.augment.robust and plan.unfreeze == "head":
+            why = f"{plan.reason}; robust varies pictures, so more than a head learns"
+            plan = replace(plan, unfreeze="last", cut=None, layer_decay=0.5, reason=why)
     else:
         chosen, why = choose_head(looked.probes, together)
         plan = Plan(unfreeze=unfreeze, cut=None, head=chosen, layer_decay=0.5, reason=why, similar=True)

@@ -18,6 +18,7 @@ CARDS = (
         notes=(
             "The default of `hubel train`; pictures beyond 48 pixels get one more group for each doubling.",
             "`hubel train` computes the first filters from the data, as the paper does; alone, it has random ones.",
+            "--model-option blur=4 blurs before each halving: answers change less when the picture is shifted.",
         ),
         tags=("small", "fast", "default"),
     ),
