@@ -31,6 +31,7 @@ from hubel.deploy.page import shipping
 from hubel.deploy.page.build import WORKER, joined
 from hubel.deploy.page.lower import lowered
 from hubel.deploy.page.program import as_json, packed
+from hubel.metrics.calibrators import Calibrator
 from hubel.nn.fuse import fused, pairs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -112,7 +113,7 @@ def measure(spec: str, name: str, side: int, folder: Path, rounds: int, pictures
     names = tuple(f"class {k}" for k in range(10))
     said = Provenance(source="")
     own = Classifier(model=net, preprocessing=seen, class_names=names, spec=described, provenance=said)
-    size = len(shipping.made(own, views="none", temperature=1.0, title=name, card={}).data) / 1e6
+    size = len(shipping.made(own, views="none", calibrator=Calibrator(), title=name, card={}).data) / 1e6
     print(
         json.dumps(
             {

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 import hubel
 from hubel.cli import main
 from hubel.data.strange import shuffled
+from hubel.errors import ArtefactError
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +34,17 @@ def test_its_probabilities_are_nearer_the_truth_than_the_nets_own(run: hubel.Run
     assert told["temperature"] != 1
     assert told["test"]["ece_after"] < told["test"]["ece_before"]
     assert told["log_loss_after"] <= told["log_loss_before"]
+    assert (told["calibration"], told["chosen"]) == ("temperature", "too few samples for another map")
+    assert set(told["test"]["sets"]) == {"lac", "aps"}, "18 samples of a class are too few for a limit of its own"
+    assert all(each["coverage"] > 0.9 for each in told["test"]["sets"].values())
 
 
-def test_predict_and_evaluate_use_the_same_temperature(run: hubel.Run, pictures: list[np.ndarray]) -> None:
+def test_predict_and_evaluate_use_the_same_map(run: hubel.Run, pictures: list[np.ndarray]) -> None:
     classifier = hubel.load(run.folder)
     assert classifier.trust is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(np.stack(pictures)[:, None]))
     with torch.no_grad():
-        shares = (classifier.model(inputs).double() / classifier.temperature).softmax(dim=1).numpy()
+        shares = classifier.honest(classifier.model(inputs).double()).softmax(dim=1).numpy()
     np.testing.assert_allclose(run.predict_proba(pictures), shares, atol=1e-5)
     measured = run.evaluate()
     assert measured.calibration.ece == pytest.approx(run.summary["trust"]["test"]["ece_after"], abs=1e-6)
@@ -71,6 +75,21 @@ def test_plausible_classes_are_ordered_and_hold_the_answer(run: hubel.Run, pictu
         assert answer.plausible[0] == answer.label
         shares = [answer.probabilities[name] for name in answer.plausible]
         assert shares == sorted(shares, reverse=True)
+
+
+def test_sets_by_sums_of_probability_are_told_and_limits_of_their_own_are_refused(
+    run: hubel.Run, pictures: list[np.ndarray], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    lac, aps = run.predict(pictures), run.predict(pictures, sets="aps")
+    assert [a.label for a in aps] == [a.label for a in lac]
+    assert any(a.plausible != b.plausible for a, b in zip(aps, lac, strict=True))
+    assert all(a.plausible[0] == a.label for a in aps)
+    with pytest.raises(ArtefactError, match="a limit of its own needs"):
+        run.predict(pictures, sets="per-class")
+    Image.fromarray(pictures[0]).save(tmp_path / "a.png")
+    with pytest.raises(SystemExit, match="0"):
+        main(["predict", str(run.folder), str(tmp_path / "a.png"), "--sets", "aps"])
+    assert f"plausible: {', '.join(aps[0].plausible)}" in capsys.readouterr().out
 
 
 def test_a_table_of_answers_says_what_is_known(

@@ -10,6 +10,8 @@ import torch
 
 from hubel.checkpoint.trust import Trust, file_of, read_trust, save_trust
 from hubel.errors import ArtefactError
+from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.sets import Sets
 from hubel.metrics.strangeness import familiar
 from hubel.store import RunStore
 
@@ -21,8 +23,8 @@ def learnt(labels: np.ndarray | None = None) -> Trust:
     labels = np.arange(40) % 3 if labels is None else labels
     seen = familiar(draw.normal(size=(40, 12)), labels, draw.normal(size=(40, 3)))
     return Trust(
-        temperature=0.7,
-        set_limit=0.2,
+        calibrator=Calibrator(temperature=0.7),
+        sets=Sets(limit=0.2, sum=0.9, own=np.array([0.1, np.nan, 0.3])),
         scores={"energy": (1.5, 0.5), "neighbours": (0.1, 0.2)},
         usual=np.sort(draw.normal(size=50)),
         familiar=seen,
@@ -40,12 +42,9 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     trust = learnt()
     found = read_trust(saved(tmp_path, trust), WEIGHTS, classes=3)
     assert found is not None
-    assert (found.temperature, found.set_limit, dict(found.scores), dict(found.facts)) == (
-        trust.temperature,
-        trust.set_limit,
-        trust.scores,
-        trust.facts,
-    )
+    assert (found.calibrator.temperature, dict(found.scores), dict(found.facts)) == (0.7, trust.scores, trust.facts)
+    assert (found.sets.limit, found.sets.sum) == (0.2, 0.9)
+    np.testing.assert_equal(found.sets.own, trust.sets.own)
     draw = np.random.default_rng(1)
     logits, features = draw.normal(size=(9, 3)), draw.normal(size=(9, 12))
     np.testing.assert_allclose(found.strange(logits, features), trust.strange(logits, features), rtol=1e-4)
@@ -88,6 +87,6 @@ def test_arrays_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
 
 
 def test_without_scores_nothing_is_called_strange() -> None:
-    trust = Trust(temperature=2.0)
+    trust = Trust(calibrator=Calibrator(temperature=2.0))
     assert not trust.knows
     assert np.isnan(trust.familiarity(torch.zeros(2, 3).numpy(), None)).all()

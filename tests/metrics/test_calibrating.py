@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hubel.metrics.calibrating import confidence_for, fit_temperature, set_limit, within
+from hubel.metrics.calibrating import confidence_for, fit_temperature
 from hubel.metrics.probability import ece, log_loss, log_softmax
+from hubel.metrics.sets import Sets, set_limit
 
 
 def drawn(count: int, classes: int, temperature: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def test_sets_hold_the_truth_as_often_as_is_promised() -> None:
     for seed in range(60):
         logits, labels = drawn(600, 8, 1.5, seed)
         limit = set_limit(logits[:300], labels[:300], 0.95)
-        inside = within(np.exp(log_softmax(logits[300:])), limit)
+        inside = Sets(limit=limit).within(np.exp(log_softmax(logits[300:])))
         shares.append(inside[np.arange(300), labels[300:]].mean())
     assert 0.94 <= np.mean(shares) <= 0.965, "the bound of split-conformal prediction, and 1 / (n + 1) above it"
 
@@ -69,7 +70,7 @@ def test_sets_hold_the_truth_as_often_as_is_promised() -> None:
 def test_too_few_samples_promise_nothing_and_every_class_is_plausible() -> None:
     logits, labels = drawn(10, 4, 1.0, seed=0)
     assert set_limit(logits, labels, 0.95) == 0.0
-    assert within(np.exp(log_softmax(logits)), 0.0).all()
+    assert Sets().within(np.exp(log_softmax(logits))).all()
 
 
 def test_the_threshold_for_a_risk_is_the_lowest_that_keeps_it() -> None:

@@ -12,8 +12,9 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.events import StepDone
 from hubel.models import create_model
+from hubel.nn.dropping import dropout_rates
 from hubel.recipes.schema import compose
-from hubel.training.dropout import DropoutWindow, dropout_rates
+from hubel.training.dropout import DropoutWindow
 from hubel.training.loop import Training, fit
 from hubel.training.optimisers import build_optimiser
 from hubel.types import Batch

@@ -1,8 +1,8 @@
 """After a training: how far the net's answers can be trusted, learnt from the validation split.
 
-A temperature makes its probabilities honest, a limit makes sets that hold the truth 95 times in 100, and a mixture of
-scores tells what is unlike anything it was shown. The mixture is chosen by how well it tells the validation pictures
-from strange ones made of training pictures; the test split takes no part.
+A temperature, or another map where one serves better, makes its probabilities honest; limits make sets that hold the
+truth 95 times in 100; and a mixture of scores tells what is unlike anything it was shown. The mixture is chosen by how
+well it tells the validation pictures from strange ones made of training pictures; the test split takes no part.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from hubel.assembly.afterwards import learn_afterwards
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.seeing import Look
+from hubel.assembly.strangers import given_strangers
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
-from hubel.data.batches import batches, reading_size
-from hubel.data.decode import Decoded
+from hubel.data.folders import STRANGERS
 from hubel.data.strange import KINDS
-from hubel.inference import predict, with_views
-from hubel.metrics.calibrating import fit_temperature, set_limit, within
+from hubel.metrics.calibrators import choose_calibrator
 from hubel.metrics.probability import ece, log_loss, log_softmax
+from hubel.metrics.sets import KINDS as SETS
+from hubel.metrics.sets import coins, fit_sets
 from hubel.metrics.strangeness import familiar, separation, strangeness
-from hubel.nn.beside import with_features
 from hubel.store import RunStore
-from hubel.types import Batch
-from hubel.watching import Watcher
+from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
 FEWEST = 30
@@ -44,8 +43,6 @@ EXAMINED = 2_000
 """Samples at most that show how it holds elsewhere."""
 CLEARLY = 0.01
 """What a mixture of fewer scores must be better by, in the sum of mean and worst AUROC."""
-WIDEST = 8_192
-"""Features beyond which only the logits are looked at: the file beside the weights would outgrow them."""
 
 
 def trusted(
@@ -53,7 +50,7 @@ def trusted(
 ) -> tuple[Classifier, str]:
     """The classifier with what was learnt about its answers, which is kept beside its weights; else why nothing was."""
     classifier = learn_afterwards(store, classifier, prepared, device, watch)
-    trust, why_not = learn_trust(classifier, prepared, device, epochs)
+    trust, why_not = learn_trust(classifier, prepared, device, epochs, watch)
     if trust is None:
         if classifier.class_names and not classifier.method and classifier.labels:
             watch.remark(why_not)
@@ -69,16 +66,19 @@ def trust_facts(
     trust = classifier.trust
     if trust is None:
         return {"note": why_not}
-    found: dict[str, Any] = {"temperature": trust.temperature, "scores": sorted(trust.scores), **trust.facts}
+    found: dict[str, Any] = {"temperature": trust.calibrator.temperature, "scores": sorted(trust.scores)}
+    found |= {"calibration": trust.calibrator.kind, "words": trust.calibrator.words, **trust.facts}
     if split == "test":
         found["test"] = measured(trust, classifier, prepared, device, prepared.splits.ids(split))
     return found
 
 
 def learn_trust(
-    classifier: Classifier, prepared: Prepared, device: torch.device, epochs: int
+    classifier: Classifier, prepared: Prepared, device: torch.device, epochs: int, watch: Watcher = SILENT
 ) -> tuple[Trust | None, str]:
     """What was learnt, or None and why not. `epochs` is how long was trained: this takes a small share of that.
+
+    `watch` is told what was made of a folder of strangers beside the classes.
 
     It counts passes, not seconds, so that the same training ends in the same trust.
     """
@@ -93,23 +93,27 @@ def learn_trust(
     look = Look(classifier, prepared.decoded, device)
     logits, features = look.at(rows)
     labels = prepared.manifest.labels[rows]
-    temperature = fit_temperature(logits, labels)
+    chosen = choose_calibrator(logits, labels)
+    how = chosen.calibrator
+    honest = how(logits)
     facts: dict[str, float | int | str | bool | None] = {
         "samples": len(rows),
         "ece_before": ece(logits, labels),
-        "ece_after": ece(logits / temperature, labels),
+        "ece_after": ece(honest, labels),
         "log_loss_before": log_loss(logits, labels),
-        "log_loss_after": log_loss(logits / temperature, labels),
+        "log_loss_after": log_loss(honest, labels),
+        "chosen": chosen.why,
+        **{f"tried_{kind}": value for kind, value in chosen.losses.items()},
     }
-    calibrated = np.exp(log_softmax(logits / temperature))
-    limit = set_limit(logits / temperature, labels, ACCEPTED)
-    facts["set_size"] = float(within(calibrated, limit).sum(axis=1).mean())
-    plain = Trust(temperature=temperature, set_limit=limit, facts=facts)
+    sets = fit_sets(honest, labels, coins(logits), ACCEPTED)
+    facts["set_size"] = float(sets.within(np.exp(log_softmax(honest))).sum(axis=1).mean())
+    plain = Trust(calibrator=how, sets=sets, facts=facts)
     if classifier.preprocessing is None:
         return plain, ""
     # A step costs three passes; a head learns from what one pass has kept.
     passes = 1 if prepared.recipe.transfer.unfreeze == "head" else 3 * epochs
-    return _knowing(plain, prepared, look, SHARE * passes * prepared.samples, (logits, features)), ""
+    given = given_strangers(prepared, watch)
+    return _knowing(plain, prepared, look, SHARE * passes * prepared.samples, (logits, features), given), ""
 
 
 def measured(
@@ -119,23 +123,37 @@ def measured(
     rows = np.sort(_some(rows, EXAMINED, np.random.default_rng(0)))
     logits, features = Look(classifier, prepared.decoded, device).at(rows)
     labels = prepared.manifest.labels[rows]
-    calibrated = np.exp(log_softmax(logits / trust.temperature))
-    inside = within(calibrated, trust.set_limit)
+    honest = trust.calibrator(logits)
+    shares, coin = np.exp(log_softmax(honest)), coins(logits)
+    inside = {kind: trust.sets.within(shares, kind, coin) for kind in SETS if not trust.sets.lacks(kind)}
+    held = {kind: each[np.arange(len(rows)), labels] for kind, each in inside.items()}
     known = trust.familiarity(logits, features) >= 1 - ACCEPTED
     return {
         "samples": len(rows),
         "ece_before": ece(logits, labels),
-        "ece_after": ece(logits / trust.temperature, labels),
-        "coverage": float(inside[np.arange(len(rows)), labels].mean()),
-        "set_size": float(inside.sum(axis=1).mean()),
+        "ece_after": ece(honest, labels),
+        "coverage": float(held["lac"].mean()),
+        "set_size": float(inside["lac"].sum(axis=1).mean()),
+        "sets": {
+            kind: {
+                "coverage": float(each.mean()),
+                "size": float(inside[kind].sum(axis=1).mean()),
+                "worst_class": float(min(each[labels == k].mean() for k in np.unique(labels))),
+            }
+            for kind, each in held.items()
+        },
         "known": float(known.mean()) if trust.knows else None,
     }
 
 
 def _knowing(
-    plain: Trust, prepared: Prepared, look: Look, affordable: float, usual: tuple[np.ndarray, np.ndarray | None]
-) -> Trust:
-    """The same, able to tell what is strange; `affordable` pictures may be looked at."""
+    plain: Trust, prepared: Prepared, look: Look, affordable: float, usual: tuple[np.ndarray, np.ndarray | None],
+    given: np.ndarray | None,
+) -> Trust:  # fmt: skip
+    """The same, able to tell what is strange; `affordable` pictures may be looked at, and the `given` strangers.
+
+    Every second of those helps to choose, and the others show how well they are told.
+    """
     rows = prepared.ids("train")
     draw = np.random.default_rng(0)
     shown = _some(rows, int(np.clip(affordable * 0.4, FEWEST_SHOWN, MOST_SHOWN)), draw)
@@ -150,61 +168,27 @@ def _knowing(
     for name, kind in KINDS.items():
         pictures = kind(prepared.decoded.images[np.sort(_some(rows, each, draw))], draw)
         odd[name] = strangeness(*look.at_pictures(pictures), seen)
+    rest = None
+    if given is not None:
+        odd[STRANGERS] = strangeness(*look.at_pictures(given[::2]), seen)
+        rest = strangeness(*look.at_pictures(given[1::2]), seen)
     scales = {name: _scale(values) for name, values in known.items()}
     chosen, apart = _best(known, odd, scales)
     combined = averaged(known, chosen)
     facts = dict(plain.facts) | {f"separation_{name}": value for name, value in apart.items()}
+    if given is not None and rest is not None:
+        facts[f"separation_{STRANGERS}"] = separation(combined, averaged(rest, chosen))
+        facts["strangers"] = len(given)
     needs = seen if any(name not in ("softmax", "max-logit", "energy") for name in chosen) else None
     usual_steps = np.quantile(combined, np.linspace(0, 1, min(STEPS, len(combined)), endpoint=False))
     return Trust(
-        temperature=plain.temperature,
-        set_limit=plain.set_limit,
+        calibrator=plain.calibrator,
+        sets=plain.sets,
         scores=chosen,
         usual=usual_steps,
         familiar=needs,
         facts=facts,
     )
-
-
-class Look:
-    """What a net says of pictures, and what it saw: logits N K, features N F or None."""
-
-    def __init__(self, classifier: Classifier, decoded: Decoded, device: torch.device) -> None:
-        self.preprocessing = classifier.preprocessing
-        self.decoded, self.device, self.classes = decoded, device, len(classifier.class_names)
-        self.model = classifier.model.to(device)
-        self.inside: nn.Module | None = None
-        if self.preprocessing is not None:
-            probe = self.preprocessing.normalise(torch.from_numpy(decoded.images[:2]).to(device))
-            self.inside = with_features(self.model, probe)
-            if self.inside is not None:
-                with torch.no_grad():
-                    wide = self.inside(probe).shape[1] - self.classes > WIDEST
-                self.inside = None if wide else self.inside
-        self.net = self.inside or self.model
-        self.forward = with_views(self.net, classifier.views)
-
-    def at(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of samples of the data, as they are, in the order of `rows`."""
-        reading = batches(
-            self.decoded, rows, preprocessing=self.preprocessing, batch_size=reading_size(self.decoded),
-            device=self.device, channels_last=True,
-        )  # fmt: skip
-        return self._split(predict(self.net, reading, forward=self.forward).logits)
-
-    def at_pictures(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Of pictures N C H W uint8."""
-        assert self.preprocessing is not None
-        size = reading_size(self.decoded)
-        parts = [
-            torch.from_numpy(pictures[start : start + size]).to(self.device) for start in range(0, len(pictures), size)
-        ]
-        ids = torch.arange(len(pictures))
-        given = [Batch(self.preprocessing.normalise(part), ids[: len(part)], ids[: len(part)]) for part in parts]
-        return self._split(predict(self.net, given, forward=self.forward).logits)
-
-    def _split(self, said: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        return said[:, : self.classes], said[:, self.classes :] if self.inside is not None else None
 
 
 def _some(rows: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
@@ -220,14 +204,17 @@ def _scale(values: np.ndarray) -> tuple[float, float]:
 def _best(
     known: dict[str, np.ndarray], odd: dict[str, dict[str, np.ndarray]], scales: dict[str, tuple[float, float]]
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
-    """The scores whose mean tells strange pictures best, the worst kind counting as all together; how well it does."""
+    """The scores whose mean tells strange pictures best, the worst kind counting as all together; how well it does.
+
+    Strangers that were given count as much again as both: they are what the net will meet.
+    """
     best: tuple[float, dict[str, tuple[float, float]], dict[str, float]] | None = None
     for count in range(len(scales), 0, -1):  # of equals the larger mixture: it depends on no single score
         for names in combinations(scales, count):
             mixture = {name: scales[name] for name in names}
             usual = averaged(known, mixture)
             apart = {kind: separation(usual, averaged(values, mixture)) for kind, values in odd.items()}
-            worth = float(np.mean(list(apart.values()))) + min(apart.values())
+            worth = float(np.mean(list(apart.values()))) + min(apart.values()) + 2 * apart.get(STRANGERS, 0.0)
             if best is None or worth > best[0] + CLEARLY:
                 best = (worth, mixture, apart)
     assert best is not None

@@ -16,9 +16,11 @@ from hubel.data.columns import Columns
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.inference import with_views
+from hubel.metrics.calibrators import Calibrator
 from hubel.models import create_model
 from hubel.models.ensemble import NAME as ENSEMBLE
 from hubel.models.ensemble import build_ensemble
+from hubel.nn.calibrated import Calibrated
 from hubel.nn.modes import evaluating
 from hubel.store import shown
 from hubel.words import plural
@@ -111,20 +113,25 @@ class Classifier:
     """Of two classes, from which probability on one is said; None where the likelier is."""
 
     @property
-    def temperature(self) -> float:
-        """What its logits are divided by before they become probabilities."""
-        return 1.0 if self.trust is None else self.trust.temperature
+    def calibrator(self) -> Calibrator:
+        """What makes its logits honest before they become probabilities."""
+        return Calibrator() if self.trust is None else self.trust.calibrator
 
     def look(
         self, net: Callable[[torch.Tensor], torch.Tensor] | None = None, *, views: str | None = None
     ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """How it answers: B C H W to logits B K, the mean of its views, divided by its temperature.
+        """How it answers: B C H W to logits B K, the mean of its views, made honest.
 
         `net` takes the place of the model (a form of it that is ready), `views` those it was measured with.
         """
         forward = with_views(net or self.model, self.views if views is None else views)
-        temperature = self.temperature
-        return forward if temperature == 1 else lambda images: forward(images) / temperature
+        honest = self.honest
+        return forward if isinstance(honest, nn.Identity) else lambda images: honest(forward(images))
+
+    @property
+    def honest(self) -> nn.Module:
+        """Its calibrator as a layer, B K to B K; an identity where nothing is to be done."""
+        return nn.Identity() if self.calibrator.plain else Calibrated(self.calibrator)
 
     @property
     def views(self) -> str:

@@ -1,13 +1,15 @@
 """What makes a net's answers trustworthy, learnt after its training from pictures that it did not learn from.
 
-A file beside the weights, `weights/best.trust.safetensors`: a temperature, limits of sets, and what familiar pictures
-look like to the net. It names the digest of the weights it was made for; beside others it counts as absent, so that
-a net whose training goes on is never judged by what it was. A run from an earlier hubel has none.
+A file beside the weights, `weights/best.trust.safetensors`: what makes logits honest, limits of sets, and what
+familiar pictures look like to the net. It names the digest of the weights it was made for; beside others it counts as
+absent, so that a net whose training goes on is never judged by what it was. A run from an earlier hubel may have none,
+or one with a temperature alone.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hubel.checkpoint.tensors import first_not_finite, read_beside, write_tensors
 from hubel.errors import DAMAGED, ArtefactError
+from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.sets import Sets
 from hubel.metrics.strangeness import NAMES, OF_FEATURES, Familiar, strangeness
 from hubel.store import RunStore, shown
 
@@ -39,10 +43,11 @@ class _Said(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     format: Literal["hubel-trust"]
-    version: Literal[1]
+    version: Literal[1, 2]
     weights: str = Field(pattern=r"^[0-9a-f]{64}$")
     temperature: float = Field(gt=0, le=1000)
     set_limit: float = Field(ge=0, le=1)
+    set_sum: float | None = Field(default=None, ge=0, le=1.001)
     scores: dict[str, tuple[float, float]]
     outside: float = Field(ge=0)
     facts: dict[str, Annotated[float | int | str | bool | None, Field()]]
@@ -52,10 +57,10 @@ class _Said(BaseModel):
 class Trust:
     """How a net's logits become probabilities, and how what it does not know is told."""
 
-    temperature: float = 1.0
-    """Logits are divided by it."""
-    set_limit: float = 0.0
-    """Probability from which on a class belongs into the set; 0 where too few samples were there to say."""
+    calibrator: Calibrator = field(default_factory=Calibrator)
+    """Makes logits honest."""
+    sets: Sets = field(default_factory=Sets)
+    """From when on a class belongs into the set of those that are plausible."""
     scores: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Scores of strangeness that are averaged, with what each is among familiar pictures: middle and scale."""
     usual: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -78,7 +83,7 @@ class Trust:
     def familiarity(self, logits_NK: np.ndarray, features_NF: np.ndarray | None) -> np.ndarray:
         """N: the share of familiar pictures that are at least as strange as this one; below 0.05 it is not known.
 
-        Logits are those of the net, before the temperature. NaN where it cannot tell.
+        Logits are those of the net, before they are made honest. NaN where it cannot tell.
         """
         if not self.knows:
             return np.full(len(logits_NK), np.nan)
@@ -101,24 +106,36 @@ def save_trust(store: RunStore, name: str, trust: Trust, weights: str) -> None:
     """Write it beside the weights `name`, whose SHA-256 is `weights`."""
     said = _Said(
         format="hubel-trust",
-        version=1,
+        version=2,
         weights=weights,
-        temperature=trust.temperature,
-        set_limit=trust.set_limit,
+        temperature=trust.calibrator.temperature,
+        set_limit=trust.sets.limit,
+        set_sum=trust.sets.sum if math.isfinite(trust.sets.sum) else None,
         scores=dict(trust.scores),
         facts=dict(trust.facts),
         outside=0.0 if trust.familiar is None else trust.familiar.outside,
     )
-    arrays = {"usual": trust.usual}
+    arrays = {"usual": trust.usual} | {part: array for part, array in _small(trust).items() if array.size}
     if trust.familiar is not None:
         seen = trust.familiar
         arrays |= {part: getattr(seen, part) for part in ("origin", "basis", "means", "white", "bank")}
-    tensors = {part: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for part, array in arrays.items()}
+    tensors = {
+        part: torch.from_numpy(np.ascontiguousarray(array, np.float64 if part in SMALL else np.float32))
+        for part, array in arrays.items()
+    }
     tensors = {part: torch.nan_to_num(tensor, nan=_NOWHERE) for part, tensor in tensors.items()}
     with store.writing(file_of(name), read_back=True) as writer:
         write_tensors(writer, tensors, about=json.dumps(said.model_dump(), separators=(",", ":")))
 
 
+def _small(trust: Trust) -> dict[str, np.ndarray]:
+    """The arrays that are a few numbers, by the names that the file has for them (SMALL)."""
+    how, sets = trust.calibrator, trust.sets
+    return {"scales": how.scales, "shifts": how.shifts, "knots": how.knots, "own": sets.own}
+
+
+SMALL = ("scales", "shifts", "knots", "own")
+"""Arrays that are kept in double precision: few numbers, and every answer hangs on them."""
 _NOWHERE = 1e18
 """Where the mean of a class without samples lies: nothing is near it, and the file holds finite numbers only."""
 
@@ -144,9 +161,13 @@ def read_trust(path: Path, weights: str, *, classes: int) -> Trust | None:
     name = shown(str(path))
     broken = first_not_finite(tensors)
     arrays = {part: tensor.double().numpy() for part, tensor in tensors.items()}
-    if broken is not None or not _fit(arrays, said, classes):
+    small = {part: arrays.pop(part) for part in SMALL if part in arrays}
+    own = small.pop("own", np.zeros(0))
+    how = Calibrator(temperature=said.temperature, **small)
+    why = broken or how.problem(classes)
+    if why or len(own) not in (0, classes) or not _fit(arrays, said, classes):
         raise ArtefactError(
-            f"{name} does not hold together: {broken or 'its arrays do not fit each other'}",
+            f"{name} does not hold together: {why or 'its arrays do not fit each other'}",
             hint="delete it: the net answers without it; without report.html too, hubel train --resume makes both anew",
         )
     seen = None
@@ -155,8 +176,12 @@ def read_trust(path: Path, weights: str, *, classes: int) -> Trust | None:
         parts["means"] = np.where(parts["means"] > _NOWHERE / 2, np.nan, parts["means"])
         seen = Familiar(**parts, outside=said.outside)
     return Trust(
-        temperature=said.temperature,
-        set_limit=said.set_limit,
+        calibrator=how,
+        sets=Sets(
+            limit=said.set_limit,
+            sum=math.inf if said.set_sum is None else said.set_sum,
+            own=np.where(own > _NOWHERE / 2, np.nan, own),
+        ),
         scores=said.scores,
         usual=arrays["usual"],
         familiar=seen,

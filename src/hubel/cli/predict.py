@@ -73,6 +73,13 @@ def command(
     classes: Annotated[
         str | None, option("--classes", metavar="DATA", help="labelled pictures: classes to be near to besides its own")
     ] = None,
+    sets: Annotated[
+        str, option("--sets", metavar="KIND", help="rule of the plausible classes: lac, aps, per-class")
+    ] = "lac",
+    dropout_samples: Annotated[
+        int | None,
+        option("--dropout-samples", min=2, metavar="N", help="ask N thinned forms of a net with drop-out; the mean"),
+    ] = None,
     boundary: Annotated[
         Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
     ] = None,
@@ -96,7 +103,8 @@ def command(
     if stream is not None:
         chosen = {
             "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None,
-            "--top": top != 3, "--fast": fast is not None,
+            "--top": top != 3, "--fast": fast is not None, "--sets": sets != "lac",
+            "--dropout-samples": dropout_samples is not None,
             "--format csv": form is Format.csv, "--out": folder is not None,
         }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
@@ -121,7 +129,8 @@ def command(
         return
     if is_detector(run):
         chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,
-                  "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3}  # fmt: skip
+                  "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3,
+                  "--sets": sets != "lac", "--dropout-samples": dropout_samples is not None}  # fmt: skip
         detect(run, names, form="json" if as_json else form.value, device=device, follow_links=follow_links,
                folder=folder, refused=[name for name, given in chosen.items() if given])  # fmt: skip
         return
@@ -142,7 +151,7 @@ def command(
         watch.stage("classifying")
         found = predict(
             nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
-            classes=classes, watch=watch,
+            classes=classes, sets=sets, dropout_samples=dropout_samples, watch=watch,
         )  # fmt: skip
     assert not isinstance(found, Sightings)
     for problem in found.problems:
@@ -156,7 +165,7 @@ def command(
     elif form is Format.csv:
         print_data(found.to_csv())
     else:
-        say(_table(found, top))
+        say(_table(found, top, sets))
     if found.problems:
         raise typer.Exit(3)
 
@@ -207,10 +216,15 @@ def _numbers(prediction: Prediction) -> dict[str, object]:
 
 def _disagreement(prediction: Prediction) -> str:
     """Where several nets answered and do not agree."""
-    return f"; they disagree by {prediction.disagreement:.2f}" if prediction.disagreement >= 0.01 else ""
+    return f"they disagree by {prediction.disagreement:.2f}" if prediction.disagreement >= 0.01 else ""
 
 
-def _table(found: list[Prediction], top: int) -> str:
+def _plausible(prediction: Prediction, sets: str) -> str:
+    """The set, where another than the usual kind was asked for."""
+    return "" if sets == "lac" else f"plausible: {', '.join(prediction.plausible)}"
+
+
+def _table(found: list[Prediction], top: int, sets: str = "lac") -> str:
     names = shortened([p.name for p in found])
     wide = min(max((len(name) for name in names), default=0), 40)
     lines = []
@@ -220,8 +234,9 @@ def _table(found: list[Prediction], top: int) -> str:
             lines.append(f"{shown:<{wide}}  {prediction.label}")
             continue
         first, *rest = prediction.top(top)
-        others = ", ".join(f"{label} {share:.1%}" for label, share in rest)
-        others += _disagreement(prediction)
+        parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]
+        parts += [_disagreement(prediction), _plausible(prediction, sets)]
+        others = "; ".join(part for part in parts if part)
         strange = "   unknown: like nothing it was shown" if prediction.known is False else ""
         lines.append(f"{shown:<{wide}}  {first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange)
     return "\n".join(lines)

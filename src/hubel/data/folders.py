@@ -3,6 +3,7 @@
     photos/cat/*.jpg  photos/dog/**/*.png            classes are the folders at the top, nested folders belong to them
     photos/train/cat/… photos/val/… photos/test/…    the same with given splits, under the field's many names for them
     photos/cat/train/… photos/cat/test/…             given splits inside of the classes
+    photos/unknown/…                                 beside any of these: pictures of none of the classes (STRANGERS)
 
 What lies beside such folders and is none of them (notes, the runs of an earlier training) is named and passed over.
 Nothing outside the folder is read unless links are followed, nothing is opened here, and nothing is left out unnamed.
@@ -11,7 +12,7 @@ Nothing outside the folder is read unless links are followed, nothing is opened 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ from hubel.data.walk import (
 from hubel.errors import DataError
 from hubel.words import plural
 
+STRANGERS = "unknown"
+"""A folder of this name beside the classes is none: what lies in it teaches what is strange."""
 _LAYOUT = "put each class in a folder of its own: PHOTOS/cat/1.jpg, PHOTOS/dog/1.jpg; or give a CSV with file and label"
 
 
@@ -85,6 +88,12 @@ def open_folder(folder: str | Path, *, follow_links: bool = False) -> Manifest:
     )
 
 
+def strangers_beside(root: str, problems: Iterable[Problem]) -> str | None:
+    """The folder of strangers (STRANGERS) beside the classes below `root`, as `open_folder` named it; None without."""
+    named = [problem.path for problem in problems if problem.kind == "strangers"]
+    return os.path.join(root, named[0]) if named else None
+
+
 def split_parts(root: str, *, follow: bool = False) -> dict[str, str]:
     """Folders of a root that are parts of one given split: {folder relative to the root: "train", "val" or "test"}."""
     found = Found(follow=follow)
@@ -121,6 +130,10 @@ def _parts(root: str, found: Found) -> list[_Part]:
     for name in runs:
         found.name(name, "passed over", "it holds runs of hubel", left_out=False)
     names = [name for name in names if name not in runs]
+    for name in names:
+        if name.casefold() == STRANGERS:
+            found.name(name, "strangers", "no class: its pictures teach what is strange", left_out=False)
+    names = [name for name in names if name.casefold() != STRANGERS]
     splits = _given_splits(root, names, found.follow)
     if splits:
         return _split_then_class(root, names, splits, found)
@@ -272,7 +285,10 @@ def _require_classes(root: str, names: Sequence[str], found: Found) -> None:
     root = printable(root)
     loose = sum(problem.kind == "outside a class" for problem in found.problems)
     if names:
-        raise DataError(f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}", hint=_LAYOUT)
+        beside = "" if all(problem.kind != "strangers" for problem in found.problems) else f"; {STRANGERS}/ is no class"
+        raise DataError(
+            f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}{beside}", hint=_LAYOUT
+        )
     links = sum(problem.reason == LINK for problem in found.problems)
     if loose:
         raise DataError(f"{root} has {plural(loose, 'picture')}, but none in a class folder", hint=_LAYOUT)

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hubel.checkpoint import Classifier
+from hubel.metrics.calibrators import Calibrator
 from hubel.words import number, percent, span
 
 WORST = 10
@@ -29,7 +30,7 @@ def describe(
     *,
     name: str,
     views: str,
-    temperature: float,
+    calibrator: Calibrator,
     licence: str = "",
     evaluation: Mapping[str, Any] | None = None,
     summary: Mapping[str, Any] | None = None,
@@ -61,7 +62,7 @@ def describe(
         "start": {key: _base(value) for key, value in _part(recipe, "transfer").items() if key == "from" and value},
         "measured": _measured(evaluation),
         "per_class": _per_class(evaluation),
-        "calibration": _calibration(evaluation) | {"temperature": temperature},
+        "calibration": _calibration(evaluation) | {"kind": calibrator.kind, "words": calibrator.words},
         "confusions": list(evaluation.get("most_confused") or [])[:WORST],
         "intended_use": TO_FILL_IN,
         "not_for": TO_FILL_IN,
@@ -157,7 +158,7 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
         lines.append(
             f"- mean confidence {percent(how['mean_confidence'])}, expected calibration error {percent(how['ece'])}"
         )
-    lines.append(f"- logits are divided by {how['temperature']:g} before the softmax")
+    lines.append(f"- logits are {how['words']} before the softmax")
     lines += ["", "## Where it fails", ""]
     worst = [
         f"- {_code(row['label'])} is called {_code(row['predicted'])}: {row['count']} of its samples, "

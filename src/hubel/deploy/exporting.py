@@ -23,6 +23,7 @@ from hubel.deploy.page import shipping
 from hubel.deploy.prediction import answers
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.inference import predict, with_views
+from hubel.metrics.calibrators import Calibrator
 from hubel.nn.beside import with_features
 from hubel.nn.fuse import fused, pairs, twin_of
 from hubel.types import Batch, Predictions
@@ -42,8 +43,8 @@ class Wanted:
     """Over pictures, with classes."""
     views: str
     """The views of a picture that are averaged (`hubel.inference.VIEWS`)."""
-    temperature: float
-    """What logits are divided by before the softmax."""
+    calibrator: Calibrator
+    """What makes logits honest before the softmax."""
     card: Mapping[str, Any]
     """`hubel.deploy.card.describe`."""
     int8: bool = False
@@ -109,7 +110,7 @@ def reference(wanted: Wanted, images: np.ndarray) -> np.ndarray:
         for part, rows in zip(pictures.split(some), ids.split(some), strict=True)
     )
     found = predict(classifier.model, batches, forward=with_views(classifier.model, wanted.views))
-    return Predictions(found.logits / wanted.temperature, found.labels, found.ids).probabilities
+    return Predictions(wanted.calibrator(found.logits), found.labels, found.ids).probabilities
 
 
 def familiar(wanted: Wanted, images: np.ndarray) -> np.ndarray:
@@ -242,10 +243,10 @@ def _signed(
     classifier = wanted.classifier
     assert classifier.preprocessing is not None
     model = onnx_graph.assembled(
-        net, classifier.preprocessing, classes=len(classifier.class_names), temperature=wanted.temperature,
+        net, classifier.preprocessing, classes=len(classifier.class_names), calibrator=wanted.calibrator,
         tells=None if trust is None else partial(onnx_known.familiarity, trust=trust),
     )  # fmt: skip
-    data = shipped.signed(model, classifier, wanted.views, wanted.temperature, wanted.card, golden)
+    data = shipped.signed(model, classifier, wanted.views, wanted.calibrator, wanted.card, golden)
     opened = shipped.Shipped(data, name="the exported file")
     knows = None if trust is None else opened.familiarity
     return Made(data=data, answer=opened.answer, what=what, knows=knows, remarks=_silent(wanted, trust))
@@ -266,7 +267,7 @@ def make_program(wanted: Wanted) -> Made:
     assert classifier.preprocessing is not None
     net, _, count = folded(wanted)
     # Parameters are marked as not learning: those of the net itself are left as they are.
-    whole = program.Whole(copy.deepcopy(net), classifier.preprocessing, wanted.temperature)
+    whole = program.Whole(copy.deepcopy(net), classifier.preprocessing, wanted.calibrator)
     try:
         data, written = program.exported(whole, wanted.card, classifier.class_names)
     except Exception as error:
@@ -284,7 +285,7 @@ def make_page(wanted: Wanted) -> Made:
 
     def stored(weights: str) -> Made:
         page = shipping.made(
-            wanted.classifier, views=wanted.views, temperature=wanted.temperature, card=wanted.card, title=title,
+            wanted.classifier, views=wanted.views, calibrator=wanted.calibrator, card=wanted.card, title=title,
             weights=weights,
         )  # fmt: skip
         remark = f"a picture will take about {shipping.milliseconds(page.seconds)} in a browser"

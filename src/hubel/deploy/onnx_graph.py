@@ -19,6 +19,8 @@ import numpy as np
 from PIL import Image
 
 from hubel.data.preprocessing import Preprocessing
+from hubel.metrics.calibrators import Calibrator
+from hubel.nn.calibrated import pieces
 
 PICTURES, PROBABILITIES = "pictures", "probabilities"
 """What goes in, N H W C uint8 with H W C the same for all of a batch, and what comes out, N K float32."""
@@ -45,11 +47,11 @@ def down_first() -> bool:
 
 
 def assembled(
-    net: bytes, preprocessing: Preprocessing, *, classes: int, temperature: float, tells: Tells | None = None
+    net: bytes, preprocessing: Preprocessing, *, classes: int, calibrator: Calibrator, tells: Tells | None = None
 ) -> Any:
     """An ONNX model (`onnx.ModelProto`) of `net`, the bytes of one that maps N C H W float32 to logits N K.
 
-    Before it stands what `preprocessing` says, behind it the division by `temperature` and the softmax. With `tells`
+    Before it stands what `preprocessing` says, behind it `calibrator` and the softmax. With `tells`
     there is a second output; the net may then give its features behind its logits, N (K + F).
     """
     import onnx
@@ -65,8 +67,7 @@ def assembled(
     logits, features = said, None
     if width > classes:
         logits, features = (_columns(behind, said, *ends) for ends in ((0, classes), (classes, width)))
-    scaled = behind("Div", logits, behind.number(temperature, np.float32))
-    behind.last("Softmax", scaled, output=PROBABILITIES, axis=1)
+    behind.last("Softmax", _honest(behind, logits, calibrator), output=PROBABILITIES, axis=1)
     second = None if tells is None else tells(behind, logits, features)
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
@@ -80,6 +81,25 @@ def assembled(
         graph.output.append(onnx.helper.make_tensor_value_info(second, kinds.FLOAT, ["N"]))
     graph.name = "hubel"
     return model
+
+
+def _honest(n: Nodes, logits: str, how: Calibrator) -> str:
+    """Nodes that do to logits N K what `Calibrator` does, in float32."""
+
+    def number(value: Any) -> str:
+        return n.number(value, np.float32)
+
+    if len(how.scales):
+        return n("Add", n("Mul", logits, number(how.scales)), number(how.shifts))
+    scaled = n("Div", logits, number(how.temperature))
+    if not how.knots.shape[1]:
+        return scaled
+    first, starts, widths, slopes = pieces(how.knots)
+    last = n.number([2], np.int64)
+    shares = n("Unsqueeze", n("Softmax", scaled, axis=1), last)
+    inside = n("Min", n("Max", n("Sub", shares, number(starts)), number(0)), number(widths))
+    rising = n("Squeeze", n("MatMul", inside, number(slopes[:, None])), last)
+    return n("Log", n("Add", rising, number(first)))
 
 
 def _tidy(model: Any) -> None:

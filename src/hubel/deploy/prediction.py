@@ -24,10 +24,10 @@ from hubel.data.rows import read_rows
 from hubel.data.walk import pictures_below
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
-from hubel.errors import ArtefactError, DataError
+from hubel.errors import ArtefactError, DataError, unknown
 from hubel.inference import predict as forward
 from hubel.inference import with_views
-from hubel.metrics.calibrating import within
+from hubel.metrics.sets import KINDS, coins
 from hubel.nn.beside import with_features
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
@@ -141,6 +141,7 @@ def classify(
     device: str = "auto",
     batch_size: int = 64,
     fast: bool | None = None,
+    sets: str = "lac",
     follow_links: bool = False,
     watch: Watcher = SILENT,
 ) -> Predictions:
@@ -153,12 +154,16 @@ def classify(
     `fast`: make the net ready first (`hubel.deploy.ready`: batch norms folded, filters packed, the number of threads
     measured); None does so once a classifier has been given PAYS pictures in all. The net itself stays as it is.
 
-    `views` of each are averaged: those the run was measured with if not given, "none" for one look.
+    `views` of each are averaged: those the run was measured with if not given, "none" for one look. `sets`: which rule
+    the plausible classes follow, one of `hubel.metrics.sets.KINDS`; ArtefactError where nothing was learnt for it.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read, UsageError for what
     is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F;
     one that learnt from a table takes its rows: a table, "5.1,3.5,red", mappings.
     """
     classifier.require_answers()
+    check_sets(classifier, sets)
+    if sets == "per-class" and classifier.trust is not None and classifier.trust.sets.told_apart:
+        watch.remark(classifier.trust.sets.told_apart)
     target = runtime.pick_device(device)
     classifier.model.to(target)
     if classifier.columns is not None:
@@ -166,7 +171,7 @@ def classify(
         return Predictions(told(classifier, rows, classify_points(classifier, classifier.columns.scaled(values))))
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
-        return Predictions(told(classifier, points.names, classify_points(classifier, points.values)))
+        return Predictions(told(classifier, points.names, classify_points(classifier, points.values), sets))
     seen = classifier.preprocessing
 
     def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
@@ -174,7 +179,9 @@ def classify(
             _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + total
         hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
         names, images, bad = read_given(items, seen, first=first)
-        return answers(classifier, names, images, target, views=views, fast=hurry) if len(images) else [], bad
+        return answers(classifier, names, images, target, views=views, fast=hurry, sets=sets) if len(
+            images
+        ) else [], bad
 
     return in_batches(
         pictures, some, found=Predictions(), batch_size=batch_size, follow_links=follow_links, watch=watch
@@ -241,6 +248,7 @@ def answers(
     *,
     views: str | None = None,
     fast: bool = False,
+    sets: str = "lac",
 ) -> list[Prediction]:
     """Predictions for prepared pictures N C H W uint8; `fast` through the net made ready for such pictures."""
     assert classifier.preprocessing is not None
@@ -250,7 +258,7 @@ def answers(
     model = inside or classifier.model
     net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
-    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look))
+    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look), sets)
 
 
 def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
@@ -269,7 +277,21 @@ def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | 
     return known.to(inputs.device)
 
 
-def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[Prediction]:
+def check_sets(classifier: Classifier, kind: str) -> None:
+    """Raise UsageError for no kind of sets, ArtefactError where the net learnt nothing for one other than the usual."""
+    if kind not in KINDS:
+        raise unknown("kind of sets", kind, KINDS)
+    if kind == "lac":
+        return
+    if classifier.trust is None:
+        raise ArtefactError(
+            "nothing was learnt about this net's answers, so it has no sets of plausible classes",
+            hint="leave --sets out; docs/trust.md says when a run learns them",
+        )
+    classifier.trust.sets.refuse(kind)
+
+
+def told(classifier: Classifier, names: Sequence[str], result: Answers, sets: str = "lac") -> list[Prediction]:
     """What the net said, in logits and perhaps features behind them, as predictions."""
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
@@ -281,19 +303,15 @@ def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[
         ]
     classes, trust = classifier.class_names, classifier.trust
     logits, features = result.logits[:, : len(classes)], result.logits[:, len(classes) :]
-    answered = replace(result, logits=logits / np.float32(classifier.temperature))
+    answered = replace(result, logits=classifier.calibrator(logits))
     shares = answered.probabilities
     familiarity = np.full(len(logits), np.nan)
     inside = np.zeros(shares.shape, bool)
     if trust is not None:
         familiarity = trust.familiarity(logits, features if features.shape[1] else None)
-        inside = within(shares, trust.set_limit)
+        inside = trust.sets.within(shares, sets, coins(logits))
     found = []
-    winners = answered.predicted
-    if classifier.threshold is not None:
-        place = classes.index(classifier.threshold.positive)
-        winners = np.where(shares[:, place] >= classifier.threshold.value, place, 1 - place)
-    for number, (name, row, winner) in enumerate(zip(names, shares, winners, strict=True)):
+    for number, (name, row, winner) in enumerate(zip(names, shares, winners(classifier, shares), strict=True)):
         plausible = [k for k in np.argsort(-row, kind="stable") if inside[number, k]]
         found.append(
             Prediction(
@@ -308,6 +326,14 @@ def told(classifier: Classifier, names: Sequence[str], result: Answers) -> list[
             )
         )
     return found
+
+
+def winners(classifier: Classifier, shares_NK: np.ndarray) -> np.ndarray:
+    """N: the class that is said, by its number: the most probable one, or what the run's threshold says."""
+    if classifier.threshold is None:
+        return np.asarray(shares_NK.argmax(axis=1))
+    place = classifier.class_names.index(classifier.threshold.positive)
+    return np.where(shares_NK[:, place] >= classifier.threshold.value, place, 1 - place)
 
 
 def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False) -> Iterator[Any]:

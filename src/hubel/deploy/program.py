@@ -17,6 +17,8 @@ from torch import nn
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.onnx import quiet
 from hubel.deploy.placing import Placing
+from hubel.metrics.calibrators import Calibrator
+from hubel.nn.calibrated import Calibrated
 
 CARD, CLASSES = "card.json", "classes.json"
 """Further files in the archive."""
@@ -25,15 +27,15 @@ CARD, CLASSES = "card.json", "classes.json"
 class Whole(nn.Module):
     """Pictures N H W C uint8 to probabilities N K float32."""
 
-    def __init__(self, net: nn.Module, preprocessing: Preprocessing, temperature: float) -> None:
+    def __init__(self, net: nn.Module, preprocessing: Preprocessing, calibrator: Calibrator) -> None:
         super().__init__()
         self.place = Placing(preprocessing)
         self.net = net
-        self.temperature = temperature
+        self.calibrated = Calibrated(calibrator)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """N H W C uint8 -> N K float32."""
-        return torch.softmax(self.net(self.place(pictures)) / self.temperature, dim=1)
+        return torch.softmax(self.calibrated(self.net(self.place(pictures))), dim=1)
 
 
 def exported(

@@ -27,7 +27,8 @@ from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
 from hubel.deploy.onnx_known import FAMILIARITY
 from hubel.deploy.prediction import Prediction, Predictions, in_batches
 from hubel.errors import ArtefactError, HubelError, UsageError, missing_extra
-from hubel.metrics.calibrating import within
+from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.sets import Sets
 from hubel.runtime import environment
 from hubel.store import dump_json, parse_json, read_regular, shown
 from hubel.types import Predictions as Answers
@@ -62,7 +63,7 @@ def signed(
     model: Any,
     classifier: Classifier,
     views: str,
-    temperature: float,
+    calibrator: Calibrator,
     card: Mapping[str, Any],
     golden: np.ndarray | None,
 ) -> bytes:
@@ -81,13 +82,14 @@ def signed(
         "class_names": list(classifier.class_names),
         "preprocessing": classifier.preprocessing.to_dict(),
         "views": views,
-        "temperature": temperature,
+        "temperature": calibrator.temperature,
+        "calibration": calibrator.kind,
         "architecture": classifier.spec.architecture,
         "numbers": "float32" if exact else "int8",
         "input": {"name": PICTURES, "shape": ["N", "H", "W", classifier.preprocessing.channels], "type": "uint8"},
         "output": {"name": PROBABILITIES, "shape": ["N", len(classifier.class_names)], "type": "float32"},
         "knows": any(each.name == FAMILIARITY for each in model.graph.output),
-        "set_limit": classifier.trust.set_limit if exact and classifier.trust is not None else 0.0,
+        "set_limit": classifier.trust.sets.limit if exact and classifier.trust is not None else 0.0,
         "golden": [[float(value) for value in row] for row in golden],
     }
     if classifier.threshold is not None:
@@ -208,7 +210,7 @@ class Shipped:
 
     def _prediction(self, name: str, shares: np.ndarray, familiar: float) -> Prediction:
         best = int(shares.argmax())
-        inside = within(shares[None], self.set_limit)[0]
+        inside = Sets(limit=self.set_limit).within(shares[None])[0]
         if self.threshold is not None:
             place, least = self.threshold
             best = place if shares[place] >= least else 1 - place

@@ -1,4 +1,4 @@
-"""Probabilities made honest, and sets that hold the truth as often as is promised. N samples, K classes.
+"""Probabilities made honest by one number, and a threshold for a wished risk. N samples, K classes.
 
 Both are fitted on samples that the net did not learn from, and hold for samples of the same kind as those.
 """
@@ -9,8 +9,6 @@ import math
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-
-from hubel.metrics.probability import log_softmax
 
 COLDEST, HOTTEST = 0.05, 20.0
 
@@ -44,31 +42,6 @@ def fit_temperature(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
     # The loss is convex in 1 / T, so it has one minimum whatever it is drawn over.
     best = float(minimize_scalar(loss, bounds=(math.log(COLDEST), math.log(HOTTEST)), method="bounded").x)
     return 1.0 if best > 0 and loss(best, truth) > loss(0.0, truth) else math.exp(best)
-
-
-def set_limit(logits_NK: np.ndarray, labels_N: np.ndarray, coverage: float) -> float:
-    """The probability from which on a class belongs into the set, so that sets hold the truth in `coverage` of samples.
-
-    Split-conformal prediction with the least ambiguous sets (Sadinle, Lei & Wasserman, arXiv:1609.00451): the
-    ⌈(N + 1) · coverage⌉-th largest probability of the truth. With too few samples no limit can promise that: 0.
-
-    >>> set_limit(np.log([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]), np.array([0, 0, 0]), 0.5)
-    0.6...
-    """
-    truth = np.exp(np.take_along_axis(log_softmax(logits_NK), labels_N[:, None], axis=1)[:, 0])
-    place = math.ceil((len(truth) + 1) * coverage)
-    return 0.0 if place > len(truth) else float(np.sort(truth)[::-1][place - 1])
-
-
-def within(probabilities_NK: np.ndarray, limit: float) -> np.ndarray:
-    """N K: is the class in the sample's set? The most probable one always is, so that no set is empty.
-
-    >>> within(np.array([[0.7, 0.2, 0.1]]), 0.15).tolist()
-    [[True, True, False]]
-    """
-    inside = probabilities_NK >= limit
-    inside[np.arange(len(inside)), probabilities_NK.argmax(axis=1)] = True
-    return inside
 
 
 def confidence_for(confidence_N: np.ndarray, right_N: np.ndarray, risk: float) -> tuple[float, float]:

@@ -5,7 +5,7 @@ A picture is a file, or a sample of a source: `digits:3`, `photos/:12`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -131,14 +131,19 @@ class SeenPicture:
     """C H W, normalised, on the model's device."""
     views: str = "none"
     """The views that `hubel predict` averages over (`hubel.inference.VIEWS`)."""
-    temperature: float = 1.0
-    """What the logits are divided by before they become probabilities."""
+    honest: nn.Module = field(default_factory=nn.Identity)
+    """What makes logits honest before they become probabilities."""
+
+    @property
+    def calibrated(self) -> bool:
+        """Are its probabilities others than the softmax of what the net says?"""
+        return not isinstance(self.honest, nn.Identity)
 
     def probabilities(self) -> np.ndarray:
         """K: what `hubel predict` says of the picture, averaged over its views."""
         forward = with_views(self.model, self.views)
         with evaluating(self.model), torch.no_grad():
-            return np.asarray((forward(self.image[None]).double() / self.temperature).softmax(dim=1)[0].cpu().numpy())
+            return np.asarray(self.honest(forward(self.image[None]).double()).softmax(dim=1)[0].cpu().numpy())
 
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
@@ -182,5 +187,5 @@ def see_picture(
     image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
     return SeenPicture(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
-        name=called, pixels=pixels, image=image, views=classifier.views, temperature=classifier.temperature,
+        name=called, pixels=pixels, image=image, views=classifier.views, honest=classifier.honest,
     )  # fmt: skip

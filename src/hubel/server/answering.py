@@ -239,8 +239,9 @@ def digest_of(classifier: Classifier) -> str:
     if trust is None:
         return classifier.provenance.sha256
     found = sha256(classifier.provenance.sha256.encode())
-    found.update(json.dumps([trust.temperature, trust.set_limit, sorted(trust.scores.items())]).encode())
-    arrays = [trust.usual]
+    how, sets = trust.calibrator, trust.sets
+    found.update(json.dumps([how.temperature, sets.limit, sets.sum, sorted(trust.scores.items())]).encode())
+    arrays = [trust.usual, how.scales, how.shifts, how.knots, sets.own]
     if trust.familiar is not None:
         arrays += [each for each in vars(trust.familiar).values() if isinstance(each, np.ndarray)]
     for array in arrays:

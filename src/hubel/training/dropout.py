@@ -12,29 +12,11 @@ no place in a saved state, and a resumed run has the same bits.
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from hubel.errors import UsageError
+from hubel.nn.dropping import dropout_rates
 
-__all__ = ["DropoutWindow", "dropout_rates"]
-
-NAMES = ("dropout", "drop_path", "drop_prob", "probability")
-"""What modules other than torch's own drop-outs call their rate."""
-
-
-def dropout_rates(model: nn.Module) -> list[tuple[nn.Module, str, float]]:
-    """Every rate above 0 at which `model` drops something: (module, its attribute, the rate).
-
-    >>> [(name, rate) for _, name, rate in dropout_rates(nn.Sequential(nn.Dropout(0.5), nn.LSTM(2, 2, 2, dropout=0.1)))]
-    [('p', 0.5), ('dropout', 0.1)]
-    """
-    found = []
-    for module in model.modules():
-        for name in ("p",) if isinstance(module, _DropoutNd) else NAMES:
-            rate = vars(module).get(name)
-            if isinstance(rate, float) and rate > 0:
-                found.append((module, name, rate))
-    return found
+__all__ = ["DropoutWindow"]
 
 
 class DropoutWindow:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hubel import runtime
-from hubel.assembly.trusting import Look
+from hubel.assembly.seeing import Look
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.trust import ACCEPTED, Trust
@@ -64,7 +64,7 @@ def strangers(
     watch.stage(f"looking at {plural(len(there), 'strange picture')} and {plural(len(rows), f'{split} sample')}")
     home = Look(classifier, own.decoded, target).at(rows)
     away = Look(classifier, decoded, target).at(there)
-    sure = [np.exp(log_softmax(logits / trust.temperature)) for logits, _ in (home, away)]
+    sure = [np.exp(log_softmax(trust.calibrator(logits))) for logits, _ in (home, away)]
     return tell_apart(
         Path(data).name or str(data),
         (trust.strange(*home), sure[0].max(axis=1)),
@@ -113,7 +113,7 @@ def selective(
                 hint="train with parts: --val-fraction 0.1 --test-fraction 0.1",
             )
         logits, _ = Look(classifier, own.decoded, runtime.pick_device(device)).at(rows)
-        shares = np.exp(log_softmax(logits / classifier.temperature))
+        shares = np.exp(log_softmax(classifier.calibrator(logits)))
         found[name] = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[rows]
     return keep_back(found["val"], found[split], risk, split)
 

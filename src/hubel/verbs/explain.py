@@ -102,12 +102,12 @@ def explain_page(
 def _looks(seen: SeenPicture, found: Attribution) -> str:
     """Why the probability of the maps' one look differs from the prediction's; "" where it does not."""
     count = VIEWS[seen.views]
-    if count == 1 and seen.temperature == 1:
+    if count == 1 and not seen.calibrated:
         return ""
     target, share = seen.class_names[found.targets[0]], found.probabilities[0]
     which = f"the mean of {count} views, as predict takes it; the one the maps explain says"
     if count == 1:
         which = "calibrated, as predict says it; the maps explain what the net says by itself:"
-    elif seen.temperature != 1:
+    elif seen.calibrated:
         which = f"the mean of {count} views, calibrated, as predict takes it; the one the maps explain says by itself"
     return f"That is {which} {target} {share:.0%}."

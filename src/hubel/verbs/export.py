@@ -127,7 +127,7 @@ def export(
     wanted = Wanted(
         classifier=classifier,
         views=classifier.views if views is None else views,
-        temperature=classifier.temperature,
+        calibrator=classifier.calibrator,
         card=_card(folder, classifier, views, licence),
         int8=int8,
     )
@@ -220,7 +220,7 @@ def _card(folder: Path, classifier: Classifier, views: str | None, licence: str)
             said[key] = found if isinstance(found, dict) else None
     described = card.describe(
         classifier, name=folder.resolve().name, views=classifier.views if views is None else views,
-        temperature=classifier.temperature, licence=licence, **said,
+        calibrator=classifier.calibrator, licence=licence, **said,
     )  # fmt: skip
     return plain(described)
 

@@ -17,6 +17,7 @@ from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
+from hubel.deploy.thinned import classify_thinned
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.answers import Answers
 from hubel.faces.progress import shows_progress
@@ -42,6 +43,8 @@ def predict(
     fast: bool | None = None,
     follow_links: bool = False,
     classes: str | PathLike[str] | None = None,
+    sets: str = "lac",
+    dropout_samples: int | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions | Answers | Sightings:
@@ -61,6 +64,10 @@ def predict(
     `views` of each are averaged: those the run was measured with if not given, "none" for one look. `fast` makes the
     net ready first; None does so from 100 pictures on. `verbose` shows progress; None does where somebody looks.
 
+    `sets`: the rule of the plausible classes: "lac", "aps" (larger where a picture is hard), "per-class" (a promise for
+    each class). `dropout_samples`: ask so many thinned forms of a net that has drop-out, and give the mean of their
+    probabilities and how much they disagree.
+
     A net whose task is no label answers with pictures: `Answers`, each with its `told`, `numbers` and `picture`.
     Of one that learnt what is near, `classes` are labelled pictures whose classes it knows then, too.
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
@@ -69,7 +76,20 @@ def predict(
     settings: dict[str, Any] = {"batch_size": batch_size, "follow_links": follow_links, "watch": watch}
     given = list(run) if isinstance(run, (list, tuple)) else [run]
     if any(isinstance(net, (str, PathLike)) and is_detector(net) for net in given):
-        return _by_detector(given, pictures, {"which": which != "best", "views": views, "fast": fast}, device, settings)
+        return _by_detector(
+            given,
+            pictures,
+            {
+                "--which": which != "best",
+                "--views": views,
+                "--fast": fast,
+                "--sets": sets != "lac",
+                "--dropout-samples": dropout_samples,
+            },
+            device,
+            settings,
+        )
+    asked_for = {"--sets": (sets, "lac"), "--dropout-samples": (dropout_samples, None)}
     nets: list[Any] = [net for each in given for net in opened(each)]
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
@@ -80,11 +100,14 @@ def predict(
         raise UsageError("an exported file takes no further classes", hint="name its run")
     if files:
         asked = {"--which": (which, "best"), "--views": (views, None), "--fast": (fast, None)}
-        refuse_settings(files[0], asked | {"--device": (device, "auto")})
+        refuse_settings(files[0], asked | asked_for | {"--device": (device, "auto")})
         watch.stage("classifying")
         return open_shipped(files[0]).classify(pictures, **settings)
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
+    odd = [flag for flag, (value, usual) in asked_for.items() if value != usual]
+    if odd and (len(members) > 1 or any(not member.labels for member in members)):
+        raise UsageError(f"{odd[0]} is for one net that names classes", hint=f"leave {odd[0]} out, or give one run")
     if any(not member.labels for member in members):
         return answer(members, pictures, settings | {"classes": classes})
     if classes is not None:
@@ -92,7 +115,15 @@ def predict(
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
-    return classify(members[0], pictures, **settings)
+    if dropout_samples is None:
+        return classify(members[0], pictures, **settings, sets=sets)
+    if fast or sets != "lac":
+        raise UsageError(
+            f"{'--fast' if fast else '--sets'} is for the whole net, and --dropout-samples asks thinned ones",
+            hint="leave one of them out",
+        )
+    settings.pop("fast")
+    return classify_thinned(members[0], pictures, dropout_samples, **settings)
 
 
 def save_answers(found: Answers, folder: str | PathLike[str]) -> list[Path]:

@@ -17,6 +17,7 @@ import hubel
 from chromium import Chromium
 from deploy.page.layers import LAYERS, shaped
 from deploy.page.test_lower import catalogue
+from deploy.test_honest import HONEST
 from hubel.checkpoint.trust import Trust
 from hubel.data.preprocessing import INTERPOLATIONS, Preprocessing
 from hubel.deploy.odd import odd_pictures
@@ -27,6 +28,8 @@ from hubel.deploy.page.program import as_json, packed, unpacked
 from hubel.deploy.page.reference import answer
 from hubel.deploy.page.shipping import _trusted
 from hubel.inference import with_views
+from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.probability import log_softmax
 from hubel.metrics.strangeness import NAMES as NAMES_OF_SCORES
 from hubel.metrics.strangeness import familiar
 
@@ -39,7 +42,8 @@ def loops(browser: Chromium) -> Chromium:
     """The browser with the modules of the worker at hand, outside any page of ours."""
     browser.open("about:blank")
     browser.evaluate(
-        f"{joined(WORKER)}; globalThis.ours = {{ Net, bytesOf, familiarity, placed, inChannels, looks, normalised }};"
+        f"{joined(WORKER)};"
+        "globalThis.ours = { Net, bytesOf, familiarity, placed, inChannels, looks, normalised, shares };"
         "globalThis.floats = (text) => new Float32Array(bytesOf(text).buffer); 0"
     )
     return browser
@@ -152,6 +156,17 @@ def test_strangeness_is_that_of_python(loops: Chromium) -> None:
     )
     assert len(set(own)) > 5, "all alike"
     assert np.abs(np.array(found) - own).max() < 1e-9
+
+
+@pytest.mark.parametrize("how", HONEST, ids=lambda how: how.kind)
+def test_probabilities_are_made_honest_as_in_python(loops: Chromium, how: Calibrator) -> None:
+    logits = np.random.default_rng(3).normal(size=(40, 4)) * 5
+    own = np.exp(log_softmax(how(logits)))
+    said = {"temperature": how.temperature} | {
+        name: getattr(how, name).tolist() for name in ("scales", "shifts", "knots")
+    }
+    found = loops.evaluate(f"{logits.tolist()}.map((row) => ours.shares(row, {json.dumps(said)}))")
+    assert np.abs(np.array(found) - own).max() < 1e-12
 
 
 NAMES = ('<img src=x onerror="document.title=1">', "b`${document.title=2}`", "näme & ☃ %WEIGHTS%")

@@ -20,6 +20,7 @@ from hubel.checkpoint.classifier import ModelSpec, Provenance
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.page import shipping
 from hubel.errors import ArtefactError
+from hubel.metrics.calibrators import Calibrator
 
 NAMES = ("</script><script>document.title=1</script>", "<!--<script>", '\u2028 & "quotes" \' %WORKER%')
 
@@ -33,7 +34,12 @@ def classifier(names: tuple[str, ...] = NAMES, **settings: Any) -> Classifier:
 
 
 def page_of(own: Classifier, **settings: Any) -> shipping.Page:
-    known = {"views": "none", "temperature": 1.0, "title": own.class_names[0], "card": {"classes": own.class_names}}
+    known = {
+        "views": "none",
+        "calibrator": Calibrator(),
+        "title": own.class_names[0],
+        "card": {"classes": own.class_names},
+    }
     return shipping.made(own, **known | settings)
 
 
@@ -86,7 +92,7 @@ def test_what_answers_here_is_what_the_page_holds() -> None:
     with torch.no_grad():
         logits = own.model(torch.from_numpy(fitted)).double()
     for stored, most in (("f32", 1e-6), ("i16", 1e-4), ("i8", 0.1)):
-        page = page_of(own, temperature=0.5, weights=stored)
+        page = page_of(own, calibrator=Calibrator(temperature=0.5), weights=stored)
         away = np.abs(page.answer(pictures) - (logits / 0.5).softmax(1).numpy()).max()
         assert (0 if stored == "f32" else 1e-7) < away + (stored == "f32") * 1e-9 < most
 

@@ -196,9 +196,24 @@ export function looks(picture, p, views) {
   })));
 }
 
-/** Probabilities of logits. @param {ArrayLike<number>} logits */
-export function shares(logits, temperature) {
-  const values = Array.from(logits, (value) => value / temperature), top = max(...values);
+/** Logits made honest (hubel.metrics.calibrators). @param {ArrayLike<number>} logits */
+export function honest(logits, { temperature, scales, shifts, knots: [from, to] }) {
+  if (scales.length) return Array.from(logits, (value, k) => value * scales[k] + shifts[k]);
+  const scaled = Array.from(logits, (value) => value / temperature);
+  if (!from.length) return scaled;
+  return softmax(scaled).map((share) => {
+    let j = 1;
+    while (j < from.length - 1 && from[j] < share) j++;
+    const along = max(0, (share - from[j - 1]) / (from[j] - from[j - 1]));
+    return Math.log(to[j - 1] + along * (to[j] - to[j - 1]));
+  });
+}
+
+/** Probabilities of logits that are made honest first. @param {ArrayLike<number>} logits */
+export const shares = (logits, calibration) => softmax(honest(logits, calibration));
+
+function softmax(/** @type {number[]} */ values) {
+  const top = max(...values);
   const powers = values.map((value) => Math.exp(value - top)), sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((value) => value / sum);
 }

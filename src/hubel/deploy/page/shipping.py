@@ -21,8 +21,10 @@ from hubel.deploy.page.reference import answer
 from hubel.deploy.page.writing import OTHER_FORM
 from hubel.errors import ArtefactError
 from hubel.inference import VIEWS, with_views
+from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.strangeness import NEAREST
 from hubel.nn.beside import with_features
+from hubel.nn.calibrated import Calibrated
 from hubel.words import amount, duration, percent, plural, span
 
 MACS_A_SECOND = 7e9
@@ -57,7 +59,7 @@ def made(
     classifier: Classifier,
     *,
     views: str,
-    temperature: float,
+    calibrator: Calibrator,
     title: str,
     card: Mapping[str, Any],
     weights: str = "i16",
@@ -98,9 +100,14 @@ def made(
     about = {
         "preprocessing": seen.to_dict() | {"down_first": down_first()},
         "classes": list(classifier.class_names),
-        "temperature": temperature,
+        "calibration": {
+            "temperature": calibrator.temperature,
+            "scales": calibrator.scales.tolist(),
+            "shifts": calibrator.shifts.tolist(),
+            "knots": calibrator.knots.tolist(),
+        },
         "views": views,
-        "limit": 0.0 if classifier.trust is None else classifier.trust.set_limit,
+        "limit": 0.0 if classifier.trust is None else classifier.trust.sets.limit,
         "trust": None if trust is None else _trusted(trust),
         "card": _rows(card, seconds),
     }
@@ -111,7 +118,7 @@ def made(
     return Page(
         data=text.encode("utf-8", "replace"),
         answer=lambda pictures: answered(
-            again, seen, pictures, views=views, temperature=temperature, classes=len(classifier.class_names)
+            again, seen, pictures, views=views, calibrator=calibrator, classes=len(classifier.class_names)
         ),
         what=f"a page of HTML, weights in {stored}, about {milliseconds(seconds)} a picture",
         seconds=seconds,
@@ -138,7 +145,7 @@ def answered(
     pictures: Sequence[np.ndarray],
     *,
     views: str,
-    temperature: float,
+    calibrator: Calibrator,
     classes: int,
 ) -> np.ndarray:
     """Probabilities N K float64 that a page gives for pictures H W C uint8, computed here by another implementation."""
@@ -152,7 +159,7 @@ def answered(
     for start in range(0, len(pictures), some):
         fitted = np.stack([seen.array(picture) for picture in pictures[start : start + some]])
         logits.append(look(seen.normalise(torch.from_numpy(fitted))).double())
-    return (torch.cat(logits) / temperature).softmax(1).numpy()
+    return Calibrated(calibrator)(torch.cat(logits)).softmax(1).numpy()
 
 
 def _trusted(trust: Trust) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hubel.data.folders import STRANGERS
 from hubel.data.strange import WORDS
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, diagnose_curves
 from hubel.figures.bars import reliability
@@ -174,7 +175,8 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         contact=_contact(report),
         splits=_splits(report),
         parts=parts_of(report.evaluation),
-        strange_kinds=WORDS,
+        strange_kinds=WORDS | {STRANGERS: f"those in the folder {STRANGERS}/ that took no part in the choice"},
+        set_kinds={"aps": "Sets by sums of probability", "per-class": "With a limit for each class"},
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
     )
