@@ -1,12 +1,19 @@
-"""How honest probabilities are after a default training, and how well strange pictures are told, by what a run learnt.
+"""How far answers can be trusted: honest probabilities, strange pictures, sets, and nets where the world shifts.
 
     python benchmarks/trust.py [--seeds 5]                     digits, trained with nothing said
     python benchmarks/trust.py --mnist --limit 20000 --epochs 4      also MNIST, before five kinds of strange pictures
+    python benchmarks/trust.py sets [--splits 20]              how often each kind of sets holds the truth
+    python benchmarks/trust.py cifar --minutes 10 --seeds 5 --pictures 10000     calibration on CIFAR-10's pictures
+    python benchmarks/trust.py robust --minutes 10 --pictures 10000 --seeds 3    --robust against plain, equal time
+    python benchmarks/trust.py blurpool --minutes 5 --pictures 10000 --seeds 3   blur-pool against max-pool
+    HUBEL_PEER_OOD=PEER/bin/python python benchmarks/trust.py ood-peer [--run RUN]    the scores of pytorch-ood
 
-Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the temperature and after,
-as the run's summary has it. Strange pictures before a net that knows MNIST (2,000 test samples): CIFAR-10 in grey at
-28 x 28, MNIST turned by 90 degrees, inverted, uniform noise, pixels shuffled; AUROC of each single score and of the
-mixture that the training has chosen without having seen any of these. One JSON line a run, then the claims.
+Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the logits are made honest
+and after, as the run's summary has it. Strange pictures before a net that knows MNIST (2,000 test samples): CIFAR-10 in
+grey at 28 x 28, MNIST turned by 90 degrees, inverted, uniform noise, pixels shuffled; AUROC of each single score and of
+the mixture that the training has chosen without having seen any of these. `sets`: a net of the digits, stopped early;
+its validation and test samples are split in halves again and again, one half fits map and limits, the other is covered.
+`ood-peer`: net, pictures and features the same for both sides. One JSON line a run, then the claims.
 """
 
 from __future__ import annotations
@@ -16,17 +23,24 @@ import io
 import json
 import os
 import statistics
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 import hubel
-from hubel.assembly.trusting import Look
+from hubel.assembly.seeing import Look
 from hubel.checkpoint import load
+from hubel.checkpoint.trust import ACCEPTED
+from hubel.metrics.calibrators import choose_calibrator
+from hubel.metrics.intervals import mean_interval
+from hubel.metrics.probability import log_softmax
+from hubel.metrics.sets import KINDS, coins, fit_sets
 from hubel.metrics.strangeness import separation, strangeness
 from hubel.records.own_data import own_data
 
@@ -60,26 +74,32 @@ def grey_things(count: int) -> np.ndarray:
     return np.stack(found)[:, None]
 
 
-def before_strangers(run: hubel.Run) -> dict[str, dict[str, float]]:
-    """AUROC of every score and of the mixture, for each kind of strange pictures."""
-    classifier = load(run.folder)
-    assert classifier.trust is not None
-    own = own_data(run.folder, classifier)
-    look = Look(classifier, own.decoded, torch.device("cpu"))
-    rows = own.ids("test")[:TESTED]
-    pictures = own.decoded.images[rows]
+def seen_by(run: hubel.Run) -> tuple[Look, Any, dict[str, np.ndarray]]:
+    """(the net at work, its own data, kinds of strange pictures N C H W made beside its test part and from it)."""
+    own = own_data(run.folder, load(run.folder))
+    look = Look(load(run.folder), own.decoded, torch.device("cpu"))
+    pictures = own.decoded.images[own.ids("test")[:TESTED]]
     draw = np.random.default_rng(1)
     flat = pictures.reshape(len(pictures), -1)
     mixed = np.take_along_axis(flat, np.argsort(draw.random(flat.shape), axis=1), axis=1).reshape(pictures.shape)
     odd = {
-        "cifar-10 in grey": grey_things(TESTED),
         "turned by 90 degrees": np.rot90(pictures, axes=(2, 3)).copy(),
         "inverted": 255 - pictures,
         "uniform noise": draw.integers(0, 256, pictures.shape, dtype=np.uint8),
         "pixels shuffled": mixed,
     }
-    home = look.at(rows)
-    usual, trust = strangeness(*home, classifier.trust.familiar), classifier.trust
+    if pictures.shape[1:] == (1, 28, 28):
+        odd = {"cifar-10 in grey": grey_things(TESTED)} | odd
+    return look, own, odd
+
+
+def before_strangers(run: hubel.Run) -> dict[str, dict[str, float]]:
+    """AUROC of every score and of the mixture, for each kind of strange pictures."""
+    look, own, odd = seen_by(run)
+    trust = load(run.folder).trust
+    assert trust is not None
+    home = look.at(own.ids("test")[:TESTED])
+    usual = strangeness(*home, trust.familiar)
     found = {}
     for kind, given in odd.items():
         away = look.at_pictures(given)
@@ -93,6 +113,177 @@ def before_strangers(run: hubel.Run) -> dict[str, dict[str, float]]:
     return found
 
 
+def covered(splits: int, folder: str, threads: int) -> None:
+    """Of each kind of sets: how often it holds the truth, how large it is, and the worst class, over `splits` halves.
+
+    `exact` is without the rule that no set is empty, which is what the promise is about.
+    """
+    run = hubel.train("digits", epochs=2, out=folder, threads=threads, verbose=False)
+    own = own_data(run.folder, load(run.folder))
+    rows = np.concatenate([own.ids("val"), own.ids("test")])
+    logits, _ = Look(load(run.folder), own.decoded, torch.device("cpu")).at(rows)
+    labels, draw = own.scan.manifest.labels[rows], np.random.default_rng(0)
+    found: dict[str, dict[str, list[float]]] = {kind: {"held": [], "exact": [], "size": []} for kind in KINDS}
+    for _ in range(splits):
+        order = draw.permutation(len(rows))
+        fit, rest = order[: len(order) // 2], order[len(order) // 2 :]
+        how = choose_calibrator(logits[fit], labels[fit]).calibrator
+        sets = fit_sets(how(logits[fit]), labels[fit], coins(logits[fit]), ACCEPTED)
+        shares, coin, truth = np.exp(log_softmax(how(logits[rest]))), coins(logits[rest]), labels[rest]
+        for kind in KINDS:
+            inside = sets.within(shares, kind, coin)
+            right = inside[np.arange(len(rest)), truth]
+            alone = sets.strictly(shares, kind, coin)[np.arange(len(rest)), truth]
+            found[kind]["held"].append(float(right.mean()))
+            found[kind]["exact"].append(float(alone.mean()))
+            found[kind]["size"].append(float(inside.sum(axis=1).mean()))
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    for kind, numbers in found.items():
+        means = {name: round(statistics.mean(values), 4) for name, values in numbers.items()}
+        low, high = min(numbers["exact"]), max(numbers["exact"])
+        print(json.dumps({"sets": kind, **means, "splits": splits, "accuracy": round(accuracy, 4)}), flush=True)
+        claim(
+            f"coverage of the 95 % sets, {kind}, digits after 2 epochs (accuracy {100 * accuracy:.1f} %)",
+            "94.0–96.5 %",
+            f"{100 * means['exact']:.2f} % (mean of {splits} splits, {100 * low:.1f}–{100 * high:.1f} %); with no set "
+            f"empty {100 * means['held']:.2f} %, {means['size']:.2f} classes on average",
+            0.94 <= means["exact"] <= 0.965,
+        )
+
+
+def cifar(folder: Path, count: int, tested: int) -> dict[str, Any]:
+    """Settings of a training on some of CIFAR-10's JPEG files, which are unpacked into `folder`."""
+    from distill import table
+
+    with tarfile.open(DATA / "cifar10-jpeg.tar.gz") as packed:
+        packed.extractall(folder, filter="data")
+    pictures = next(path for path in (folder, *sorted(folder.iterdir())) if (path / "train").is_dir())
+    file = table(pictures, folder, {"train": count, "test": tested})
+    return {"data": file, "columns": {"file": "file", "label": "label", "split": "split"}, "images": str(pictures)}
+
+
+def calibrated_on_cifar(options: argparse.Namespace, folder: Path) -> None:
+    """The calibration error after so many minutes, a seed each."""
+    said = cifar(folder, options.pictures, options.tested)
+    rows = []
+    for seed in range(options.seeds):
+        run = hubel.train(
+            **said, time=f"{options.minutes}m", seed=seed, out=str(folder / "runs"), threads=options.threads,
+            verbose=False,
+        )  # fmt: skip
+        told = run.summary["trust"]
+        rows.append(told["test"] | {"kind": told["calibration"]})
+        line = {"data": "cifar10", "seed": seed, "accuracy": run.summary["test"]["accuracy"], **rows[-1]}
+        print(json.dumps(line), flush=True)
+    after = [100 * row["ece_after"] for row in rows]
+    text = (
+        f"{statistics.mean(after):.2f} % ({min(after):.2f}–{max(after):.2f} %, {len(after)} seeds; "
+        f"{100 * statistics.mean(row['ece_before'] for row in rows):.1f} % before)"
+    )
+    name = f"calibration error: CIFAR-10, {options.pictures:,} pictures, {options.minutes:g} minutes"
+    claim(name, "≤ 2 %", text, statistics.mean(after) <= 2)
+
+
+def paired(name: str, plain: list[float], other: list[float]) -> str:
+    """A difference in points, its mean with the 95 % interval over the seeds."""
+    apart = [100 * (b - a) for a, b in zip(plain, other, strict=True)]
+    low, high = mean_interval(np.array(apart))
+    return f"{name} {statistics.mean(apart):+.1f} points ({low:+.1f} to {high:+.1f}, {len(apart)} seeds)"
+
+
+def raced(options: argparse.Namespace, folder: Path, what: dict[str, Any], shifts: int) -> list[list[dict[str, Any]]]:
+    """Pairs of runs, plain and with `what`, of equal time: what `hubel robust` measures of each."""
+    said = cifar(folder, options.pictures, options.tested)
+    pairs = []
+    for seed in range(options.seeds):
+        pair = []
+        for more in ({}, what):
+            run = hubel.train(
+                **said, time=f"{options.minutes}m", seed=seed, out=str(folder / "runs"), threads=options.threads,
+                verbose=False, **{"model": options.model, **more},
+            )  # fmt: skip
+            found = run.robust(limit=options.measured, shifts=shifts, corruptions=["none"] if shifts else [])
+            line = {
+                "seed": seed, "with": more, "clean": found.clean.accuracy,
+                "corrupted": None if shifts else statistics.mean(found.accuracy(name) for name in found.corruptions),
+                "same": [list(curve.consistency) for curve in found.curves[:2]], "epochs": run.summary["epochs"],
+            }  # fmt: skip
+            print(json.dumps(line), flush=True)
+            pair.append(line)
+        pairs.append(pair)
+    return pairs
+
+
+def robust(options: argparse.Namespace, folder: Path) -> None:
+    """`--robust` against plain training, equal time."""
+    pairs = raced(options, folder, {"robust": True}, shifts=0)
+    gain = paired("corrupted", *([pair[k]["corrupted"] for pair in pairs] for k in (0, 1)))
+    cost = paired("clean", *([pair[k]["clean"] for pair in pairs] for k in (0, 1)))
+    more, less = (
+        statistics.mean(100 * (pair[1][key] - pair[0][key]) for pair in pairs) for key in ("corrupted", "clean")
+    )
+    claim(
+        f"--robust on CIFAR-10, {options.pictures:,} pictures, {options.minutes:g} minutes each",
+        "corrupted ≥ +8 points, clean ≥ −1", f"{gain}; {cost}", more >= 8 and less >= -1,
+    )  # fmt: skip
+
+
+def blurpool(options: argparse.Namespace, folder: Path) -> None:
+    """A net whose strides blur first against the same net, equal time: answers that stay when pictures are shifted."""
+    pairs = raced(options, folder, {"model_options": {"blur": 4}}, shifts=4)
+    same = [[statistics.mean(pair[k]["same"][0][1:]) for pair in pairs] for k in (0, 1)]
+    clean = [[pair[k]["clean"] for pair in pairs] for k in (0, 1)]
+    gain = statistics.mean(b - a for a, b in zip(*same, strict=True))
+    claim(
+        f"answers that stay under shifts of 1–4 pixels, blur-pool against max-pool ({options.model})", "more stay",
+        f"{paired('same answer', *same)}; {paired('clean', *clean)}", gain > 0,
+    )  # fmt: skip
+
+
+def ood_peer(options: argparse.Namespace, folder: Path) -> None:
+    """Net, pictures and features the same: AUROC of each score of pytorch-ood, and of the mixture."""
+    peer = os.environ.get("HUBEL_PEER_OOD")
+    if not peer:
+        raise SystemExit("HUBEL_PEER_OOD names the Python of an environment with pytorch-ood")
+    run = hubel.Run(options.run) if options.run else None
+    if run is None:
+        run = hubel.train(
+            "mnist", data_dir=str(DATA / "mnist"), limit=options.limit or 20_000, epochs=options.epochs or 4,
+            out=str(folder), threads=options.threads, verbose=False,
+        )  # fmt: skip
+    look, own, odd = seen_by(run)
+    rows = own.ids("train")[:5_000]
+    model = look.model
+    head = model.get_submodule(str(model.head))
+    arrays = {"weight": head.weight.detach().numpy(), "bias": head.bias.detach().numpy()}
+    arrays["train labels"] = own.scan.manifest.labels[rows]
+    said = {"train": look.at(rows), "own": look.at(own.ids("test")[:TESTED])}
+    for name, (logits, features) in said.items():
+        assert features is not None
+        arrays |= {f"{name} logits": logits, f"{name} features": features}
+    for kind, pictures in odd.items():
+        logits, features = look.at_pictures(pictures)
+        arrays |= {f"strange logits:{kind}": logits, f"strange features:{kind}": features}
+    np.savez(folder / "said.npz", **arrays)
+    script = Path(__file__).with_name("trust_peer.py")
+    done = subprocess.run([peer, str(script), str(folder / "said.npz")], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    print(json.dumps(theirs), done.stderr, flush=True)
+    ours = before_strangers(run)
+    mixture = [row["mixture"] for row in ours.values()]
+    means = {name: statistics.mean(row.values()) for name, row in theirs["auroc"].items()}
+    best = max(means, key=lambda name: means[name])
+    claim(
+        "strange pictures told, mixture against every score of pytorch-ood, same net and pictures",
+        "a higher mean than each",
+        f"mean {statistics.mean(mixture):.4f}, worst {min(mixture):.4f}; best of {len(means)} ({best} of pytorch-ood "
+        f"{theirs['pytorch-ood']}): mean {means[best]:.4f}, worst {min(theirs['auroc'][best].values()):.4f}",
+        statistics.mean(mixture) > means[best],
+    )
+
+
 def claim(name: str, target: str, measured: str, met: bool) -> None:
     """One row of the results."""
     print(
@@ -104,6 +295,16 @@ def claim(name: str, target: str, measured: str, met: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "part", nargs="?", default="digits", choices=["digits", "sets", "cifar", "robust", "blurpool", "ood-peer"]
+    )
+    parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--pictures", type=int, default=10_000, help="training pictures of CIFAR-10")
+    parser.add_argument("--tested", type=int, default=10_000, help="test pictures of CIFAR-10")
+    parser.add_argument("--measured", type=int, default=1_000, help="pictures that are corrupted or moved")
+    parser.add_argument("--model", default="quicknet", help="of robust and blurpool")
+    parser.add_argument("--run", help="of ood-peer: a run that is trained already")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--mnist", action="store_true")
     parser.add_argument("--limit", type=int, help="MNIST's training pictures")
@@ -111,6 +312,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        parts = {"cifar": calibrated_on_cifar, "robust": robust, "blurpool": blurpool, "ood-peer": ood_peer}
+        if options.part in parts:
+            parts[options.part](options, Path(folder))
+            return
+        if options.part == "sets":
+            covered(options.splits, folder, options.threads)
+            return
         digits = calibrated(options.seeds, folder, options.threads)
         after = [100 * row["after"] for row in digits]
         before = [100 * row["before"] for row in digits]
