@@ -255,7 +255,8 @@ def ood_peer(options: argparse.Namespace, folder: Path) -> None:
     rows = own.ids("train")[:5_000]
     model = look.model
     head = model.get_submodule(str(model.head))
-    arrays = {"weight": head.weight.detach().numpy(), "bias": head.bias.detach().numpy()}
+    bias = torch.zeros(len(head.weight)) if head.bias is None else head.bias
+    arrays = {"weight": head.weight.detach().numpy(), "bias": bias.detach().numpy()}
     arrays["train labels"] = own.scan.manifest.labels[rows]
     said = {"train": look.at(rows), "own": look.at(own.ids("test")[:TESTED])}
     for name, (logits, features) in said.items():
