@@ -30,6 +30,7 @@ import argparse
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -135,9 +136,9 @@ def trained(data: str, words: Sequence[str], home: Path) -> dict[str, Any]:
     """One whole `hubel train`, and what came out."""
     with tempfile.TemporaryDirectory() as runs:
         command = [sys.executable, "-m", "hubel", "train", data, "--out", runs, "--quiet", *words]
-        started = time.perf_counter()
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"HUBEL_HOME": str(home)})
-        seconds = time.perf_counter() - started
+        seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             return {"failed": done.stderr.strip()[-500:], "seconds": round(seconds, 1)}
         (folder,) = Path(runs).iterdir()
@@ -151,6 +152,7 @@ def trained(data: str, words: Sequence[str], home: Path) -> dict[str, Any]:
             "val_accuracy": summary["best"]["val_accuracy"],
             "test_accuracy": summary["test"]["accuracy"],
             "seconds": round(seconds, 1),
+            "processor_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
             "training": round(summary["seconds"], 1),
             "epochs": summary["epochs"],
             "model": recipe["model"]["model"],
