@@ -7,7 +7,6 @@ import pytest
 
 from hubel.anomalies.thresholds import held_out, threshold
 from hubel.errors import UsageError
-from hubel.metrics.roc import auroc, difference
 
 
 def test_so_many_new_normal_pictures_pass_as_is_said() -> None:
@@ -55,35 +54,3 @@ def test_what_is_no_rate_is_refused(rate: float) -> None:
 def test_something_is_left_to_learn_from(count: int) -> None:
     assert 1 <= held_out(count, 0.001) <= 0.4 * count
     assert held_out(count, 0.1) >= count // 5
-
-
-def test_the_area_is_that_of_counting_pairs() -> None:
-    rng = np.random.default_rng(0)
-    scores, truth = rng.integers(0, 12, 60).astype(float), rng.integers(0, 2, 60)
-    pairs = [
-        1.0 if a > b else 0.5 if a == b else 0.0 for a in scores[truth == 1] for b in scores[truth == 0]
-    ]  # fmt: skip
-    value, (low, high) = auroc(scores, truth)
-    assert value == pytest.approx(np.mean(pairs))
-    assert 0 <= low < value < high <= 1
-
-
-def test_a_difference_has_the_spread_that_drawing_again_has() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.arange(300) % 2
-    first = truth + rng.normal(0, 1.0, 300)
-    second = first + rng.normal(0, 0.7, 300)
-    found = difference(first, second, truth)
-    assert found is not None
-    drawn = []
-    for _ in range(300):
-        rows = rng.integers(0, 300, 300)
-        drawn.append(auroc(first[rows], truth[rows])[0] - auroc(second[rows], truth[rows])[0])
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    assert found.interval == pytest.approx((low, high), abs=0.015)
-    assert found.p_value < 0.05
-
-
-def test_nothing_is_compared_where_one_kind_is_missing() -> None:
-    assert difference(np.arange(3.0), np.arange(3.0), np.zeros(3)) is None
-    assert np.isnan(auroc(np.arange(3.0), np.array([-1, -1, 1]))[0])

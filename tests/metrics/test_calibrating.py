@@ -85,3 +85,4 @@ def test_the_threshold_for_a_risk_is_the_lowest_that_keeps_it() -> None:
             continue
         assert threshold == min(fine)
         assert share == pytest.approx((sure >= threshold).mean())
+    assert confidence_for(np.array([0.9, 0.8]), np.array([False, True]), 0.1) == (np.inf, 0.0), "the surest is wrong"

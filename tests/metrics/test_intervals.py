@@ -15,8 +15,11 @@ from hubel.metrics.intervals import (
     mcnemar,
     mean_interval,
     paired_difference,
+    percentiles,
+    resampled_interval,
     wilson,
 )
+from hubel.metrics.several import mean_precision_interval
 
 
 @settings(max_examples=500, deadline=None)
@@ -105,3 +108,6 @@ def test_the_interval_of_a_difference_holds_zero_unless_there_is_one() -> None:
 def test_an_interval_needs_two_values() -> None:
     assert math.isnan(mean_interval(np.array([1.0]))[0])
     assert math.isnan(bootstrap(lambda rows: 1.0, 0)[0])
+    assert math.isnan(resampled_interval(np.array([1.0]))[0])
+    assert math.isnan(percentiles(np.full(3, math.nan))[0])
+    assert math.isnan(mean_precision_interval(np.ones((1, 2)), np.ones((1, 2)))[0])

@@ -55,6 +55,8 @@ def test_what_is_no_body_of_its_kind_is_refused_with_the_reason() -> None:
     assert refusal(b"[" * 100_000, "application/json") == "400 the body is no JSON"
     assert refusal(b'{"pictures": 3}', "application/json") == '400 "pictures" must be a list'
     assert refusal(b'{"pictures": ["!"]}', "application/json") == "400 picture 1 is no base64"
+    assert refusal(b'{"pictures": [{"name": 3, "base64": "AAAA"}]}', "application/json").endswith("must be text")
+    assert refusal(b'{"pictures": [{"name": "a"}]}', "application/json").endswith("must be base64 text")
     assert refusal(b'{"pictures": []}', "application/json") == "400 no picture was sent"
     assert "nothing else" in refusal(b'{"picture": "", "x": 1}', "application/json")
     assert refusal(form(("a", b"1"))[:-4], FORM) == "400 the body ends before its last boundary"

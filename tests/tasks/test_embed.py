@@ -150,6 +150,9 @@ def test_verification_is_the_area_under_the_curve_of_all_pairs() -> None:
     assert abs(missed - let_pass) < 0.02
     assert found.equal_error == pytest.approx((missed + let_pass) / 2, abs=1e-6)
     assert np.isnan(verify(points, labels * 0).auroc)
+    some = verify(points, labels, most=20)
+    assert sum(some.pairs) == 20 * 19 // 2
+    assert some.auroc == verify(points, labels, most=20).auroc, "drawn by the seed"
 
 
 def test_semi_hard_triplets_are_those_of_the_definition() -> None:
