@@ -90,8 +90,8 @@ class Row:
 
     @property
     def refused(self) -> bool:
-        """It is no classifier, and the command says so and what it is."""
-        return "needs the task" in self.fault
+        """It does something else than these data ask for, and the command says what."""
+        return "task" in self.fault
 
     @property
     def learns(self) -> bool:
@@ -201,7 +201,10 @@ def try_net(name: str, wanted: argparse.Namespace, folder: Path) -> Row:
     score, chance, test, predicted, bench = 0.0, 1 / 3 if side is None else 1 / 10, 1, "", ""
     if not fault:
         result = json.loads((runs[-1] / "evaluation.json").read_text())
-        score, test = float(result["top1"]), int(result["samples"])
+        if "top1" in result:
+            score, test = float(result["top1"]), int(result["samples"])
+        else:  # a net that gives pictures back: the share of their variance, of which the mean picture gives back none
+            score, chance = float(result["explained"]), 0.0
         run = str(runs[-1])
         if side is not None:
             predicted = answered(hubel("predict", run, str(folder / "pictures"), "--format", "csv", limit=wanted.limit))
@@ -251,7 +254,8 @@ gradients flow and that answers beat guessing. What the nets reach when trained 
 - **samples** shown in all, 320 at least: what fits into a few seconds (`--seconds`), reckoned from the net's
   multiply-accumulates and parameters. Where that was too little to beat guessing by three standard deviations, the last
   column says so; `--retry --seconds 60` gives such nets more.
-- **score:** right answers on the test split, beside what guessing gets.
+- **score:** right answers on the test split, beside what guessing gets; of a net that gives pictures back, the share of
+  their variance, beside that of the mean picture.
 - **predicted**, and milliseconds for one picture **plain / ready**.
 - **seconds** for the three commands together: good for orders of magnitude only.
 
@@ -284,7 +288,8 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
         f"{platform.system()} {platform.machine()}, {device_name()}"
         f"{', ' if wanted.note else ''}{wanted.note}; `--seconds {wanted.seconds:g}`.\n\n",
         f"Of {len(rows)} nets {len(rows) - broken - refused} go through all three commands, {broken} fail, and "
-        f"{refused} is no classifier and is refused with a reason. {early} had not beaten guessing yet.\n\n",
+        f"{refused} do something that these data cannot teach, and are refused with a reason. "
+        f"{early} had not beaten guessing yet.\n\n",
         f"Not run ({len(absent)} of {len(CARDS)}; `make zoo-smoke` goes on with them, where its file of results is "
         f"kept): {', '.join(absent)}.\n\n"
         if absent
