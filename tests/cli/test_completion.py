@@ -15,7 +15,7 @@ from hubel.cli.completion import SCRIPTS, candidates
 def test_commands_options_runs_nets_and_choices_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs" / "photos-1").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    assert candidates(["comp"]) == ["compare", "completion", "components"]
+    assert candidates(["comp"]) == ["compare", "completion", "components", "compress"]
     assert candidates(["train", "digits", "--img"]) == ["--img-size"]
     assert candidates(["train", "digits", "--imgs"]) == ["--imgsz"]
     assert candidates(["predict", "ph"]) == ["photos-1"]

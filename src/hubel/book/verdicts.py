@@ -73,7 +73,7 @@ def more_right(first_SN: np.ndarray, second_SN: np.ndarray, text: str, *, by: fl
     >>> first, second = np.arange(100) < 95, np.arange(100) < 60
     >>> print(more_right(first, second, "A beside B").text)
     A beside B: 95.0 % beside 60.0 %, +35.0 points (95 % interval +26.0 to +44.0)
-    >>> more_right(np.stack([first, first]), np.stack([second, second]), "twice").text[-40:]
+    >>> more_right(np.stack([first, first]), np.stack([second, second]), "twice").text[-37:]
     'points (95 % interval +25.6 to +44.4)'
     """
     one, two = np.asarray(first_SN, dtype=bool), np.asarray(second_SN, dtype=bool)
