@@ -123,7 +123,7 @@ def test_a_table_is_pasted_and_what_is_wrong_in_it_is_said(browser: Chromium, pl
         "document.querySelector('#use-table').click()"
     )
     browser.until("document.querySelector('.left').textContent.includes('3 own points')")
-    said = browser.evaluate("document.querySelector('.left details').textContent")
+    said = browser.evaluate("document.querySelector('#table').closest('details').textContent")
     assert "class 1 is <img src=x>" in said
     assert "line 5: oops" in said
     clean(browser, place)
