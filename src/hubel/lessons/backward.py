@@ -128,16 +128,11 @@ def write_back(back: Backward, part: int, place: Sequence[int]) -> Written:
     Raises UsageError for a part or a place that is not there, or that the answer does not depend on.
     """
     scene = back.scene
-    if not 0 <= part < len(scene.parts):
-        raise UsageError(f"there is no part {part}", hint=f"they are counted from 0 to {len(scene.parts) - 1}")
-    found, where = scene.parts[part], tuple(place)
-    if len(where) != len(found.shape) or any(not 0 <= p < n for p, n in zip(where, found.shape, strict=True)):
-        shape = "x".join(map(str, found.shape))
-        raise UsageError(f"{found.title} gives {shape}: there is no place {where}", hint="all are counted from 0")
+    found, whole = scene.find(part, place)
     gradient = back.gradients[part]
     if gradient is None:
         raise UsageError(f"the answer does not depend on {found.title}", hint="choose an operation before it")
-    whole = (0, *where) if found.batched else where
+    where = tuple(place)
     value, title = float(gradient[whole]), f"gradient of {found.title} at {where}"
     if part == back.answer:
         own = float(where[-1] == back.target)

@@ -14,8 +14,8 @@ the numbers out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,19 @@ class Scene:
         """The part that made a tensor of an operation's arguments; None for weights and constants."""
         return self.made.get(id(tensor))
 
+    def find(self, part: int, place: Sequence[int]) -> tuple[Part, tuple[int, ...]]:
+        """A part, and where a place of it (channel, row, column, or as many as its shape has) lies in its output.
+
+        Raises UsageError for a part or a place that is not there.
+        """
+        if not 0 <= part < len(self.parts):
+            raise UsageError(f"there is no part {part}", hint=f"they are counted from 0 to {len(self.parts) - 1}")
+        found, where = self.parts[part], tuple(place)
+        if len(where) != len(found.shape) or any(not 0 <= p < n for p, n in zip(where, found.shape, strict=True)):
+            shape = "x".join(map(str, found.shape))
+            raise UsageError(f"{found.title} gives {shape}: there is no place {where}", hint="all are counted from 0")
+        return found, (0, *where) if found.batched else where
+
 
 def observe(model: nn.Module, images: torch.Tensor) -> Scene:
     """Run a net on one picture, 1 C H W, and keep every operation's numbers. The net is left as it was.
@@ -107,16 +120,11 @@ def observe(model: nn.Module, images: torch.Tensor) -> Scene:
     return Scene(images, tuple(observer.parts), answer, observer.made)
 
 
-@contextmanager
-def _recurrence_in_parts(model: nn.Module) -> Iterator[None]:
+def _recurrence_in_parts(model: nn.Module) -> AbstractContextManager[None]:
     """On CPUs torch has the recurrence of an LSTM in one piece; what it is made of is what we are here for."""
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
-    before = torch._C._get_mkldnn_enabled()
-    torch._C._set_mkldnn_enabled(before and not recurrent)
-    try:
-        yield
-    finally:
-        torch._C._set_mkldnn_enabled(before)
+    alone = {"deterministic": None, "allow_tf32": None, "fp32_precision": None}  # these stay as they are
+    return torch.backends.mkldnn.flags(enabled=False, **alone) if recurrent else nullcontext()
 
 
 class _Observer(TorchDispatchMode):

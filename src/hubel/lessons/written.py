@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from hubel.errors import UsageError
 from hubel.lessons.scene import Part, Scene
 from hubel.views import Viewed
 
@@ -89,16 +88,9 @@ def write_out(scene: Scene, part: int, place: Sequence[int]) -> Written:
 
     Raises UsageError for a part or a place that is not there.
     """
-    if not 0 <= part < len(scene.parts):
-        raise UsageError(f"there is no part {part}", hint=f"they are counted from 0 to {len(scene.parts) - 1}")
-    found, where = scene.parts[part], tuple(place)
-    if len(where) != len(found.shape) or any(not 0 <= p < n for p, n in zip(where, found.shape, strict=True)):
-        shape = "x".join(map(str, found.shape))
-        raise UsageError(f"{found.title} gives {shape}: there is no place {where}", hint="all are counted from 0")
-    whole = (0, *where) if found.batched else where
+    found, whole = scene.find(part, place)
     value = float(found.output[whole])
-    writer = _Writer(scene, found, whole, value)
-    return writer.write()
+    return _Writer(scene, found, whole, value).write()
 
 
 class _Writer:
