@@ -51,8 +51,8 @@ def test_the_commands_are_commands(command: str, capsys: pytest.CaptureFixture[s
     [
         (["turned"], "hubel train photos/ --model p4_cnn"),
         (["strange"], "hubel anomaly good/ --test mixed/"),
-        (["table", "60"], "hubel baseline iris"),
-        (["table", "many"], "hubel train iris"),
+        (["table", "60"], "hubel baseline table.csv"),
+        (["table", "many"], "hubel train table.csv"),
         (["pictures", "50,000"], "hubel train photos/ --from none"),
         (["doubtful", "900"], "hubel clean photos/"),
     ],

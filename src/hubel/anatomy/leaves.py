@@ -28,10 +28,13 @@ def leaves(model: nn.Module, shape: Shape) -> list[Leaf]:
 
     >>> [(leaf.kind, leaf.output) for leaf in leaves(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), (2,))]
     [('Linear', (3,)), ('ReLU', (3,))]
+
+    Of a module that gives several things, as an LSTM gives its states too, the output is the first.
     """
     found: list[Leaf] = []
 
     def note(name: str, module: nn.Module, inputs: object, output: object) -> None:
+        output = output[0] if isinstance(output, tuple) and output else output
         if isinstance(output, torch.Tensor):
             own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
             found.append(Leaf(name, type(module).__name__, tuple(output.shape[1:]), own))

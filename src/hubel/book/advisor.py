@@ -103,7 +103,7 @@ def advise(words: Sequence[str] = (), *, most: int | None = 3) -> Advised:
     Raises UsageError for another word, and for two numbers.
 
     >>> [each.command for each in advise(["table", "150"]).methods]
-    ['hubel baseline iris']
+    ['hubel baseline table.csv']
     >>> advise(["pictures", "turned"]).methods[0].command
     'hubel train photos/ --model p4_cnn'
     """

@@ -191,7 +191,7 @@ class Compressing:
         if epochs:
             self.train(epochs, SLOWER, before=lambda epoch: None, each=tied.tie, after=lambda epoch: None)
             self.round_rest()
-            self.tell("shared values trained", rest + self.measured().shared)
+            self.tell("values trained", rest + self.measured().shared)
         self.tell("in Huffman's code", self.packed())
 
     def round_rest(self) -> None:

@@ -98,7 +98,7 @@ class Compressed(Viewed):
         if self.test_samples:
             found["test"] = (
                 f"{percent(self.test[0])} before, {percent(self.test[1])} now, on {self.test_samples:,} samples. "
-                f"{self.sentence}"
+                f"{self.sentence[:1].upper()}{self.sentence[1:]}"
             )
         return found | {"use": f"hubel predict {self.folder} PICTURES"}
 
