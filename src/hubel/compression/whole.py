@@ -24,6 +24,8 @@ from hubel.evaluation.judge import judge
 from hubel.store import RunStore
 from hubel.watching import Watcher
 
+NETS = "the net before", "the net now"
+
 
 def make_small(
     folder: Path,
@@ -65,7 +67,7 @@ def make_small(
         bits=work.bits_used, epochs=epochs, seconds=seconds, samples=len(prepared.splits.val),
         stages=tuple(work.stages), test_samples=len(prepared.splits.test),
         test=(test[0].top1, test[1].top1) if test else (math.nan, math.nan),
-        sentence=compare(dict(zip(("the net before", "the net now"), test, strict=True))).tests[0].sentence if test else "",
+        sentence=compare(dict(zip(NETS, test, strict=True))).tests[0].sentence if test else "",
     )  # fmt: skip
     return new, result, test
 
