@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 
+import hubel
 from hubel.figures.curves import curves
-from hubel.figures.theme import canvas, finish
+from hubel.figures.theme import canvas, finish, label
+from hubel.report.drawings.vitals import SHOWN
 
 
 def drawn() -> bytes:
@@ -41,3 +45,15 @@ def test_a_title_with_a_file_name_that_is_no_text_is_drawn() -> None:
     figure = finish(drawing, caption="loss on caf\udce9/", alt="a loss")
     assert "loss on caf·/" in figure.data.decode()
     assert figure.caption == "loss on caf·/"
+
+
+def test_titles_of_drawings_are_not_cut() -> None:
+    cut = {"bars", "estimates", "cost_front", "many_curves", "curves"}
+    titles = [title for _, title in SHOWN.values()]
+    for path in Path(hubel.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in cut:
+                given = [each.value for each in call.keywords if each.arg == "title"]
+                titles += [str(title.value) for title in given if isinstance(title, ast.Constant)]
+    assert len(titles) > 15
+    assert [title for title in titles if label(title) != title] == []

@@ -14,11 +14,11 @@ MOST = 6
 SETTLING = 5
 """Looks whose noise and signal are taken together: each by itself is a rough guess."""
 SHOWN = {
-    "updates": ("update", "Length of an update, in lengths of the weights"),
+    "updates": ("update", "Update, in lengths of the weights"),
     "gradients": ("gradient", "Length of the gradient"),
     "silent": ("silent", "Share of silent units"),
     "saturated": ("saturated", "Share of saturated values"),
-    "drift": ("drift", "Drift of batch norm between looks, in deviations"),
+    "drift": ("drift", "Drift of batch norm, in deviations"),
 }
 
 
@@ -56,12 +56,12 @@ def _of_the_whole(looks: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
     if sum(map(math.isfinite, scales)) > 1:
         found["noise"] = curves(
             {"half of a step is chance": scales, "this run": batch}, x=steps, x_label="updates of the weights",
-            title="Batch size at which half of a step is chance", steep=True,
+            title="Batch size where half a step is chance", steep=True,
         )  # fmt: skip
     if sum(map(math.isfinite, losses[0])) > 1:
         found["augmentation"] = curves(
             {"augmented": losses[0], "clean": losses[1]}, x=steps, x_label="updates of the weights",
-            title="Loss of the same pictures, augmented and clean",
+            title="Loss of pictures, augmented and clean",
         )  # fmt: skip
     return found
 
