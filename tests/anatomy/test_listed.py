@@ -37,6 +37,16 @@ def test_numbers_of_the_layers_are_those_of_the_whole_net(name: str) -> None:
     assert sum(p.numel() for p in scope["net"].parameters()) == found.params
 
 
+def test_layers_that_come_several_times_are_counted_each_time_and_once() -> None:
+    block = {"residual": ["conv 4 3x3 padding=same", "relu", "conv 4 3x3 padding=same"]}
+    layers = ["conv 4 3x3", {"repeat 3": [block, "conv 4 1x1"]}, "flatten", "dense K"]
+    found = lay_out(layers, in_shape=(1, 6, 6), num_classes=2)
+    repeated, *inside = [layer for layer in found.layers if layer.at[0] == 1]
+    assert repeated.params == 3 * (2 * (4 * 4 * 9 + 4) + 4 * 4 + 4)
+    assert repeated.macs == 3 * (2 * 4 * 4 * 9 + 4 * 4) * 16
+    assert [layer.params for layer in inside if len(layer.at) == 3] == [2 * (4 * 4 * 9 + 4), 4 * 4 + 4]
+
+
 def test_layers_before_the_one_that_does_not_fit_are_laid_out() -> None:
     found = lay_out(["conv 8 3x3", "relu", "dense 5", "relu"], in_shape=(1, 8, 8), num_classes=3)
     assert [layer.shape for layer in found.layers] == [(8, 6, 6), (8, 6, 6), None, None]

@@ -236,6 +236,16 @@ def test_a_file_that_would_burst_is_refused_before_memory_is_spent() -> None:
         read_packed_header(whole + zlib.crc32(whole).to_bytes(4, "little"))
 
 
+def test_a_weight_in_the_first_place_beyond_the_shape_is_refused() -> None:
+    weights = torch.zeros(30, 50)
+    weights[3, 7] = weights[-1, -1] = 0.5
+    data = pack({"a": weights}, about={})
+    assert torch.equal(unpack(data, read_packed_header(data))["a"], weights)
+    cut = rebuilt(data, tensor(shape=[1, 30 * 50 - 1]))
+    with pytest.raises(ArtefactError, match="beyond its shape"):
+        unpack(cut, read_packed_header(cut))
+
+
 def test_changed_or_missing_bytes_are_noticed_wherever_they_are(tmp_path: Path) -> None:
     data = (saved(tmp_path) / "weights" / "best.packed").read_bytes()
     alone = tmp_path / "alone.packed"

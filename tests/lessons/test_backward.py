@@ -118,3 +118,8 @@ def test_what_the_answer_does_not_depend_on_has_no_gradient() -> None:
     back = go_back(observe(Idle(), torch.randn(1, 1, 1, 3)), 0)
     with pytest.raises(UsageError, match="does not depend on"):
         write_back(back, 0, (0, 0, 0))
+
+
+def test_a_net_that_gives_its_picture_back_has_no_way_back() -> None:
+    with pytest.raises(UsageError, match="comes from no operation"):
+        go_back(observe(nn.Identity(), torch.randn(1, 3)), 0)
