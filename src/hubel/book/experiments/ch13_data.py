@@ -93,7 +93,7 @@ def by_hand(budget: Budget) -> Outcome:
             ("pixels", data.x.flatten(1).numpy(), data.test_x.flatten(1).numpy()),
         ):
             line = LogisticRegression(max_iter=400, C=0.1 if name == "pixels" else 1.0).fit(samples[:count], y)
-            hits[name].append(np.tile(line.predict(queries) == truth, budget.seeds))
+            hits[name].append(line.predict(queries) == truth)
         parts = []
         for seed in range(budget.seeds):
             with seeded(168, seed):
