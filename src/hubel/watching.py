@@ -22,6 +22,8 @@ class Plan:
     """What is learnt without labels: rotation, byol; "" where labels are."""
     shape: tuple[int, int, int] | None
     """C H W of what the net sees; None for points."""
+    unit: str
+    """What is learnt from, in the plural: images, rows, series."""
     model: str
     parameters: int
     transfer: str

@@ -54,6 +54,8 @@ def plural(count: int, noun: str) -> str:
     >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty"), plural(2, "day")
     ('1 sample', '10,000 classes', '11 penalties', '2 days')
     """
+    if noun == "series":
+        return f"{count:,} series"
     many = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
 

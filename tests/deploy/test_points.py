@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,23 @@ def test_the_plane_holds_the_answers_of_the_net_itself(run: hubel.Run) -> None:
     found = measure_plane(classifier, np.array([[-1.0, -1.0], [1.0, 1.0]]), side=5)
     corner = classify_points(classifier, np.array([[found.across[-1], found.up[0]]])).probabilities[0]
     assert found.shares[0, -1] == pytest.approx(corner, abs=1e-6)
+
+
+def test_the_boundary_of_a_table_is_drawn_in_its_own_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    rows = [f"{400 + 50 * k + 10 * draw.normal():.1f},{0.001 * draw.normal():.5f},{('low', 'high')[k % 2]}"
+            for k in (0, 1) for _ in range(30)]  # fmt: skip
+    (tmp_path / "wells.csv").write_text("\n".join(["depth,leak,label", *rows]) + "\n")
+    run = hubel.train(tmp_path / "wells.csv", epochs=2, out=str(tmp_path), threads=1, device="cpu", verbose=False)
+    from hubel.verbs import boundary as verb
+
+    seen: dict[str, Any] = {}
+    monkeypatch.setattr(verb, "draw_plane", lambda *given, **named: seen.update(named, given=given))
+    verb.boundary(run.folder)
+    plane, points, *_ = seen["given"]
+    assert seen["axes"] == ("depth", "leak")
+    assert 340 < plane.across[0] < points[:, 0].min() < 430 < points[:, 0].max() < plane.across[-1] < 510
+    assert -0.01 < plane.up[0] < 0 < plane.up[-1] < 0.01
 
 
 def test_points_have_a_boundary_a_map_and_a_landscape(

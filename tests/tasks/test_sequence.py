@@ -103,6 +103,64 @@ def test_predict_names_the_class_of_every_series_of_a_new_table(waves_run: hubel
         waves_run.predict(tmp_path / "x.png")
 
 
+def test_other_series_are_measured_by_the_columns_of_the_run(waves_run: hubel.Run, tmp_path: Path) -> None:
+    whole = Path(waves_run.recipe["data"]["data"])
+    found = waves_run.evaluate(whole)
+    assert isinstance(found, SequenceClasses)
+    assert found.samples == 60
+    assert found.accuracy >= 0.9
+    own = waves_run.evaluate()
+    said = dict(zip(found.titles, found.said[np.arange(60), (found.said >= 0).sum(1) - 1], strict=True))
+    for title, row in zip(own.titles, own.said, strict=True):
+        assert said[title] == row[(row >= 0).sum() - 1]
+    fast = table(tmp_path / "fast.csv", [row for row in whole.read_text().splitlines() if not row.endswith("slow")])
+    alone = waves_run.evaluate(fast)  # one class is enough, and keeps the number that the run gives it
+    assert isinstance(alone, SequenceClasses)
+    assert alone.samples == 30
+    assert {alone.class_names[k] for k in alone.truth[alone.truth >= 0]} == {"fast"}
+    assert alone.accuracy == pytest.approx(
+        np.mean([said[title] == alone.class_names.index("fast") for title in alone.titles])
+    )
+    bare = table(tmp_path / "bare.csv", ["series,time,height,side", "a,0,1,left", "a,1,2,left"])
+    with pytest.raises(DataError, match="the table has no label to measure the answers by"):
+        waves_run.evaluate(bare)
+    odd = table(tmp_path / "odd.csv", ["series,time,height,side,label", "a,0,1,left,medium", "a,1,2,left,medium"])
+    with pytest.raises(ArtefactError, match="classes the model was not trained on: 'medium'"):
+        waves_run.evaluate(odd)
+    with pytest.raises(UsageError, match="learnt from the rows of a table"):
+        waves_run.evaluate(tmp_path)
+
+
+def test_what_a_table_of_series_holds_is_told(waves_table: Path, tmp_path: Path) -> None:
+    from hubel.verbs.data import scan
+
+    text = str(scan(waves_table))
+    assert "60 series in 2 classes" in text
+    assert "seen       3: height, side=left, side=right" in text
+    assert "12 to 23 steps" in text
+    assert "asked      a class at the end" in text
+    rows = [f"{hour + 5 * (hour > 400)},{hour % 7}" for hour in range(900)]
+    long = str(scan(table(tmp_path / "load.csv", ["time,load", *rows])))
+    assert "asked      the next step of load" in long
+    assert "about 5 steps of time are missing" in long
+    assert "number to predict" not in long
+
+
+def test_every_task_says_in_what_it_counts(waves_table: Path, photo: Path) -> None:
+    from hubel.assembly.requests import requested
+    from hubel.records.own_data import open_data
+    from hubel.tasks import TASKS
+
+    for settings, unit in (
+        ({"data": str(waves_table), "task": "sequence"}, "series"),
+        ({"data": "digits", "task": "sequence"}, "images"),
+        ({"data": str(photo), "task": "field"}, "pixels"),
+        ({"data": "digits", "task": "classify"}, "images"),
+        ({"data": "moons", "task": "classify"}, "points"),
+    ):
+        assert TASKS.get(settings["task"]).unit(open_data(requested(settings))) == unit
+
+
 def test_columns_and_their_scale_are_kept_with_the_weights(waves_run: hubel.Run) -> None:
     columns = load(waves_run.folder).columns
     assert columns is not None

@@ -12,7 +12,7 @@ from hubel.checkpoint import ModelSpec
 from hubel.checkpoint.published import load_published
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.batches import epoch_order
-from hubel.models import card, contract, require_steps, resolve, size_for_points
+from hubel.models import card, contract, require_signals, require_steps, resolve, size_for_points
 from hubel.models.preparing import Prepares
 from hubel.nn.init import initialise, zero_residuals
 
@@ -30,8 +30,11 @@ def described(prepared: Prepared) -> ModelSpec:
         in_chans = prepared.preprocessing.channels
         img_size = (prepared.preprocessing.height, prepared.preprocessing.width)
     elif prepared.decoded.images.ndim == 3:  # series: a step is read as a row of one pixel
-        require_steps(name)
+        (require_signals if prepared.task.labels else require_steps)(name)
         in_chans, img_size = prepared.decoded.images.shape[1], (1, 1)
+    elif prepared.decoded.images.ndim == 4:  # volumes: their slices are the channels of a picture
+        _, in_chans, height, width = prepared.decoded.images.shape
+        img_size = (height, width)
     else:
         in_chans, img_size = prepared.decoded.images.shape[1], size_for_points(name, options)
     return ModelSpec(

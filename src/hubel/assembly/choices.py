@@ -38,6 +38,8 @@ class Facts:
     """Channels of what the net sees; features for points."""
     accelerator: bool
     """Is there a GPU?"""
+    sides: int = 0
+    """Of points that are more than a row of numbers: 2 for signals, 3 for volumes."""
     reused: bool = False
     """Does the run start from a trained net?"""
     method: str = ""
@@ -58,6 +60,11 @@ FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
 MANY_VIEWS = 64
 
 
+_WIDER = {
+    2: ("signal_fcn", "convolutions over time, for signals of any length"),
+    3: ("voxnet", "convolutions in three directions"),
+}
+"""By the sides of a sample: the net for signals, and for volumes."""
 TAUGHT: tuple[tuple[str, Any, str], ...] = (
     ("temperature", 4.0, "2.5 to 4 serve a small net best (Hinton et al., arXiv:1503.02531, section 3)"),
     ("teacher_weight", 0.9, "labels serve best with a much lower weight than the teacher's answers (section 2)"),
@@ -117,8 +124,16 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     train, n = recipe.train, facts.samples
     if facts.kind == "images":
         model = choose("model", recipe.model.model, "quicknet", "fast, and accurate from scratch")
+    elif facts.sides:
+        choose("model", recipe.model.model, *_WIDER[facts.sides])
+        choose("optimizer", recipe.optimizer.optimizer, "adamw", "works untuned on small nets")
+        choose("lr", recipe.optimizer.lr, 0.002, "usual for adamw on small convolutional nets")
+        choose("batch_size", train.batch_size, min(n, 32, max(8, n // 20)), "few samples of many numbers each")
+        choose("epochs", train.epochs, min(100, max(10, 20_000 // max(1, n))), "about 20,000 samples seen in all")
     else:
         choose("model", recipe.model.model, "mlp", "the data are points, not pictures")
+    recipe = recipe.change(**chosen)
+    train = recipe.train
     if facts.kind == "points":
         choose("optimizer", recipe.optimizer.optimizer, "adamw", "works untuned on small nets")
         choose("lr", recipe.optimizer.lr, 0.01, "usual for adamw on small nets")

@@ -78,6 +78,7 @@ class Ready:
             classes=prepared.manifest.num_classes,
             method=recipe.pretext.method or "",
             shape=None if prepared.preprocessing is None else prepared.preprocessing.shape,
+            unit=prepared.task.unit(prepared.manifest),
             model=self.spec.architecture,
             parameters=sum(p.numel() for p in training.model.parameters()),
             transfer=in_words(training),

@@ -65,10 +65,11 @@ class TableColumn(_Closed):
 
 
 class TableColumns(_Closed):
-    """How rows of a table become numbers."""
+    """How rows of a table, or files of numbers, become what the net takes."""
 
     columns: list[TableColumn] = Field(max_length=4096)
     answers: list[TableColumn] = Field(max_length=4096)
+    files: Literal["", "signals", "volumes"] = ""
 
 
 class Net(_Closed):

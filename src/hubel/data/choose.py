@@ -13,6 +13,7 @@ from hubel.data.images import BadPicture, Look, decode, mode_of, open_picture, o
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.preprocessing import FITS, Preprocessing
 from hubel.data.scan import FINER, GREY, Scan
+from hubel.data.sounds import BANDS, FORMAT
 from hubel.errors import UsageError
 
 SAMPLE = 256
@@ -25,6 +26,8 @@ LARGEST = 128
 """The side chosen at most: what a small computer trains on in minutes."""
 MAX_SIDE = 4096
 """The largest side that may be asked for."""
+LONGEST = 256
+"""Pixels in time that are chosen for sounds at most."""
 SQUARE = 1.1
 """Proportions up to this, longer side to shorter, pass as square."""
 
@@ -42,7 +45,8 @@ def choose_preprocessing(
     Size: the pictures' own where all have the same of at most 128 pixels a side, else the median of their shorter
     sides, rounded to a multiple of 32 and between 32 and 128. Channels: 1 where every picture seen is grey (by what is
     in it, whatever its file says), else 3. Fit: "crop" where nearly nothing is cut off, else "pad", which loses nothing
-    and distorts nothing. Levels: where samples have more than 8 bits, the range that the set uses.
+    and distorts nothing. Sounds keep their bands and get the median of their lengths, up to LONGEST; shorter and longer
+    ones are stretched to it. Levels: where samples have more than 8 bits, the range that the set uses.
 
     >>> from hubel.data.sources import open_source
     >>> chosen = choose_preprocessing(open_source("digits"))
@@ -71,6 +75,8 @@ def choose_preprocessing(
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if channels is None:
         channels = 1 if looks and seen.grey else 3
+    if fit == "auto" and _of_sounds(looks):
+        fit = "squash"
     if fit == "auto":
         wanted = width / height
         off = [max(look.width / look.height / wanted, wanted * look.height / look.width) for look in looks]
@@ -196,12 +202,18 @@ def check_levels(scan: Scan, levels: tuple[float, float] | None) -> Scan:
     return replace(scan, problems=(*scan.problems, *found)) if found else scan
 
 
+def _of_sounds(looks: list[Look]) -> bool:
+    return bool(looks) and all(look.format == FORMAT for look in looks)
+
+
 def _size(looks: list[Look]) -> tuple[int, int]:
     if not looks:
         return LARGEST, LARGEST
     sizes = {(look.height, look.width) for look in looks}
     if len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST:
         return next(iter(sizes))
+    if _of_sounds(looks):
+        return BANDS, int(min(LONGEST, max(8, np.median([look.width for look in looks]))))
     side = float(np.median([min(look.width, look.height) for look in looks]))
     side = int(min(LARGEST, max(32, 32 * round(side / 32))))
     return side, side

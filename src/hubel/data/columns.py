@@ -25,6 +25,8 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "?"
 """How a table says that it does not know a value."""
 MOST_WORDS = 50
 """Different words of a column; one with more is free text."""
+SIGNALS, VOLUMES = "signals", "volumes"
+"""What samples may be that are no rows of a table (`hubel.data.signals`)."""
 FEW = 4
 """Rows from which on a column that never says a word twice holds the name of each row."""
 
@@ -66,32 +68,51 @@ class Columns:
 
     columns: tuple[Column, ...]
     answers: tuple[Column, ...] = ()
+    files: str = ""
+    """What samples are that are files of numbers: SIGNALS, a column a channel, or VOLUMES, all of one column."""
 
     @property
     def features(self) -> list[str]:
         """F names."""
         return [name for column in self.columns for name in column.features]
 
+    @property
+    def foretold(self) -> bool:
+        """Are the answers the next step of what is seen?"""
+        return bool(self.answers) and {c.name for c in self.answers} <= {c.name for c in self.columns}
+
     def encode(self, rows: Sequence[Mapping[str, str]], *, comma: bool = False) -> np.ndarray:
         """N F float32: numbers as they are, NaN where they are not known; of words 1 for the one that is there."""
         return _encoded(self.columns, rows, comma)
 
     def measured(self, values: np.ndarray, targets: np.ndarray | None = None) -> Columns:
-        """With mean and deviation of the numbers in values N F or N F T, and in targets N T K."""
+        """With mean and deviation of the numbers in values N F, N F T or N D H W, and in targets N T K."""
         answers = _measured(self.answers, targets) if targets is not None else self.answers
-        return Columns(_measured(self.columns, np.moveaxis(values, 1, -1)), answers)
+        lined = values[..., None] if values.ndim == 4 else np.moveaxis(values, 1, -1)
+        return replace(self, columns=_measured(self.columns, lined), answers=answers)
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """N F float32 with mean 0 and deviation 1; 0, the mean, stands for what is not known.
 
-        Of series N F T, padded with infinity, N F+1 T: the last row is 1 where the series is, 0 behind its end.
+        Of series N F T, padded with infinity, N F+1 T: the last row is 1 where the series is, 0 behind its end. Volumes
+        N D H W have one scale.
         """
         mean, std = _scale(self.columns)
-        if values.ndim == 2:
+        if values.ndim != 3:
             return np.asarray(_known((values - mean) / std), dtype=np.float32)
         there = ~np.isposinf(values[:, :1])
         found = _known((values - mean[:, None]) / std[:, None])
         return np.concatenate([found, there], axis=1, dtype=np.float32)
+
+    def unscaled(self, values: np.ndarray) -> np.ndarray:
+        """N F float64: what `scaled` made of rows, in the units of the table again.
+
+        >>> known = Columns((Column(name="size", mean=3.0, std=2.0),))
+        >>> known.unscaled(known.scaled(np.array([[7.0]]))).tolist()
+        [[7.0]]
+        """
+        mean, std = _scale(self.columns)
+        return np.asarray(values, dtype=np.float64) * std + mean
 
     def scaled_targets(self, targets: np.ndarray) -> np.ndarray:
         """… K float32 with mean 0 and deviation 1; NaN, where nothing is asked, stays. Classes stay as they are."""
@@ -107,15 +128,16 @@ class Columns:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {name: [asdict(column) | {"words": list(column.words)} for column in getattr(self, name)]
+        both = {name: [asdict(column) | {"words": list(column.words)} for column in getattr(self, name)]
                 for name in ("columns", "answers")}  # fmt: skip
+        return both | ({"files": self.files} if self.files else {})
 
     @staticmethod
     def from_dict(said: Mapping[str, Any]) -> Columns:
         """The inverse of `to_dict`."""
-        both = ([Column(**column | {"words": tuple(column["words"])}) for column in said[name]]
+        columns, answers = ([Column(**column | {"words": tuple(column["words"])}) for column in said[name]]
                 for name in ("columns", "answers"))  # fmt: skip
-        return Columns(*map(tuple, both))
+        return Columns(tuple(columns), tuple(answers), files=str(said.get("files", "")))
 
 
 def _encoded(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], comma: bool) -> np.ndarray:

@@ -18,12 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from hubel.data.images import SUFFIXES
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.names import SPLIT_WORDS, class_order, look_alikes, shown_names, split_folders, split_word
 from hubel.data.walk import (
     BACK,
     LINK,
     Found,
+    ends_like,
     entries,
     has_pictures,
     is_folder,
@@ -52,18 +54,19 @@ class _Part:
     split: str = ""
 
 
-def open_folder(folder: str | Path, *, follow_links: bool = False) -> Manifest:
-    """The manifest of a folder of class folders, with or without train/val/test above them.
+def open_folder(folder: str | Path, *, follow_links: bool = False, suffixes: frozenset[str] = SUFFIXES) -> Manifest:
+    """The manifest of a folder of class folders, with or without train/val/test above them; of files that end with one
+    of `suffixes`.
 
     Raises DataError when the folder holds no picture in a class folder, or fewer than two classes.
     """
     root = unwrapped(os.path.realpath(folder), follow=follow_links)
-    found = Found(follow=follow_links)
+    found = Found(follow=follow_links, suffixes=suffixes)
     parts = _parts(root, found)
     shown = shown_names(part.label for part in parts)
     rows: list[tuple[str, str, str, str, tuple[int, int, int]]] = []  # split, class, path, file, stat
     for part in parts:
-        inside = Found(follow=follow_links, problems=found.problems)
+        inside = Found(follow=follow_links, suffixes=suffixes, problems=found.problems)
         walk(root, part.folder, inside)
         if not inside.paths:
             found.name(part.folder, "empty class", "no picture in it", left_out=False)
@@ -271,7 +274,7 @@ def _subfolders(root: str, folder: str, found: Found) -> list[str]:
                 names.append(entry.name)
         elif entry.is_symlink() and not (found.follow and os.path.exists(entry.path)):
             found.name(prefix + entry.name, "link", "leads nowhere" if found.follow else LINK)
-        elif is_picture_name(entry.name):
+        elif ends_like(entry.name, found.suffixes):
             found.name(prefix + entry.name, "outside a class", "lies beside the class folders")
     return names
 

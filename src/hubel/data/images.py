@@ -1,7 +1,7 @@
 """Reading one picture file that may be anything: bounded, checked to its last byte, with a reason when it is refused.
 
 Needs no torch; runs in worker processes. JPEG files, whose damage decoders forgive, have a file of their own, as have
-PBM, PGM and PPM.
+PBM, PGM and PPM, and WAV files, which are read as their spectrograms.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile, features
 
-from hubel.data import jpeg, pnm
+from hubel.data import jpeg, pnm, sounds
 from hubel.data.manifest import BadPicture
 from hubel.data.preprocessing import Preprocessing, to_bytes
 from hubel.errors import UsageError
@@ -30,11 +30,11 @@ __all__ = ["BadPicture", "Look", "decode", "decoder", "digest", "open_picture", 
 
 AVIF = find_spec("PIL._avif") is not None
 """Whether this Pillow reads AVIF; to load what does costs each worker ten milliseconds that few need."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", *(("AVIF",) if AVIF else ()))
-READ = "JPEG, PNG, WEBP, GIF, BMP, TIFF, " + ("PPM, PGM, PBM and AVIF" if AVIF else "PPM, PGM and PBM")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", sounds.FORMAT, *(("AVIF",) if AVIF else ()))
+READ = "JPEG, PNG, WEBP, GIF, BMP, TIFF, PPM, PGM, PBM" + (", AVIF and WAV" if AVIF else " and WAV")
 """The formats in words."""
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm".split()  # noqa: SIM905
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .wav".split()  # noqa: SIM905
 ) | ({".avif"} if AVIF else set())
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 64_000_000
@@ -119,7 +119,7 @@ def decoder() -> str:
     """
     jpeg_library = features.version("libjpeg_turbo") or features.version("jpg")
     others = f"WebP {features.version('webp')}, AVIF {features.version('avif') if AVIF else None}"
-    return f"Pillow {PIL.__version__}, JPEG {jpeg_library}, {others}"
+    return f"Pillow {PIL.__version__}, JPEG {jpeg_library}, {others}, sound {sounds.VERSION}"
 
 
 def digest(data: bytes) -> str:

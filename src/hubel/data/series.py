@@ -27,6 +27,7 @@ from hubel.data.columns import Columns, is_missing, read_columns
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import as_number, class_order, look_alikes, split_word
 from hubel.data.roles import find_roles, ignored, missing_columns
+from hubel.data.rows import holds_rows
 from hubel.data.tables import SUFFIXES, Table, decimal_comma
 from hubel.errors import DataError
 from hubel.words import plural
@@ -68,31 +69,46 @@ def is_table(source: str) -> bool:
     return Path(source).suffix.casefold() in SUFFIXES
 
 
+def holds_series(path: Path, columns: Mapping[str, str]) -> bool:
+    """Are the rows of a table steps in time, since a column says when? Of a table that names pictures they are not."""
+    table = Table(path=path, columns={}, folder=os.path.realpath(path.parent), root="")
+    named = {"".join(filter(str.isalnum, name.casefold())) for name in table.present}
+    return holds_rows(path, columns) and bool(columns.get("time") or named & set(SPELLINGS["time"]))
+
+
 def open_series(
-    path: str | os.PathLike[str], *, columns: Mapping[str, str] | None = None, val: float = 0.1, test: float = 0.1
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    val: float = 0.1,
+    test: float = 0.1,
+    known: Columns | None = None,
 ) -> Manifest:
     """The series of a CSV, TSV or JSONL file: `arrays` N F T, infinite behind the end of a series; `targets` N T K,
     NaN where nothing is asked.
 
     `columns` says which column is what, where the usual names do not ("" for none). `val` and `test` are the parts of
-    one long series that are kept from its end. Raises UsageError for roles that no column has, DataError for a table
-    that holds no series.
+    one long series that are kept from its end. `known` are the columns of a net that is to be measured: the table is
+    read by them, it is asked what it learnt, and no series is cut. Raises UsageError for roles that no column has,
+    DataError for a table that holds no series.
     """
     table, roles = find_roles(path, columns or {}, SPELLINGS, LAYOUT)
     rows = [row for _, row in table.rows]
     comma = decimal_comma(table)
-    answer = next((role for role in ("label", "target") if role in roles), "")
-    names = [name for name in table.present if name and name not in roles.values() and name not in ignored(table)]
-    if not names:
-        raise DataError(f"{printable(str(path))} has no column for the net to see", hint=LAYOUT)
+    answer = (
+        next((role for role in ("label", "target") if role in roles), "") if known is None else _asked(roles, known)
+    )
     problems: list[Problem] = []
-    pieces = _pieces(table, roles, problems, val, test)
-    known = Columns(read_columns(names, rows, comma=comma))
-    if not answer:
-        known = Columns(known.columns, tuple(column for column in known.columns if not column.words))
-    targets, class_names = _targets(pieces, roles, answer, known, comma, problems, str(path))
-    if answer == "target":
-        known = Columns(known.columns, read_columns([roles["target"]], rows, comma=comma))
+    if known is None:
+        pieces = _pieces(table, roles, problems, val, test)
+        read = _columns(table, roles, answer, comma)
+    else:
+        missing_columns(table, known)
+        pieces, read = list(_ordered(table, roles, problems)), known
+    fewest = 2 if known is None else 1
+    targets, class_names = _targets(pieces, roles, answer, read, comma, problems, str(path), fewest)
+    if answer == "target" and known is None:
+        read = Columns(read.columns, read_columns([roles["target"]], rows, comma=comma))
     asked = np.array([np.isfinite(target).any() for target in targets])
     for piece, there in zip(pieces, asked, strict=True):
         if not there:
@@ -100,9 +116,9 @@ def open_series(
             problems.append(Problem(piece.series, "bad row", f"line {piece.lines[0]}: {what}"))
     pieces = [piece for piece, there in zip(pieces, asked, strict=True) if there]
     targets = [target for target, there in zip(targets, asked, strict=True) if there]
-    if len(pieces) < 2:
+    if len(pieces) < fewest:
         raise DataError(f"{printable(str(path))} holds {len(pieces)} usable series", hint=LAYOUT)
-    values = [known.encode(piece.rows, comma=comma).T for piece in pieces]
+    values = [read.encode(piece.rows, comma=comma).T for piece in pieces]
     several = len({piece.series for piece in pieces}) > 1
     return Manifest(
         source=str(path),
@@ -114,9 +130,31 @@ def open_series(
         groups=np.array([piece.series for piece in pieces]) if several else None,
         targets=np.ascontiguousarray(padded([target.T for target in targets], math.nan).transpose(0, 2, 1)),
         titles=_titles(pieces),
-        columns=known,
+        columns=read,
         problems=tuple(problems),
     )
+
+
+def _columns(table: Table, roles: Mapping[str, str], answer: str, comma: bool) -> Columns:
+    """What a net is to see: every column without a role; where nothing is asked, its numbers are what it foretells."""
+    names = [name for name in table.present if name and name not in roles.values() and name not in ignored(table)]
+    if not names:
+        raise DataError(f"{printable(str(table.path))} has no column for the net to see", hint=LAYOUT)
+    columns = read_columns(names, [row for _, row in table.rows], comma=comma)
+    return Columns(columns) if answer else Columns(columns, tuple(column for column in columns if not column.words))
+
+
+def _asked(roles: Mapping[str, str], known: Columns) -> str:
+    """The role of the column that a net with these columns answers with; "" for one that foretells those it sees."""
+    if known.foretold:
+        return ""
+    wanted = "target" if known.answers else "label"
+    if wanted not in roles:
+        raise DataError(
+            f"the table has no {wanted} to measure the answers by",
+            hint=f"--column {wanted}=COLUMN; without: hubel predict",
+        )
+    return wanted
 
 
 def read_series(
@@ -282,7 +320,7 @@ def _part(piece: _Piece, start: int, end: int) -> _Piece:
 
 def _targets(
     pieces: Sequence[_Piece], roles: Mapping[str, str], answer: str, known: Columns, comma: bool,
-    problems: list[Problem], source: str,
+    problems: list[Problem], source: str, fewest: int,
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:  # fmt: skip
     """T K of each piece, NaN where nothing is asked; and the names of classes."""
     if not answer:
@@ -299,9 +337,10 @@ def _targets(
     cells = [[row.get(roles[answer], "").strip() for row in piece.rows] for piece in pieces]
     if answer == "label":
         names = tuple(class_order({cell for row in cells for cell in row if not is_missing(cell)}))
-        if len(names) < 2:
+        if len(names) < fewest:
             raise DataError(
-                f"at least 2 classes are needed, {printable(source)} has {plural(len(names), 'class')}",
+                f"at least {plural(fewest, 'class')} {'is' if fewest == 1 else 'are'} needed, {printable(source)} has "
+                f"{plural(len(names), 'class')}",
                 hint="--column label=COLUMN names another column; --column label= foretells the next step",
             )
         number: Mapping[str, float] = {name: float(k) for k, name in enumerate(names)}

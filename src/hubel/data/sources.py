@@ -15,6 +15,7 @@ from hubel.data.folders import open_folder, split_parts, unwrapped
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.masks import has_masks, open_masks
 from hubel.data.rows import holds_rows, open_rows
+from hubel.data.signals import holds_arrays, open_signals
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
@@ -99,6 +100,9 @@ def open_source(
         ) from None
     if is_folder and not columns and not images and has_masks(path, follow=follow_links):
         return open_masks(path, follow_links=follow_links)
+    if is_folder and holds_arrays(path):
+        _refuse("a folder of NumPy files", columns=columns, images=images)
+        return open_signals(path, follow_links=follow_links)
     if lists and is_folder:
         return _open_folder(path, columns, images, follow_links, lists=True)
     if lists and is_file and path.suffix.casefold() in SUFFIXES:
@@ -114,7 +118,7 @@ def open_source(
     if is_file:
         raise DataError(
             f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",
-            hint="to classify one picture: hubel predict RUN PICTURE; to learn it as a function: --task field",
+            hint="to classify one file: hubel predict RUN PICTURE; to learn it as a function: --task field",
         )
     raise _nothing_there(name, path)
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hubel.data.columns import SIGNALS, VOLUMES
+from hubel.data.manifest import Manifest
 from hubel.data.scan import Scan
+from hubel.data.sounds import FORMAT
 from hubel.data.splits import NAMES, Splits
 from hubel.views import Viewed
 
@@ -40,7 +43,17 @@ class Summary(Viewed):
     formats: dict[str, int]
     """File format -> how many."""
     features: int
-    """Numbers per sample for points, else 0."""
+    """Numbers per sample for points, numbers a step for series and signals, else 0."""
+    unit: str
+    """What a sample is called: picture, sound, point, row, series, signal, volume."""
+    shape: tuple[int, ...]
+    """Of a sample of points: F; of series and signals F and the longest T; of volumes D H W; () for pictures."""
+    columns: tuple[str, ...]
+    """Of rows and series what the net sees of each."""
+    lengths: tuple[int, int, int] | None
+    """Of series and signals: the fewest steps, the median, the most."""
+    asked: str
+    """Of series what is to be answered, in words; "" for all else."""
     digest: str
     """Of the manifest."""
 
@@ -69,7 +82,7 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         sizes[look.width, look.height] += count
         modes[look.mode] += count
         formats[look.format] += count
-    targets = manifest.labels
+    targets, points = manifest.labels, manifest.arrays if manifest.kind == "points" else None
     return Summary(
         source=manifest.source,
         kind=manifest.kind,
@@ -86,6 +99,38 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         sizes=tuple((width, height, count) for (width, height), count in sizes.most_common()),
         modes=dict(modes.most_common()),
         formats=dict(formats.most_common()),
-        features=manifest.arrays.shape[1] if manifest.kind == "points" and manifest.arrays is not None else 0,
+        features=0 if points is None else points.shape[1],
+        unit=_unit(manifest, set(formats)),
+        shape=() if points is None else points.shape[1:],
+        columns=() if manifest.columns is None else tuple(manifest.columns.features),
+        lengths=None if points is None or points.ndim != 3 else _steps(points),
+        asked=_asked(manifest),
         digest=manifest.digest,
     )
+
+
+def _unit(manifest: Manifest, formats: set[str]) -> str:
+    if manifest.kind != "points":
+        return "sound" if formats == {FORMAT} else "picture"
+    known = manifest.columns
+    if known is None:
+        return "point"
+    series = manifest.targets is not None and manifest.targets.ndim == 3
+    return {SIGNALS: "signal", VOLUMES: "volume"}.get(known.files, "series" if series else "row")
+
+
+def _steps(series: np.ndarray) -> tuple[int, int, int]:
+    """The fewest steps of series N F T that are infinite behind their ends, the median, the most."""
+    lengths = (~np.isposinf(series[:, 0])).sum(1)
+    return int(lengths.min()), int(np.median(lengths)), int(lengths.max())
+
+
+def _asked(manifest: Manifest) -> str:
+    """What is to be answered of series."""
+    targets, known = manifest.targets, manifest.columns
+    if targets is None or targets.ndim != 3 or known is None:
+        return ""
+    if known.foretold:
+        return f"the next step of {', '.join(column.name for column in known.answers)}"
+    once = bool((np.isfinite(targets).any(2).sum(1) == 1).all())
+    return f"{'a class' if manifest.class_names else known.answers[0].name} {'at the end' if once else 'at each step'}"

@@ -26,6 +26,8 @@ class Found:
 
     follow: bool = False
     """Whether links are followed."""
+    suffixes: frozenset[str] = SUFFIXES
+    """How names of files end that are looked for."""
     paths: list[str] = field(default_factory=list)
     """Relative to the root of the walk, with forward slashes."""
     files: list[str] = field(default_factory=list)
@@ -61,12 +63,17 @@ def walk(root: str, folder: str, found: Found) -> None:
                 else:
                     waiting.append(path)
             elif stat.S_ISREG(about.st_mode):
-                if is_picture_name(entry.name):
+                if ends_like(entry.name, found.suffixes):
                     found.paths.append(path)
                     found.files.append(os.path.realpath(entry.path) if entry.is_symlink() else path)
                     found.stats.append((about.st_size, about.st_mtime_ns, about.st_ctime_ns))
                 else:
-                    found.name(path, "not an image", "its name does not end like a picture's")
+                    what = (
+                        "a picture's"
+                        if found.suffixes is SUFFIXES
+                        else f"those of {' or '.join(sorted(found.suffixes))} files"
+                    )
+                    found.name(path, "not an image", f"its name does not end like {what}")
             elif stat.S_ISLNK(about.st_mode):
                 found.name(path, "link", LINK)
             else:
@@ -125,8 +132,13 @@ def is_ignored(name: str) -> bool:
 
 def is_picture_name(name: str) -> bool:
     """Whether a name ends like a picture's."""
+    return ends_like(name, SUFFIXES)
+
+
+def ends_like(name: str, suffixes: frozenset[str]) -> bool:
+    """Whether a name ends with one of these, in letters of any size."""
     _, dot, suffix = name.rpartition(".")
-    return dot + suffix.casefold() in SUFFIXES
+    return dot + suffix.casefold() in suffixes
 
 
 def is_folder(entry: os.DirEntry[str], *, follow: bool = False) -> bool:
@@ -137,7 +149,7 @@ def is_folder(entry: os.DirEntry[str], *, follow: bool = False) -> bool:
         return False
 
 
-def has_pictures(folder: str) -> bool:
+def has_pictures(folder: str, suffixes: frozenset[str] = SUFFIXES) -> bool:
     """Whether there is a file below `folder` that is called like a picture, links aside; stops at the first."""
     waiting = [folder]
     while waiting:
@@ -145,7 +157,7 @@ def has_pictures(folder: str) -> bool:
             inside = listing(waiting.pop())
         except OSError:
             continue
-        if any(is_picture_name(entry.name) and entry.is_file(follow_symlinks=False) for entry in inside):
+        if any(ends_like(entry.name, suffixes) and entry.is_file(follow_symlinks=False) for entry in inside):
             return True
         waiting += [entry.path for entry in inside if entry.is_dir(follow_symlinks=False)]
     return False

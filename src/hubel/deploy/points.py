@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
+from hubel.data.columns import Columns
 from hubel.errors import DataError, UsageError
 from hubel.inference import predict
 from hubel.types import Batch, Predictions
 
 LARGEST = 1 << 26
 """Bytes of a table of points."""
+AT_ONCE = 1 << 16
+"""Numbers that are answered together."""
 TABLES = (".csv", ".tsv", ".txt")
 
 
@@ -57,11 +60,16 @@ def read_points(given: Any, features: int) -> Points:
     return Points(tuple(names), np.stack(rows))
 
 
-def classify_points(classifier: Classifier, points: np.ndarray, *, batch_size: int = 4096) -> Predictions:
-    """Logits of a net over points for N F numbers."""
+def classify_points(classifier: Classifier, points: np.ndarray, *, batch_size: int | None = None) -> Predictions:
+    """Logits of a net over points for N F numbers, signals N C T or volumes N D H W; as many at once as memory holds
+    of them, unless that is said.
+    """
     device = next((parameter.device for parameter in classifier.model.parameters()), torch.device("cpu"))
     inputs = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)).to(device)
-    if classifier.spec.img_size is not None:  # a net for pictures takes points as pictures of one pixel
+    batch_size = batch_size or max(1, AT_ONCE // max(1, int(np.prod(points.shape[1:]))))
+    if (
+        inputs.ndim == 2 and classifier.spec.img_size is not None
+    ):  # a net for pictures takes points as pictures of one pixel
         inputs = inputs[:, :, None, None]
     ids = torch.arange(len(inputs))
     parts = [slice(start, start + batch_size) for start in range(0, len(inputs), batch_size)]
@@ -78,6 +86,11 @@ class Plane:
     """G values of the second."""
     shares: np.ndarray
     """G G K probabilities (rows go up), or G G 1 numbers in regression."""
+
+    def told(self, known: Columns) -> Plane:
+        """The same with its axes in the units of the table that the net learnt from."""
+        axes = known.unscaled(np.stack([self.across, self.up], axis=1))
+        return replace(self, across=axes[:, 0], up=axes[:, 1])
 
 
 def measure_plane(classifier: Classifier, points: np.ndarray, *, side: int = 160, rim: float = 0.15) -> Plane:

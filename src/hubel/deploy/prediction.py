@@ -21,6 +21,7 @@ from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ
 from hubel.data.manifest import Problem
 from hubel.data.rows import read_rows
+from hubel.data.signals import read_signals
 from hubel.data.walk import pictures_below
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
@@ -158,7 +159,8 @@ def classify(
     the plausible classes follow, one of `hubel.metrics.sets.KINDS`; ArtefactError where nothing was learnt for it.
     Unreadable files are named in `.problems` of the result. Raises DataError when none can be read, UsageError for what
     is no picture. A net over points takes points instead: "0.5,-1", a table of numbers, arrays F or N F;
-    one that learnt from a table takes its rows: a table, "5.1,3.5,red", mappings.
+    one that learnt from a table takes its rows: a table, "5.1,3.5,red", mappings; one that learnt from signals or
+    volumes .npy files, folders of such, and arrays.
     """
     classifier.require_answers()
     check_sets(classifier, sets)
@@ -167,8 +169,9 @@ def classify(
     target = runtime.pick_device(device)
     classifier.model.to(target)
     if classifier.columns is not None:
-        rows, values = read_rows(pictures, classifier.columns)
-        return Predictions(told(classifier, rows, classify_points(classifier, classifier.columns.scaled(values))))
+        known, sides = classifier.columns, (classifier.spec.in_chans, *(classifier.spec.img_size or ()))
+        rows, values = read_signals(pictures, known, sides) if known.files else read_rows(pictures, known)
+        return Predictions(told(classifier, rows, classify_points(classifier, known.scaled(values)), sets))
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
         return Predictions(told(classifier, points.names, classify_points(classifier, points.values), sets))

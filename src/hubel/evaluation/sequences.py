@@ -285,17 +285,16 @@ def judge_sequence(
         return _of_classes(classifier, decoded, rows, answers, truth[..., 0], facts)
     columns = classifier.columns
     assert columns is not None
-    foretold = {column.name for column in columns.answers} <= {column.name for column in columns.columns}
     told, simple = columns.told(answers), np.broadcast_to(columns.told(np.zeros(truth.shape[2])), truth.shape)
-    if foretold:
+    if columns.foretold:
         here = [column for column in columns.columns if not column.words]  # their own scale: the first step counts
         names = columns.features
         places = [names.index(column.name) for column in columns.answers]
         values = decoded.images[rows][:, places].transpose(0, 2, 1)
         simple = Columns((), tuple(here)).told(values)
     return SequenceNumbers(
-        **facts, names=tuple(column.name for column in columns.answers), foretold=foretold, truth=columns.told(truth),
-        said=told, simple=simple,
+        **facts, names=tuple(column.name for column in columns.answers), foretold=columns.foretold,
+        truth=columns.told(truth), said=told, simple=simple,
     )  # fmt: skip
 
 

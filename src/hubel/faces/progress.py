@@ -45,6 +45,7 @@ class Showing(Watcher):
         self.epochs = 0
         self.started = 0.0
         self.images = 0
+        self.unit = "images"
 
     def stage(self, text: str) -> None:
         """Begin a stage; the bar of the one before goes away."""
@@ -69,7 +70,7 @@ class Showing(Watcher):
     def training(self, plan: Plan) -> None:
         """Say what is about to be trained, and open the bar."""
         self._close()
-        self.epochs = plan.epochs
+        self.epochs, self.unit = plan.epochs, plan.unit
         if self.quiet:
             return
         size = "" if plan.shape is None else f", {'x'.join(str(side) for side in plan.shape[1:])} pixels"
@@ -123,7 +124,7 @@ class Showing(Watcher):
         speed = self.images / max(now - self.started, 1e-9)
         steps_left = event.steps * (self.epochs - event.epoch) - event.step
         left = steps_left * event.images / speed if self.images else float("nan")
-        note = f"loss {event.loss.item():.4f}  {speed:,.0f} images/s  {clock(left)} left"
+        note = f"loss {event.loss.item():.4f}  {speed:,.0f} {self.unit}/s  {clock(left)} left"
         title = f"epoch {event.epoch + 1}/{self.epochs}"
         self._move(event.step, event.steps, title, note)
 
@@ -138,7 +139,7 @@ class Showing(Watcher):
         if score := scored(row):
             parts.append(score)
         if "penalty" not in row:  # a head's fit passes over features, and not over pictures
-            parts.append(f"{row['images_per_second']:,.0f} images/s")
+            parts.append(f"{row['images_per_second']:,.0f} {self.unit}/s")
         text = Text("  ".join(parts))
         return text.append(" best", style="green") if event.best else text
 

@@ -20,6 +20,7 @@ def plane(
     *,
     title: str,
     caption: str = "",
+    axes_names: tuple[str, str] = ("first number", "second number"),
 ) -> Figure:
     """Probabilities G G K over `across` and `up`, with points N 2 in the colours of their labels N.
 
@@ -45,7 +46,7 @@ def plane(
                     points[rows, 0], points[rows, 1], s=22, color=CYCLE[k % len(CYCLE)], edgecolors="white",
                     linewidths=0.5, label=label(name, 20),
                 )  # fmt: skip
-        axes.set(xlabel="first number", ylabel="second number", title=title)
+        axes.set(xlabel=label(axes_names[0], 40), ylabel=label(axes_names[1], 40), title=title)
         axes.legend(loc="upper right")
         count = f"{len(points):,} point{'s' * (len(points) != 1)}"
         alt = f"{title}: the plane divided among {len(class_names)} classes: {', '.join(class_names)}; {count}."

@@ -41,6 +41,7 @@ __all__ = [
     "list_models",
     "load_nets",
     "register_model",
+    "require_signals",
     "require_steps",
     "resolve",
     "size_for_points",
@@ -164,19 +165,24 @@ def size_for_points(name: str, options: Mapping[str, Any]) -> tuple[int, int] | 
 
 
 def require_steps(name: str) -> None:
-    """Raise UsageError for a net that does not read series step by step.
+    """Raise UsageError for a net that does not answer after each step of a series.
 
     >>> require_steps("resnet18")
     Traceback (most recent call last):
         ...
     hubel.errors.UsageError: model 'resnet18' reads no series step by step
-      nets that do: hubel models --tag recurrent
+      nets that do: hubel models --tag steps
     """
     entry = card(name)
-    if "recurrent" not in entry.tags and entry.find is None:
-        raise UsageError(
-            f"model {name!r} reads no series step by step", hint="nets that do: hubel models --tag recurrent"
-        )
+    if "steps" not in entry.tags and entry.find is None:
+        raise UsageError(f"model {name!r} reads no series step by step", hint="nets that do: hubel models --tag steps")
+
+
+def require_signals(name: str) -> None:
+    """Raise UsageError for a net that does not take signals B C T of unequal lengths."""
+    entry = card(name)
+    if "signals" not in entry.tags and entry.find is None:
+        raise UsageError(f"model {name!r} takes no signals", hint="nets that do: hubel models --tag signals")
 
 
 def _starts_dense(layers: Any) -> bool:

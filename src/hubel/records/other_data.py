@@ -14,7 +14,8 @@ from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.rows import open_rows
 from hubel.data.scan import Scan, conclude
-from hubel.data.series import is_table
+from hubel.data.series import is_table, open_series
+from hubel.data.signals import open_signals
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.data.unlabelled import open_pictures
@@ -51,8 +52,8 @@ def other_data(
     `reading`: how they are read (`hubel.data.sources.open_source`); a table is read as the run's own where it does not
     say. Pictures that the run was trained on are told to `watch`. Raises DataError, UsageError, ArtefactError.
     """
-    if classifier.columns is not None and classifier.labels:
-        return _rows(folder, classifier, data, split, reading, watch)
+    if classifier.columns is not None:
+        return _numbers(folder, classifier, data, split, reading, watch)
     any_pictures = classifier.task in ANY_PICTURES
     opened = open_pictures if any_pictures else open_source
     more: dict[str, Any] = {"lists": True} if classifier.task in LISTS else {}
@@ -73,24 +74,45 @@ def other_data(
     return OtherData(scan=scan, decoded=decoded, rows=rows, name=f"{name}, {part}" if part else name)
 
 
-def _rows(
+def _numbers(
     folder: Path, classifier: Classifier, data: str, split: str | None, reading: dict[str, Any] | None, watch: Watcher
 ) -> OtherData:
-    """The rows of another table, read by the columns of the run."""
-    if not is_table(data):
-        raise UsageError(f"the run learnt from the rows of a table, and {data} is none", hint="a CSV or JSONL file")
-    assert classifier.columns is not None
+    """The rows of another table, its series, or other signals, read by the columns of the run."""
+    known = classifier.columns
+    assert known is not None
     columns = reading_of(folder, data, reading).get("columns")
-    scan = conclude(open_rows(data, columns=columns, known=classifier.columns), None)
+    if known.files:
+        if not Path(data).is_dir():
+            raise UsageError(f"the run learnt from folders of .npy files, and {data} is none", hint="class folders")
+        opened = open_signals(data, known=known)
+        _require_shape(classifier, opened)
+    elif not is_table(data):
+        raise UsageError(f"the run learnt from the rows of a table, and {data} is none", hint="a CSV or JSONL file")
+    elif classifier.labels:
+        opened = open_rows(data, columns=columns, known=known)
+    else:
+        opened = open_series(data, columns=columns, known=known)
+    scan = conclude(opened, None, partial=True)
     names = scan.manifest.class_names
     if not set(names) <= set(classifier.class_names) or bool(names) != bool(classifier.class_names):
         check_classes(classifier.class_names, names, what=data)
-    decoded = scaled(decode(scan.manifest, NO_PICTURES), classifier.columns)
+    decoded = scaled(decode(scan.manifest, NO_PICTURES), known)
     scan, decoded = renumbered(scan, decoded, classifier.class_names)
     rows, part = _part_of(scan.manifest, data, split, watch)
     _tell_trained_on(folder, scan.manifest, rows, watch)
     name = Path(data).name or data
     return OtherData(scan=scan, decoded=decoded, rows=rows, name=f"{name}, {part}" if part else name)
+
+
+def _require_shape(classifier: Classifier, opened: Manifest) -> None:
+    """Raise DataError for volumes of another size than the run's."""
+    assert opened.arrays is not None
+    wanted, here = (classifier.spec.in_chans, *(classifier.spec.img_size or ())), opened.arrays.shape[1:]
+    if len(here) == 3 and here != wanted:
+        said = [" x ".join(map(str, sides)) for sides in (here, wanted)]
+        raise DataError(
+            f"{opened.source} holds volumes of {said[0]}, and the run takes {said[1]}", hint="resample them"
+        )
 
 
 def _part_of(manifest: Manifest, data: str, split: str | None, watch: Watcher) -> tuple[np.ndarray, str]:
@@ -153,7 +175,11 @@ def renumbered(scan: Scan, decoded: Decoded, class_names: tuple[str, ...]) -> tu
         lookup = np.arange(256, dtype=np.uint8)  # 255, which is no class, stays
         lookup[: len(new)] = new
         decoded = replace(decoded, targets=lookup[decoded.targets])
-    if manifest.targets is not None:
+    if manifest.targets is not None and manifest.targets.ndim == 3:  # a class at each step, NaN where none is asked
+        asked = np.isfinite(manifest.targets)
+        steps = np.where(asked, new[np.nan_to_num(manifest.targets).astype(np.int64)], np.nan).astype(np.float32)
+        manifest, decoded = replace(manifest, targets=steps), replace(decoded, targets=steps)
+    elif manifest.targets is not None:
         there = np.zeros((len(manifest), len(class_names)), np.uint8)
         there[:, new] = manifest.targets
         manifest, decoded = replace(manifest, targets=there), replace(decoded, targets=there)

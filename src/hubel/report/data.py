@@ -79,15 +79,16 @@ class DataFacts:
 def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     """A report as text of 80 columns; only names of files may be longer."""
     about = report.summary
-    what = plural(about.samples, "point" if about.kind == "points" else "picture")
-    classes = (
-        f" in {plural(len(about.class_names), 'class')}" if about.class_names else ", each with a number to predict"
-    )
+    what = plural(about.samples, about.unit)
+    number = "" if about.asked else ", each with a number to predict"
+    classes = f" in {plural(len(about.class_names), 'class')}" if about.class_names else number
     bad = sum(about.left_out.values())
     yield f"{about.source}: {what}{classes}" + (f", {plural(bad, 'file')} left out" if bad else "")
     yield ""
     if about.kind == "points":
-        yield f"  features   {about.features}"
+        yield from _numbers(about)
+    elif about.unit == "sound":
+        yield from _lengths(about)
     else:
         yield f"  size       {_sizes(about)}"
         yield f"  format     {_counted(about.formats)}; {_counted({_mode(m): n for m, n in about.modes.items()})}"
@@ -98,7 +99,7 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
         yield f"  net sees   {p.width}x{p.height}, {plural(p.channels, 'channel')}{grey}{fitted}"
         if report.levels:
             yield f"  levels     {report.levels}"
-    if about.target_range is not None:
+    if about.target_range is not None and not about.asked:
         low, mean, high = about.target_range
         yield f"  target     {low:g} to {high:g}, mean {mean:g}"
     parts = [
@@ -109,6 +110,29 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     if about.class_names:
         yield from _classes(about, everything)
     yield from _problems(report, everything)
+
+
+def _numbers(about: Summary) -> Iterator[str]:
+    """Of points how many numbers each has; of series, signals and volumes how long and large they are."""
+    if len(about.shape) == 3:
+        yield f"  size       {' x '.join(map(str, about.shape))} places, all of them"
+        return
+    what = {"signal": "channels", "series": "seen"}.get(about.unit, "features")
+    names = f": {', '.join(about.columns)}" if about.columns and about.unit != "signal" else ""
+    yield from textwrap.wrap(f"{what:<11}{about.features}{names}", 78, initial_indent="  ", subsequent_indent=" " * 13)
+    if about.lengths is not None:
+        low, middle, high = about.lengths
+        yield f"  length     {low:,} to {high:,} steps, half of them up to {middle:,}"
+    if about.asked:
+        yield f"  asked      {about.asked}"
+
+
+def _lengths(about: Summary) -> Iterator[str]:
+    """Of sounds how long they are, and what is made of them."""
+    widths = [width for width, _, _ in about.sizes]
+    seconds = [0.01 * width + 0.015 for width in (min(widths), max(widths))]
+    yield f"  length     {seconds[0]:.2f} to {seconds[1]:.2f} s"
+    yield f"  format     {_counted(about.formats)}; as spectrograms of {about.sizes[0][1]} bands, a pixel each 10 ms"
 
 
 def _sizes(about: Summary) -> str:

@@ -46,6 +46,10 @@ class Field(Task):
         """The mean squared error."""
         return _Colours()
 
+    def unit(self, manifest: Manifest) -> str:
+        """Pixels."""
+        return "pixels"
+
     def outputs(self, manifest: Manifest) -> int:
         """Channels of the picture."""
         assert manifest.targets is not None

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hubel.data.columns import SIGNALS
 from hubel.data.manifest import Manifest
 from hubel.errors import UsageError
 from hubel.nn.stepwise import NUMBERS, StepLoss
@@ -56,12 +57,19 @@ class Sequence(Task):
         if batch.targets is not None:
             return batch.targets
         asked = batch.images.new_full((len(batch), batch.images.shape[2], 1), torch.nan)
-        asked[:, -1, 0] = batch.labels.to(asked.dtype)
+        last = torch.full_like(batch.labels, asked.shape[1] - 1)
+        if batch.images.ndim == 3:  # signals, whose last row is 1 up to their end
+            last = batch.images[:, -1].sum(1).long().clamp_min(1) - 1
+        asked[torch.arange(len(asked), device=asked.device), last, 0] = batch.labels.to(asked.dtype)
         return asked
 
     def tally(self) -> Tally:
         """Loss, and accuracy of classes."""
         return _Steps()
+
+    def unit(self, manifest: Manifest) -> str:
+        """Series of tables; signals and pictures as they are."""
+        return "series" if manifest.targets is not None else super().unit(manifest)
 
     def outputs(self, manifest: Manifest) -> int:
         """A logit for each class, or as many numbers as are asked."""
@@ -90,10 +98,11 @@ class Sequence(Task):
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for what is neither series nor pictures with a class each."""
         series = manifest.targets is not None and manifest.targets.ndim == 3
+        series = series or (manifest.columns is not None and manifest.columns.files == SIGNALS)
         if not series and (manifest.kind == "points" or not manifest.labelled):
             raise self.refuse(
                 manifest, "needs rows in time, or pictures with a class each",
-                "a table series,time,value,…,label; class folders for pictures that are read row by row",
+                "a table series,time,value,…,label; class folders of .npy signals, or of pictures, read row by row",
             )  # fmt: skip
 
 
@@ -102,7 +111,7 @@ SEQUENCE = Sequence(
     title="Sequences",
     about="Steps in, one after the other, an answer after each: a class, a number, or what comes next.",
     asks="steps",
-    nets="a net that reads step by step: --model lstm_rows, gru_rows or rnn_rows",
+    nets="a net that reads step by step: --model lstm_rows, gru_rows, rnn_rows or tcn",
     losses=("cross-entropy", *NUMBERS),
     score="accuracy",
     labels=False,

@@ -106,6 +106,12 @@ class Task:
         """The numbers of no sample: for a process that only listens."""
         return dict.fromkeys(("loss", *((self.score,) if self.score else ())), 0.0)
 
+    def unit(self, manifest: Manifest) -> str:
+        """What a sample is called, in the plural: for how many of them pass in a second."""
+        if manifest.kind != "points":
+            return "images"
+        return "points" if manifest.columns is None else manifest.columns.files or "rows"
+
     def outputs(self, manifest: Manifest) -> int:
         """How many outputs the net is built with."""
         return manifest.num_classes or 1

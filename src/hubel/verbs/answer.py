@@ -11,6 +11,7 @@ from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.data.one_picture import size_from
 from hubel.data.series import is_table, read_series
+from hubel.data.signals import read_signals
 from hubel.deploy.points import TABLES, read_points
 from hubel.deploy.prediction import in_batches
 from hubel.errors import UsageError
@@ -67,8 +68,10 @@ def _at_points(net: Classifier, given: Any, device: Any) -> Answers:
 
 
 def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
-    """What a net says at the end of every series of tables. Raises UsageError for what is no table."""
+    """What a net says at the end of every series of tables, or of signals. Raises UsageError for what is neither."""
     assert net.columns is not None
+    if net.columns.files:
+        return Answers(answer_points(net, *_scaled(net, *read_signals(given, net.columns, ())), device))
     said = net.provenance.recipe.get("data", {}).get("columns")
     found = Answers()
     for item in given if isinstance(given, (list, tuple)) else [given]:
@@ -77,6 +80,10 @@ def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
                 f"a net that reads rows in time takes tables, got {type(item).__name__} {str(item)[:80]!r}",
                 hint="hubel predict RUN new.csv, with the columns that it was trained on",
             )
-        names, values = read_series(item, net.columns, said)
-        found += answer_points(net, names, net.columns.scaled(values), device)
+        found += answer_points(net, *_scaled(net, *read_series(item, net.columns, said)), device)
     return found
+
+
+def _scaled(net: Classifier, names: tuple[str, ...], values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    assert net.columns is not None
+    return names, net.columns.scaled(values)

@@ -25,6 +25,10 @@ def boundary(run: str | Path, *, split: str = "test", verbose: bool | None = Non
             f"a boundary is drawn of runs on two numbers, and {run} takes pictures",
             hint="for example of a run on moons or spirals",
         )
-    found = measure_plane(samples.classifier, samples.pixels)
+    found, points, known = measure_plane(samples.classifier, samples.pixels), samples.pixels, samples.classifier.columns
+    axes = ("first number", "second number")
+    if known is not None:  # in the units of the table
+        points, axes = known.unscaled(points), (known.features[0], known.features[1])
+        found = found.told(known)
     names = samples.classifier.class_names
-    return draw_plane(found, samples.pixels, samples.labels, names, name=Path(run).name)
+    return draw_plane(found, points, samples.labels, names, name=Path(run).name, axes=axes)

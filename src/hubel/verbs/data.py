@@ -12,6 +12,7 @@ from hubel.data.augment import build_augment
 from hubel.data.choose import check_levels, choose_preprocessing
 from hubel.data.glimpses import glimpses, varied
 from hubel.data.scan import scan as scan_manifest
+from hubel.data.series import holds_series, is_table, open_series
 from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import split, unmeasured
 from hubel.data.summary import describe
@@ -85,10 +86,14 @@ def scan(
     (1797, (), (1, 8, 8))
     """
     watch.stage("reading the data")
-    listed = open_source(
-        source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
-        progress=watch.progress,
-    )  # fmt: skip
+    path = Path(source).expanduser()
+    if path.is_file() and is_table(str(path)) and not images and holds_series(path, columns or {}):
+        listed = open_series(path, columns=columns, val=val, test=test)
+    else:
+        listed = open_source(
+            source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
+            progress=watch.progress,
+        )  # fmt: skip
     found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest
     preprocessing = None

@@ -23,15 +23,31 @@ class Block(nn.Sequential):
         pad = nn.ZeroPad1d(((size - 1) // 2, size // 2))  # an even window has one neighbour more on the right
         super().__init__(pad, nn.Conv1d(in_maps, maps, size, bias=False), nn.BatchNorm1d(maps), nn.ReLU())
 
+    def forward(self, x: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
+        """`there` B 1 T is 1 up to the end of each signal: what stands behind it counts nowhere, and stays 0."""
+        pad, conv, norm, relu = self
+        x = conv(pad(x))
+        if there is None:
+            return relu(norm(x))
+        if self.training:  # statistics of what is there alone
+            inside = there[:, 0] > 0  # B T
+            x = torch.zeros_like(x.transpose(1, 2)).index_put((inside,), norm(x.transpose(1, 2)[inside]))
+            return relu(x.transpose(1, 2))
+        return relu(norm(x)) * there
+
 
 class SignalNet(nn.Module):
-    """Signals B T or B C T, or pictures B C H W read as C·H signals of length W, -> logits B K."""
+    """Signals B T or B C T, or pictures B C H W read as C·H signals of length W, -> logits B K.
+
+    `padded`: signals of unequal lengths, whose last channel is 1 up to their end (`hubel.data.signals`).
+    """
 
     stages = ("block1", "block2", "block3")
     head = "classify"
 
-    def __init__(self, num_classes: int, channels: int) -> None:
+    def __init__(self, num_classes: int, channels: int, *, padded: bool = False) -> None:
         super().__init__()
+        self.padded = padded
         self.block1 = Block(channels, 128, 8)
         self.block2 = Block(128, 256, 5)
         self.block3 = Block(256, 128, 3)
@@ -41,16 +57,24 @@ class SignalNet(nn.Module):
         if signals.ndim == 2:
             signals = signals[:, None]  # B 1 T
         x = signals.flatten(1, -2)  # B C T
-        x = self.block3(self.block2(self.block1(x)))  # B 128 T
-        return self.classify(x.mean(dim=2))  # B K
+        if not self.padded:
+            x = self.block3(self.block2(self.block1(x)))  # B 128 T
+            return self.classify(x.mean(dim=2))  # B K
+        there = x[:, -1:]
+        for block in (self.block1, self.block2, self.block3):
+            x = block(x, there)
+        return self.classify(x.sum(dim=2) / there.sum(dim=2).clamp_min(1))
 
 
 def signal_fcn(
     *, num_classes: int, in_chans: int, img_size: tuple[int | None, int | None], channels: int | None = None
 ) -> SignalNet:
-    """The net for tables whose columns are `in_chans` samples in time, or for the rows of pictures.
+    """The net for tables whose columns are `in_chans` samples in time, for the rows of pictures, or for series B C T
+    (which are built with pictures of one pixel).
 
     `channels` is for signals B C T that have several.
     """
     height = img_size[0]
+    if tuple(img_size) == (1, 1):
+        return SignalNet(num_classes, in_chans, padded=True)
     return SignalNet(num_classes, channels or (in_chans * height if height else 1))

@@ -53,11 +53,7 @@ class RowNet(nn.Module):
         self.classify = nn.Linear(units, num_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        states = self.reader(rows_of(images))  # B T D
-        if images.ndim == 4:
-            return self.classify(states[:, -1])  # B K
-        last = images[:, -1].sum(1).long().clamp_min(1) - 1  # where each series ends
-        return self.classify(states[torch.arange(len(states), device=states.device), last])  # B K
+        return self.classify(at_the_end(self.reader(rows_of(images)), images))
 
     def steps(self, images: torch.Tensor) -> torch.Tensor:
         """Answers after every step, B T K: none of them knows what comes later, nor what stands behind the end."""
@@ -67,6 +63,14 @@ class RowNet(nn.Module):
 def rows_of(images: torch.Tensor) -> torch.Tensor:
     """Pictures B C H W row by row, or series B F T step by step: B T F."""
     return images.permute(0, 2, 1, 3).flatten(2) if images.ndim == 4 else images.transpose(1, 2)
+
+
+def at_the_end(states: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Of states B T D those after the last row of pictures B C H W, or where each of series B F T ends: B D."""
+    if images.ndim == 4:
+        return states[:, -1]
+    last = images[:, -1].sum(1).long().clamp_min(1) - 1
+    return states[torch.arange(len(states), device=states.device), last]
 
 
 def rows(

@@ -18,7 +18,7 @@ CARDS = (
         params=21_514,
         notes=(_ROWS, "Recurrent weights start orthogonal, so that 28 steps neither fade nor explode at first."),
         rows=("S74",),
-        tags=("small", "sequence", "recurrent"),
+        tags=("small", "sequence", "signals", "steps", "recurrent"),
     ),
     Card(
         name="lstm_rows",
@@ -33,7 +33,7 @@ CARDS = (
         params=82_186,
         notes=(_ROWS, "With the forget gate of Gers et al. 2000, open at first (bias 1)."),
         rows=("S74",),
-        tags=("small", "sequence", "recurrent"),
+        tags=("small", "sequence", "signals", "steps", "recurrent"),
     ),
     Card(
         name="gru_rows",
@@ -48,6 +48,6 @@ CARDS = (
         params=61_962,
         notes=(_ROWS,),
         rows=("S74",),
-        tags=("small", "sequence", "recurrent"),
+        tags=("small", "sequence", "signals", "steps", "recurrent"),
     ),
 )
