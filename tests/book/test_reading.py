@@ -13,8 +13,9 @@ import pytest
 from hubel.book.chapters import CHAPTERS, claims
 from hubel.book.errata import errata
 from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.measuring import Run
 from hubel.book.plots import Bars, Cut, Lines, Listing, Pictures
-from hubel.book.reading import Book, ChapterRead, Claimed, Run, chosen, read
+from hubel.book.reading import Book, ChapterRead, Claimed, chosen, read
 from hubel.book.verdicts import CONFIRMED, REFUTED, Finding
 from hubel.cli import main
 from hubel.errors import UsageError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,35 +11,17 @@ from importlib import resources
 from typing import Any
 
 from hubel.book.chapters import CHAPTERS, Chapter, Row, claims, contradictions, deck, wordings
-from hubel.book.experiment import Budget, Experiment, Outcome
+from hubel.book.experiment import Experiment
 from hubel.book.experiments import all_experiments, not_measured, settled
 from hubel.book.fact import Counted, count, written
 from hubel.book.facts import all_facts
+from hubel.book.measuring import Run, measuring
 from hubel.book.verdicts import MEASURED, ONLY_FULL, VERDICTS, Finding
 from hubel.errors import UsageError
-from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import threads
 from hubel.views import Viewed, html_table
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
-
-SLACK = 3.0
-"""How many times its budget an experiment may take before `--check` complains."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """An experiment that was run."""
-
-    experiment: Experiment
-    outcome: Outcome
-    seconds: float
-    allowed: float
-
-    @property
-    def late(self) -> bool:
-        """Did it take more than its budget allows?"""
-        return self.seconds > SLACK * self.allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +139,36 @@ def recorded() -> dict[str, Any]:
     return dict(json.loads(resources.files("hubel.book").joinpath("recorded.json").read_text("utf-8")))
 
 
-def read(words: Sequence[str] = (), *, full: bool = False, facts_only: bool = False, watch: Watcher = SILENT) -> Book:
+def read(
+    words: Sequence[str] = (), *, full: bool = False, facts_only: bool = False, workers: int | None = None,
+    watch: Watcher = SILENT,
+) -> Book:  # fmt: skip
     """The book, some of its chapters ("5"), some of its experiments ("5.2") or rows ("W58", "E36").
 
-    Experiments compute with one thread, so that the same machine gives the same bits.
+    Experiments compute with one thread, in several processes where this machine has the cores for it (`workers`; None:
+    chosen), so that the same machine gives the same bits.
     Raises UsageError for what is no chapter and no row.
     """
     chapters, rows = chosen(words)
     budget = "facts" if facts_only else "full" if full else "quick"
-    wanted = set(rows)
+
+    def picked(number: int, row: str) -> bool:
+        return number in chapters or row in rows
+
+    asked = {chapter.number: [claim for claim in claims().values()
+                              if claim.chapter == chapter.number and picked(chapter.number, claim.row)]
+             for chapter in CHAPTERS}  # fmt: skip
+    wanted = [] if facts_only else _experiments([claim.row for found in asked.values() for claim in found], full)
+    with threads(1), measuring(wanted, full=full, workers=workers, watch=watch) as finish:
+        counted = {number: tuple(count(fact) for fact in facts if picked(number, fact.row))
+                   for number, facts in all_facts().items()}  # fmt: skip
+        runs = finish()
     parts = []
-    with threads(1):
-        for chapter in CHAPTERS:
-            number = chapter.number
-            whole = number in chapters
-            facts = [fact for fact in all_facts().get(number, ()) if whole or fact.row in wanted]
-            asked = [claim for claim in claims().values() if claim.chapter == number and (whole or claim.row in wanted)]
-            if not facts and not asked:
-                continue
-            counted = tuple(map(count, facts))
-            runs = () if facts_only else tuple(_run([claim.row for claim in asked], full, watch))
-            parts.append(ChapterRead(chapter, counted, tuple(_settle(asked, runs)), runs))
+    for chapter in CHAPTERS:
+        facts, its = counted.get(chapter.number, ()), asked[chapter.number]
+        if facts or its:
+            own = tuple(run for run in runs.values() if run.experiment.chapter == chapter.number)
+            parts.append(ChapterRead(chapter, facts, tuple(_settle(its, own)), own))
     return Book(tuple(parts), budget, rows)
 
 
@@ -215,20 +205,10 @@ def chosen(words: Sequence[str]) -> tuple[set[int], tuple[str, ...]]:
     return numbers, tuple(dict.fromkeys(rows))
 
 
-def _run(rows: Sequence[str], full: bool, watch: Watcher) -> Iterator[Run]:
-    wanted = {settled()[row] for row in rows if row in settled()}
-    for number, each in all_experiments().items():
-        budget = each.full if full else each.quick
-        if number in wanted and budget is not None:
-            watch.stage(f"{number}  {each.title}")
-            yield _timed(each, budget)
-
-
-def _timed(each: Experiment, budget: Budget) -> Run:
-    begun = time.process_time()
-    with seeded(*map(int, each.number.split("."))):  # for what an experiment draws without a seed of its own
-        outcome = each.measure(budget)
-    return Run(each, outcome, time.process_time() - begun, budget.seconds)
+def _experiments(rows: Sequence[str], full: bool) -> list[Experiment]:
+    """Those that settle the rows within the budget, in the order of the book."""
+    numbers = {settled()[row] for row in rows if row in settled()}
+    return [each for each in all_experiments().values() if each.number in numbers and (full or each.quick is not None)]
 
 
 def _settle(asked: Sequence[Row], runs: Sequence[Run]) -> Iterator[Claimed]:

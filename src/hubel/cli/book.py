@@ -30,6 +30,9 @@ def command(
     check: Annotated[bool, option("--check", help="exit 1 where a figure or verdict is not the recorded one")] = False,
     quiz: Annotated[bool, option("--exercises", help="questions to answer at the prompt; WHAT: chapters")] = False,
     seed: Annotated[int | None, option("--seed", min=0, metavar="N", help="other numbers in the exercises")] = None,
+    workers: Annotated[
+        int | None, option("--workers", min=1, metavar="N", help="processes that measure (one a core, at most 4)")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Five university lectures on deep learning: every number counted, every claim measured, each error named.
@@ -43,7 +46,7 @@ def command(
     hubel book --notebook notebooks
     """
     if notebook is not None:
-        if facts or check or quiz or as_json or folder is not None or seed is not None:
+        if facts or check or quiz or as_json or folder is not None or seed is not None or workers is not None:
             raise UsageError(
                 "--notebook measures nothing: only WHAT and --full go with it", hint="hubel book 8 --notebook out"
             )
@@ -52,9 +55,9 @@ def command(
         _write(notebook, write_notebooks(what or [], full=full), "practical.ipynb", "--notebook")
         return
     if quiz:
-        if full or facts or check:
+        if full or facts or check or workers is not None:
             raise UsageError(
-                "--exercises measures nothing: it goes with no --full, --facts or --check",
+                "--exercises measures nothing: it goes with no --full, --facts, --check or --workers",
                 hint="hubel book 8 --exercises",
             )
         _exercises(what or [], seed or 0, folder, as_json=as_json)
@@ -63,12 +66,13 @@ def command(
         raise UsageError(
             "--seed is of the exercises: experiments have their own", hint="hubel book --exercises --seed 1"
         )
-    if full and facts:
-        raise UsageError("--facts runs no experiment: it does not go with --full", hint="leave one of them out")
+    if facts and (full or workers is not None):
+        other = "--full" if full else "--workers"
+        raise UsageError(f"--facts runs no experiment: it does not go with {other}", hint="leave one of them out")
     from hubel.verbs.book import files_of, read_book
 
     with watched() as watch:
-        found = read_book(what or (), full=full, facts_only=facts, watch=watch)
+        found = read_book(what or (), full=full, facts_only=facts, workers=workers, watch=watch)
     if as_json:
         print_json(found.to_dict())
     else:

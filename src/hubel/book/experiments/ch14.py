@@ -224,8 +224,8 @@ EXPERIMENTS = (
     ),
     Experiment("14.2", "Foreign patches", ("E174",), "A small net of bridges learns ones with patches blended in; "
                "judged on 8 x 8 squares of other digits.", foreign_patches,
-               Budget(100, samples=10_000, steps=1500, full=True), Budget(14, samples=3000, steps=200),
-               "the area under the curve of pixels is above 0.7"),
+               Budget(100, samples=10_000, steps=1500, full=True),
+               rule="the area under the curve of pixels is above 0.7"),
     Experiment("14.4", "What a generator cannot draw", ("E173",), "Dense generator and critic on ones at 14 px; 60 "
                "ones with a foreign 5 x 5 square; the nearest drawn picture by descent.", generated,
                Budget(40, samples=10_000, steps=2500), Budget(16, samples=3000, steps=800),

@@ -13,9 +13,10 @@ from hubel.book.errata import Erratum, errata
 from hubel.book.exercises import Exercise, exercises
 from hubel.book.fact import MARKS, Counted, written
 from hubel.book.glossary import terms
+from hubel.book.measuring import Run
 from hubel.book.notebooks import practical
 from hubel.book.plots import Listing
-from hubel.book.reading import Book, ChapterRead, Claimed, Run
+from hubel.book.reading import Book, ChapterRead, Claimed
 from hubel.book.verdicts import CONFIRMED, MEASURED, REFUTED, UNDECIDED, VERDICTS
 from hubel.figures.theme import Figure
 from hubel.report.drawings.book import draw_plot, draw_tally, draw_timeline

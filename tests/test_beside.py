@@ -1,0 +1,57 @@
+"""Processes of this machine that are given jobs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hubel.runtime.beside import Beside
+
+MODULE = """
+import os
+from hubel.runtime.beside import serve
+
+def do(job):
+    print("what a job prints is no answer")
+    if job == "end":
+        os._exit(3)
+    return {"job": job, "by": os.getpid()}
+
+serve(do)
+"""
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "a_worker.py").write_text(MODULE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "a_worker"
+
+
+def test_every_job_comes_back_under_its_key_and_no_more_processes_are_begun_than_asked_for(worker: str) -> None:
+    with Beside(worker, 2) as places:
+        assert places.free
+        for key in range(6):
+            places.give(key, lambda key=key: key * key)  # type: ignore[misc]
+        assert (places.busy, places.free) == (6, False)
+        done = [places.take() for _ in range(6)]
+        assert places.busy == 0
+    assert sorted((each.key, each.result["job"]) for each in done) == [(key, key * key) for key in range(6)]
+    seen = {each.result["by"] for each in done}
+    assert len(seen) in (1, 2)
+    for process in seen:
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+
+
+def test_a_job_that_ends_two_processes_is_given_up_and_the_others_are_done(worker: str) -> None:
+    with Beside(worker, 1) as places:
+        for key, each in enumerate(["first", "end", "last"]):
+            places.give(key, lambda each=each: each)  # type: ignore[misc]
+        done = {found.key: found for found in (places.take() for _ in range(3))}
+    assert (done[0].result["job"], done[2].result["job"]) == ("first", "last")
+    assert done[1].given_up
+    assert "2 processes ended" in str(done[1].error)
+    assert places.lost == 2
