@@ -114,6 +114,18 @@ def test_errata_are_made_from_facts_claims_and_wordings(figures: Book) -> None:
     assert next(each for each in found if each.row == "W105").better == "0.00249"
 
 
+def test_a_quick_verdict_that_the_full_run_does_not_share_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"full": {"E28": {"own": CONFIRMED}, "E29": {"own": REFUTED, "mnist": CONFIRMED}}}
+    monkeypatch.setattr("hubel.book.reading.recorded", lambda: known)
+    book = invented()
+    assert [book.in_full(each) for each in book.claims] == [CONFIRMED, ""]
+    assert str(book).count("with --full: as told") == 1
+    assert render_book(book)["chapter-04.html"].count("<code>--full</code>: as told") == 1
+    assert {each.row: each.note for each in errata(book)} == {"E28": "with --full: as told", "E29": ""}
+    full = replace(book, budget="full")
+    assert [full.in_full(each) for each in full.claims] == ["", ""]
+
+
 class Page(HTMLParser):
     """Links, places, and whether every tag is closed."""
 

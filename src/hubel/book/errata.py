@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hubel.book.chapters import CHAPTERS, deck, wordings
 from hubel.book.fact import written
 from hubel.book.reading import Book
-from hubel.book.verdicts import REFUTED
+from hubel.book.verdicts import REFUTED, VERDICTS
 
 __all__ = ["Erratum", "errata"]
 
@@ -36,8 +36,9 @@ def errata(book: Book) -> list[Erratum]:
             found.append(Erratum(deck(fact.row), fact.row, kind, printed, written(each.value), fact.note))
     for claimed in book.claims:
         if claimed.verdict == REFUTED:
-            claim = claimed.claim
-            found.append(Erratum(claim.deck, claim.row, "claim", claim.says, claimed.finding.text))
+            claim, other = claimed.claim, book.in_full(claimed)
+            note = f"with --full: {VERDICTS[other]}" if other else ""
+            found.append(Erratum(claim.deck, claim.row, "claim", claim.says, claimed.finding.text, note))
     if not book.rows and len(book.chapters) == len(CHAPTERS):
         found += [Erratum(each.deck, "", "wording", each.printed, each.better) for each in wordings()]
     return sorted(found, key=lambda entry: (entry.place[:3], int("0" + _digits(entry.place[4:])), entry.row))

@@ -83,6 +83,12 @@ class Book(Viewed):
             row: run.outcome.data for chapter in self.chapters for run in chapter.runs for row in run.experiment.rows
         }
 
+    def in_full(self, claimed: Claimed) -> str:
+        """The verdict that the full run was recorded with on the same data, where it is another one; "" else."""
+        row = claimed.claim.row
+        verdict = recorded().get("full", {}).get(row, {}).get(self.data.get(row, ""), claimed.verdict)
+        return "" if self.budget == "full" or verdict == claimed.verdict else str(verdict)
+
     def problems(self) -> list[str]:
         """What differs from what is recorded: figures, verdicts, times; none where the book is as it should be."""
         known, data = recorded().get(self.budget, {}), self.data
@@ -236,7 +242,7 @@ def _told(book: Book) -> Iterator[str]:
     if single:
         for chapter in book.chapters:
             yield f"{chapter.chapter.number}. {chapter.chapter.title}"
-            yield from _lines(chapter, everything=bool(book.rows))
+            yield from _lines(book, chapter)
         return
     yield f"{'chapter':<34}{'figures':>8}{'wrong':>7}{'claims':>8}{'as told':>9}{'not so':>8}{'open':>6}"
     for chapter in book.chapters:
@@ -253,7 +259,8 @@ def _told(book: Book) -> Iterator[str]:
         yield f"{len(wordings())} loose wordings and {len(contradictions())} contradictions are in the errata"
 
 
-def _lines(chapter: ChapterRead, *, everything: bool) -> Iterator[str]:
+def _lines(book: Book, chapter: ChapterRead) -> Iterator[str]:
+    everything = bool(book.rows)
     for each in chapter.facts:
         fact = each.fact
         yield f"{fact.row:<5}{each.mark:<4}{fact.what}"
@@ -269,6 +276,8 @@ def _lines(chapter: ChapterRead, *, everything: bool) -> Iterator[str]:
         yield f"         {claimed.claim.says}"
         if claimed.finding.text:
             yield f"         {claimed.finding.text}"
+        if other := book.in_full(claimed):
+            yield f"         with --full: {VERDICTS[other]}"
         if everything:
             yield f"         lecture {claimed.claim.deck} · experiment {claimed.claim.experiment}"
 

@@ -48,7 +48,7 @@ def gates(budget: Budget) -> Outcome:
             ]),
             "E2": together([
                 exact(ends["xor"] > 0, f"the rule ends with {ends['xor']} of 4 wrong on exclusive or"),
-                share_above(solved, 10, 0.5, "two layers trained by backpropagation solve it from"),
+                share_above(solved, 10, 0.5, "two layers trained by backpropagation solve it, of 10 starts"),
             ]),
         },
         (Lines("Mistakes in each epoch", list(range(1, 31)), lines, "epoch"),),

@@ -190,7 +190,7 @@ def squares(budget: Budget) -> Outcome:
         hidden.append(sum(p.numel() for p in net[3].parameters()))
         table.append([width, hidden[-1], summarise(net, (64,)).params])
     ratios = [b / a for a, b in pairwise(hidden)]
-    told = "weights between the hidden layers grow by " + ", ".join(f"{r:.2f}" for r in ratios)
+    told = f"weights between the hidden layers grow {', '.join(f'{r:.2f}' for r in ratios)} times with each doubling"
     return Outcome(
         {"E9": exact(all(3.9 < r <= 4 for r in ratios), told)},
         (Listing("64-n-n-10", ["n", "hidden to hidden", "all"], table),),

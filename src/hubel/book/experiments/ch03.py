@@ -92,7 +92,8 @@ def emptiness(budget: Budget) -> Outcome:
     return Outcome(
         {
             "E127": exact(cells == [2.0, 0.4, 0.08] and ratio[-1] > 0.8,
-                          f"samples in a cell {cells}; nearest over farthest distance {ratio[0]:.2f} in one "
+                          "10 samples over a line, a square, a cube of 5 cells a side: "
+                          f"{', '.join(map(str, cells))} a cell; nearest over farthest distance {ratio[0]:.2f} in one "
                           f"dimension, {ratio[-1]:.2f} in 300"),
             "E128": exact(close, f"drawn share of the ball in 10 dimensions {shares[-1][1]}, by the formula "
                                  f"{shares[-1][2]} (the lecture prints 0.0159)"),

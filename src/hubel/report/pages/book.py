@@ -48,6 +48,7 @@ def render_book(book: Book, lessons: tuple[str, str] | None = None) -> dict[str,
             "book_chapter.html.j2", **_tried(chapter, lessons),
             title=f"{chapter.chapter.number}. {chapter.chapter.title}",
             chapter=chapter, runs=[_told(run, chapter) for run in chapter.runs],
+            sentence=_sentence, in_full=book.in_full,
             rest=[each for each in chapter.claims if each.verdict not in MEASURED],
             facts=[_row(each) for each in chapter.facts], marks=MARKS, verdicts=VERDICTS, tiles=_tiles(chapter),
             before=before and (before[0], before[1].chapter.title), after=after and (after[0], after[1].chapter.title),
@@ -166,6 +167,17 @@ def _row(each: Counted) -> tuple[Counted, str, str, str]:
     """A fact, its place, its printed figure, its counted figure."""
     counted = written(each.value) if each.value is not None else ""
     return each, deck(each.fact.row), written(each.fact.printed), counted
+
+
+def _sentence(text: str) -> str:
+    """A finding as a sentence.
+
+    >>> _sentence("errors are 0e+00 and 2e-07"), _sentence("relu(x) is 0")
+    ('Errors are 0 and 2e-07.', 'relu(x) is 0.')
+    """
+    first = text.partition(" ")[0]
+    begun = text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+    return f"{begun.replace('0e+00', '0')}."
 
 
 def _told(run: Run, chapter: ChapterRead) -> tuple[Run, list[Claimed], list[Figure | Listing]]:
