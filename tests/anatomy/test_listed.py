@@ -11,7 +11,7 @@ from hubel.anatomy.listed import lay_out
 from hubel.anatomy.summary import summarise
 from hubel.errors import UsageError
 from hubel.models import create_model
-from hubel.models.layerlist import HOLDERS
+from hubel.models.layerwords import HOLDERS
 from hubel.studio.build import STARTS
 
 

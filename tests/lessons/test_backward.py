@@ -11,7 +11,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.lessons.backward import Backward, go_back, write_back
 from hubel.lessons.scene import observe
-from hubel.lessons.written import Written
+from hubel.lessons.working import Written
 from hubel.models import create_model
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record

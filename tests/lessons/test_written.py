@@ -13,7 +13,8 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.lessons.scene import PICTURE, Part, Scene, observe
-from hubel.lessons.written import Written, write_out
+from hubel.lessons.working import Written
+from hubel.lessons.written import write_out
 from hubel.models import CARDS, create_model
 
 
@@ -93,7 +94,7 @@ NETS = {"lenet5": 32, "resnet20": 32, "mobilenet_v2": 32, "shufflenet_v2_x0_5": 
 COVERING = (
     "lenet5", "rnn_rows", "siamese", "signal_fcn", "harmonic_net", "mnist_gap", "zfnet", "siren", "lstm_rows",
     "vit_tiny", "gru_rows", "neocognitron", "p4m_cnn", "mobilenet_v3_small", "mobilenet_v2", "resnet20", "tinynet_e",
-    "unet", "fpn",
+    "unet", "fpn", "fourier_field",
 )  # fmt: skip
 """Nets of the catalogue that together have every operation of all of them (see the slow test)."""
 

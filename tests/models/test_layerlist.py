@@ -10,8 +10,9 @@ import torch
 
 from hubel.errors import UsageError
 from hubel.models import create_model, resolve
-from hubel.models.layerlist import LAYERS, parse, read
+from hubel.models.layerlist import parse, read
 from hubel.models.layers import LayerNet, to_code
+from hubel.models.layerwords import LAYERS
 
 LISTS: dict[str, list[Any]] = {
     "digits": [

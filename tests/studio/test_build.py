@@ -13,7 +13,8 @@ import yaml
 from chromium import Chromium
 from hubel.errors import HubelError, UsageError
 from hubel.models import create_model
-from hubel.models.layerlist import HOLDERS, LAYERS, read
+from hubel.models.layerlist import read
+from hubel.models.layerwords import HOLDERS, LAYERS
 from hubel.studio import build
 from hubel.studio.asking import Asked
 from hubel.studio.places import Places

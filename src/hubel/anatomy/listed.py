@@ -22,8 +22,9 @@ import torch
 from hubel.anatomy.abstract import build
 from hubel.anatomy.summary import Row, Summary, summarise
 from hubel.errors import UnfitLayer, UsageError
-from hubel.models.layerlist import HOLDERS, Misfit, Plan, Shape, Step, follow, opened, parse, paths_of
+from hubel.models.layerlist import Plan, Step, follow, opened, parse, paths_of
 from hubel.models.layers import LayerNet, to_code
+from hubel.models.layerwords import HOLDERS, Misfit, Shape
 from hubel.models.mending import Mend, mends
 
 

@@ -28,7 +28,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hubel.errors import UsageError
 from hubel.lessons.scene import PICTURE, Part, Scene
-from hubel.lessons.written import Term, Written, in_products
+from hubel.lessons.working import Term, Written, in_products
 
 WEIGHED = frozenset({"conv2d", "conv_transpose2d", "linear", "mm", "addmm", "matmul", "bmm"})
 """Operations whose slopes are called weights."""

@@ -10,7 +10,7 @@ Listing and describing load no torch; building imports the one file that is aske
 >>> sum(p.numel() for p in net.parameters())
 34826
 
-A net can also be a list of layers, in Python or in a YAML file (`hubel.models.layerlist` has the words), a class in a
+A net can also be a list of layers, in Python or in a YAML file (`hubel.models.layerwords` has the words), a class in a
 Python file of one's own (`hubel.models.files`), or one of timm's, called timm/NAME:
 
 >>> create_model(["conv 8 3x3", "relu", "flatten", "dense K"], num_classes=2, in_chans=1, img_size=8).stages

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hubel.errors import UnfitLayer, UsageError, near
-from hubel.models.layerlist import HOLDERS, LAYERS, Misfit, Shape, opened, parse, paths_of
+from hubel.models.layerlist import opened, parse, paths_of
+from hubel.models.layerwords import HOLDERS, LAYERS, Misfit, Shape
 from hubel.nn.activations import ACTIVATIONS
 from hubel.registry import Registry
 

@@ -11,8 +11,10 @@ import yaml
 
 from hubel.anatomy.listed import lay_out
 from hubel.errors import UsageError
-from hubel.models.layerlist import HOLDERS, LAYERS, read_text, usage
+from hubel.models.layerlist import read_text
 from hubel.models.layers import DIGITS
+from hubel.models.layervalues import usage
+from hubel.models.layerwords import HOLDERS, LAYERS
 from hubel.nn.activations import ACTIVATIONS
 from hubel.store import RunStore
 from hubel.studio.asking import Asked, Route

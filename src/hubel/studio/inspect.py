@@ -19,7 +19,8 @@ from hubel.errors import UsageError
 from hubel.features.units import top_patches
 from hubel.lessons.backward import Backward, write_back
 from hubel.lessons.scene import PICTURE, Part
-from hubel.lessons.written import Term, write_out
+from hubel.lessons.working import Term
+from hubel.lessons.written import write_out
 from hubel.models import CARDS
 from hubel.records.samples import samples_of
 from hubel.studio.asking import Asked, Route, Sent

@@ -15,7 +15,7 @@ const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3]];
 /** A figure; `draw(series, marks)` shows what is given. @returns {any} */
 export function chart({ title = '', across = '', show = number, log = false } = {}) {
   const canvas = el('canvas', { role: 'img', tabIndex: 0 }), legend = el('p', { className: 'legend' }), read = el('p', { className: 'readout', 'aria-live': 'off' });
-  const node = el('figure', { className: 'chart' }, [el('figcaption', {}, [el('strong', { textContent: title })]), canvas, legend, read]);
+  const node = el('figure', { className: 'chart' }, [el('figcaption', {}, [el('strong', { textContent: title }), across && el('span', { className: 'muted', textContent: ` (by ${across})` })]), canvas, legend, read]);
   /** @type {{ series: Series[], marks: Mark[] }} */
   let now = { series: [], marks: [] };
   let place = NaN, waits = false, spread = [0, 1];
@@ -72,8 +72,6 @@ export function chart({ title = '', across = '', show = number, log = false } = 
     pen.textAlign = 'center';
     pen.textBaseline = 'top';
     for (const x of ticks(left, right, Math.max(2, Math.floor(w / 90)))) pen.fillText(number(x), px(x), HEIGHT - BOTTOM + 6);
-    pen.textAlign = 'right';
-    pen.fillText(across, LEFT + w, TOP);
     pen.strokeStyle = colour('--ink');
     pen.setLineDash([3, 3]);
     for (const mark of now.marks) if (mark.x >= left && mark.x <= right) line(pen, px(mark.x), TOP, px(mark.x), TOP + h);
