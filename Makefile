@@ -97,12 +97,13 @@ site: $(VENV)/dev
 	$(BIN)/python -m sphinx --keep-going -q -j 2 -b html docs build/site
 	@echo build/site/index.html
 
-# Every picture in docs, made again.
+# Every picture in docs, made again; those of the studio need Chromium.
 pictures: $(VENV)/dev
 	for kind in activations losses optimisers schedules initialisations; do \
 		$(BIN)/hubel components $$kind --out docs/pictures/$$kind.svg || exit 1; \
 	done
 	$(BIN)/python -m benchmarks profile_run --write
+	$(BIN)/python benchmarks/studio_pictures.py
 
 # Wheel and sdist, whole: the sdist holds what its tests need.
 dist: $(VENV)/dev

@@ -47,7 +47,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   main.append(el('h1', { textContent: 'Inspect' }),
     el('p', { className: 'muted', textContent: 'What a net sees in a picture, from the whole graph down to one number and every product in it. Choose a stage, a layer, a map, a place.' }),
     el('div', { className: 'line' }, [net, data, button('‹', () => neighbour(-1), { 'aria-label': 'Picture before' }), button('›', () => neighbour(1), { 'aria-label': 'Next picture' }), el('div', { className: 'control' }, [el('label', { for: 'file', textContent: 'or a file of yours (drop it anywhere)' }), file]), other, range, what, why]), time,
-    words, top, graph, stage, layers, channel, number, same, saver('inspect', main, same.said));
+    words, top, graph, stage, layers, el('div', { className: 'beside' }, [channel, number]), same, saver('inspect', main, same.said));
 
   const asked = (more = {}) => ({ net: state.net, data: state.data, epoch: state.epoch === 'best' ? '' : state.epoch, range: state.range, ...more });
   const write = () => keep('inspect', { ...state, epoch: state.epoch === 'best' ? '' : state.epoch, range: state.range === 'unit' ? '' : state.range, what: state.what === 'values' ? '' : state.what });
