@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from anomalies.parts import good, scratched
+from hubel.anomalies.adversarial import Maker
 from hubel.anomalies.detecting import FEWEST, divide, full_size, judge, learn, suspicious
 from hubel.anomalies.eyes import Eyes, chosen_stages, patches, together
 from hubel.anomalies.flat import (
@@ -41,18 +42,21 @@ from hubel.watching import SILENT
 
 EYES = Eyes(preprocessing=Preprocessing(height=24, width=24, channels=1))
 QUICK = Settings(epochs=12, seconds=20, coreset=0.05)
+LONG = {"fpi": 100, "anogan": 400}
+"""Methods that learn nothing in a few steps, and the passes they need."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "fpi" else n for n in METHODS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in METHODS])
 def test_every_method_tells_a_scratched_part_from_a_good_one(name: str) -> None:
     normal = good(60)
     parts = divide(EYES, normal, 0.1)
-    learnt = learn(name, EYES, normal, parts, 0.1, replace(QUICK, epochs=100, seconds=600) if name == "fpi" else QUICK)
+    settings = replace(QUICK, epochs=LONG[name], seconds=600) if name in LONG else QUICK
+    learnt = learn(name, EYES, normal, parts, 0.1, settings)
     fine, (bad, masks) = good(20, seed=5), scratched(good(20, seed=6))
     truth = np.repeat([0, 1], 20)
     where = np.concatenate([np.zeros_like(masks), masks]).astype(np.int8)
     found = judge(learnt, np.concatenate([fine, bad]), truth, where)
-    least = {"forest": 0.7, "vae": 0.8, "fpi": 0.75}.get(name, 0.9)
+    least = {"forest": 0.7, "vae": 0.8, "fpi": 0.75, "anogan": 0.75}.get(name, 0.9)
     assert found.auroc >= least, name
     assert (found.maps is not None) == METHODS.get(name).maps
     if found.maps is not None:
@@ -146,6 +150,27 @@ def test_foreign_patches_can_be_learnt_and_looked_for() -> None:
     assert scores.shape == (3,)
     assert maps is not None
     assert maps.shape == (3, 24, 24)
+
+
+def test_what_is_off_in_a_made_picture_is_counted_as_the_paper_does() -> None:
+    net = Maker((1, 6, 7), latent=3, width=8).eval()
+    net.get_buffer("spread").copy_(torch.tensor([0.5, 2.0]))
+    images = torch.rand(4, 1, 6, 7, generator=torch.Generator().manual_seed(0))
+    made, off = net(images, 3.0)
+    inner = [net.critic.inner(each).detach().numpy() for each in (images, made)]
+    picture = ((images - made).detach().numpy() ** 2).reshape(4, -1).mean(axis=1)
+    want = picture / 0.5 + 3.0 * ((inner[0] - inner[1]) ** 2).mean(axis=1) / 2.0
+    np.testing.assert_allclose(off.detach().numpy(), want, rtol=1e-5)
+
+
+def test_a_generator_learnt_twice_is_the_same_and_stands_still_for_the_encoder() -> None:
+    first, again = (METHODS.get("anogan").fit(EYES, good(12), Settings(epochs=5), SILENT) for _ in range(2))
+    assert all(np.array_equal(value, again[name]) for name, value in first.items())
+    longer = METHODS.get("anogan").fit(EYES, good(12), Settings(epochs=5, critic=0.0), SILENT)
+    made = [name for name in first if name.startswith(("net.make", "net.critic"))]
+    assert all(np.array_equal(first[name], longer[name]) for name in made), "only the encoder knows the weight"
+    found = [name for name in first if name.startswith("net.encoder")]
+    assert not all(np.array_equal(first[name], longer[name]) for name in found)
 
 
 def test_strange_pictures_hide_neither_alone_nor_together() -> None:

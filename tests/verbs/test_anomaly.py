@@ -193,7 +193,7 @@ def test_pictures_that_arrive_are_answered_one_by_one(
     assert end.value.code == 2
 
 
-@pytest.mark.parametrize("method", ["pca", "knn", "mahalanobis", "padim", "autoencoder"])
+@pytest.mark.parametrize("method", ["pca", "knn", "mahalanobis", "padim", "autoencoder", "anogan"])
 def test_an_exported_score_is_that_of_hubel(method: str, part: Path, tmp_path: Path) -> None:
     hubel.anomaly(part / "good", method=method, features="pixels", out=tmp_path / "d", **SETTINGS)
     found = export_detector(tmp_path / "d", tmp_path / "d.onnx")

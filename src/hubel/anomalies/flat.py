@@ -29,6 +29,15 @@ def some(values: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.asarray(values[np.sort(np.random.default_rng(seed).permutation(len(values))[:most])])
 
 
+def most_of(places: int, share: float) -> int:
+    """How many of so many places the largest share is; four at least, where there are so many.
+
+    >>> most_of(784, 0.05), most_of(9, 0.05), most_of(2, 0.05)
+    (39, 4, 2)
+    """
+    return min(places, max(4, round(share * places)))
+
+
 def top_mean(maps: np.ndarray, share: float) -> np.ndarray:
     """N: mean of the largest share of each map, of four places at least.
 
@@ -36,7 +45,7 @@ def top_mean(maps: np.ndarray, share: float) -> np.ndarray:
     [5.5]
     """
     flat = maps.reshape(len(maps), -1)
-    count = min(flat.shape[1], max(4, round(share * flat.shape[1])))
+    count = most_of(flat.shape[1], share)
     return np.asarray(np.sort(flat, axis=1)[:, -count:].mean(axis=1))
 
 

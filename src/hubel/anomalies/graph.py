@@ -9,14 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hubel.anomalies import adversarial
 from hubel.anomalies.autoencoders import SIDE as NET_SIDE
 from hubel.anomalies.autoencoders import TOP, AutoEncoder
 from hubel.anomalies.detecting import Learnt
 from hubel.anomalies.eyes import patches, shrunken
+from hubel.anomalies.flat import most_of
 from hubel.anomalies.training import filled
 from hubel.errors import UsageError
 
-CAN = ("pca", "knn", "mahalanobis", "padim", "autoencoder", "vae")
+CAN = ("pca", "knn", "mahalanobis", "padim", "autoencoder", "vae", "anogan")
 """Methods whose score can be written so, on pixels."""
 
 
@@ -35,7 +37,10 @@ class Score(nn.Module):
             (0.0, 1.0) if about is None else (about.usual, _scale(about.usual, about.score))
         )
         self.net: nn.Module | None = None
-        if learnt.name in ("autoencoder", "vae"):
+        self.weight = 0.0
+        if learnt.name == "anogan":
+            self.net, self.weight = adversarial.opened(learnt.state, "cpu")
+        elif learnt.name in ("autoencoder", "vae"):
             channels, height, width, latent, wide, spread = (int(x) for x in learnt.state["shape"])
             empty = AutoEncoder((channels, height, width), latent=latent, width=wide, spread=bool(spread))
             self.net = filled(empty, learnt.state, "cpu")
@@ -57,11 +62,14 @@ class Score(nn.Module):
         return score.float(), ((maps - self.map_usual) / self.map_scale).float()
 
     def _raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if isinstance(self.net, adversarial.Maker):
+            off, maps = adversarial.seen(self.net, shrunken(images, adversarial.SIDE), self.weight)
+            return off.double(), maps.double()
         if self.net is not None:
             small = shrunken(images, NET_SIDE)
             off = functional.avg_pool2d(small - self.net(small), 3, 1, 1, count_include_pad=False)
             maps = off.abs().mean(dim=1)
-            count = min(maps[0].numel(), max(4, round(TOP * maps[0].numel())))
+            count = most_of(maps[0].numel(), TOP)
             return maps.flatten(1).topk(count, dim=1).values.mean(dim=1).double(), maps.double()
         if self.name == "padim":
             seen = patches(images).flatten(2)[:, self.get_buffer("kept")].permute(2, 0, 1).double()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hubel.anomalies import autoencoders, flat, foreign, patchwise
+from hubel.anomalies import adversarial, autoencoders, flat, foreign, patchwise
 from hubel.anomalies.eyes import Eyes
 from hubel.anomalies.settings import Settings, State
 from hubel.registry import Registry
@@ -94,6 +94,11 @@ for _name, _method in {
         title="variational autoencoder", fit=autoencoders.fit_vae, look=autoencoders.look, net=True, pixels_only=True,
         maps=True, formula="mean of the largest twentieth of |picture - given back|, each over 3 x 3 places",
         source="Kingma and Welling, arXiv:1312.6114; An and Cho 2015",
+    ),
+    "anogan": Method(
+        title="f-AnoGAN", fit=adversarial.fit, look=adversarial.look, net=True, pixels_only=True, maps=True,
+        formula="|x - G(E(x))| at its largest + weight |f(x) - f(G(E(x)))|: generator G, encoder E, f of the critic",
+        source="Schlegl et al., f-AnoGAN, Medical Image Analysis 2019",
     ),
     "fpi": Method(
         title="foreign patch interpolation", fit=foreign.fit, look=foreign.look, net=True, pixels_only=True, maps=True,

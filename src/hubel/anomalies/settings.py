@@ -27,6 +27,9 @@ class Settings:
     epochs: int | None = None
     """Nets: passes over the pictures; by their number if None."""
     latent: int | None = None
-    """Autoencoders: numbers in the bottleneck; by the pictures if None."""
+    """Autoencoders, AnoGAN: numbers in the bottleneck; by the pictures if None."""
+    critic: float = 0.1
+    """AnoGAN: weight of what is off in the critic's inner values beside what is off in the picture, each by its usual
+    deviation. Held-out training digits wanted less than the paper's 1 (docs/anomaly.md)."""
     seed: int = 0
     device: str = "cpu"

@@ -7,7 +7,7 @@ learnt in seconds. Randomness is a function of the seed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -33,33 +33,49 @@ def learn(
 ) -> int:
     """Learn from pictures N C H W of 0..1; the steps that were made. `loss` gets the net, a batch and a generator."""
     device = torch.device(settings.device)
-    count = len(images)
-    size = min(BATCH, count)
-    each = -(-count // size)
-    steps = settings.epochs * each if settings.epochs is not None else STEPS
     draw = torch.Generator().manual_seed(settings.seed)
     net.to(device).train()
     rule = torch.optim.Adam(net.parameters(), lr=rate)
+    made = 0
+    for batch, share in paced(images, draw, settings, watch):
+        for group in rule.param_groups:
+            group["lr"] = rate * share
+        rule.zero_grad(set_to_none=True)
+        value = loss(net, batch.to(device), draw)
+        value.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        rule.step()
+        made += 1
+    return made
+
+
+def paced(
+    images: torch.Tensor, draw: torch.Generator, settings: Settings, watch: Watcher, most: int = STEPS
+) -> Iterator[tuple[torch.Tensor, float]]:
+    """Batches of shuffled pictures, each with the share of the rate that is due, until steps (`most`) or time are gone.
+
+    >>> from hubel.watching import SILENT
+    >>> pictures, draw = torch.zeros(100, 1, 4, 4), torch.Generator().manual_seed(0)
+    >>> [(len(batch), round(share, 2)) for batch, share in paced(pictures, draw, Settings(epochs=1), SILENT)]
+    [(64, 0.05), (64, 0.05)]
+    """
+    count = len(images)
+    size = min(BATCH, count)
+    each = -(-count // size)
+    steps = settings.epochs * each if settings.epochs is not None else most
     began = time.perf_counter()
     order = torch.zeros(0, dtype=torch.int64)
     for step in range(steps):
         # The rate follows the share of steps or of time that is gone, whichever is more: both end at its foot.
         gone = max(step / steps, (time.perf_counter() - began) / settings.seconds)
         if gone >= 1 and step:
-            return step
-        for group in rule.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 20) * max(0.01, 0.5 * (1 + float(np.cos(np.pi * min(gone, 1)))))
+            return
         if len(order) < size:
             order = torch.cat([order, torch.randperm(count, generator=draw)])
         rows, order = order[:size], order[size:]
-        rule.zero_grad(set_to_none=True)
-        value = loss(net, images[rows].to(device), draw)
-        value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        rule.step()
+        yield images[rows], min(1.0, (step + 1) / 20) * max(0.01, 0.5 * (1 + float(np.cos(np.pi * min(gone, 1)))))
         if step % 20 == 0:
             watch.progress(int(1000 * gone), 1000)
-    return steps
 
 
 def weights_of(net: nn.Module) -> State:
