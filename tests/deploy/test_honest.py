@@ -12,7 +12,8 @@ import hubel
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import Trust
 from hubel.deploy import onnx_graph
-from hubel.deploy.exporting import FORMS, Wanted, reference_of
+from hubel.deploy.exporting import FORMS
+from hubel.deploy.wanted import Wanted, reference_of
 from hubel.metrics.calibrators import Calibrator, fit_isotonic
 from hubel.metrics.probability import log_softmax
 from hubel.metrics.sets import Sets

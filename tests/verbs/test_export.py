@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ from torch import nn
 
 import hubel
 from hubel.cli import main
-from hubel.deploy import exporting
+from hubel.deploy import exporting, wanted
+from hubel.deploy.wanted import Said, Wanted, reference_of
 from hubel.errors import ArtefactError, UnknownName, UsageError
 from hubel.models import register_model
+from hubel.types import Batch, Predictions
 from hubel.verbs.export import export
 from hubel.verbs.train import train
 
@@ -61,8 +65,9 @@ def test_a_run_is_written_and_predicts_from_the_command_line(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A form that is made in no time: an empty file, which answers as the net does."""
 
-    def make(wanted: exporting.Wanted) -> exporting.Made:
-        return exporting.Made(data=b"", answer=lambda seen: exporting.reference_of(wanted, seen), what="nothing")
+    def make(wanted: Wanted) -> exporting.Made:
+        says = exporting.only_probabilities(lambda seen: reference_of(wanted, seen))
+        return exporting.Made(data=b"", says=says, what="nothing")
 
     monkeypatch.setitem(exporting.FORMS, "onnx", dataclasses.replace(exporting.FORMS["onnx"], make=make))
 
@@ -90,9 +95,10 @@ def test_a_file_that_answers_otherwise_is_not_left_behind(
 ) -> None:
     honest = exporting.FORMS["onnx"]
 
-    def lying(wanted: exporting.Wanted) -> exporting.Made:
+    def lying(wanted: Wanted) -> exporting.Made:
         made = honest.make(wanted)
-        return dataclasses.replace(made, answer=lambda pictures: np.roll(made.answer(pictures), 1, axis=1))
+        says = exporting.only_probabilities(lambda pictures: np.roll(made.answer(pictures), 1, axis=1))
+        return dataclasses.replace(made, says=says)
 
     monkeypatch.setitem(exporting.FORMS, "onnx", dataclasses.replace(honest, make=lying))
     with pytest.raises(ArtefactError, match="does not give the net's answers, so it was not written") as error:
@@ -108,7 +114,7 @@ def test_an_export_that_fails_leaves_the_one_before_as_it_was(
     before = export(digits_run, out=tmp_path / "digits.onnx", pictures=5)
     contents = {path: path.read_bytes() for path in before.files}
 
-    def broken(wanted: exporting.Wanted) -> exporting.Made:
+    def broken(wanted: Wanted) -> exporting.Made:
         raise ArtefactError("no", hint="no")
 
     form = dataclasses.replace(exporting.FORMS["onnx"], make=broken)
@@ -242,7 +248,7 @@ def test_int8_takes_its_ranges_from_training_pictures_only(
     train_pictures = {own.decoded.images[row].tobytes() for row in own.ids("train")}
     honest, seen = exporting.FORMS["onnx"], []
 
-    def listening(wanted: exporting.Wanted) -> exporting.Made:
+    def listening(wanted: Wanted) -> exporting.Made:
         assert wanted.calibration is not None
         seen.extend(picture.tobytes() for picture in wanted.calibration)
         raise ArtefactError("enough", hint="")
@@ -261,3 +267,31 @@ def test_options_of_int8_are_refused_without_it() -> None:
         export("runs/none-1", int8=True, tolerance=0.1)
     with pytest.raises(UsageError, match="must be 0 to 100, got -1"):
         export("runs/none-1", int8=True, accept_loss=-1)
+
+
+def test_net_and_file_are_asked_about_each_picture_once(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, file = [], []
+    honest, ask = exporting.FORMS["onnx"], wanted.predict
+
+    def counted(model: nn.Module, batches: Iterable[Batch], **settings: Any) -> Predictions:
+        held = list(batches)
+        net.append(sum(len(batch.ids) for batch in held))
+        return ask(model, held, **settings)
+
+    def counting(asked: Wanted) -> exporting.Made:
+        made = honest.make(asked)
+        net.clear()  # what making it took
+
+        def says(pictures: Sequence[np.ndarray]) -> Said:
+            file.append(len(pictures))
+            return made.says(pictures)
+
+        return dataclasses.replace(made, says=says)
+
+    monkeypatch.setattr(wanted, "predict", counted)
+    monkeypatch.setitem(exporting.FORMS, "onnx", dataclasses.replace(honest, make=counting))
+    found = export(digits_run, out=tmp_path / "digits.onnx", pictures=20)
+    assert found.parity.known_differ == 0  # which takes the features, too
+    assert (sum(net), sum(file)) == (60, 60)

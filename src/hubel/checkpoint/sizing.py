@@ -31,6 +31,8 @@ from hubel.words import amount
 
 MOST_CALLS = 1_000_000
 """Calls of torch while a net is built or shown one picture; the deepest of the catalogue takes a fiftieth of it."""
+FILLS = (torch.Tensor.normal_, nn.init.normal_)
+"""What writes random numbers in place, and loads PyTorch's compiler before it does so on tensors without memory."""
 USUAL_SIDE = 512
 """Pixels: nets of the catalogue for pictures up to this size are not shown one beforehand."""
 COPIES = 4
@@ -54,7 +56,10 @@ class TooMuchWork(HubelError):
 
 
 class _Meter(TorchFunctionMode):
-    """Stops what calls torch more than `most` times: a depth of 10^9 would not end."""
+    """Stops what calls torch more than `most` times: a depth of 10^9 would not end.
+
+    Tensors without memory are left as they are by FILLS: loading the compiler takes seconds.
+    """
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -64,7 +69,10 @@ class _Meter(TorchFunctionMode):
         self.left -= 1
         if self.left < 0:
             raise TooMuchWork("it is far too deep", hint="make it smaller")
-        return function(*args, **(kwargs or {}))
+        named = kwargs or {}
+        if function in FILLS and (filled := args[0] if args else named["tensor"]).is_meta:
+            return filled
+        return function(*args, **named)
 
 
 def sized(spec: ModelSpec, *, most_calls: int = MOST_CALLS) -> tuple[nn.Module, Size]:

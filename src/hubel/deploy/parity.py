@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from hubel.checkpoint.trust import ACCEPTED
 from hubel.views import Viewed
 from hubel.words import plain, plural
 
@@ -152,12 +153,12 @@ def compare(
     )
 
 
-def told_otherwise(net: np.ndarray, file: np.ndarray, limit: float) -> int:
+def told_otherwise(net: np.ndarray, file: np.ndarray, limit: float = 1 - ACCEPTED) -> int:
     """Pictures of which familiarities N of net and file lie on other sides of the limit, and not both beside it.
 
     Familiarity goes in steps, since it is a share of some familiar pictures: a difference of rounding may be a step.
 
-    >>> told_otherwise(np.array([0.5, 0.048, 0.01]), np.array([0.5, 0.052, 0.2]), 0.05)
+    >>> told_otherwise(np.array([0.5, 0.048, 0.01]), np.array([0.5, 0.052, 0.2]))
     1
     """
     near = (np.abs(net - limit) < BESIDE) & (np.abs(file - limit) < BESIDE)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import Classifier
-from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.exporting import FORMS, Form, Made, Wanted, check_form, familiar, reference, require_pictures
+from hubel.deploy.exporting import FORMS, Form, Made, check_form
 from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Parity, Pictures
+from hubel.deploy.wanted import Wanted, reference, require_pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import RunRecord, find_run
@@ -146,12 +146,14 @@ def export(
     made = form.make(wanted)
     watch.stage("comparing it with the net")
     seen, split = _seen(own, classifier, pictures)
+    file = made.says(seen.whole)
+    net = reference(wanted, seen.placed, familiar=file.familiarity is not None)
     found = parity.compare(
-        to, reference(wanted, seen.placed), made.answer(seen.whole), seen, split=split,
+        to, net.probabilities, file.probabilities, seen, split=split,
         tolerance=form.tolerance if tolerance is None else tolerance, rounds=made.plain is not None,
     )  # fmt: skip
-    if made.knows is not None:
-        differ = parity.told_otherwise(familiar(wanted, seen.placed), made.knows(seen.whole), 1 - ACCEPTED)
+    if net.familiarity is not None and file.familiarity is not None:
+        differ = parity.told_otherwise(net.familiarity, file.familiarity)
         found = replace(found, known_differ=differ)
     if not found.holds:
         worst = found.first_different or found.worst
