@@ -5,6 +5,7 @@
     python benchmarks/tasks.py embed [--limit 10000] [--epochs 8]         MNIST: five digits learnt, all ten searched
     python benchmarks/tasks.py reconstruct [--limit 10000] [--epochs 8]   MNIST through a code of 32 numbers, and a VAE
     python benchmarks/tasks.py sequence [--time 5m] [--threads 2]         MNIST row by row through RNN, LSTM, GRU
+    python benchmarks/tasks.py strange [--seeds 3]               steps that break a rhythm, by four methods
     python benchmarks/tasks.py field [--time 2m] [--threads 2]            photographs of 256x256, held by three nets
     python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task
 
@@ -31,6 +32,7 @@ import hubel
 from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import requested
 from hubel.data.sources import open_source
+from hubel.metrics.roc import auroc
 from hubel.recipes.schema import seconds
 from hubel.training.step import step
 from hubel.watching import SILENT
@@ -166,6 +168,46 @@ def sequence(allowed: float, out: Path, threads: int) -> None:
                           "after_half": float(found.by_step()[13])}), flush=True)  # fmt: skip
 
 
+def strange(seeds: int, out: Path, threads: int) -> None:
+    """No target of its own: AUROC of steps by each method, of a rhythm that pauses, runs fast, jumps or turns round."""
+    for seed in range(seeds):
+        draw = np.random.default_rng(seed)
+
+        def rhythm(count: int, draw: np.random.Generator = draw) -> np.ndarray:
+            at = np.arange(count)
+            return np.stack([10 + 3 * np.sin(0.5 * at), 5 * np.cos(0.5 * at) + np.sin(0.11 * at)], 1) + draw.normal(
+                0, 0.2, (count, 2)
+            )
+
+        def table(name: str, values: np.ndarray) -> Path:
+            lines = (f"{step},{a:.4f},{b:.4f}" for step, (a, b) in enumerate(values))
+            (out / name).write_text("\n".join(["hour,load,heat", *lines]) + "\n")
+            return out / name
+
+        run = hubel.train(table(f"normal{seed}.csv", rhythm(4000)), task="sequence", model="gru",
+                          columns={"time": "hour"}, epochs=30, seed=seed, out=out / "runs", threads=threads,
+                          verbose=False)  # fmt: skip
+        later, truth = rhythm(4000), np.zeros(4000, bool)
+        for place in range(100, 3900, 100):
+            kind, span = ("pause", "fast", "jump", "round")[place // 100 % 4], slice(place, place + 8)
+            truth[span] = True
+            if kind == "pause":
+                later[span, 0] = later[place - 1, 0]
+            elif kind == "fast":
+                later[span, 0] = 10 + 3 * np.sin(0.5 * place + 1.2 * np.arange(8))
+            elif kind == "jump":
+                truth[place + 1 : place + 8] = False
+                later[place, 1] += 3
+            else:
+                later[span] = later[span][::-1].copy()
+        (said,) = run.predict(table(f"later{seed}.csv", later))
+        row = {name: round(auroc(scores[8:], truth[8:])[0], 4) for name, scores in (said.steps or {}).items()}
+        alarms = {name: round(float((scores[8:][~truth[8:]] > 1).mean()), 4)
+                  for name, scores in (said.steps or {}).items()}  # fmt: skip
+        print(json.dumps({"task": "strange", "seed": seed, "seconds": run.summary["seconds"], "auroc": row,
+                          "false_alarms": alarms}), flush=True)  # fmt: skip
+
+
 def field(allowed: float, out: Path, threads: int) -> None:
     """Target: 35 dB in two minutes with sines, and ReLUs of as many weights at least 8 dB below."""
     for photo in sorted((DATA / "photos").glob("*.JPEG"))[:3]:
@@ -223,12 +265,15 @@ def _bare(training: object, batches: list[object]) -> None:
 def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "field", "loop"])
+    parser.add_argument(
+        "part", choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "strange", "field", "loop"]
+    )
     parser.add_argument("--pictures", type=int, default=1500)
     parser.add_argument("--time", default="5m")
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -241,6 +286,8 @@ def main() -> None:
             embed(given.limit, given.epochs, out, given.threads)
         elif given.part == "reconstruct":
             reconstruct(given.limit, given.epochs, out, given.threads)
+        elif given.part == "strange":
+            strange(given.seeds, out, given.threads)
         elif given.part in ("sequence", "field"):
             {"sequence": sequence, "field": field}[given.part](float(str(seconds(given.time))), out, given.threads)
         else:

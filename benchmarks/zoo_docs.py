@@ -30,7 +30,11 @@ ELSEWHERE = (
     ("S65", "Avatarify", "background: live face animation, a link only"),
     ("S66, S67", "Transfer from an ImageNet net", "built: `hubel train FOLDER --from resnet18`"),
     ("S70, S71, S72", "AnoGAN, foreign patches, the out-of-distribution challenge", "coming: the anomaly room"),
-    ("S73", "RNN as anomaly predictor", "coming: the anomaly room; its nets are `rnn_rows`, `lstm_rows`, `gru_rows`"),
+    (
+        "S73",
+        "RNN as anomaly predictor",
+        "built: `hubel train TABLE --task sequence`, yes and no as labels of steps; without, strange steps are named",
+    ),
     ("S77", "Hypernetworks, neural processes, Kanerva machine", "background: named as reading, not as classifiers"),
     (
         "S79",

@@ -52,6 +52,12 @@ def list_material(
     """What there is to learn from and to measure by. Raises UsageError, DataError; see the head of this module."""
     if good in SOURCES or (normal and _is_table(good)):
         return _of_classes(good, test, normal)
+    if _is_table(good):
+        raise UsageError(
+            f"normal pictures are in a folder, and {good} is a table",
+            hint="of rows in time: hubel train TABLE --task sequence, then hubel predict RUN NEW.csv names strange "
+            "steps; of pictures with classes: --normal CLASS",
+        )
     whole = _mvtec(good) if test is None else None
     if whole:
         learnt, test = whole

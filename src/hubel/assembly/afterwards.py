@@ -3,6 +3,7 @@
 Metric learning: the middle of each class on the sphere, from the training samples; and the distance at which as many
 strange pairs of validation samples are called alike as alike ones are missed.
 Several labels: a threshold for each, the one with the highest F1 on the validation split.
+Sequences that foretell the next step: from which error on a step is strange, beside simple methods.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from hubel.data.batches import batches, reading_size
 from hubel.inference import predict
 from hubel.metrics.retrieval import middles, verify
 from hubel.metrics.several import best_thresholds
+from hubel.metrics.surprise import FEWEST as FEWEST_STEPS
+from hubel.metrics.surprise import RATE, WINDOW, learn_surprise
 from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import plural
@@ -70,6 +73,24 @@ def _middles(classifier: Classifier, prepared: Prepared, device: torch.device, w
     return Learnt(arrays={"middles": middles(points, labels[rows], classes).astype(np.float32)}, facts=facts)
 
 
+def _surprise(classifier: Classifier, prepared: Prepared, device: torch.device, watch: Watcher) -> Learnt | None:
+    columns, images = prepared.decoded.columns, prepared.decoded.images
+    if columns is None or not columns.foretold:
+        return None
+    train, val = prepared.ids("train")[:MOST], prepared.splits.ids("val")[:MOST]
+    series = columns.answered(images[val])
+    told = [said[: len(one)] for one, said in zip(series, _said(classifier, prepared, val, device), strict=True)]
+    found = learn_surprise(columns.answered(images[train]), series, told) if len(val) else None
+    steps = sum(max(0, len(one) - 1) for one in series)
+    if found is None:
+        watch.remark(
+            f"strange steps are not told: that needs {FEWEST_STEPS} validation steps in series of at least {WINDOW}, "
+            f"and there are {plural(steps, 'step')}"
+        )
+        return None
+    return Learnt(arrays=found, facts={"steps": steps, "rate": RATE})
+
+
 def _said(classifier: Classifier, prepared: Prepared, rows: np.ndarray, device: torch.device) -> np.ndarray:
     """N …: what the net answers to some rows, as its task asks it."""
     net = prepared.task.answering(classifier.model.to(device))
@@ -83,5 +104,6 @@ def _said(classifier: Classifier, prepared: Prepared, rows: np.ndarray, device: 
 AFTER: dict[str, Callable[[Classifier, Prepared, torch.device, Watcher], Learnt | None]] = {
     "embed": _middles,
     "multilabel": _thresholds,
+    "sequence": _surprise,
 }
 """Of tasks that learn something then, by name."""

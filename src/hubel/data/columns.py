@@ -81,6 +81,22 @@ class Columns:
         """Are the answers the next step of what is seen?"""
         return bool(self.answers) and {c.name for c in self.answers} <= {c.name for c in self.columns}
 
+    def answered(self, scaled: np.ndarray) -> list[np.ndarray]:
+        """Of series N F+1 T as `scaled` has them, of each the columns that are foretold, as they are answered: T K to
+        its end, NaN where a number is not known (the mean, exactly, stands for it).
+        """
+        names = self.features
+        places = [names.index(column.name) for column in self.answers]
+        mine, theirs = _scale([self.columns[self._at(column)] for column in self.answers]), _scale(self.answers)
+        found = []
+        for one in scaled:
+            part = one[places, : int((one[-1] > 0).sum())].T.astype(np.float64)
+            found.append(np.where(part == 0, np.nan, (part * mine[1] + mine[0] - theirs[0]) / theirs[1]))
+        return found
+
+    def _at(self, wanted: Column) -> int:
+        return [column.name for column in self.columns].index(wanted.name)
+
     def encode(self, rows: Sequence[Mapping[str, str]], *, comma: bool = False) -> np.ndarray:
         """N F float32: numbers as they are, NaN where they are not known; of words 1 for the one that is there."""
         return _encoded(self.columns, rows, comma)

@@ -19,6 +19,7 @@ from hubel.data.manifest import Problem
 from hubel.errors import ArtefactError
 from hubel.evaluation.several_labels import thresholds_of
 from hubel.metrics.retrieval import distances, middles
+from hubel.metrics.surprise import METHODS, stretches, surprises
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent
@@ -40,6 +41,8 @@ class Answer:
     """K 3 uint8: the colours in which classes are saved."""
     labels: tuple[str, ...] | None = None
     """The labels that are said, where a picture may have several; None where it has none to say."""
+    steps: dict[str, np.ndarray] | None = field(repr=False, default=None)
+    """Of a series whose next steps are foretold: how strange each is, by method; 1 is the threshold."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.told}"
@@ -184,10 +187,51 @@ def _at_the_end(classifier: Classifier, names: Sequence[str], inputs: torch.Tens
         return found
     assert classifier.columns is not None
     called = [column.name for column in classifier.columns.answers]
-    for name, row in zip(names, classifier.columns.told(ends), strict=True):
-        told = ", ".join(f"{word} {value:.6g}" for word, value in zip(called, row, strict=True))
-        found.append(Answer(name, f"after its last step: {told}", dict(zip(called, row.tolist(), strict=True))))
+    strange = strange_steps(classifier, inputs.cpu().numpy(), said.cpu().numpy())
+    for place, (name, row) in enumerate(zip(names, classifier.columns.told(ends), strict=True)):
+        told = "after its last step: " + ", ".join(
+            f"{word} {value:.6g}" for word, value in zip(called, row, strict=True)
+        )
+        numbers = dict(zip(called, row.tolist(), strict=True))
+        steps = strange[place] if strange else None
+        if steps is not None:
+            told += f"; {told_strange(steps)}"
+            passed = steps["recurrent"] > 1
+            numbers |= {"strange_steps": float(passed.sum()), "steps": float(len(passed))}
+            numbers |= {f"strange_{method}": float((steps[method] > 1).sum()) for method in METHODS[1:]}
+        found.append(Answer(name, told, numbers, steps=steps))
     return found
+
+
+def strange_steps(classifier: Classifier, inputs: np.ndarray, said: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """Of series N F T of a net that foretells, with what it said N T K: how strange each step is, by method. [] where
+    the net learnt nothing to tell that by.
+    """
+    columns = classifier.columns
+    if columns is None or not columns.foretold or classifier.learnt is None:
+        return []
+    arrays = classifier.learnt.arrays
+    series = columns.answered(inputs)
+    return [surprises(arrays, one, said[row, : len(one)]) for row, one in enumerate(series)]
+
+
+def told_strange(steps: dict[str, np.ndarray]) -> str:
+    """Which steps of a series are strange, in words, and how many the simple methods beside say.
+
+    >>> told_strange({name: np.array([np.nan, 0.2, 3.0, 2.0]) for name in METHODS})
+    '2 of 4 steps are strange: 3 to 4 (pca says 2, knn 2, average 2)'
+    """
+    passed = steps["recurrent"] > 1
+    others = [int((steps[method] > 1).sum()) for method in METHODS[1:]]
+    beside = "pca says {}, knn {}, average {}".format(*others)
+    if not passed.any():
+        return f"none of {len(passed):,} steps is strange ({beside})"
+    groups = sorted(stretches(passed), key=lambda pair: -float(np.nanmax(steps["recurrent"][pair[0] - 1 : pair[1]])))
+    places = ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in sorted(groups[:5]))
+    more = f" and {len(groups) - 5:,} more places" if len(groups) > 5 else ""
+    count = int(passed.sum())
+    verb = "step is" if len(passed) == 1 else "steps is" if count == 1 else "steps are"
+    return f"{count:,} of {len(passed):,} {verb} strange: {places}{more} ({beside})"
 
 
 def _several(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:

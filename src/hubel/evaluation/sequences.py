@@ -21,9 +21,11 @@ from hubel.data.batches import batches, reading_size
 from hubel.data.columns import Columns
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
+from hubel.evaluation.answers import strange_steps
 from hubel.evaluation.result import TaskResult
 from hubel.inference import predict
 from hubel.metrics.intervals import NOTHING, Interval, bootstrap, mean_interval, wilson
+from hubel.metrics.surprise import RATE
 from hubel.tasks import TASKS
 from hubel.types import Batch
 from hubel.words import csv_text, percent, plain
@@ -157,6 +159,8 @@ class SequenceNumbers(_Series):
     """N T K."""
     simple: np.ndarray
     """N T K: what a simple rule says; the numbers of this step, or the mean of the training part."""
+    alarms: float = math.nan
+    """Share of steps that are called strange; NaN where the net does not say that."""
 
     @property
     def rmse(self) -> np.ndarray:
@@ -219,7 +223,10 @@ class SequenceNumbers(_Series):
         each = [
             (f"RMSE {name}"[:20], f"{mine:.4g}", f"simple rule {simple:.4g}") for name, mine, simple in self.by_name()
         ]
-        return [("squared error less", percent(self.skill, 1), span), *each[:8]]
+        alarms = [] if math.isnan(self.alarms) else [
+            ("steps called strange", percent(self.alarms, 1), f"{percent(RATE, 1)} of normal ones")
+        ]  # fmt: skip
+        return [("squared error less", percent(self.skill, 1), span), *each[:8], *alarms]
 
     def by_name(self) -> list[tuple[str, float, float]]:
         """(column, RMSE, RMSE of the simple rule)."""
@@ -236,6 +243,7 @@ class SequenceNumbers(_Series):
         return plain({
             "task": "sequence", "split": self.split, "samples": self.samples, "asked": self.asked,
             "foretold": self.foretold, "skill": self.skill, "interval": self.skill_interval, "columns": columns,
+            "alarms": None if math.isnan(self.alarms) else self.alarms,
         })  # fmt: skip
 
     def tables(self) -> Mapping[str, str]:
@@ -294,8 +302,16 @@ def judge_sequence(
         simple = Columns((), tuple(here)).told(values)
     return SequenceNumbers(
         **facts, names=tuple(column.name for column in columns.answers), foretold=columns.foretold,
-        truth=columns.told(truth), said=told, simple=simple,
+        truth=columns.told(truth), said=told, simple=simple, alarms=_alarms(classifier, decoded.images[rows], answers),
     )  # fmt: skip
+
+
+def _alarms(classifier: Classifier, images: np.ndarray, answers: np.ndarray) -> float:
+    """The share of steps that are called strange."""
+    judged = strange_steps(classifier, images, answers)
+    scores = np.concatenate([steps["recurrent"] for steps in judged]) if judged else np.zeros(0)
+    scores = scores[np.isfinite(scores)]
+    return float((scores > 1).mean()) if len(scores) else math.nan
 
 
 def _of_classes(
