@@ -19,6 +19,7 @@ import numpy as np
 from hubel.data.decode import read_images
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.series import is_table
 from hubel.data.sources import SOURCES, open_source
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError, UsageError, unknown
@@ -50,9 +51,9 @@ def list_material(
     good: str, test: str | None = None, *, normal: Sequence[str] = (), follow_links: bool = False
 ) -> Material:
     """What there is to learn from and to measure by. Raises UsageError, DataError; see the head of this module."""
-    if good in SOURCES or (normal and _is_table(good)):
+    if good in SOURCES or (normal and _is_file(good)):
         return _of_classes(good, test, normal)
-    if _is_table(good):
+    if is_table(good) and _is_file(good):
         raise UsageError(
             f"normal pictures are in a folder, and {good} is a table",
             hint="of rows in time: hubel train TABLE --task sequence, then hubel predict RUN NEW.csv names strange "
@@ -105,7 +106,7 @@ def _name(place: str) -> str:
     return printable(path.name or "pictures")
 
 
-def _is_table(place: str) -> bool:
+def _is_file(place: str) -> bool:
     return os.path.isfile(place)
 
 
