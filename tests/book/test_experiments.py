@@ -111,7 +111,11 @@ def test_a_stride_in_place_of_the_blur_turns_e36(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.slow
 def test_an_identity_in_place_of_normalisation_turns_e116(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubel.book.experiments.ch09.nn.BatchNorm1d", lambda features: nn.Identity())
+    class Nothing(nn.Identity):
+        def __init__(self, features: int) -> None:
+            super().__init__()
+
+    monkeypatch.setattr("hubel.book.experiments.ch09.nn.BatchNorm1d", Nothing)
     assert normalised(Budget(1, steps=60)).findings["E116"].verdict != CONFIRMED
 
 
