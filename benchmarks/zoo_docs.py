@@ -16,10 +16,14 @@ START, END = "<!-- made from the cards: {} -->\n", "<!-- end -->\n"
 # Systems of the specification without an architecture of their own: (rows, what, where it is or why it is not).
 ELSEWHERE = (
     ("S5", "Biological neuron", "background: the model for S1 to S4, not a program"),
-    ("S50", "Deep Compression", "coming: pruning and quantisation in the deploy room"),
+    ("S50", "Deep Compression", "built: `hubel compress RUN --to 10x` ([how](compression.md))"),
     ("S58", "Generic CNN", "built: `hubel train DATA --model my-net.yaml`, a net from a layer list"),
     ("S59", "ILSVRC entries of 2016, 2017", "background: ensembles that were never published as nets"),
-    ("S61", "Digit that is slightly warped", "coming: shifts, turns and warps in the robustness room"),
+    (
+        "S61",
+        "Digit that is slightly warped",
+        "built: `hubel robust RUN` bends, shifts and turns ([how](robustness.md))",
+    ),
     ("S62", "Filter for faces that reacts to a dog", "background: a drawing of what an activation removes"),
     ("S63", "Plus-sign detector", "built: `hubel kernels PICTURE --kernel plus`"),
     (
@@ -29,7 +33,13 @@ ELSEWHERE = (
     ),
     ("S65", "Avatarify", "background: live face animation, a link only"),
     ("S66, S67", "Transfer from an ImageNet net", "built: `hubel train FOLDER --from resnet18`"),
-    ("S70, S71, S72", "AnoGAN, foreign patches, the out-of-distribution challenge", "coming: the anomaly room"),
+    ("S70", "AnoGAN", "built: `hubel anomaly GOOD --method anogan`, with an encoder ([how](anomaly.md))"),
+    ("S71", "Foreign patch interpolation", "built: `hubel anomaly GOOD --method fpi` ([how](anomaly.md))"),
+    (
+        "S72",
+        "Medical out-of-distribution challenge",
+        "background: its pictures are not ours to ship; the task is `hubel anomaly`",
+    ),
     (
         "S73",
         "RNN as anomaly predictor",
@@ -39,27 +49,32 @@ ELSEWHERE = (
     (
         "S79",
         "SVM, trees and other classical learners",
-        "built, in Python: `hubel.models.baselines` ([how](building-models.md)), over pixels, HOG or features",
+        "built: `hubel baseline DATA` ([how](baselines.md)), over pixels, HOG, colours or features",
     ),
     (
         "S80",
         "SIFT, HOG, hand-made pipelines",
-        "built, in Python: HOG in `hubel.models.baselines` ([how](building-models.md)); SIFT is background",
+        "built: HOG in `hubel baseline DATA` ([how](baselines.md)); SIFT is background",
     ),
     ("S81", "Hierarchies of edges, textures, parts", "background: a way to see nets; `hubel explain` shows it"),
     ("S82, S109", "ChatGPT, DALL-E 2, trends and hype charts", "background: not image classification"),
     (
         "S83, S84, S86 to S89, S92",
         "ENAS, NAS, Progressive NAS, SMASH, AmoebaNet, AutoML",
-        "background: searches of up to 800 GPUs; what one of them found is `nasnet_a_cifar`",
+        "built, small: `hubel search DATA --nets enas`, or evolution, q-learning, progressive, morphism "
+        "([how](search.md)); hierarchical search and SMASH are background",
     ),
     ("S93", "PyTorch", "built: the engine underneath"),
     ("S94", "Keras", "built: layer lists read like its Sequential"),
     ("S95, S96", "torchsummary, torch_receptive_field", "built: `hubel summary`"),
     ("S97", "torchvision", "built: the same names, keys and logits; `make parity`"),
     ("S98", "imgaug", "built: `hubel components augmentations`"),
-    ("S99 to S104", "Interactive pages", "coming: the studio; `hubel step` shows the arithmetic"),
-    ("S105", "LeNet demonstration videos", "background: films; the nets are `lenet1989` and `lenet5`"),
+    ("S99 to S104", "Interactive pages", "built: `hubel studio` ([how](studio.md)); `hubel step` shows the arithmetic"),
+    (
+        "S105",
+        "LeNet demonstration videos",
+        "built: a page with the camera, `hubel export RUN --to page`; the nets are `lenet1989` and `lenet5`",
+    ),
     ("S106", "Guide to convolution arithmetic", "built: `hubel step`"),
     ("S107", "Barnes-Hut t-SNE", "built: `hubel embed`"),
     ("S108, S116, S117", "Cluster and hardware", "background: machines"),
@@ -87,7 +102,7 @@ def families() -> str:
 
 
 def systems() -> str:
-    """Every system of the specification: built, coming, or background."""
+    """Every system of the specification: built, or background."""
     built: dict[int, list[str]] = {}
     for card in sorted(CARDS.values(), key=lambda card: (card.year, not card.name.startswith("resnet"))):
         for row in card.rows:
@@ -102,12 +117,10 @@ def systems() -> str:
 
 
 def _command(name: str) -> str:
-    """How to get at a net: those too large to hold are only described, one that is no classifier has its methods."""
+    """How to get at a net: those too large to hold are only described."""
     card = CARDS[name]
     if card.task == "reconstruct":
-        return (
-            f'`create_model("{name}")` with `reconstruct` and `errors`; `hubel train` refuses it until it has the task'
-        )
+        return f"`hubel train DATA --task reconstruct --model {name}`"
     return f"`hubel summary {name}`" if "description" in card.tags else f"`hubel train DATA --model {name}`"
 
 

@@ -204,10 +204,10 @@ class Anomalies:
         """The result in lines of 80 columns; `most` test pictures, the strangest first."""
         found = [line.replace("\xa0", " ") for said in self.sentences for line in _wrapped(said)]
         if self.measured:
-            head = f"  {'method':<26}{'AUROC':>6}  {'95 %':<12}{'pixels':>7}{'caught':>9}{'alarms':>8}{'learnt':>8}"
+            head = f"  {'method':<27}{'AUROC':>6}  {'95 %':<11}{'pixels':>6}{'caught':>8}{'alarms':>8}{'learnt':>10}"
             found += ["", head.rstrip()]
             found += [
-                f"  {in_columns(title, 26)}{a:>6}  {b:<12}{c:>7}{d:>9}{e:>8}{f:>8}".rstrip()
+                f"  {in_columns(title, 27)}{a:>6}  {b:<11}{c:>6}{d:>8}{e:>8}{f:>10}".rstrip()
                 for title, _, a, b, c, d, e, f in self.rows()
             ]
         if len(self.names):
