@@ -94,7 +94,7 @@ NETS = {"lenet5": 32, "resnet20": 32, "mobilenet_v2": 32, "shufflenet_v2_x0_5": 
 COVERING = (
     "lenet5", "rnn_rows", "siamese", "signal_fcn", "harmonic_net", "mnist_gap", "zfnet", "siren", "lstm_rows",
     "vit_tiny", "gru_rows", "neocognitron", "p4m_cnn", "mobilenet_v3_small", "mobilenet_v2", "resnet20", "tinynet_e",
-    "unet", "fpn", "fourier_field",
+    "unet", "fpn", "fourier_field", "voxnet",
 )  # fmt: skip
 """Nets of the catalogue that together have every operation of all of them (see the slow test)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from hubel.lessons.working import Term, Working, Written, along, brief, two
@@ -55,6 +56,25 @@ def in_a_row(here: Working) -> Written:
     return here.summed(
         terms, None if bias is None else float(bias[channel]), what, corner=(0, left), window=(per, 1, k)
     )
+
+
+def in_a_volume(here: Working) -> Written:
+    """A window of a volume times a filter."""
+    x, w, bias = here.tensor("input"), here.tensor("weight"), here.given["bias"]
+    s, p, d = (along(here.given[name], 3) for name in ("stride", "padding", "dilation"))
+    channel, per, k = here.place[1], w.shape[1], w.shape[2:]
+    if here.given["padding"] == "same":
+        p = tuple(gap * (wide - 1) // 2 for gap, wide in zip(d, k, strict=True))
+    first = channel // (w.shape[0] // int(here.given["groups"])) * per
+    corner = tuple(at * step - pad for at, step, pad in zip(here.place[2:], s, p, strict=True))
+    terms = []
+    for c, *inside in np.ndindex(per, *k):
+        at = tuple(low + i * gap for low, i, gap in zip(corner, inside, d, strict=True))
+        weight = float(w[(channel, c, *inside)])
+        seen = all(0 <= a < n for a, n in zip(at, x.shape[2:], strict=True))
+        terms.append(here.term(x, (0, first + c, *at), weight) if seen else Term(0.0, weight, None))
+    what = f"window of {'x'.join(map(str, k))} from {corner}; channels {first} to {first + per - 1}"
+    return here.summed(terms, None if bias is None else float(bias[channel]), what)
 
 
 def transposed(here: Working) -> Written:

@@ -33,7 +33,7 @@ from hubel.lessons.gathering import (
     reduced,
     softmax,
 )  # fmt: skip
-from hubel.lessons.products import attention, convolution, dense, in_a_row, product, transposed
+from hubel.lessons.products import attention, convolution, dense, in_a_row, in_a_volume, product, transposed
 from hubel.lessons.scene import Scene
 from hubel.lessons.working import Working, Written
 
@@ -46,7 +46,7 @@ MOVES = frozenset({
 })  # fmt: skip
 """Operations that carry numbers to other places and change none."""
 KINDS: dict[str, Callable[[Working], Written]] = {
-    "conv2d": convolution, "conv1d": in_a_row, "conv_transpose2d": transposed,
+    "conv2d": convolution, "conv1d": in_a_row, "conv3d": in_a_volume, "conv_transpose2d": transposed,
     "linear": dense,
     "batch_norm": batch_norm, "layer_norm": layer_norm, "group_norm": group_norm,
     "instance_norm": group_norm, "max_pool2d": pool, "avg_pool2d": pool,
