@@ -52,6 +52,15 @@ def test_every_interval_holds_its_number(result: Evaluation) -> None:
         assert low <= getattr(result, name) <= high, name
 
 
+def test_no_interval_holds_a_loss_below_nothing() -> None:
+    """One sure mistake among forty right answers: mean and deviation alone would give -0.3."""
+    logits = np.zeros((41, 3), np.float32)
+    logits[:, 0] = 12
+    result = assess(Predictions(logits, np.array([0] * 40 + [1]), np.arange(41)), ["a", "b", "c"])
+    assert result.log_loss > 0.2
+    assert result.intervals["log_loss"][0] == result.intervals["brier"][0] == 0
+
+
 def test_the_worst_mistake_is_the_one_it_was_most_sure_of(result: Evaluation) -> None:
     confidences = [m.confidence for m in result.mistakes]
     assert confidences == sorted(confidences, reverse=True)

@@ -189,8 +189,8 @@ def _choose(
         model = _learnt(learner, setting, rows["train"], truth["train"], seed, regression)
         if regression:
             off = (model.predict(rows["val"]) - truth["val"]) ** 2
-            score, (low, high) = math.sqrt(off.mean()), mean_interval(off)
-            interval = (math.sqrt(max(0.0, low)), math.sqrt(max(0.0, high))) if low == low else (low, high)
+            score, (low, high) = math.sqrt(off.mean()), mean_interval(off, within=(0, math.inf))
+            interval = math.sqrt(low), math.sqrt(high)
         else:
             right = scores(model, rows["val"], len(class_names)).argmax(axis=1) == truth["val"]
             score, interval = float(right.mean()), wilson(int(right.sum()), len(right))

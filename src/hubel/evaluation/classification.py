@@ -297,8 +297,8 @@ def assess(
     intervals = {
         "top1": wilson(int(right.sum()), len(labels)),
         "auc": (ranking.low, ranking.high),
-        "log_loss": mean_interval(losses),
-        "brier": mean_interval(briers),
+        "log_loss": mean_interval(losses, within=(0, math.inf)),
+        "brier": mean_interval(briers, within=(0, 2)),
         **dict(
             zip(
                 ("balanced_accuracy", "macro_f1", "weighted_f1"),

@@ -144,7 +144,7 @@ def judge_embedding(
         map_at_r=found.map_at_r,
         intervals={
             "recall": wilson(int(asks.sum()), len(asks)),
-            "nearest_class": (math.nan, math.nan) if inside is None else mean_interval(inside),
+            "nearest_class": (math.nan, math.nan) if inside is None else mean_interval(inside, within=(0, 1)),
         },
         verification=verify(points, labels),
         nearest_class=math.nan if inside is None else float(inside.mean()),

@@ -162,7 +162,7 @@ def judge_reconstruction(
         mse=float(found.mean()),
         psnr=float(decibels.mean()),
         explained=1 - float(found.mean()) / variance if variance > 1e-12 else math.nan,
-        intervals={"mse": mean_interval(found), "psnr": mean_interval(decibels)},
+        intervals={"mse": mean_interval(found, within=(0, math.inf)), "psnr": mean_interval(decibels)},
         class_names=manifest.class_names if manifest.num_classes > 1 else (),
         ids=np.asarray(rows),
         labels=manifest.labels[rows],

@@ -141,7 +141,7 @@ def assess_regression(
             hint="the training has probably diverged: lower the learning rate or clip the gradient",
         )
     errors = predicted - targets
-    squared = mean_interval(errors**2)
+    squared = mean_interval(errors**2, within=(0, math.inf))
     names = tuple(paths[i] for i in known.tolist()) if paths is not None else None
     return RegressionEvaluation(
         split=split,
@@ -153,8 +153,8 @@ def assess_regression(
         bias=float(errors.mean()),
         intervals={
             "mse": squared,
-            "rmse": (math.sqrt(max(0.0, squared[0])), math.sqrt(squared[1])),
-            "mae": mean_interval(np.abs(errors)),
+            "rmse": (math.sqrt(squared[0]), math.sqrt(squared[1])),
+            "mae": mean_interval(np.abs(errors), within=(0, math.inf)),
             "bias": mean_interval(errors),
         },
         ids=np.asarray(predictions.ids)[known],

@@ -327,7 +327,7 @@ def _of_classes(
     right = (said == labels) & asked
     whole = bool((last >= 0).all())
     shares = right.sum(1) / np.maximum(asked.sum(1), 1)
-    interval = wilson(int(right.sum()), len(rows)) if whole else mean_interval(shares)
+    interval = wilson(int(right.sum()), len(rows)) if whole else mean_interval(shares, within=(0, 1))
     return SequenceClasses(
         **facts, class_names=classifier.class_names, truth=labels, said=said, last=last, interval=interval
     )

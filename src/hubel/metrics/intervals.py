@@ -34,17 +34,21 @@ def wilson(successes: int, trials: int, *, level: float = 0.95) -> Interval:
     return low, high
 
 
-def mean_interval(values_N: np.ndarray, *, level: float = 0.95) -> Interval:
+def mean_interval(values_N: np.ndarray, *, level: float = 0.95, within: Interval = (-math.inf, math.inf)) -> Interval:
     """Interval of a mean: ± z s / sqrt(N), to which the bootstrap of a mean converges.
+
+    `within`: between what the mean must lie, where it cannot be just anything; the interval ends there at the latest.
 
     >>> [round(x, 3) for x in mean_interval(np.array([0.0, 1.0] * 50))]
     [0.402, 0.598]
+    >>> mean_interval(np.array([0.0, 0.0, 3.0]), within=(0, math.inf))[0]
+    0.0
     """
     if len(values_N) < 2:
         return NOTHING
     half = NormalDist().inv_cdf(0.5 + level / 2) * float(values_N.std(ddof=1)) / math.sqrt(len(values_N))
     mean = float(values_N.mean())
-    return mean - half, mean + half
+    return float(max(mean - half, within[0])), float(min(mean + half, within[1]))
 
 
 def bootstrap(

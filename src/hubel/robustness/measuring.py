@@ -106,8 +106,7 @@ class Robustness(Viewed):
     @property
     def interval(self) -> Interval:
         """95 % interval of that mean: other pictures, the same corruptions."""
-        low, high = mean_interval(self.shares())
-        return max(0.0, low), min(1.0, high)
+        return mean_interval(self.shares(), within=(0, 1))
 
     @property
     def worst(self) -> tuple[str, ...]:
