@@ -201,6 +201,22 @@ def test_a_small_net_learns_shapes_and_is_asked_about_a_drawing(browser: Chromiu
     clean(browser, place)
 
 
+def test_play_that_is_pressed_before_the_net_has_answered_begins_when_it_has(browser: Chromium, place: str) -> None:
+    kept = browser.call(
+        "Page.addScriptToEvaluateOnNewDocument",
+        source="new MutationObserver((_, seen) => { const play = [...document.querySelectorAll('button')]"
+        ".find((one) => one.textContent === 'Play'); if (play) { seen.disconnect(); play.click(); window.pressed = "
+        "!document.querySelector('.block'); } }).observe(document, { childList: true, subtree: true });",
+    )
+    try:
+        browser.open(f"{place}/playground.html?sooner#/pictures?speed=full&classes=2")
+        browser.until("Number(document.documentElement.dataset.right) > 0.5")
+        assert browser.evaluate("window.pressed")
+        clean(browser, place)
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=kept["identifier"])
+
+
 def test_digits_without_a_studio_say_where_they_come_from(browser: Chromium, place: str) -> None:
     browser.open(f"{place}/playground.html?digits#/pictures?data=digits")
     browser.until("document.querySelector('.alarm')?.textContent.includes('hubel studio')")

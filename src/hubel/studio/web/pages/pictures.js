@@ -29,7 +29,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     data: among('data', { shapes: 1, digits: 1, own: 1 }, 'shapes'), classes: whole('classes', 2, 6, 4), layers: layersOf(parameters.get('net') ?? USUAL), optimiser: among('optimiser', OPTIMISERS, 'adam'),
     rate: Number(among('rate', texts([0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3]), '0.003')), batch: whole('batch', 1, 60, 12), seed: 1, start: whole('start', 0, 999999, 1), drawn: unpackDrawn(parameters.get('drawn') ?? ''), speed: among('speed', { frame: 1, full: 1 }, 'frame'),
   };
-  let playing = false, gone = false, frame = null, ready = null, asked = false, digits = null, spoken = 0, cells = [];
+  let playing = false, wanted = false, gone = false, frame = null, ready = null, asked = false, digits = null, spoken = 0, cells = [];
   const ours = work((message) => heard(message)), { send } = ours, page = document.documentElement;
   const shade = darkness((dark) => send({ kind: 'live', settings: {}, dark }));
   const names = () => (state.data === 'digits' ? Array.from({ length: 10 }, (_, i) => String(i)) : state.data === 'own' ? Array.from({ length: state.classes }, (_, i) => `class ${i + 1}`) : SHAPES.slice(0, state.classes));
@@ -130,6 +130,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     alarm.hidden = !frame.bad;
     if (frame.bad) { pause(); alarm.replaceChildren('The numbers ran away and the training stopped; a smaller learning rate helps. ', button('Back to the last good weights', () => send({ kind: 'back', how: 'good' }))); }
     else ask();
+    if (wanted) start();
   }
 
   /** One section a layer, with a canvas for each kernel and each map. */
@@ -174,14 +175,16 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 
   function toggle() { if (playing) pause(); else start(); }
   function start() {
-    if (!frame || frame.bad || !ready?.n) { said.textContent = ready?.n ? said.textContent : 'There is nothing to learn from yet.'; return; }
+    wanted = !frame || !ready; // then it begins with the first answer of the net
+    if (wanted || frame.bad) return;
+    if (!ready.n) { said.textContent = 'There is nothing to learn from yet.'; return; }
     playing = true;
     play.textContent = 'Pause';
     page.dataset.playing = '1';
     if (state.speed === 'full') send({ kind: 'play' });
     ask();
   }
-  function pause() { const was = playing; playing = false; play.textContent = 'Play'; delete page.dataset.playing; if (was) send({ kind: 'pause' }); }
+  function pause() { const was = playing; playing = wanted = false; play.textContent = 'Play'; delete page.dataset.playing; if (was) send({ kind: 'pause' }); }
   function step() { pause(); send({ kind: 'step', by: 'batch' }); }
   function rewind() { pause(); chart.clear(); send({ kind: 'rewind' }); }
   function ask() {
