@@ -13,7 +13,8 @@ length of the run; then `hubel predict` answers 110 picture files (so many that 
 (filters computed from the pictures, planes that organise themselves) the command must give it.
 
 Nets for pictures see scikit-learn's 1,797 handwritten digits, grey or as three equal channels, at their own smallest
-sensible size; nets over points see the irises. A net has --seconds for its forward and backward passes, counted from
+sensible size; nets over points see the irises; nets for volumes are left out.
+A net has --seconds for its forward and backward passes, counted from
 its multiply-accumulates. It learned if its answers on the test split are better than chance by more than three standard
 deviations. Each result is appended to a file of JSON lines as it comes. No network is needed.
 """
@@ -61,6 +62,8 @@ TRAINING = 1437
 """Digits to learn from in the split that hubel makes."""
 DEPTH = {"vit_l_16": 6, "vit_l_32": 6, "vit_h_14": 4}
 """Blocks of nets of 300 million parameters and more, whose optimiser alone would need gigabytes."""
+PICTURED = tuple(name for name, card in CARDS.items() if "volumes" not in card.tags)
+"""Nets for pictures or points: digits have no depth that a net for volumes could learn from."""
 PATCH = {"vit_b_16": 16, "vit_b_32": 32, "vit_l_16": 16, "vit_l_32": 32, "vit_h_14": 14}
 """Sides that the transformers take are multiples of their patches."""
 
@@ -277,7 +280,7 @@ def remark(row: Row) -> str:
 
 
 def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
-    absent = [f"`{name}`" for name in CARDS if name not in {row.net for row in rows}]
+    absent = [f"`{name}`" for name in PICTURED if name not in {row.net for row in rows}]
     remarks = [remark(row) for row in rows]
     broken = sum("**fails" in text for text in remarks)
     early = sum(text.startswith("no better") for text in remarks)
@@ -290,7 +293,7 @@ def markdown(rows: list[Row], wanted: argparse.Namespace) -> str:
         f"Of {len(rows)} nets {len(rows) - broken - refused} go through all three commands, {broken} fail, and "
         f"{refused} do something that these data cannot teach, and are refused with a reason. "
         f"{early} had not beaten guessing yet.\n\n",
-        f"Not run ({len(absent)} of {len(CARDS)}; `make zoo-smoke` goes on with them, where its file of results is "
+        f"Not run ({len(absent)} of {len(PICTURED)}; `make zoo-smoke` goes on with them, where its file of results is "
         f"kept): {', '.join(absent)}.\n\n"
         if absent
         else "",
@@ -379,7 +382,7 @@ def main() -> int:
     os.environ.update(OMP_NUM_THREADS="1", PYTHONPATH=str(Path(__file__).parents[1] / "src"))
     wanted.rows.parent.mkdir(parents=True, exist_ok=True)
     known = known_rows(wanted.rows)
-    names = in_turn([] if wanted.table else list_models(wanted.match))
+    names = in_turn([] if wanted.table else [name for name in list_models(wanted.match) if name in PICTURED])
     if wanted.cheapest_first:
         names.sort(key=cost_of)
     names = [name for name in names if name not in known or (wanted.retry and not known[name].whole)]
@@ -400,7 +403,7 @@ def main() -> int:
                 f"{row.bench:>15} {row.seconds:8.1f}{verdict}",
                 flush=True,
             )
-    rows = [known[name] for name in CARDS if name in known]
+    rows = [known[name] for name in PICTURED if name in known]
     lost = [row.net for row in rows if not row.whole]
     print(f"{len(rows) - len(lost)} of {len(rows)} pass" + (f"; not {', '.join(lost)}" if lost else ""))
     if wanted.out:
