@@ -17,26 +17,22 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 from hubel.errors import HubelError
-from hubel.runtime.places import Done
-
-LOSSES = 2
-"""Processes that a job may end before it is given up."""
+from hubel.runtime.places import Done, Several
 
 
-class Beside:
+class Beside(Several):
     """Up to `most` processes `python -m module`, begun when there are jobs for them; they end with the `with`."""
 
+    losses = 2
+
     def __init__(self, module: str, most: int) -> None:
-        self.module, self.most, self.lost = module, most, 0
-        self._losses: Counter[int] = Counter()
-        self._waiting: deque[tuple[int, Callable[[], Any]]] = deque()
-        self._given: dict[int, Callable[[], Any]] = {}
+        super().__init__()
+        self.module, self.most = module, most
         self._idle: list[_Process] = []
         self._away: dict[_Process, int] = {}
         self._said: queue.Queue[tuple[_Process, str]] = queue.Queue()
@@ -45,17 +41,6 @@ class Beside:
     def free(self) -> bool:
         """Would another job be begun at once?"""
         return len(self._away) + len(self._waiting) < self.most
-
-    @property
-    def busy(self) -> int:
-        """Jobs given and not taken back."""
-        return len(self._given)
-
-    def give(self, key: int, job: Callable[[], Any]) -> None:
-        """A job for the next process that has time."""
-        self._given[key] = job
-        self._waiting.append((key, job))
-        self._send()
 
     def take(self) -> Done:
         """Wait for the next job that is done. Raises HubelError where no process can be started."""
@@ -68,12 +53,10 @@ class Beside:
             else:
                 process.end()
                 self.lost += 1
-                self._losses[key] += 1
-                if self._losses[key] < LOSSES:
-                    self._waiting.appendleft((key, self._given[key]))
+                if self._again(key):
                     self._send()
                     continue
-                error = HubelError(f"{LOSSES} processes ended before they had done it (out of memory?)")
+                error = HubelError(f"{self.losses} processes ended before they had done it (out of memory?)")
                 done = Done(key, error=error, given_up=True)
             del self._given[key]
             self._send()

@@ -19,7 +19,6 @@ import shutil
 import socket
 import tempfile
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, Self
@@ -27,7 +26,7 @@ from typing import Any, Self
 import torch
 
 from hubel.errors import HubelError, UsageError, missing_extra
-from hubel.runtime.places import HERE, Done, Here, Make, Places, check_where
+from hubel.runtime.places import HERE, Done, Here, Make, Places, Several, check_where
 from hubel.runtime.threading import threads
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -65,20 +64,19 @@ class Place:
                 return None, error
 
 
-class Cluster:
+class Cluster(Several):
     """Places on a cluster, joined in `with`."""
+
+    losses = LOSSES
 
     def __init__(
         self, on: str, make: Make, about: Sequence[Any], *, cores: int, gpu: bool, most: int, watch: Watcher
     ) -> None:
         """`cores` of each place; `gpu`: a GPU each, where there are any; `most` places are asked for."""
+        super().__init__()
         self.ray: Any = _ray(on)
         self.on, self.make, self.about, self.cores, self.most, self.watch = on, make, tuple(about), cores, most, watch
         self.gpu = gpu
-        self.lost = 0
-        self._losses: Counter[int] = Counter()
-        self._waiting: deque[tuple[int, Callable[[], Any]]] = deque()
-        self._given: dict[int, Callable[[], Any]] = {}
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._away: dict[Any, tuple[Any, int]] = {}
@@ -117,17 +115,6 @@ class Cluster:
     def free(self) -> bool:
         """Is there a place, begun or beginning, without a job?"""
         return len(self._waiting) < len(self._idle) + len(self._starting)
-
-    @property
-    def busy(self) -> int:
-        """Jobs given and not taken back."""
-        return len(self._given)
-
-    def give(self, key: int, job: Callable[[], Any]) -> None:
-        """A job for the next place that has time."""
-        self._given[key] = job
-        self._waiting.append((key, job))
-        self._send()
 
     def take(self) -> Done:
         """Wait for the next job that is done. Raises HubelError where no place is left."""
@@ -174,12 +161,10 @@ class Cluster:
         except self.ray.exceptions.RayTaskError as fault:
             raise fault.as_instanceof_cause() from None
         except self.ray.exceptions.RayError as gone:
-            self._losses[key] += 1
-            if self._losses[key] >= LOSSES:
+            if not self._again(key):
                 error = HubelError(f"{LOSSES} places were lost with it: {_first(gone)}")
                 self._start()
                 return Done(key, error=error, given_up=True)
-            self._waiting.appendleft((key, self._given[key]))
             self._lose("; its job is done again", gone)
             return None
         self._idle.append(hand)

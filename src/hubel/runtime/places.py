@@ -12,7 +12,8 @@ does one job after the other: plain data in, plain data out.
 
 from __future__ import annotations
 
-from collections import deque
+from abc import ABC, abstractmethod
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -107,6 +108,42 @@ class Here:
 
     def __exit__(self, *_: object) -> None:
         self._do = None
+
+
+class Several(ABC):
+    """What many places have in common: jobs that wait for one, and what becomes of the job of one that is lost."""
+
+    losses: int
+    """Places that a job may cost before it is given up."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        self._losses: Counter[int] = Counter()
+        self._waiting: deque[tuple[int, Callable[[], Any]]] = deque()
+        self._given: dict[int, Callable[[], Any]] = {}
+
+    @property
+    def busy(self) -> int:
+        """Jobs given and not taken back."""
+        return len(self._given)
+
+    def give(self, key: int, job: Callable[[], Any]) -> None:
+        """A job for the next place that has time."""
+        self._given[key] = job
+        self._waiting.append((key, job))
+        self._send()
+
+    @abstractmethod
+    def _send(self) -> None:
+        """Give jobs that wait to places that have time."""
+
+    def _again(self, key: int) -> bool:
+        """The place that had this job is lost: the job waits again, before all others; False where it is given up."""
+        self._losses[key] += 1
+        if self._losses[key] >= self.losses:
+            return False
+        self._waiting.appendleft((key, self._given[key]))
+        return True
 
 
 def check_where(on: str) -> str:
