@@ -39,6 +39,15 @@ def span(interval: tuple[float, float], digits: int = 1) -> str:
     return "" if math.isnan(low) else f"{percent(low, digits)[:-2]}–{percent(high, digits)}"
 
 
+def magnitude(value: float) -> str:
+    """A number of which only the power of ten matters.
+
+    >>> magnitude(2.4e-7), magnitude(0.0)
+    ('2e-07', '0')
+    """
+    return f"{value:.0e}" if value else "0"
+
+
 def number(value: float, digits: int = 3) -> str:
     """A plain number, an en dash where it is not known.
 

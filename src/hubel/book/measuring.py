@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from hubel.book.carried import packed, unpacked
 from hubel.book.experiment import Experiment, Outcome
 from hubel.book.experiments import all_experiments
-from hubel.runtime.beside import Beside
 from hubel.runtime.places import Here, Places
+from hubel.runtime.processes import Processes
 from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import cores, threads
 from hubel.watching import Watcher
@@ -92,4 +92,4 @@ def measuring(
 
 
 def _places(count: int) -> Places:
-    return Beside("hubel.book.helper", count) if count > 1 else Here(lambda: measured)
+    return Processes("hubel.book.worker", count) if count > 1 else Here(lambda: measured)

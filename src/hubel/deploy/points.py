@@ -67,9 +67,7 @@ def classify_points(classifier: Classifier, points: np.ndarray, *, batch_size: i
     device = next((parameter.device for parameter in classifier.model.parameters()), torch.device("cpu"))
     inputs = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)).to(device)
     batch_size = batch_size or max(1, AT_ONCE // max(1, int(np.prod(points.shape[1:]))))
-    if (
-        inputs.ndim == 2 and classifier.spec.img_size is not None
-    ):  # a net for pictures takes points as pictures of one pixel
+    if inputs.ndim == 2 and classifier.spec.img_size is not None:  # a net for pictures takes points as single pixels
         inputs = inputs[:, :, None, None]
     ids = torch.arange(len(inputs))
     parts = [slice(start, start + batch_size) for start in range(0, len(inputs), batch_size)]

@@ -19,6 +19,7 @@ from hubel.lessons.arithmetic import dense
 from hubel.models.architectures.neuron import Perceptron, threshold_neuron
 from hubel.nn.activations import Step
 from hubel.runtime.seeds import seeded
+from hubel.words import magnitude
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 GATES = {"and": [0, 0, 0, 1], "or": [0, 1, 1, 1], "nand": [1, 1, 1, 0], "xor": [0, 1, 1, 0]}
@@ -114,7 +115,7 @@ def bias(budget: Budget) -> Outcome:
     return Outcome(
         {
             "E11": together([exact(error["without"] > 1 and error["with a bias"] < 1e-6, told),
-                             exact(same < 1e-6, f"an appended 1 is the same bias to {same:.0e}")]),
+                             exact(same < 1e-6, f"an appended 1 is the same bias to {magnitude(same)}")]),
             "E20": exact(list(by_hand) == by_layer.tolist(), f"by hand {by_hand}, by the layer {by_layer.tolist()}"),
         },
         (Lines("The best line for y = 2x + 3", x.tolist(), {"wanted": y.tolist(), **{

@@ -17,6 +17,7 @@ from hubel.book.plots import Cut, Lines, Listing
 from hubel.book.verdicts import exact, more_in_mean, together
 from hubel.lessons.approximation import approximate
 from hubel.runtime.seeds import seeded
+from hubel.words import magnitude
 
 
 def widths(budget: Budget) -> Outcome:
@@ -48,7 +49,7 @@ def widths(budget: Budget) -> Outcome:
     )
     return Outcome(
         {
-            "E4": together([exact(collapse < 1e-4, f"three layers equal their product to {collapse:.0e}"),
+            "E4": together([exact(collapse < 1e-4, f"three layers equal their product to {magnitude(collapse)}"),
                             more_in_mean(gain, "accuracy won by ReLU", by=0.02)]),
             "E5": together([more_in_mean(middle, "accuracy of the middle width above the better of both ends"),
                             more_in_mean(worse, "log of the test loss, widest over middle")]),
@@ -139,9 +140,10 @@ def saw(budget: Budget) -> Outcome:
             errors[units] = float(np.sqrt(((fitted - wanted) ** 2).mean()))
         first, second = errors.values()
         before, after = min(before, first), max(after, second)
-        table.append([depth, 2 * depth, 2**depth, round(first, 3), f"{second:.0e}"])
+        table.append([depth, 2 * depth, 2**depth, round(first, 3), magnitude(second)])
     told = (
-        f"depth: error {deep_error:.0e}; one layer: at least {before:.2f} with half of 2^d units, {after:.0e} with all"
+        f"depth: error {magnitude(deep_error)}; one layer: at least {before:.2f} with half of 2^d units, "
+        f"{magnitude(after)} with all"
     )
     head = ["layers of 2", "their units", "pieces", "error of half as many in one layer", "of as many"]
     return Outcome(
@@ -220,7 +222,7 @@ def one_weight(budget: Budget) -> Outcome:
         curves[name] = [v - values[24] for v in values]
         line = np.polyval(np.polyfit(moved, values, 1), moved)
         bent[name] = float(np.abs(np.array(values) - line).max())
-    told = f"distance from a straight line: early weight {bent['early']:.2g}, late weight {bent['late']:.0e}"
+    told = f"distance from a straight line: early weight {bent['early']:.2g}, late weight {magnitude(bent['late'])}"
     return Outcome(
         {"E99": exact(bent["late"] < 1e-6 < 1e-3 < bent["early"], told)},
         (Lines("An output over one weight", moved.tolist(), curves, "weight moved by"),),

@@ -31,6 +31,7 @@ from hubel.lessons.dimensions import ball_volume, samples_per_cell
 from hubel.metrics.intervals import wilson
 from hubel.models import create_model
 from hubel.robustness.moving import shifted
+from hubel.words import magnitude
 
 
 def growth(budget: Budget) -> Outcome:
@@ -206,7 +207,7 @@ def columns(budget: Budget) -> Outcome:
     gap = float((before - after).abs().max())
     rows = [[*map(float, before[i].numpy().round(4)), "=", *map(float, after[i].numpy().round(4))] for i in range(3)]
     head = ["setosa", "versicolor", "virginica", "", "again", "again", "again"]
-    return Outcome({"E15": exact(gap < 1e-6, f"largest difference of an output {gap:.0e}")},
+    return Outcome({"E15": exact(gap < 1e-6, f"largest difference of an output {magnitude(gap)}")},
                    (Listing("Outputs for three flowers, both ways", head, rows),))  # fmt: skip
 
 

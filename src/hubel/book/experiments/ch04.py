@@ -15,6 +15,7 @@ from hubel.lessons.shapes import window_size
 from hubel.models import create_model
 from hubel.nn.kernels import KERNELS, apply_kernel
 from hubel.runtime.seeds import generator, seeded
+from hubel.words import magnitude
 
 
 def photo(side: int = 96) -> torch.Tensor:
@@ -56,18 +57,18 @@ def laws(budget: Budget) -> Outcome:
     correlates = float((_slid(f, g) - _slid(g, f)).abs().max())
     shuffled, plain = _within_windows(random)
     refused = _refusal(cnn)
-    table = [["as a 16 x 36 matrix", toeplitz], ["kernel as large as the picture and a dense layer", whole],
-             ["1 x 1 and a dense layer at each pixel", one], ["shifted before and after, edges that meet", follow],
-             ["f * g and g * f", commutes], ["(f * g) * h and f * (g * h)", associates],
-             ["f * (g + g') and f * g + f * g'", distributes], ["3f * g and 3 (f * g)", scales]]  # fmt: skip
+    table = {"as a 16 x 36 matrix": toeplitz, "kernel as large as the picture and a dense layer": whole,
+             "1 x 1 and a dense layer at each pixel": one, "shifted before and after, edges that meet": follow,
+             "f * g and g * f": commutes, "(f * g) * h and f * (g * h)": associates,
+             "f * (g + g') and f * g + f * g'": distributes, "3f * g and 3 (f * g)": scales}  # fmt: skip
     entries = int((matrix != 0).sum())
     return Outcome(
         {
             "E24": exact(toeplitz < 1e-5 and entries == 144 and matrix.shape == (16, 36),
                          f"a 3 x 3 on 6 x 6 is a 16 x 36 matrix with {entries} entries of 9 values; difference "
-                         f"{toeplitz:.0e}"),
-            "E25": exact(whole < 1e-5, f"a 6 x 6 kernel with a dense layer's weights: difference {whole:.0e}"),
-            "E26": together([exact(follow < 1e-5, f"with edges that meet, difference {follow:.0e}"),
+                         f"{magnitude(toeplitz)}"),
+            "E25": exact(whole < 1e-5, f"a 6 x 6 kernel with a dense layer's weights: difference {magnitude(whole)}"),
+            "E26": together([exact(follow < 1e-5, f"with edges that meet, difference {magnitude(follow)}"),
                              exact(inner < 1e-5 < outer, f"with zeros around, 0 inside and {outer:.2f} at the rim")]),
             "E27": exact(max(commutes, associates, distributes, scales) < 1e-9 < 0.1 < correlates,
                          f"four laws to 1e-9; correlation differs by {correlates:.2f} when its two are exchanged"),
@@ -75,11 +76,11 @@ def laws(budget: Budget) -> Outcome:
                          "one filter over 3 channels gives 1 map, five give 5"),
             "E40": exact(shuffled == 0 and plain > 0,
                          "pixels shuffled in each window of 2 x 2: pooled maps the same, channel by channel"),
-            "E47": exact(one < 1e-5, f"a 1 x 1 from 64 to 32 maps is a dense layer at each pixel to {one:.0e}"),
+            "E47": exact(one < 1e-5, f"a 1 x 1 from 64 to 32 maps is a dense layer at each pixel to {magnitude(one)}"),
             "E50": exact(tuple(grown.shape) == (1, 64, 6, 6) and "multiplied" in refused,
                          f"at 32 px the windows run on to 6 x 6 maps, and the dense head refuses: {refused}"),
         },
-        (Listing("Largest differences", ["two ways", "difference"], [[n, f"{v:.0e}"] for n, v in table]),
+        (Listing("Largest differences", ["two ways", "difference"], [[n, magnitude(v)] for n, v in table.items()]),
          Pictures("A 3 x 3 on a 6 x 6 picture as a matrix, 16 x 36", {"": np.abs(matrix.numpy())}, side=360)),
     )  # fmt: skip
 
@@ -155,7 +156,7 @@ def learnt_kernels(budget: Budget) -> Outcome:
         found = _imitated(picture, apply_kernel(picture, name))
         far[name] = float(np.abs(found - given).max())
         shown |= {name: given, f"{name}, learnt": found}
-    told = "largest difference of a weight: " + ", ".join(f"{n} {v:.0e}" for n, v in far.items())
+    told = "largest difference of a weight: " + ", ".join(f"{n} {magnitude(v)}" for n, v in far.items())
     return Outcome(
         {"E30": exact(max(far.values()) < 2e-3, told)},
         (Pictures("Given and learnt", shown, columns=4, side=110),),
@@ -210,7 +211,7 @@ def detectors(budget: Budget) -> Outcome:
         {
             "E31": exact(rough["box-blur"] < plain < rough["sharpen"] and grey < 1e-6,
                          f"steps between neighbours: {plain:.3f} in the picture, {rough['box-blur']:.3f} blurred, "
-                         f"{rough['sharpen']:.3f} sharpened; the edge kernel gives {grey:.0e} on even grey"),
+                         f"{rough['sharpen']:.3f} sharpened; the edge kernel gives {magnitude(grey)} on even grey"),
             "E32": exact(found == set(places), "the three highest answers are the three plus signs: "
                                                f"{top.values[2]:.1f} and more, the fourth {top.values[3]:.1f}"),
             "E34": exact(bool(after["face"].max() > 0) and not bool(after["other"].max() > 0),

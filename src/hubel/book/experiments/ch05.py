@@ -20,6 +20,7 @@ from hubel.models import create_model
 from hubel.nn.layers import BlurPool2d
 from hubel.robustness.moving import shifted
 from hubel.runtime.seeds import generator, seeded
+from hubel.words import magnitude
 
 
 def pooling(budget: Budget) -> Outcome:
@@ -153,7 +154,7 @@ def standing_still(budget: Budget) -> Outcome:
     return Outcome(
         {
             "E52": together([
-                exact(inside < 1e-5, f"moved by 4 and moved back, maps differ by {inside:.0e} inside"),
+                exact(inside < 1e-5, f"moved by 4 and moved back, maps differ by {magnitude(inside)} inside"),
                 exact(kept < 0.2, f"moved by 3, the largest value of each map changes by {kept:.1%} of what another "
                                   "digit changes"),
                 exact(unfit > 0.05, f"moved by 1, half a pooling step, no shift of the maps fits: {unfit:.0%}")]),
@@ -179,7 +180,7 @@ def turned(budget: Budget) -> Outcome:
     p4 = [float((a.argmax(1) == data.test_y[:500]).float().mean()) for a in answers]
     loses = more_right(plain[0], plain[1], "plain, upright beside a quarter turn", by=0.3)
     return Outcome(
-        {"E54": together([loses, exact(gap < 1e-3, f"outputs of the equivariant net differ by {gap:.0e}")])},
+        {"E54": together([loses, exact(gap < 1e-3, f"outputs of the equivariant net differ by {magnitude(gap)}")])},
         (Lines("Right, by quarter turns", [0, 90, 180, 270], {"plain": [float(p.mean()) for p in plain],
                "equivariant": p4}, "degrees", share=True),),
         data.note, data.name,

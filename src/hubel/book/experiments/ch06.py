@@ -16,6 +16,7 @@ from hubel.book.plots import Lines
 from hubel.book.verdicts import exact, more_in_mean, together
 from hubel.nn.activations import build_activation
 from hubel.runtime.seeds import seeded
+from hubel.words import magnitude
 
 
 def through_depth(budget: Budget) -> Outcome:
@@ -44,8 +45,8 @@ def through_depth(budget: Budget) -> Outcome:
     return Outcome(
         {
             "E69": exact(curves["sigmoid"][2] < 1e-4 and all(1e-2 < ends[n] < 100 for n in ("tanh", "relu")),
-                         f"second over last layer's gradient, 10 sigmoids: {curves['sigmoid'][2]:.0e}; 30 layers: "
-                         f"tanh {ends['tanh']:.2g}, ReLU {ends['relu']:.2g}"),
+                         f"second over last layer's gradient, 10 sigmoids: {magnitude(curves['sigmoid'][2])}; "
+                         f"30 layers: tanh {ends['tanh']:.2g}, ReLU {ends['relu']:.2g}"),
             "E70": together([exact(15**5 == 759_375, "15 five times is 759,375"),
                              exact(_norm_grows(data.x), "with weights 2.5 times too large the outputs grow by "
                                    f"2.5 a layer; the ratio of gradients stays at {loud[-1]:.2g}")]),

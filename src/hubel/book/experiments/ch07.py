@@ -17,6 +17,7 @@ from hubel.book.verdicts import exact, more_in_mean, more_right, together
 from hubel.features.space import nearest
 from hubel.nn.losses import build_loss
 from hubel.runtime.seeds import seeded
+from hubel.words import magnitude
 
 
 def outliers(budget: Budget) -> Outcome:
@@ -113,7 +114,7 @@ def rare(budget: Budget) -> Outcome:
     means = {name: float(np.mean(values)) for name, values in recalls.items()}
     return Outcome(
         {"E87": together([exact(max(same, two) < 1e-12, "equal to log-softmax with NLL, and for two classes to the "
-                                f"binary loss of the difference of logits, to {max(same, two):.0e}"),
+                                f"binary loss of the difference of logits, to {magnitude(max(same, two))}"),
                           more_in_mean(gains, f"recall of the eights ({few} of {len(threes) + few}) won by weights")])},
         (Bars("Eights found", means, share=True),), data.note, data.name,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from hubel.book.experiment import Budget, Experiment, Outcome
 from hubel.book.plots import Bars, Lines, Listing
 from hubel.book.verdicts import exact, more_in_mean, more_right, percent, share_above, together
 from hubel.runtime.seeds import seeded
+from hubel.words import magnitude
 
 
 def batches_of_norm(budget: Budget) -> Outcome:
@@ -120,7 +121,7 @@ def split_batches(budget: Budget) -> Outcome:
         var = torch.stack([s[1] for s in sums]).sum(0) / count - mean**2
         common = (x - mean) / (var + 1e-5).sqrt()
     gaps = float((own - whole).abs().max()), float((common - whole).abs().max())
-    told = f"each share by itself is off by up to {gaps[0]:.2f}, with sums that are shared by {gaps[1]:.0e}"
+    told = f"each share by itself is off by up to {gaps[0]:.2f}, with sums that are shared by {magnitude(gaps[1])}"
     return Outcome({"E120": exact(gaps[0] > 0.1 and gaps[1] < 1e-4, told)})
 
 

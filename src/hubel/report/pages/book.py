@@ -172,12 +172,11 @@ def _row(each: Counted) -> tuple[Counted, str, str, str]:
 def _sentence(text: str) -> str:
     """A finding as a sentence.
 
-    >>> _sentence("errors are 0e+00 and 2e-07"), _sentence("relu(x) is 0")
+    >>> _sentence("errors are 0 and 2e-07"), _sentence("relu(x) is 0")
     ('Errors are 0 and 2e-07.', 'relu(x) is 0.')
     """
     first = text.partition(" ")[0]
-    begun = text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
-    return f"{begun.replace('0e+00', '0')}."
+    return f"{text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text}."
 
 
 def _told(run: Run, chapter: ChapterRead) -> tuple[Run, list[Claimed], list[Figure | Listing]]:

@@ -1,9 +1,0 @@
-"""A process that measures experiments of the book for another: python -m hubel.book.helper"""
-
-from __future__ import annotations
-
-from hubel.book.measuring import measured
-from hubel.runtime.beside import serve
-
-if __name__ == "__main__":
-    serve(measured)
