@@ -14,7 +14,7 @@ from hubel.book.carried import packed, unpacked
 from hubel.book.experiment import Experiment, Outcome
 from hubel.book.experiments import all_experiments
 from hubel.runtime.places import Here, Places
-from hubel.runtime.processes import Processes
+from hubel.runtime.children import Children
 from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import cores, threads
 from hubel.watching import Watcher
@@ -92,4 +92,4 @@ def measuring(
 
 
 def _places(count: int) -> Places:
-    return Processes("hubel.book.worker", count) if count > 1 else Here(lambda: measured)
+    return Children("hubel.book.worker", count) if count > 1 else Here(lambda: measured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubel.book.measuring import measured
-from hubel.runtime.processes import serve
+from hubel.runtime.children import serve
 
 if __name__ == "__main__":
     serve(measured)

@@ -1,4 +1,4 @@
-"""Processes of this machine that are given jobs."""
+"""Processes that this one starts, and gives jobs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hubel.runtime.processes import Processes
+from hubel.runtime.children import Children
 
 MODULE = """
 import os
-from hubel.runtime.processes import serve
+from hubel.runtime.children import serve
 
 def do(job):
     print("what a job prints is no answer")
@@ -31,7 +31,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_every_job_comes_back_under_its_key_and_no_more_processes_are_begun_than_asked_for(worker: str) -> None:
-    with Processes(worker, 2) as places:
+    with Children(worker, 2) as places:
         assert places.free
         for key in range(6):
             places.give(key, lambda key=key: key * key)  # type: ignore[misc]
@@ -47,7 +47,7 @@ def test_every_job_comes_back_under_its_key_and_no_more_processes_are_begun_than
 
 
 def test_a_job_that_ends_two_processes_is_given_up_and_the_others_are_done(worker: str) -> None:
-    with Processes(worker, 1) as places:
+    with Children(worker, 1) as places:
         for key, each in enumerate(["first", "end", "last"]):
             places.give(key, lambda each=each: each)  # type: ignore[misc]
         done = {found.key: found for found in (places.take() for _ in range(3))}

@@ -1,9 +1,9 @@
-"""Places that are processes of this machine, started as a command of ours; plain data goes in and out as JSON lines.
+"""Places that are processes of this machine, started by this one as a command of ours; plain data goes in and out as JSON lines.
 
 They are started and not forked: a fork of a process with threads (torch has some) can hang. Each computes with one
 thread. A process that ends costs the job it had, which is given to another; a job that has ended two is given up.
 
-    with Processes("hubel.book.worker", 2) as places:       # at whose end stands: serve(what_does_a_job)
+    with Children("hubel.book.worker", 2) as places:       # at whose end stands: serve(what_does_a_job)
         places.give(1, lambda: {"number": "4.1"})
         places.take().result
 """
@@ -25,7 +25,7 @@ from hubel.errors import HubelError
 from hubel.runtime.places import Done, Several
 
 
-class Processes(Several):
+class Children(Several):
     """Up to `most` processes `python -m module`, begun when there are jobs for them; they end with the `with`."""
 
     losses = 2
