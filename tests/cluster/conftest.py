@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+
+def kill_one(nodes: Any) -> None:
+    """Kill the second node, and wait until the cluster knows: small jobs would be done before that."""
+    import ray
+
+    nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False)
+    while sum(node["Alive"] for node in ray.nodes()) > 1:
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="package")

@@ -15,6 +15,8 @@ import hubel
 from hubel.runtime import cluster
 from hubel.watching import Watcher
 
+from .conftest import kill_one
+
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]
 
 
@@ -58,7 +60,7 @@ def test_a_node_killed_in_the_middle_costs_its_part_and_the_bytes_are_the_same(
     nodes: Any, run: Path, pictures: Path, tmp_path: Path
 ) -> None:
     alone = hubel.predict_parts(run, pictures, out=tmp_path / "alone", part_size=10)
-    watch = AtPart(8, lambda: nodes.remove_node(next(iter(nodes.worker_nodes)), allow_graceful=False))
+    watch = AtPart(8, lambda: kill_one(nodes))
     found = hubel.predict_parts(
         run, pictures, out=tmp_path / "shared", part_size=10, on=nodes.address, watch=watch, device="cpu"
     )

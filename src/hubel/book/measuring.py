@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from hubel.book.carried import packed, unpacked
 from hubel.book.experiment import Experiment, Outcome
 from hubel.book.experiments import all_experiments
-from hubel.runtime.places import Here, Places
 from hubel.runtime.children import Children
+from hubel.runtime.places import Here, Places
 from hubel.runtime.seeds import seeded
 from hubel.runtime.threading import cores, threads
 from hubel.watching import Watcher

@@ -1,4 +1,4 @@
-"""Places that are processes of this machine, started by this one as a command of ours; plain data goes in and out as JSON lines.
+"""Places that are processes started by this one, as a command of ours; plain data goes in and out as JSON lines.
 
 They are started and not forked: a fork of a process with threads (torch has some) can hang. Each computes with one
 thread. A process that ends costs the job it had, which is given to another; a job that has ended two is given up.
