@@ -191,6 +191,16 @@ class Manifest:
         """Is the label of a sample all that is to be said of it, a class?"""
         return not self.regression and self.masks is None and self.targets is None
 
+    @property
+    def unit(self) -> str:
+        """What a sample is called: picture or point; where columns say how it is read row, series, signal or volume."""
+        if self.kind != "points":
+            return "picture"
+        if self.columns is None:
+            return "point"
+        series = self.targets is not None and self.targets.ndim == 3
+        return self.columns.files.removesuffix("s") or ("series" if series else "row")
+
     def name(self, row: int) -> str:
         """What to call a sample in a message: its path in letters that can be shown, or its row number.
 

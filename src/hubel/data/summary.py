@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hubel.data.columns import SIGNALS, VOLUMES
 from hubel.data.manifest import Manifest
 from hubel.data.scan import Scan
 from hubel.data.sounds import FORMAT
@@ -100,23 +99,13 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         modes=dict(modes.most_common()),
         formats=dict(formats.most_common()),
         features=0 if points is None else points.shape[1],
-        unit=_unit(manifest, set(formats)),
+        unit="sound" if set(formats) == {FORMAT} else manifest.unit,
         shape=() if points is None else points.shape[1:],
         columns=() if manifest.columns is None else tuple(manifest.columns.features),
         lengths=None if points is None or points.ndim != 3 else _steps(points),
         asked=_asked(manifest),
         digest=manifest.digest,
     )
-
-
-def _unit(manifest: Manifest, formats: set[str]) -> str:
-    if manifest.kind != "points":
-        return "sound" if formats == {FORMAT} else "picture"
-    known = manifest.columns
-    if known is None:
-        return "point"
-    series = manifest.targets is not None and manifest.targets.ndim == 3
-    return {SIGNALS: "signal", VOLUMES: "volume"}.get(known.files, "series" if series else "row")
 
 
 def _steps(series: np.ndarray) -> tuple[int, int, int]:

@@ -134,12 +134,12 @@ def _part_of(manifest: Manifest, data: str, split: str | None, watch: Watcher) -
 
 
 def _tell_trained_on(folder: Path, manifest: Manifest, rows: np.ndarray, watch: Watcher) -> None:
-    """Say which of the pictures the run was trained on: an accuracy on those tells nothing about new ones."""
+    """Say which of the samples the run was trained on: an accuracy on those tells nothing about new ones."""
     met = learnt_from(folder, manifest, rows)
     if met:
         names = ", ".join(manifest.name(row) for row in met[:3]) + (", …" if len(met) > 3 else "")
         watch.remark(
-            f"{len(met):,} of these {plural(len(rows), 'picture')} were trained on ({names}): "
+            f"{len(met):,} of these {plural(len(rows), manifest.unit)} were trained on ({names}): "
             "what is measured on them says nothing about new pictures"
         )
 

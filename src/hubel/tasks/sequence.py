@@ -67,10 +67,6 @@ class Sequence(Task):
         """Loss, and accuracy of classes."""
         return _Steps()
 
-    def unit(self, manifest: Manifest) -> str:
-        """Series of tables; signals and pictures as they are."""
-        return "series" if manifest.targets is not None else super().unit(manifest)
-
     def outputs(self, manifest: Manifest) -> int:
         """A logit for each class, or as many numbers as are asked."""
         if manifest.num_classes or manifest.targets is None:

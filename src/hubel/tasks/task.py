@@ -108,9 +108,7 @@ class Task:
 
     def unit(self, manifest: Manifest) -> str:
         """What a sample is called, in the plural: for how many of them pass in a second."""
-        if manifest.kind != "points":
-            return "images"
-        return "points" if manifest.columns is None else manifest.columns.files or "rows"
+        return {"picture": "images", "series": "series"}.get(manifest.unit, f"{manifest.unit}s")
 
     def outputs(self, manifest: Manifest) -> int:
         """How many outputs the net is built with."""
