@@ -2,6 +2,7 @@
 a picture in all maps of a net, one number of it.
 
     python benchmarks/studio.py [--repeat 3] [--data mnist]
+    python benchmarks/studio.py --pairs 6      what a page that shows a training costs it, in processor time
 
 Needs Chromium (`apt-get install chromium`); `mnist` needs HUBEL_DATA or a network. The server, the page and what is
 measured share the machine. Targets: first page within 2 s, a step in the chart within 100 ms (p95), 15 pictures of the
@@ -129,6 +130,36 @@ def cards_to_a_net(browser: Chromium, serving: Serving) -> float:
     return time.perf_counter() - began
 
 
+def cost_for_a_training(pairs: int) -> None:
+    """Processor time of a training of the digits whose curves a page draws, over that of one that nobody watches."""
+    browser, ratios = Chromium(Path("profile").absolute()), []
+    with Serving((".",), runs="runs", port=0) as serving:
+        serving.studio.warm.wait()
+        for _ in range(pairs):
+            alone, watched = one_training(browser), one_training(browser, f"{serving.url}#/train?run=")
+            ratios.append(watched / alone)
+            print(f"a training       {alone:.2f} s of processor time, watched {watched:.2f} s", flush=True)
+    browser.close()
+    spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+    print(f"watched, alone   {statistics.median(ratios):.3f} times (median of {pairs} pairs, {spread})")
+
+
+def one_training(browser: Chromium, page: str = "") -> float:
+    """Seconds of processor time of a training of the digits, which a page shows if one is named."""
+    browser.open("about:blank")
+    known = set(Path("runs").glob("digits-*"))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "hubel", "train", "digits", "--epochs", "30", "--threads", "1", "--device", "cpu",
+         "--out", "runs", "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    if page:
+        while not (begun := set(Path("runs").glob("digits-*")) - known):
+            time.sleep(0.05)
+        browser.open(page + begun.pop().name)
+    _, _, used = os.wait4(child.pid, 0)
+    return used.ru_utime + used.ru_stime
+
+
 def into_a_net(browser: Chromium, serving: Serving, folder: Path, times: int) -> tuple[list[float], list[float]]:
     """Milliseconds from a picture of 128 x 128 to ResNet-18's overview, and from a move of the pointer to a sum."""
     draw = np.random.default_rng(0)
@@ -156,10 +187,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--data", default="mnist")
+    parser.add_argument("--pairs", type=int, default=0, help="only the cost for a training, of so many pairs")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folder = Path(place)
         os.chdir(folder)
+        if asked.pairs:
+            cost_for_a_training(asked.pairs)
+            return
         took = [first_page(folder) for _ in range(asked.repeat)]
         print(
             f"first page       {statistics.median(took):.2f} s (of {asked.repeat}: {min(took):.2f} to {max(took):.2f})"

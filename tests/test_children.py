@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ import pytest
 from hubel.runtime.children import Children
 
 MODULE = """
-import os
+import os, time
 from hubel.runtime.children import serve
 
 def do(job):
     print("what a job prints is no answer")
     if job == "end":
         os._exit(3)
+    if job == "sleep":
+        time.sleep(600)
     return {"job": job, "by": os.getpid()}
 
 serve(do)
@@ -51,7 +55,20 @@ def test_a_job_that_ends_two_processes_is_given_up_and_the_others_are_done(worke
         for key, each in enumerate(["first", "end", "last"]):
             places.give(key, lambda each=each: each)  # type: ignore[misc]
         done = {found.key: found for found in (places.take() for _ in range(3))}
+    assert list(done) == [0, 1, 2], "what is done again comes before what waits"
     assert (done[0].result["job"], done[2].result["job"]) == ("first", "last")
     assert done[1].given_up
     assert "2 processes ended" in str(done[1].error)
     assert places.lost == 2
+
+
+def test_a_process_whose_asker_is_gone_ends_in_the_middle_of_its_job(worker: str) -> None:
+    with subprocess.Popen([sys.executable, "-m", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write(b'"first"\n')
+        child.stdin.flush()
+        assert child.stdout is not None
+        assert b'"job": "first"' in child.stdout.readline()
+        child.stdin.write(b'"sleep"\n')
+        child.stdin.close()
+        assert child.wait(timeout=60) == 0

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import uniform_filter
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from anomalies.parts import good, scratched
-from hubel.anomalies.adversarial import Maker
+from hubel.anomalies.adversarial import Maker, opened, seen
 from hubel.anomalies.detecting import FEWEST, divide, full_size, judge, learn, suspicious
 from hubel.anomalies.eyes import Eyes, chosen_stages, patches, together
 from hubel.anomalies.flat import (
@@ -161,6 +162,30 @@ def test_what_is_off_in_a_made_picture_is_counted_as_the_paper_does() -> None:
     picture = ((images - made).detach().numpy() ** 2).reshape(4, -1).mean(axis=1)
     want = picture / 0.5 + 3.0 * ((inner[0] - inner[1]) ** 2).mean(axis=1) / 2.0
     np.testing.assert_allclose(off.detach().numpy(), want, rtol=1e-5)
+
+
+def test_a_score_is_the_part_of_the_picture_that_is_most_off_and_what_the_critic_sees() -> None:
+    torch.manual_seed(0)
+    net = Maker((1, 8, 8), latent=3, width=16).eval()
+    net.get_buffer("spread").copy_(torch.tensor([0.25, 4.0]))
+    images = torch.rand(5, 1, 8, 8)
+    with torch.inference_mode():
+        score, maps = seen(net, images, 0.5)
+        made, inner = net.make(net.encoder(images)), net.inner_off(images, net(images)[0])
+    near = uniform_filter((images - made)[:, 0].numpy(), (0, 3, 3), mode="constant")
+    counts = uniform_filter(np.ones((8, 8)), 3, mode="constant")
+    want = np.abs(near / counts)
+    np.testing.assert_allclose(maps.numpy(), want, rtol=1e-4, atol=1e-6)
+    most = np.sort(want.reshape(5, -1), axis=1)[:, -4:].mean(axis=1)
+    np.testing.assert_allclose(score.numpy(), most / 0.5 + 0.5 * np.sqrt(inner.numpy() / 4.0), rtol=1e-4)
+
+
+def test_a_generator_learns_to_make_what_looks_like_the_pictures() -> None:
+    bright = np.random.default_rng(0).integers(220, 240, (64, 1, 6, 6), dtype=np.uint8)
+    net, _ = opened(METHODS.get("anogan").fit(EYES, bright, Settings(epochs=200), SILENT), "cpu")
+    with torch.inference_mode():
+        made = net.make(2 * torch.rand(64, net.latent, generator=torch.Generator().manual_seed(0)) - 1)
+    assert abs(float(made.mean()) - 0.9) < 0.1, "before, it makes 0.5"
 
 
 def test_a_generator_learnt_twice_is_the_same_and_stands_still_for_the_encoder() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from hubel.book import measuring
 from hubel.book.carried import packed, unpacked
@@ -64,6 +65,21 @@ def test_the_longest_is_begun_first_and_results_are_in_the_order_of_the_book(mon
     assert begun == ["4.2", "4.3", "4.1"]
     assert list(found) == ["4.1", "4.2", "4.3"]
     assert (found["4.2"].seconds, found["4.2"].allowed, found["4.2"].late) == (0.5, 30, False)
+
+
+def test_an_experiment_computes_with_one_thread_in_every_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def measure(_: Budget) -> Outcome:
+        seen.extend([torch.get_num_threads(), *(each["num_threads"] for each in threadpool_info())])
+        return OUTCOME
+
+    one = replace(all_experiments()["4.1"], measure=measure)
+    monkeypatch.setattr(measuring, "all_experiments", lambda: {"4.1": one})
+    with threadpool_limits(2):
+        measuring.measured({"number": "4.1", "full": False})
+    assert len(seen) > 1
+    assert set(seen) == {1}
 
 
 def test_what_ends_other_processes_is_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,13 @@ def test_signals_are_filled_up_behind_their_ends(tmp_path: Path) -> None:
     np.testing.assert_allclose(scaled[1, 0, :5], (np.arange(5) - known.mean()) / known.std(), rtol=1e-5)
 
 
+def test_numbers_that_lie_column_by_column_are_read_as_they_were_meant(tmp_path: Path) -> None:
+    signal = np.arange(10.0).reshape(2, 5)
+    found = open_signals(save(tmp_path / "x", a=[np.asfortranarray(signal)], b=[signal]))
+    assert found.arrays is not None
+    assert found.arrays.tolist() == [signal.tolist()] * 2
+
+
 def test_volumes_have_one_scale_and_one_size(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     cubes = [draw.normal(7, 3, (4, 5, 6)) for _ in range(4)]

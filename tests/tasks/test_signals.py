@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import hubel
 from hubel.errors import ArtefactError, DataError, UsageError
@@ -150,6 +151,17 @@ def test_normalised_weights_are_those_of_torch() -> None:
         theirs.bias.copy_(ours.bias)
     x = torch.randn(2, 3, 9)
     torch.testing.assert_close(ours(x), theirs(torch.nn.functional.pad(x, (4, 0))))
+
+
+def test_voxnet_computes_what_its_table_says() -> None:
+    torch.manual_seed(0)
+    net = create_model("voxnet", num_classes=3, in_chans=16, img_size=(17, 18)).eval()
+    w = dict(net.named_parameters())
+    x = torch.randn(2, 16, 17, 18)
+    y = F.leaky_relu(F.conv3d(x[:, None], w["conv1.0.weight"], w["conv1.0.bias"], stride=2), 0.1)
+    y = F.max_pool3d(F.leaky_relu(F.conv3d(y, w["conv2.0.weight"], w["conv2.0.bias"]), 0.1), 2).flatten(1)
+    y = F.linear(y, w["hidden.1.weight"], w["hidden.1.bias"]).relu()
+    torch.testing.assert_close(net(x), F.linear(y, w["classify.weight"], w["classify.bias"]))
 
 
 def test_what_fills_up_a_signal_changes_neither_answer_nor_statistics() -> None:

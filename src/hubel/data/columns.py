@@ -84,6 +84,11 @@ class Columns:
     def answered(self, scaled: np.ndarray) -> list[np.ndarray]:
         """Of series N F+1 T as `scaled` has them, of each the columns that are foretold, as they are answered: T K to
         its end, NaN where a number is not known (the mean, exactly, stands for it).
+
+        >>> size = Column(name="size", mean=3.0, std=2.0)
+        >>> known = Columns((size,), (Column(name="size", mean=1.0, std=4.0),))
+        >>> known.answered(known.scaled(np.array([[[9.0, np.nan, np.inf]]])))[0].tolist()
+        [[2.0], [nan]]
         """
         names = self.features
         places = [names.index(column.name) for column in self.answers]
