@@ -64,11 +64,14 @@ def test_a_job_that_ends_two_processes_is_given_up_and_the_others_are_done(worke
 
 def test_a_process_whose_asker_is_gone_ends_in_the_middle_of_its_job(worker: str) -> None:
     with subprocess.Popen([sys.executable, "-m", worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        child.stdin.write(b'"first"\n')
-        child.stdin.flush()
-        assert child.stdout is not None
-        assert b'"job": "first"' in child.stdout.readline()
-        child.stdin.write(b'"sleep"\n')
-        child.stdin.close()
-        assert child.wait(timeout=60) == 0
+        try:
+            assert child.stdin is not None
+            child.stdin.write(b'"first"\n')
+            child.stdin.flush()
+            assert child.stdout is not None
+            assert b'"job": "first"' in child.stdout.readline()
+            child.stdin.write(b'"sleep"\n')
+            child.stdin.close()
+            assert child.wait(timeout=60) == 0
+        finally:
+            child.kill()
