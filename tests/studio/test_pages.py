@@ -245,8 +245,9 @@ def test_runs_are_compared_by_curves_recipes_and_luck(browser: Chromium, studio:
     said = browser.evaluate("document.querySelector('main').textContent")
     assert "optimizer.lr0.10.02" in said
     assert "better than" in said or "cannot be told apart" in said
-    label = browser.evaluate("document.querySelector('canvas').getAttribute('aria-label')")
-    assert f"{one}: 3 points" in label
+    browser.until(  # drawn with the next frame
+        f"document.querySelector('canvas').getAttribute('aria-label').includes('{one}: 3 points')"
+    )
     browser.evaluate(
         "(() => { const s = document.querySelectorAll('section select')[1]; s.value = 'seconds';"
         " s.dispatchEvent(new Event('change')); })()"
