@@ -11,7 +11,7 @@ demo: $(VENV)/core
 	@echo "studio   $(BIN)/hubel studio   (a page in your browser; nothing leaves this machine)"
 
 test: $(VENV)/dev
-	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not cluster"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not browser and not cluster" --durations 30 --durations-min 4
 
 # Exported pages in a real browser: needs Chromium (apt-get install chromium), which the rest does without.
 browser: $(VENV)/dev
