@@ -135,6 +135,7 @@ def test_no_import_of_ours_hides_inside_a_function(path: Path) -> None:
 LAZY = {
     "cli/__init__.py": "one module a command, loaded when it is called",
     "cli/completion.py": "the same, to list the options of a command",
+    "data/cells.py": "pyarrow, which need not be installed",
     "models/__init__.py": "layer lists and heads need torch, names and cards do not",
     "models/cards/__init__.py": "the builder of a card is loaded when a net is built",
     "runtime/cluster.py": "Ray, which need not be installed",

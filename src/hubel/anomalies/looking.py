@@ -9,7 +9,7 @@ from hubel.anomalies.artefact import Detector
 from hubel.anomalies.sighting import Sighting, Sightings, sight
 from hubel.data.given import read_given, spread
 from hubel.data.manifest import Problem
-from hubel.data.walk import pictures_below
+from hubel.data.shards import pictures_inside
 from hubel.errors import DataError
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -25,7 +25,7 @@ def sightings(
     problems: list[Problem] = []
 
     def inside(folder: Path) -> list[Path]:
-        paths, odd = pictures_below(str(folder), follow=follow_links)
+        paths, odd = pictures_inside(str(folder), follow=follow_links)
         problems.extend(odd)
         return [Path(path) for path in paths]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def command(
     source: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="a name (digits, mnist …), a folder of class folders, a CSV or JSONL"),
+        typer.Argument(metavar="DATA", help="a name (digits, mnist …), class folders, tar shards, a CSV or JSONL"),
     ] = "",
     more: Annotated[list[str] | None, typer.Argument(metavar="ROLE=NAME", hidden=True)] = None,
     again: Annotated[str, option("--data", "--source", metavar="DATA", hidden=True, help="the same as an option")] = "",

@@ -19,7 +19,7 @@ from hubel.recipes.schema import to_yaml
 def command(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="DATA", help="digits, mnist, cifar10, … or a folder, a CSV or a JSONL file"),
+        typer.Argument(metavar="DATA", help="digits, mnist, cifar10, … or a folder, tar shards, a CSV or JSONL file"),
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="settings without the dashes")] = None,
     *,

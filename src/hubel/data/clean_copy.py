@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from hubel.data.images import BadPicture, read_bytes
 from hubel.data.manifest import Manifest, printable
+from hubel.data.places import place_name, placed
 from hubel.errors import DataError, UsageError
 from hubel.store import RunStore
 
@@ -40,7 +42,11 @@ def write_copy(manifest: Manifest, out: str | Path, progress: Callable[[int, int
             place = temporary / name
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
-                shutil.copy2(os.path.join(manifest.root, file), place)
+                _copy(os.path.join(manifest.root, file), place)
+            except BadPicture as bad:
+                raise DataError(
+                    f"{printable(place_name(file))} cannot be copied: {bad.reason}", hint="restore it"
+                ) from None
             except OSError as error:
                 if not os.path.isfile(os.path.join(manifest.root, file)) or error.filename != str(place):
                     raise DataError(
@@ -57,6 +63,14 @@ def write_copy(manifest: Manifest, out: str | Path, progress: Callable[[int, int
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def _copy(source: str, target: Path) -> None:
+    """A file as it is, or what lies in one as a file of its own."""
+    if placed(source) is None:
+        shutil.copy2(source, target)
+    else:
+        target.write_bytes(read_bytes(source)[0])
 
 
 def _by_class(manifest: Manifest) -> list[str] | None:

@@ -31,6 +31,7 @@ from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.masks import decode_masks
+from hubel.data.places import place_name, placed, resolved
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.workers import read_pictures
@@ -173,13 +174,13 @@ def read_images(
         warnings.simplefilter("ignore")
         for row, path in enumerate(paths):
             try:
-                if "\0" in str(path):
+                if "\0" in str(path) and placed(str(path)) is None:
                     raise BadPicture("unreadable", "a name cannot hold a zero byte")
                 # A path given by name may well be a link: the user said so.
-                look, pixels = decode_bytes(read_bytes(os.path.realpath(path))[0], preprocessing)
+                look, pixels = decode_bytes(read_bytes(resolved(os.fspath(path)))[0], preprocessing)
                 require_range(look, preprocessing)
             except BadPicture as bad:
-                problems.append(Problem(printable(str(path)), bad.kind, bad.reason))
+                problems.append(Problem(printable(place_name(str(path))), bad.kind, bad.reason))
                 continue
             assert pixels is not None
             images.append(pixels.transpose(2, 0, 1))

@@ -16,9 +16,11 @@ from dataclasses import replace
 import numpy as np
 
 from hubel.data.changes import Edit, in_force
+from hubel.data.images import BadPicture, read_bytes
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import class_order
-from hubel.errors import DataError, HubelError
+from hubel.data.places import placed, resolved
+from hubel.errors import ArtefactError, DataError, HubelError
 from hubel.store import opened
 
 _PIECE = 1 << 20
@@ -47,7 +49,12 @@ def edited(manifest: Manifest, log: Sequence[Edit]) -> Manifest:
 def contents_digest(manifest: Manifest, row: int) -> str:
     """SHA-256 of the bytes of a file of the manifest; raises ArtefactError where it cannot be read."""
     found = hashlib.sha256()
-    path = os.path.realpath(os.path.join(manifest.root, manifest.files[row]))
+    path = resolved(os.path.join(manifest.root, manifest.files[row]))
+    if placed(path) is not None:
+        try:
+            return hashlib.sha256(read_bytes(path)[0]).hexdigest()
+        except BadPicture as bad:
+            raise ArtefactError(f"{manifest.name(row)} cannot be read: {bad.reason}") from None
     with opened(path) as (descriptor, _):
         while piece := os.read(descriptor, _PIECE):
             found.update(piece)

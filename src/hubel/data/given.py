@@ -19,7 +19,9 @@ from PIL import Image, ImageFile
 from hubel.data.decode import read_images
 from hubel.data.images import GUARDED, MAX_BYTES, BadPicture, decode, finish, pixel_limit, refuse_bomb, require_range
 from hubel.data.manifest import Problem, printable
+from hubel.data.places import place_name
 from hubel.data.preprocessing import Preprocessing, to_bytes
+from hubel.data.shard_names import names_shards
 from hubel.errors import UsageError
 
 ACCEPTED = (
@@ -46,7 +48,9 @@ def spread(pictures: Any, folder: Callable[[Path], Iterable[Path]]) -> Iterator[
     """
     if isinstance(pictures, (str, os.PathLike)):
         path = Path(pictures)
-        yield from folder(path) if os.path.isdir(path) else (path,)  # also where no such path can be
+        yield from (
+            folder(path) if os.path.isdir(path) or names_shards(path) else (path,)
+        )  # also where no such path can be
     elif isinstance(pictures, (bytes, bytearray, memoryview)):
         yield bytes(pictures)
     elif isinstance(pictures, Image.Image):
@@ -135,7 +139,7 @@ def read_each(
     found: list[np.ndarray] = []
     problems: list[Problem] = []
     for number, item in enumerate(items, first + 1):
-        name = printable(str(item)) if isinstance(item, Path) else f"picture {number}"
+        name = printable(place_name(str(item))) if isinstance(item, Path) else f"picture {number}"
         if isinstance(item, Path):
             images, _, bad = read_images([item], preprocessing)
             problems += bad

@@ -22,7 +22,9 @@ import PIL
 from PIL import Image, ImageFile, features
 
 from hubel.data import jpeg, pnm, sounds
+from hubel.data.cells import read_cell
 from hubel.data.manifest import BadPicture
+from hubel.data.places import placed
 from hubel.data.preprocessing import Preprocessing, to_bytes
 from hubel.errors import UsageError
 
@@ -84,27 +86,41 @@ class Look:
         return self.width, self.height, self.mode, self.format, self.low, self.high
 
 
-def read_bytes(path: str, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
-    """The whole of a regular file, never waiting on a pipe and never following a link; raises BadPicture."""
+def read_bytes(path: str, max_bytes: int = MAX_BYTES) -> tuple[bytes, tuple[int, int, int]]:
+    """The whole of a regular file, or of a place in one (`hubel.data.places`): its bytes, and its size and times.
+
+    Never waits on a pipe and never follows a link. Raises BadPicture.
+    """
+    place = placed(path)
+    if place is not None and place.column is not None:
+        return read_cell(place, max_bytes)
     try:
         # O_NONBLOCK: opening a named pipe would otherwise wait for ever for somebody to write.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        descriptor = os.open(
+            path if place is None else place.file,
+            os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | _BINARY,
+        )
     except OSError as error:
         raise BadPicture("unreadable", (error.strerror or str(error)).lower()) from None
     try:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise BadPicture("special file", "not a regular file")
-        if about.st_size > max_bytes:
-            raise BadPicture("bomb", f"{about.st_size:,} bytes, more than the limit of {max_bytes:,}")
-        data = os.read(descriptor, about.st_size)
-        while len(data) < about.st_size and (more := os.read(descriptor, about.st_size - len(data))):
+        start, size = (0, about.st_size) if place is None else (place.first, place.second)
+        if size > max_bytes:
+            raise BadPicture("bomb", f"{size:,} bytes, more than the limit of {max_bytes:,}")
+        if start + size > about.st_size:
+            raise BadPicture("truncated", f"its archive ends {start + size - about.st_size:,} bytes before it does")
+        if start:
+            os.lseek(descriptor, start, os.SEEK_SET)
+        data = os.read(descriptor, size)
+        while len(data) < size and (more := os.read(descriptor, size - len(data))):
             data += more
     except OSError as error:
         raise BadPicture("unreadable", (error.strerror or str(error)).lower()) from None
     finally:
         os.close(descriptor)
-    return data, about
+    return data, (size, about.st_mtime_ns, about.st_ctime_ns)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -167,8 +167,8 @@ def _complain(which: Sequence[str], of: int, kind: str, one: str, many: str, way
         )
 
 
-def class_list(root: str) -> tuple[str, ...] | None:
-    """The names in classes.txt; None where there is none."""
+def class_list(root: str, *, most: int = IGNORED - 1) -> tuple[str, ...] | None:
+    """The names in classes.txt, `most` of them at most; None where there is none."""
     try:
         text = Path(root, CLASSES_FILE).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -176,9 +176,9 @@ def class_list(root: str) -> tuple[str, ...] | None:
     except (OSError, ValueError) as error:
         raise DataError(f"{CLASSES_FILE} cannot be read: {error}", hint="a name a line, in UTF-8") from None
     names = tuple(printable(line.strip()) for line in text.splitlines() if line.strip())
-    if len(names) < 2 or len(set(names)) < len(names) or len(names) >= IGNORED:
+    if len(names) < 2 or len(set(names)) < len(names) or len(names) > most:
         raise DataError(
-            f"{CLASSES_FILE} must name 2 to {IGNORED - 1} classes, each once, got {len(names)}",
+            f"{CLASSES_FILE} must name 2 to {most:,} classes, each once, got {len(names)}",
             hint="the name of class 0, of class 1, … one a line",
         )
     return names

@@ -15,6 +15,8 @@ from hubel.data.folders import open_folder, split_parts, unwrapped
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.masks import has_masks, open_masks
 from hubel.data.rows import holds_rows, open_rows
+from hubel.data.shard_names import is_shard, names_shards
+from hubel.data.shards import open_shards
 from hubel.data.signals import holds_arrays, open_signals
 from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
@@ -63,6 +65,8 @@ def open_source(
 ) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
 
+    A file of pictures (.tar, .parquet), a folder of such or a pattern in braces is read as `hubel.data.shards` says.
+
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path
     that has a separator in it, or that exists and is no registered name, is taken as a path.
 
@@ -98,6 +102,11 @@ def open_source(
             f"{printable(name)!r} cannot be a path: {error}",
             hint="give a folder, a table, or a name of hubel data --list",
         ) from None
+    if names_shards(path):
+        _refuse("shards", images=images)
+        if lists:
+            raise UsageError("shards have one label for each picture", hint="a table, for pictures with several labels")
+        return honoured(open_shards(path, columns=columns, follow_links=follow_links), path, edits)
     if is_folder and not columns and not images and has_masks(path, follow=follow_links):
         return open_masks(path, follow_links=follow_links)
     if is_folder and holds_arrays(path):
@@ -117,7 +126,7 @@ def open_source(
         return listed if listed.masks is not None else honoured(listed, path, edits)
     if is_file:
         raise DataError(
-            f"{printable(name)} is one file; a data source is a folder of class folders, or a CSV or JSONL table",
+            f"{printable(name)} is one file; a source is a folder of class folders, a CSV or JSONL table, or a tar",
             hint="to classify one file: hubel predict RUN PICTURE; to learn it as a function: --task field",
         )
     raise _nothing_there(name, path)
@@ -151,11 +160,11 @@ def moved(source: str, data_root: str | Path) -> Path:
     root, name = Path(data_root).expanduser(), Path(source)
     try:
         for place in (root / name.name, *([] if name.is_absolute() else [root / name])):
-            if place != root and place.exists():
+            if place != root and (place.exists() or names_shards(place)):
                 return place
         if root.is_dir() and name.suffix.casefold() not in SUFFIXES:
             return root
-        if root.is_file() and root.suffix.casefold() in SUFFIXES:
+        if root.is_file() and (root.suffix.casefold() in SUFFIXES or is_shard(root.name)):
             return root
     except (OSError, ValueError) as error:
         raise UsageError(
@@ -214,6 +223,14 @@ def _open_folder(
     _refuse("a folder of class folders", columns=columns, images=images)
     manifest = open_folder(path, follow_links=follow_links)
     return replace(manifest, problems=(*passed, *manifest.problems))
+
+
+def is_there(place: str) -> bool:
+    """Whether a path leads to something, or is a pattern of shards."""
+    try:
+        return os.path.exists(place) or names_shards(place)
+    except ValueError:
+        return False
 
 
 def lies_among(manifest: Manifest, place: str | Path) -> bool:

@@ -23,6 +23,7 @@ from hubel.data.decode import Decoded
 from hubel.data.folders import holds_runs, open_folder, split_parts
 from hubel.data.manifest import SPLIT_RANK, Manifest
 from hubel.data.scan import Scan
+from hubel.data.shard_names import names_shards
 from hubel.data.sources import has_tables, honoured, moved, open_source
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError, UsageError
@@ -59,7 +60,7 @@ def open_pictures(
     name = os.fspath(source)
     path = Path(name).expanduser() if data_root is None else moved(name, data_root)
     given = any(options.get(key) for key in ("columns", "images"))
-    if given or not path.is_dir() or has_tables(path):
+    if given or not path.is_dir() or has_tables(path) or names_shards(path):
         reading: dict[str, object] = {"data_root": data_root, "follow_links": follow_links, "edits": edits, **options}
         manifest = open_source(name, **reading)  # type: ignore[arg-type]
         if manifest.kind == "points":

@@ -36,7 +36,7 @@ def read_one(
     about = None
     try:
         data, status = read_bytes(path)
-        about = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        about = list(status)
         look, pixels = decode(data, preprocessing, **limits)
     except BadPicture as bad:
         return [about, bad.kind, bad.reason], None

@@ -21,8 +21,8 @@ from hubel.data.given import RESCALE, read_given, spread
 from hubel.data.images import READ
 from hubel.data.manifest import Problem
 from hubel.data.rows import read_rows
+from hubel.data.shards import pictures_inside
 from hubel.data.signals import read_signals
-from hubel.data.walk import pictures_below
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
 from hubel.errors import ArtefactError, DataError, unknown
@@ -346,7 +346,7 @@ def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False
     """
 
     def inside(folder: Path) -> list[Path]:
-        paths, odd = pictures_below(str(folder), follow=follow_links)
+        paths, odd = pictures_inside(str(folder), follow=follow_links)
         problems.extend(odd)
         return [Path(path) for path in paths]
 

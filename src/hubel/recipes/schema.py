@@ -198,7 +198,9 @@ class Section(BaseModel):
 class DataSection(Section):
     """Where the pictures come from and how they are brought to one size."""
 
-    data: str = Field("", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file")
+    data: str = Field(
+        "", description="source: a name (digits, mnist, cifar10, …), a folder, a CSV or JSONL file, tar shards"
+    )
     data_dir: str | None = Field(None, description="where named data sets lie, else the environment's HUBEL_DATA")
     data_root: Place | None = Field(
         None, description="where data lies that moved: the data itself, or the folder it lies in"

@@ -23,9 +23,8 @@ from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.series import is_table, open_series
-from hubel.data.sources import FLAGS, SOURCES, moved, open_source
+from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
-from hubel.data.tables import SUFFIXES as TABLES
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
@@ -136,7 +135,7 @@ def placed(folder: Path, recipe: Recipe, data_root: str | Path | None = None) ->
     places = {
         name: place
         for name, where in said.items()
-        if where and _exists(place := os.path.join(began, os.path.expanduser(where)))
+        if where and is_there(place := os.path.join(began, os.path.expanduser(where)))
     }
     # A place that is said for a named set is refused where the set is opened.
     root = data_root if named else data_root or os.environ.get("HUBEL_DATA_ROOT")
@@ -153,8 +152,9 @@ def reading_of(folder: Path | None, data: str, said: Mapping[str, Any] | None = 
     if folder is None or any(said.values()) or data in SOURCES or not (folder / "config.yaml").is_file():
         return said
     part = placed(folder, compose(read_file(folder / "config.yaml"))).data
-    if not data.casefold().endswith(TABLES):
-        return {"follow_links": part.follow_links}
+    if not is_table(data):
+        alike = data.casefold().endswith(".parquet") and not is_table(part.data)
+        return {"follow_links": part.follow_links} | ({"columns": part.columns} if alike else {})
     own = os.path.realpath(os.path.expanduser(data)) == os.path.realpath(os.path.expanduser(part.data))
     return {"columns": part.columns, "images": part.images if own else None, "follow_links": part.follow_links}
 
@@ -169,13 +169,6 @@ def _began_in(folder: Path) -> str:
     return said if isinstance(said, str) else ""
 
 
-def _exists(path: str) -> bool:
-    try:
-        return os.path.exists(path)
-    except ValueError:
-        return False
-
-
 def find_again(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None = None) -> Manifest:
     """The source of a run's `placed` recipe with its own `edits`; DataError, with the way out, where it is gone."""
     try:
@@ -184,7 +177,7 @@ def find_again(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None
         if recipe.data.data in SOURCES:
             raise
         place = recipe.data.data_root or recipe.data.data
-        gone = not recipe.data.data_root and not _exists(os.path.expanduser(place))
+        gone = not recipe.data.data_root and not is_there(os.path.expanduser(place))
         what = f"there is no {printable(place)}, neither here nor where it began" if gone else error.what
         raise DataError(
             f"the data of the run cannot be found: {what}",
