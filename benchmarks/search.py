@@ -89,7 +89,7 @@ def nets(trials: int, seeds: int, epochs: int, threads: int, how: str = "evoluti
 
 def methods(trials: int, epochs: int, threads: int) -> None:
     """Each way of searching nets, the same number of nets each."""
-    for how in ("random", "evolution", "q-learning", "progressive", "morphism", "enas"):
+    for how in ("random", "evolution", "hierarchical", "q-learning", "progressive", "morphism", "enas"):
         for cells in (False, True) if how in ("random", "evolution") else (False,):
             with tempfile.TemporaryDirectory() as out:
                 found = hubel.search("mnist", nets=how, cells=cells, trials=trials, trial_epochs=epochs, out=out,

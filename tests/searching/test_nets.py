@@ -11,15 +11,17 @@ import pytest
 import torch
 
 import hubel
+from hubel.checkpoint import ModelSpec
 from hubel.models import create_model
 from hubel.models.layerlist import parse
 from hubel.searching.journal import Point, Trial
-from hubel.searching.limits import Cost
-from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, net_engine
+from hubel.searching.limits import Cost, count
+from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, RandomNets, net_engine
 from hubel.searching.nets.genes import DEEPEST, KINDS, NetSpace
 from hubel.searching.nets.methods import PAPERS, phases
 
 LAYERS = NetSpace(kind="layers", side=28)
+MOTIFS = NetSpace(kind="motifs", side=28)
 
 
 def tried(engine: Any, many: int, judge: Any) -> list[Trial]:
@@ -35,8 +37,14 @@ def tried(engine: Any, many: int, judge: Any) -> list[Trial]:
     return found
 
 
+def space_of(how: str) -> NetSpace:
+    return MOTIFS if how == "hierarchical" else LAYERS
+
+
 def residuals(values: dict[str, Any]) -> float:
-    """A world in which residual blocks are what counts."""
+    """A world in which residual blocks are what counts; of motifs, separable windows that the cell reaches."""
+    if "motifs" in values:
+        return min(1.0, 0.3 + 0.05 * str(MOTIFS.layers(values)).count("separable"))
     return min(1.0, 0.3 + 0.1 * sum(gene.startswith("res") for gene in values["net"]))
 
 
@@ -79,13 +87,33 @@ def test_evolution_forgets_the_oldest_and_breeds_from_the_best_of_a_few() -> Non
         assert worse + as_good >= SAMPLE, "the best of a tournament is no worse than the others in it"
 
 
-@pytest.mark.parametrize("how", ["evolution", "q-learning", "progressive"])
-def test_who_learns_does_better_than_chance(how: str) -> None:
-    def late(engine: str, seed: int) -> float:
-        scores = [trial.score or 0.0 for trial in tried(net_engine(engine, LAYERS, seed), 60, residuals)]
-        return sum(scores[-15:]) / 15
+def test_motifs_inherit_edge_by_edge_from_any_net_so_far() -> None:
+    found = tried(net_engine("hierarchical", MOTIFS, 0), 80, residuals)
+    ages = []
+    for trial in found[POPULATION:]:
+        parent = found[int(trial.origin.split()[3].rstrip(":")) - 1]
+        ages.append(trial.number - parent.number)
+        edges = [
+            (before, after)
+            for old, new in zip(
+                [*parent.values["motifs"], parent.values["cell"]], [*trial.values["motifs"], trial.values["cell"]],
+                strict=True,
+            )
+            for before, after in zip(old, new, strict=True)
+        ]  # fmt: skip
+        changed = sum(before != after for before, after in edges) + (parent.values["maps"] != trial.values["maps"])
+        assert changed == 1
+        assert MOTIFS.layers(trial.values) != MOTIFS.layers(parent.values), "no trial repeats its parent's net"
+    assert max(ages) > POPULATION, "none dies"
 
-    gains = [late(how, seed) - late("random", seed) for seed in range(3)]
+
+@pytest.mark.parametrize("how", ["evolution", "hierarchical", "q-learning", "progressive"])
+def test_who_learns_does_better_than_chance(how: str) -> None:
+    def late(propose: Any) -> float:
+        return sum(trial.score or 0.0 for trial in tried(propose, 60, residuals)[-15:]) / 15
+
+    space = space_of(how)
+    gains = [late(net_engine(how, space, seed)) - late(RandomNets(space, seed)) for seed in range(3)]
     assert min(gains) > 0.05, gains
 
 
@@ -107,12 +135,23 @@ def test_progressive_goes_deeper_step_by_step() -> None:
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_proposal_follows_from_what_was_tried(how: str) -> None:
-    found = tried(net_engine(how, LAYERS, 5), 20, residuals)
-    again = net_engine(how, LAYERS, 5)
+    found = tried(net_engine(how, space_of(how), 5), 20, residuals)
+    again = net_engine(how, space_of(how), 5)
     assert again.propose(found, 21, 0) == again.propose(found, 21, 0)
     assert again.propose(found[:9], 10, 0).values == found[9].values
     assert how in PAPERS
     assert sum(phase.nets for phase in phases(how, [(t.origin, t.score or 0) for t in found])) == 20
+
+
+def test_a_search_of_motifs_ends_with_a_net_to_take_home_and_goes_on(tmp_path: Path) -> None:
+    found = hubel.search("digits", nets="hierarchical", trials=3, trial_epochs=1, limit=60, max_params=30_000,
+                         max_macs=400_000, out=tmp_path,
+                         device="cpu", threads=1)  # fmt: skip
+    net = create_model(str(found.folder / "winner.yaml"), num_classes=10, in_chans=1, img_size=8)
+    assert net(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+    assert "Hierarchical evolution" in found.report.read_text()
+    again = hubel.search(resume=found.folder, trials=4)
+    assert len([trial for trial in again.trials if not trial.again]) == 4
 
 
 def test_nets_are_searched_within_their_limits_and_the_winner_is_taken_home(tmp_path: Path) -> None:
@@ -142,6 +181,7 @@ def test_nets_are_searched_within_their_limits_and_the_winner_is_taken_home(tmp_
         ({"nets": "annealing"}, "unknown way"),
         ({"cells": True}, "with --nets"),
         ({"nets": "q-learning", "cells": True}, "no cells"),
+        ({"nets": "hierarchical", "cells": True}, "space of its own"),
         ({"nets": "random", "engine": "tpe"}, "leave one"),
         ({"nets": "random", "space": {"lr": [0.1]}}, "architectures"),
         ({"nets": "random", "model": "mlp"}, "architectures"),
@@ -150,6 +190,30 @@ def test_nets_are_searched_within_their_limits_and_the_winner_is_taken_home(tmp_
 def test_what_goes_with_no_nets_is_refused(settings: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(hubel.UsageError, match=said):
         hubel.search("digits", trials=2, trial_epochs=1, out=tmp_path, device="cpu", threads=1, **settings)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_no_net_that_is_proposed_is_smaller_than_the_smallest(how: str) -> None:
+    def cost(values: dict[str, Any]) -> tuple[int, int]:
+        spec = ModelSpec(
+            architecture="layers", num_classes=10, in_chans=1, img_size=(8, 8), options={"layers": space.layers(values)}
+        )
+        found = count(spec)
+        return found.params, found.macs
+
+    space = NetSpace(kind=space_of(how).kind, side=8)
+    engine = net_engine(how, space, 0)
+    least = cost(engine.smallest())
+    for trial in tried(engine, 8, lambda values: 0.5):
+        params, macs = cost(trial.values)
+        assert params >= least[0]
+        assert macs >= least[1]
+
+
+def test_limits_below_the_smallest_net_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(hubel.UsageError, match=r"within --max-params 10: the smallest .* parameters, and 10 are"):
+        hubel.search("digits", nets="hierarchical", max_params=10, trials=2, out=tmp_path, device="cpu", threads=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_points_have_no_nets_of_pictures(tmp_path: Path) -> None:

@@ -51,7 +51,10 @@ def command(
         option("--space", metavar="NAME=VALUES", help="what to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
     ] = None,
     nets: Annotated[
-        str, option("--nets", metavar="HOW", help="nets: random, evolution, q-learning, progressive, morphism, enas")
+        str,
+        option(
+            "--nets", metavar="HOW", help="random, evolution, hierarchical, q-learning, progressive, morphism, enas"
+        ),
     ] = "",
     cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,
     max_params: Annotated[

@@ -10,6 +10,8 @@ from hubel.errors import HubelError, UsageError
 from hubel.searching.asking import Ask
 from hubel.searching.axes import Axis, in_words
 from hubel.searching.limits import Counter
+from hubel.searching.nets.engines import net_engine
+from hubel.searching.nets.genes import NetSpace
 from hubel.searching.workshop import Workshop
 from hubel.watching import Watcher
 from hubel.words import amount, short
@@ -25,7 +27,7 @@ def check_members(ask: Ask, workshop: Workshop, watch: Watcher) -> None:
 
     It says which limit, and what the smallest net is.
     """
-    if ask.nets or (not ask.limits and not ask.space.axes):
+    if not ask.limits and not ask.space.axes:
         return
     counter, smallest, faults = Counter(ask.limits, workshop.device), None, []
     for axis in ask.space.axes:
@@ -54,7 +56,8 @@ def check_members(ask: Ask, workshop: Workshop, watch: Watcher) -> None:
     raise UsageError(
         f"no net of the space is within {ask.limits.flags}: the smallest is {in_words(values)} with {size} "
         f"({ask.limits.broken(cost)})",
-        hint="allow more, or add smaller nets to the space: --space quicknet.width=0.0625,0.125",
+        hint="allow more"
+        + ("" if ask.nets else ", or add smaller nets to the space: --space quicknet.width=0.0625,0.125"),
     )
 
 
@@ -75,7 +78,13 @@ def check_axis(ask: Ask, axis: Axis, workshop: Workshop, counter: Counter) -> No
 
 
 def corners(ask: Ask) -> Iterator[dict[str, Any]]:
-    """Of all that makes the net, each combination of choices and of the ends of ranges; the defaults first."""
+    """Of all that makes the net, each combination of choices and of the ends of ranges; the defaults first.
+
+    Of architectures the smallest alone: the defaults are none of them.
+    """
+    if isinstance(ask.space, NetSpace):
+        yield net_engine(ask.nets, ask.space, ask.seed).smallest()
+        return
     axes = [axis for axis in ask.space.axes if axis.net or axis.name.partition(".")[0] in NET]
     yield {}
     for values in product(*(axis.ends for axis in axes)):

@@ -39,7 +39,7 @@ def nets_of(
     if workshop.first.preprocessing is None:
         raise UsageError("nets are searched for pictures, and these are points", hint="hubel search moons --trials 20")
     sight = workshop.first.preprocessing
-    kind = "cells" if ask.cells else "layers"
+    kind = "cells" if ask.cells else "motifs" if ask.nets == "hierarchical" else "layers"
     found = NetSpace(kind=kind, side=min(sight.height, sight.width))
     net_engine(ask.nets, found, ask.seed)
     if not ask.limits:

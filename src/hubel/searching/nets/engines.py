@@ -4,6 +4,8 @@ random        C. Sciuto et al., Evaluating the Search Phase of Neural Architectu
               baseline that many a method does not beat
 evolution     E. Real, A. Aggarwal, Y. Huang, Q. Le, Regularized Evolution for Image Classifier Architecture Search
               (AmoebaNet), arXiv:1802.01548
+hierarchical  H. Liu, K. Simonyan, O. Vinyals, C. Fernando, K. Kavukcuoglu, Hierarchical Representations for Efficient
+              Architecture Search, arXiv:1711.00436
 q-learning    B. Baker, O. Gupta, N. Naik, R. Raskar, Designing Neural Network Architectures using Reinforcement
               Learning (MetaQNN), arXiv:1611.02167
 progressive   C. Liu et al., Progressive Neural Architecture Search (PNAS), arXiv:1712.00559
@@ -29,7 +31,7 @@ from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WIND
 from hubel.searching.nets.morphing import moved, moves
 from hubel.searching.nets.one_shot import OneShot
 
-HOW = ("random", "evolution", "q-learning", "progressive", "morphism", "enas")
+HOW = ("random", "evolution", "hierarchical", "q-learning", "progressive", "morphism", "enas")
 POPULATION, SAMPLE = 12, 4
 """Of evolution: how many live, and how many meet in a tournament (100 and 25 in the paper, of 20,000 nets)."""
 EPSILON = ((8, 1.0), (8, 0.7), (8, 0.4), (10**9, 0.1))
@@ -52,6 +54,10 @@ class RandomNets:
         """A draw that depends on nothing but its number."""
         return Proposal(self.space.draw(self._random(number, attempt)), "drawn at random")
 
+    def smallest(self) -> dict[str, Any]:
+        """The smallest net that may be proposed."""
+        return self.space.smallest()
+
     def _random(self, number: int, attempt: int) -> Random:
         return Random(f"{self.seed}/{number}/{attempt}")
 
@@ -63,6 +69,20 @@ class Evolution(RandomNets):
         """A child of the winner of a tournament, once the first population is there."""
         random = self._random(number, attempt)
         living = known(tried)[-POPULATION:]
+        if len(living) < POPULATION:
+            return Proposal(self.space.draw(random), "the first population")
+        parent = max(random.sample(living, SAMPLE), key=lambda trial: (trial.score or 0.0, -trial.number))
+        child, changed = self.space.mutate(parent.values, random)
+        return Proposal(child, f"child of trial {parent.number}: {changed}")
+
+
+class Hierarchical(RandomNets):
+    """Evolution of motifs of motifs: the best of a few of all so far is changed at one edge of one level; none dies."""
+
+    def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
+        """A child of the winner of a tournament among all, once the first population is there."""
+        random = self._random(number, attempt)
+        living = known(tried)
         if len(living) < POPULATION:
             return Proposal(self.space.draw(random), "the first population")
         parent = max(random.sample(living, SAMPLE), key=lambda trial: (trial.score or 0.0, -trial.number))
@@ -162,8 +182,7 @@ class Morphism(QLearning):
         self._need_layers()
         random, seen = self._random(number, attempt), known(tried)
         if len(seen) < STARTS:
-            pool = ["maxpool 2"] if self.space.side >> 1 >= SMALLEST else []
-            genes = [f"conv {random.choice(MAPS[:3])} 3", *pool, f"conv {random.choice(MAPS[:3])} 3"]
+            genes = self._start(random.choice(MAPS[:3]), random.choice(MAPS[:3]))
             return Proposal({"net": genes}, "a small net to begin with")
         best = sorted(seen, key=lambda trial: (-(trial.score or 0.0), trial.number))
         parent = best[0] if attempt < 20 else random.choice(best[:POPULATION])
@@ -175,6 +194,14 @@ class Morphism(QLearning):
         where = f"{gene} after {place + 1}" if kind == "deeper" else f"{gene} at {place + 1}"
         child = {"net": moved(parent.values["net"], move), "parent": parent.number}
         return Proposal(child, f"child of trial {parent.number}, with its weights: {kind}, {where}")
+
+    def smallest(self) -> dict[str, Any]:
+        """The smallest net to begin with; children are larger."""
+        return {"net": self._start(MAPS[0], MAPS[0])}
+
+    def _start(self, first: int, second: int) -> list[str]:
+        pool = ["maxpool 2"] if self.space.side >> 1 >= SMALLEST else []
+        return [f"conv {first} 3", *pool, f"conv {second} 3"]
 
 
 def encoded(genes: Sequence[str]) -> list[float]:
@@ -211,12 +238,16 @@ def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets | OneShot:
     """The engine called `how`. Raises UnknownName; UsageError for one that cannot search this space."""
     if how not in HOW:
         raise unknown("way to search nets", how, HOW)
+    if (how == "hierarchical") != (space.kind == "motifs"):
+        raise UsageError("hierarchical searches cells of motifs, a space of its own", hint="leave --cells out")
     if how == "enas":
         if space.kind != "layers":
             raise UsageError("enas shares the weights of layers: it searches no cells", hint="--nets evolution --cells")
         return OneShot(space.side, seed)
-    engine = {"random": RandomNets, "evolution": Evolution, "q-learning": QLearning, "progressive": Progressive,
-              "morphism": Morphism}[how]  # fmt: skip
+    engine = {
+        "random": RandomNets, "evolution": Evolution, "hierarchical": Hierarchical, "q-learning": QLearning,
+        "progressive": Progressive, "morphism": Morphism,
+    }[how]  # fmt: skip
     made = engine(space, seed)
     if isinstance(made, QLearning):
         made._need_layers()

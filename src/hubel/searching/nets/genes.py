@@ -3,6 +3,8 @@
     layers    net: [conv 16 3, maxpool 2, res 32 3]         macro: one layer after the other, of any kind and width
     cells     cell: [[conv 3, conv 3], [sep 5]], maps: 16   micro: paths side by side, joined, added to what came in;
                                                             the same cell again and again, doubled after each pooling
+    motifs  motifs: [[sep 3, point, none], …], maps: 16,    hierarchical: a cell of motifs of operations (motifs.py)
+            cell: [motif 1, identity, motif 2]
 
     gene         layers of it (M maps, window k)
     conv M k     conv M kxk padding=same, batchnorm, relu
@@ -18,14 +20,15 @@ Every net ends in: globalpool, dense K.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from hubel.searching.axes import Space
+from hubel.searching.nets import motifs
 
-KINDS = ("layers", "cells")
+KINDS = ("layers", "cells", "motifs")
 MAPS = (8, 16, 24, 32, 48, 64)
 WINDOWS = (3, 5)
 DEEPEST, SHALLOWEST = 9, 2
@@ -35,6 +38,7 @@ CELLS = (1, 2)
 """Cells between two poolings."""
 SMALLEST = 4
 """Pixels a side below which nothing is pooled any more."""
+END = ("globalpool", "dense K")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,9 @@ class NetSpace(Space):
 
     def draw(self, random: Random, *, default_net: str = "") -> dict[str, Any]:
         """A net of any depth and width."""
+        if self.kind == "motifs":
+            graphs, top = motifs.draw_motifs(random)
+            return {"motifs": graphs, "cell": top, "maps": random.choice(MAPS[:4])}
         if self.kind == "cells":
             cell = [self._path(random) for _ in range(random.randint(1, PATHS))]
             return {"cell": cell, "maps": random.choice(MAPS[:4]), "cells": random.choice(CELLS)}
@@ -55,18 +62,32 @@ class NetSpace(Space):
             genes.append(self._gene(random, genes))
         return {"net": genes}
 
+    def smallest(self) -> dict[str, Any]:
+        """The net of the fewest parameters and multiply-accumulates."""
+        if self.kind == "motifs":
+            graph = [motifs.NONE] * motifs.EDGES
+            return {"motifs": [list(graph) for _ in range(motifs.MOTIFS)], "cell": graph, "maps": MAPS[0]}
+        if self.kind == "cells":
+            return {"cell": [["point"]], "maps": MAPS[0], "cells": CELLS[0]}
+        pools = sum(self.side >> (depth + 1) >= SMALLEST for depth in range(SHALLOWEST))
+        return {"net": ["maxpool 2"] * pools + [f"sep {MAPS[0]} {WINDOWS[0]}"] * (SHALLOWEST - pools)}
+
     def settings(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
         """The net as a layer list; {} for the defaults."""
         return {} if not values else {"model": "layers", "model_options": {"layers": self.layers(values)}}
 
     def layers(self, values: Mapping[str, Any]) -> list[Any]:
         """The layer list of a member."""
+        if "motifs" in values:
+            return [*self._stages(int(values["maps"]), lambda maps: _cell_of_motifs(values, maps)), *END]
         if "cell" in values:
-            return [*self._cells(values), "globalpool", "dense K"]
-        return [layer for gene in values["net"] for layer in layers_of(gene)] + ["globalpool", "dense K"]
+            return [*self._stages(int(values["maps"]), lambda maps: _cells_of_paths(values, maps)), *END]
+        return [layer for gene in values["net"] for layer in layers_of(gene)] + [*END]
 
     def mutate(self, values: Mapping[str, Any], random: Random) -> tuple[dict[str, Any], str]:
         """A neighbour of a net: one gene more, less, other or elsewhere; and what was changed."""
+        if "motifs" in values:
+            return self._mutate_motifs(values, random)
         if "cell" in values:
             return self._mutate_cell(values, random)
         genes = list(values["net"])
@@ -139,17 +160,36 @@ class NetSpace(Space):
             said = f"{old} → {path[place]}"
         return {"cell": cell, "maps": maps, "cells": cells}, said
 
-    def _cells(self, values: Mapping[str, Any]) -> list[Any]:
-        maps, side = int(values["maps"]), self.side
+    def _mutate_motifs(self, values: Mapping[str, Any], random: Random) -> tuple[dict[str, Any], str]:
+        """One edge other, so that the net is another; now and then the width, which the paper leaves as it is."""
+        if random.random() < 1 / 8:
+            maps = random.choice([maps for maps in MAPS[:4] if maps != values["maps"]])
+            return {**values, "maps": maps}, f"{maps} maps"
+        before = self.layers(values)
+        while True:  # a motif that the cell does not use may change without the net
+            graphs, top, said = motifs.change_edge(values["motifs"], values["cell"], random)
+            child = {**values, "motifs": graphs, "cell": top}
+            if self.layers(child) != before:
+                return child, said
+
+    def _stages(self, maps: int, cells: Callable[[int], list[Any]]) -> list[Any]:
+        """`cells` of a width, twice as wide after each pooling."""
         layers: list[Any] = [f"conv {maps} 3x3 padding=same", "batchnorm", "relu"]
-        stages = max(1, min(3, (side // SMALLEST).bit_length()))
+        stages = max(1, min(3, (self.side // SMALLEST).bit_length()))
         for stage in range(stages):
-            for _ in range(int(values["cells"])):
-                layers += [{"residual": cell_layers(values["cell"], maps)}, "relu"]
+            layers += cells(maps)
             if stage < stages - 1:
                 maps *= 2
                 layers += ["maxpool 2", f"conv {maps} 1x1", "batchnorm", "relu"]
         return layers
+
+
+def _cells_of_paths(values: Mapping[str, Any], maps: int) -> list[Any]:
+    return [{"residual": cell_layers(values["cell"], maps)}, "relu"] * int(values["cells"])
+
+
+def _cell_of_motifs(values: Mapping[str, Any], maps: int) -> list[Any]:
+    return motifs.cell_layers(values["motifs"], values["cell"], maps)
 
 
 def layers_of(gene: str) -> list[Any]:

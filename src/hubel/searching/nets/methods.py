@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from hubel.searching.nets.engines import BEAM, EPSILON, POPULATION, SAMPLE
+from hubel.searching.nets.motifs import SHUFFLES
 from hubel.searching.nets.one_shot import JUDGED
 
 PAPERS = {
@@ -22,6 +23,14 @@ PAPERS = {
         f"The population holds the {POPULATION} youngest nets. {SAMPLE} of them meet by chance, the best is copied "
         "with one change, and the oldest dies, however good it was: a net that was lucky once is forgotten, and only "
         "what is good again in its children stays.",
+    ),
+    "hierarchical": (
+        "Hierarchical evolution",
+        "H. Liu, K. Simonyan, O. Vinyals, C. Fernando, K. Kavukcuoglu, arXiv:1711.00436, section 3",
+        f"Operations make motifs, and motifs the cell, which every stage of the net repeats. The first {POPULATION} "
+        f"nets are {SHUFFLES} random changes away from one of identities alone. Then {SAMPLE} of all nets so far meet, "
+        "the best is copied, and at one level one edge of one graph is put in, left out or exchanged: a change within "
+        "a motif shows wherever the cell uses it. None dies.",
     ),
     "q-learning": (
         "Q-learning (MetaQNN)",

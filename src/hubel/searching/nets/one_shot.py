@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -166,6 +166,10 @@ class OneShot:
         self.side, self.seed = side, seed
         self.ranking: list[tuple[Path, float]] = []
         """Paths and their accuracy with shared weights, the best first; [] before they are judged."""
+
+    def smallest(self) -> dict[str, Any]:
+        """The net of the smallest path."""
+        return {"net": genes_of(tuple("none" if "none" in choices else "sep 3" for choices in places(self.side)))}
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """The best path that was not tried; beyond the ranking any."""
