@@ -23,7 +23,7 @@ def kill_one(nodes: Any) -> None:
 def nodes() -> Iterator[Any]:
     """The cluster; its second node may be removed and is added again."""
     pytest.importorskip("ray", reason="needs the extra cluster: pip install 'hubel[cluster]'")
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

@@ -110,7 +110,7 @@ def check_settings(recipe: Recipe, task: Task) -> None:
             f"target is a score to reach, and the task {task.name} has none but its loss", hint="leave --target out"
         )
     if world() > 1 and not task.shared:
-        raise UsageError(f"the task {task.name} takes one process, got {world()}", hint="leave torchrun out")
+        raise UsageError(f"the task {task.name} takes one process, got {world()}", hint="leave torchrun or --on out")
 
 
 def _off(name: str) -> tuple[object, ...]:

@@ -59,7 +59,8 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
     """
     if world() > 1:
         raise UsageError(
-            f"a run that starts --from a trained net takes one process, got {world()}", hint="leave torchrun out"
+            f"a run that starts --from a trained net takes one process, got {world()}",
+            hint="leave torchrun or --on out",
         )
     prepared = tell_balance(prepare(begun.chosen, watch), watch)
     source = begun.source

@@ -33,6 +33,12 @@ def command(
     seeds: Annotated[
         int | None, option("--seeds", metavar="N", help="so many runs that differ in chance alone; mean and interval")
     ] = None,
+    on: Annotated[
+        str, option("--on", metavar="WHERE", help="one net over a cluster: local, ray://HOST:PORT (extra: cluster)")
+    ] = "here",
+    processes: Annotated[
+        int | None, option("--processes", metavar="N", help="of --on: so many train it; all places, if not given")
+    ] = None,
     assign: Annotated[
         list[str] | None,
         option("--set", metavar="NAME=VALUE", hidden=True, help="any setting by address: optimizer.lr=0.05"),
@@ -56,6 +62,7 @@ def command(
     hubel train photos/ --model resnet18 --epochs 20 --img-size 128
     hubel train photos/ --time 10m
     hubel train photos/ --folds 5
+    hubel train photos/ --on ray://head:10001 --processes 8
     hubel train --config recipe.yaml --set optimizer.lr=0.05
     """
     words = list(more or [])
@@ -76,13 +83,16 @@ def command(
             "a series has a recipe for each of its runs, and --print-config prints one",
             hint="--fold 1/5 --print-config prints that of a fold",
         )
+    if print_config and (on != "here" or processes is not None):
+        raise UsageError("--print-config trains nothing, so that --on has no meaning", hint="leave one of them out")
     if print_config:
         with watched(quiet=True) as watch:
             print_data(to_yaml(resolve(data, config=config, resume=resume, watch=watch, **settings)))
         return
     with watched(*build_loggers(log_to or [], note), quiet=quiet) as watch:
         run = train(
-            data, config=config, resume=resume, folds=folds, seeds=seeds, doctor=doctor, watch=watch, **settings
-        )
+            data, config=config, resume=resume, folds=folds, seeds=seeds, on=on, processes=processes, doctor=doctor,
+            watch=watch, **settings,
+        )  # fmt: skip
     if speaks():
         say(str(run))

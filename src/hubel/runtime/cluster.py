@@ -64,6 +64,66 @@ class Place:
                 return None, error
 
 
+class Joined:
+    """A cluster that is joined in `with`, and what it has room for: places with so many cores, and a GPU if asked."""
+
+    def __init__(self, on: str, *, cores: int, gpu: bool) -> None:
+        """`gpu`: a GPU for each place, where there are any."""
+        self.ray: Any = _ray(on)
+        self.on, self.cores, self.gpu = on, cores, gpu
+        self._ours, self._nowhere = False, ""
+
+    def __enter__(self) -> Self:
+        self._ours = not self.ray.is_initialized()
+        if self._ours:
+            self._nowhere = tempfile.mkdtemp(prefix="hubel-")
+        try:
+            if self._ours:
+                _join(self.ray, self.on, self._nowhere)
+            self.gpu = self.gpu and any(self._gpus(node) for node in self.nodes)
+            if not self.room:
+                raise self.no_room()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._ours:
+            self.ray.shutdown()
+            shutil.rmtree(self._nowhere, ignore_errors=True)
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        """The machines that are up."""
+        return [node for node in self.ray.nodes() if node["Alive"]]
+
+    @property
+    def room(self) -> int:
+        """Places that all machines could hold if nobody else were there."""
+        return sum(self._room(node) for node in self.nodes)
+
+    def told(self, count: int, what: str = "place") -> str:
+        """So many places of it, in words."""
+        return (
+            f"{plural(count, what)} on {plural(len(self.nodes), 'machine')} of the cluster, each "
+            f"with {plural(self.cores, 'core')}{' and a GPU' if self.gpu else ''}"
+        )
+
+    def no_room(self) -> HubelError:
+        """The error for a cluster without a place, with what it has."""
+        have = ", ".join(f"{node['Resources'].get('CPU', 0):g}" for node in self.nodes) or "none"
+        what = f"no machine of the cluster has {plural(self.cores, 'core')} for a place; cores of each: {have}"
+        return UsageError(what, hint="ask for fewer with --threads, or add a machine: ray start --address HOST:6379")
+
+    def _room(self, node: dict[str, Any]) -> int:
+        places = int(node["Resources"].get("CPU", 0) // self.cores)
+        return min(places, self._gpus(node)) if self.gpu else places
+
+    def _gpus(self, node: dict[str, Any]) -> int:
+        return int(node["Resources"].get("GPU", 0))
+
+
 class Cluster(Several):
     """Places on a cluster, joined in `with`."""
 
@@ -74,42 +134,30 @@ class Cluster(Several):
     ) -> None:
         """`cores` of each place; `gpu`: a GPU each, where there are any; `most` places are asked for."""
         super().__init__()
-        self.ray: Any = _ray(on)
-        self.on, self.make, self.about, self.cores, self.most, self.watch = on, make, tuple(about), cores, most, watch
-        self.gpu = gpu
+        self.joined = Joined(on, cores=cores, gpu=gpu)
+        self.ray = self.joined.ray
+        self.make, self.about, self.most, self.watch = make, tuple(about), most, watch
         self._starting: dict[Any, Any] = {}
         self._idle: list[Any] = []
         self._away: dict[Any, tuple[Any, int]] = {}
-        self._ours, self._nowhere = False, ""
 
     def __enter__(self) -> Self:
-        self._ours = not self.ray.is_initialized()
-        if self._ours:
-            self._nowhere = tempfile.mkdtemp(prefix="hubel-")
-            _join(self.ray, self.on, self._nowhere)
+        self.joined.__enter__()
+        count = min(self.joined.room, self.most)
         try:
-            self.gpu = self.gpu and any(self._gpus(node) for node in self._nodes())
-            room = sum(self._room(node) for node in self._nodes())
-            if not room:
-                raise self._no_room()
-            for _ in range(min(room, self.most)):
+            for _ in range(count):
                 self._start()
         except BaseException:
             self.__exit__()
             raise
-        self.watch.remark(
-            f"{plural(min(room, self.most), 'place')} on {plural(len(self._nodes()), 'machine')} of the cluster, each "
-            f"with {plural(self.cores, 'core')}{' and a GPU' if self.gpu else ''}"
-        )
+        self.watch.remark(self.joined.told(count))
         return self
 
     def __exit__(self, *_: object) -> None:
         hands = [*self._starting.values(), *self._idle, *(hand for hand, _ in self._away.values())]
         for hand in hands:
             self.ray.kill(hand)
-        if self._ours:
-            self.ray.shutdown()
-            shutil.rmtree(self._nowhere, ignore_errors=True)
+        self.joined.__exit__()
 
     @property
     def free(self) -> bool:
@@ -140,8 +188,8 @@ class Cluster(Several):
             self._away[hand.work.remote(job())] = (hand, key)
 
     def _start(self) -> None:
-        kind = self.ray.remote(Place).options(num_cpus=self.cores, num_gpus=1 if self.gpu else 0)
-        hand = kind.remote(self.make, self.about, self.cores)
+        kind = self.ray.remote(Place).options(num_cpus=self.joined.cores, num_gpus=1 if self.joined.gpu else 0)
+        hand = kind.remote(self.make, self.about, self.joined.cores)
         self._starting[hand.begins.remote()] = hand
 
     def _begun(self, ref: Any) -> None:
@@ -162,7 +210,7 @@ class Cluster(Several):
             raise fault.as_instanceof_cause() from None
         except self.ray.exceptions.RayError as gone:
             if not self._again(key):
-                error = HubelError(f"{LOSSES} places were lost with it: {_first(gone)}")
+                error = HubelError(f"{LOSSES} places were lost with it: {first_line(gone)}")
                 self._start()
                 return Done(key, error=error, given_up=True)
             self._lose("; its job is done again", gone)
@@ -172,34 +220,19 @@ class Cluster(Several):
 
     def _lose(self, then: str, error: Exception) -> None:
         self.lost += 1
-        self.watch.remark(f"a place was lost ({_first(error)}){then}")
+        self.watch.remark(f"a place was lost ({first_line(error)}){then}")
         if self.lost > LOSSES * self.most:
-            raise HubelError(f"{self.lost} places were lost one after the other; the last: {_first(error)}")
+            raise HubelError(f"{self.lost} places were lost one after the other; the last: {first_line(error)}")
         self._start()
 
     def _look(self, since: float) -> float:
         """Where nothing begins and nothing is done for long: is there still a machine that could do it?"""
         if self._away or self._idle or time.monotonic() - since < PATIENCE:
             return since
-        if not sum(self._room(node) for node in self._nodes()):
-            raise self._no_room()
+        if not self.joined.room:
+            raise self.joined.no_room()
         self.watch.remark(f"no place has begun for {PATIENCE:.0f} s: the cluster is busy with other work")
         return time.monotonic()
-
-    def _nodes(self) -> list[dict[str, Any]]:
-        return [node for node in self.ray.nodes() if node["Alive"]]
-
-    def _room(self, node: dict[str, Any]) -> int:
-        places = int(node["Resources"].get("CPU", 0) // self.cores)
-        return min(places, self._gpus(node)) if self.gpu else places
-
-    def _gpus(self, node: dict[str, Any]) -> int:
-        return int(node["Resources"].get("GPU", 0))
-
-    def _no_room(self) -> HubelError:
-        have = ", ".join(f"{node['Resources'].get('CPU', 0):g}" for node in self._nodes()) or "none"
-        what = f"no machine of the cluster has {plural(self.cores, 'core')} for a place; cores of each: {have}"
-        return UsageError(what, hint="ask for fewer with --threads, or add a machine: ray start --address HOST:6379")
 
 
 def share_out(
@@ -219,6 +252,11 @@ def share_out(
     if check_where(on) == HERE:
         return Here(make, about)
     return Cluster(on, make, about, cores=cores, gpu=gpu, most=most, watch=watch)
+
+
+def address() -> str:
+    """Of this machine, as the others of its cluster reach it."""
+    return str(importlib.import_module("ray.util").get_node_ip_address())
 
 
 def check_versions(machine: str, there: dict[str, str]) -> None:
@@ -241,6 +279,7 @@ def check_versions(machine: str, there: dict[str, str]) -> None:
 
 def _ray(on: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would tell its makers otherwise
+    os.environ.setdefault("RAY_worker_niceness", "0")  # on a busy machine, places would hardly ever have their turn
     try:
         return importlib.import_module("ray")
     except ImportError:
@@ -268,9 +307,9 @@ def _join(ray: Any, on: str, nowhere: str) -> None:
             else:
                 ray.init(address=on, **quiet)
     except Exception as error:  # whatever Ray raises: of the network, of versions that differ, of its own
-        raise HubelError(f"the cluster at {on} cannot be joined: {_first(error)}", hint=hint) from error
+        raise HubelError(f"the cluster at {on} cannot be joined: {first_line(error)}", hint=hint) from error
 
 
-def _first(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of what another package says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from hubel.assembly.begin import described, make_ready, unaided
+from hubel.assembly.far import Expedition, far, goes_far
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, is_series, to_resume
 from hubel.assembly.ready import Ready, create
@@ -20,7 +21,9 @@ from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_up,
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
-from hubel.runtime import processes, rank, told_by_first
+from hubel.runtime import processes as together
+from hubel.runtime import rank, told_by_first
+from hubel.runtime.places import HERE
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
@@ -40,6 +43,8 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: None = None,
     seeds: None = None,
+    on: str = HERE,
+    processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
@@ -53,6 +58,8 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
+    on: str = HERE,
+    processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
@@ -66,6 +73,8 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
+    on: str = HERE,
+    processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
@@ -79,15 +88,21 @@ def train(
     the latest unfinished run of the same data and recipe, if there is any.
     `folds` of the data are each the test once, for a net that learns from the others; `seeds` are so many trainings
     that differ in chance alone. Either makes a folder of its own (`hubel.Series`), which `resume` goes on with, too.
+    `on`: "here", "local" (a cluster of Ray started here), "ray://HOST:PORT" or "HOST:PORT" (extra `cluster`): so many
+    `processes` train this one net, as torchrun's would, each with `threads` cores or a GPU; all places, if not given.
     `doctor` makes a check-up before a new run; what it finds is told and written down, and the training goes on.
     `verbose` shows progress; None does so where somebody looks (terminal, notebook).
 
-    Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end.
+    Raises UsageError, DataError, NonFinite, SaveFailed; Stopped when a signal asked for the end; MissingExtra and
+    HubelError for a cluster that is not there.
     """
     given = layered(data, config, settings)
-    with processes():
+    several = {kind: count for kind, count in (("folds", folds), ("seeds", seeds)) if count is not None}
+    if goes_far(on, processes, several):
+        asked = far(given, None if resume is None else fspath(resume), watch, doctor=doctor)
+        return Run(Expedition(on, processes, train_as_told, watch).train(asked))
+    with together():
         watch = watch if rank() == 0 else SILENT  # several processes speak with one voice
-        several = {kind: count for kind, count in (("folds", folds), ("seeds", seeds)) if count is not None}
         if several or is_series(resume):
             from hubel.verbs.many import in_series
 
@@ -101,6 +116,11 @@ def train(
         recipe = requested(given)
         with computing(recipe):
             return begin(recipe, watch, doctor=doctor)
+
+
+def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:
+    """Train at a place of a cluster, as one of several processes; the folder of the run."""
+    return str(train(**job, watch=watch, verbose=False).folder)
 
 
 def begin(recipe: Recipe, watch: Watcher, *, doctor: bool = False) -> Run:
