@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hubel.assembly.reins import Reins
 from hubel.errors import UsageError
 from hubel.recipes.continuing import HERE, Segment, asked, continued
 from hubel.recipes.schema import compose, read_file
 from hubel.records.ledger import find_run, find_series
 from hubel.records.own_data import placed
+from hubel.store import RunStore
 from hubel.training.loop import finished
 from hubel.training.resume import latest_unfinished
 from hubel.training.state import Training
@@ -70,3 +72,8 @@ def take_up(training: Training, segment: Segment, *, fits_head: bool) -> None:
         }
         what, hint = done[reason]
         raise UsageError(f"nothing would be left to train: {what}", hint=hint)
+
+
+def reins_of(store: RunStore) -> Reins:
+    """What obeys the orders to a run; settings among them are taken up as those beside `--resume` are."""
+    return Reins(store, lambda settings: going_on(store.folder, settings))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, overload
 from hubel.assembly.begin import described, make_ready, unaided
 from hubel.assembly.far import Expedition, far, goes_far
 from hubel.assembly.follow import Stopped, beside, kept
-from hubel.assembly.onward import going_on, is_series, to_resume
+from hubel.assembly.onward import going_on, is_series, reins_of, to_resume
 from hubel.assembly.ready import Ready, create
-from hubel.assembly.reins import Reins
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
@@ -23,7 +22,6 @@ from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
 from hubel.runtime import processes as together
 from hubel.runtime import rank, told_by_first
-from hubel.runtime.places import HERE
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
 from hubel.verbs.run import Run
@@ -43,7 +41,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: None = None,
     seeds: None = None,
-    on: str = HERE,
+    on: str = "here",
     processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
@@ -58,7 +56,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
-    on: str = HERE,
+    on: str = "here",
     processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
@@ -73,7 +71,7 @@ def train(
     resume: str | PathLike[str] | None = None,
     folds: int | None = None,
     seeds: int | None = None,
-    on: str = HERE,
+    on: str = "here",
     processes: int | None = None,
     doctor: bool = False,
     verbose: bool | None = None,
@@ -181,7 +179,7 @@ def follow(
             settings = json.loads(told_by_first("", ready.training.device))
             ready, _, _ = altered(store, settings, bool, watch)  # the first process tells what is refused
         return Run(store.folder)
-    reins = Reins(store, lambda settings: going_on(store.folder, settings))
+    reins = reins_of(store)
     known = {str(one.get("id")) for one in Run(store.folder).findings}
     while True:
         attend = Attendant(ready.training, found, known)
