@@ -211,7 +211,7 @@ def test_a_damaged_cache_file_is_made_again(root: Path, tmp_path: Path, damage: 
 def test_data_larger_than_memory_is_mapped(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, loaded = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
     assert not loaded.mapped
-    monkeypatch.setattr(module, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(module, "free_memory", lambda: 1000)
     _, mapped = prepare(open_folder(root), P, cache_dir=tmp_path / "cache")
     assert mapped.mapped
     assert isinstance(mapped.images, np.memmap)
@@ -271,7 +271,7 @@ def test_a_cache_file_of_another_shape_is_made_again(root: Path, tmp_path: Path)
 def test_a_cache_file_whose_bytes_are_not_those_written_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mapped: bool
 ) -> None:
-    monkeypatch.setattr(module, "_free_memory", lambda: 0 if mapped else 1 << 40)
+    monkeypatch.setattr(module, "free_memory", lambda: 0 if mapped else 1 << 40)
     (tmp_path / "decoded").mkdir()
     with module._PixelFile(tmp_path, 3, P) as pixels:
         Path(pixels.name).write_bytes(bytes(pixels.header) + os.urandom(3 * 12 * 14 * 3))
@@ -371,13 +371,13 @@ def test_a_system_that_does_not_say_how_much_memory_is_free_gets_a_guess(monkeyp
     def absent(path: str) -> None:
         raise FileNotFoundError(path)
 
-    assert module._free_memory() > 1 << 20
+    assert module.free_memory() > 1 << 20
     monkeypatch.setattr(module, "open", lambda path: io.StringIO("MemAvailable: 3000 kB\n"), raising=False)
-    assert module._free_memory() == 3000 * 1024
+    assert module.free_memory() == 3000 * 1024
     monkeypatch.setattr(module, "open", lambda path: io.StringIO("MemTotal: 3 kB\n"), raising=False)
-    assert module._free_memory() == 4 << 30
+    assert module.free_memory() == 4 << 30
     monkeypatch.setattr(module, "open", absent, raising=False)
-    assert module._free_memory() == 4 << 30
+    assert module.free_memory() == 4 << 30
 
 
 def test_a_cache_folder_that_cannot_be_written_is_an_error_in_words(root: Path, tmp_path: Path) -> None:

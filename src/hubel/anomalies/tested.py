@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hubel.anomalies.pictures import Material, read_masks
-from hubel.data.decode import prepare
+from hubel.data.keeping import prepare
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.watching import Watcher

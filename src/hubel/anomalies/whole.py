@@ -16,7 +16,7 @@ from hubel.anomalies.seeing import Seen
 from hubel.anomalies.settings import Settings
 from hubel.anomalies.tested import read_tested
 from hubel.checkpoint import Classifier
-from hubel.data.decode import prepare
+from hubel.data.keeping import prepare
 from hubel.metrics.roc import difference
 from hubel.watching import Watcher
 from hubel.words import plural

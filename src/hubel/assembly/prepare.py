@@ -17,9 +17,8 @@ from hubel.assembly.asking import Task, asked, settled, task_of
 from hubel.assembly.choices import Facts, complete, validation_share
 from hubel.assembly.sight import asked_mirrors, geometry, with_statistics
 from hubel.assembly.teaching import Lesson, find_teacher, meet
-from hubel.assembly.telling import divide, tell_labels, tell_problems, tell_range
+from hubel.assembly.telling import divide, read_pictures, tell_labels, tell_problems, tell_range
 from hubel.data.decode import Decoded, decode, measured
-from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
@@ -29,7 +28,7 @@ from hubel.data.unlabelled import Known, open_probe, some_of
 from hubel.errors import DataError, UsageError
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, reads_otherwise, without_classes
+from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, reads_otherwise
 from hubel.runtime import rank, world
 from hubel.watching import SILENT, Watcher
 
@@ -145,13 +144,7 @@ def prepare(
     else:
         preprocessing, why = geometry(recipe, listed)
         chosen = chosen.change(why)
-        scanned, decoded = scan_and_decode(
-            listed,
-            preprocessing,
-            workers=recipe.data.workers,
-            progress=watch.progress,
-            partial=without_classes(recipe),
-        )
+        scanned, decoded, chosen = read_pictures(listed, preprocessing, chosen, watch)
         tell_range(preprocessing, scanned, watch)
     tell_problems(scanned, recipe, watch)
     if method is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hubel.assembly.prepare import Prepared
-from hubel.data.decode import prepare as scan_and_decode
 from hubel.data.folders import STRANGERS, strangers_beside
+from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError
 from hubel.watching import Watcher

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from hubel.data.choose import tell_levels
+from hubel.data.decode import Decoded
 from hubel.data.folds import folded, thinned
+from hubel.data.keeping import prepare_kept
 from hubel.data.manifest import Manifest, leaks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.data.splits import Splits, split, unmeasured
 from hubel.data.unlabelled import Known
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.own_data import ONE_PICTURE, SERIES
+from hubel.records.own_data import ONE_PICTURE, SERIES, without_classes
 from hubel.watching import Watcher
 from hubel.words import plural
 
@@ -36,6 +39,22 @@ def tell_range(preprocessing: Preprocessing, scanned: Scan, watch: Watcher) -> N
     levels = tell_levels(preprocessing.levels, {look.mode for look in scanned.looks})
     if levels:
         watch.remark(levels)
+
+
+def read_pictures(
+    listed: Manifest, preprocessing: Preprocessing, chosen: Chosen, watch: Watcher
+) -> tuple[Scan, Decoded, Chosen]:
+    """Scan and decode; where decoded pictures are kept is said, if not on the disk, and stands in the recipe."""
+    recipe = chosen.recipe
+    scanned, decoded, kept = prepare_kept(
+        listed, preprocessing, keep=recipe.data.cache, workers=recipe.data.workers, progress=watch.progress,
+        partial=without_classes(recipe),
+    )  # fmt: skip
+    if not kept.why:
+        return scanned, decoded, chosen
+    where = {"memory": "decoded pictures are kept in memory", "none": "pictures are decoded in every epoch"}
+    watch.remark(f"{where.get(kept.where, 'decoded pictures are kept on the disk')} (--cache {kept.where}): {kept.why}")
+    return scanned, decoded, chosen.take(kept.why, cache=kept.where)
 
 
 def tell_labels(known: Known | None, splits: Splits, watch: Watcher) -> None:

@@ -14,7 +14,8 @@ from hubel.care.labels import NEIGHBOURS, LabelCheck, judge_labels
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
 from hubel.care.strangers import Stranger, find_strangers
 from hubel.care.twins import SIDE, Twins, equal_pairs, find_pairs, grey32, grouped
-from hubel.data.decode import Decoded, prepare
+from hubel.data.decode import Decoded
+from hubel.data.keeping import prepare
 from hubel.data.manifest import Manifest, array_digests
 from hubel.data.moments import TELLING, Moment, moment_of
 from hubel.data.preprocessing import Preprocessing

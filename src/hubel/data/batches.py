@@ -12,6 +12,7 @@ import torch
 
 from hubel.data.decode import Decoded, rows_of
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.streamed import Streamed
 from hubel.errors import UsageError
 from hubel.runtime import free_memory, mix
 from hubel.types import Batch
@@ -148,6 +149,8 @@ def batches(
 
     steps = range(start_step, steps_per_epoch(len(order), batch_size, drop_last=drop_last))
     threads = usual_ahead(target, source is not None) if ahead is None else ahead
+    if ahead is None and isinstance(decoded.images, Streamed):
+        threads = max(1, threads)  # decoding waits for disks, and its work is not the net's
     return in_advance(batch, steps, threads, target) if threads else map(batch, steps)
 
 

@@ -25,6 +25,11 @@ from hubel.errors import DataError, UsageError
 Progress = Callable[[int, int], None]
 """Called with (done, in all) now and then, from the calling thread: pictures while reading, bytes while fetching."""
 
+
+class NoRoom(DataError):
+    """The disk has no room for decoded pictures, or the cache folder cannot be written."""
+
+
 STALE = 86_400
 """Seconds after which a file that nobody finished is swept."""
 

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from hubel.data.masks import decode_masks
 from hubel.data.places import place_name, placed, resolved
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
+from hubel.data.streamed import Streamed
 from hubel.data.workers import read_pictures
 from hubel.errors import DataError
 from hubel.words import amount
@@ -44,8 +46,8 @@ class Decoded:
     """All samples of a manifest, ready to be gathered into batches. Row i is row i of the manifest."""
 
     images: np.ndarray
-    """N C H W uint8, in memory or mapped from a file, where the channels may lie last; N F float32 for points, N F T
-    for series."""
+    """N C H W uint8, in memory, mapped from a file or `Streamed`, where the channels may lie last; N F float32 for
+    points, N F T for series."""
     labels: np.ndarray
     """N, int64 classes or float32 targets."""
     ids: np.ndarray
@@ -112,8 +114,11 @@ def decode(
     cache_dir: str | Path | None = None,
     workers: int | None = None,
     progress: cache.Progress | None = None,
+    keep: str = "disk",
 ) -> Decoded:
     """The pixels of a scanned manifest, from the cache where it has them.
+
+    `keep`: "memory" writes no cache, "none" keeps nothing, so that rows are decoded when they are taken.
 
     Raises DataError when a file cannot be read any more, or is not what it was when it was scanned.
     """
@@ -123,8 +128,12 @@ def decode(
     if manifest.digests is None:
         raise DataError(f"{manifest.source} must be scanned before it is decoded", hint="use prepare or scan first")
     folder = _cache_folder(cache_dir)
+    if keep == "none":
+        return _ready(manifest, preprocessing, Streamed(manifest, preprocessing, workers))
     key = _key(manifest, preprocessing)
     images = _open_cached(_cache_file(folder, key), (len(manifest), *preprocessing.shape))
+    if images is None and keep == "memory":
+        images = Streamed(manifest, preprocessing, workers).whole(progress)
     if images is None:
         assert manifest.paths is not None
         assert manifest.stats is not None
@@ -136,6 +145,11 @@ def decode(
             _require_unchanged(manifest, Entries.from_answers(answers))
             images = pixels.publish(key)
     return _ready(manifest, preprocessing, images)
+
+
+def is_cached(manifest: Manifest, preprocessing: Preprocessing) -> bool:
+    """Whether the pixels of a scanned manifest lie on the disk already."""
+    return _cache_file(cache.home(), _key(manifest, preprocessing)).is_file()
 
 
 def scaled(decoded: Decoded, columns: Columns) -> Decoded:
@@ -154,12 +168,13 @@ def measured(decoded: Decoded, columns: Columns, rows: np.ndarray) -> Decoded:
     return scaled(decoded, columns.measured(decoded.images[rows], targets[rows]))
 
 
-def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray) -> Decoded:
+def _ready(manifest: Manifest, preprocessing: Preprocessing, images: np.ndarray | Streamed) -> Decoded:
     digest = hashlib.sha256(f"{manifest.digest} {preprocessing.geometry} {decoder()}".encode()).hexdigest()
     ids = np.arange(len(manifest))
     mapped = isinstance(images, np.memmap)
     targets = manifest.targets if manifest.masks is None else decode_masks(manifest, preprocessing)
-    return Decoded(images=images, labels=manifest.labels, ids=ids, digest=digest, targets=targets, mapped=mapped)
+    rows = cast(np.ndarray, images)  # what is asked of it, Streamed answers as an array does
+    return Decoded(images=rows, labels=manifest.labels, ids=ids, digest=digest, targets=targets, mapped=mapped)
 
 
 def read_images(
@@ -219,6 +234,8 @@ def rows_of(images: np.ndarray, rows: np.ndarray) -> np.ndarray:
     >>> rows_of(last, np.array([7, 2])).strides == last[:2].strides
     True
     """
+    if isinstance(images, Streamed):
+        return images.take(rows)
     if images.ndim == 4 and not images.flags.c_contiguous and images.transpose(0, 2, 3, 1).flags.c_contiguous:
         return np.take(images.transpose(0, 2, 3, 1), rows, axis=0).transpose(0, 3, 1, 2)
     return np.take(images, rows, axis=0)
@@ -281,7 +298,7 @@ def _open_cached(file: Path, shape: tuple[int, ...], *, checked: bool = False) -
             return None
         os.utime(file)  # used just now: the last to be thrown out
         pixels: np.ndarray = mapped
-        if mapped.nbytes <= _free_memory() // 2:
+        if mapped.nbytes <= free_memory() // 2:
             pixels = np.fromfile(file, np.uint8, mapped.size, offset=mapped.offset).reshape(mapped.shape)
         end = np.fromfile(file, np.uint8, offset=mapped.offset + mapped.size).tobytes()
         if not checked and end != _seal(pixels):
@@ -303,7 +320,8 @@ _AT_ONCE = 1 << 26
 """Bytes of a mapped file that are looked at before the next ones are."""
 
 
-def _free_memory() -> int:
+def free_memory() -> int:
+    """Bytes of memory that may still be taken, as far as the system says; else 4 GiB."""
     try:
         with open("/proc/meminfo") as info:
             for line in info:
@@ -343,13 +361,13 @@ class _PixelFile:
             os.close(descriptor)
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
-            raise DataError(
+            raise cache.NoRoom(
                 f"cannot keep decoded pictures in {self.folder}: {error.strerror or error}",
                 hint="name a folder that can be written: HUBEL_HOME",
             ) from None
         if free < need:
             os.unlink(self.name)
-            raise DataError(
+            raise cache.NoRoom(
                 f"decoded pictures need {amount(need)}, {self.folder} has {amount(free)} free",
                 hint="free some space, use a smaller --img-size, or name another place: HUBEL_HOME",
             )

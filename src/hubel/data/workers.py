@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from hubel.data.cache import Progress
+from hubel.data.cache import NoRoom, Progress
 from hubel.data.images import pixel_limit
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, HubelError
@@ -203,7 +203,7 @@ class _Helper(threading.Thread):
         elif answer is None:
             self.job.tasks.extend(self._divided(row, paths))
         elif answer and isinstance(answer[0], dict):
-            raise DataError(
+            raise NoRoom(
                 f"cannot write the decoded pictures: {answer[0]['reason'].lower()}",
                 hint="free some space, or name another place: HUBEL_HOME",
             )

@@ -24,7 +24,7 @@ PACE = (
 """How it learns on the way."""
 HERE = (
     "threads", "workers", "device", "precision", "compile", "channels_last", "micro_batch", "sync_bn", "save_every",
-    "keep_every", "on_nonfinite", "on_save_error", "grid_intensity", "baseline", "data_dir", "data_root",
+    "cache", "keep_every", "on_nonfinite", "on_save_error", "grid_intensity", "baseline", "data_dir", "data_root",
 )  # fmt: skip
 """Where and how it is computed."""
 APART = ("out", "name")

@@ -237,6 +237,10 @@ class DataSection(Section):
         None, description="train on this part of the training pictures, each class in its share; smaller lie in larger"
     )
     limit: int | None = Field(None, ge=1, description="train on at most so many samples, for a quick look")
+    cache: Literal["disk", "memory", "none"] | None = Field(
+        None,
+        description="where decoded pictures are kept: disk, memory, or none (each epoch decodes them); by the room",
+    )
     workers: int | None = Field(
         None, ge=0, le=512, description="processes that scan and decode; from the cores if not given"
     )

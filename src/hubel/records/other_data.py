@@ -10,7 +10,7 @@ import numpy as np
 
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.decode import Decoded, decode, scaled
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.rows import open_rows
 from hubel.data.scan import Scan, conclude

@@ -17,7 +17,7 @@ import numpy as np
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.changes import Edit
 from hubel.data.decode import Decoded, decode, scaled
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.keeping import prepare_kept
 from hubel.data.manifest import Manifest, printable
 from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
@@ -225,8 +225,9 @@ def _read(listed: Manifest, classifier: Classifier, recipe: Recipe, watch: Watch
         scan = conclude(listed, None)
         decoded = decode(scan.manifest, NO_PICTURES)
         return scan, decoded if classifier.columns is None else scaled(decoded, classifier.columns)
-    scan, decoded = scan_and_decode(
-        listed, classifier.preprocessing, workers=recipe.data.workers, progress=watch.progress,
+    keep = recipe.data.cache if recipe.data.cache == "none" else None  # of another disk or memory the run knew nothing
+    scan, decoded, _ = prepare_kept(
+        listed, classifier.preprocessing, keep=keep, workers=recipe.data.workers, progress=watch.progress,
         partial=without_classes(recipe),
     )  # fmt: skip
     scan, decoded, _ = bared(recipe, scan, decoded)

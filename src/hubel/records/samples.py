@@ -13,7 +13,7 @@ from hubel import runtime
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded, decode, scaled
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.scan import conclude
 from hubel.data.sources import open_source

@@ -12,7 +12,7 @@ from hubel.assembly.seeing import Look
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.trust import ACCEPTED, Trust
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.doubt import Selective, Strangers, keep_back, tell_apart

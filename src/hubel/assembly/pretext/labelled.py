@@ -8,7 +8,7 @@ import numpy as np
 
 from hubel.assembly.prepare import Prepared
 from hubel.data.decode import Decoded
-from hubel.data.decode import prepare as scan_and_decode
+from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.manifest import Manifest
 from hubel.data.splits import limited, split
 from hubel.data.unlabelled import open_probe, some_of
