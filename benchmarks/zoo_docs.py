@@ -45,7 +45,12 @@ ELSEWHERE = (
         "RNN as anomaly predictor",
         "built: `hubel train TABLE --task sequence`, yes and no as labels of steps; without, strange steps are named",
     ),
-    ("S77", "Hypernetworks, neural processes, Kanerva machine", "background: named as reading, not as classifiers"),
+    (
+        "S77",
+        "Kanerva machine",
+        "left out: what it learns is to write an episode of many pictures into one memory and to read it back, and a "
+        "training here is of samples, each on its own; hypernetworks and neural processes are built",
+    ),
     (
         "S79",
         "SVM, trees and other classical learners",

@@ -38,6 +38,7 @@ def arguments(name: str, dtype: torch.dtype = torch.float64) -> tuple[torch.Tens
             random(6, 4),
             random(6, 4),
         ),
+        "means, numbers, log-variance": lambda: (random(6, 1, 3, 2), random(6, 1, 3, 2), random(6, 1, 3, 2)),
         "embeddings, labels": lambda: (random(6, 5), labels),
     }[LOSSES.get(name).takes]()
 

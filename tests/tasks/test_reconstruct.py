@@ -121,3 +121,31 @@ def test_it_is_no_start_for_a_classifier_and_is_compared_with_none(
         hubel.train("digits", from_=reconstruct_run.folder, out=str(tmp_path), epochs=1, **QUICK)
     with pytest.raises(ArtefactError, match="compared by their labels"):
         weigh([digits_run, reconstruct_run.folder])
+
+
+def test_a_neural_process_completes_pictures_and_shows_what_it_saw_and_how_unsure_it_is(tmp_path: Path) -> None:
+    run = hubel.train("digits", model="neural_process", epochs=12, limit=300, out=str(tmp_path), **QUICK)
+    assert run.recipe["loss"]["loss"] == "gaussian-nll"
+    assert run.history["val_loss"][-1] < run.history["val_loss"][0]
+    found = run.evaluate()
+    assert isinstance(found, Reconstruction)
+    for shown in (*found.usual, *found.worst):
+        assert list(shown.beside) == ["looked at", "unsure"]
+        looked = shown.beside["looked at"]
+        assert looked.shape == shown.picture.shape
+        assert ((looked == shown.picture) | (looked == shown.picture.min())).all()
+        assert (looked != shown.picture).sum() > 10
+    assert "made from nothing but the row" in (run.folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "words"),
+    [
+        ("neural_process", "mse", "neural_process learns by the loss gaussian-nll, and mse is asked for"),
+        ("vae", "gaussian-nll", "vae learns by the loss elbo, and gaussian-nll is asked for"),
+        ("autoencoder", "elbo", "is for a net that answers with a distribution, and autoencoder does not"),
+    ],
+)
+def test_a_loss_that_is_not_the_nets_own_is_refused(model: str, loss: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=words):
+        hubel.train("digits", model=model, loss=loss, out=str(tmp_path), epochs=1, **QUICK)

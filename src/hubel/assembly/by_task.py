@@ -45,8 +45,8 @@ def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int
 
 def _loss(entry: Task, model: str, classes: int) -> tuple[str, str]:
     card = CARDS.get(model) if model in CARDS else None
-    if entry.variational and card is not None and "variational" in card.tags:
-        return entry.variational, f"what {model} is derived from"
+    if card is not None and card.loss in entry.losses:
+        return card.loss, f"what {model} is derived from"
     return entry.usual_loss(classes), f"usual for the task {entry.name}"
 
 

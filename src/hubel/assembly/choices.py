@@ -13,6 +13,7 @@ from hubel.assembly.by_task import by_task
 from hubel.data.augment import mirrors
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
+from hubel.models import CARDS
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
@@ -239,6 +240,24 @@ def _smoothing(facts: Facts, loss: str) -> tuple[float, str]:
     return 0.0, "few classes"
 
 
+def _check_derived(model: str, loss: str | None) -> None:
+    """Raise UsageError for a net that learns whole by one loss only, and for such a loss with another net."""
+    own = CARDS.get(model).loss if model in CARDS else ""
+    if loss is None or loss == own:
+        return
+    if own:
+        raise UsageError(
+            f"{model} learns by the loss {own}, and {loss} is asked for: parts of it would never learn",
+            hint="leave --loss out, or take another net: --model autoencoder",
+        )
+    having = [name for name, known in CARDS.items() if known.loss == loss]
+    if having:
+        raise UsageError(
+            f"the loss {loss} is for a net that answers with a distribution, and {model} does not",
+            hint=f"--model {' or '.join(having)}",
+        )
+
+
 def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = None) -> None:
     """Raise UsageError where the recipe's loss cannot be what a run minimises; with the `task`, once it is known.
 
@@ -252,6 +271,7 @@ def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = No
     part = recipe.loss
     if task is not None and not TASKS.get(task).labels:
         TASKS.get(task).check_loss(part.loss or TASKS.get(task).usual_loss(classes or 0), classes)
+        _check_derived(recipe.model.model or TASKS.get(task).model, part.loss)
         return
     if task == "regress" and part.class_weights != "none":
         raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")

@@ -21,6 +21,8 @@ from hubel.words import csv_text, percent, plain, plural
 
 SHOWN = 8
 """Pictures beside their reconstructions, of each kind."""
+DEVIATIONS = ("unsure",)
+"""What a net's `views` may tell that is no picture, but how far each pixel may be off."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -125,6 +127,7 @@ def judge_reconstruction(
     squares = 0.0
     wanted = set(spread_rows(len(rows), SHOWN))
     kept: dict[int, np.ndarray] = {}
+    beside: dict[int, dict[str, np.ndarray]] = {}
     at = 0
     with evaluating(classifier.model), torch.inference_mode():
         for batch in batches(
@@ -135,13 +138,17 @@ def judge_reconstruction(
             errors.append((given - truth).square().flatten(1).mean(1).double().cpu().numpy())
             total += truth.double().sum(0).cpu().numpy()
             squares += float(truth.double().square().sum())
-            kept |= {at + i: _bytes(given[i]) for i in range(len(batch)) if at + i in wanted}
+            here = [i for i in range(len(batch)) if at + i in wanted]
+            kept |= {at + i: _bytes(given[i]) for i in here}
+            beside |= {at + i: told for i, told in zip(here, _views(classifier, batch.images[here]), strict=True)}
             at += len(batch)
         found = np.concatenate(errors)
         last = np.argsort(-found, kind="stable")[:SHOWN]
         for batch in batches(decoded, rows[last], preprocessing=seen, batch_size=SHOWN, device=device):
             given = seen.denormalise(net(batch.images).float()).clamp(0, 1)
             kept |= {int(place): _bytes(picture) for place, picture in zip(last, given, strict=True)}
+            views = _views(classifier, batch.images)
+            beside |= {int(place): told for place, told in zip(last, views, strict=True)}
     pixels = total.size
     variance = squares / (len(rows) * pixels) - float(np.square(total / len(rows)).mean())
     decibels = -10 * np.log10(np.maximum(found, 1e-10))
@@ -152,6 +159,7 @@ def judge_reconstruction(
             Exhibit(
                 id=int(rows[place]), name=manifest.name(int(rows[place])), score=float(found[place]),
                 picture=np.ascontiguousarray(decoded.images[rows[place]]), truth=None, answer=kept[place],
+                beside=beside[place],
             )
             for place in places
         )  # fmt: skip
@@ -171,6 +179,21 @@ def judge_reconstruction(
         usual=shown(sorted(wanted)),
         worst=shown(last.tolist()),
     )
+
+
+def _views(classifier: Classifier, images: torch.Tensor) -> list[dict[str, np.ndarray]]:
+    """Of each picture what the net tells beside the one it gives back, if it does: deviations are pictures of their own
+    (black is none, white one of the pixels' deviation), everything else is a picture as the net sees it.
+    """
+    seen, views = classifier.preprocessing, getattr(classifier.model, "views", None)
+    assert seen is not None
+    if views is None or not len(images):
+        return [{} for _ in images]
+    found = {
+        name: told.float() if name in DEVIATIONS else seen.denormalise(told.float())
+        for name, told in views(images).items()
+    }
+    return [{name: _bytes(told[i].clamp(0, 1)) for name, told in found.items()} for i in range(len(images))]
 
 
 def _bytes(picture: torch.Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
@@ -74,6 +74,8 @@ class Exhibit:
     """H W of classes; None where the picture itself is the truth."""
     answer: np.ndarray
     """C H W uint8, a picture; or H W of classes."""
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Further pictures that the net tells of the sample (its `views`), by name: C H W uint8."""
 
 
 def spread_rows(count: int, most: int) -> list[int]:

@@ -14,6 +14,7 @@ penalty λ/2 Σ w² and a weight decay of λ are the same thing; with Adam they 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -577,6 +578,35 @@ class Elbo(_Loss):
         return self.reduced(costs / pixels)
 
 
+class GaussianNLL(_Loss):
+    """½ mean [(x − μ)² / σ² + log σ² / f²] over all numbers of a sample: the negative log-likelihood of a normal
+    distribution, counted from that of the surest right answer (σ = f), so that 0 is the least.
+
+    Called with means and what was right (B … each), then the log-variance (B …); without that, as a finished net
+    answers, σ is 1. Nix & Weigend, ICNN 1994.
+
+    >>> answer, truth = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.2]])
+    >>> surest = torch.full((1, 2), 2 * math.log(0.1))
+    >>> round(float(GaussianNLL()(answer, truth, surest)), 4), round(float(GaussianNLL()(answer, truth)), 4)
+    (1.0, 2.3126)
+    """
+
+    takes_all = True
+
+    def __init__(self, floor: float = 0.1, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        if not floor > 0:
+            raise UsageError(f"floor must be above 0, got {floor}", hint="0.1 of the pixels' deviation is usual")
+        self.least = 2 * math.log(floor)
+
+    def forward(
+        self, given: torch.Tensor, truth: torch.Tensor, log_variance: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        spread = given.new_zeros(()) if log_variance is None else log_variance.float().clamp_min(self.least)
+        costs = (given - truth).square() * (-spread).exp() + spread - self.least
+        return self.reduced(costs.flatten(1).mean(1) / 2)
+
+
 class PairLoss(_Loss):
     """Losses of pairs and triplets over all that a batch holds: embeddings B D of length 1 and labels B to one number.
 
@@ -824,6 +854,11 @@ for name, entry in {
         title="Negative evidence lower bound", build=Elbo, formula="½ Σ (x − x̂)² + ½ β Σ (μ² + σ² − 1 − log σ²)",
         source="Kingma & Welling, arXiv:1312.6114", note="For a net that answers with a distribution: vae.",
         takes="picture given back, picture, mean, log-variance", task="reconstruct", rows=("C66",),
+    ),
+    "gaussian-nll": Loss(
+        title="Gaussian negative log-likelihood", build=GaussianNLL, formula="½ mean [(x − μ)² / σ² + log σ² / f²]",
+        source="Nix & Weigend, ICNN 1994", note="For a net that tells how unsure each pixel is: neural_process.",
+        takes="means, numbers, log-variance", task="reconstruct",
     ),
     "dice": Loss(
         title="Dice", build=_dice,

@@ -49,8 +49,6 @@ class Task:
     """Which nets have that, for messages."""
     losses: tuple[str, ...] = ()
     """What fits, by name, the usual one first; () for what takes logits and labels."""
-    variational: str = ""
-    """The usual loss of a net that answers with a distribution; "" where there is none."""
     score: str = ""
     """The number, larger is better, by which epochs are compared; "" for the loss."""
     labels: bool = True

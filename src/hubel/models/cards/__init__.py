@@ -40,6 +40,8 @@ class Card(Viewed):
     in_chans: int = 3
     task: str = "classify"
     """What all of its parts learn from: classes, or "reconstruct", which gives pictures back."""
+    loss: str = ""
+    """What it is derived from, where that is not the usual loss of its task."""
     min_size: int = 1
     """The smallest H and W it can honestly take (with its stem for small images)."""
     params: int | None = None

@@ -34,6 +34,7 @@ CARDS = (
         img_size=28,
         in_chans=1,
         task="reconstruct",
+        loss="elbo",
         params=356_715,
         notes=("Convolutional, where the paper has one hidden layer; code=32 sets the waist.",),
         rows=("S78", "K29"),

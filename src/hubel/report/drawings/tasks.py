@@ -9,7 +9,7 @@ import numpy as np
 
 from hubel.evaluation.fields import PictureField
 from hubel.evaluation.metric_learning import MetricLearning
-from hubel.evaluation.reconstruction import Reconstruction
+from hubel.evaluation.reconstruction import DEVIATIONS, Reconstruction
 from hubel.evaluation.result import Exhibit, TaskResult
 from hubel.evaluation.segmentation import Segmentation
 from hubel.evaluation.sequences import SequenceClasses, SequenceNumbers
@@ -38,8 +38,9 @@ def draw_reconstruction(result: Reconstruction) -> tuple[Part, ...]:
     found = [
         Part(
             title="Given back",
-            text="Above what the net saw, below what it gave back through its code: pictures evenly spread over the "
-            f"{result.split} split, and how far each is off in decibels (20 is coarse, 30 is good, 40 hard to tell).",
+            text="Above what the net saw, below what it gave back through its code"
+            f"{_told_beside(result.usual)}: pictures evenly spread over the {result.split} split, and how far each is "
+            "off in decibels (20 is coarse, 30 is good, 40 hard to tell).",
             figures={"given_back": _pairs(result.usual, "pictures above their reconstructions")},
         )
     ]
@@ -69,8 +70,22 @@ def draw_reconstruction(result: Reconstruction) -> tuple[Part, ...]:
     return tuple(found)
 
 
+def _told_beside(shown: Sequence[Exhibit]) -> str:
+    """What further rows mean, in words."""
+    names = list(shown[0].beside) if shown else []
+    from_, unsure = [name for name in names if name not in DEVIATIONS], [name for name in names if name in DEVIATIONS]
+    told = f", made from nothing but the row {' and '.join(repr(name) for name in from_)}" if from_ else ""
+    return told + (
+        ", and below that how far each pixel may be off (white: a deviation of all pixels)" if unsure else ""
+    )
+
+
 def _pairs(shown: Sequence[Exhibit], alt: str) -> Figure:
     rows = [("seen", [each.picture for each in shown]), ("given back", [each.answer for each in shown])]
+    # What a net tells beside it: before the answer what it is made from, behind it how sure it is.
+    for name in shown[0].beside:
+        row = (name, [each.beside[name] for each in shown])
+        rows.insert(len(rows) if name in DEVIATIONS else len(rows) - 1, row)
     labels = [f"{-10 * np.log10(max(each.score, 1e-10)):.1f} dB" for each in shown]
     return areas(rows, (), labels=labels, alt=f"{len(shown)} columns: {alt}.")
 
