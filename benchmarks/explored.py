@@ -22,8 +22,8 @@ from torch import nn
 import hubel
 from hubel.data.sources import open_source
 from hubel.figures.areas import areas
-from hubel.models.architectures.hypernetwork import HyperNetwork
 from hubel.figures.theme import Figure
+from hubel.models.architectures.hypernetwork import HyperNetwork
 from hubel.recipes.schema import seconds
 from hubel.records.nets import load
 

@@ -107,6 +107,25 @@ class Several(Watcher):
             watcher.done()
 
 
+class Within(Watcher):
+    """Tells `watcher` of a part of a stage, as the share from `first` to `last` of it; nothing but progress.
+
+    >>> class Counts(Watcher):
+    ...     def progress(self, done, total):
+    ...         print(done, "of", total)
+    >>> Within(Counts(), 0.6, 1.0).progress(1, 2)
+    800 of 1000
+    """
+
+    def __init__(self, watcher: Watcher, first: float, last: float) -> None:
+        self.watcher, self.first, self.last = watcher, first, last
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell it how far the whole stage is."""
+        share = self.first + (self.last - self.first) * done / max(1, total)
+        self.watcher.progress(round(1000 * share), 1000)
+
+
 class Once(Watcher):
     """Passes on each remark once: members of a series have the same data, and would all say the same of them."""
 

@@ -39,8 +39,9 @@ def test_a_kernel_is_the_papers_two_equations_tile_by_tile() -> None:
     for out, into in [(0, 0), (3, 1), (2, 0)]:
         for i in range(16):
             rows = slice(5 * i, 5 * i + 5)
-            a = hyper.inner.weight[rows] @ conv.codes[out, into] + hyper.inner.bias[rows]
-            expected = (hyper.outer.weight @ a + hyper.outer.bias).view(16, 3, 3) / 2**0.5  # two tiles are added up
+            a = 4 * (hyper.inner.weight[rows] @ (4 * conv.codes[out, into]) + hyper.inner.bias[rows])
+            made = 4 * (hyper.outer.weight @ a + hyper.outer.bias).view(16, 3, 3)
+            expected = made * (2 / 144) ** 0.5 / 2**0.5  # two tiles are added up
             torch.testing.assert_close(kernel[16 * out : 16 * out + 16, 16 * into + i], expected)
 
 

@@ -27,7 +27,7 @@ from hubel.anomalies.eyes import Eyes, shrunken
 from hubel.anomalies.flat import most_of
 from hubel.anomalies.settings import Settings, State
 from hubel.anomalies.training import filled, fresh, learn, paced, weights_of
-from hubel.watching import Watcher
+from hubel.watching import Watcher, Within
 
 SIDE = 32
 """Pixels a side that the nets see at most; of larger pictures the means over blocks."""
@@ -129,11 +129,10 @@ def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> S
     net = fresh(partial(Maker, shape, latent=settings.latent or LATENT, width=WIDTH), settings.seed)
     assert isinstance(net, Maker)
     net.to(settings.device)
-    watch.stage("learning: f-AnoGAN, generator against critic")
-    _play(net, small, replace(settings, seconds=GAME * settings.seconds), watch)
-    watch.stage("learning: f-AnoGAN, encoder")
+    watch.stage("learning: f-AnoGAN, generator against critic, then encoder")
+    _play(net, small, replace(settings, seconds=GAME * settings.seconds), Within(watch, 0, GAME))
     left = max(settings.seconds - (time.perf_counter() - began), 0.1 * settings.seconds)
-    _invert(net, small, replace(settings, seconds=left), watch)
+    _invert(net, small, replace(settings, seconds=left), Within(watch, GAME, 1))
     shape_ = [*shape, net.latent, WIDTH]
     return {**weights_of(net), "shape": np.array(shape_, np.int64), "weight": np.array([settings.critic])}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from hubel.errors import UsageError
 
 State = dict[str, np.ndarray]
 """What a method has learnt, by name: arrays of float32, float64 or int64."""
@@ -33,3 +36,8 @@ class Settings:
     deviation. Held-out training digits wanted less than the paper's 1 (docs/anomaly.md)."""
     seed: int = 0
     device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a weight below 0, with which the farther off is the less strange."""
+        if not 0 <= self.critic < math.inf:
+            raise UsageError(f"critic must be a number of at least 0, got {self.critic}", hint="0.1 is usual")
