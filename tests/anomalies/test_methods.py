@@ -39,7 +39,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.metrics.roc import auroc
 from hubel.models import create_model
-from hubel.watching import SILENT
+from hubel.watching import SILENT, Watcher
 
 EYES = Eyes(preprocessing=Preprocessing(height=24, width=24, channels=1))
 QUICK = Settings(epochs=12, seconds=20, coreset=0.05)
@@ -251,3 +251,22 @@ def test_the_scale_of_a_map_is_that_of_its_threshold() -> None:
     assert maps is not None
     np.testing.assert_allclose(maps.reshape(10, -1).max(axis=1) > 1, scores > 1)
     assert auroc(scores, np.ones(10))[0] != auroc(scores, np.ones(10))[0]
+
+
+def test_a_generator_and_its_encoder_are_one_way_of_progress() -> None:
+    told: list[int] = []
+
+    class Counts(Watcher):
+        def progress(self, done: int, total: int) -> None:
+            told.append(round(1000 * done / total))
+
+    METHODS.get("anogan").fit(EYES, good(12), Settings(epochs=45), Counts())
+    assert told == sorted(told)
+    assert told[0] == 0
+    assert 600 in told
+
+
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+def test_the_critic_never_makes_what_is_off_less_strange(weight: float) -> None:
+    with pytest.raises(UsageError, match="critic must be a number of at least 0"):
+        Settings(critic=weight)

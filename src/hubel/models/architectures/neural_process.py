@@ -78,7 +78,8 @@ class NeuralProcess(nn.Module):
     def told(self, r: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and deviation of every pixel from what was seen, B D: B C H W each."""
         inner, *further = self.tell
-        first = inner.weight  # type: ignore[union-attr]
+        assert isinstance(inner, nn.Linear)
+        first = inner.weight
         # The first layer sees a place and r side by side: r's part is the same at all places, and is taken once.
         known = self.places.shape[1]
         x = F.linear(self.places.to(r), first[:, :known]) + F.linear(r, first[:, known:], inner.bias)[:, None]
