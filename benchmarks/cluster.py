@@ -26,7 +26,7 @@ from sklearn.datasets import load_digits
 import hubel
 from hubel.watching import Watcher
 
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 
 
 def draw(folder: Path, count: int) -> None:
@@ -44,12 +44,12 @@ class Half(Watcher):
     """When places had begun, and what to do after half of the parts."""
 
     def __init__(self, what: Callable[[], Any]) -> None:
-        self.what, self.began, self.done = what, 0.0, False
+        self.what, self.began, self.killed = what, 0.0, False
 
     def progress(self, done: int, total: int) -> None:
         self.began = self.began or time.perf_counter()
-        if 2 * done >= total and not self.done:
-            self.done = True
+        if 2 * done >= total and not self.killed:
+            self.killed = True
             self.what()
 
 
