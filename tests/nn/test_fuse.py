@@ -14,8 +14,9 @@ from hubel.deploy.ready import PACKED, arranged
 from hubel.models import CARDS, create_model
 from hubel.nn.fuse import PackedConv2d, Pair, fused, hooked, packed, pairs
 
-NO_PLAIN_PAIR = ("p4_cnn",)
-"""Nets with batch norm after something that is no plain convolution: here, turned copies of one filter bank."""
+NO_PLAIN_PAIR = ("p4_cnn", "hypernetwork", "neural_process")
+"""Nets with batch norm after something that is no plain convolution: turned copies of one filter bank, kernels that are
+computed, a mean over pixels."""
 
 
 def families() -> list[object]:
