@@ -19,10 +19,8 @@ from hubel.models import card, create_model, list_models
 
 def by_torch(model: nn.Module, shape: tuple[int, ...]) -> int:
     """FLOPs by torch's own counter, on the meta device."""
-    with (
-        FlopCounterMode(display=False) as counter,
-        torch.inference_mode(),
-    ):  # without gradients it trips over views of weights
+    # In inference mode: under no_grad the counter trips over views of weights.
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
         torch.func.functional_call(model.eval(), abstract_weights(model), abstract_input(shape, 1))
     return int(counter.get_total_flops())
 
