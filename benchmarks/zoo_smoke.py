@@ -121,7 +121,7 @@ def macs_of(card: Card, side: int) -> tuple[int, int]:
     with torch.device("meta"):
         net = create_model(card.name, num_classes=10, in_chans=card.in_chans, img_size=side, **options)
     counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
+    with counter, torch.inference_mode():  # under no_grad it trips over views of weights
         net.eval()(torch.empty(1, card.in_chans, side, side, device="meta"))
     return sum(parameter.numel() for parameter in net.parameters()), counter.get_total_flops() // 2
 

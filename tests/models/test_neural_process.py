@@ -35,7 +35,7 @@ def test_what_is_told_is_the_papers_three_equations_pixel_by_pixel() -> None:
         for y, x in [(0, 0), (3, 5), (1, 4)]:
             said = net.tell(torch.cat([told_by(y, x), r]))
             torch.testing.assert_close(mean[row, :, y, x], said[:2])
-            torch.testing.assert_close(deviation[row, :, y, x], 0.1 + 0.9 * torch.nn.functional.softplus(said[2:]))
+            torch.testing.assert_close(deviation[row, :, y, x], 0.33 + 0.67 * torch.nn.functional.softplus(said[2:]))
 
 
 def test_only_what_is_shown_has_a_say() -> None:
