@@ -63,3 +63,10 @@ def test_robust_is_for_pictures() -> None:
     facts = Facts(kind="points", task="classify", samples=600, classes=2, side=2, channels=1, accelerator=False)
     with pytest.raises(UsageError, match="robust are for pictures"):
         complete(Chosen(recipe=compose({"data": "moons", "robust": True})), facts)
+
+
+@pytest.mark.parametrize(("model", "expected"), [("neural_process", 64), ("autoencoder", 1000)])
+def test_a_net_that_learns_from_every_pixel_takes_many_small_steps(model: str, expected: int) -> None:
+    facts = Facts(kind="images", task="reconstruct", samples=60_000, classes=10, side=28, channels=1, accelerator=False)
+    chosen = complete(Chosen(recipe=compose({"data": "mnist", "model": model})), facts)
+    assert chosen.recipe.train.batch_size == expected

@@ -141,7 +141,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         choose("batch_size", train.batch_size, min(32, n), "few samples")
         choose("epochs", train.epochs, 100, "each takes a moment")
     else:
-        batch = choose("batch_size", train.batch_size, *_batch_size(n, facts.side))
+        batch = choose("batch_size", train.batch_size, *_batch_size(n, facts.side, model))
         optimizer = choose("optimizer", recipe.optimizer.optimizer, *_rule(model))
         size = n if batch == "full" else min(batch, n)
         seen = GREY_SEEN if facts.channels == 1 else SEEN
@@ -327,7 +327,9 @@ def validation_share(n: int, classes: int) -> tuple[float, str]:
     return round(enough / n, 4), f"{enough:,} tell accuracies apart well enough: the others are better learnt from"
 
 
-def _batch_size(n: int, side: int) -> tuple[int, str]:
+def _batch_size(n: int, side: int, model: str = "") -> tuple[int, str]:
+    if model in CARDS and "implicit" in CARDS[model].tags and n >= 500:
+        return 64, "every pixel is learnt from: many small steps"
     most = 64 if side > 160 else 128 if side > 64 else 1000  # activations of larger pictures need the memory
     if n >= 2_000 and most < 1000:
         return most, f"suits pictures of {side} pixels"
