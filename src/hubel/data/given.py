@@ -48,9 +48,8 @@ def spread(pictures: Any, folder: Callable[[Path], Iterable[Path]]) -> Iterator[
     """
     if isinstance(pictures, (str, os.PathLike)):
         path = Path(pictures)
-        yield from (
-            folder(path) if os.path.isdir(path) or names_shards(path) else (path,)
-        )  # also where no such path can be
+        # A path that cannot be is handed on, too: whoever reads it says so.
+        yield from folder(path) if os.path.isdir(path) or names_shards(path) else (path,)
     elif isinstance(pictures, (bytes, bytearray, memoryview)):
         yield bytes(pictures)
     elif isinstance(pictures, Image.Image):

@@ -27,8 +27,6 @@ class Kept:
     """disk, memory or none."""
     why: str = ""
     """In words; "" where that is as usual."""
-    fell_back: bool = False
-    """Whether that is not where they were to be kept."""
 
 
 def prepare_kept(
@@ -57,9 +55,9 @@ def prepare_kept(
             return found, decoded, kept
         except cache.NoRoom as error:
             kept = room_for(cache.home(), need, disk=False)
-            kept = Kept(kept.where, f"{error.what}; {kept.why}", fell_back=True)
+            kept = Kept(kept.where, f"{error.what}; {kept.why}")
     elif kept.where == "memory" and need > decode.free_memory():
-        kept = Kept("none", f"decoded pictures need {amount(need)}, memory has {amount(decode.free_memory())}", True)
+        kept = Kept("none", f"decoded pictures need {amount(need)}, memory has {amount(decode.free_memory())}")
     found = scan(manifest, workers=workers, progress=progress, partial=partial)
     found = check_levels(found, preprocessing.levels)
     if keep is None and is_cached(found.manifest, preprocessing):  # from before: then it takes no more room

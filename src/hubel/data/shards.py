@@ -10,7 +10,6 @@ that are numbers come from a classes.txt beside the shards, or from what a Parqu
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -24,16 +23,13 @@ from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.masks import CLASSES_FILE, class_list
 from hubel.data.names import class_order, look_alikes, split_folders
 from hubel.data.places import Place
+from hubel.data.shard_labels import NoLabel, as_label, said_label
 from hubel.data.shard_names import PARQUET, TAR, expanded, is_pattern, is_shard, splits_of
 from hubel.data.tars import LABELS, Contents, list_tar
 from hubel.data.walk import Found, is_picture_name, pictures_below, walk
 from hubel.errors import DataError, UsageError
 
-KEYS = ("label", "cls", "class", "class_name", "label_name", "category", "target")
-"""What the label is called in a key.json; the first that is there counts."""
 MOST_CLASSES = 1_000_000
-MOST_LETTERS = 200
-"""Of a class; a longer text describes a picture and names no class."""
 MANY = 100
 """More classes than this, and more than half as many as pictures, are descriptions."""
 _HINT = "key.jpg beside key.cls (a number or a name), or class folders in the tar: cat/1.jpg"
@@ -64,6 +60,11 @@ class _Gathered:
     def name(self, path: str, kind: str, reason: str, *, left_out: bool = True) -> None:
         self.problems.append(Problem(printable(path), kind, reason, left_out=left_out))
 
+    def pass_over(self, member: str) -> None:
+        """Count a member that is no picture."""
+        _, dot, end = member.rpartition("/")[2].rpartition(".")
+        self.others[dot + end if dot else ""] += 1
+
 
 def open_shards(
     source: str | Path, *, columns: Mapping[str, str] | None = None, follow_links: bool = False
@@ -88,7 +89,7 @@ def open_shards(
         shards = [shard for shard in shards if shard in splits]
     found.names = class_list(root, most=MOST_CLASSES)
     contents = {shard: list_tar(os.path.realpath(os.path.join(root, shard))) for shard in shards if shard in tars}
-    keyed = any(each.said for each in contents.values()) and _beside_pictures(contents)
+    keyed = _beside_pictures(contents)
     folders = {} if keyed else _folders(contents)
     for shard in shards:
         if shard not in contents:
@@ -198,63 +199,18 @@ def _take_keyed(
         path = f"{shard}/{name}"
         if not is_picture_name(name):
             if end not in LABELS:
-                found.others[f".{name.rpartition('.')[2]}" if end else ""] += 1
+                found.pass_over(name)
             continue
         if key in taken:
             found.name(path, "twice", "another picture of this key stands before it, which is used")
             continue
         taken.add(key)
-        label = _said(texts.get(key, {}))
-        if isinstance(label, _NoLabel):
+        label = said_label(texts.get(key, {}))
+        if isinstance(label, NoLabel):
             found.name(path, label.kind, label.why)
             continue
         place = Place(_opened(root, shard), offset, size, name)
         found.samples.append(_Sample(path, str(place), (size, *inside.stat[1:]), label, split))
-
-
-@dataclass(frozen=True)
-class _NoLabel:
-    kind: str
-    why: str
-
-
-def _said(texts: Mapping[str, str]) -> str | int | _NoLabel:
-    """The label that the texts beside a picture say."""
-    why = _NoLabel("no label", "no .cls, .json or .txt of its key says its label")
-    for end in LABELS:
-        if end not in texts:
-            continue
-        text = texts[end].strip()
-        if end != ".json":
-            return _label(text)
-        try:
-            said = json.loads(text)
-        except (ValueError, RecursionError):
-            return _NoLabel("bad label", "its .json cannot be read")
-        if isinstance(said, dict):
-            key = next((key for key in KEYS if key in said), None)
-            if key is None:
-                why = _NoLabel("no label", f"its .json has none of {', '.join(KEYS[:4])}, …")
-                continue
-            said = said[key]
-        return _label(said)
-    return why
-
-
-def _label(said: object) -> str | int | _NoLabel:
-    if isinstance(said, bool):
-        return str(said).lower()
-    if isinstance(said, str):
-        text = said.strip()
-        if text.isascii() and text.isdigit() and len(text) < 19:
-            return int(text)
-        if not text or len(text) > MOST_LETTERS or "\n" in text:
-            what = "empty" if not text else f"a text of {len(text):,} letters, which is no class"
-            return _NoLabel("bad label", f"its label is {what}")
-        return printable(text)
-    if isinstance(said, int):
-        return said if said >= 0 else _NoLabel("bad label", f"its label is {said}, below 0")
-    return _NoLabel("no label" if said is None else "bad label", f"its label is {printable(repr(said)[:60])}")
 
 
 def _folders(contents: Mapping[str, Contents]) -> dict[str, tuple[str, str]]:
@@ -275,7 +231,7 @@ def _take_folders(
 ) -> None:
     for name, offset, size in inside.members:
         if not is_picture_name(name):
-            found.others[f".{name.rpartition('.')[2]}" if "." in name.rpartition("/")[2] else ""] += 1
+            found.pass_over(name)
             continue
         folder = name.rpartition("/")[0]
         if folder not in folders:
@@ -305,8 +261,8 @@ def _take_table(found: _Gathered, root: str, shard: str, split: str, columns: Ma
     for group, count in enumerate(table.groups):
         for inside in range(count):
             name = f"{row:08d}"
-            label = _label(table.labels[row])
-            if isinstance(label, _NoLabel):
+            label = as_label(table.labels[row])
+            if isinstance(label, NoLabel):
                 found.name(f"{shard}/{name}", label.kind, label.why)
             else:
                 place = Place(_opened(root, shard), group, inside, name, table.column)
