@@ -602,9 +602,9 @@ class GaussianNLL(_Loss):
     def forward(
         self, given: torch.Tensor, truth: torch.Tensor, log_variance: torch.Tensor | None = None
     ) -> torch.Tensor:
-        spread = given.new_zeros(()) if log_variance is None else log_variance.float().clamp_min(self.least)
-        costs = (given - truth).square() * (-spread).exp() + spread - self.least
-        return self.reduced(costs.flatten(1).mean(1) / 2)
+        spread = torch.zeros_like(given) if log_variance is None else log_variance.float().clamp_min(self.least)
+        costs = F.gaussian_nll_loss(given, truth, spread.exp(), reduction="none", eps=math.exp(self.least) / 2)
+        return self.reduced((costs - self.least / 2).flatten(1).mean(1))
 
 
 class PairLoss(_Loss):
