@@ -158,7 +158,7 @@ class Expedition:
                     raise Stopped(Path(self.told.folder), self.signals) from None
                 losses = 1 if self.told.epoch > reached else losses + 1
                 reached = self.told.epoch
-                left = min(count, self._left(joined, lost))
+                left = min(count, self._left(joined))
                 if losses >= LOSSES or not left:
                     raise self._given_up(lost, losses) from None
                 resume = self._saved()
@@ -181,7 +181,7 @@ class Expedition:
             raise error
         give(RunStore(self.told.folder), "stop")
 
-    def _left(self, joined: Joined, lost: Lost) -> int:
+    def _left(self, joined: Joined) -> int:
         """Places that are left, once the cluster knows what it has lost."""
         since = time.monotonic()
         while self.told.folder and RunStore(self.told.folder).is_held() and time.monotonic() - since < RELEASE:
