@@ -16,7 +16,9 @@ from PIL import Image
 
 from hubel.data.decode import decode, prepare, read_images
 from hubel.data.edits import contents_digest
-from hubel.data.manifest import Manifest
+from hubel.data.images import read_bytes
+from hubel.data.manifest import BadPicture, Manifest
+from hubel.data.places import Place
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import scan
 from hubel.data.shards import pictures_inside
@@ -262,6 +264,13 @@ def test_a_shard_that_changes_between_scan_and_decoding_is_told(tmp_path: Path) 
         decode(found.manifest, Preprocessing(height=9, width=9, channels=3))
 
 
+def test_a_place_beyond_the_end_of_its_archive_is_no_picture_cut_short(tmp_path: Path) -> None:
+    file = tar(tmp_path / "a.tar", keyed([0]))
+    beyond = str(Place(str(file), 512, 10**9 // 4, "0.png"))
+    with pytest.raises(BadPicture, match=r"its archive ends [0-9,]+ bytes before it does"):
+        read_bytes(beyond)
+
+
 def test_pictures_in_shards_are_looked_at_by_their_names(tmp_path: Path) -> None:
     place = tar(tmp_path / "a.tar", [*keyed(range(2)), ("bad.png", b"no picture")])
     paths, odd = pictures_inside(str(place))
@@ -319,6 +328,15 @@ def test_parquet_without_such_columns_or_of_other_types_is_refused(tmp_path: Pat
         open_source(broken)
     said = parquet(tmp_path / "said.parquet", scan=[png(0), png(1)], grade=["a", "b"])
     assert len(open_source(said, columns={"file": "scan", "label": "grade"})) == 2
+
+
+def test_a_group_of_rows_that_would_fill_the_memory_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = parquet(tmp_path / "a.parquet", image=[png(n) for n in range(4)], label=[0, 1, 0, 1])
+    monkeypatch.setattr("hubel.data.cells.MOST_GROUP", 100)
+    with pytest.raises(BadPicture, match=r"its group of rows unpacks to [0-9,]+ bytes, the limit is 100"):
+        read_bytes(str(Place(str(file), 0, 0, "00000000", "image")))
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
