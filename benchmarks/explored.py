@@ -113,7 +113,11 @@ def neural_process(allowed: float, out: Path, threads: int, pictures: Path | Non
             some = look.normalise(test[:SHOWN])
             mean, deviation = net.complete(some, shown.expand(SHOWN, -1, -1))
             looked = look.denormalise(torch.where(shown, some, black))
-            for word, told in ((f"{seen} pixels", looked), ("told", look.denormalise(mean)), ("unsure", deviation)):
+            for word, told in (
+                (f"{seen} pixels", looked),
+                ("told", look.denormalise(mean)),
+                ("unsure", deviation / deviation.amax(dim=(1, 2, 3), keepdim=True)),
+            ):
                 rows.append((word, list(told.clamp(0, 1).mul(255).round().to(torch.uint8).numpy())))
     rows.append(("truth", list(test[:SHOWN].numpy())))
     if pictures is not None:

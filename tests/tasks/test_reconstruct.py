@@ -135,6 +135,7 @@ def test_a_neural_process_completes_pictures_and_shows_what_it_saw_and_how_unsur
         assert looked.shape == shown.picture.shape
         assert ((looked == shown.picture) | (looked == shown.picture.min())).all()
         assert (looked != shown.picture).sum() > 10
+        assert 0 < (shown.beside["unsure"] == 255).mean() < 0.2, "white is where it is least sure"
     assert "made from nothing but the row" in (run.folder / "report.html").read_text()
 
 

@@ -183,14 +183,16 @@ def judge_reconstruction(
 
 def _views(classifier: Classifier, images: torch.Tensor) -> list[dict[str, np.ndarray]]:
     """Of each picture what the net tells beside the one it gives back, if it does: deviations are pictures of their own
-    (black is none, white one of the pixels' deviation), everything else is a picture as the net sees it.
+    (black is none, white the largest of its picture), everything else is a picture as the net sees it.
     """
     seen, views = classifier.preprocessing, getattr(classifier.model, "views", None)
     assert seen is not None
     if views is None or not len(images):
         return [{} for _ in images]
     found = {
-        name: told.float() if name in DEVIATIONS else seen.denormalise(told.float())
+        name: told.float() / told.float().amax(dim=(1, 2, 3), keepdim=True)
+        if name in DEVIATIONS
+        else seen.denormalise(told.float())
         for name, told in views(images).items()
     }
     return [{name: _bytes(told[i].clamp(0, 1)) for name, told in found.items()} for i in range(len(images))]

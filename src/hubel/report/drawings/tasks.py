@@ -76,7 +76,7 @@ def _told_beside(shown: Sequence[Exhibit]) -> str:
     from_, unsure = [name for name in names if name not in DEVIATIONS], [name for name in names if name in DEVIATIONS]
     told = f", made from nothing but the row {' and '.join(repr(name) for name in from_)}" if from_ else ""
     return told + (
-        ", and below that how far each pixel may be off (white: a deviation of all pixels)" if unsure else ""
+        ", and below that how far each pixel may be off (white: most of all in its picture)" if unsure else ""
     )
 
 
