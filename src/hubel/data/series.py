@@ -3,65 +3,30 @@
     series,time,temperature,load,label        label: a class, for the whole series or step by step
     pump-1,2024-05-01 00:00,41.5,0.7,ok       target in its place: a number; neither: the next step is to be foretold
 
-Times are numbers or dates; without that column rows are steps in their order. Every other column is what the net sees
-(`hubel.data.columns`). A table of one series is cut into pieces, of which the last ones, in time, are the test; long
-ones among several are cut as well, and their pieces stay together.
+Every other column is what the net sees (`hubel.data.columns`). How rows become series in the order of their time, and
+how those are cut into pieces, is in `hubel.data.series_pieces`.
 
 Letters: N series, F features, T steps of the longest, K numbers to answer.
 """
 
 from __future__ import annotations
 
-import datetime
 import math
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hubel.data.columns import Columns, is_missing, read_columns
 from hubel.data.manifest import Manifest, Problem, printable
-from hubel.data.names import as_number, class_order, look_alikes, split_word
+from hubel.data.names import as_number, class_order, look_alikes
 from hubel.data.roles import find_roles, ignored, missing_columns
 from hubel.data.rows import holds_rows
+from hubel.data.series_pieces import LAYOUT, SPELLINGS, Piece, cut_series, in_order, titles
 from hubel.data.tables import SUFFIXES, Table, decimal_comma
 from hubel.errors import DataError
 from hubel.words import plural
-
-SPELLINGS = {
-    "series": ("series", "seriesid", "sequence", "sequenceid", "recording", "trial", "session", "episode", "unit"),
-    "time": ("time", "timestamp", "date", "datetime", "t", "step"),
-    "label": ("label", "class", "state"),
-    "target": ("target",),
-    "split": ("split", "subset", "partition"),
-}
-"""What a column may be besides `ignore`, and the usual names; all others are what the net sees."""
-LONGEST, SHORTEST = 512, 16
-"""Steps of a piece at most, and at least where one series is cut."""
-PIECES = 40
-"""That one series is cut into, where they are neither too long nor too short."""
-MOST = 20_000
-"""Series and pieces that are taken."""
-GAP, UNEVEN = 1.5, 0.2
-"""Steps of time so many times the usual are gaps; where more than this share are, time has no even steps at all."""
-LAYOUT = "a table of rows in time: series,time,value,…,label; --column time=COLUMN --column label=COLUMN name them"
-_NAMED = 3
-"""Gaps that are named one by one."""
-
-
-@dataclass
-class _Piece:
-    """Some rows in the order of time."""
-
-    series: str
-    rows: list[Mapping[str, str]]
-    times: list[float]
-    lines: list[int]
-    split: str = ""
 
 
 def is_table(source: str) -> bool:
@@ -100,11 +65,11 @@ def open_series(
     )
     problems: list[Problem] = []
     if known is None:
-        pieces = _pieces(table, roles, problems, val, test)
+        pieces = cut_series(table, roles, problems, val, test)
         read = _columns(table, roles, answer, comma)
     else:
         missing_columns(table, known)
-        pieces, read = list(_ordered(table, roles, problems)), known
+        pieces, read = list(in_order(table, roles, problems)), known
     fewest = 2 if known is None else 1
     targets, class_names = _targets(pieces, roles, answer, read, comma, problems, str(path), fewest)
     if answer == "target" and known is None:
@@ -129,7 +94,7 @@ def open_series(
         given_split=np.array([piece.split for piece in pieces], dtype="<U5"),
         groups=np.array([piece.series for piece in pieces]) if several else None,
         targets=np.ascontiguousarray(padded([target.T for target in targets], math.nan).transpose(0, 2, 1)),
-        titles=_titles(pieces),
+        titles=titles(pieces),
         columns=read,
         problems=tuple(problems),
     )
@@ -166,7 +131,7 @@ def read_series(
     said = {role: name for role, name in (columns or {}).items() if role in ("series", "time")}
     table, roles = find_roles(path, said, SPELLINGS, LAYOUT)
     missing_columns(table, known)
-    pieces = list(_ordered(table, roles, []))
+    pieces = list(in_order(table, roles, []))
     values = [known.encode(piece.rows, comma=decimal_comma(table)).T for piece in pieces]
     return tuple(piece.series for piece in pieces), padded(values, math.inf)
 
@@ -184,142 +149,11 @@ def padded(series: Sequence[np.ndarray], filler: float) -> np.ndarray:
     return found
 
 
-# ---------------------------------------------------------------- rows in time
-
-
-def _pieces(table: Table, roles: Mapping[str, str], problems: list[Problem], val: float, test: float) -> list[_Piece]:
-    """All series, long ones in pieces; one alone in pieces whose parts follow one another in time."""
-    whole = list(_ordered(table, roles, problems))
-    if len(whole) > 1:
-        found = [part for piece in whole for part in _cut(piece, LONGEST)]
-    else:
-        count = len(whole[0].rows)
-        length = min(LONGEST, max(SHORTEST, count // PIECES))
-        found = [part for stretch in _stretches(whole[0]) for part in _cut(stretch, length)]
-        if not any(piece.split for piece in found):
-            for part, first in (("train", 0.0), ("val", 1 - test - val), ("test", 1 - test)):
-                for piece in found[round(first * len(found)) :]:
-                    piece.split = part
-            problems.append(Problem(
-                printable(table.path.name), "layout", f"one series of {plural(count, 'step')}, in "
-                f"{plural(len(found), 'piece')} of {length}: the last ones, in time, are the test", left_out=False,
-            ))  # fmt: skip
-    if len(found) > MOST:
-        raise DataError(f"{len(found):,} series are more than {MOST:,}", hint="train on a part of the table")
-    return found
-
-
-def _ordered(table: Table, roles: Mapping[str, str], problems: list[Problem]) -> Iterator[_Piece]:
-    """Series by series in the order in which they begin, rows in the order of time. Raises DataError for a time that is
-    none, and for two rows of one series and time.
-    """
-    found: dict[str, _Piece] = {}
-    moments = _moments(table, roles)
-    for (line, row), moment in zip(table.rows, moments, strict=True):
-        name = printable(row.get(roles.get("series", ""), "").strip()) or printable(table.path.stem)
-        piece = found.setdefault(name, _Piece(name, [], [], []))
-        piece.rows.append(row)
-        piece.times.append(moment)
-        piece.lines.append(line)
-        said = row.get(roles.get("split", ""), "").strip()
-        if said and not split_word(said):
-            raise DataError(f"line {line}: the split {printable(said)!r} is none of train, val, test", hint=LAYOUT)
-        if said and piece.split not in ("", split_word(said)):
-            raise DataError(
-                f"line {line}: the series {name} is in two parts, {piece.split} and {split_word(said)}",
-                hint="a series is in one part; leave the column out with --column split=, or cut the series in two",
-            )
-        piece.split = split_word(said) or piece.split
-    for piece in found.values():
-        order = np.argsort(piece.times, kind="stable")
-        piece.rows, piece.lines = [piece.rows[k] for k in order], [piece.lines[k] for k in order]
-        piece.times = [piece.times[k] for k in order]
-        twice = np.flatnonzero(np.diff(piece.times) == 0)
-        if len(twice):
-            first, second = (piece.lines[k] for k in (twice[0], twice[0] + 1))
-            raise DataError(
-                f"lines {first} and {second} are of one series ({piece.series}) and one time",
-                hint="--column series=COLUMN says which rows belong together" if "series" not in roles else LAYOUT,
-            )
-    _tell_gaps(list(found.values()), table, roles, problems)
-    yield from found.values()
-
-
-def _moments(table: Table, roles: Mapping[str, str]) -> list[float]:
-    """When each row was: numbers as they are, dates in seconds, else the number of the row."""
-    if "time" not in roles:
-        return [float(k) for k in range(len(table.rows))]
-    found = []
-    for line, row in table.rows:
-        cell = row.get(roles["time"], "").strip()
-        moment = as_number(cell, comma=decimal_comma(table))
-        if moment is None:
-            try:
-                when = datetime.datetime.fromisoformat(cell)
-                moment = (when if when.tzinfo else when.replace(tzinfo=datetime.UTC)).timestamp()
-            except (ValueError, OverflowError):
-                raise DataError(
-                    f"line {line}: the time {printable(cell)!r} is neither a number nor a date such as "
-                    "2024-05-01 13:30",
-                    hint=f"mend it, or --column time=COLUMN in the place of {printable(roles['time'])}",
-                ) from None
-        found.append(moment)
-    return found
-
-
-def _gaps(piece: _Piece) -> np.ndarray:
-    """Places of steps after which time makes a jump."""
-    steps = np.diff(piece.times)
-    return np.flatnonzero(steps > GAP * np.median(steps)) if len(steps) > 1 else np.zeros(0, np.int64)
-
-
-def _tell_gaps(pieces: list[_Piece], table: Table, roles: Mapping[str, str], problems: list[Problem]) -> None:
-    if "time" not in roles:
-        return
-    found = [(piece, int(place)) for piece in pieces for place in _gaps(piece)]
-    steps = sum(max(0, len(piece.times) - 1) for piece in pieces)
-    if len(found) > UNEVEN * steps:
-        reason = "steps of time are uneven, and the net is not told how long they are: a column of it would say so"
-        problems.append(Problem(printable(table.path.name), "gap", reason, left_out=False))
-        return
-    for piece, place in found[:_NAMED]:
-        usual = float(np.median(np.diff(piece.times)))
-        lost = (piece.times[place + 1] - piece.times[place]) / usual - 1
-        lines = f"lines {piece.lines[place]} and {piece.lines[place + 1]}"
-        problems.append(Problem(
-            piece.series, "gap", f"between {lines} about {plural(max(1, round(lost)), 'step')} of time "
-            f"{'is' if round(lost) <= 1 else 'are'} missing", left_out=False,
-        ))  # fmt: skip
-    if len(found) > _NAMED:
-        reason = f"{plural(len(found) - _NAMED, 'further gap')} in time"
-        problems.append(Problem(printable(table.path.name), "gap", reason, left_out=False))
-
-
-def _stretches(piece: _Piece) -> Iterator[_Piece]:
-    """The stretches of a series between its gaps; all of it where time has no even steps."""
-    places = _gaps(piece)
-    if len(places) > UNEVEN * len(piece.rows):
-        places = places[:0]
-    bounds = [0, *(places + 1).tolist(), len(piece.rows)]
-    yield from (_part(piece, *pair) for pair in pairwise(bounds))
-
-
-def _cut(piece: _Piece, length: int) -> list[_Piece]:
-    """Pieces of `length` steps; what is left, if that is less than half of it, goes with the last."""
-    count = max(1, round(len(piece.rows) / length))
-    bounds = [k * length for k in range(count)] + [len(piece.rows)]
-    return [_part(piece, *pair) for pair in pairwise(bounds)]
-
-
-def _part(piece: _Piece, start: int, end: int) -> _Piece:
-    return _Piece(piece.series, piece.rows[start:end], piece.times[start:end], piece.lines[start:end], piece.split)
-
-
 # ---------------------------------------------------------------- what is to be answered
 
 
 def _targets(
-    pieces: Sequence[_Piece], roles: Mapping[str, str], answer: str, known: Columns, comma: bool,
+    pieces: Sequence[Piece], roles: Mapping[str, str], answer: str, known: Columns, comma: bool,
     problems: list[Problem], source: str, fewest: int,
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:  # fmt: skip
     """T K of each piece, NaN where nothing is asked; and the names of classes."""
@@ -361,14 +195,6 @@ def _targets(
             each[:-1] = math.nan
             each[-1:] = said if len(said) else math.nan
     return found, names
-
-
-def _titles(pieces: Sequence[_Piece]) -> tuple[str, ...]:
-    """What each is called: its series, and the line where it begins if that is cut."""
-    parts = Counter(piece.series for piece in pieces)
-    return tuple(
-        piece.series if parts[piece.series] == 1 else f"{piece.series} from line {piece.lines[0]}" for piece in pieces
-    )
 
 
 def _labels(targets: Sequence[np.ndarray], class_names: tuple[str, ...]) -> np.ndarray:
