@@ -7,7 +7,8 @@
 A net is trained for a moment on pictures that are made here, since what it has learnt does not matter; then
 `hubel export` is run as a user runs it, in a process of its own, and the file is asked about odd pictures (every
 orientation, mode and size) beside the run. float32 and int8 are timed in turns, decoded bytes in, probabilities out.
-`forms` asks ONNX, program, page (by the runner's twin in Python) and a server about the same odd pictures.
+`forms` asks ONNX, program, page (by the runner's twin in Python) and a server about the same pictures: all of the test
+part, and as many odd ones.
 """
 
 from __future__ import annotations
@@ -73,19 +74,22 @@ def photographed(model: str, size: int, folder: Path) -> Path:
 def by_form(model: str, size: int, pictures: int, folder: Path) -> Iterator[dict[str, object]]:
     """What each form, and the server, says of all pictures of the test part and of `pictures` odd ones."""
     run = photographed(model, size, folder)
-    tested = len(own_data(run, load(run), SILENT).ids("test"))
+    own = own_data(run, load(run), SILENT)
+    tested = len(own.ids("test"))
     for form, suffix in (("onnx", "onnx"), ("program", "pt2"), ("page", "html")):
         exported(run, folder / f"net.{suffix}", "--to", form, "--pictures", str(tested + pictures))
         said = json.loads((folder / "net.parity.json").read_text())
         yield {name: said[name] for name in ("form", "pictures", "real", "labels_differ", "ties", "largest_difference")}
-    files = [data for _, data in odd_pictures(pictures)]
+    root = Path(own.scan.manifest.root)
+    files = [(root / own.scan.manifest.files[row]).read_bytes() for row in own.ids("test")]
+    files += [data for _, data in odd_pictures(pictures)]
     by_run = predict(run, files, device="cpu")
     port = free_port()
     with served([sys.executable, "-m", "hubel", "serve", str(run), "--port", str(port)], port, 1):
         answers = [asked(port, data) for data in files]
     shares = np.array([list(each["probabilities"].values()) for each in answers])
     yield {
-        "form": "server", "pictures": pictures, "real": 0,
+        "form": "server", "pictures": len(files), "real": tested,
         "labels_differ": sum(a["label"] != b for a, b in zip(answers, by_run.labels, strict=True)),
         "largest_difference": float(np.abs(shares - by_run.probabilities).max()),
     }  # fmt: skip

@@ -15,8 +15,8 @@ import hubel
 from hubel.checkpoint import load
 from hubel.cli import main
 from hubel.compression.pruning import Ranking, apply, scores, weights_of
-from hubel.compression.sharing import Sharing, cluster
-from hubel.compression.sizing import wanted_bytes
+from hubel.compression.sharing import MOST_STEPS, USUAL, Sharing, cluster
+from hubel.compression.sizing import bytes_of, finest_within, wanted_bytes
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.records.removal import removable
 
@@ -168,7 +168,7 @@ def test_clusters_are_as_good_as_those_of_scikit_learn() -> None:
 def test_a_cluster_moves_by_the_mean_of_what_its_weights_would() -> None:
     torch.manual_seed(0)
     net = torch.nn.Linear(16, 8)
-    shared = Sharing(weights_of(net), 2)
+    shared = Sharing(weights_of(net), (2, 2))
     before, step = net.weight.detach().clone(), torch.randn(8, 16)
     with torch.no_grad():
         net.weight.add_(step)
@@ -182,7 +182,7 @@ def test_zeros_stay_zeros_while_the_rest_is_trained() -> None:
     net = torch.nn.Linear(16, 8)
     with torch.no_grad():
         net.weight[:, ::2] = 0
-    shared = Sharing(weights_of(net), 3)
+    shared = Sharing(weights_of(net), (3, 3))
     with torch.no_grad():
         net.weight.add_(1)
     shared.tie()
@@ -194,3 +194,27 @@ def test_sizes_are_read_as_people_write_them() -> None:
     assert [wanted_bytes(text, 1_000_000) for text in ("10x", "10 X", "4×", "100 kB", "0.5MB")] == [
         100_000, 100_000, 250_000, 100_000, 500_000,
     ]  # fmt: skip
+
+
+def test_where_nothing_needs_to_be_pruned_values_are_finer_and_the_size_is_near(
+    run: hubel.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    easy = run.compress("4x", epochs=0, device="cpu", out=tmp_path, verbose=True)
+    assert 4 <= easy.times < 4.6, "five bits would make it more than five times smaller"
+    assert easy.bits > (5,)
+    assert easy.stages[-1].kept > 0.99
+    assert "nothing is pruned" in capsys.readouterr().err
+    coarse = run.compress("4x", epochs=0, bits=5, device="cpu", out=tmp_path)
+    assert coarse.times > easy.times, "bits that were asked for are kept to"
+
+
+def test_the_finest_values_that_fit_are_found_by_trying_all() -> None:
+    draw = np.random.default_rng(0)
+    weights = {
+        "filters": torch.tensor(draw.normal(size=(16, 8, 3, 3)), dtype=torch.float32),
+        "matrix": torch.tensor(draw.normal(size=(64, 64)), dtype=torch.float32),
+    }
+    sizes = {bits: bytes_of(weights, (8, bits), steps=MOST_STEPS).coded for bits in (5, 6, 7, 8)}
+    for bits, size in sizes.items():
+        assert finest_within(weights, USUAL, size) == (8, bits)
+    assert finest_within(weights, USUAL, 1) == USUAL

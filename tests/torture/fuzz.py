@@ -40,8 +40,8 @@ if __name__ == "__main__":
 from hubel.checkpoint.classifier import ModelSpec
 from hubel.checkpoint.foreign import check_zip
 from hubel.checkpoint.manifest import net_of, read_manifest
+from hubel.checkpoint.saving import save_weights
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.checkpoint.weights import save_weights
 from hubel.data.formats import read_idx
 from hubel.data.images import BadPicture, decode
 from hubel.data.jpeg import layout

@@ -36,6 +36,7 @@ TARGETS = {
     "store/reading.py": "tests/test_store.py",
     "store/documents.py": "tests/test_store.py",
     "checkpoint/tensors.py": "tests/test_checkpoint.py",
+    "checkpoint/saving.py": "tests/test_checkpoint.py",
     "checkpoint/weights.py": "tests/test_checkpoint.py",
     "checkpoint/state.py": "tests/test_checkpoint.py",
     "checkpoint/classifier.py": "tests/test_checkpoint.py",

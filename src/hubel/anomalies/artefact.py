@@ -25,8 +25,8 @@ from hubel.anomalies.settings import State
 from hubel.anomalies.thresholds import Threshold
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
+from hubel.checkpoint.saving import save_weights
 from hubel.checkpoint.tensors import first_not_finite, read_header, read_tensors, sha256_of, write_tensors
-from hubel.checkpoint.weights import save_weights
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.store import RunStore, opened, parse_json, read_regular, shown, unseal

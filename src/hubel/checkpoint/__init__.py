@@ -8,9 +8,10 @@ the catalogue of models, never an import path.
 """
 
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, check_classes, golden_images, golden_logits
+from hubel.checkpoint.saving import EPOCH, packed_size, save_weights
 from hubel.checkpoint.state import SavedState, discard_state, generations, load_state, save_state
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
-from hubel.checkpoint.weights import EPOCH, load, packed_size, save_weights
+from hubel.checkpoint.weights import load
 
 __all__ = [
     "EPOCH",

@@ -19,7 +19,8 @@ from torch import nn
 
 from hubel.checkpoint.classifier import ModelSpec, golden_images, golden_logits
 from hubel.checkpoint.foreign import read_foreign
-from hubel.checkpoint.weights import load, save_weights
+from hubel.checkpoint.saving import save_weights
+from hubel.checkpoint.weights import load
 from hubel.data import cache
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, MissingExtra, UsageError

@@ -19,10 +19,8 @@ golden logits met within 1e-4.
 
 from __future__ import annotations
 
-import json
 import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,28 +28,20 @@ from typing import Any
 
 import torch
 
-from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, views_of
-from hubel.checkpoint.judging import TOLERANCE, compare, described, filled, judge_architecture, meet, texts
+from hubel.checkpoint.classifier import Classifier, Provenance
+from hubel.checkpoint.judging import compare, filled, judge_architecture, meet, texts
 from hubel.checkpoint.learnt import file_of as learnt_file
 from hubel.checkpoint.learnt import read_learnt
 from hubel.checkpoint.manifest import (
-    MANIFEST_LIMIT,
-    VERSION,
     About,
-    Architecture,
     File,
-    Form,
-    Manifest,
-    Sight,
-    TableColumns,
     columns_of,
     net_of,
-    plain_of,
     read_manifest,
     understood,
 )
-from hubel.checkpoint.packed import SUFFIX as PACKED
-from hubel.checkpoint.packed import pack, read_packed_header, unpack
+from hubel.checkpoint.packed import read_packed_header, unpack
+from hubel.checkpoint.saving import FORMS, PACKED, fits, names_of
 from hubel.checkpoint.tensors import (
     check_sum,
     read_about,
@@ -59,106 +49,12 @@ from hubel.checkpoint.tensors import (
     read_tensors,
     sha256_of,
     table_in,
-    write_tensors,
 )
 from hubel.checkpoint.threshold import read_threshold, threshold_file
 from hubel.checkpoint.trust import file_of, read_trust
-from hubel.data.columns import Columns
-from hubel.data.preprocessing import Preprocessing
-from hubel.errors import DAMAGED, ArtefactError, UsageError, near
-from hubel.runtime import environment
+from hubel.errors import DAMAGED, ArtefactError, near
 from hubel.store import FILE_LIMIT, RunStore, opened, parse_json, read_into, shown
 from hubel.words import amount
-
-EPOCH = "epoch-{:06d}"
-"""What the weights of an epoch are called that a run keeps; 0 are those before the first step."""
-FORMS = (".safetensors", PACKED)
-"""Files of weights, each of which may stand alone."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-def save_weights(
-    store: RunStore,
-    name: str,
-    model_state: Mapping[str, torch.Tensor],
-    *,
-    spec: ModelSpec,
-    preprocessing: Preprocessing | None,
-    class_names: Sequence[str],
-    columns: Columns | None = None,
-    recipe: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, float | int | str | None] | None = None,
-    data_digest: str = "",
-    probes: tuple[torch.Tensor, torch.Tensor] | None = None,
-    form: Form = "safetensors",
-) -> None:
-    """Write weights/`name`, replacing what had that name only when all of the new is on the disk.
-
-    `model_state` is a state dict; `probes` are golden images (see `golden_images`) and the logits the model gave them.
-    In the `form` "packed" zeros are left out and values that are shared stand once (`hubel.checkpoint.packed`).
-    Raises SaveFailed, and leaves the old checkpoint loadable, when the disk does not take it.
-    """
-    files, other = _names(name, form), _names(name, "safetensors" if form == "packed" else "packed")
-    _settle(store, name)
-    net = _said(spec, preprocessing, columns, class_names, metrics, data_digest)
-    about = _about(net, recipe)
-    weights = _write(store, files.weights, model_state, about=about)
-    golden = None if probes is None else _write(store, files.probes, {"images": probes[0], "logits": probes[1]})
-    manifest = Manifest(
-        **net,
-        format="hubel-weights",
-        recipe=dict(recipe or {}),
-        tensors=described(model_state),
-        weights=weights,
-        probes=golden,
-        form=form,
-    )
-    store.write_json(files.manifest, plain_of(manifest), sealed=True, limit=MANIFEST_LIMIT)
-    for file in (files.weights, files.probes) if golden else (files.weights,):
-        store.rename(f"{file}.next", file)
-    for file in (other.weights, *([] if golden else [files.probes])):
-        if store.exists(file):
-            store.remove(file)
-
-
-def packed_size(
-    model_state: Mapping[str, torch.Tensor],
-    *,
-    spec: ModelSpec,
-    preprocessing: Preprocessing | None,
-    class_names: Sequence[str],
-    columns: Columns | None = None,
-    recipe: Mapping[str, Any] | None = None,
-    metrics: Mapping[str, float | int | str | None] | None = None,
-    data_digest: str = "",
-) -> int:
-    """Bytes of the file that `save_weights` writes of these in the form "packed"; nothing is written."""
-    net = _said(spec, preprocessing, columns, class_names, metrics, data_digest)
-    return len(pack(model_state, about=_about(net, recipe)))
-
-
-def _said(
-    spec: ModelSpec, preprocessing: Preprocessing | None, columns: Columns | None, class_names: Sequence[str],
-    metrics: Mapping[str, float | int | str | None] | None, data_digest: str,
-) -> dict[str, Any]:  # fmt: skip
-    """What is said of a net in its JSON and in its header."""
-    here = environment()
-    return {
-        "version": VERSION,
-        "architecture": Architecture(**spec.to_dict()),
-        "class_names": list(class_names),
-        "preprocessing": None if preprocessing is None else Sight(**preprocessing.to_dict()),
-        "columns": None if columns is None else TableColumns.model_validate(columns.to_dict()),
-        "metrics": dict(metrics or {}),
-        "data_digest": data_digest,
-        "made_with": {"hubel": str(here["hubel"]), "torch": str(here["torch"])},
-    }
-
-
-def _about(net: Mapping[str, Any], recipe: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the header says. How long a run took stays out of it: the same weights are the same bytes."""
-    lasting = {key: value for key, value in net["metrics"].items() if key not in ("seconds", "images_per_second")}
-    return plain_of(About(format="hubel-net", views=views_of(recipe or {}), **{**net, "metrics": lasting}))
 
 
 def load(path: str | Path, which: str = "best") -> Classifier:
@@ -175,7 +71,7 @@ def load(path: str | Path, which: str = "best") -> Classifier:
     manifest = read_manifest(folder / f"{name}.json")
     if alone.suffix in FORMS and alone.suffix != f".{manifest.form}":
         return _load_alone(alone)  # the JSON beside it is of another file
-    files = _names(name, manifest.form, prefix="")
+    files = names_of(name, manifest.form, prefix="")
     spec, class_names, preprocessing = net_of(manifest, f"{name}.json")
     with _chosen(folder / files.weights, manifest.weights) as (descriptor, size):
         held = _held(descriptor, size, files.weights, packed=manifest.form == "packed")
@@ -274,19 +170,6 @@ def _held(descriptor: int, size: int, name: str, *, packed: bool = False) -> _He
 # names and files
 
 
-@dataclass(frozen=True)
-class _Names:
-    manifest: str
-    weights: str
-    probes: str
-
-
-def _names(name: str, form: Form = "safetensors", prefix: str = "weights/") -> _Names:
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"weights must be named with letters, digits, - and _, got {shown(name)}", hint="try 'best'")
-    return _Names(f"{prefix}{name}.json", f"{prefix}{name}.{form}", f"{prefix}{name}.probes.safetensors")
-
-
 def _find(path: Path, which: str) -> tuple[Path, str]:
     """The folder that holds the weights, and their name."""
     if path.suffix in (*FORMS, ".json") and not path.is_dir():
@@ -304,42 +187,6 @@ def _find(path: Path, which: str) -> tuple[Path, str]:
     return folder, which
 
 
-def _write(store: RunStore, file: str, tensors: Mapping[str, torch.Tensor], *, about: Any = "") -> File:
-    with store.writing(f"{file}.next", read_back=True) as writer:
-        if file.endswith(PACKED):
-            writer.write(pack(tensors, about=about))
-        else:
-            write_tensors(writer, tensors, about=json.dumps(about, separators=(",", ":")) if about else "")
-    return File(size=writer.size, sha256=writer.sha256)
-
-
-def _settle(store: RunStore, name: str) -> None:
-    """Finish, or forget, what an interrupted save left under this name."""
-    files = _names(name)
-    possible = (files.weights, _names(name, "packed").weights, files.probes)
-    left = [file for file in possible if store.exists(f"{file}.next")]
-    if not left:
-        return
-    try:
-        manifest = read_manifest(store.path(files.manifest))
-    except ArtefactError:
-        manifest = None
-    for file in left:
-        wanted = manifest and (manifest.probes if file == files.probes else manifest.weights)
-        if wanted and not _fits(store.path(file), wanted) and _fits(store.path(f"{file}.next"), wanted):
-            store.rename(f"{file}.next", file)
-        else:
-            store.remove(f"{file}.next")
-
-
-def _fits(path: Path, wanted: File) -> bool:
-    try:
-        with opened(path, limit=wanted.size) as (descriptor, size):
-            return size == wanted.size and sha256_of(descriptor) == wanted.sha256
-    except ArtefactError:
-        return False
-
-
 @contextmanager
 def _chosen(path: Path, wanted: File) -> Iterator[tuple[int, int]]:
     """The file, or its successor that was not renamed any more, that has the size and digest of the manifest."""
@@ -348,7 +195,7 @@ def _chosen(path: Path, wanted: File) -> Iterator[tuple[int, int]]:
             f"{shown(str(path))} would have {amount(wanted.size)}, more than {amount(FILE_LIMIT)}", hint=DAMAGED
         )
     following = path.with_name(f"{path.name}.next")
-    chosen = following if not _fits(path, wanted) and _fits(following, wanted) else path
+    chosen = following if not fits(path, wanted) and fits(following, wanted) else path
     with opened(chosen) as (descriptor, size):
         if size != wanted.size or sha256_of(descriptor) != wanted.sha256:
             raise ArtefactError(
@@ -356,6 +203,3 @@ def _chosen(path: Path, wanted: File) -> Iterator[tuple[int, int]]:
                 hint="copy a checkpoint's files together, or take other weights of the run (--which last)",
             )
         yield descriptor, size
-
-
-__all__ = ["EPOCH", "TOLERANCE", "load", "save_weights"]

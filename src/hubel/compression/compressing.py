@@ -22,8 +22,8 @@ from hubel.checkpoint import Classifier, packed_size
 from hubel.compression.keeping import said_of
 from hubel.compression.pruning import Ranking, apply, share_in_round, weights_of
 from hubel.compression.result import Stage
-from hubel.compression.sharing import MOST_STEPS, Sharing, bits_for
-from hubel.compression.sizing import Bytes, bytes_of, share_within
+from hubel.compression.sharing import MOST_STEPS, Bits, Sharing, bits_for
+from hubel.compression.sizing import Bytes, bytes_of, finest_within, share_within
 from hubel.errors import ArtefactError
 from hubel.evaluation.judge import answered
 from hubel.events import EpochDone, StepDone
@@ -70,7 +70,9 @@ class Compressing:
     """Whose net is changed in place."""
     prepared: Prepared
     device: torch.device
-    bits: int | None
+    bits: Bits
+    settled: bool
+    """Whether the bits were asked for; if not, they may be more where nothing needs to be pruned."""
     watch: Watcher
     stages: list[Stage] = field(default_factory=list)
 
@@ -148,7 +150,7 @@ class Compressing:
         """In rounds, with training; the last round is foreseen anew, from the weights as they are by then."""
         rest = self.rest
         if final >= self.kept:
-            self.watch.remark("sharing values is enough for that size: nothing is pruned")
+            self.widen(most, rest)
             return
         rounds = max(1, -(-2 * epochs // 3))
         masks: dict[str, torch.Tensor] = {}
@@ -171,6 +173,18 @@ class Compressing:
             self.tell("pruned", rest + self.measured().pruned)
             return
         self.train(epochs, 1.0, before=narrow, each=lambda: apply(self.weights, masks), after=closed)
+
+    def widen(self, most: int, rest: int) -> None:
+        """Nothing needs to be pruned: as many values as the bytes are enough for, and what comes of it said."""
+        if not self.settled:
+            self.bits = finest_within(self.weights, self.bits, int(TIGHTER * (most - rest)))
+        times = self.raw_bytes / (rest + self.measured().coded)
+        named = " and ".join(map(str, self.bits_used))
+        gone = f", and {percent(1 - self.kept, 0)} of the weights are 0 as it is" if self.kept < 0.99 else ""
+        self.watch.remark(
+            f"sharing values ({named} bits) makes it about {times:.0f} times smaller{gone}: enough for what was asked, and "
+            "nothing is pruned"
+        )
 
     def share(self, most: int, epochs: int) -> None:
         """Values shared, so few weights that the file is small enough, and trained on."""

@@ -14,15 +14,18 @@ import numpy as np
 import torch
 from torch import nn
 
-CONV_BITS, DENSE_BITS = 8, 5
-"""Bits of a weight, as in the paper: filters are fewer and more sensitive than matrices."""
+Bits = tuple[int, int]
+"""Of a weight in filters, and in matrices."""
+USUAL: Bits = (8, 5)
+"""As in the paper: filters are fewer and more sensitive than matrices."""
+MOST_BITS = 8
 MOST_STEPS = 60
 """Of k-means; it mostly ends long before."""
 
 
-def bits_for(weight: torch.Tensor, bits: int | None) -> int:
-    """Bits of a weight of a tensor: those asked for, else by its kind."""
-    return bits if bits is not None else CONV_BITS if weight.dim() > 2 else DENSE_BITS
+def bits_for(weight: torch.Tensor, bits: Bits) -> int:
+    """Bits of a weight of a tensor, by its kind."""
+    return bits[0] if weight.dim() > 2 else bits[1]
 
 
 def cluster(values: np.ndarray, count: int, *, steps: int = MOST_STEPS) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +58,7 @@ def cluster(values: np.ndarray, count: int, *, steps: int = MOST_STEPS) -> tuple
 class Sharing:
     """The weights of a net that share values from now on."""
 
-    def __init__(self, weights: Mapping[str, nn.Parameter], bits: int | None) -> None:
+    def __init__(self, weights: Mapping[str, nn.Parameter], bits: Bits) -> None:
         self.weights = weights
         self.which: dict[str, torch.Tensor] = {}
         """Of each tensor the cluster of each weight, flat: 0 for zeros, else from 1 on."""

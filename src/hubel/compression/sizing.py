@@ -12,7 +12,7 @@ import torch
 from hubel.checkpoint.huffman import coded_bytes
 from hubel.checkpoint.packed import sparse_bytes
 from hubel.compression.pruning import Ranking
-from hubel.compression.sharing import bits_for, cluster
+from hubel.compression.sharing import MOST_BITS, MOST_STEPS, Bits, bits_for, cluster
 from hubel.errors import UsageError
 from hubel.words import amount, parse_amount
 
@@ -34,7 +34,7 @@ class Bytes:
     """These numbers in Huffman's code, too."""
 
 
-def bytes_of(weights: Mapping[str, torch.Tensor], bits: int | None, *, steps: int) -> Bytes:
+def bytes_of(weights: Mapping[str, torch.Tensor], bits: Bits, *, steps: int) -> Bytes:
     """Of weights as they are, once they share values; `steps` of k-means foresee that."""
     pruned = shared = coded = 0
     for weight in weights.values():
@@ -49,7 +49,7 @@ def bytes_of(weights: Mapping[str, torch.Tensor], bits: int | None, *, steps: in
 
 
 def share_within(
-    ranking: Ranking, weights: Mapping[str, torch.Tensor], bits: int | None, most: int, *, steps: int = ROUGH
+    ranking: Ranking, weights: Mapping[str, torch.Tensor], bits: Bits, most: int, *, steps: int = ROUGH
 ) -> float:
     """The largest share of weights that takes at most `most` bytes in Huffman's code.
 
@@ -74,6 +74,16 @@ def share_within(
             hint="--to 20x is much; take a smaller net for less: hubel models",
         )
     return low
+
+
+def finest_within(weights: Mapping[str, torch.Tensor], bits: Bits, most: int) -> Bits:
+    """The most bits a weight, none less than `bits`, with which all weights take at most `most` bytes.
+
+    For nets that need not be pruned: what the values lose is least where there are most of them.
+    """
+    finer = [(max(bits[0], each), max(bits[1], each)) for each in range(MOST_BITS, min(bits), -1)]
+    fits = (each for each in finer if bytes_of(weights, each, steps=MOST_STEPS).coded <= most)
+    return next(fits, bits)
 
 
 def wanted_bytes(to: str, raw: int) -> int:

@@ -16,6 +16,7 @@ from hubel.checkpoint import Classifier, load
 from hubel.compression.compressing import Compressing, usual_epochs
 from hubel.compression.keeping import open_source, write_small
 from hubel.compression.result import Compressed
+from hubel.compression.sharing import USUAL
 from hubel.compression.sizing import wanted_bytes
 from hubel.errors import DataError
 from hubel.evaluation import Evaluation
@@ -53,7 +54,10 @@ def make_small(
         )
     epochs = usual_epochs(prepared.recipe) if epochs is None else epochs
     target, began = runtime.pick_device(device), time.perf_counter()
-    work = Compressing(classifier=load(folder), prepared=prepared, device=target, bits=bits, watch=watch)
+    work = Compressing(
+        classifier=load(folder), prepared=prepared, device=target, bits=USUAL if bits is None else (bits, bits),
+        settled=bits is not None, watch=watch,
+    )  # fmt: skip
     work.run(most, epochs)
     seconds = time.perf_counter() - began
     new, small = write_small(folder, Path(folder.parent if out is None else out), work.classifier, prepared)

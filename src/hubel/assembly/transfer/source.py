@@ -13,7 +13,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.published import at_hand, published_folder
-from hubel.checkpoint.weights import FORMS
+from hubel.checkpoint.saving import FORMS
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS
