@@ -66,8 +66,8 @@ ELSEWHERE = (
     (
         "S83, S84, S86 to S89, S92",
         "ENAS, NAS, Progressive NAS, SMASH, AmoebaNet, AutoML",
-        "built, small: `hubel search DATA --nets enas`, or evolution, hierarchical, q-learning, progressive, morphism "
-        "([how](search.md)); the controllers of NAS and ENAS, and SMASH, are background",
+        "built, small: `hubel search DATA --nets enas`, or reinforce (NAS), progressive, smash, evolution, "
+        "hierarchical, q-learning, morphism ([how](search.md))",
     ),
     ("S93", "PyTorch", "built: the engine underneath"),
     ("S94", "Keras", "built: layer lists read like its Sequential"),

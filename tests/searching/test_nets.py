@@ -107,7 +107,7 @@ def test_motifs_inherit_edge_by_edge_from_any_net_so_far() -> None:
     assert max(ages) > POPULATION, "none dies"
 
 
-@pytest.mark.parametrize("how", ["evolution", "hierarchical", "q-learning", "progressive"])
+@pytest.mark.parametrize("how", ["evolution", "hierarchical", "reinforce", "q-learning", "progressive"])
 def test_who_learns_does_better_than_chance(how: str) -> None:
     def late(propose: Any) -> float:
         return sum(trial.score or 0.0 for trial in tried(propose, 60, residuals)[-15:]) / 15

@@ -62,7 +62,7 @@ def test_shared_weights_find_the_path_that_can_see() -> None:
 
 
 def test_the_ranking_is_followed_and_limits_pass_over_it() -> None:
-    engine = OneShot(SIDE, 0)
+    engine = OneShot("enas", SIDE, 0)
     random = Random(1)
     paths = list(dict.fromkeys(draw_path(SIDE, random) for _ in range(10)))
     engine.ranking = [(path, 1 - place / 20) for place, path in enumerate(paths)]
@@ -75,18 +75,21 @@ def test_the_ranking_is_followed_and_limits_pass_over_it() -> None:
     assert len(places(4)) == 2
 
 
-def test_a_search_trains_the_best_of_the_ranking_and_counts_the_shared_epochs(tmp_path: Path) -> None:
-    found = hubel.search("digits", nets="enas", epochs=16, trial_epochs=1, limit=200, max_macs=1e8, out=tmp_path,
+@pytest.mark.parametrize(("how", "called"), [("enas", "Weight sharing"), ("smash", "Generated weights")])
+def test_a_search_trains_the_best_of_the_ranking_and_counts_the_shared_epochs(
+    how: str, called: str, tmp_path: Path
+) -> None:
+    found = hubel.search("digits", nets=how, epochs=16, trial_epochs=1, limit=200, max_macs=1e8, out=tmp_path,
                          threads=1, device="cpu", verbose=False)  # fmt: skip
     ranked = json.loads((found.folder / "shared.json").read_text())
     tried = [trial.values["net"] for trial in found.trials if trial.values and not trial.again]
     assert tried[:3] == [genes_of(tuple(path)) for path, _ in ranked[:3]]
     assert found.epochs <= 16
     assert found.epochs == 4 + sum(trial.epochs for trial in found.trials)
-    assert "Weight sharing" in found.report.read_text()
+    assert called in found.report.read_text()
     before = (found.folder / "shared.json").read_bytes()
     again = hubel.search(resume=found.folder, epochs=18)
     assert (found.folder / "shared.json").read_bytes() == before
     assert again.epochs <= 18
     with pytest.raises(hubel.UsageError, match="searches no cells"):
-        hubel.search("digits", nets="enas", cells=True, trials=2, out=tmp_path)
+        hubel.search("digits", nets=how, cells=True, trials=2, out=tmp_path)

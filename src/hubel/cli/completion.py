@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from hubel.cli.output import print_data
+from hubel.cli.search import WAYS
 from hubel.errors import unknown
 
 SCRIPTS = {
@@ -154,6 +155,7 @@ def _values(parameter: Any) -> list[str]:
         "SPLIT": ["train", "val", "test"],
         "VIEWS": ["none", "mirror", "shift", "mirror-shift"],
         "SHELL": list(SCRIPTS),
+        "WAY": list(WAYS),
     }.get(shape, [])
     words += [word for field in fields() if field.flag in parameter.opts[:1] for word in field.choices]
     return words

@@ -17,6 +17,11 @@ from hubel.cli.settings import PRETEXT, assignments, with_settings
 from hubel.errors import UsageError
 from hubel.watching import SILENT
 
+WAYS = (
+    "random", "evolution", "hierarchical", "reinforce", "q-learning", "progressive", "morphism", "enas", "smash",
+)  # fmt: skip
+"""How nets are searched (`hubel.searching.nets`), known here without loading torch."""
+
 
 def began() -> float:
     """When this process began, on the clock of `perf_counter`: starting Python and loading torch are part of the time.
@@ -50,12 +55,7 @@ def command(
         list[str] | None,
         option("--space", metavar="NAME=VALUES", help="what to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
     ] = None,
-    nets: Annotated[
-        str,
-        option(
-            "--nets", metavar="HOW", help="random, evolution, hierarchical, q-learning, progressive, morphism, enas"
-        ),
-    ] = "",
+    nets: Annotated[str, option("--nets", metavar="WAY", help=", ".join(WAYS))] = "",
     cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,
     max_params: Annotated[
         str | None, option("--max-params", metavar="N", help="parameters of a net, at most: 100k")

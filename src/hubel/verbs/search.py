@@ -62,11 +62,12 @@ def search(
     The budget is `time` (seconds, or "20m"), `trials` or `epochs` (of all trainings together); limits on the net are
     counted before anything is trained. `space` is {"lr": "1e-4..1e-1:log", "model": ["resnet20", "mobilenet_v2"]}, the
     same in words, or a YAML file; None searches around what `train` would choose. `trial_epochs`: those of a whole
-    training. `nets` searches architectures instead: "random", "evolution", "hierarchical", "q-learning", "progressive",
-    "morphism" or "enas", over lists of layers or, with `cells`, over cells. `settings` are the same for all trials.
-    `on`: where trials are trained, "here", "local" (a cluster of Ray started here), "ray://HOST:PORT" or "HOST:PORT"
-    (extra `cluster`): several at once then, each with as many cores as the setting `threads` says, or a GPU. `resume`
-    goes on with a search, with more of the budget if given. `since`: of `time.perf_counter`, when the time began.
+    training. `nets` searches architectures instead: "random", "evolution", "hierarchical", "reinforce", "q-learning",
+    "progressive", "morphism", "enas" or "smash", over lists of layers or, with `cells`, over cells. `settings` are the
+    same for all trials. `on`: where trials are trained, "here", "local" (a cluster of Ray started here),
+    "ray://HOST:PORT" or "HOST:PORT" (extra `cluster`): several at once then, each with as many cores as the setting
+    `threads` says, or a GPU. `resume` goes on with a search, with more of the budget if given. `since`: of
+    `time.perf_counter`, when the time began.
 
     Raises UsageError, DataError, ArtefactError, SaveFailed; Stopped when a signal asked for the end.
     """

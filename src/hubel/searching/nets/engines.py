@@ -11,7 +11,9 @@ q-learning    B. Baker, O. Gupta, N. Naik, R. Raskar, Designing Neural Network A
 progressive   C. Liu et al., Progressive Neural Architecture Search (PNAS), arXiv:1712.00559
 morphism      T. Elsken, J.-H. Metzen, F. Hutter, Simple and Efficient Architecture Search for Convolutional Neural
               Networks, arXiv:1711.04528; H. Cai et al., arXiv:1707.04873
+reinforce     B. Zoph, Q. Le, Neural Architecture Search with Reinforcement Learning (NAS), arXiv:1611.01578
 enas          H. Pham et al., Efficient Neural Architecture Search via Parameter Sharing, arXiv:1802.03268
+smash         A. Brock et al., SMASH: One-Shot Model Architecture Search through HyperNetworks, arXiv:1708.05344
 """
 
 from __future__ import annotations
@@ -29,9 +31,14 @@ from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
 from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace
 from hubel.searching.nets.morphing import moved, moves
-from hubel.searching.nets.one_shot import OneShot
+from hubel.searching.nets.one_shot import WEIGHTS, OneShot
+from hubel.searching.nets.reinforce import Reinforce
 
-HOW = ("random", "evolution", "hierarchical", "q-learning", "progressive", "morphism", "enas")
+HOW = (
+    "random", "evolution", "hierarchical", "reinforce", "q-learning", "progressive", "morphism", "enas", "smash",
+)  # fmt: skip
+OF_CELLS = ("random", "evolution")
+"""Ways that search cells, too; `hierarchical` has cells of its own."""
 POPULATION, SAMPLE = 12, 4
 """Of evolution: how many live, and how many meet in a tournament (100 and 25 in the paper, of 20,000 nets)."""
 EPSILON = ((8, 1.0), (8, 0.7), (8, 0.4), (10**9, 0.1))
@@ -99,7 +106,6 @@ class QLearning(RandomNets):
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """A walk, greedy but for a share of random moves that shrinks."""
-        self._need_layers()
         random, table = self._random(number, attempt), self._learnt(known(tried))
         epsilon = _epsilon(len(tried)) if attempt < 5 else 1.0
         genes: list[str] = []
@@ -137,18 +143,12 @@ class QLearning(RandomNets):
         found = [f"{kind} {maps} {window}" for kind in ("conv", "sep", "res") for maps in MAPS for window in WINDOWS]
         return [*found, *(["maxpool 2", "avgpool 2"] if may_pool else []), *([END] if len(genes) >= SHALLOWEST else [])]
 
-    def _need_layers(self) -> None:
-        if self.space.kind != "layers":
-            raise UsageError("q-learning, progressive and morphism lay layer upon layer: they search no cells",
-                             hint="--nets evolution --cells")  # fmt: skip
-
 
 class Progressive(QLearning):
     """From shallow to deep: a predictor of accuracy picks which of the nets one layer deeper are worth training."""
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """The extension that the predictor expects most of; at random while there is nothing to learn from."""
-        self._need_layers()
         random, seen = self._random(number, attempt), known(tried)
         depth = SHALLOWEST + len(seen) // BEAM
         if depth == SHALLOWEST or attempt > 20:
@@ -179,7 +179,6 @@ class Morphism(QLearning):
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """A child of the best; small nets while there is none, and of one of the best where no step is left."""
-        self._need_layers()
         random, seen = self._random(number, attempt), known(tried)
         if len(seen) < STARTS:
             genes = self._start(random.choice(MAPS[:3]), random.choice(MAPS[:3]))
@@ -234,21 +233,22 @@ def _epsilon(number: int) -> float:
     return EPSILON[-1][1]
 
 
-def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets | OneShot:
+def net_engine(how: str, space: NetSpace, seed: int) -> RandomNets | OneShot | Reinforce:
     """The engine called `how`. Raises UnknownName; UsageError for one that cannot search this space."""
     if how not in HOW:
         raise unknown("way to search nets", how, HOW)
     if (how == "hierarchical") != (space.kind == "motifs"):
         raise UsageError("hierarchical searches cells of motifs, a space of its own", hint="leave --cells out")
-    if how == "enas":
-        if space.kind != "layers":
-            raise UsageError("enas shares the weights of layers: it searches no cells", hint="--nets evolution --cells")
-        return OneShot(space.side, seed)
+    if how not in OF_CELLS and space.kind == "cells":
+        raise UsageError(
+            f"{how} lays layer upon layer: it searches no cells", hint=f"--nets evolution --cells, or --nets {how}"
+        )
+    if how in WEIGHTS:
+        return OneShot(how, space.side, seed)
+    if how == "reinforce":
+        return Reinforce(space, seed)
     engine = {
         "random": RandomNets, "evolution": Evolution, "hierarchical": Hierarchical, "q-learning": QLearning,
         "progressive": Progressive, "morphism": Morphism,
     }[how]  # fmt: skip
-    made = engine(space, seed)
-    if isinstance(made, QLearning):
-        made._need_layers()
-    return made
+    return engine(space, seed)

@@ -9,6 +9,7 @@ from statistics import fmean
 from hubel.searching.nets.engines import BEAM, EPSILON, POPULATION, SAMPLE
 from hubel.searching.nets.motifs import SHUFFLES
 from hubel.searching.nets.one_shot import JUDGED
+from hubel.searching.nets.reinforce import POWER
 
 PAPERS = {
     "random": (
@@ -54,12 +55,30 @@ PAPERS = {
         "epochs than one that is drawn: its accuracy here is that of the whole line, and the command that trains it "
         "anew starts from nothing.",
     ),
+    "reinforce": (
+        "Reinforcement learning (NAS)",
+        "B. Zoph, Q. Le, arXiv:1611.01578, section 3",
+        "A recurrent net, the controller, writes a net word by word: kind, maps and window of each layer, each drawn "
+        f"as the words before it have it. What the finished net reaches, to the power of {POWER}, is its reward; "
+        "REINFORCE makes all its words likelier if that is more than a moving mean of the rewards so far, and less "
+        "likely otherwise. The controller begins knowing nothing, so the first nets are drawn at random.",
+    ),
     "enas": (
         "Weight sharing (ENAS)",
-        "H. Pham et al., arXiv:1802.03268; paths drawn evenly: L. Li, A. Talwalkar, arXiv:1902.07638",
-        f"One net holds all nets, and each batch trains another path through it. {JUDGED} paths are then judged with "
-        "the weights they share, and the trials below are the best of them, in that order, each trained by itself. So "
-        "if shared weights tell good nets from bad ones, the first trials are the best.",
+        "H. Pham et al., arXiv:1802.03268, section 2",
+        "One net holds all nets, and each batch trains another path through it: any in the first quarter, then one "
+        "that a controller writes, which learns by REINFORCE from what paths reach on validation samples with the "
+        f"weights they share. {JUDGED} paths that it writes in the end are judged so, and the trials below are the "
+        "best of them, in that order, each trained by itself. So if shared weights tell good nets from bad ones, the "
+        "first trials are the best.",
+    ),
+    "smash": (
+        "Generated weights (SMASH)",
+        "A. Brock, T. Lim, J. Ritchie, N. Weston, arXiv:1708.05344, algorithm 1",
+        "A hypernet looks at an architecture and says its weights. Each batch draws another net at random, and the "
+        f"error goes through its weights into the hypernet. {JUDGED} nets are then judged with the weights that are "
+        "said for them, none of them trained, and the trials below are the best of them, in that order, each trained "
+        "by itself.",
     ),
 }
 """Way -> its name, its paper, and how it goes."""

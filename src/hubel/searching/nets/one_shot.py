@@ -1,9 +1,11 @@
 """One net that holds all nets of a space: its weights are shared, and nets are ranked without training each.
 
 H. Pham, M. Guan, B. Zoph, Q. Le, J. Dean, Efficient Neural Architecture Search via Parameter Sharing (ENAS),
-arXiv:1802.03268. Each batch trains one path through the shared net; then many paths are judged on validation samples
-with the weights they share, and the best are trained by themselves. Paths are drawn evenly in place of the paper's
-controller: L. Li, A. Talwalkar, arXiv:1902.07638, and C. Sciuto et al., arXiv:1902.08142, found no difference.
+arXiv:1802.03268. Each batch trains one path through the shared net. After each epoch the controller that writes paths
+learns from what they reach, with the weights they share, on a batch of validation samples. In the end paths that it
+writes are judged, and the best are trained by themselves. In the first epochs, paths are drawn evenly: what learns
+first would else be written more often and learn still more. (L. Li, A. Talwalkar, arXiv:1902.07638, and C. Sciuto et
+al., arXiv:1902.08142, found even draws as good as the controller.)
 
 A path has two places in each of up to three stages, with 16, 32 and 48 maps and a pooling between stages:
 
@@ -22,7 +24,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from random import Random
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import nn
@@ -30,9 +32,12 @@ from torch.nn import functional
 
 from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
+from hubel.searching.nets.controller import Controller, Grammar, Reinforced
 from hubel.searching.nets.genes import SMALLEST
 
 Path = tuple[str, ...]
+WEIGHTS = {"enas": "shared weights", "smash": "generated weights"}
+"""With what paths are judged before they are trained."""
 STAGES = (16, 32, 48)
 """Maps of each."""
 FIRST = ("conv 3", "conv 5", "sep 3", "sep 5")
@@ -40,6 +45,12 @@ SECOND = (*FIRST, "res 3", "res 5", "none")
 JUDGED = 100
 """Paths that are ranked."""
 BATCH, RATE, DECAY = 64, 0.05, 3e-4
+EVEN = 0.25
+"""Of the epochs, those at the beginning in which paths are drawn evenly."""
+LESSONS, LOOKED_AT = 0.5, 128
+"""Of the controller after an epoch, for each batch in it (5 in the paper), and validation samples for each."""
+CONTROLLER_RATE, FLAT, ENTROPY = 0.005, 2.5, 1e-3
+"""Of Adam (0.00035 in the paper), the tanh constant of the logits, and what entropy is worth (0.0001 in the paper)."""
 
 
 def places(side: int) -> list[tuple[str, ...]]:
@@ -58,6 +69,34 @@ def draw_path(side: int, random: Random) -> Path:
     return tuple(random.choice(choices) for choices in places(side))
 
 
+def written_by(controller: Controller, side: int, random: Random) -> Path:
+    """A path as a controller writes it."""
+    return tuple(word.partition(" ")[2] for word in controller.write(grammar_of(side), random))
+
+
+def sentence_of(path: Path) -> list[str]:
+    """A path as a controller says it.
+
+    >>> sentence_of(("conv 3", "none"))
+    ['0: conv 3', '1: none']
+    """
+    return [f"{place}: {choice}" for place, choice in enumerate(path)]
+
+
+def grammar_of(side: int) -> Grammar:
+    """Paths as sentences: a word for each place, which says the place, too."""
+    choices = [tuple(f"{place}: {one}" for one in these) for place, these in enumerate(places(side))]
+    return lambda words: choices[len(words)] if len(words) < len(choices) else ()
+
+
+def new_pupil(side: int) -> Reinforced:
+    """A controller of paths that has learnt nothing, and how it learns."""
+    grammar = grammar_of(side)
+    words = [f"{place}: {one}" for place, these in enumerate(places(side)) for one in these]
+    controller = Controller(words, flat=FLAT)
+    return Reinforced(controller, grammar, rate=CONTROLLER_RATE, decay=0.95, entropy=ENTROPY)
+
+
 def genes_of(path: Path) -> list[str]:
     """A path as a net of the space of layers."""
     found: list[str] = []
@@ -73,6 +112,7 @@ class Shared(nn.Module):
     """All paths at once. Norms take their statistics from each batch, since those of one path are not another's."""
 
     def __init__(self, side: int, channels: int, classes: int) -> None:
+        """For pictures C H W of `channels` and `side` pixels a side."""
         super().__init__()
         self.side = side
         self.places = nn.ModuleList()
@@ -92,6 +132,18 @@ class Shared(nn.Module):
             if choice != "none":
                 out = cast(nn.ModuleDict, choices)[choice](out)
         return cast(torch.Tensor, self.head(out.mean((2, 3))))
+
+
+class OneNet(Protocol):
+    """A net that holds all nets: of shared weights, or of weights that another net says (`smash`)."""
+
+    side: int
+
+    def __call__(self, images: torch.Tensor, path: Path) -> torch.Tensor:
+        """What the net of a path says: B C H W -> logits B K."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """What is learnt."""
 
 
 class _Residual(nn.Module):
@@ -121,22 +173,24 @@ def _conv(maps: int, wide: int, window: int) -> tuple[nn.Module, nn.Module]:
 
 
 def train_shared(
-    net: Shared,
+    net: OneNet,
     see: Callable[[torch.Tensor], torch.Tensor],
     labels: torch.Tensor,
     *,
     epochs: int,
     seed: int,
     goes_on: Callable[[int], bool],
+    draw: Callable[[int, Random], Path] | None = None,
+    after: Callable[[int], None] = lambda epoch: None,
 ) -> float:
     """Train all paths together, another one each batch; the epochs done.
 
-    `see(rows)` are the samples of some rows, B C H W; `goes_on(step)` is asked before each step.
+    `see(rows)` are the samples of some rows, B C H W; `goes_on(step)` is asked before each step. `draw(epoch, random)`
+    says the path of a batch, any if not given; `after(epoch)` is called when an epoch is done.
     """
     optimiser = torch.optim.SGD(net.parameters(), RATE, momentum=0.9, nesterov=True, weight_decay=DECAY)
     steps = max(1, len(labels) // BATCH)
     random, order = Random(f"{seed}/shared"), torch.Generator().manual_seed(seed)
-    net.train()
     for step in range(epochs * steps):
         if not goes_on(step):
             return step / steps
@@ -145,25 +199,29 @@ def train_shared(
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 + math.cos(math.pi * step / (epochs * steps))) / 2
         batch = rows[step % steps * BATCH : (step % steps + 1) * BATCH]
-        loss = functional.cross_entropy(net(see(batch), draw_path(net.side, random)), labels[batch])
+        path = draw_path(net.side, random) if draw is None else draw(step // steps, random)
+        loss = functional.cross_entropy(net(see(batch), path), labels[batch])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimiser.step()
+        if (step + 1) % steps == 0:
+            after(step // steps)
     return float(epochs)
 
 
 @torch.no_grad()
-def judge(net: Shared, paths: Sequence[Path], inputs: torch.Tensor, labels: torch.Tensor) -> list[float]:
+def judge(net: OneNet, paths: Sequence[Path], inputs: torch.Tensor, labels: torch.Tensor) -> list[float]:
     """The accuracy of each path with the shared weights."""
     return [float((net(inputs, path).argmax(1) == labels).float().mean()) for path in paths]
 
 
 class OneShot:
-    """Proposes the paths that the shared net holds for the best."""
+    """Proposes the paths that the one net holds for the best."""
 
-    def __init__(self, side: int, seed: int) -> None:
-        self.side, self.seed = side, seed
+    def __init__(self, how: str, side: int, seed: int) -> None:
+        """`how`: enas, or smash."""
+        self.how, self.side, self.seed = how, side, seed
         self.ranking: list[tuple[Path, float]] = []
         """Paths and their accuracy with shared weights, the best first; [] before they are judged."""
 
@@ -177,6 +235,6 @@ class OneShot:
         left = [(path, score) for path, score in self.ranking if tuple(genes_of(path)) not in known]
         if attempt < len(left):
             path, score = left[attempt]
-            return Proposal({"net": genes_of(path)}, f"{score:.1%} with shared weights")
+            return Proposal({"net": genes_of(path)}, f"{score:.1%} with {WEIGHTS[self.how]}")
         path = draw_path(self.side, Random(f"{self.seed}/{number}/{attempt}"))
         return Proposal({"net": genes_of(path)}, "drawn at random")
