@@ -24,6 +24,7 @@ from hubel.data.scan import scan
 from hubel.data.shards import pictures_inside
 from hubel.data.sources import open_source
 from hubel.data.splits import split
+from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, MissingExtra, UsageError
 
 SMALL = Preprocessing(height=8, width=8, channels=3)
@@ -103,6 +104,95 @@ def test_numbers_have_the_names_of_a_list_beside_the_shards(tmp_path: Path) -> N
     found = open_source(tmp_path)
     assert (found.class_names, len(found)) == (("cat", "dog"), 4)
     assert problems(found) == {"a.tar/9.png": "bad label"}
+
+
+def mask_of(number: int, side: int = 8) -> bytes:
+    """A mask of three classes for each picture."""
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(number + 100).integers(0, 3, (side, side), np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def masked(numbers: Iterable[int], name: str = "{:04d}.mask.png") -> list[tuple[str, bytes]]:
+    """Members as WebDataset has them: pictures, and beside each its mask."""
+    return [member for n in numbers for member in ((f"{n:04d}.png", png(n)), (name.format(n), mask_of(n)))]
+
+
+@pytest.mark.parametrize("layout", ["{:04d}.mask.png", "{:04d}.seg.PNG", "folders", "parts"])
+def test_masks_in_shards_are_those_of_a_folder(tmp_path: Path, layout: str) -> None:
+    """Pixels, classes and masks, sample by sample; whether they lie under keys or in folders inside the tar."""
+    for n in range(6):
+        for name, data in (("images", png(n)), ("masks", mask_of(n))):
+            (tmp_path / "scans" / name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "scans" / name / f"{n:04d}.png").write_bytes(data)
+    shards = tmp_path / "shards"
+    for shard in range(2):
+        numbers = range(3 * shard, 3 * shard + 3)
+        part = ["train/", "test/"][shard] if layout == "parts" else ""
+        inside = [(f"{part}{name}/{n:04d}.png", data) for n in numbers
+                  for name, data in (("images", png(n)), ("masks", mask_of(n)))]  # fmt: skip
+        tar(shards / f"{shard}.tar", masked(numbers, layout) if "{" in layout else inside)
+    folder, packed = (prepare(open_source(tmp_path / name), SMALL)[1] for name in ("scans", "shards"))
+    found = open_source(shards)
+    assert found.masks is not None
+    assert found.class_names == ("0", "1", "2")
+    assert found.labels.tolist() == folder.labels.tolist()
+    assert folder.targets is not None
+    assert packed.targets is not None
+    np.testing.assert_array_equal(packed.targets, folder.targets)
+    np.testing.assert_array_equal(packed.images, folder.images)
+    assert found.given_split.tolist() == (["train"] * 3 + ["test"] * 3 if layout == "parts" else [""] * 6)
+    assert not found.problems
+    assert len(pictures_inside(str(shards))[0]) == (6 if "{" in layout else 12)
+
+
+def test_labels_beside_pictures_are_learnt_and_masks_where_they_are_asked_for(tmp_path: Path) -> None:
+    packed = tar(tmp_path / "a.tar", [*masked(range(4)), *((f"{n:04d}.cls", f"{n % 2}".encode()) for n in range(4))])
+    found = open_source(packed)
+    assert (found.masks, found.class_names, len(found)) == (None, ("0", "1"), 4)
+    assert problems(found) == {"*.png": "passed over"}
+    asked = open_source(packed, masks=True)
+    assert asked.masks is not None
+    assert asked.class_names == ("0", "1", "2")
+    plain = tar(tmp_path / "b.tar", keyed(range(4)))
+    with pytest.raises(DataError, match=r"b\.tar holds no masks"):
+        open_source(plain, masks=True)
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([("0009.png", png(9))], r"1 of 5 pictures has no mask: a\.tar/0009\.png"),
+        ([("0009.seg.png", mask_of(9))], r"1 of 5 masks belongs to no picture: a\.tar/0009\.seg\.png"),
+        ([("0000.seg.png", mask_of(9))], "masks of one picture"),
+        (
+            [("0009.png", png(9)), ("0009.mask.png", png(8))],
+            r"the mask a\.tar/0009\.mask\.png cannot be used: .*colours",
+        ),
+    ],
+)
+def test_masks_that_fit_no_picture_are_refused_by_name(
+    tmp_path: Path, members: list[tuple[str, bytes]], said: str
+) -> None:
+    packed = tar(tmp_path / "a.tar", [*masked(range(4)), *members])
+    with pytest.raises(DataError, match=said):
+        open_source(packed)
+
+
+def test_pictures_in_shards_need_no_label_where_none_is_learnt(tmp_path: Path) -> None:
+    bare = tar(tmp_path / "bare.tar", [(f"{n}.png", png(n)) for n in range(4)])
+    assert (open_pictures(bare).class_names, len(open_pictures(bare))) == (("unlabelled",), 4)
+    some = tar(tmp_path / "some.tar", [*keyed(range(4)), ("9.png", png(9))])
+    found = open_pictures(some)
+    assert found.class_names == ("0", "1", "unlabelled")
+    assert found.labels.tolist() == [0, 1, 0, 1, 2]
+    beside = open_pictures(tar(tmp_path / "masked.tar", masked(range(4))))
+    assert (len(beside), beside.masks) == (4, None)
+    parts = open_pictures(tar(tmp_path / "parts.tar", [("train/1.png", png(1)), ("test/2.png", png(2))]))
+    assert parts.given_split.tolist() == ["train", "test"]
+    assert parts.class_names == ("unlabelled",)
+    with pytest.raises(DataError, match="without labels: hubel pretrain"):
+        open_source(bare)
 
 
 def test_shards_are_parts_of_a_split_by_their_names_and_by_their_folders(tmp_path: Path) -> None:
@@ -310,6 +400,14 @@ def test_parquet_of_bytes_is_read_where_it_lies(tmp_path: Path) -> None:
     plain = parquet(tmp_path / "b" / "a.parquet", img=[png(n) for n in range(4)], category=["x", "y", "x", None])
     named = open_source(plain)
     assert (named.class_names, len(named), problems(named)) == (("x", "y"), 3, {"a.parquet/00000003": "no label"})
+
+
+def test_parquet_without_labels_is_read_where_none_is_learnt(tmp_path: Path) -> None:
+    bare = parquet(tmp_path / "a" / "a.parquet", image=[png(n) for n in range(4)])
+    assert open_pictures(bare).class_names == ("unlabelled",)
+    assert len(pictures_inside(str(bare))[0]) == 4
+    with pytest.raises(DataError, match="no column of labels"):
+        open_source(bare)
 
 
 def test_parquet_without_such_columns_or_of_other_types_is_refused(tmp_path: Path) -> None:

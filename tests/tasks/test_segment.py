@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,23 @@ def test_a_folder_of_pictures_and_masks_is_known_by_itself_and_the_choice_says_w
     assert {"by_class.svg", "overlays.png", "worst.png", "overlap.svg"} <= {
         path.name for path in (segment_run.folder / "figures").iterdir()
     }
+
+
+def test_masks_in_a_tar_are_learnt_and_measured_as_those_of_a_folder(
+    segment_run: hubel.Run, scans_folder: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(tmp_path / "scans.tar", "w") as archive:
+        for place in sorted((scans_folder / "images").iterdir()):
+            archive.add(place, place.name)
+            archive.add(scans_folder / "masks" / place.name, f"{place.stem}.mask.png")
+    run = hubel.train(
+        tmp_path / "scans.tar", out=str(tmp_path / "runs"), epochs=1, batch_size=6,
+        model_options={"maps": 4, "levels": 2}, val_fraction=0.2, test_fraction=0.2, **QUICK,
+    )  # fmt: skip
+    assert run.recipe["train"]["task"] == "segment"
+    assert run.evaluate().mean_iou == pytest.approx(run.summary["test"]["mean_iou"])
+    there, here = (segment_run.evaluate(place) for place in (tmp_path / "scans.tar", scans_folder))
+    assert there.mean_iou == here.mean_iou > 0.5
 
 
 def test_it_learns_and_what_it_says_of_itself_is_what_it_measures(segment_run: hubel.Run) -> None:

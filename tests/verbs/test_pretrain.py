@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_a_folder_without_classes_is_learnt_from_whatever_lies_in_it(album: Path
     assert data["samples"]["test"] == 0 < data["samples"]["val"]
     assert [problem["path"] for problem in data["problems"] if problem["left_out"]] == ["2019/broken.png"]
     assert "2019/lake/060.png" in data["samples_by_name"]
+
+
+def test_pictures_in_a_tar_need_no_labels_either(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "album", 40)
+    with tarfile.open(tmp_path / "album.tar", "w") as archive:
+        for place in sorted(folder.iterdir()):
+            archive.add(place, place.name)
+    runs = [
+        hubel.pretrain(data, out=tmp_path / "runs", **(SMALL | {"epochs": 1}))
+        for data in (folder, folder.parent / "album.tar")
+    ]
+    first, second = (fingerprint(run.folder)["state"] for run in runs)
+    assert first == second
 
 
 def test_a_rotation_run_is_a_classifier_of_four_turns_measured_on_held_out_pictures(turned: Any) -> None:

@@ -47,10 +47,11 @@ def _parquet() -> Any:
         raise missing_extra("pyarrow", "parquet", "a Parquet file") from None
 
 
-def read_table(file: str, columns: Mapping[str, str]) -> Table:
+def read_table(file: str, columns: Mapping[str, str], *, unlabelled: bool = False) -> Table:
     """The labels of a Parquet file, and where its pictures are; `columns` as in `open_source`, file and label.
 
-    Raises MissingExtra without pyarrow, DataError for what is no such file, or has no columns of pictures and labels.
+    `unlabelled`: it need not have any. Raises MissingExtra without pyarrow, DataError for what is no such file, or has
+    no columns of pictures and labels.
     """
     parquet = _parquet()
     shown = printable(file)
@@ -61,10 +62,13 @@ def read_table(file: str, columns: Mapping[str, str]) -> Table:
         with parquet.ParquetFile(file) as opened:
             schema, meta = opened.schema_arrow, opened.metadata
             image = _column(schema, columns.get("file"), _IMAGES, "pictures", shown)
-            label = _column(schema, columns.get("label"), _LABELS, "labels", shown)
+            label = _column(schema, columns.get("label"), _LABELS, "labels", shown, needed=not unlabelled)
             _check_types(schema, image, label, shown)
             groups = tuple(meta.row_group(i).num_rows for i in range(meta.num_row_groups))
-            labels = opened.read(columns=[label]).column(0).to_pylist()
+            if label:
+                labels = opened.read(columns=[label]).column(0).to_pylist()
+            else:
+                labels = [None] * meta.num_rows
             names = _class_names(schema, label)
     except DataError:
         raise
@@ -75,11 +79,15 @@ def read_table(file: str, columns: Mapping[str, str]) -> Table:
     return Table((size, about.st_mtime_ns, about.st_ctime_ns), groups, image, labels, names)
 
 
-def _column(schema: Any, said: str | None, usual: tuple[str, ...], what: str, file: str) -> str:
+def _column(
+    schema: Any, said: str | None, usual: tuple[str, ...], what: str, file: str, *, needed: bool = True
+) -> str:  # fmt: skip
     there = [str(name) for name in schema.names]
     if said is not None and said not in there:
         raise DataError(f"{file} has no column {said!r}, it has {', '.join(map(printable, there))}", hint="--column")
     found = said or next((name for word in usual for name in there if name.casefold() == word), None)
+    if found is None and not needed:
+        return ""
     if found is None:
         role = "file" if what == "pictures" else "label"
         raise DataError(
@@ -99,6 +107,8 @@ def _check_types(schema: Any, image: str, label: str, file: str) -> None:
             f"{file}: the column {printable(image)!r} must hold bytes, or a struct with bytes; it holds {kind}",
             hint="--column file=NAME names another",
         )
+    if not label:
+        return
     kind = schema.field(label).type
     if types.is_dictionary(kind):
         kind = kind.value_type

@@ -97,7 +97,7 @@ class MaskFiles:
     """Where the masks of pictures lie (`hubel.data.masks`), and what the numbers in them mean."""
 
     paths: tuple[str, ...]
-    """N, relative to the root of the data."""
+    """N, relative to the root of the data, or places in files there (`hubel.data.places`)."""
     digests: tuple[str, ...]
     """N, SHA-256 of each file."""
     sizes: np.ndarray

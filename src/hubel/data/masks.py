@@ -28,6 +28,7 @@ from PIL import Image
 from hubel.data.folders import split_parts, unwrapped
 from hubel.data.images import GUARDED, BadPicture, open_picture, orientation, pixel_limit, read_bytes
 from hubel.data.manifest import SPLIT_RANK, Manifest, MaskFiles, printable
+from hubel.data.places import place_name, resolved
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.walk import Found, is_folder, listing, walk
 from hubel.errors import DataError
@@ -42,7 +43,10 @@ PICTURES, MASKS = ("images", "image", "imgs", "img", "pictures"), ("masks", "mas
 ENDINGS = ("_mask", "-mask", "_seg", "_labels", "_label", "_gt")
 """What the name of a mask may have more than that of its picture."""
 CLASSES_FILE = "classes.txt"
-LAYOUT = "pictures in images/, masks of the same names in masks/ beside it; or a table with the columns file and mask"
+LAYOUT = (
+    "pictures in images/, masks of the same names in masks/ beside it; or a table with the columns file and mask; "
+    "in a tar 1.jpg and 1.mask.png"
+)
 _READERS = 4
 _T = TypeVar("_T")
 
@@ -152,13 +156,14 @@ def paired(pictures: Sequence[str], masks: Sequence[str], above: str, beside: st
             )
         found[picture] = taken[mask] = mask
         taken[mask] = picture
-    _complain(lonely, len(pictures), "picture", "has no mask", "have no mask", "draw one, or take the picture out")
+    complain(lonely, len(pictures), "picture", "has no mask", "have no mask", "draw one, or take the picture out")
     over = [mask for mask in masks if mask not in taken]
-    _complain(over, len(masks), "mask", "belongs to no picture", "belong to no picture", "names must be the same")
+    complain(over, len(masks), "mask", "belongs to no picture", "belong to no picture", "names must be the same")
     return found
 
 
-def _complain(which: Sequence[str], of: int, kind: str, one: str, many: str, way_out: str) -> None:
+def complain(which: Sequence[str], of: int, kind: str, one: str, many: str, way_out: str) -> None:
+    """Raise DataError that names what has no counterpart, where anything has none."""
     if which:
         listed = ", ".join(map(printable, which[:3])) + (", …" if len(which) > 3 else "")
         raise DataError(
@@ -185,7 +190,7 @@ def class_list(root: str, *, most: int = IGNORED - 1) -> tuple[str, ...] | None:
 
 
 def with_masks(manifest: Manifest, masks: Sequence[str], names: tuple[str, ...] | None = None) -> Manifest:
-    """The manifest with these masks (paths below its root), the classes that are in them, and labels after them.
+    """The manifest with these masks (paths or places below its root), the classes in them, and labels after them.
 
     Every mask is read. Raises DataError for what is none, for numbers beyond the classes `names`, and for one class
     only.
@@ -214,7 +219,7 @@ class _Looked:
 
 
 def _looked_at(place: str) -> _Looked:
-    data, _ = read_bytes(os.path.realpath(place))
+    data, _ = read_bytes(resolved(place))
     pixels = numbers_of(data)
     counts = np.bincount(pixels.ravel(), minlength=256)
     return _Looked(counts, (pixels.shape[0], pixels.shape[1]), hashlib.sha256(data).hexdigest())
@@ -229,7 +234,7 @@ def _values(counts: np.ndarray, masks: Sequence[str], names: tuple[str, ...] | N
             row = int(np.flatnonzero(counts[:, strange[0]])[0])
             listed = ", ".join(map(str, strange[:5])) + (", …" if len(strange) > 5 else "")
             raise DataError(
-                f"{printable(masks[row])} has pixels of number {listed}, and {CLASSES_FILE} names classes 0 to "
+                f"{_named(masks[row])} has pixels of number {listed}, and {CLASSES_FILE} names classes 0 to "
                 f"{len(names) - 1}",
                 hint=f"add names to {CLASSES_FILE}, or mend the mask; {IGNORED} is a border that is not learnt",
             )
@@ -294,7 +299,7 @@ def decode_masks(manifest: Manifest, preprocessing: Preprocessing) -> np.ndarray
     known = dict(zip(places, files.digests, strict=True))
 
     def one(place: str) -> np.ndarray:
-        data, _ = read_bytes(os.path.realpath(place))
+        data, _ = read_bytes(resolved(place))
         if hashlib.sha256(data).hexdigest() != known[place]:
             raise BadPicture("changed", "it was changed since it was read first")
         return fitted(lookup[numbers_of(data)], preprocessing)
@@ -337,10 +342,14 @@ def check_sizes(manifest: Manifest, sides: np.ndarray) -> None:
         (high, wide), (tall, broad) = files.sizes[row].tolist(), sides[row].tolist()
         more = f", and {len(other) - 1:,} more masks are of another size" if len(other) > 1 else ""
         raise DataError(
-            f"the mask {printable(files.paths[row])} has {wide}x{high} pixels, its picture {manifest.name(row)} "
+            f"the mask {_named(files.paths[row])} has {wide}x{high} pixels, its picture {manifest.name(row)} "
             f"{broad}x{tall}{more}",
             hint="a mask says of each pixel of its picture what it is: make them of one size",
         )
+
+
+def _named(path: str) -> str:
+    return printable(place_name(path))
 
 
 def _each(read: Callable[[str], _T], places: Iterable[str], names: Sequence[str]) -> list[_T]:
@@ -356,6 +365,6 @@ def _each(read: Callable[[str], _T], places: Iterable[str], names: Sequence[str]
     with ThreadPoolExecutor(_READERS, thread_name_prefix="hubel-masks") as pool:
         for name, one in zip(names, pool.map(tried, places), strict=True):
             if isinstance(one, BadPicture):
-                raise DataError(f"the mask {printable(name)} cannot be used: {one.reason}", hint=LAYOUT)
+                raise DataError(f"the mask {_named(name)} cannot be used: {one.reason}", hint=LAYOUT)
             found.append(one)
     return found

@@ -1,6 +1,7 @@
 """Pictures in larger files: tar shards as WebDataset writes them, tars of class folders, and Parquet files of bytes.
 
     shards/shard-000000.tar        key.jpg beside key.cls, key.json or key.txt, which says its label
+                                   key.jpg beside key.mask.png: masks (`hubel.data.shard_masks`)
     photos.tar                     cat/1.jpg, dog/2.jpg: the folder is the class; train/cat/1.jpg with a given split
     data/train-00000.parquet       a column of bytes, and one of labels
 
@@ -11,68 +12,36 @@ that are numbers come from a classes.txt beside the shards, or from what a Parqu
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from hubel.data.cells import read_table
-from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
+from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.masks import CLASSES_FILE, class_list
-from hubel.data.names import class_order, look_alikes, split_folders
+from hubel.data.names import split_folders
 from hubel.data.places import Place
+from hubel.data.shard_found import Gathered, Sample, as_manifest, opened
 from hubel.data.shard_labels import NoLabel, as_label, said_label
+from hubel.data.shard_masks import key_of, masked_manifest, masks_beside, no_masks, pairs_in
 from hubel.data.shard_names import PARQUET, TAR, expanded, is_pattern, is_shard, splits_of
 from hubel.data.tars import LABELS, Contents, list_tar
 from hubel.data.walk import Found, is_picture_name, pictures_below, walk
 from hubel.errors import DataError, UsageError
 
 MOST_CLASSES = 1_000_000
-MANY = 100
-"""More classes than this, and more than half as many as pictures, are descriptions."""
-_HINT = "key.jpg beside key.cls (a number or a name), or class folders in the tar: cat/1.jpg"
-_Stat = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class _Sample:
-    path: str
-    file: str
-    """What is opened for it (`hubel.data.places`)."""
-    stat: _Stat
-    label: str | int
-    split: str
-
-
-@dataclass
-class _Gathered:
-    """Samples of all shards on their way."""
-
-    samples: list[_Sample] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    others: Counter[str] = field(default_factory=Counter)
-    """Members that are no pictures, by how they end."""
-    names: tuple[str, ...] | None = None
-    """Of classes that are numbers."""
-
-    def name(self, path: str, kind: str, reason: str, *, left_out: bool = True) -> None:
-        self.problems.append(Problem(printable(path), kind, reason, left_out=left_out))
-
-    def pass_over(self, member: str) -> None:
-        """Count a member that is no picture."""
-        _, dot, end = member.rpartition("/")[2].rpartition(".")
-        self.others[dot + end if dot else ""] += 1
 
 
 def open_shards(
-    source: str | Path, *, columns: Mapping[str, str] | None = None, follow_links: bool = False
-) -> Manifest:
+    source: str | Path, *, columns: Mapping[str, str] | None = None, follow_links: bool = False,
+    masks: bool | None = None, unlabelled: bool = False,
+) -> Manifest:  # fmt: skip
     """The manifest of a shard, a folder of shards or a pattern of them, in the order in which they lie there.
 
-    `columns` names those of Parquet files: file and label. Raises DataError for shards that hold no labelled pictures,
-    UsageError for a pattern of which a file is missing, and for `columns` of tar files.
+    `columns` names those of Parquet files: file and label. `masks`: are masks learnt? None: where there are some and
+    nothing else says a label. `unlabelled`: pictures without a label are samples, too, of a last class `UNNAMED`.
+
+    Raises DataError for shards that hold no labelled pictures, or not the `masks` that are asked for; UsageError for a
+    pattern of which a file is missing, and for `columns` of tar files.
     """
     columns = dict(columns or {})
     root, shards, problems = _shards(str(source), follow=follow_links)
@@ -81,7 +50,7 @@ def open_shards(
         odd = next((name for name in columns if name not in ("file", "label")), next(iter(columns)))
         raise UsageError(f"--column {odd} has no meaning for {'tar' if tars else 'Parquet'} files", hint="leave it out")
     splits = splits_of(shards)
-    found = _Gathered(problems=problems)
+    found = Gathered(problems=problems, unlabelled=unlabelled)
     if splits:
         for shard in shards:
             if shard not in splits:
@@ -89,20 +58,27 @@ def open_shards(
         shards = [shard for shard in shards if shard in splits]
     found.names = class_list(root, most=MOST_CLASSES)
     contents = {shard: list_tar(os.path.realpath(os.path.join(root, shard))) for shard in shards if shard in tars}
+    for shard, inside in contents.items():
+        for name, kind, reason, left_out in inside.problems:
+            found.name(f"{shard}/{name}" if name else shard, kind, reason, left_out=left_out)
+    if masks is not False and not unlabelled and (masks or not _says_labels(contents)):
+        pairs = pairs_in(contents)
+        if pairs and len(contents) == len(shards):
+            return masked_manifest(str(source), root, found, contents, pairs, splits)
+        if masks:
+            raise no_masks([shard for shard in shards if shard not in contents] or shards)
     keyed = _beside_pictures(contents)
     folders = {} if keyed else _folders(contents)
     for shard in shards:
         if shard not in contents:
             _take_table(found, root, shard, splits.get(shard, ""), columns)
             continue
-        for name, kind, reason, left_out in contents[shard].problems:
-            found.name(f"{shard}/{name}" if name else shard, kind, reason, left_out=left_out)
         take = _take_keyed if keyed else _take_folders
         take(found, root, shard, contents[shard], splits.get(shard, ""), folders)
     for end, count in sorted(found.others.items()):
         many = f"{count:,} members that end" if count > 1 else "a member that ends"
         found.name(f"*{end}", "passed over", f"{many} like this: no picture", left_out=False)
-    return _manifest(str(source), root, found)
+    return as_manifest(str(source), root, found)
 
 
 def pictures_inside(place: str, *, follow: bool = False) -> tuple[list[str], list[Problem]]:
@@ -114,14 +90,16 @@ def pictures_inside(place: str, *, follow: bool = False) -> tuple[list[str], lis
     for shard in shards:
         file = os.path.join(root, shard)
         if shard.casefold().endswith(".parquet"):
-            table = read_table(os.path.realpath(file), {})
+            table = read_table(os.path.realpath(file), {}, unlabelled=True)
             rows = ((group, row) for group, count in enumerate(table.groups) for row in range(count))
             paths += [str(Place(file, *at, f"{n:08d}", table.column)) for n, at in enumerate(rows)]
             continue
         inside = list_tar(os.path.realpath(file))
         problems += [Problem(printable(f"{file}/{name}" if name else file), kind, why, left_out=out)
                      for name, kind, why, out in inside.problems]  # fmt: skip
-        paths += [str(Place(file, at, size, name)) for name, at, size in inside.members if is_picture_name(name)]
+        masks = masks_beside(inside)
+        paths += [str(Place(file, at, size, name)) for name, at, size in inside.members
+                  if is_picture_name(name) and name not in masks]  # fmt: skip
     return paths, problems
 
 
@@ -162,42 +140,42 @@ def _shards_below(root: str, follow: bool) -> tuple[str, list[str], list[Problem
     return root, sorted(shards), problems
 
 
-def _opened(root: str, shard: str) -> str:
-    """The file of a shard after its links, relative to the root."""
-    return os.path.relpath(os.path.realpath(os.path.join(root, shard)), root)
-
-
 # ---------------------------------------------------------------- tar files
-
-
-def _key(name: str) -> tuple[str, str]:
-    """WebDataset's key of a member and how the member ends: all before the first dot of its last part, and the rest."""
-    folder, slash, base = name.rpartition("/")
-    stem, dot, end = base.partition(".")
-    return folder + slash + stem, dot + end.casefold()
 
 
 def _beside_pictures(contents: Mapping[str, Contents]) -> bool:
     """Whether any text stands beside a picture of its key: then texts are labels, and not a README."""
     for inside in contents.values():
-        pictures = {_key(name)[0] for name, _, _ in inside.members if is_picture_name(name)}
-        if any(_key(name)[0] in pictures for name in inside.said):
+        pictures = {key_of(name)[0] for name, _, _ in inside.members if is_picture_name(name)}
+        if any(key_of(name)[0] in pictures for name in inside.said):
             return True
     return False
 
 
+def _says_labels(contents: Mapping[str, Contents]) -> bool:
+    """Does the text beside any picture say a class?"""
+    for inside in contents.values():
+        pictures = {key_of(name)[0] for name, _, _ in inside.members if is_picture_name(name)}
+        for name, text in inside.said.items():
+            key, end = key_of(name)
+            if key in pictures and end in LABELS and not isinstance(said_label({end: text}), NoLabel):
+                return True
+    return False
+
+
 def _take_keyed(
-    found: _Gathered, root: str, shard: str, inside: Contents, split: str, _: Mapping[str, tuple[str, str]]
+    found: Gathered, root: str, shard: str, inside: Contents, split: str, _: Mapping[str, tuple[str | None, str]]
 ) -> None:
     texts: dict[str, dict[str, str]] = {}
     for name, text in inside.said.items():
-        key, end = _key(name)
+        key, end = key_of(name)
         texts.setdefault(key, {})[end] = text
     taken: set[str] = set()
+    masks = masks_beside(inside)
     for name, offset, size in inside.members:
-        key, end = _key(name)
+        key, end = key_of(name)
         path = f"{shard}/{name}"
-        if not is_picture_name(name):
+        if not is_picture_name(name) or name in masks:
             if end not in LABELS:
                 found.pass_over(name)
             continue
@@ -205,50 +183,56 @@ def _take_keyed(
             found.name(path, "twice", "another picture of this key stands before it, which is used")
             continue
         taken.add(key)
-        label = said_label(texts.get(key, {}))
+        label: str | int | NoLabel | None = said_label(texts.get(key, {}))
         if isinstance(label, NoLabel):
-            found.name(path, label.kind, label.why)
-            continue
-        place = Place(_opened(root, shard), offset, size, name)
-        found.samples.append(_Sample(path, str(place), (size, *inside.stat[1:]), label, split))
+            if not found.unlabelled:
+                found.name(path, label.kind, label.why)
+                continue
+            label = None
+        place = Place(opened(root, shard), offset, size, name)
+        found.samples.append(Sample(path, str(place), (size, *inside.stat[1:]), label, split))
 
 
-def _folders(contents: Mapping[str, Contents]) -> dict[str, tuple[str, str]]:
-    """Of every folder in the tars that holds pictures: (class, split). One folder around all of them is none."""
+def _folders(contents: Mapping[str, Contents]) -> dict[str, tuple[str | None, str]]:
+    """Of every folder in the tars that holds pictures: (class, split). One folder around all of them is none.
+
+    Pictures that lie in a part of a split, and in no folder of it, have no class.
+    """
     pictures = (name for inside in contents.values() for name, _, _ in inside.members if is_picture_name(name))
     folders = {name.rpartition("/")[0] for name in pictures}
     parts = {folder: folder.split("/") for folder in folders if folder}
     while parts and all(len(each) > 1 for each in parts.values()) and len({each[0] for each in parts.values()}) == 1:
         parts = {folder: each[1:] for folder, each in parts.items()}
     tops = split_folders({each[0] for each in parts.values()})
-    if tops and all(len(each) > 1 and each[0] in tops for each in parts.values()):
-        return {folder: (each[1], tops[each[0]]) for folder, each in parts.items()}
+    if tops and all(each[0] in tops for each in parts.values()):
+        return {folder: (each[1] if each[1:] else None, tops[each[0]]) for folder, each in parts.items()}
     return {folder: (each[0], "") for folder, each in parts.items()}
 
 
 def _take_folders(
-    found: _Gathered, root: str, shard: str, inside: Contents, split: str, folders: Mapping[str, tuple[str, str]]
+    found: Gathered, root: str, shard: str, inside: Contents, split: str, folders: Mapping[str, tuple[str | None, str]]
 ) -> None:
+    masks = masks_beside(inside)
     for name, offset, size in inside.members:
-        if not is_picture_name(name):
+        if not is_picture_name(name) or name in masks:
             found.pass_over(name)
             continue
-        folder = name.rpartition("/")[0]
-        if folder not in folders:
+        label, part = folders.get(name.rpartition("/")[0], (None, ""))
+        if label is None and not found.unlabelled:
             found.name(f"{shard}/{name}", "outside a class", "in no class folder, and no text beside it says its label")
             continue
-        label, part = folders[folder]
-        place = Place(_opened(root, shard), offset, size, name)
+        place = Place(opened(root, shard), offset, size, name)
         stat = (size, *inside.stat[1:])
-        found.samples.append(_Sample(f"{shard}/{name}", str(place), stat, printable(label), split or part))
+        label = None if label is None else printable(label)
+        found.samples.append(Sample(f"{shard}/{name}", str(place), stat, label, split or part))
 
 
 # ---------------------------------------------------------------- Parquet files
 
 
-def _take_table(found: _Gathered, root: str, shard: str, split: str, columns: Mapping[str, str]) -> None:
+def _take_table(found: Gathered, root: str, shard: str, split: str, columns: Mapping[str, str]) -> None:
     file = os.path.realpath(os.path.join(root, shard))
-    table = read_table(file, columns)
+    table = read_table(file, columns, unlabelled=found.unlabelled)
     if table.names is not None:
         if found.names not in (None, table.names):
             raise DataError(
@@ -261,64 +245,12 @@ def _take_table(found: _Gathered, root: str, shard: str, split: str, columns: Ma
     for group, count in enumerate(table.groups):
         for inside in range(count):
             name = f"{row:08d}"
-            label = as_label(table.labels[row])
+            label: str | int | NoLabel | None = as_label(table.labels[row])
+            if isinstance(label, NoLabel) and found.unlabelled:
+                label = None
             if isinstance(label, NoLabel):
                 found.name(f"{shard}/{name}", label.kind, label.why)
             else:
-                place = Place(_opened(root, shard), group, inside, name, table.column)
-                found.samples.append(_Sample(f"{shard}/{name}", str(place), table.stat, label, split))
+                place = Place(opened(root, shard), group, inside, name, table.column)
+                found.samples.append(Sample(f"{shard}/{name}", str(place), table.stat, label, split))
             row += 1
-
-
-# ---------------------------------------------------------------- all together
-
-
-def _manifest(source: str, root: str, found: _Gathered) -> Manifest:
-    samples = list(_classed(found))
-    class_names = class_order(label for _, label in samples) if found.names is None else list(found.names)
-    _require_classes(source, samples, found)
-    index = {name: i for i, name in enumerate(class_names)}
-    found.problems += look_alikes(class_names)
-    samples.sort(key=lambda pair: SPLIT_RANK[pair[0].split])  # within a part as they lie in their files: read in a row
-    return Manifest(
-        source=source,
-        root=root,
-        kind="files",
-        paths=tuple(sample.path for sample, _ in samples),
-        linked=tuple(sample.file for sample, _ in samples),
-        labels=np.array([index[label] for _, label in samples], dtype=np.int64),
-        class_names=tuple(class_names),
-        given_split=np.array([sample.split for sample, _ in samples], dtype="<U5"),
-        stats=np.array([sample.stat for sample, _ in samples], dtype=np.int64).reshape(-1, 3),
-        problems=tuple(found.problems),
-    )
-
-
-def _classed(found: _Gathered) -> Iterable[tuple[_Sample, str]]:
-    """Samples with the names of their classes; those whose label is none are named as problems."""
-    names = found.names
-    known = set(names or ())
-    for sample in found.samples:
-        label = sample.label
-        if names is None:
-            yield sample, str(label)
-        elif isinstance(label, int) and label < len(names) and str(label) not in known:
-            yield sample, names[label]
-        elif str(label) in known:
-            yield sample, str(label)
-        else:
-            found.name(sample.path, "bad label", f"its label is {label}, and {len(names):,} classes are named")
-
-
-def _require_classes(source: str, samples: list[tuple[_Sample, str]], found: _Gathered) -> None:
-    classes = {label for _, label in samples}
-    if len(classes) < 2:
-        first = next((f"; first: {p.path}: {p.reason}" for p in found.problems if p.left_out), "")
-        what = f"pictures of one class only: {next(iter(classes))!r}" if classes else "no picture with a label"
-        raise DataError(f"{printable(source)} holds {what}{first}", hint=_HINT)
-    if len(classes) > MANY and 2 * len(classes) > len(samples):
-        raise DataError(
-            f"{printable(source)} has {len(classes):,} different labels for {len(samples):,} pictures: those are "
-            "descriptions and no classes",
-            hint="key.cls with the number or the name of a class, beside the other texts",
-        )

@@ -61,6 +61,7 @@ def open_source(
     follow_links: bool = False,
     edits: Sequence[Edit] | None = None,
     lists: bool = False,
+    masks: bool | None = None,
     progress: cache.Progress | None = None,
 ) -> Manifest:
     """The manifest of `source`: a name in SOURCES, or the path of a folder, a CSV or a JSONL file.
@@ -69,6 +70,9 @@ def open_source(
 
     `data_dir` is the folder that holds downloaded sets (else HUBEL_DATA, else they are downloaded to the cache). A path
     that has a separator in it, or that exists and is no registered name, is taken as a path.
+
+    `masks`: are masks in tar files learnt? None: where nothing beside the pictures says a class. Folders and tables say
+    that themselves.
 
     `lists`: a cell of a table's label column lists labels, cat|dog; such data have no edits.
 
@@ -106,7 +110,8 @@ def open_source(
         _refuse("shards", images=images)
         if lists:
             raise UsageError("shards have one label for each picture", hint="a table, for pictures with several labels")
-        return honoured(open_shards(path, columns=columns, follow_links=follow_links), path, edits)
+        shards = open_shards(path, columns=columns, follow_links=follow_links, masks=masks)
+        return shards if shards.masks is not None else honoured(shards, path, edits)
     if is_folder and not columns and not images and has_masks(path, follow=follow_links):
         return open_masks(path, follow_links=follow_links)
     if is_folder and holds_arrays(path):

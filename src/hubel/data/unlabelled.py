@@ -10,7 +10,7 @@ Letters: N pictures, K classes, C channels, H height, W width.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,15 +23,15 @@ from hubel.data.decode import Decoded
 from hubel.data.folders import holds_runs, open_folder, split_parts
 from hubel.data.manifest import SPLIT_RANK, Manifest
 from hubel.data.scan import Scan
+from hubel.data.shard_found import UNNAMED
 from hubel.data.shard_names import names_shards
+from hubel.data.shards import open_shards
 from hubel.data.sources import has_tables, honoured, moved, open_source
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError, UsageError
 
 TURNS = ("0°", "90°", "180°", "270°")
 """The classes of a net that tells which way up a picture is, counter-clockwise."""
-UNNAMED = ("unlabelled",)
-"""The one class of pictures of which nothing is known."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +59,11 @@ def open_pictures(
     """
     name = os.fspath(source)
     path = Path(name).expanduser() if data_root is None else moved(name, data_root)
+    if names_shards(path) and not options.get("images"):
+        columns = options.get("columns")
+        assert columns is None or isinstance(columns, Mapping)
+        listed = open_shards(path, columns=columns, follow_links=follow_links, unlabelled=True)
+        return honoured(listed, path, edits)
     given = any(options.get(key) for key in ("columns", "images"))
     if given or not path.is_dir() or has_tables(path) or names_shards(path):
         reading: dict[str, object] = {"data_root": data_root, "follow_links": follow_links, "edits": edits, **options}

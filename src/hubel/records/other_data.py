@@ -20,7 +20,7 @@ from hubel.data.sources import open_source
 from hubel.data.splits import NAMES, Splits
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import DataError, UsageError
-from hubel.records.own_data import ANY_CLASSES, ANY_PICTURES, LISTS, NO_PICTURES, reading_of
+from hubel.records.own_data import ANY_CLASSES, ANY_PICTURES, LISTS, MASKED, NO_PICTURES, reading_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -57,6 +57,8 @@ def other_data(
     any_pictures = classifier.task in ANY_PICTURES
     opened = open_pictures if any_pictures else open_source
     more: dict[str, Any] = {"lists": True} if classifier.task in LISTS else {}
+    if not any_pictures:
+        more["masks"] = classifier.task in MASKED
     manifest = opened(data, **reading_of(folder, data, reading), progress=watch.progress, **more)
     if classifier.preprocessing is None:
         raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")

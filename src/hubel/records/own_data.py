@@ -23,9 +23,10 @@ from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.series import is_table, open_series
+from hubel.data.shard_found import UNNAMED
 from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
-from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
+from hubel.data.unlabelled import TURNS, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of
@@ -33,6 +34,8 @@ from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
+MASKED = ("segment",)
+"""Tasks that learn masks."""
 LISTS = ("multilabel",)
 """Tasks whose labels are lists in a table's cells."""
 ANY_CLASSES = ("embed",)
@@ -75,7 +78,9 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None 
     if recipe.train.task in SERIES and is_table(part.data):
         return _series(recipe)
     opened = open_pictures if without_classes(recipe) else open_source
-    more = {"lists": True} if recipe.train.task in LISTS else {}
+    more: dict[str, Any] = {"lists": True} if recipe.train.task in LISTS else {}
+    if opened is open_source and recipe.train.task is not None:
+        more["masks"] = recipe.train.task in MASKED
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
         follow_links=part.follow_links, edits=edits, progress=watch.progress, **more,
