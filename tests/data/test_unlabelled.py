@@ -11,9 +11,8 @@ from PIL import Image
 
 from hubel.data.decode import Decoded
 from hubel.data.scan import conclude
-from hubel.data.shard_found import UNNAMED
 from hubel.data.sources import open_source
-from hubel.data.unlabelled import TURNS, four_ways, open_pictures, set_aside, some_of, turned
+from hubel.data.unlabelled import TURNS, UNNAMED, four_ways, open_pictures, set_aside, some_of, turned
 from hubel.errors import DataError, UsageError
 
 

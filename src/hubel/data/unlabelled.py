@@ -23,7 +23,7 @@ from hubel.data.decode import Decoded
 from hubel.data.folders import holds_runs, open_folder, split_parts
 from hubel.data.manifest import SPLIT_RANK, Manifest
 from hubel.data.scan import Scan
-from hubel.data.shard_found import UNNAMED
+from hubel.data.shard_found import UNNAMED as UNNAMED  # it is what these pictures are called
 from hubel.data.shard_names import names_shards
 from hubel.data.shards import open_shards
 from hubel.data.sources import has_tables, honoured, moved, open_source

@@ -23,10 +23,9 @@ from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.series import is_table, open_series
-from hubel.data.shard_found import UNNAMED
 from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
-from hubel.data.unlabelled import TURNS, Known, open_pictures, set_aside
+from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of
