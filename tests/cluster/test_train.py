@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 
 import hubel
@@ -104,3 +105,23 @@ def test_ctrl_c_saves_and_leaves_nothing_on_the_cluster(nodes: Any, tmp_path: Pa
 def test_more_processes_than_places_are_refused(nodes: Any, tmp_path: Path) -> None:
     with pytest.raises(hubel.UsageError, match="3 processes asked for, and the cluster has 2 places of 1 core"):
         hubel.train("digits", **SETTINGS, out=tmp_path, on=nodes.address, processes=3)
+
+
+def test_many_pictures_are_read_by_all_nodes_into_one_cache(
+    nodes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("hubel.data.spread.WORTH", 100)
+    monkeypatch.setattr("hubel.assembly.read_afar.WORTH", 100)
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (2400, 8, 8), dtype=np.uint8)):
+        place = tmp_path / "photos" / ["cat", "dog"][number % 2] / f"{number:04}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place)
+    watch = AtEpoch()
+    found = hubel.scan(tmp_path / "photos", on=nodes.address, watch=watch)
+    assert found.summary.samples == 2400
+    assert watch.said == ["2,400 pictures are read over a cluster, in 3 parts",
+                          "2 places on 2 machines of the cluster, each with 1 core"]  # fmt: skip
+    hubel.train(tmp_path / "photos", **SETTINGS, epochs=1, out=tmp_path / "runs", on=nodes.address, watch=watch)
+    assert len(list((tmp_path / "home" / "decoded").glob("*.npy"))) == 1
+    assert sum("read over a cluster" in said for said in watch.said) == 2, "pixels are decoded once, by all"

@@ -17,6 +17,7 @@ from typing import Any
 
 from hubel.assembly.follow import Stopped
 from hubel.assembly.onward import is_series, to_resume
+from hubel.assembly.read_afar import read_afar
 from hubel.assembly.requests import requested
 from hubel.checkpoint import generations
 from hubel.data.sources import SOURCES
@@ -125,6 +126,8 @@ class Expedition:
         """
         train, out = far.recipe.train, far.out
         out.mkdir(parents=True, exist_ok=True)
+        if "resume" not in far.job:
+            read_afar(far.recipe, self.on, self.watch)
         with Joined(self.on, cores=train.threads or 1, gpu=train.device != "cpu") as joined, Signals() as self.signals:
             count = self._count(joined)
             self.watch.remark(f"{joined.told(count, 'process')}; the run is written into {out}, which all must see")

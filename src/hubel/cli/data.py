@@ -63,6 +63,9 @@ def command(
     workers: Annotated[
         int | None, option("--workers", "--num-workers", min=0, metavar="N", help="processes that read files")
     ] = None,
+    on: Annotated[
+        str, option("--on", metavar="WHERE", help="read files here, local or on ray://HOST:PORT (extra: cluster)")
+    ] = "here",
 ) -> None:
     """Read every file of a data source and say what there is, what is left out and what is odd.
 
@@ -89,7 +92,7 @@ def command(
     with watched() as watch:
         report = scan(
             source, data_dir=data_dir, img_size=img_size, channels=channels, fit=fit, val=val, test=test, seed=seed,
-            workers=workers, columns=columns(column) | also, images=images, follow_links=follow_links,
+            workers=workers, on=on, columns=columns(column) | also, images=images, follow_links=follow_links,
             data_root=data_root, watch=watch,
         )  # fmt: skip
     if file is not None:

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy as np
 from hubel.data.cache import NoRoom, Progress
 from hubel.data.images import pixel_limit
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.spread import Part, elsewhere, read_over, read_part
 from hubel.errors import DataError, HubelError
 
 CHUNK_FILES, CHUNK_BYTES = 256, 16 << 20
@@ -79,17 +80,22 @@ def read_pictures(
     """One entry per path, in order, as `hubel.data.worker` describes them.
 
     `pixels` (file, offset of row 0) is where row i of N H W C uint8 goes when there is a `preprocessing`; `sizes` are
-    the files' sizes in bytes, by which the work is shared out; `limits` go to `hubel.data.images.decode`.
+    the files' sizes in bytes, by which the work is shared out; `limits` go to `hubel.data.images.decode`. Many pictures
+    are read where `hubel.data.spread.reading_over` says.
     Raises DataError when the disk is full or a worker cannot be started.
     """
     count = len(paths)
     if not count:
         return []
+    limits = {"max_pixels": pixel_limit()} | (limits or {})
+    if (over := elsewhere(count)) is not None:
+        header = {"root": root, "preprocessing": preprocessing, "limits": limits}
+        row = int(np.prod(preprocessing.shape)) if preprocessing else 0
+        return read_over(over, part_reader, header, _tasks(paths, sizes, preprocessing), count, pixels, row, progress)
     job = _Job(
         header={
             "root": root, "preprocessing": preprocessing.to_dict() if preprocessing else None,
-            "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0,
-            "limits": {"max_pixels": pixel_limit()} | (limits or {}),
+            "pixels": pixels[0] if pixels else None, "offset": pixels[1] if pixels else 0, "limits": limits,
         },
         tasks=deque(_tasks(paths, sizes, preprocessing)),
         answers=[None] * count,
@@ -116,6 +122,18 @@ def read_pictures(
     if job.error is not None:
         raise job.error
     return job.answers
+
+
+def part_reader() -> Callable[[Part], tuple[list[Any], bytes]]:
+    """What reads, at a place of a cluster, its parts of the pictures: with one worker, since it has one core."""
+
+    def read(part: Part) -> tuple[list[Any], bytes]:
+        about = part.header
+        return read_part(part, lambda paths, pixels: read_pictures(
+            about["root"], paths, about["preprocessing"], pixels=pixels, workers=1, limits=about["limits"],
+        ))  # fmt: skip
+
+    return read
 
 
 def _tasks(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hubel.data.afar import reading_over
 from hubel.data.sources import SOURCES
 from hubel.data.splits import Splits
 from hubel.errors import UsageError
@@ -52,7 +53,8 @@ def begin_search(
         ask = replace(ask, budget=replace(ask.budget, time=DEFAULT_TIME))
         watch.remark(f"{duration(DEFAULT_TIME)} are searched, as nothing else is said: --time, --trials or --epochs")
     full_asked = given.pop("epochs", None)
-    workshop = Workshop(given, watch)
+    with reading_over(on, watch):
+        workshop = Workshop(given, watch)
     defaults = workshop.defaults
     if space is None and not ask.nets:
         points = workshop.first.preprocessing is None
@@ -102,7 +104,8 @@ def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher
     splits, edits = None, edits_of(RunStore(first)) if first is not None else ()
     if first is not None:
         splits = Splits.from_dict(RunStore.open(first).read_json("split.json", limit=1 << 30))
-    workshop = Workshop(ask.given, watch, splits=splits, edits=edits)
+    with reading_over(on, watch):
+        workshop = Workshop(ask.given, watch, splits=splits, edits=edits)
     workshop.precision = dict(ask.precision)
     write_ask(store, ask)
     return Hunt(

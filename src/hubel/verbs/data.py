@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubel.data.afar import reading_over
 from hubel.data.augment import build_augment
 from hubel.data.choose import check_levels, choose_preprocessing
 from hubel.data.glimpses import glimpses, varied
@@ -67,6 +68,7 @@ def scan(
     seed: int = 0,
     cache_dir: str | None = None,
     workers: int | None = None,
+    on: str = "here",
     columns: Mapping[str, str] | None = None,
     images: str | Path | None = None,
     follow_links: bool = False,
@@ -77,7 +79,9 @@ def scan(
     """List a source, read every file to its last byte, and say what there is.
 
     `columns`, `images`, `follow_links` and `data_root` say how it is read (`hubel.data.sources.open_source`).
-    `verbose` shows progress; None does where somebody looks, in a terminal or a notebook.
+    `on`: where many files are read, "here", "local" (a cluster of Ray started here), "ray://HOST:PORT" or "HOST:PORT"
+    (extra `cluster`); all machines must see them, by the same path. `verbose` shows progress; None does where somebody
+    looks, in a terminal or a notebook.
 
     Raises UsageError for a source that does not exist, DataError for one from which nothing can be learned.
 
@@ -94,7 +98,8 @@ def scan(
             source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
             progress=watch.progress,
         )  # fmt: skip
-    found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
+    with reading_over(on, watch):
+        found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest
     preprocessing = None
     if manifest.kind != "points":
