@@ -6,6 +6,9 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -88,47 +91,120 @@ def room(path: Path) -> str:
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> list[tuple[str, int, bool]]:
-    """(room imported, line, inside a function?) for every import of ours in a file."""
-    tree = ast.parse(path.read_text())
-    inside = {
-        child
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for child in ast.walk(node)
-    }
-    found = []
-    for node in ast.walk(tree):
+@dataclass(frozen=True)
+class Facts:
+    """What the rules below ask of one file: read and parsed once, since there are a thousand files and seven rules."""
+
+    text: str
+    imports: tuple[tuple[str, int, bool], ...]
+    """(room imported, line, inside a function?) for every import of ours."""
+    imported: frozenset[str]
+    """The modules of ours that it imports, lazily or not."""
+    taken: tuple[tuple[str, str], ...]
+    """(module of ours, name) for every name that is imported from one."""
+    strings: tuple[tuple[str, int], ...]
+    """(room, line) for every string that names a module of ours, as "hubel.data.digits:open_digits" does."""
+    importers: tuple[int, ...]
+    """Lines that import by string."""
+    relative: tuple[int, ...]
+    """Lines that import relatively."""
+
+
+def nodes(tree: ast.AST, inside: bool = False) -> Iterator[tuple[ast.AST, bool]]:
+    """Every node, and whether it stands inside a function."""
+    yield tree, inside
+    inside = inside or isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef))
+    for child in ast.iter_child_nodes(tree):
+        yield from nodes(child, inside)
+
+
+@cache
+def facts(path: Path) -> Facts:
+    """Read a file of Python."""
+    text = path.read_text()
+    imports, imported, taken, strings, importers, relative = [], set(), [], [], [], []
+    for node, inside in nodes(ast.parse(text)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+            imported |= {name for name in names if name.startswith("hubel.")}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno} imports relatively; write hubel.room.module"
+            if node.level:
+                relative.append(node.lineno)
             names = [f"hubel.{alias.name}" for alias in node.names] if node.module == "hubel" else [node.module or ""]
+            if (node.module or "").partition(".")[0] == "hubel":
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    imported.add(whole if is_module(whole) else str(node.module))
+                    taken += [(str(node.module), alias.name)] if node.module != "hubel" else []
+        elif isinstance(node, ast.Call):
+            called = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            importers += [node.lineno] if called in ("import_module", "__import__") else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            said = node.value
+            if said not in GROUPS and re.fullmatch(r"hubel(\.[a-z_0-9]+)+(:\w+)?", said):
+                module = said.partition(":")[0]
+                strings += [(module.split(".")[1], node.lineno)] if is_module(module) else []
         for name in names:
             if name == "hubel" or name.startswith("hubel."):
-                found.append((name.split(".")[1] if "." in name else "hubel", node.lineno, node in inside))
-    return found
+                imports.append((name.split(".")[1] if "." in name else "hubel", node.lineno, inside))
+    return Facts(
+        text, tuple(imports), frozenset(imported), tuple(taken), tuple(strings), tuple(importers), tuple(relative)
+    )
 
+
+def is_module(name: str) -> bool:
+    """Is "hubel.data.digits" a module or a folder of ours?"""
+    inner = SRC.joinpath(*name.split(".")[1:])
+    return inner.is_dir() or inner.with_suffix(".py").is_file()
+
+
+def here(path: Path) -> str:
+    return str(path.relative_to(SRC))
+
+
+GROUPS = {"hubel.models", "hubel.explainers", "hubel.metrics"}
+"""Entry points for other packages: no modules, though some rooms are called so."""
 
 FILES = sorted(path for path in SRC.rglob("*.py") if path != SRC / "__init__.py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_imports_flow_down_the_stairs(path: Path) -> None:
-    here = room(path)
-    assert here in MAY_IMPORT, f"{here} is not in the plan of the house: add it here and in docs/house.md"
-    allowed = (
-        MAY_IMPORT[here] | GROUND | {here} if here not in GROUND else MAY_IMPORT[here] | {"errors", "types"} - {here}
-    )
-    for target, line, _ in imports(path):
-        assert target in allowed, f"{path}:{line}: {here} may not import {target}"
+def test_there_are_files_of_every_room() -> None:
+    """What follows holds each rule for all files at once, and names those that break it."""
+    unplanned = {room(path) for path in FILES} - set(MAY_IMPORT)
+    assert not unplanned, f"{sorted(unplanned)} are not in the plan of the house: add them here and in docs/house.md"
+    assert set(MAY_IMPORT) == {room(path) for path in FILES}
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if room(p) not in ("cli", "verbs")], ids=lambda p: str(p.name))
-def test_no_import_of_ours_hides_inside_a_function(path: Path) -> None:
-    hidden = [line for _, line, inside in imports(path) if inside]
-    assert not hidden, f"{path} hides imports of hubel at lines {hidden}"
+def allowed(name: str) -> set[str]:
+    """The rooms from which a room may import."""
+    return MAY_IMPORT[name] | GROUND | {name} if name not in GROUND else MAY_IMPORT[name] | {"errors", "types"} - {name}
+
+
+def upward(path: Path) -> list[str]:
+    """The imports of a file that go where its room may not import from."""
+    found = [f"{path}:{line} imports relatively; write hubel.room.module" for line in facts(path).relative]
+    return found + [
+        f"{path}:{line}: {room(path)} may not import {target}"
+        for target, line, _ in facts(path).imports
+        if target not in allowed(room(path))
+    ]
+
+
+def test_imports_flow_down_the_stairs() -> None:
+    found = [fault for path in FILES for fault in upward(path)]
+    assert not found, "\n".join(found)
+
+
+def test_no_import_of_ours_hides_inside_a_function() -> None:
+    found = [
+        f"{path}:{line} hides an import of hubel"
+        for path in FILES
+        if room(path) not in ("cli", "verbs")
+        for _, line, inside in facts(path).imports
+        if inside
+    ]
+    assert not found, "\n".join(found)
 
 
 # Modules of ours that may import by string, and what for; whoever else does is blind to the tests above.
@@ -145,41 +221,25 @@ LAZY = {
     "server/worker.py": "torch takes seconds to load; who sees that the server is gone is there before",
     "registry.py": "entries that stand elsewhere, and those of installed packages",
 }
-GROUPS = {"hubel.models", "hubel.explainers", "hubel.metrics"}
-"""Entry points for other packages: no modules, though some rooms are called so."""
 
 
-def strings(path: Path) -> list[tuple[str, int]]:
-    """(room, line) for every string that names a module of ours, as "hubel.data.digits:open_digits" does."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-        if text not in GROUPS and re.fullmatch(r"hubel(\.[a-z_0-9]+)+(:\w+)?", text):
-            module = text.partition(":")[0].split(".")[1:]
-            place = SRC.joinpath(*module)
-            if place.is_dir() or place.with_suffix(".py").is_file():
-                found.append((module[0], node.lineno))
-    return found
-
-
-def importers(path: Path) -> list[int]:
-    """Lines that import by string."""
-    text = path.read_text()
-    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    names = {"import_module", "__import__"}
-    return [c.lineno for c in calls if (getattr(c.func, "attr", "") or getattr(c.func, "id", "")) in names]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_imports_by_string_are_known_and_flow_down_the_stairs(path: Path) -> None:
-    here = room(path)
-    for target, line in strings(path):
-        assert target in MAY_IMPORT[here] | GROUND | {here}, f"{path}:{line}: {here} may not name {target}"
-    assert not importers(path) or str(path.relative_to(SRC)) in LAZY, f"{path} imports by string: {importers(path)}"
+def test_imports_by_string_are_known_and_flow_down_the_stairs() -> None:
+    found = [
+        f"{path}:{line}: {room(path)} may not name {target}"
+        for path in FILES
+        for target, line in facts(path).strings
+        if target not in MAY_IMPORT[room(path)] | GROUND | {room(path)}
+    ]
+    found += [
+        f"{path} imports by string: {facts(path).importers}"
+        for path in FILES
+        if facts(path).importers and here(path) not in LAZY
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_nothing_on_the_list_of_lazy_imports_is_left_over() -> None:
-    assert all(importers(SRC / name) for name in LAZY)
+    assert all(facts(SRC / name).importers for name in LAZY)
 
 
 def test_imports_by_string_would_be_noticed(tmp_path: Path) -> None:
@@ -187,17 +247,17 @@ def test_imports_by_string_would_be_noticed(tmp_path: Path) -> None:
     file.write_text(
         "import importlib\nimportlib.import_module('hubel.training.loop')\nx = 'hubel.figures.theme:style'\n"
     )
-    assert sorted(strings(file)) == [("figures", 3), ("training", 2)]
-    assert importers(file) == [2]
+    assert sorted(facts(file).strings) == [("figures", 3), ("training", 2)]
+    assert facts(file).importers == (2,)
 
 
-HOOKS = {"nn/taps.py", "anatomy/graph.py"}
-"""Where hooks are set: by `watch` for every room, and for keyword arguments where a graph is recorded."""
+HOOKS = {"nn/taps.py"}
+"""Where hooks are set, by `watch` for every room."""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_hooks_are_set_in_one_place(path: Path) -> None:
-    assert str(path.relative_to(SRC)) in HOOKS or "register_forward" not in path.read_text(), "nn.taps.watch sets hooks"
+def test_hooks_are_set_in_one_place() -> None:
+    found = {here(path) for path in FILES if "register_forward" in facts(path).text}
+    assert found == HOOKS, "nn.taps.watch sets hooks"
 
 
 A_COMMAND, LONGEST, MOST_IMPORTED = 115, 320, 18
@@ -205,21 +265,7 @@ A_COMMAND, LONGEST, MOST_IMPORTED = 115, 320, 18
 
 
 def lines(path: Path) -> int:
-    return len(path.read_text().splitlines())
-
-
-def imported(path: Path) -> set[str]:
-    """The modules of ours that a file imports, lazily or not."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.startswith("hubel.")}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "hubel":
-            for alias in node.names:
-                inner = SRC.joinpath(*str(node.module).split(".")[1:], alias.name)
-                is_module = inner.is_dir() or inner.with_suffix(".py").is_file()
-                found.add(f"{node.module}.{alias.name}" if is_module else str(node.module))
-    return found
+    return len(facts(path).text.splitlines())
 
 
 AROUND = sorted(
@@ -230,17 +276,36 @@ AROUND = sorted(
 )
 
 
-@pytest.mark.parametrize("path", [*FILES, *AROUND], ids=lambda path: str(path.relative_to(SRC.parents[1])))
-def test_what_is_imported_from_the_house_is_in_the_house(path: Path) -> None:
-    assert not (gone := [name for name in imported(path) if not module_file(name)]), f"modules that are gone: {gone}"
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("hubel."):
-            text = f"{node.module} {module_file(str(node.module)).read_text()}"
-            for name in (alias.name for alias in node.names):
-                there = module_file(f"{node.module}.{name}") or re.search(rf"\b{name}\b", text)
-                assert there, f"{node.module} has no {name}"
+@cache
+def words(path: Path) -> frozenset[str]:
+    """Every word of a file."""
+    return frozenset(re.findall(r"\w+", facts(path).text))
 
 
+def gone(path: Path) -> list[str]:
+    """What a file imports from the house that is not there."""
+    found = [f"{path} imports {name}, which is gone" for name in facts(path).imported if not module_file(name)]
+    for module, name in facts(path).taken:
+        place = module_file(module)
+        if place and not (module_file(f"{module}.{name}") or name in words(place) or name in module.split(".")):
+            found.append(f"{path}: {module} has no {name}")
+    return found
+
+
+def test_what_is_imported_from_the_house_is_in_the_house() -> None:
+    found = [fault for path in [*FILES, *AROUND] for fault in gone(path)]
+    assert not found, "\n".join(found)
+
+
+def test_what_is_not_in_the_house_would_be_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text("import hubel.attic\nfrom hubel.cellar import wine\nfrom hubel.store import RunStore, barrel\n")
+    assert sorted(fault.removeprefix(str(file)) for fault in gone(file)) == [
+        " imports hubel.attic, which is gone", " imports hubel.cellar, which is gone", ": hubel.store has no barrel",
+    ]  # fmt: skip
+
+
+@cache
 def module_file(name: str) -> Path | None:
     """Where a module or package of ours lies; None where there is none."""
     inner = SRC.joinpath(*name.split(".")[1:])
@@ -256,9 +321,9 @@ def test_a_verb_is_one_short_module() -> None:
     assert sum(verbs.values()) <= A_COMMAND * commands, shared
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_no_module_imports_half_of_the_house(path: Path) -> None:
-    assert len(imported(path)) <= MOST_IMPORTED, sorted(imported(path))
+def test_no_module_imports_half_of_the_house() -> None:
+    found = {here(path): sorted(facts(path).imported) for path in FILES if len(facts(path).imported) > MOST_IMPORTED}
+    assert not found, f"more than {MOST_IMPORTED} modules of ours: {found}"
 
 
 def test_the_plan_has_no_ring() -> None:
@@ -274,8 +339,9 @@ def test_the_plan_has_no_ring() -> None:
 
 def test_the_test_of_the_plan_can_fail(tmp_path: Path) -> None:
     file = tmp_path / "bad.py"
-    file.write_text("def f():\n    from hubel.training import fit\nimport hubel.verbs.train\n")
-    assert sorted(imports(file)) == [("training", 2, True), ("verbs", 3, False)]
+    file.write_text("def f():\n    from hubel.training import fit\nimport hubel.verbs.train\nfrom . import x\n")
+    assert facts(file).relative == (4,)
+    assert sorted(facts(file).imports) == [("training", 2, True), ("verbs", 3, False)]
 
 
 def modules_after(code: str) -> set[str]:
@@ -313,6 +379,6 @@ def test_loading_torch_would_be_noticed() -> None:
 PICKLES = re.compile(r"^\s*(import|from) (pickle|cloudpickle|dill|joblib|shelve|marshal)\b", re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_no_file_can_unpickle(path: Path) -> None:
-    assert not PICKLES.search(path.read_text())
+def test_no_file_can_unpickle() -> None:
+    found = [str(path) for path in FILES if PICKLES.search(facts(path).text)]
+    assert not found, "\n".join(found)
