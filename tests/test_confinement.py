@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +103,11 @@ COMPILES = {"book/facts/counting.py": "what Python says of the lectures' listing
 """Where text is compiled, and not run, and why."""
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
-def test_t24_no_file_turns_data_into_code(path: Path) -> None:
-    found = unsafe(ast.parse(path.read_text()))
-    if str(path.relative_to(SRC)) in COMPILES:
-        assert [each.partition(": ")[2] for each in found] == ["compile(…)"], "once, and nothing else"
-        return
-    assert found == []
+def test_t24_no_file_turns_data_into_code() -> None:
+    found = {str(path.relative_to(SRC)): unsafe(ast.parse(path.read_text())) for path in FILES}
+    for name in COMPILES:
+        assert [each.partition(": ")[2] for each in found.pop(name)] == ["compile(…)"], "once, and nothing else"
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 PLANTED = (
@@ -251,17 +250,11 @@ def pictures(folder: Path) -> Path:
     return folder
 
 
-TOUR = """
-set -e
-cd "$1"
-"$2" train photos --quiet --epochs 1 --model mnist_gap --img-size 16 --workers 2 --out runs
-"$2" evaluate runs/photos-1 > /dev/null
-"$2" predict runs/photos-1 photos/dark/1.png > /dev/null
-"$2" runs > /dev/null
-"$2" data photos > /dev/null
-"$2" models > /dev/null
-"$2" summary mnist_cnn > /dev/null
-"""
+TRAIN = "train photos --quiet --epochs 1 --model mnist_gap --img-size 16 --workers 2 --out runs"
+TOUR = (
+    TRAIN, "evaluate runs/photos-1", "predict runs/photos-1 photos/dark/1.png", "runs", "data photos", "models",
+    "summary mnist_cnn",
+)  # fmt: skip
 
 
 def environment(tmp_path: Path) -> dict[str, str]:
@@ -284,6 +277,7 @@ def test_t35_a_tour_writes_nothing_outside_runs_cache_and_temporary_folder(tmp_p
     (work / "runs").mkdir()
     before = {path: path.read_bytes() for path in (work / "photos").rglob("*.png")}
     own = environment(tmp_path)
+    tour = toured(tmp_path, TOUR)
     writable = [work / "runs", *(Path(own[name]) for name in ("HUBEL_HOME", "TMPDIR"))]
     binds = "".join(f'mount --bind "{folder}" "{folder}"\n' for folder in writable)
     opened = "".join(f'mount -o remount,bind,rw "{folder}"\n' for folder in writable)
@@ -298,15 +292,17 @@ done
 {opened}
 if touch "{work}/probe" 2> /dev/null; then echo "not read-only" >&2; exit 99; fi
 touch "{work}/runs/probe" && rm "{work}/runs/probe"
-exec sh -c "$3" sh "$1" "$2"
+exec "$@"
 """
     done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", script, "sh", str(work), str(HUBEL), TOUR],
-        capture_output=True, text=True, env=own, timeout=300,
+        ["unshare", "-m", "sh", "-c", script, "sh", *tour],
+        cwd=work, capture_output=True, text=True, env=own, timeout=300,
     )  # fmt: skip
     if done.returncode == 99 or "unshare:" in done.stderr:
         pytest.skip(f"no read-only mounts here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
+    assert [line for line in exits(done) if not line.startswith("exit 0 ")] == [], done.stderr
+    assert len(exits(done)) == len(TOUR)
     assert {path: path.read_bytes() for path in (work / "photos").rglob("*.png")} == before
     assert (work / "runs" / "photos-1" / "report.html").exists()
 
@@ -372,6 +368,20 @@ print("unpickled", unpickled, file=sys.stderr)
 """
 
 
+def toured(folder: Path, commands: Iterable[str]) -> list[str]:
+    """How to run these commands one after the other in one process, which is started as the script `hubel` is."""
+    script, lines = folder / "bin" / "tour.py", folder / "bin" / "lines"
+    script.parent.mkdir()
+    script.write_text(EVERY_ONE)
+    lines.write_text("\n".join(commands))
+    return [sys.executable, str(script), str(lines)]
+
+
+def exits(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """`exit CODE COMMAND` of each command of a tour."""
+    return [line for line in done.stderr.splitlines() if line.startswith("exit ")]
+
+
 def hostile(work: Path, canary: Path) -> None:
     """Modules of all names that are imported by somebody, which leave a trace when they are."""
     for name in HOSTILE:
@@ -385,10 +395,10 @@ def test_t36_nothing_that_lies_in_the_working_folder_is_run(tmp_path: Path) -> N
     pictures(work / "photos")
     canary = tmp_path / "canary"
     hostile(work, canary)
+    # The script itself, with children that load pictures; the test below takes all other commands through one process.
     done = subprocess.run(
-        ["sh", "-c", TOUR, "sh", str(work), str(HUBEL)],
-        capture_output=True, text=True, env=environment(tmp_path), timeout=300,
-    )  # fmt: skip
+        [HUBEL, *TRAIN.split()], cwd=work, capture_output=True, text=True, env=environment(tmp_path), timeout=300
+    )
     assert not canary.exists(), f"these were run: {canary.read_text()}"
     assert done.returncode == 0, done.stderr
     # With -m the folder comes first, until hubel is there; what has hubel's own name is then what was asked for.
@@ -414,24 +424,18 @@ def test_t24_t35_t36_every_command_runs_nothing_of_the_working_folder_unpickles_
     torch.save(state, work / "net.pth")
     canary = tmp_path / "canary"
     hostile(work, canary)
-    script, lines = tmp_path / "bin" / "tour.py", tmp_path / "bin" / "lines"
-    script.parent.mkdir()
-    script.write_text(EVERY_ONE)
     first = [f"train {EVERY['train']} --seed {seed}" for seed in (0, 1)]
     last = ["import-weights net.pth --as mnist_gap --img-size 16 --out runs",
             "train --resume runs/photos-1 --epochs 2 --quiet"]  # fmt: skip
     every = [*first, *(f"{name} {rest}" for name, rest in EVERY.items() if name != "train"), *last]
-    lines.write_text("\n".join(every))
     done = subprocess.run(
-        [sys.executable, str(script), str(lines)],
-        cwd=work, capture_output=True, text=True, env=environment(tmp_path), timeout=300,
-    )  # fmt: skip
+        toured(tmp_path, every), cwd=work, capture_output=True, text=True, env=environment(tmp_path), timeout=300
+    )
     assert not canary.exists(), f"these were run: {canary.read_text()}"
-    exits = [line for line in done.stderr.splitlines() if line.startswith("exit ")]
-    assert len(exits) == len(every), done.stderr
+    assert len(exits(done)) == len(every), done.stderr
     # Nothing trains there that could be controlled, and nets of one epoch do not make each other better.
     fine = ("exit 0 ", "exit None ", "exit 4 control ", "exit 1 ensemble ")
-    assert [line for line in exits if not line.startswith(fine)] == [], done.stderr
+    assert [line for line in exits(done) if not line.startswith(fine)] == [], done.stderr
     assert "unguarded []" in done.stderr
     assert "unpickled []" in done.stderr, "T24: only the child that reads foreign weights may, and this is not it"
     assert {path: path.read_bytes() for path in (work / "photos").rglob("*.png")} == before, "T35: nothing of the data"

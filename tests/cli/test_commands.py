@@ -1,4 +1,8 @@
-"""The command line as a user meets it: real processes, their output and their exit codes."""
+"""The command line as a user meets it: what is printed, and the exit codes.
+
+Most of it is asked in this process. What only a process can show (its exit code, its streams, a terminal, signals) is
+asked of a real one: each takes seconds to load torch.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +15,39 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from hubel.cli import COMMANDS, main
+
 SMALL = ["--epochs", "2", "--limit", "200", "--model-option", "width=0.1", "--threads", "1", "--device", "cpu"]
 
 
-def hubel(*words: str | Path, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def hubel(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A command in this process: its exit code and what it printed."""
+    said, told = io.StringIO(), io.StringIO()
+    with redirect_stdout(said), redirect_stderr(told), chdir(cwd or "."), pytest.raises(SystemExit) as end:
+        main([*map(str, words)])
+    return subprocess.CompletedProcess(words, int(end.value.code or 0), said.getvalue(), told.getvalue())
+
+
+def process(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "hubel", *map(str, words)],
-        capture_output=True, text=True, cwd=cwd, env=os.environ | environment, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-m", "hubel", *map(str, words)], capture_output=True, text=True, cwd=cwd, timeout=120
+    )
 
 
 def test_help_lists_the_commands_in_eighty_columns() -> None:
-    done = hubel("--help")
+    done = process("--help")
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("train", "evaluate", "predict", "data", "models", "runs"))
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_every_command_explains_itself() -> None:
-    from hubel.cli import COMMANDS
-
     for _, group in COMMANDS:
         for command, _, _ in group:
             done = hubel(command, "--help")
@@ -43,14 +56,14 @@ def test_every_command_explains_itself() -> None:
 
 
 def test_a_mistyped_command_is_met_with_the_right_one() -> None:
-    done = hubel("trian", "digits")
+    done = process("trian", "digits")
     assert done.returncode == 2
     assert "unknown command 'trian'" in done.stderr
     assert "did you mean 'train'" in done.stderr
 
 
 def test_training_prints_one_line_an_epoch_where_nobody_watches(tmp_path: Path) -> None:
-    done = hubel("train", "digits", *SMALL, cwd=tmp_path)
+    done = process("train", "digits", *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert sum(line.startswith("epoch ") for line in done.stderr.splitlines()) == 2
     assert "of the test samples correctly" in done.stdout

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 import torch
 
 import hubel
+from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UnknownName, UsageError
 from hubel.models import CARDS, create_model
 from hubel.models.files import known_as
@@ -125,14 +128,16 @@ def test_a_net_in_a_file_goes_wherever_a_net_is_named(file: Path) -> None:
 
 
 def test_the_command_line_names_the_file_before_the_command(file: Path, tmp_path: Path) -> None:
+    run = hubel.train("digits", model=f"{file}:Net", out=str(tmp_path / "runs"), name="mine", **FEW)
+
     def hubel_says(*words: str) -> subprocess.CompletedProcess[str]:
+        """In a process that knows nothing of the file yet."""
         return subprocess.run([sys.executable, "-m", "hubel", *words], cwd=tmp_path, capture_output=True, text=True)
 
-    few = ("--limit", "60", "--epochs", "1", "--threads", "1", "--device", "cpu", "-q")
-    made = hubel_says("train", "digits", "--model", "my_net.py:Net", "--name", "mine", *few)
-    assert made.returncode == 0, made.stderr
-    refused = hubel_says("evaluate", "runs/mine-1")
-    assert "hubel --nets path/to/my_net.py" in refused.stderr
+    CARDS.remove("my_net.py:Net")
+    with pytest.raises(SystemExit), redirect_stderr(io.StringIO()) as refused:
+        main(["evaluate", str(run.folder)])
+    assert "hubel --nets path/to/my_net.py" in refused.getvalue()
     read = hubel_says("--nets", "my_net.py", "evaluate", "runs/mine-1", "--json")
     assert json.loads(read.stdout)["samples"] > 0
 

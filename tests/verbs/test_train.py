@@ -18,6 +18,7 @@ import yaml
 from PIL import Image
 
 import hubel
+from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
@@ -324,26 +325,23 @@ def test_a_checkpoint_of_another_architecture_is_refused(digits_run: Path, tmp_p
 
 def test_two_processes_train_together_as_one_does(tmp_path: Path) -> None:
     words = [
-        "train", "digits", "--quiet", "--epochs", "8", "--model", "mnist_gap", "--img-size", "12", "--batch-size", "64",
+        "train", "digits", "--quiet", "--epochs", "2", "--model", "mnist_gap", "--img-size", "12", "--batch-size", "64",
         "--lr", "0.01", "--augment", "none", "--device", "cpu", "--threads", "1",
     ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "hubel"]
-    alone = [sys.executable, "-m", "hubel"]
-    for program, out in ((together, "two"), (alone, "one")):
-        done = subprocess.run(
-            [*program, *words, "--out", str(tmp_path / out)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
+    done = subprocess.run(
+        [*together, *words, "--out", str(tmp_path / "two")],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--out", str(tmp_path / "one")])
+    assert not end.value.code
     one, two = (hubel.Run(tmp_path / out / "digits-1") for out in ("one", "two"))
     # No batch norm in this net: the mean of two halves' gradients is the gradient of the whole, up to rounding.
-    assert two.history["train_loss"][:2] == pytest.approx(one.history["train_loss"][:2], rel=1e-3)
+    assert two.history["train_loss"] == pytest.approx(one.history["train_loss"][:2], rel=1e-3)
     assert two.summary["test"]["accuracy"] == pytest.approx(one.summary["test"]["accuracy"], abs=0.05)
-    assert len(two.history["epoch"]) == 8
+    assert len(two.history["epoch"]) == 2
 
 
 def test_training_leaves_the_threads_of_the_process_alone(tmp_path: Path) -> None:
