@@ -52,6 +52,7 @@ PEERS = {
         "HUBEL_PEER_CLEANLAB", ("cleanlab==2.9.0",), "from cleanlab.rank import get_label_quality_scores", torch=False
     ),
     "timm": Peer("HUBEL_PEER_TIMM", ("timm==1.0.31",), "import timm, torchvision"),
+    "ood": Peer("HUBEL_PEER_OOD", ("pytorch-ood==0.4.0", "scikit-learn"), "import pytorch_ood, sklearn"),
     "airbench": Peer("HUBEL_PEER_AIRBENCH", ("airbench==0.1.8", "numpy", "pillow"), "import torchvision"),
 }
 
