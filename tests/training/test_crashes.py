@@ -243,7 +243,7 @@ def test_resume_passes_over_a_damaged_state_and_says_so(tmp_path: Path, undistur
 
 FILLING = """
 mount -t tmpfs -o size=9m none "$1" && cd "$1"
-"$2" train digits --quiet --model mnist_gap --epochs 60 --save-every 0.01 --out runs 2> "$1.said" &
+"$2" train digits --quiet --model mnist_gap --epochs 25 --save-every 0.01 --out runs 2> "$1.said" &
 trainer=$!
 until ls runs/*/state/*.json > /dev/null 2>&1; do sleep 0.05; done
 for n in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=fill-$n bs=1k count=9000 2> /dev/null; sleep 0.05; done
