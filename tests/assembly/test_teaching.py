@@ -270,6 +270,15 @@ def other_classes(folder: Path, names: tuple[str, ...]) -> Path:
     return folder
 
 
+def test_a_teacher_that_would_take_more_than_the_time_is_refused_at_once(
+    teacher: hubel.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path))  # nobody has asked it before
+    with pytest.raises(UsageError, match="the teacher needs about .* the whole training may take") as refused:
+        hubel.train("digits", teacher=teacher, out=str(tmp_path), **SMALL | {"limit": None, "time": 1e-3})
+    assert "--time 1m" in str(refused.value.hint)
+
+
 def test_a_teacher_of_other_classes_is_refused_with_a_way_out(teacher: hubel.Run, tmp_path: Path) -> None:
     folder = other_classes(tmp_path / "pets", ("0", "cat"))
     with pytest.raises(UsageError) as refused:

@@ -7,6 +7,9 @@ beside the labels. Test pictures are shown to it only after the training, for th
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import fspath
 from pathlib import Path
@@ -32,7 +35,7 @@ from hubel.store import shown
 from hubel.training.kept import digest_of
 from hubel.training.teaching import Answers, Question, ask, look
 from hubel.watching import Watcher
-from hubel.words import percent, plural
+from hubel.words import duration, percent, plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +125,8 @@ class Lesson:
             if world() > 1 and rank() > 0:
                 dist.barrier()
             self.watch.stage("asking the teacher")
-            said = ask(net, lambda: self.decoded, rows, question=question, device=device, progress=self.watch.progress)
+            told = hold_to(recipe.train.time, self.watch.progress)
+            said = ask(net, lambda: self.decoded, rows, question=question, device=device, progress=told)
             if world() > 1 and rank() == 0:
                 dist.barrier()
             right = self.right(said, rows)
@@ -196,6 +200,28 @@ class Lesson:
             agreement = float((said["teacher"] == said["student"]).mean())
             found[split] = {"samples": len(rows), **right, "agreement": agreement}
         return found
+
+
+def hold_to(allowed: float | None, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """`progress`, which raises UsageError as soon as it is clear that asking alone takes more than `allowed` seconds."""
+    started, first = time.perf_counter(), 0
+
+    def told(done: int, total: int) -> None:
+        nonlocal started, first
+        progress(done, total)
+        if not first:  # reading and warming up lie before the first answers
+            started, first = time.perf_counter(), done
+            return
+        needed = (time.perf_counter() - started) / (done - first) * total
+        if allowed is not None and needed > allowed:
+            raise UsageError(
+                f"the teacher needs about {duration(needed)} for {plural(total, 'training sample')}, and the whole "
+                f"training may take {duration(allowed)}",
+                hint=f"--time {math.ceil(2 * needed / 60)}m, a faster teacher, fewer pictures (--limit), or no --time: "
+                "answers are kept, and asked for once",
+            )
+
+    return told
 
 
 def meet(

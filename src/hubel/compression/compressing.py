@@ -182,8 +182,8 @@ class Compressing:
         named = " and ".join(map(str, self.bits_used))
         gone = f", and {percent(1 - self.kept, 0)} of the weights are 0 as it is" if self.kept < 0.99 else ""
         self.watch.remark(
-            f"sharing values ({named} bits) makes it about {times:.0f} times smaller{gone}: enough for what was asked, and "
-            "nothing is pruned"
+            f"sharing values ({named} bits) makes it about {times:.0f} times smaller{gone}: enough for what was asked, "
+            "and nothing is pruned"
         )
 
     def share(self, most: int, epochs: int) -> None:
