@@ -274,7 +274,7 @@ def test_a_teacher_that_would_take_more_than_the_time_is_refused_at_once(
     teacher: hubel.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUBEL_HOME", str(tmp_path))  # nobody has asked it before
-    with pytest.raises(UsageError, match="the teacher needs about .* the whole training may take") as refused:
+    with pytest.raises(UsageError, match=r"the teacher needs about .* the whole training may take") as refused:
         hubel.train("digits", teacher=teacher, out=str(tmp_path), **SMALL | {"limit": None, "time": 1e-3})
     assert "--time 1m" in str(refused.value.hint)
 

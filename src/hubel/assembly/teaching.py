@@ -203,7 +203,7 @@ class Lesson:
 
 
 def hold_to(allowed: float | None, progress: Callable[[int, int], None]) -> Callable[[int, int], None]:
-    """`progress`, which raises UsageError as soon as it is clear that asking alone takes more than `allowed` seconds."""
+    """`progress`, which raises UsageError once it is clear that asking alone takes more than `allowed` seconds."""
     started, first = time.perf_counter(), 0
 
     def told(done: int, total: int) -> None:
