@@ -21,8 +21,7 @@ from hubel.data.batches import batches, reading_size
 from hubel.inference import predict
 from hubel.metrics.retrieval import middles, verify
 from hubel.metrics.several import best_thresholds
-from hubel.metrics.surprise import FEWEST as FEWEST_STEPS
-from hubel.metrics.surprise import RATE, WINDOW, learn_surprise
+from hubel.metrics.surprise import RATE, WINDOW, fewest_steps, learn_surprise
 from hubel.store import RunStore
 from hubel.watching import Watcher
 from hubel.words import plural
@@ -84,7 +83,7 @@ def _surprise(classifier: Classifier, prepared: Prepared, device: torch.device, 
     steps = sum(max(0, len(one) - 1) for one in series)
     if found is None:
         watch.remark(
-            f"strange steps are not told: that needs {FEWEST_STEPS} validation steps in series of at least {WINDOW}, "
+            f"strange steps are not told: that needs {fewest_steps(RATE)} validation steps in series of at least {WINDOW}, "
             f"and there are {plural(steps, 'step')}"
         )
         return None

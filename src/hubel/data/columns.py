@@ -51,6 +51,14 @@ class Column:
         """Their names."""
         return [f"{self.name}={word}" for word in self.words] or [self.name]
 
+    def knows(self, cell: str, *, comma: bool = False) -> bool:
+        """Can a cell stand in this column: a word or a number, or what says that it is not known?
+
+        >>> [Column(name="x").knows(cell) for cell in ("3.5", "NA", "3.5?")]
+        [True, True, False]
+        """
+        return bool(self.words) or is_missing(cell) or as_number(cell, comma=comma) is not None
+
 
 @dataclass(frozen=True)
 class Columns:

@@ -34,18 +34,10 @@ def find_roles(
         raise UsageError(f"there is no table {printable(str(path))}", hint=layout)
     folder = os.path.realpath(place.parent)
     table = Table(path=place, columns=columns, folder=folder, root=folder)
-    folded: dict[str, str] = {}
-    for name in table.present:
-        folded.setdefault(re.sub(r"[\W_]+", "", name.casefold()), name)
-    taken = (*columns.values(), *ignored(table))
-    found = {}
-    for role, words in spellings.items():
-        usual = (folded[word] for word in words if word in folded and folded[word] not in taken)
-        name = columns[role] if role in columns else next(usual, "")
-        if name and name not in table.present:
+    found = roles_among(table.present, columns, spellings, besides=ignored(table))
+    for name in found.values():
+        if name not in table.present:
             raise no_column(table, name, layout)
-        if name:
-            found[role] = name
     if "target" in columns:
         found.pop("label", None)
     elif "label" in found:
@@ -54,6 +46,31 @@ def find_roles(
         if name not in table.present:
             raise no_column(table, name, layout)
     return table, found
+
+
+def roles_among(
+    present: Sequence[str],
+    columns: Mapping[str, str],
+    spellings: Mapping[str, Sequence[str]],
+    *,
+    besides: Sequence[str] = (),
+) -> dict[str, str]:
+    """Role -> column: as `columns` say, whether it is there or not, else the first of the usual names that is free.
+
+    >>> roles_among(["Time", "x"], {"series": ""}, {"series": ("series",), "time": ("time", "t")})
+    {'time': 'Time'}
+    """
+    folded: dict[str, str] = {}
+    for name in present:
+        folded.setdefault(re.sub(r"[\W_]+", "", name.casefold()), name)
+    taken = (*columns.values(), *besides)
+    found = {}
+    for role, words in spellings.items():
+        usual = (folded[word] for word in words if word in folded and folded[word] not in taken)
+        name = columns[role] if role in columns else next(usual, "")
+        if name:
+            found[role] = name
+    return found
 
 
 def ignored(table: Table) -> list[str]:

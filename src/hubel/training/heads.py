@@ -37,6 +37,10 @@ DECAYS = (1.0, 0.1, 0.01)
 """The same for a head with a hidden layer, as weight decay of AdamW; each is a training of its own, so fewer."""
 USUAL = 0.01
 """λ where nothing is held out to choose it by."""
+STILL = 0.03
+"""Of the usual deviation of a feature: one that moves less is scaled as if it moved so much. Else a feature that hardly
+stirs in the training samples (the black of spectrograms, a rim that all pictures share) gets a weight without bound, and
+where it does stir, logits of hundreds whose rounding shows in the probabilities."""
 PATIENCE = 3
 """Penalties without a better validation loss after which the walk ends."""
 Loss = Callable[..., torch.Tensor]
@@ -54,11 +58,17 @@ class Scaling:
 
     @classmethod
     def of(cls, features: torch.Tensor, *, centre: bool) -> Scaling:
-        """From N F features. A constant feature gets the factor 1, so that nothing is divided by 0."""
+        """From N F features. A constant feature gets the factor 1, so that nothing is divided by 0, and no factor is
+        more than 1 / STILL of the usual one.
+
+        >>> Scaling.of(torch.tensor([[0.0, 1.0, 5.0], [2.0, 1.0, 5.0001]]), centre=True).factor[:2]
+        tensor([1., 1.])
+        """
         double = features.double()
         mean = double.mean(0) if centre else torch.zeros(features.shape[1], dtype=torch.float64)
         spread = (double - mean).square().mean(0).sqrt()
-        return cls(mean=mean.float(), factor=torch.where(spread > 1e-6, 1 / spread, 1.0).float())
+        least = STILL * spread.square().mean().sqrt()
+        return cls(mean=mean.float(), factor=torch.where(spread > 1e-6, 1 / spread.clamp(min=least), 1.0).float())
 
     def __call__(self, features: torch.Tensor) -> torch.Tensor:
         """N F -> N F."""
