@@ -13,6 +13,7 @@ from hubel.data.columns import Columns
 from hubel.data.rows import read_rows
 from hubel.data.sources import open_source
 from hubel.errors import DataError, UsageError
+from hubel.verbs.streaming import stream
 
 QUICK = {"threads": 1, "device": "cpu", "verbose": False}
 
@@ -159,3 +160,14 @@ def test_mappings_and_lists_of_cells_are_rows() -> None:
         names, values = read_rows(given, known)
         assert names == ("row 1",)
         assert values.tolist() == [[1, 0, 1]]
+
+
+def test_rows_are_answered_as_a_table_grows(flowers_run: hubel.Run, flowers: Path, tmp_path: Path) -> None:
+    head, *rows = flowers.read_text().splitlines()
+    new = tmp_path / "new.csv"
+    new.write_text("\n".join([head, rows[0], rows[149], "5.1,3.5,wide,0.2,small,setosa"]) + "\n")
+    odd, *found = stream(flowers_run.folder, new, idle=0.0, device="cpu")
+    assert "'wide' in the column 'petal length' is no number" in odd.problem
+    whole = flowers_run.predict([rows[0].rsplit(",", 1)[0], rows[149].rsplit(",", 1)[0]])
+    assert [one.said["label"] for one in found] == [one.label for one in whole]
+    assert [one.said["probability"] for one in found] == pytest.approx([one.probability for one in whole])

@@ -14,6 +14,7 @@ import hubel
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.sequences import SequenceClasses
 from hubel.models import create_model
+from hubel.verbs.streaming import stream
 
 from .conftest import QUICK
 
@@ -182,3 +183,12 @@ def test_what_fills_up_a_signal_changes_neither_answer_nor_statistics() -> None:
     assert not torch.equal(after["block1.2.running_mean"], state["block1.2.running_mean"])
     net.eval()
     torch.testing.assert_close(net(longer), net(short), rtol=1e-4, atol=1e-5)
+
+
+def test_signals_are_answered_as_they_arrive(run: hubel.Run, waves_folder: Path, tmp_path: Path) -> None:
+    some = sorted((waves_folder / "slow").glob("*.npy"))[0]
+    (tmp_path / "1.npy").write_bytes(some.read_bytes())
+    (tmp_path / "2.npy").write_bytes(some.read_bytes()[:-8])
+    found = {Path(one.name).name: one for one in stream(run.folder, tmp_path, idle=0.6, device="cpu")}
+    assert found["1.npy"].said["label"] == run.predict(some)[0].label
+    assert "its header says" in found["2.npy"].problem

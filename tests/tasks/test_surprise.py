@@ -10,8 +10,10 @@ import pytest
 
 import hubel
 from hubel.cli import main
+from hubel.errors import UsageError
 from hubel.evaluation.sequences import SequenceNumbers
 from hubel.metrics.surprise import METHODS, RATE, WINDOW, learn_surprise, surprises
+from hubel.verbs.streaming import stream
 
 from .conftest import QUICK
 
@@ -108,11 +110,29 @@ def test_numbers_that_are_not_known_count_nowhere() -> None:
     assert learn_surprise(series[:1], [series[1][:40]], [np.zeros((40, 2))]) is None  # too few for the rate
 
 
-def test_tables_are_no_pictures_for_anomaly_and_it_says_what_is(
+def test_a_table_in_which_nothing_says_when_is_taken_row_by_row_and_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = written(tmp_path / "load.csv", load(50))
     with pytest.raises(SystemExit) as left:
-        main(["anomaly", str(place)])
-    assert left.value.code == 2
-    assert "--task sequence" in capsys.readouterr().err
+        main(["anomaly", str(place), "--out", str(tmp_path / "detector")])
+    assert not left.value.code
+    assert "--column time=COLUMN" in capsys.readouterr().err
+
+
+def test_a_table_that_grows_is_told_line_by_line_as_the_whole_one(run: hubel.Run, tmp_path: Path) -> None:
+    values = load(120, seed=2)
+    values[60:66, 0] = 10
+    place = written(tmp_path / "new.csv", values)
+    (whole,) = run.predict(place)
+    assert whole.steps is not None
+    with place.open("a") as file:
+        file.write("120,1")  # half a line, which may grow
+    lines = list(stream(run.folder, place, idle=0.0, device="cpu"))
+    assert [one.said.get("step") for one in lines] == [*range(1, 121), None]
+    scores = np.array([np.nan if one.said["score"] is None else one.said["score"] for one in lines[:-1]])
+    np.testing.assert_allclose(scores, whole.steps["recurrent"], rtol=1e-3)
+    assert lines[-2].told.endswith(whole.told.partition(": ")[2].partition(";")[0])
+    assert "no end of line" in lines[-1].problem
+    with pytest.raises(UsageError, match="takes lines of a table"):
+        stream(run.folder, tmp_path)

@@ -30,7 +30,7 @@ from hubel.checkpoint.tensors import first_not_finite, read_header, read_tensors
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.store import RunStore, opened, parse_json, read_regular, shown, unseal
-from hubel.store.kinds import DETECTOR, is_detector
+from hubel.store.kinds import DETECTOR, STEP_DETECTOR, is_detector
 
 DOCUMENT, ARRAYS = DETECTOR, "detector.safetensors"
 LIMIT = 16 << 20
@@ -139,7 +139,7 @@ def load(place: str | os.PathLike[str], *, device: str = "cpu") -> Detector:
             f"there is no detector in {shown(str(folder))}: it has no {DOCUMENT}", hint="hubel anomaly GOOD makes one"
         )
     said = _read(folder / DOCUMENT)
-    tensors = _tensors(folder / ARRAYS, said.sha256)
+    tensors = read_arrays(folder / ARRAYS, said.sha256)
     try:
         preprocessing = Preprocessing.from_dict(said.preprocessing)
     except (HubelError, TypeError, KeyError) as error:
@@ -186,6 +186,11 @@ def _threshold(said: _Threshold) -> Threshold:
 def _read(path: Path) -> _Document:
     name = shown(str(path))
     document = unseal(parse_json(read_regular(path, limit=LIMIT), name=name, limit=LIMIT), name=name)
+    if isinstance(document, dict) and document.get("format") == STEP_DETECTOR:
+        raise ArtefactError(
+            f"{name} is a detector of strange steps, and pictures are looked at here",
+            hint="hubel predict DETECTOR new.csv",
+        )
     if not isinstance(document, dict) or document.get("format") != "hubel-detector":
         raise ArtefactError(f"{name} is no description of a detector", hint=AGAIN)
     if document.get("version") != 1:
@@ -203,7 +208,8 @@ def _read(path: Path) -> _Document:
         ) from None
 
 
-def _tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+def read_arrays(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """The arrays of a detector. Raises ArtefactError for a file with another digest, or with numbers that are none."""
     name = shown(str(path))
     with opened(path) as (descriptor, size):
         if sha256_of(descriptor) != sha256:

@@ -56,8 +56,8 @@ def list_material(
     if is_table(good) and _is_file(good):
         raise UsageError(
             f"normal pictures are in a folder, and {good} is a table",
-            hint="of rows in time: hubel train TABLE --task sequence, then hubel predict RUN NEW.csv names strange "
-            "steps; of pictures with classes: --normal CLASS",
+            hint="--normal CLASS says which of its classes is normal; of rows without pictures, leave out the column of "
+            "files",
         )
     whole = _mvtec(good) if test is None else None
     if whole:

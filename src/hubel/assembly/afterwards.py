@@ -83,8 +83,8 @@ def _surprise(classifier: Classifier, prepared: Prepared, device: torch.device, 
     steps = sum(max(0, len(one) - 1) for one in series)
     if found is None:
         watch.remark(
-            f"strange steps are not told: that needs {fewest_steps(RATE)} validation steps in series of at least {WINDOW}, "
-            f"and there are {plural(steps, 'step')}"
+            f"strange steps are not told: that needs {fewest_steps(RATE)} validation steps in series of at least "
+            f"{WINDOW}, and there are {plural(steps, 'step')}"
         )
         return None
     return Learnt(arrays=found, facts={"steps": steps, "rate": RATE})

@@ -1,4 +1,4 @@
-"""`hubel anomaly`: what is strange, learnt from normal pictures alone."""
+"""`hubel anomaly`: what is strange, learnt from normal pictures, steps or rows alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import typer
 from hubel.cli.console import note, say
 from hubel.cli.options import DEVICE, FOLLOW_LINKS, JSON, SEED, option
 from hubel.cli.output import print_json, watched
+from hubel.cli.settings import columns as columns_said
 from hubel.errors import UsageError
 
 
 def command(
     good: Annotated[
-        str, typer.Argument(metavar="GOOD", help="a folder of normal pictures; or a labelled set, with --normal")
+        str, typer.Argument(metavar="GOOD", help="normal pictures, a table, signals; or a labelled set")
     ] = "",
     test: Annotated[
-        str | None, option("--test", metavar="FOLDER", help="pictures to look at: good/, scratch/, … or unsorted")
+        str | None, option("--test", metavar="DATA", help="what to look at: in good/, scratch/, … or unsorted; a table")
     ] = None,
     method: Annotated[
         list[str] | None, option("--method", metavar="NAME", help="a method, several, or all (--list has them)")
@@ -29,6 +30,12 @@ def command(
         str,
         option("--normal", metavar="NAMES", help="the normal classes of a set, or folders of --test; else good, ok"),
     ] = "",
+    columns: Annotated[
+        list[str] | None, option("--column", metavar="ROLE=NAME", help="of a table: series, time, label or ignore")
+    ] = None,
+    window: Annotated[
+        int | None, option("--window", min=1, metavar="N", help="of tables and signals: steps looked at together; 8")
+    ] = None,
     false_alarms: Annotated[
         float, option("--false-alarms", metavar="RATE", help="normal pictures that may pass the threshold")
     ] = 0.01,
@@ -52,11 +59,13 @@ def command(
     """Learn from normal pictures what is strange; score others, say where, and keep the detector for hubel predict.
 
     PCA and nearest neighbours always stand beside the method that is asked for. The threshold comes from normal
-    pictures that were held out. Layouts of MVTec AD are read as they are.
+    pictures that were held out. Layouts of MVTec AD are read as they are. Of a table of rows in time, or of signals,
+    strange steps are told; of a table without time, strange rows.
 
     hubel anomaly good/ --test mixed/
     hubel anomaly bottle/ --method patchcore --features runs/parts-1
     hubel anomaly mnist --normal 3 --method all
+    hubel anomaly normal.csv --test mixed.csv --false-alarms 0.01
     hubel predict detectors/bottle-1 new/
     """
     if listed:
@@ -71,7 +80,8 @@ def command(
     names = [word.strip() for each in method or [] for word in each.split(",") if word.strip()]
     with watched() as watch:
         found = anomaly(
-            good, test, method=names, features=features, false_alarms=false_alarms, img_size=_size(img_size),
+            good, test, method=names, features=features, columns=columns_said(columns), window=window,
+            false_alarms=false_alarms, img_size=_size(img_size),
             normal=[word.strip() for word in normal.split(",") if word.strip()], keep_suspicious=keep_suspicious,
             out=folder, time=_seconds(time), seed=seed, device=device, follow_links=follow_links, watch=watch,
         )  # fmt: skip
@@ -79,7 +89,10 @@ def command(
         print_json(found.to_dict())
     else:
         say("\n".join(found.lines(most)))
-    note(f"wrote {found.folder}/anomaly.html; others: hubel predict {found.folder} NEW/")
+    from hubel.verbs.anomaly import Anomalies
+
+    new = "NEW/" if isinstance(found, Anomalies) else "NEW.csv" if found.detector.kind != "signals" else "NEW.npy"
+    note(f"wrote {found.folder}/anomaly.html; others: hubel predict {found.folder} {new}")
 
 
 def _seconds(text: str) -> float:
@@ -111,17 +124,19 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
 
 
 def _show_list(*, as_json: bool) -> None:
-    from hubel.verbs.anomaly import list_methods
+    from hubel.verbs.anomaly import list_methods, list_step_methods
 
-    found = list_methods()
+    found, steps_listed = list_methods(), list_step_methods()
     if as_json:
         print_json(
             [
                 {"name": name, "title": m.title, "formula": m.formula, "maps": m.maps, "net": m.net, "source": m.source}
                 for name, m in found.items()
             ]
+            + [{"name": name, "title": title, "steps": True} for name, title in steps_listed.items()]
         )
     else:
         lines = [f"{name:<13}{m.title:<28}{'says where' if m.maps else '':<12}{'a net' if m.net else ''}".rstrip()
                  for name, m in found.items()]  # fmt: skip
-        say("\n".join(lines))
+        steps = [f"{name:<13}{steps_listed[name]}" for name in steps_listed]
+        say("\n".join([*lines, "Of tables and signals, step by step:", *steps]))

@@ -12,6 +12,7 @@ from hubel.cli.console import note, say
 from hubel.cli.options import expanded
 from hubel.cli.output import print_data, print_json, watched
 from hubel.errors import UsageError
+from hubel.store.kinds import judges_steps
 from hubel.words import in_columns, percent
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def detect(
         raise UsageError(f"{refused[0]} has no meaning for a detector", hint=f"leave {refused[0]} out")
     if not pictures:
         raise UsageError("a picture is needed", hint=f"hubel predict {detector} new/")
+    if judges_steps(detector):
+        _say_steps(detector, pictures, form=form, device=device, folder=folder)
+        return
     from hubel.verbs.predict import Sightings, predict
 
     with watched() as watch:
@@ -44,6 +48,27 @@ def detect(
         print_data(found.to_csv())
     else:
         say(_table(found))
+    if found.problems:
+        raise typer.Exit(3)
+
+
+def _say_steps(detector: str, given: Sequence[str], *, form: str, device: str, folder: Path | None) -> None:
+    from hubel.verbs.predict import JudgedSteps, predict
+
+    if folder is not None:
+        raise UsageError("--out is for detectors of pictures, which draw where", hint="--format csv has every step")
+    with watched() as watch:
+        watch.stage("looking")
+        found = predict(detector, expanded(list(given)), device=device)
+    assert isinstance(found, JudgedSteps)
+    for problem in found.problems:
+        note(f"{problem.path}: {problem.reason}")
+    if form == "json":
+        print_json([one.to_dict() for one in found])
+    elif form == "csv":
+        print_data(found.to_csv())
+    else:
+        say("\n".join([*found.lines(most=100), "  (1 is the threshold)"]))
     if found.problems:
         raise typer.Exit(3)
 

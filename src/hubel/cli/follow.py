@@ -1,4 +1,4 @@
-"""`hubel predict --stream`: pictures that arrive in a folder, each answered as it comes."""
+"""`hubel predict --stream`: files that arrive in a folder, lines that are written behind a table: each is answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def follow(
     run: str, folder: str, *, as_json: bool, window: int, idle: str | None, which: str, views: str | None,
     device: str, follow_links: bool, refused: Sequence[str],
 ) -> None:  # fmt: skip
-    """Print a line a picture (JSON: an object a line) until Ctrl-C, or until none has come for `idle`."""
+    """Print a line for each (JSON: an object a line) until Ctrl-C, or until none has come for `idle`."""
+    from hubel.data.series import is_table
     from hubel.recipes.schema import seconds
     from hubel.verbs.streaming import stream
 
@@ -31,7 +32,8 @@ def follow(
         run, folder, window=window, idle=ends if isinstance(ends, float) else None, which=which, views=views,
         device=device, follow_links=follow_links,
     )  # fmt: skip
-    note(f"pictures that arrive in {folder} are looked at; Ctrl-C ends it")
+    whose = "lines behind" if is_table(folder) else "files that arrive in"
+    note(f"{whose} {folder} are looked at; Ctrl-C ends it")
     for answer in answers:
         if answer.problem:
             lost = True

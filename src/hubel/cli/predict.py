@@ -62,13 +62,13 @@ def command(
         int | None, option("--threads", min=1, metavar="N", help="of --on: cores for each place")
     ] = None,
     stream: Annotated[
-        str | None, option("--stream", metavar="FOLDER", help="pictures that arrive in a folder, one after the other")
+        str | None, option("--stream", metavar="PLACE", help="files as they arrive in a folder, lines as a table grows")
     ] = None,
     window: Annotated[
         int, option("--window", min=1, metavar="N", help="of --stream: scores of a detector that are averaged")
     ] = 10,
     idle: Annotated[
-        str | None, option("--idle", metavar="TIME", help="of --stream: end after so long without a new picture")
+        str | None, option("--idle", metavar="TIME", help="of --stream: end after so long without anything new")
     ] = None,
     classes: Annotated[
         str | None, option("--classes", metavar="DATA", help="labelled pictures: classes to be near to besides its own")
@@ -91,11 +91,12 @@ def command(
     hubel predict runs/photos-1 runs/photos-2 new/     (the mean of both)
     hubel predict detectors/parts-1 new/               (of hubel anomaly)
     hubel predict detectors/parts-1 --stream camera/   (as they arrive)
+    hubel predict runs/pumps-1 --stream new.csv        (line by line, as it grows)
     hubel predict runs/moons-1 0.5,-1.2 points.csv --boundary boundary.svg
     hubel predict runs/photos-1 new/ --on local --out a/   (millions, in parts)
     """
     from hubel.records.ledger import is_run
-    from hubel.verbs.predict import Predictions, Sightings, predict
+    from hubel.verbs.predict import JudgedSteps, Predictions, Sightings, predict
 
     names = [*(pictures or []), *(again or [])]
     if stream is None and (idle is not None or window != 10):
@@ -153,7 +154,7 @@ def command(
             nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
             classes=classes, sets=sets, dropout_samples=dropout_samples, watch=watch,
         )  # fmt: skip
-    assert not isinstance(found, Sightings)
+    assert not isinstance(found, (Sightings, JudgedSteps))
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
     if not isinstance(found, Predictions):

@@ -1,4 +1,4 @@
-"""Pictures that arrive in a folder one after the other: each is named once, when it is whole."""
+"""Pictures, sounds or signals that arrive in a folder one after the other: each is named once, when it is whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+from hubel.data.images import SUFFIXES
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError
 
@@ -19,10 +20,12 @@ def arriving(
     idle: float | None = None,
     every: float | None = None,
     follow_links: bool = False,
+    suffixes: frozenset[str] = SUFFIXES,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[list[str]]:
-    """Paths of pictures below `folder` that are new, oldest first, and [] where a look finds none; without end.
+    """Paths of files below `folder` that end like `suffixes` (pictures, if nobody says otherwise) and are new, oldest
+    first, and [] where a look finds none; without end.
 
     A file is whole when its size and its times were the same at two looks, and it is not empty; one that is written
     anew counts as new. With `idle`, it ends after so many seconds without a new picture. Raises DataError where there
@@ -34,10 +37,10 @@ def arriving(
     while True:
         if not os.path.isdir(folder):
             raise DataError(
-                f"there is no folder {folder!r} for pictures to arrive in" if not told else f"{folder!r} is gone",
-                hint="make it first; pictures that arrive in it are looked at",
+                f"there is no folder {folder!r} for files to arrive in" if not told else f"{folder!r} is gone",
+                hint="make it first; what arrives in it is looked at; a table that grows ends in .csv, .tsv or .jsonl",
             )
-        found = Found(follow=follow_links)
+        found = Found(follow=follow_links, suffixes=suffixes)
         walk(folder, "", found)
         here = dict(zip(found.paths, found.stats, strict=True))
         whole = [

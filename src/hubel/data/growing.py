@@ -1,7 +1,8 @@
 """A table that grows: each of its lines is read once, when it is whole.
 
-A program that writes a table line by line leaves half a line at its end now and then: what stands behind the last end of
-a line is waited for. A table that was written anew, or is shorter than what was read of it, is read from its beginning.
+A program that writes a table line by line leaves half a line at its end now and then: what stands behind the last end
+of a line is waited for. A table that was written anew, or is shorter than what was read of it, is read from the
+beginning.
 """
 
 from __future__ import annotations

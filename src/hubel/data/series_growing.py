@@ -5,13 +5,14 @@ Of every series the last LONGEST steps are kept, as no net learnt from longer on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from hubel.data.columns import Columns
-from hubel.data.growing import Growing, Row
+from hubel.data.growing import Growing, Look, Row, growing
 from hubel.data.manifest import printable
 from hubel.data.roles import roles_among
 from hubel.data.series_pieces import LONGEST, SPELLINGS, moment
@@ -107,3 +108,43 @@ class GrowingSeries:
         numbers = tuple(range(here.count + 1, here.count + len(rows) + 1))
         here.kept, here.count = values[:, -LONGEST:], here.count + len(rows)
         return NewSteps(series=name, lines=tuple(row.line for row in rows), values=values, numbers=numbers)
+
+
+Says = Callable[[NewSteps], list[tuple[str, dict[str, Any]]]]
+"""What is said of each new step: in words, and as plain data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What is said of one line of a table that grows."""
+
+    name: str
+    told: str = ""
+    said: dict[str, Any]
+    problem: str = ""
+
+
+def answered_lines(
+    path: str, known: Columns, said: Mapping[str, str], says: Says, *, idle: float | None = None,
+    restart: Callable[[], None] = lambda: None, looks: Iterator[Look] | None = None, table: Growing | None = None,
+) -> Iterator[Line]:  # fmt: skip
+    """Each line of a table once, as it comes, with what `says` says of it; without end, or until none came for `idle`
+    seconds. Lines that are no steps are told with the reason. Raises DataError for a table that is not there, is gone,
+    or lacks a column. `restart` is called where the table was written anew.
+    """
+    table = table or Growing(path)
+    series = GrowingSeries(known, said)
+    for look in looks or growing(table, idle=idle):
+        if look.anew:
+            restart()
+        for new in series.add(table, look.rows, anew=look.anew):
+            if isinstance(new, Row):
+                yield Line(name=f"line {new.line}", said={}, problem=new.problem)
+                continue
+            before = f"{new.series}, " if new.series else ""
+            for line, step, (told, plain) in zip(new.lines, new.numbers, says(new), strict=True):
+                where: dict[str, Any] = {"series": new.series} if new.series else {}
+                yield Line(name=f"{before}line {line}", told=told, said=where | {"line": line, "step": step} | plain)
+    if table.unended:
+        why = "it has no end of line, so that it may be half a line, and was not answered"
+        yield Line(name=f"line {table.unended}", said={}, problem=why)

@@ -120,14 +120,30 @@ def read_signals(given: object, known: Columns, sides: tuple[int, ...]) -> tuple
     return tuple(names), _stacked(arrays, names[0])
 
 
+def signal_files(folder: str) -> list[str]:
+    """The NumPy files below a folder, by name."""
+    found = Found(suffixes=SUFFIXES)
+    walk(folder, "", found)
+    return [os.path.join(folder, path) for path in sorted(found.paths)]
+
+
+def read_signal(path: str, channels: int | None = None) -> np.ndarray:
+    """C T float32 of a .npy file. Raises BadPicture for a file that holds no signal, or one of other channels."""
+    array = _read(path)
+    if isinstance(array, BadPicture):
+        raise array
+    why = _unlike(array, (array.shape[0],) if channels is None else (channels,))
+    if why is not None:
+        raise why
+    return array
+
+
 def _each(given: object) -> Iterator[object]:
     """Paths of files as text, and arrays."""
     if isinstance(given, (str, os.PathLike)):
         place = os.fspath(given)
         if os.path.isdir(place):
-            found = Found(suffixes=SUFFIXES)
-            walk(str(place), "", found)
-            yield from (os.path.join(str(place), path) for path in sorted(found.paths))
+            yield from signal_files(str(place))
         elif is_array(str(place)):
             yield str(place)
         else:

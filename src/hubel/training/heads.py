@@ -39,8 +39,8 @@ USUAL = 0.01
 """λ where nothing is held out to choose it by."""
 STILL = 0.03
 """Of the usual deviation of a feature: one that moves less is scaled as if it moved so much. Else a feature that hardly
-stirs in the training samples (the black of spectrograms, a rim that all pictures share) gets a weight without bound, and
-where it does stir, logits of hundreds whose rounding shows in the probabilities."""
+stirs in the training samples (the black of spectrograms, a rim that all pictures share) gets a weight without bound,
+and where it does stir, logits of hundreds whose rounding shows in the probabilities."""
 PATIENCE = 3
 """Penalties without a better validation loss after which the walk ends."""
 Loss = Callable[..., torch.Tensor]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -19,6 +19,9 @@ from hubel.anomalies.results import Anomalies
 from hubel.anomalies.seeing import open_eyes
 from hubel.anomalies.settings import Settings
 from hubel.anomalies.sighting import Sightings
+from hubel.anomalies.step_data import holds_steps
+from hubel.anomalies.step_results import StepAnomalies
+from hubel.anomalies.steps import TITLES
 from hubel.anomalies.thresholds import check_rate
 from hubel.anomalies.whole import search
 from hubel.errors import UsageError, unknown
@@ -27,9 +30,10 @@ from hubel.report.drawings.anomalies import draw_sighting
 from hubel.report.pages.anomaly import render_anomaly
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
+from hubel.verbs.strange_steps import find_strange_steps
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Anomalies", "Sightings", "anomaly", "list_methods", "save_maps"]
+__all__ = ["Anomalies", "Sightings", "StepAnomalies", "anomaly", "list_methods", "save_maps"]
 
 
 @shows_progress
@@ -40,6 +44,8 @@ def anomaly(
     method: str | Sequence[str] = (),
     features: str | PathLike[str] | None = None,
     normal: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    window: int | None = None,
     false_alarms: float = 0.01,
     img_size: int | tuple[int, int] | None = None,
     keep_suspicious: bool = False,
@@ -51,7 +57,7 @@ def anomaly(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
     **details: Any,
-) -> Anomalies:
+) -> Anomalies | StepAnomalies:
     """Learn what is normal from the pictures in `good` and say what of `test` is strange; both are folders.
 
     `hubel.anomalies.pictures` says how folders, MVTec's layout and labelled sets (`normal` names their normal classes)
@@ -59,6 +65,10 @@ def anomaly(
     stand beside. `features`: pixels, a run, or a net with published weights; by the pictures if None. The threshold is
     found on normal pictures that were held out, for a rate of `false_alarms`. `time`: seconds that each net may learn;
     `details`: of `hubel.anomalies.settings.Settings`.
+
+    Where `good` is a table, a NumPy file or a folder of such, steps are judged instead of pictures (`StepAnomalies`):
+    `columns` says which column is what, `window` how many steps are looked at together, and methods are recurrent, pca,
+    knn and average.
 
     The detector, scores.csv and anomaly.html are written to `out`, by itself detectors/NAME-N (`hubel.predict` reads
     it). Raises UsageError, DataError, ArtefactError.
@@ -69,6 +79,18 @@ def anomaly(
             raise unknown("setting", name, known)
     if not time > 0:
         raise UsageError(f"time must be above 0 seconds, got {time:g}", hint="--time 60s")
+    if holds_steps(fspath(good)):
+        refused = {"features": features, "img_size": img_size, "keep_suspicious": keep_suspicious}
+        settings = Settings(seconds=time, seed=seed, device=str(runtime.pick_device(device)), **details)
+        return find_strange_steps(
+            fspath(good), None if test is None else fspath(test), [method] if isinstance(method, str) else list(method),
+            settings, columns=columns or {}, window=window, normal=normal, rate=false_alarms, out=out,
+            refused=[name for name, value in refused.items() if value], watch=watch,
+        )  # fmt: skip
+    if columns or window is not None:
+        raise UsageError(
+            f"{'columns' if columns else 'a window'} cannot be said of pictures", hint="leave --column and --window out"
+        )
     named = checked([method] if isinstance(method, str) else list(method)) if method else ()
     watch.stage("reading the pictures")
     material = list_material(
@@ -96,6 +118,11 @@ def anomaly(
 def list_methods() -> dict[str, Method]:
     """All methods by name, the cheap ones first."""
     return {name: METHODS.get(name) for name in METHODS}
+
+
+def list_step_methods() -> dict[str, str]:
+    """Methods for tables and signals by name, and what they are called."""
+    return dict(TITLES)
 
 
 def _keep_off(material: Material, out: str | Path | None) -> None:

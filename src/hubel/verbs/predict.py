@@ -13,6 +13,8 @@ from hubel import runtime
 from hubel.anomalies.artefact import load as load_detector
 from hubel.anomalies.looking import sightings
 from hubel.anomalies.sighting import Sightings
+from hubel.anomalies.step_looking import judged_steps
+from hubel.anomalies.step_results import JudgedSteps
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
 from hubel.deploy.prediction import Prediction, Predictions, classify
@@ -24,11 +26,11 @@ from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
-from hubel.store.kinds import is_detector
+from hubel.store.kinds import is_detector, judges_steps
 from hubel.verbs.answer import answer
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Answers", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
+__all__ = ["Answers", "JudgedSteps", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
 
 
 @shows_progress
@@ -47,7 +49,7 @@ def predict(
     dropout_samples: int | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
-) -> Predictions | Answers | Sightings:
+) -> Predictions | Answers | Sightings | JudgedSteps:
     """Classify pictures: a path, a folder, bytes, an open file, a PIL image, an array or tensor, or many of these.
 
     Folders are searched as training searches them: hidden folders and litter are passed over, links are followed only
@@ -56,7 +58,7 @@ def predict(
     `run` is a run (its folder, its name), a weights folder, a classifier, a series, or several that answer together
     (the mean of their probabilities, and how much they disagree); or a file of `hubel export`, which has its
     weights and its views in it; or a detector of `hubel.anomaly`, which gives a score, a verdict and a map for each
-    (`hubel.anomalies.sighting.Sightings`).
+    (`hubel.anomalies.sighting.Sightings`; of steps `hubel.anomalies.step_results.JudgedSteps`).
 
     Arrays are H W, H W C or N H W C, tensors C H W or B C H W, of bytes or of numbers 0 to 1. One picture makes a list
     of one. `which` weights: "best" or "last".
@@ -144,12 +146,14 @@ def opened(net: Any) -> Sequence[Any]:
 
 def _by_detector(
     nets: list[Any], pictures: Any, refused: dict[str, Any], device: str, settings: dict[str, Any]
-) -> Sightings:
+) -> Sightings | JudgedSteps:
     given = [name for name, value in refused.items() if value]
     if len(nets) > 1 or given:
         what = "others" if len(nets) > 1 else given[0]
         raise UsageError(f"a detector answers alone, and {what} is given", hint="predict(detector, pictures)")
     settings["watch"].stage("looking")
+    if judges_steps(nets[0]):
+        return judged_steps(nets[0], pictures, device=device)
     known = load_detector(nets[0], device=str(runtime.pick_device(device)))
     return sightings(known, pictures, **settings)
 

@@ -1,0 +1,212 @@
+"""What is normal of steps, learnt: windows by PCA and nearest neighbours, moving averages, and a net that foretells.
+
+The scores are those of `hubel.metrics.surprise`, in which 1 is the threshold: an order statistic of normal steps that
+were held out, passed by a stated rate of them. Letters: F features, T steps, K columns of numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hubel.anomalies.foretelling import foreteller, foretold, learn_to_foretell
+from hubel.anomalies.settings import Settings, State
+from hubel.anomalies.step_data import ROWS, Steps
+from hubel.anomalies.thresholds import check_rate
+from hubel.data.columns import Columns
+from hubel.data.series import padded
+from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.metrics.surprise import METHODS, WINDOW, fewest_steps, learn_surprise, surprises
+from hubel.watching import SILENT, Watcher
+from hubel.words import plural
+
+HELD = 0.3
+"""Share of the normal steps that is held out for the threshold."""
+SEVERAL = 8
+"""Series from which on whole ones are held out, and not the end of each."""
+FEWEST = 40
+"""Normal steps at least."""
+TITLES = {
+    "recurrent": "net that foretells (GRU)",
+    "pca": "PCA of windows",
+    "knn": "nearest windows",
+    "average": "moving average",
+}
+"""What methods are called, by name."""
+FORMULAS = {
+    "recurrent": "error of what was foretold of the step, by the usual size of errors",
+    "pca": "what the main directions of windows do not give back",
+    "knn": "mean distance to the five nearest normal windows",
+    "average": "distance from the mean of the steps before",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepDetector:
+    """What tells strange steps from normal ones: the method that was asked for first, and those beside it."""
+
+    name: str
+    kind: str
+    """SERIES, ROWS or SIGNALS of `hubel.anomalies.step_data`."""
+    columns: Columns
+    said: Mapping[str, str]
+    """Role -> column, where that was said."""
+    methods: tuple[str, ...]
+    window: int
+    """Steps; 1 where each row is judged by itself."""
+    asked: float
+    rate: float
+    """Of normal steps that pass the threshold; larger than `asked` where too few were held out to promise that."""
+    learnt: int
+    """Steps that were learnt from."""
+    held: int
+    """Steps that were held out."""
+    arrays: State
+    """Of `hubel.metrics.surprise`."""
+    net: State
+    """Of `hubel.anomalies.foretelling`; empty where no net was asked for."""
+    usual_scores: np.ndarray
+    """Of the first method: scores of the steps that were held out, rising."""
+    device: str = "cpu"
+    folder: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Of learning, by method."""
+
+    def judge(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """T scores of a series F T, or of rows, by method; NaN where a step cannot be judged.
+
+        Raises ArtefactError where what was learnt does not fit together.
+        """
+        scaled = self.columns.scaled(values[None])
+        series = self.columns.answered(scaled)[0]
+        try:
+            said = self._said(scaled[0])
+            found = surprises(self.arrays, series, np.full_like(series, np.nan) if said is None else said)
+        except (KeyError, IndexError, ValueError, RuntimeError) as error:
+            raise ArtefactError(
+                f"what this detector has learnt does not fit together: {str(error).splitlines()[0][:160]}",
+                hint="learn it again: hubel anomaly GOOD",
+            ) from error
+        return {name: found[name] for name in self.methods}
+
+    def _said(self, scaled: np.ndarray) -> np.ndarray | None:
+        if not self.net:
+            return None
+        net = foreteller(self.net, len(scaled) - 1, len(self.columns.answers), self.device)
+        return informed(foretold(net, scaled), self.window)
+
+    @property
+    def sentence(self) -> str:
+        """The threshold in words."""
+        what = "rows" if self.kind == ROWS else "steps"
+        said = f"Of normal {what} about {100 * self.rate:.3g} % pass the threshold, by {self.held:,} that were held out"
+        if self.rate > self.asked + 1e-12:
+            said += f"; for the {100 * self.asked:.3g} % asked for at least {fewest_steps(self.asked):,} must be"
+        alike = "" if self.kind == ROWS else " Steps that follow one another are alike: alarms come in groups."
+        return f"{said}.{alike}"
+
+
+def checked_steps(names: Sequence[str], kind: str, window: int) -> tuple[str, ...]:
+    """The names of methods, each once, with PCA and neighbours beside. Raises UnknownName, UsageError.
+
+    >>> checked_steps([], "series", 8), checked_steps(["average"], "signals", 8), checked_steps([], "rows", 1)
+    (('recurrent', 'pca', 'knn', 'average'), ('average', 'pca', 'knn'), ('knn', 'pca'))
+    """
+    alone = window == 1
+    every = ("knn", "pca") if alone else METHODS
+    asked = [name for word in names for name in (every if word == "all" else (word,))]
+    for name in asked:
+        if name not in TITLES:
+            raise unknown("method for steps", name, TITLES)
+        if name not in every:
+            raise UsageError(
+                f"the method {name!r} needs steps that follow one another, and each "
+                f"{'row' if kind == ROWS else 'step'} is taken by itself",
+                hint="--window 8 looks at eight together; --column time=COLUMN says when rows were; --method knn",
+            )
+    return tuple(dict.fromkeys([*(asked or every), *(("knn", "pca") if alone else ("pca", "knn"))]))
+
+
+def learn_steps(
+    steps: Steps, names: Sequence[str], settings: Settings, *, name: str, rate: float, window: int | None = None,
+    said: Mapping[str, str] | None = None, watch: Watcher = SILENT,
+) -> StepDetector:  # fmt: skip
+    """Learn from normal steps, hold some out, and find the thresholds. Raises UsageError, DataError."""
+    check_rate(rate)
+    if window is not None and window < 1:
+        raise UsageError(f"a window holds at least one step, got {window}", hint=f"--window {WINDOW}")
+    length = window or (1 if steps.kind == ROWS else WINDOW)
+    methods = checked_steps(names, steps.kind, length)
+    fit, held = divided(steps, length, settings.seed)
+    columns = steps.columns.measured(padded(fit, np.inf))
+    columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
+    scaled = [[columns.scaled(one[None]) for one in part] for part in (fit, held)]
+    train, val = ([columns.answered(one)[0] for one in part] for part in scaled)
+    judged = sum(max(0, len(one) - max(length, 2 if "recurrent" in methods else 1) + 1) for one in val)
+    if steps.count < FEWEST or judged < 1 or all(len(one) < length for one in train):
+        raise DataError(
+            f"at least {FEWEST} normal steps are needed, in series of at least {length + 1}, and "
+            f"{plural(steps.count, 'step')} of {len(steps.values)} series came",
+            hint="some hundreds are better: a rate of false alarms of 1 % needs 99 for the threshold alone",
+        )
+    promised = max(rate, 1 / (judged + 1))
+    seconds: dict[str, float] = {}
+    net: State = {}
+    told = None
+    if "recurrent" in methods:
+        watch.stage(f"learning: {TITLES['recurrent']}")
+        began = time.perf_counter()
+        features = columns.features
+        places = [features.index(column.name) for column in columns.answers]
+        net = learn_to_foretell([one[0] for one in scaled[0]], places, settings, watch)
+        speaker = foreteller(net, len(features), len(places), settings.device)
+        told = [informed(foretold(speaker, one[0]), length) for one in scaled[1]]
+        seconds["recurrent"] = time.perf_counter() - began
+    watch.stage("learning windows")
+    began = time.perf_counter()
+    arrays = learn_surprise(train, val, told, window=length, rate=promised)
+    seconds |= {method: time.perf_counter() - began for method in methods if method != "recurrent"}
+    if arrays is None:
+        raise DataError(
+            f"no series of normal steps is as long as a window of {plural(length, 'step')}", hint="--window 4"
+        )
+    found = StepDetector(
+        name=name, kind=steps.kind, columns=columns, said=dict(said or {}), methods=methods, window=length, asked=rate,
+        rate=promised, learnt=sum(one.shape[1] for one in fit), held=sum(one.shape[1] for one in held), arrays=arrays,
+        net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds,
+    )  # fmt: skip
+    scores = np.concatenate([found.judge(one)[methods[0]] for one in held])
+    object.__setattr__(found, "usual_scores", np.sort(scores[np.isfinite(scores)]))
+    return found
+
+
+def informed(said: np.ndarray, window: int) -> np.ndarray:
+    """What was foretold T K, without what was said before a window of steps was read: it could not be known."""
+    found = said.copy()
+    found[: window - 1] = np.nan
+    return found
+
+
+def divided(steps: Steps, window: int, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """(series to learn from, series that are held out): whole series where there are several, else the end of each; of
+    rows some by chance.
+    """
+    draw = np.random.default_rng(seed)
+    if steps.kind == ROWS:
+        values = np.concatenate(steps.values, axis=1)
+        mixed = draw.permutation(values.shape[1]) if window == 1 else np.arange(values.shape[1])
+        count = round(HELD * len(mixed))
+        return [values[:, np.sort(mixed[:-count])]], [values[:, np.sort(mixed[-count:])]] if count else []
+    long = [one for one in steps.values if one.shape[1] > window]
+    if len(long) >= SEVERAL:
+        mixed = draw.permutation(len(long))
+        count = max(2, round(HELD * len(long)))
+        return [long[k] for k in sorted(mixed[count:])], [long[k] for k in sorted(mixed[:count])]
+    ends = [round((1 - HELD) * one.shape[1]) for one in long]
+    return (
+        [one[:, :end] for one, end in zip(long, ends, strict=True)],
+        [one[:, end:] for one, end in zip(long, ends, strict=True)],
+    )
