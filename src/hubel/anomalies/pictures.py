@@ -56,8 +56,7 @@ def list_material(
     if is_table(good) and _is_file(good):
         raise UsageError(
             f"normal pictures are in a folder, and {good} is a table",
-            hint="--normal CLASS says which of its classes is normal; of rows without pictures, leave out the column of "
-            "files",
+            hint="--normal CLASS says which class is normal; to judge rows instead, leave out the column of files",
         )
     whole = _mvtec(good) if test is None else None
     if whole:

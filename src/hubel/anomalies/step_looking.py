@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from hubel import runtime
+from hubel.anomalies.artefact import load
+from hubel.anomalies.looking import sightings
 from hubel.anomalies.settings import Settings
+from hubel.anomalies.sighting import Sightings
 from hubel.anomalies.step_artefact import load_steps
 from hubel.anomalies.step_data import read_steps, refuse_strange
 from hubel.anomalies.step_results import JudgedSteps, StepAnomalies, judge_steps, measure_steps
 from hubel.anomalies.steps import learn_steps
 from hubel.data.manifest import Problem
 from hubel.errors import DataError, UsageError
+from hubel.store.kinds import judges_steps
 from hubel.watching import Watcher
 from hubel.words import plural
 
@@ -72,3 +76,12 @@ def judged_steps(detector: str | os.PathLike[str], given: Any, *, device: str = 
         found += some
         found.problems += some.problems
     return found
+
+
+def ask_detector(
+    detector: str | os.PathLike[str], given: Any, *, device: str, **settings: Any
+) -> Sightings | JudgedSteps:
+    """What a detector of pictures or of steps says, whichever it is; `settings` are those of `sightings`."""
+    if judges_steps(detector):
+        return judged_steps(detector, given, device=device)
+    return sightings(load(detector, device=str(runtime.pick_device(device))), given, **settings)

@@ -63,7 +63,7 @@ class StepDetector:
     learnt: int
     """Steps that were learnt from."""
     held: int
-    """Steps that were held out."""
+    """Steps that were held out and could be judged."""
     arrays: State
     """Of `hubel.metrics.surprise`."""
     net: State
@@ -145,7 +145,7 @@ def learn_steps(
     columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
     scaled = [[columns.scaled(one[None]) for one in part] for part in (fit, held)]
     train, val = ([columns.answered(one)[0] for one in part] for part in scaled)
-    judged = sum(max(0, len(one) - max(length, 2 if "recurrent" in methods else 1) + 1) for one in val)
+    judged = sum(max(0, len(one) - length + (methods[0] in ("pca", "knn"))) for one in val)
     if steps.count < FEWEST or judged < 1 or all(len(one) < length for one in train):
         raise DataError(
             f"at least {FEWEST} normal steps are needed, in series of at least {length + 1}, and "
@@ -175,7 +175,7 @@ def learn_steps(
         )
     found = StepDetector(
         name=name, kind=steps.kind, columns=columns, said=dict(said or {}), methods=methods, window=length, asked=rate,
-        rate=promised, learnt=sum(one.shape[1] for one in fit), held=sum(one.shape[1] for one in held), arrays=arrays,
+        rate=promised, learnt=sum(one.shape[1] for one in fit), held=judged, arrays=arrays,
         net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds,
     )  # fmt: skip
     scores = np.concatenate([found.judge(one)[methods[0]] for one in held])

@@ -124,7 +124,7 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
 
 
 def _show_list(*, as_json: bool) -> None:
-    from hubel.verbs.anomaly import list_methods, list_step_methods
+    from hubel.verbs.anomaly_maps import list_methods, list_step_methods
 
     found, steps_listed = list_methods(), list_step_methods()
     if as_json:

@@ -37,7 +37,7 @@ def detect(
         found = predict(detector, expanded(list(pictures)), device=device, follow_links=follow_links, watch=watch)
     assert isinstance(found, Sightings)
     if folder is not None:
-        from hubel.verbs.anomaly import save_maps
+        from hubel.verbs.anomaly_maps import save_maps
 
         note(f"wrote {len(save_maps(found, folder)):,} pictures into {folder}")
     for problem in found.problems:

@@ -20,7 +20,7 @@ def arriving(
     idle: float | None = None,
     every: float | None = None,
     follow_links: bool = False,
-    suffixes: frozenset[str] = SUFFIXES,
+    suffixes: frozenset[str] | None = None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[list[str]]:
@@ -40,7 +40,7 @@ def arriving(
                 f"there is no folder {folder!r} for files to arrive in" if not told else f"{folder!r} is gone",
                 hint="make it first; what arrives in it is looked at; a table that grows ends in .csv, .tsv or .jsonl",
             )
-        found = Found(follow=follow_links, suffixes=suffixes)
+        found = Found(follow=follow_links, suffixes=suffixes or SUFFIXES)
         walk(folder, "", found)
         here = dict(zip(found.paths, found.stats, strict=True))
         whole = [

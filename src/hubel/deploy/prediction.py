@@ -171,7 +171,7 @@ def classify(
     if classifier.columns is not None:
         known, sides = classifier.columns, (classifier.spec.in_chans, *(classifier.spec.img_size or ()))
         rows, values = read_signals(pictures, known, sides) if known.files else read_rows(pictures, known)
-        return Predictions(told(classifier, rows, classify_points(classifier, known.scaled(values)), sets))
+        return classify_values(classifier, rows, values, sets)
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
         return Predictions(told(classifier, points.names, classify_points(classifier, points.values), sets))
@@ -189,6 +189,13 @@ def classify(
     return in_batches(
         pictures, some, found=Predictions(), batch_size=batch_size, follow_links=follow_links, watch=watch
     )
+
+
+def classify_values(classifier: Classifier, names: Sequence[str], values: np.ndarray, sets: str = "lac") -> Predictions:
+    """What a net that learnt from columns says of rows N F, signals N C T or volumes N D H W, as they were read."""
+    assert classifier.columns is not None
+    logits = classify_points(classifier, classifier.columns.scaled(values))
+    return Predictions(told(classifier, tuple(names), logits, sets))
 
 
 class Listed(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from os import PathLike, fspath
@@ -12,28 +11,24 @@ from typing import Any
 
 from hubel import runtime
 from hubel.anomalies.artefact import save
-from hubel.anomalies.detecting import checked, full_size
-from hubel.anomalies.methods import METHODS, Method
+from hubel.anomalies.detecting import checked
 from hubel.anomalies.pictures import Material, list_material
 from hubel.anomalies.results import Anomalies
 from hubel.anomalies.seeing import open_eyes
 from hubel.anomalies.settings import Settings
-from hubel.anomalies.sighting import Sightings
 from hubel.anomalies.step_data import holds_steps
 from hubel.anomalies.step_results import StepAnomalies
-from hubel.anomalies.steps import TITLES
 from hubel.anomalies.thresholds import check_rate
 from hubel.anomalies.whole import search
 from hubel.errors import UsageError, unknown
 from hubel.faces.progress import shows_progress
-from hubel.report.drawings.anomalies import draw_sighting
 from hubel.report.pages.anomaly import render_anomaly
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
 from hubel.verbs.strange_steps import find_strange_steps
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Anomalies", "Sightings", "StepAnomalies", "anomaly", "list_methods", "save_maps"]
+__all__ = ["Anomalies", "StepAnomalies", "anomaly"]
 
 
 @shows_progress
@@ -115,16 +110,6 @@ def anomaly(
     return found
 
 
-def list_methods() -> dict[str, Method]:
-    """All methods by name, the cheap ones first."""
-    return {name: METHODS.get(name) for name in METHODS}
-
-
-def list_step_methods() -> dict[str, str]:
-    """Methods for tables and signals by name, and what they are called."""
-    return dict(TITLES)
-
-
 def _keep_off(material: Material, out: str | Path | None) -> None:
     """Raise UsageError where the detector would be written among the data, or over something else."""
     place = Path("detectors" if out is None else out)
@@ -150,24 +135,3 @@ def _store(material: Material, out: str | Path | None) -> RunStore:
         return RunStore.create("detectors", material.name)
     Path(out).mkdir(parents=True, exist_ok=True)
     return RunStore.open(out)
-
-
-def save_maps(found: Sightings, folder: str | Path) -> list[Path]:
-    """Draw each picture beside where it is strange, into a folder that is made if need be; returns the paths.
-
-    Files are numbered, the strangest first, as the names of two pictures may be alike. Raises UsageError for a folder
-    that holds something already.
-    """
-    place = Path(folder)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise UsageError(f"--out must name a new or an empty folder, got {str(folder)!r}", hint="--out maps")
-    place.mkdir(parents=True, exist_ok=True)
-    store, written = RunStore(place), []
-    for number, one in enumerate(sorted(found, key=lambda sighting: -sighting.score), 1):
-        assert one.pixels is not None
-        map_ = None if one.map is None else full_size(one.map[None], *one.pixels.shape[1:])[0]
-        drawing = draw_sighting(one.pixels, map_, None, name=one.name)
-        name = f"{number:04d}-{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(one.name).stem)[:60]}.{drawing.kind}"
-        store.write_bytes(name, drawing.data)
-        written.append(place / name)
-    return written

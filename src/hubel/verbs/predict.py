@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hubel import runtime
-from hubel.anomalies.artefact import load as load_detector
-from hubel.anomalies.looking import sightings
 from hubel.anomalies.sighting import Sightings
-from hubel.anomalies.step_looking import judged_steps
+from hubel.anomalies.step_looking import ask_detector
 from hubel.anomalies.step_results import JudgedSteps
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
@@ -26,7 +23,7 @@ from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
-from hubel.store.kinds import is_detector, judges_steps
+from hubel.store.kinds import is_detector
 from hubel.verbs.answer import answer
 from hubel.watching import SILENT, Watcher
 
@@ -152,10 +149,7 @@ def _by_detector(
         what = "others" if len(nets) > 1 else given[0]
         raise UsageError(f"a detector answers alone, and {what} is given", hint="predict(detector, pictures)")
     settings["watch"].stage("looking")
-    if judges_steps(nets[0]):
-        return judged_steps(nets[0], pictures, device=device)
-    known = load_detector(nets[0], device=str(runtime.pick_device(device)))
-    return sightings(known, pictures, **settings)
+    return ask_detector(nets[0], pictures, device=device, **settings)
 
 
 def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settings: Any) -> np.ndarray:

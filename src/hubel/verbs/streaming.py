@@ -12,17 +12,14 @@ from hubel import runtime
 from hubel.anomalies.artefact import load as load_detector
 from hubel.anomalies.looking import sightings
 from hubel.anomalies.step_artefact import load_steps
-from hubel.anomalies.step_looking import judged_steps
 from hubel.anomalies.step_streaming import StepStream
 from hubel.anomalies.streaming import Stream
 from hubel.checkpoint import Classifier
 from hubel.data.arriving import arriving
-from hubel.data.images import SUFFIXES as PICTURES
 from hubel.data.series import is_table
 from hubel.data.series_growing import NewSteps, answered_lines
 from hubel.data.signals import SUFFIXES
-from hubel.deploy.points import classify_points
-from hubel.deploy.prediction import told
+from hubel.deploy.prediction import classify_values
 from hubel.errors import DataError, UsageError
 from hubel.evaluation.step_answers import answer_steps
 from hubel.records.nets import load
@@ -73,7 +70,9 @@ def stream(
                 hint=f"hubel predict {run} --stream NEW.csv",
             )
         looks = arriving(place, idle=idle, follow_links=follow_links, suffixes=SUFFIXES)
-        return _by_file(looks, lambda path: _said_of_signal(known.methods[0], judged_steps(run, path, device=device)))
+        return _by_file(
+            looks, lambda path: _said_of_signal(known.methods[0], predict(run, path, device=device, verbose=False))
+        )
     if is_detector(run):
         return _by_detector(fspath(run), arriving(place, idle=idle, follow_links=follow_links), window, target)
     net = load(run, which=which)
@@ -83,9 +82,7 @@ def stream(
         )
     if net.columns is None and net.preprocessing is None:
         raise UsageError("this run takes points, which do not arrive in files", hint=f"hubel predict {run} 0.5,-1")
-    looks = arriving(
-        place, idle=idle, follow_links=follow_links, suffixes=PICTURES if net.columns is None else SUFFIXES
-    )
+    looks = arriving(place, idle=idle, follow_links=follow_links, suffixes=None if net.columns is None else SUFFIXES)
     return _by_file(looks, lambda path: _said_of_file(net, path, views, device))
 
 
@@ -122,10 +119,9 @@ def _of_table(
 
 def _said_of_rows(net: Classifier, new: NewSteps) -> list[tuple[str, dict[str, Any]]]:
     """Of rows that do not follow one another."""
-    assert net.columns is not None
     values = new.values[:, new.first :].T
     names = tuple(f"line {line}" for line in new.lines)
-    found = Predictions(told(net, names, classify_points(net, net.columns.scaled(values)), "lac"))
+    found = classify_values(net, names, values)
     return [_of_prediction(one) for one in found]
 
 
