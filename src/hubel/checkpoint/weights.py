@@ -40,8 +40,9 @@ from hubel.checkpoint.manifest import (
     read_manifest,
     understood,
 )
+from hubel.checkpoint.packed import SUFFIX as PACKED
 from hubel.checkpoint.packed import read_packed_header, unpack
-from hubel.checkpoint.saving import FORMS, PACKED, fits, names_of
+from hubel.checkpoint.saving import FORMS, fits, names_of
 from hubel.checkpoint.tensors import (
     check_sum,
     read_about,
