@@ -103,6 +103,8 @@ pictures: $(VENV)/dev
 		$(BIN)/hubel components $$kind --out docs/pictures/$$kind.svg || exit 1; \
 	done
 	$(BIN)/python -m benchmarks profile_run --write
+	$(BIN)/python benchmarks/heard.py signals --pictures docs/pictures
+	$(BIN)/python benchmarks/heard.py sounds --pictures docs/pictures
 	$(BIN)/python benchmarks/studio_pictures.py
 
 # Wheel and sdist, whole: the sdist holds what its tests need.

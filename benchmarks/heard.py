@@ -21,7 +21,7 @@ import numpy as np
 import hubel
 from hubel.data.sounds import spectrogram
 from hubel.figures.areas import areas
-from hubel.figures.curves import curves
+from hubel.figures.theme import CYCLE, Figure, canvas, finish, style
 
 EACH = 80
 """Files of a class."""
@@ -66,11 +66,23 @@ def signals(out: Path, epochs: int, threads: int, pictures: Path | None) -> None
     _made(out / "shafts", kinds, lambda path, kind, draw: np.save(path.with_suffix(".npy"), shaft(kind, draw)))
     _trained(out / "shafts", epochs, threads)
     if pictures is not None:
-        draw = np.random.default_rng(0)
-        lines = {kind: (shaft(kind, draw) - 7 * k).tolist() for k, kind in enumerate(kinds)}
-        figure = curves(lines, title="A signal of each class", x_label="step", steep=False,
-                        width=640, height=360)  # fmt: skip
-        (pictures / "task-signals.svg").write_bytes(figure.data)
+        (pictures / "task-signals.svg").write_bytes(drawn(kinds).data)
+
+
+def drawn(kinds: tuple[str, ...], steps: int = 160) -> Figure:
+    """A signal of each kind above the other, its first `steps` steps."""
+    draw = np.random.default_rng(0)
+    with style():
+        drawing = canvas(640, 300)
+        for number, kind in enumerate(kinds):
+            axes = drawing.add_subplot(len(kinds), 1, number + 1)
+            axes.plot(shaft(kind, draw)[:steps], color=CYCLE[number], linewidth=1.4)
+            axes.set_ylabel(kind)
+            axes.set_yticks([0])
+            axes.set_xlim(0, steps)
+            axes.tick_params(labelbottom=number == len(kinds) - 1)
+        axes.set_xlabel("step")
+        return finish(drawing, caption="", alt="The first 160 steps of a vibration of each kind: even, loose, chipped.")
 
 
 def sounds(out: Path, epochs: int, threads: int, pictures: Path | None) -> None:
