@@ -78,7 +78,7 @@ def by_form(model: str, size: int, pictures: int, folder: Path) -> Iterator[dict
     tested = len(own.ids("test"))
     for form, suffix in (("onnx", "onnx"), ("program", "pt2"), ("page", "html")):
         exported(run, folder / f"net.{suffix}", "--to", form, "--pictures", str(tested + pictures))
-        said = json.loads((folder / "net.parity.json").read_text())
+        said = json.loads((folder / f"net.{suffix}.parity.json").read_text())
         yield {name: said[name] for name in ("form", "pictures", "real", "labels_differ", "ties", "largest_difference")}
     root = Path(own.scan.manifest.root)
     files = [(root / own.scan.manifest.files[row]).read_bytes() for row in own.ids("test")]
@@ -121,7 +121,7 @@ def measured(model: str, size: int, pictures: int, repeats: int, folder: Path) -
     return {
         "model": model, "size": size,
         "export_seconds": {"median": float(np.median(seconds)), "all": seconds},
-        "parity": json.loads((folder / "plain.parity.json").read_text()),
+        "parity": json.loads((folder / "plain.onnx.parity.json").read_text()),
         "odd_pictures": pictures,
         "labels_equal": sum(a == b for a, b in zip(by_run.labels, by_file.labels, strict=True)),
         "largest_difference": float(np.abs(by_run.probabilities - by_file.probabilities).max()),
@@ -130,7 +130,7 @@ def measured(model: str, size: int, pictures: int, repeats: int, folder: Path) -
             name: {"median": 1e3 * each.median, "p10": 1e3 * each.p10, "p90": 1e3 * each.p90, "calls": each.calls}
             for name, each in timings.items()
         },
-        "int8_cost": json.loads((folder / "small.int8.json").read_text()),
+        "int8_cost": json.loads((folder / "small.onnx.int8.json").read_text()),
         "environment": runtime.environment(torch.device("cpu")),
     }  # fmt: skip
 

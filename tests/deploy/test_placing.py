@@ -42,7 +42,7 @@ def test_a_program_answers_as_the_run_without_hubel_and_names_no_file_of_this_ma
     extra = {"card.json": "", "classes.json": ""}
     program = torch.export.load(BytesIO(found.path.read_bytes()), extra_files=extra).module()
     assert json.loads(extra["classes.json"]) == [str(number) for number in range(10)]
-    assert json.loads(extra["card.json"]) == json.loads((tmp_path / "digits.card.json").read_text())
+    assert json.loads(extra["card.json"]) == json.loads((tmp_path / "digits.pt2.card.json").read_text())
     pictures = np.random.default_rng(0).integers(0, 256, (3, 40, 17, 1), dtype=np.uint8)
     with torch.no_grad():
         by_program = program(torch.from_numpy(pictures)).numpy()

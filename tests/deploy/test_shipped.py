@@ -97,7 +97,7 @@ def test_the_file_is_timed_with_all_that_is_in_it(exported: Exported) -> None:
 
 def test_beside_the_file_stand_its_card_and_what_was_compared(run: Path, exported: Exported) -> None:
     assert [path.name for path in exported.files] == [
-        "digits.card.md", "digits.card.json", "digits.parity.json", "digits.onnx",
+        "digits.onnx.card.md", "digits.onnx.card.json", "digits.onnx.parity.json", "digits.onnx",
     ]  # fmt: skip
     parity = json.loads(exported.files[2].read_text())
     assert parity["holds"]

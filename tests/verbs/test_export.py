@@ -44,7 +44,7 @@ def test_a_run_is_written_and_predicts_from_the_command_line(
     assert "60 of 60 labels are those of the net" in text
     assert "20 test pictures and 40 generated ones" in text
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "digits-1.card.json", "digits-1.card.md", "digits-1.onnx", "digits-1.parity.json",
+        "digits-1.onnx", "digits-1.onnx.card.json", "digits-1.onnx.card.md", "digits-1.onnx.parity.json",
     ]  # fmt: skip
     np.save("unused.npy", np.zeros(1))
     from PIL import Image
@@ -228,7 +228,8 @@ def test_int8_stands_beside_float32_and_what_it_costs_is_accepted_or_refused(
     assert found.cost.samples == evaluation.samples
     assert found.cost.loss == pytest.approx(100 * (before.accuracy - after.accuracy))
     assert abs(found.cost.loss) < 3, "eight bits are enough for digits"
-    assert json.loads((tmp_path / "small.int8.json").read_text())["rows"][1]["bytes"] == after.bytes
+    assert json.loads((tmp_path / "small.onnx.int8.json").read_text())["rows"][1]["bytes"] == after.bytes
+    assert "points of accuracy lost on" in (tmp_path / "small.onnx.card.md").read_text()
     by_file = hubel.predict(tmp_path / "small.onnx", np.zeros((8, 8), np.uint8))
     assert sum(by_file[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
 
@@ -295,3 +296,47 @@ def test_net_and_file_are_asked_about_each_picture_once(
     found = export(digits_run, out=tmp_path / "digits.onnx", pictures=20)
     assert found.parity.known_differ == 0  # which takes the features, too
     assert (sum(net), sum(file)) == (60, 60)
+
+
+@pytest.mark.usefixtures("quick")
+def test_two_forms_of_a_run_keep_a_card_and_a_proof_each(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        exporting.FORMS, "program", dataclasses.replace(exporting.FORMS["onnx"], suffix=".pt2", what="quick, too")
+    )
+    stale = tmp_path / "d.onnx.int8.json"
+    stale.write_text("{}")  # of an earlier file of this name, in whole numbers
+    for to, name in (("onnx", "d.onnx"), ("program", "d.pt2")):
+        found = export(digits_run, to, out=tmp_path / name, pictures=5)
+        assert found.files[2].name == f"{name}.parity.json"
+    for form, name in (("onnx", "d.onnx"), ("program", "d.pt2")):
+        assert json.loads((tmp_path / f"{name}.parity.json").read_text())["form"] == form
+        assert f"form: {form}, " in (tmp_path / f"{name}.card.md").read_text()
+    assert len(list(tmp_path.iterdir())) == 8
+    assert not stale.exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_card_of_published_weights_says_what_was_published_and_no_folder_of_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hubel.verbs.export.ODD", 2)
+    code, said, told = typed(capsys, "export", "efficientnet_lite0", "--pictures", "1")
+    assert code == 0
+    assert "the pictures that efficientnet_lite0 was trained on (ImageNet (ILSVRC 2012)) are not here" in " ".join(
+        told.split()
+    )
+    assert said.startswith("efficientnet_lite0.onnx  ")
+    assert "pretrained" not in said + told
+    page = (tmp_path / "efficientnet_lite0.onnx.card.md").read_text()
+    assert page.startswith("# efficientnet_lite0\n")
+    assert "- licence: Apache-2.0\n" in page
+    assert "- source: ImageNet (ILSVRC 2012)\n" in page
+    assert "As published (not measured here): top-1 75.1 %" in page
+    assert "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db" in page
+    assert json.loads((tmp_path / "efficientnet_lite0.onnx.card.json").read_text())["published"]["top1"] == 0.751
+    with pytest.raises(ArtefactError, match="the pictures that efficientnet_lite0 was trained on") as error:
+        hubel.evaluate("efficientnet_lite0")
+    assert error.value.hint == "name others: hubel evaluate efficientnet_lite0 DATA"

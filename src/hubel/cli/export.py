@@ -43,7 +43,7 @@ def command(
     """Write a run as one file that works elsewhere: everything from decoded bytes to probabilities is in it.
 
     The net and the file are asked about the same pictures. Where their answers differ, nothing is written and the exit
-    code is 4. Beside the file stand a card (NAME.card.md, NAME.card.json) and what was compared (NAME.parity.json).
+    code is 4. Beside the file stand a card (FILE.card.md, FILE.card.json) and what was compared (FILE.parity.json).
 
     hubel export runs/photos-1
     hubel export runs/photos-1 --int8

@@ -32,13 +32,19 @@ def describe(
     views: str,
     calibrator: Calibrator,
     licence: str = "",
+    published: Mapping[str, Any] | None = None,
     evaluation: Mapping[str, Any] | None = None,
     summary: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The card as plain data. The last four are what the run's files of these names say; None for what is not there."""
+    """The card as plain data. The last four are what the run's files of these names say; None for what is not there.
+
+    `published`: what is known of the published weights that this net has, untouched: "file", "sha256", "from",
+    "licence", "trained_on", "top1", "side", "of_100_photographs". It stands apart from what was measured here.
+    """
     evaluation, summary, data, environment = evaluation or {}, summary or {}, data or {}, environment or {}
+    public = dict(published or {})
     said = classifier.provenance
     seen = classifier.preprocessing
     recipe = said.recipe
@@ -54,19 +60,20 @@ def describe(
         "classes": list(classifier.class_names),
         "input": {} if seen is None else seen.to_dict() | {"views": views},
         "data": {
-            "source": _base(data.get("source") or _part(recipe, "data").get("data") or ""),
+            "source": _base(data.get("source") or _part(recipe, "data").get("data") or public.get("trained_on", "")),
             "digest": said.data_digest,
             "split_digest": str(data.get("split_digest", "")),
             "samples": dict(data.get("samples") or {}),
         },
         "start": {key: _base(value) for key, value in _part(recipe, "transfer").items() if key == "from" and value},
+        "published": public,
         "measured": _measured(evaluation),
         "per_class": _per_class(evaluation),
         "calibration": _calibration(evaluation) | {"kind": calibrator.kind, "words": calibrator.words},
         "confusions": list(evaluation.get("most_confused") or [])[:WORST],
         "intended_use": TO_FILL_IN,
         "not_for": TO_FILL_IN,
-        "licence": licence or UNSTATED,
+        "licence": licence or public.get("licence", UNSTATED),
         "energy": dict(summary.get("energy") or {}),
         "reproduce": {
             "command": " ".join(_base(word) for word in str(environment.get("command", "")).split(" ")),
@@ -143,6 +150,10 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
         )
     lines.append(f"- {len(card['classes'])} classes: " + ", ".join(map(_code, card["classes"][:100])))
     lines.append(f"- weights: SHA-256 {net['weights_sha256'] or 'unknown'}")
+    public = card.get("published") or {}
+    if public:
+        more = "" if len(public["sha256"]) == 64 else " begins with"
+        lines.append(f"- as published: {public['file']}, SHA-256{more} {public['sha256']}, from {public['from']}")
     lines += ["", "## Data", "", f"- source: {_text(data['source']) or 'unknown'}"]
     samples = data["samples"]
     if samples:
@@ -151,7 +162,10 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
     if card["start"]:
         lines.append(f"- it started from {_text(card['start']['from'])}")
     lines += ["", "## What it is worth", ""]
-    lines += _numbers(measured) or ["Nothing was measured where these weights come from."]
+    if public:
+        lines += [f"{as_published(public)} Nothing was measured here."]
+    else:
+        lines += _numbers(measured) or ["Nothing was measured where these weights come from."]
     lines += ["", *_classes(card["per_class"]), "## How sure it is", ""]
     how = card["calibration"]
     if "ece" in how:
@@ -175,6 +189,10 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
     if made["command"]:
         lines += [f"    {_plain(made['command'])}", ""]
     versions = ", ".join(f"{key} {value}" for key, value in made["made_with"].items())
+    if public:
+        lines += ["The weights were trained by others, and brought into this form as they were published.", ""]
+        lines.append(f"With {versions or 'unknown versions'}.")
+        return "\n".join(lines) + "\n"
     lines.append(f"With {versions or 'unknown versions'}; the recipe and all seeds stand in the JSON card.")
     return "\n".join(lines) + "\n"
 
@@ -187,6 +205,20 @@ def _summary(card: Mapping[str, Any]) -> str:
     return (
         f"A classifier of pictures into {len(card['classes'])} classes. It names {percent(found['value'])} of the "
         f"{card['measured']['samples']:,} {card['measured']['split']} samples correctly{interval}."
+    )
+
+
+def as_published(public: Mapping[str, Any]) -> str:
+    """What others measured of published weights, and hubel with them.
+
+    >>> as_published({"top1": 0.751, "trained_on": "ImageNet", "side": 224, "of_100_photographs": None})
+    'As published (not measured here): top-1 75.1 % on ImageNet's validation pictures, at 224 x 224 pixels.'
+    """
+    few = public.get("of_100_photographs")
+    seen = "" if few is None else f" Of 100 photographs of as many classes hubel names {few} right with them."
+    return (
+        f"As published (not measured here): top-1 {100 * public['top1']:.4g} % on {public['trained_on']}'s validation "
+        f"pictures, at {public['side']} x {public['side']} pixels.{seen}"
     )
 
 

@@ -27,6 +27,7 @@ from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.models.pretrained import DATA, published_as
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of
 from hubel.store import RunStore
@@ -198,8 +199,14 @@ def own_data(
     Samples that were only added are left out, and told to `watch`: what is measured stays what it was.
 
     `data_root` says where they lie now, if they moved. Raises ArtefactError where the folder does not say which data it
-    was, DataError where they are gone or changed.
+    was and for published weights, DataError where they are gone or changed.
     """
+    entry = published_as(classifier.provenance.recipe)
+    if entry is not None:
+        raise ArtefactError(
+            f"the pictures that {entry.model} was trained on ({DATA}) are not here",
+            hint=f"name others: hubel evaluate {entry.model} DATA",
+        )
     store = RunStore.open(folder)
     for name in ("config.yaml", "split.json"):
         if not store.exists(name):

@@ -22,6 +22,7 @@ from hubel.deploy.parity import Parity, Pictures
 from hubel.deploy.wanted import Wanted, reference, require_pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
+from hubel.models.pretrained import published_as
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
@@ -36,6 +37,8 @@ ODD = 40
 """Generated ones at least."""
 CALIBRATED, SCORED = 128, 1000
 """Pictures of the training part that int8 takes its ranges from; labelled ones at most that its cost is measured on."""
+INT8 = ".int8.json"
+"""Beside the file: what whole numbers cost."""
 LOSABLE = 0.5
 """Points of accuracy that int8 may lose if nobody says otherwise."""
 
@@ -88,7 +91,7 @@ def export(
     At least `pictures` pictures go through the net and through the file: of the run's own test part, and generated odd
     ones. Where a label differs, or a probability by more than `tolerance` (the form's own if not given), ArtefactError
     is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
-    it stand NAME.card.md, NAME.card.json and NAME.parity.json.
+    it stand FILE.card.md, FILE.card.json and FILE.parity.json, so that two forms of a run keep a proof each.
 
     `int8`: weights and activations as whole numbers, with ranges from pictures of the run's own training part (of a
     page its weights). Accuracy with its interval, size and time stand beside those of float32; a loss of more than
@@ -123,7 +126,9 @@ def export(
             "the run's threshold is in the file's metadata: hubel predict FILE names classes by it"
             if to == "onnx" else "the run's threshold is not in the file, which names the likelier class"
         )  # fmt: skip
-    path = _place(folder, form, out)
+    entry = published_as(classifier.provenance.recipe)
+    name = entry.model if entry is not None else folder.resolve().stem if folder.is_file() else folder.resolve().name
+    path = _place(name, form, out)
     wanted = Wanted(
         classifier=classifier,
         views=classifier.views if views is None else views,
@@ -136,7 +141,8 @@ def export(
     if int8 and own is None:
         raise ArtefactError(
             "what whole numbers cost is measured on the run's own pictures, and they are not here",
-            hint="--data-root FOLDER says where they lie now; without --int8 generated pictures will do",
+            hint=("" if entry is not None else "--data-root FOLDER says where they lie now; ")
+            + "without --int8 generated pictures will do",
         )
     if int8 and own is not None:
         rows = own.ids("train")
@@ -190,9 +196,8 @@ def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: f
     return found
 
 
-def _place(folder: Path, form: Form, out: str | Path | None) -> Path:
+def _place(name: str, form: Form, out: str | Path | None) -> Path:
     """The file to write."""
-    name = folder.resolve().stem if folder.is_file() else folder.resolve().name
     path = Path(f"{name}{form.suffix}" if out is None else out)
     if path.name in ("", "..") or path.is_dir():
         raise UsageError(f"--out must name a file, got {str(path)!r}", hint=f"e.g. --out {path / (name + form.suffix)}")
@@ -220,10 +225,16 @@ def _card(folder: Path, classifier: Classifier, views: str | None, licence: str)
         ):  # fmt: skip
             found = store.read_json(name, limit=1 << 30) if store.exists(name) else None
             said[key] = found if isinstance(found, dict) else None
+    entry = published_as(classifier.provenance.recipe)
     described = card.describe(
-        classifier, name=folder.resolve().name, views=classifier.views if views is None else views,
-        calibrator=classifier.calibrator, licence=licence, **said,
-    )  # fmt: skip
+        classifier,
+        name=folder.resolve().name if entry is None else entry.model,
+        views=classifier.views if views is None else views,
+        calibrator=classifier.calibrator,
+        licence=licence,
+        published=None if entry is None else entry.to_dict(),
+        **said,
+    )
     return plain(described)
 
 
@@ -264,6 +275,8 @@ def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted, lost:
     path.parent.mkdir(parents=True, exist_ok=True)
     store = RunStore(path.parent)
     lines = {"form": f"{to}, {amount(len(made.data))}, {made.what}", "parity": found.sentence}
+    if lost is not None:
+        lines["int8"] = f"{lost.loss:.2f} points of accuracy lost on {lost.samples:,} {lost.split} samples"
     beside = {
         ".card.md": card.markdown(wanted.card, files=lines).encode(),
         ".card.json": (json.dumps(wanted.card, indent=1, ensure_ascii=False) + "\n").encode(),
@@ -271,12 +284,13 @@ def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted, lost:
         **made.more,
     }
     if lost is not None:
-        lines["int8"] = f"{lost.loss:.2f} points of accuracy lost on {lost.samples:,} {lost.split} samples"
-        beside[".int8.json"] = (json.dumps(plain(asdict(lost)), indent=1) + "\n").encode()
+        beside[INT8] = (json.dumps(plain(asdict(lost)), indent=1) + "\n").encode()
+    else:  # what an earlier file of this name lost is not said of this one
+        path.with_name(path.name + INT8).unlink(missing_ok=True)
     for suffix, data in beside.items():
-        store.write_bytes(path.stem + suffix, data)
+        store.write_bytes(path.name + suffix, data)
     store.write_bytes(path.name, made.data)
-    files = (*(path.with_name(path.stem + suffix) for suffix in beside), path)
+    files = (*(path.with_name(path.name + suffix) for suffix in beside), path)
     return Exported(
         path=path, form=to, bytes=len(made.data), what=made.what, parity=found, cost=lost, files=files
     )  # fmt: skip

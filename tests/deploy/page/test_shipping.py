@@ -153,7 +153,7 @@ def test_a_page_of_a_run_stands_beside_its_card_and_its_parity(digits_run: Path,
     assert made.parity.labels_differ == 0
     assert made.parity.largest_difference < 2e-3
     assert {path.name for path in tmp_path.iterdir()} == {
-        "digits.html", "digits.card.md", "digits.card.json", "digits.parity.json",
+        "digits.html", "digits.html.card.md", "digits.html.card.json", "digits.html.parity.json",
     }  # fmt: skip
     about = json.loads(Elements(made.path.read_text("utf-8")).scripts["about"])
     said = dict(about["card"])

@@ -12,7 +12,7 @@ import torch
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, CALM, CLIPPED, Trust
 from hubel.data.preprocessing import Preprocessing
-from hubel.deploy.card import TO_FILL_IN
+from hubel.deploy.card import TO_FILL_IN, as_published
 from hubel.deploy.onnx_graph import down_first
 from hubel.deploy.page.build import page
 from hubel.deploy.page.lower import lowered
@@ -194,6 +194,8 @@ def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
             interval = f" (95 % interval {span(found['interval'])})" if found.get("interval") else ""
             on = f" on {plural(measured['samples'], measured['split'] + ' sample')}"
             rows.append(("Accuracy", f"{percent(found['value'])}{interval}{on}"))
+    if card.get("published"):
+        rows.append(("Accuracy", as_published(card["published"])))
     worst = [f"{row['label']} for {row['predicted']}" for row in card.get("confusions", [])[:3]]
     rows.append(("Often mistaken", "; ".join(worst)))
     samples = ", ".join(f"{count:,} {part}" for part, count in data.get("samples", {}).items() if count)
