@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hubel.verbs.predict import Answers, Prediction
 
 
+TOP = 3
+"""Classes that a table names of each picture, where nobody says otherwise."""
+
+
 class Format(StrEnum):
     """How predictions are printed."""
 
@@ -41,7 +45,10 @@ def command(
     ] = None,
     form: Annotated[Format, option("--format", metavar="FORMAT", help="table, json or csv")] = Format.table,
     as_json: JSON = False,
-    top: Annotated[int, option("--top", "--topk", min=1, metavar="N", help="classes for each picture")] = 3,
+    top: Annotated[
+        int | None,
+        option("--top", "--topk", min=1, metavar="N", help="classes for each picture; 3, and all with --json"),
+    ] = None,
     which: WHICH = "best",
     views: VIEWS = None,
     device: DEVICE = "auto",
@@ -104,7 +111,7 @@ def command(
     if stream is not None:
         chosen = {
             "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None,
-            "--top": top != 3, "--fast": fast is not None, "--sets": sets != "lac",
+            "--top": top is not None, "--fast": fast is not None, "--sets": sets != "lac",
             "--dropout-samples": dropout_samples is not None,
             "--format csv": form is Format.csv, "--out": folder is not None,
         }  # fmt: skip
@@ -119,7 +126,7 @@ def command(
         while names and is_run(names[0]):
             nets.append(names.pop(0))
         chosen = {
-            "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3,
+            "--boundary": boundary is not None, "--classes": classes is not None, "--top": top is not None,
             "--format json": form is Format.json,
         }  # fmt: skip
         answer_in_parts(
@@ -130,7 +137,7 @@ def command(
         return
     if is_detector(run):
         chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,
-                  "--boundary": boundary is not None, "--classes": classes is not None, "--top": top != 3,
+                  "--boundary": boundary is not None, "--classes": classes is not None, "--top": top is not None,
                   "--sets": sets != "lac", "--dropout-samples": dropout_samples is not None}  # fmt: skip
         detect(run, names, form="json" if as_json else form.value, device=device, follow_links=follow_links,
                folder=folder, refused=[name for name, given in chosen.items() if given])  # fmt: skip
@@ -148,6 +155,8 @@ def command(
             return
     if not names:
         raise UsageError("a picture is needed", hint=f"hubel predict {run} cat.jpg, or a folder of pictures")
+    if top is not None and form is Format.csv and not as_json:
+        raise UsageError("--top is for the table and --json: CSV has a column for every class", hint="leave it out")
     with watched() as watch:
         watch.stage("classifying")
         found = predict(
@@ -157,16 +166,18 @@ def command(
     assert not isinstance(found, (Sightings, JudgedSteps))
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
+    if top is not None and (not isinstance(found, Predictions) or not found[0].probabilities):
+        raise UsageError("--top is for nets that name one class, and this one answers otherwise", hint="leave it out")
     if not isinstance(found, Predictions):
         _print_answers(found, form if not as_json else Format.json, folder)
     elif folder is not None:
         raise UsageError("--out is for nets that answer with pictures, and this one names labels", hint="--format csv")
     elif as_json or form is Format.json:
-        print_json([{"file": p.name, "label": p.label, **_numbers(p)} for p in found])
+        print_json([{"file": p.name, "label": p.label, **_numbers(p, top)} for p in found])
     elif form is Format.csv:
         print_data(found.to_csv())
     else:
-        say(_table(found, top, sets))
+        say(_table(found, TOP if top is None else top, sets))
     if found.problems:
         raise typer.Exit(3)
 
@@ -202,10 +213,11 @@ def shortened(names: list[str]) -> list[str]:
     return short if len(set(short)) == len(short) else names
 
 
-def _numbers(prediction: Prediction) -> dict[str, object]:
+def _numbers(prediction: Prediction, top: int | None) -> dict[str, object]:
     if not prediction.probabilities:
         return {"value": prediction.value}
-    found: dict[str, object] = {"probability": prediction.probability, "probabilities": prediction.probabilities}
+    shares = prediction.probabilities if top is None else dict(prediction.top(top))
+    found: dict[str, object] = {"probability": prediction.probability, "probabilities": shares}
     if prediction.known is not None:
         found |= {"known": prediction.known, "familiarity": prediction.familiarity}
     if prediction.disagreement == prediction.disagreement:  # not NaN: several nets
