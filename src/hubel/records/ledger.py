@@ -14,7 +14,8 @@ from typing import Any
 
 from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
-from hubel.models.pretrained import is_published, published
+from hubel.models import CARDS, TIMM
+from hubel.models.pretrained import WEIGHTS, is_published, published
 from hubel.records.searches import winner_of
 from hubel.store import RunStore, parse_json, parse_yaml, shown
 from hubel.views import html_table, in_short
@@ -245,7 +246,7 @@ _ELSEWHERE = {".html": "page, which answers in a browser", ".pt2": "program, whi
 def find_run(run: str | PathLike[str]) -> Path:
     """The folder of a run: a path, the name of one in `runs/`, or a net whose ImageNet weights were published.
 
-    Raises ArtefactError that suggests near names; MissingExtra for weights in a package that is not installed.
+    Raises ArtefactError: for what is none of these, with near names, and for weights that cannot be had.
     """
     found = find_folder(run)
     if found is not None and found.is_file() and found.suffix.lower() == ".onnx":
@@ -271,14 +272,29 @@ def find_run(run: str | PathLike[str]) -> Path:
             if members
             else f"go on with it: hubel train --resume {series}",
         )
-    path = Path(run)
+    raise _nowhere(str(run))
+
+
+def _nowhere(name: str) -> ArtefactError:
+    """The error for what is neither a run nor a net with published weights: an architecture, or a name near others."""
+    if name in CARDS or name.startswith(TIMM):
+        return ArtefactError(
+            f"{name!r} is an architecture whose weights nobody has published, and there is no run of that name"
+            if name in CARDS else f"{name!r} is an architecture, and there is no run of that name",
+            hint=f"train it: hubel train DATA --model {name}; with weights: hubel models --pretrained",
+        )  # fmt: skip
+    path = Path(name)
     where = path.parent if path.parent.is_dir() and str(path.parent) != "." else Path("runs")
     names = [p.name for p in where.iterdir() if (p / "config.yaml").is_file()] if where.is_dir() else []
     close = near(path.name, names)
-    hint = (
-        f"did you mean {str(where / close[0])!r}?" if close else "list them: hubel runs; make one: hubel train digits"
-    )
-    raise ArtefactError(f"there is no run {str(path)!r}", hint=hint)
+    nets = [] if close else near(name, dict.fromkeys(entry.model for entry in WEIGHTS))
+    if nets:
+        hint = f"did you mean {' or '.join(map(repr, nets))}? nets with weights: hubel models --pretrained"
+    elif close:
+        hint = f"did you mean {str(where / close[0])!r}?"
+    else:
+        hint = "list them: hubel runs; make one: hubel train digits"
+    return ArtefactError(f"there is no run {str(path)!r}", hint=hint)
 
 
 def find_series(run: str | PathLike[str]) -> Path | None:

@@ -47,11 +47,13 @@ def models(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[Card
 def weights(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[dict[str, Any], ...]:
     """The published weights of the nets that `models` would list: a row for each file, those of packages first.
 
-    Each row says whether it is "here", on this machine, and else "how" it is had; its licence, its size in "bytes"
-    (None where that is not known), the "accuracy" that was published (ImageNet top-1 in %), and of how many of 100
-    photographs hubel names the class with it ("of_100_photographs", None where that was not tried).
+    Each row says whether it is "here", on this machine, and else "how" it is had; where it comes "from" (a "package",
+    or an address); its licence, its size in "bytes" (of a download to within 1 kB), its "sha256" (of a download the
+    first digits, which are all that is published); the "accuracy" that was published (ImageNet top-1 in %), and of how
+    many of 100 photographs hubel names the class with it ("of_100_photographs", None where that was not tried); and
+    how pictures are brought to the net ("preprocessing", as `hubel.data.preprocessing.Preprocessing` takes it).
     """
-    from hubel.checkpoint.published import at_hand
+    from hubel.checkpoint.published import at_hand, preprocess_as
 
     order = {entry.name: place for place, entry in enumerate(models(match, sort=sort, tag=tag))}
     found = [entry for entry in WEIGHTS if entry.model in order]
@@ -60,8 +62,10 @@ def weights(match: str = "*", *, sort: str = "name", tag: str = "") -> tuple[dic
         {
             "model": entry.model, "version": entry.version, "newest": newest[entry.model] == entry.version,
             "accuracy": entry.accuracy, "size": entry.size, "licence": entry.licence, "file": entry.file,
-            "bytes": None if entry.package is None else entry.package.bytes,
+            "sha256": entry.sha256, "bytes": entry.bytes, "from": entry.to_dict()["from"],
+            "package": None if entry.package is None else entry.package.name,
             "of_100_photographs": None if entry.package is None else entry.package.measured,
+            "preprocessing": preprocess_as(entry).to_dict(),
             "here": at_hand(entry), "how": entry.install or "downloaded once",
         }
         for entry in sorted(found, key=lambda entry: (entry.package is None, order[entry.model]))

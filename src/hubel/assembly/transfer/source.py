@@ -87,18 +87,9 @@ def _nowhere(name: str) -> ArtefactError:
 def published_source(name: str) -> Source:
     """The published ImageNet weights of an architecture: of its package, or downloaded if they are not in the cache.
 
-    Raises MissingExtra where the package is not installed, ArtefactError where a download fails; both say which net
-    would do instead, if there is one.
+    Raises ArtefactError where its package is not installed or the download fails, which says what would do instead.
     """
-    entry = published(name)
-    try:
-        classifier = load_checkpoint(published_folder(entry))
-    except ArtefactError as error:
-        other = next((each for each in WEIGHTS if each.package and at_hand(each)), published(DEFAULT))
-        way = f"--from {other.model} needs no download" + ("" if at_hand(other) else f": {other.install}")
-        if entry.package is not None or at_hand(entry):
-            raise
-        raise ArtefactError(error.what, hint=f"{error.hint}; or {way}") from None
+    classifier = load_checkpoint(published_folder(published(name)))
     return Source(
         name=name,
         spec=classifier.spec,
