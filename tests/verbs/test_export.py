@@ -325,7 +325,7 @@ def test_the_card_of_published_weights_says_what_was_published_and_no_folder_of_
     monkeypatch.setattr("hubel.verbs.export.ODD", 2)
     code, said, told = typed(capsys, "export", "efficientnet_lite0", "--pictures", "1")
     assert code == 0
-    assert "the pictures that efficientnet_lite0 was trained on (ImageNet (ILSVRC 2012)) are not here" in " ".join(
+    assert "the pictures that efficientnet_lite0 was trained on, ImageNet (ILSVRC 2012), are not here" in " ".join(
         told.split()
     )
     assert said.startswith("efficientnet_lite0.onnx  ")

@@ -20,6 +20,7 @@ from hubel.metrics.calibrators import Calibrator
 from hubel.models import create_model
 from hubel.models.ensemble import NAME as ENSEMBLE
 from hubel.models.ensemble import build_ensemble
+from hubel.models.pretrained import Published, published_as
 from hubel.nn.calibrated import Calibrated
 from hubel.nn.modes import evaluating
 from hubel.store import shown
@@ -111,6 +112,11 @@ class Classifier:
     """How rows of a table become its numbers; None for a net that takes no table."""
     threshold: StoredThreshold | None = None
     """Of two classes, from which probability on one is said; None where the likelier is."""
+
+    @property
+    def published(self) -> Published | None:
+        """The weights that it has as others published them, untouched; None where it was trained by hubel."""
+        return published_as(self.provenance.recipe)
 
     @property
     def calibrator(self) -> Calibrator:

@@ -7,12 +7,13 @@ stands in it: what the run does not say is said to be unknown, and what only its
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from hubel.checkpoint import Classifier
 from hubel.metrics.calibrators import Calibrator
-from hubel.words import number, percent, span
+from hubel.store import RunStore
+from hubel.words import number, percent, plain, span
 
 WORST = 10
 """Confusions that are named."""
@@ -23,6 +24,32 @@ _SHARES = {
     "macro_f1": "F1, mean of classes",
 }  # fmt: skip
 _NUMBERS = {"auc": "AUC, mean of classes", "log_loss": "log loss, nats", "brier": "Brier score"}
+
+
+def card_of(folder: Path, name: str, classifier: Classifier, *, views: str | None, licence: str) -> dict[str, Any]:
+    """The card of the run, or the weights, in `folder`: from what the run wrote of itself, or others published."""
+    said: dict[str, Any] = {}
+    if folder.is_dir():
+        store = RunStore.open(folder)
+        for key, file in (
+            ("evaluation", "evaluation.json"), ("summary", "summary.json"), ("data", "data.json"),
+            ("environment", "env.json"),
+        ):  # fmt: skip
+            found = store.read_json(file, limit=1 << 30) if store.exists(file) else None
+            said[key] = found if isinstance(found, dict) else None
+    entry = classifier.published
+    described: dict[str, Any] = plain(
+        describe(
+            classifier,
+            name=name,
+            views=classifier.views if views is None else views,
+            calibrator=classifier.calibrator,
+            licence=licence,
+            published=None if entry is None else entry.to_dict(),
+            **said,
+        )
+    )
+    return described
 
 
 def describe(
@@ -163,7 +190,7 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
         lines.append(f"- it started from {_text(card['start']['from'])}")
     lines += ["", "## What it is worth", ""]
     if public:
-        lines += [f"{as_published(public)} Nothing was measured here."]
+        lines += [as_published(public)]
     else:
         lines += _numbers(measured) or ["Nothing was measured where these weights come from."]
     lines += ["", *_classes(card["per_class"]), "## How sure it is", ""]
@@ -212,13 +239,13 @@ def as_published(public: Mapping[str, Any]) -> str:
     """What others measured of published weights, and hubel with them.
 
     >>> as_published({"top1": 0.751, "trained_on": "ImageNet", "side": 224, "of_100_photographs": None})
-    'As published (not measured here): top-1 75.1 % on ImageNet's validation pictures, at 224 x 224 pixels.'
+    'As published (not measured here): top-1 75.1 % on the validation pictures of ImageNet, at 224 x 224 pixels.'
     """
     few = public.get("of_100_photographs")
     seen = "" if few is None else f" Of 100 photographs of as many classes hubel names {few} right with them."
     return (
-        f"As published (not measured here): top-1 {100 * public['top1']:.4g} % on {public['trained_on']}'s validation "
-        f"pictures, at {public['side']} x {public['side']} pixels.{seen}"
+        f"As published (not measured here): top-1 {100 * public['top1']:.4g} % on the validation pictures of "
+        f"{public['trained_on']}, at {public['side']} x {public['side']} pixels.{seen}"
     )
 
 

@@ -78,6 +78,7 @@ class Published:
     package: Package | None = None
     """Where it comes from; None for what is downloaded from torchvision's server."""
     num_classes: int = 1000
+    trained_on: str = DATA
 
     @property
     def bytes(self) -> int:
@@ -128,7 +129,7 @@ class Published:
             "bytes": self.bytes,
             "from": self.url if package is None else f"the package {package.name} of the Python index",
             "licence": self.licence,
-            "trained_on": DATA,
+            "trained_on": self.trained_on,
             "top1": round(self.accuracy / 100, 4),
             "side": self.size,
             "of_100_photographs": None if package is None else package.measured,

@@ -27,7 +27,6 @@ from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.models.pretrained import DATA, published_as
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.folder import edits_of
 from hubel.store import RunStore
@@ -201,10 +200,10 @@ def own_data(
     `data_root` says where they lie now, if they moved. Raises ArtefactError where the folder does not say which data it
     was and for published weights, DataError where they are gone or changed.
     """
-    entry = published_as(classifier.provenance.recipe)
+    entry = classifier.published
     if entry is not None:
         raise ArtefactError(
-            f"the pictures that {entry.model} was trained on ({DATA}) are not here",
+            f"the pictures that {entry.model} was trained on, {entry.trained_on}, are not here",
             hint=f"name others: hubel evaluate {entry.model} DATA",
         )
     store = RunStore.open(folder)

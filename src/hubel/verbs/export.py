@@ -22,7 +22,6 @@ from hubel.deploy.parity import Parity, Pictures
 from hubel.deploy.wanted import Wanted, reference, require_pictures
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
-from hubel.models.pretrained import published_as
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
@@ -126,14 +125,14 @@ def export(
             "the run's threshold is in the file's metadata: hubel predict FILE names classes by it"
             if to == "onnx" else "the run's threshold is not in the file, which names the likelier class"
         )  # fmt: skip
-    entry = published_as(classifier.provenance.recipe)
-    name = entry.model if entry is not None else folder.resolve().stem if folder.is_file() else folder.resolve().name
+    entry, place = classifier.published, folder.resolve()
+    name = entry.model if entry is not None else place.name if folder.is_dir() else place.stem
     path = _place(name, form, out)
     wanted = Wanted(
         classifier=classifier,
         views=classifier.views if views is None else views,
         calibrator=classifier.calibrator,
-        card=_card(folder, classifier, views, licence),
+        card=card.card_of(folder, name, classifier, views=views, licence=licence),
         int8=int8,
     )
     _tell_unfinished(folder, watch)
@@ -212,30 +211,6 @@ def _tell_unfinished(folder: Path, watch: Watcher) -> None:
     """Say of a run that is not finished that its best weights so far are written, which nothing has measured yet."""
     if (folder / "config.yaml").is_file() and (status := RunRecord(folder).status) != "finished":
         watch.remark(f"the run is {status}: its weights so far are written; hubel train --resume {folder} goes on")
-
-
-def _card(folder: Path, classifier: Classifier, views: str | None, licence: str) -> dict[str, Any]:
-    """The card, from what the run wrote of itself."""
-    said: dict[str, Any] = {}
-    if folder.is_dir():
-        store = RunStore.open(folder)
-        for key, name in (
-            ("evaluation", "evaluation.json"), ("summary", "summary.json"), ("data", "data.json"),
-            ("environment", "env.json"),
-        ):  # fmt: skip
-            found = store.read_json(name, limit=1 << 30) if store.exists(name) else None
-            said[key] = found if isinstance(found, dict) else None
-    entry = published_as(classifier.provenance.recipe)
-    described = card.describe(
-        classifier,
-        name=folder.resolve().name if entry is None else entry.model,
-        views=classifier.views if views is None else views,
-        calibrator=classifier.calibrator,
-        licence=licence,
-        published=None if entry is None else entry.to_dict(),
-        **said,
-    )
-    return plain(described)
 
 
 def _own(folder: Path, classifier: Classifier, data_root: str | Path | None, watch: Watcher) -> OwnData | None:
