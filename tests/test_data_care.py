@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import confident_class, confident_joint, expected_wrong, judge_labels
 from hubel.care.oddities import find_oddities, probe_shortcuts
 from hubel.care.twins import equal_pairs, find_pairs, grey32, grouped
+from hubel.cli import main
 from hubel.errors import DataError, UsageError
 from hubel.features.space import nearest
-from hubel.report.pages.cleaning import render_cleaning
+from hubel.report.pages import cleaning
+from hubel.report.pages.cleaning import render_cleaning, thumbnail
 
 
 def planted(seed: int = 0, share: float = 0.05) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -43,6 +46,32 @@ def test_flipped_labels_are_ranked_first_by_models_that_have_not_seen_them() -> 
     assert wrong[first].mean() >= 0.9
     assert np.mean([int(one.suggested) == right[one.row] for one in check.suspects[:25]]) > 0.9
     assert check.interval[0] <= 30 <= check.interval[1]
+
+
+def test_a_judge_that_hardly_sees_gives_an_order_and_no_number() -> None:
+    pixels, given, wrong, _ = planted()
+    rng = np.random.default_rng(0)
+    weak = pixels + rng.normal(0, 160, pixels.shape)
+    checks = []
+    for seen in (pixels, weak):
+        chances = predict_out_of_fold(seen, given, deal(given, list(range(600)), 5))
+        checks.append(judge_labels(chances, given, np.zeros((600, 0), int), tuple("0123456789"), folds=5, by="a test"))
+    sharp, blunt = checks
+    assert sharp.countable
+    assert sharp.sentence.startswith(f"{sharp.expected:.0f} labels are expected to be wrong (95 % interval")
+    assert blunt.accuracy < 0.8
+    assert blunt.expected > 3 * wrong.sum()  # what it would have accused
+    assert "cannot be told: what judged them agrees with" in blunt.sentence
+    assert "by guessing" in blunt.sentence
+    assert not blunt.pairs(tuple("0123456789"))
+    few = planted(share=0.12)
+    chances = predict_out_of_fold(few[0], few[1], deal(few[1], list(range(600)), 5))
+    check = judge_labels(chances, few[1], np.zeros((600, 0), int), tuple("0123456789"), folds=5, by="a test")
+    assert 0.8 < check.accuracy < 0.9
+    assert check.interval[0] == 0  # textures that are all right look the same
+    assert check.interval[1] > few[2].sum()
+    assert check.sentence.startswith("at most ")
+    assert roc_auc_score(wrong, -blunt.scores) > 0.6
 
 
 def test_clean_labels_are_not_accused_in_numbers() -> None:
@@ -195,6 +224,46 @@ def test_the_page_shows_suspects_beside_their_neighbours(photos: Path) -> None:
     assert "one/moved-zero.png" in text
     assert text.count("this one: ") == len(found.labels.suspects if found.labels else ())
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_page_shows_pictures_as_large_as_their_files_have_them(tmp_path: Path, monkeypatch: Any) -> None:
+    for number, image in enumerate(textures(40)):
+        folder = tmp_path / "photos" / ("meadow-flower", "sea")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        image.resize((300, 250)).save(folder / f"a_{number}.png")
+    found = hubel.clean(tmp_path / "photos", folds=5)
+    assert found.labels is not None
+    row = found.labels.suspects[0].row
+    assert thumbnail(found, row).shape == (107, 128, 3)
+    text = render_cleaning(found)
+    assert 'width="128" height="107"' in text
+    assert "<strong>sea</strong><small>sea/<wbr>a_<wbr>" in text
+    assert "--word:14ch" in text  # no tile is narrower than the longest word of a class
+    one = text.count("this one: ")
+    assert one == len(found.labels.suspects)
+    monkeypatch.setattr(cleaning, "SUSPECTS", 1)
+    small = render_cleaning(found)
+    assert small.count("this one: ") == 1
+    assert f"And {one - 1} more: " in small
+    (tmp_path / "photos" / found.name(row)).unlink()
+    assert thumbnail(found, row).shape == (32, 32, 3)
+
+
+def test_page_needs_no_name(photos: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(photos.parent)
+    with pytest.raises(SystemExit) as end:
+        main(["clean", "photos", "--page"])
+    assert end.value.code == 0
+    assert (photos.parent / "clean.html").exists()
+
+
+def test_edits_in_force_are_told_with_the_data(photos: Path, monkeypatch: Any, capsys: Any) -> None:
+    (photos / "one" / "broken.png").write_bytes(b"no picture")
+    hubel.edit(photos, "relabel", "one/moved-zero.png", "zero")
+    said = str(hubel.scan(photos))
+    assert f"edits      1 in force; hubel edit {photos} log lists them" in said
+    assert ": 91 usable pictures in 3 classes, 1 file left out" in said
+    assert hubel.edit(photos).sentence == "1 edit in force: 92 files listed in 3 classes"
 
 
 def test_what_cannot_be_cleaned_is_refused(photos: Path) -> None:

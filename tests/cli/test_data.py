@@ -36,7 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_the_page_names_counts_classes_and_every_problem(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "data", root)
     assert code == 0
-    assert f"{root}: 25 pictures in 3 classes, 2 files left out" in out
+    assert f"{root}: 25 usable pictures in 3 classes, 2 files left out" in out
     assert "20x16, all of them" in out
     assert "cat/cut.jpg: the end marker is missing" in out
     assert "dog/words.jpg: it begins like none of JPEG" in out

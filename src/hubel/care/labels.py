@@ -5,6 +5,9 @@ probability of j is at least the mean probability of j among all pictures labell
 confidently of j fill the confident joint, which is scaled to the counts of the labels; what is off its diagonal is the
 expected number of wrong labels, pair by pair. Its interval comes from drawing the pictures anew (bootstrap).
 
+That count takes the judge's own mistakes for wrong labels. Where it agrees with few of them (LEAST), most of what it
+counts are its own, and the number is not told (`LabelCheck.countable`); the order still is worth a look.
+
 The order is that of self-confidence, the probability of the given label, with the nearest pictures' labels mixed in.
 
 Letters: N pictures, K classes, k neighbours.
@@ -16,9 +19,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hubel.words import percent
+
 DRAWS = 400
 """Of the bootstrap."""
 NEIGHBOURS = 5
+LEAST = 0.8
+"""The share of the labels that a judge must agree with for a count of wrong ones to mean anything."""
+SURE = 0.9
+"""The same for its own mistakes to be few beside what it counts; below, the interval begins at none."""
+ABOVE = 0.5
+"""How much of the way from guessing the most frequent class to agreeing with all labels it must also have gone."""
 SHARE = 0.25
 """How much the labels of the neighbours count beside the probability."""
 
@@ -51,9 +62,9 @@ class LabelCheck:
     scores: np.ndarray
     """N: from 0, surely wrong, to 1; nan where it was not judged."""
     expected: float
-    """Number of wrong labels."""
+    """Number of wrong labels, where they are `countable`."""
     interval: tuple[float, float]
-    """95 % of it."""
+    """95 % of it. From 0 where the judge may be wrong about all that it counts (SURE)."""
     joint: np.ndarray
     """K K: expected number of pictures labelled i that are of j."""
     accuracy: float
@@ -62,8 +73,35 @@ class LabelCheck:
     by: str
     """What judged, in words."""
 
+    @property
+    def guessing(self) -> float:
+        """The share of the labels that who always says the most frequent class agrees with."""
+        return float(self.joint.sum(axis=1).max() / self.joint.sum())
+
+    @property
+    def countable(self) -> bool:
+        """Does the judge agree with enough labels for `expected` and `interval` to mean anything?"""
+        return self.accuracy >= max(LEAST, self.guessing + ABOVE * (1 - self.guessing))
+
+    @property
+    def sentence(self) -> str:
+        """How many labels are expected to be wrong, in words, or that it cannot be told."""
+        if self.countable:
+            low, high = self.interval
+            most = "" if self.accuracy >= SURE else "at most "
+            return f"{most}{self.expected:.0f} labels are expected to be wrong (95 % interval {low:.0f} to {high:.0f})"
+        return (
+            f"how many labels are wrong cannot be told: what judged them agrees with {percent(self.accuracy, 0)} "
+            f"({percent(self.guessing, 0)} by guessing)"
+        )
+
     def pairs(self, class_names: tuple[str, ...], most: int = 8) -> list[tuple[str, str, float]]:
-        """(given, probably meant, expected number), the most frequent confusions of whoever labelled first."""
+        """(given, probably meant, expected number), the most frequent confusions of whoever labelled first.
+
+        None where they cannot be counted.
+        """
+        if not self.countable:
+            return []
         off = self.joint * (1 - np.eye(len(self.joint)))
         order = np.argsort(-off, axis=None, kind="stable")[:most]
         places = [np.unravel_index(place, off.shape) for place in order]
@@ -146,10 +184,13 @@ def judge_labels(
     """
     rows = np.arange(len(labels))
     expected, interval, joint = expected_wrong(probabilities, labels, seed=seed)
+    suggested = probabilities.argmax(axis=1)
+    accuracy = float((suggested == labels).mean())
+    if accuracy < SURE:
+        interval = 0.0, interval[1]
     confident = confident_class(probabilities, labels)
     own = probabilities[rows, labels]
     scores = believed(own, labels, neighbours)
-    suggested = probabilities.argmax(axis=1)
     other = (confident >= 0) & (confident != labels)
     order = np.argsort(scores, kind="stable")
     few = set(order[: round(expected)].tolist())
@@ -169,7 +210,7 @@ def judge_labels(
     ]
     return LabelCheck(
         suspects=tuple(suspects), scores=scores, expected=expected, interval=interval, joint=joint, folds=folds, by=by,
-        accuracy=float((suggested == labels).mean()),
+        accuracy=accuracy,
     )  # fmt: skip
 
 

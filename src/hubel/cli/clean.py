@@ -18,7 +18,9 @@ def command(
         str,
         typer.Argument(metavar="DATA", help="a folder, a table or a named set; or a run: its data, and their labels"),
     ],
-    file: Annotated[Path | None, out("also write a page with the pictures, such as clean.html", "--page")] = None,
+    file: Annotated[
+        Path | None, out("also write a page with the pictures; --page alone writes clean.html", "--page")
+    ] = None,
     folds: Annotated[
         int | None, option("--folds", metavar="N", help="judge labels out of so many folds (a run: 5)")
     ] = None,
@@ -49,7 +51,7 @@ def command(
     hubel clean photos/
     hubel clean photos/ --folds 5
     hubel clean photos/ --eyes efficientnet_lite0
-    hubel clean runs/photos-1 --out clean.html
+    hubel clean runs/photos-1 --page
     hubel clean runs/photos-1 --accept 0.95
     hubel clean photos/ --group auto
     """

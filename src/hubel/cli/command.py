@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from hubel.cli.options import SHORT
+from hubel.cli.options import BARE, SHORT
 from hubel.errors import HubelError, UsageError, near
 
 WIDTH = 80
@@ -39,6 +39,7 @@ def run_command(name: str, function: Callable[..., None], summary: str, argument
     Raises UsageError for options and values that are not taken.
     """
     command = as_command(name, function, summary)
+    arguments = _with_bare(name, arguments)
     split = arguments.index("--") if "--" in arguments else len(arguments)
     if "--help-all" in arguments[:split]:
         command.everything, arguments = True, ["--help"]
@@ -51,6 +52,22 @@ def run_command(name: str, function: Callable[..., None], summary: str, argument
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return code if isinstance(code, int) else 0
+
+
+def _with_bare(name: str, arguments: list[str]) -> list[str]:
+    """The words, with the value of an option that may stand without one, where another option or nothing follows it.
+
+    >>> _with_bare("curve", ["photos", "--page", "--json"])
+    ['photos', '--page', 'curve.html', '--json']
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    found: list[str] = []
+    for place, word in enumerate(arguments):
+        found.append(word)
+        value = BARE.get((name, word))
+        if value and place < end and (place + 1 >= end or arguments[place + 1].startswith("-")):
+            found.append(value)
+    return found
 
 
 def as_command(name: str, function: Callable[..., None], summary: str) -> Command:

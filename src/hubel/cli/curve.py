@@ -22,7 +22,7 @@ def command(
     *,
     seeds: Annotated[int, option("--seeds", metavar="N", help="trainings of each size")] = 3,
     file: Annotated[
-        Path | None, option("--page", metavar="FILE", help="write the page here, too, such as curve.html")
+        Path | None, option("--page", metavar="FILE", help="write the page here, too; alone: curve.html")
     ] = None,
     config: Annotated[Path | None, option("--config", metavar="FILE", help="a recipe file; flags override it")] = None,
     quiet: Annotated[bool, option("--quiet", hidden=True, help="print the result only")] = False,

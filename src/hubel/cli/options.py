@@ -21,6 +21,9 @@ SHORT = {
 }  # fmt: skip
 """The letters, each with one meaning in all commands; a letter elsewhere is an old name that still works."""
 
+BARE = {("clean", "--page"): "clean.html", ("curve", "--page"): "curve.html"}
+"""(command, option) -> the value that it has where it stands alone."""
+
 
 def option(*names: str, **settings: Any) -> Any:
     """An option by its name and, after it, its other spellings; the letter of the name comes by itself."""

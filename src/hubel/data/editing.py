@@ -56,8 +56,8 @@ class Edits(Viewed):
     def sentence(self) -> str:
         """The result in words."""
         made = f"{plural(len(self.made), 'edit')} made, " if self.made else ""
-        classes = f" of {plural(len(self.classes), 'class')}" if self.classes else ""
-        return f"{made}{plural(len(self.used), 'edit')} in force: {plural(self.samples, 'picture')}{classes}"
+        classes = f" in {plural(len(self.classes), 'class')}" if self.classes else ""
+        return f"{made}{plural(len(self.used), 'edit')} in force: {plural(self.samples, 'file')} listed{classes}"
 
     def state(self, one: Edit) -> str:
         """What has become of an edit: "used", "taken back", "not applied", or "" for an undo."""

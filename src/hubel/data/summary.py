@@ -55,6 +55,8 @@ class Summary(Viewed):
     """Of series what is to be answered, in words; "" for all else."""
     digest: str
     """Of the manifest."""
+    edits: int = 0
+    """Of labels, pictures and classes, that are in force."""
 
 
 def describe(scan: Scan, splits: Splits | None = None) -> Summary:
@@ -105,6 +107,7 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         lengths=None if points is None or points.ndim != 3 else _steps(points),
         asked=_asked(manifest),
         digest=manifest.digest,
+        edits=len(manifest.edits or ()),
     )
 
 

@@ -83,6 +83,9 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     number = "" if about.asked else ", each with a number to predict"
     classes = f" in {plural(len(about.class_names), 'class')}" if about.class_names else number
     bad = sum(about.left_out.values())
+    # `hubel edit DATA log` counts what is listed.
+    if about.unit == "picture" and bad:
+        what = f"{about.samples:,} usable {'picture' if about.samples == 1 else 'pictures'}"
     yield f"{about.source}: {what}{classes}" + (f", {plural(bad, 'file')} left out" if bad else "")
     yield ""
     if about.kind == "points":
@@ -92,6 +95,8 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     else:
         yield f"  size       {_sizes(about)}"
         yield f"  format     {_counted(about.formats)}; {_counted({_mode(m): n for m, n in about.modes.items()})}"
+    if about.edits:
+        yield f"  edits      {about.edits:,} in force; hubel edit {about.source} log lists them"
     if report.preprocessing is not None:
         p = report.preprocessing
         fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"

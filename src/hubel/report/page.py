@@ -34,7 +34,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(figure=drawn, duration=duration, percent=percent, written=written)
+    environment.filters.update(figure=drawn, duration=duration, percent=percent, written=written, breakable=breakable)
     environment.filters["digest"] = script_hash
     environment.globals["style"] = Markup(_source("page.css"))  # noqa: S704 - our own file
     environment.globals["script"] = Markup(_source("page.js"))  # noqa: S704 - our own file
@@ -72,6 +72,15 @@ def drawn(figure: Figure, css_class: str = "") -> Markup:
     return Markup(
         '<img src="data:image/{};base64,{}" alt="{}" width="{}" height="{}" class="{}" loading="lazy">'
     ).format(figure.kind, data, figure.alt, figure.width, figure.height, css_class)
+
+
+def breakable(name: str) -> Markup:
+    """A name of a file that may go on in the next line after a sign, and so is not broken inside a word.
+
+    >>> breakable("cat/a_1.jpg")
+    Markup('cat/<wbr>a_<wbr>1.<wbr>jpg')
+    """
+    return Markup("<wbr>").join(re.split(r"(?<=[/_.\-])(?=.)", name))
 
 
 def written(value: object, *, grouped: bool = True) -> str:
