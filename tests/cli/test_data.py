@@ -47,7 +47,7 @@ def test_the_page_names_counts_classes_and_every_problem(root: Path, capsys: pyt
 
 def test_one_file_is_no_files(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "dog/words.jpg").unlink()
-    assert "25 pictures in 3 classes, 1 file left out\n" in run(capsys, "data", root)[1]
+    assert "25 usable pictures in 3 classes, 1 file left out\n" in run(capsys, "data", root)[1]
 
 
 def test_json_says_the_same(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
