@@ -245,3 +245,11 @@ def test_the_kept_epoch_is_held_against_whatever_number_the_task_compares() -> N
         )
         assert "best-epoch-wrong" in examine_record(wrong).ids
         assert "best-epoch-wrong" not in examine_record(right).ids
+
+
+def test_a_rate_that_is_far_too_high_is_mended_in_one_go() -> None:
+    found = hubel.doctor("digits", lr=100.0, limit=300, model="mlp", device="cpu", verbose=False)
+    mend = next(one.settings["lr"] for one in found.findings if one.id in ("diverges", "not-finite"))
+    again = hubel.doctor("digits", lr=mend, limit=300, model="mlp", device="cpu", verbose=False)
+    assert not {"diverges", "not-finite"} & set(again.ids)
+    assert mend < 10  # a tenth was not enough

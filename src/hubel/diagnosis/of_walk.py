@@ -17,7 +17,7 @@ from hubel.diagnosis.norms import losses_by_statistics, running
 from hubel.diagnosis.of_signals import judge_gradients, judge_layers
 from hubel.diagnosis.patient import Pair, Patient
 from hubel.diagnosis.starting import FEWEST, start
-from hubel.diagnosis.walking import Walk, plural_steps, walk
+from hubel.diagnosis.walking import Walk, calm_rate, plural_steps, walk
 from hubel.words import percent
 
 HARDLY = 1e-4
@@ -45,7 +45,8 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
     if len(known) < len(losses) or not all(bool(torch.isfinite(p).all()) for p in it.model.parameters()):
         yield found(
             "not-finite", f"the loss is not finite after {plural_steps(len(known))}", steps=len(known), lr=rate,
-            first_loss=losses[0], mend=f"--lr {rate / 10:.2g}, or --clip-grad 1", settings={"lr": rate / 10},
+            first_loss=losses[0], mend=f"--lr {(lower := calm_rate(patient, rate)):.2g}, or --clip-grad 1",
+            settings={"lr": lower},
             shown=f"{len(known) + 1} steps on a copy",
         )  # fmt: skip
         return
@@ -53,9 +54,6 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
     peak, late = max(losses[1:], default=early), it.late()
     typical = float(np.median(it.updates)) if it.updates else 0.0
     weight_decay = max(float(g.get("weight_decay", 0.0)) for g in it.optimiser.param_groups)
-    wild = peak > 10 * max(losses[0], 1e-12) and early > 0
-    restless = typical > 0.1 and late > 0.9 * losses[0] and late > 0
-    worse = late > 2 * max(losses[0], 1e-12) and early > 0
     shrunk = it.decayed < 0.5 and weight_decay > 0
     if shrunk and late > 0.5 * early:
         yield found(
@@ -66,11 +64,12 @@ def judge_steps(patient: Patient) -> Iterator[Finding]:
             loss_after=late, mend="--weight-decay 5e-4; in torch: weight_decay=5e-4", settings={"weight_decay": 5e-4},
             shown=f"{it.made} steps on a copy, and the norm of the weights",
         )  # fmt: skip
-    elif wild or restless or worse:
+    elif it.runs_away():
         yield found(
             "diverges", "the loss runs away: the learning rate is too high", lr=rate, first_loss=losses[0],
-            highest=peak, last=late, change_a_step=typical, mend=f"--lr {rate / 10:.2g}; hubel probe DATA finds one",
-            settings={"lr": rate / 10}, shown=f"{it.made} steps on a copy",
+            highest=peak, last=late, change_a_step=typical,
+            mend=f"--lr {(lower := calm_rate(patient, rate)):.2g}; hubel probe DATA finds one", settings={"lr": lower},
+            shown=f"{it.made} steps on a copy",
         )  # fmt: skip
     elif patient.optimiser is not None and typical < HARDLY and late > 0.9 * early and it.made >= 20:
         yield found(

@@ -17,6 +17,9 @@ from hubel.diagnosis.untouched import reseeded
 
 STEPS = 60
 
+TRIES = 4
+"""Lower rates that are tried where one is too high."""
+
 EVERY = 5
 """Steps between two looks at the weights."""
 
@@ -62,6 +65,14 @@ class Walk:
         """Median of the last ten."""
         return float(np.median(self.losses[-10:]))
 
+    def runs_away(self) -> bool:
+        """Does the loss run away, or do the weights jump without it falling?"""
+        first, late, positive = max(self.losses[0], 1e-12), self.late(), self.early() > 0
+        typical = float(np.median(self.updates)) if self.updates else 0.0
+        wild = max(self.losses[1:], default=self.early()) > 10 * first and positive
+        restless = typical > 0.1 and late > 0.9 * self.losses[0] and late > 0
+        return wild or restless or (late > 2 * first and positive)
+
 
 @dataclass(eq=False)
 class Plainly:
@@ -89,6 +100,24 @@ class Plainly:
         return float(value_.detach())
 
 
+def calm_rate(patient: Patient, rate: float) -> float:
+    """A tenth of a rate that is too high, or a tenth of that, and so on: the first with which as many steps run calmly.
+
+    Tried on copies, at most TRIES times and while there is time; a rate that could not be tried is a guess.
+    """
+    share = 1.0
+    for _ in range(TRIES):
+        share /= 10
+        if patient.left < 0.3 * patient.seconds:
+            break
+        it = _walked(patient, share)
+        if it is None or it.failure is not None:
+            break
+        if all(map(math.isfinite, it.losses)) and not it.runs_away():
+            break
+    return rate * share
+
+
 def walk(patient: Patient) -> Walk | None:
     """The steps, made once; None where there is nothing that learns, or nothing that could be run."""
     known: dict[str, Any] = patient.__dict__.setdefault("_walk", {})
@@ -98,7 +127,8 @@ def walk(patient: Patient) -> Walk | None:
     return it
 
 
-def _walked(patient: Patient) -> Walk | None:
+def _walked(patient: Patient, share: float = 1.0) -> Walk | None:
+    """Steps on a fresh copy, at a share of the learning rate."""
     begun = start(patient)
     if begun.failure is not None or begun.value is None or begun.value.ndim:
         return None
@@ -114,6 +144,9 @@ def _walked(patient: Patient) -> Walk | None:
         stepping = Plainly(patient, model, optimiser, loss)
     model, optimiser = stepping.model, stepping.optimiser
     model.train()
+    for group in optimiser.param_groups:
+        for name in {"lr", "base_lr"} & set(group):
+            group[name] = group[name] * share
     rate = float(optimiser.param_groups[0]["lr"]) if patient.rate is None else patient.rate
     it = Walk(model, optimiser, {name: p.detach().clone() for name, p in model.named_parameters()}, rate)
     for p in model.parameters():
