@@ -82,6 +82,11 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
             "a head is fitted to what the net sees of each picture once: robust would vary nothing",
             hint="--unfreeze last, or leave --unfreeze out",
         )
+    if only_head(prepared, model) and prepared.recipe.loss.jsd:
+        raise UsageError(
+            "a head is fitted to what the net sees of each picture once: jsd would hold nothing together",
+            hint="--unfreeze last, or leave --jsd out",
+        )
     if not only_head(prepared, model):
         prepared, spent = settle(prepared, model, facts, watch)
         facts["stages"] = stage_rows(model, prepared.recipe)

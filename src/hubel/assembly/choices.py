@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hubel.assembly.by_task import by_task
+from hubel.assembly.forms import check_forms
 from hubel.data.augment import mirrors
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
@@ -172,6 +173,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         mixed, why = _mixed(facts)
         augment = (*(word for word in augment if word != "none"), mixed)
         chosen["augment"], reasons["augment"] = augment, f"{reasons.get('augment', 'as was said')}; {why}"
+    check_forms(recipe.change(augment=augment), facts.task)
     choose("views", recipe.augment.views, *_views(facts, augment))
     if facts.reused:
         choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
@@ -308,6 +310,7 @@ def _check_points(recipe: Recipe) -> None:
     """Raise UsageError for what varies pictures, where the data are points."""
     part = recipe.augment
     varied = [name for name in ("mixup", "cutmix", "robust") if getattr(part, name)]
+    varied += ["jsd"] if recipe.loss.jsd else []
     varied += ["augment"] if part.augment not in (None, (), ("none",)) else []
     varied += ["views"] if part.views not in (None, "none") else []
     if varied:

@@ -12,11 +12,11 @@ from torch import nn
 
 from hubel import runtime
 from hubel.assembly.balance import adjusted, class_batches, class_weights, drawn
+from hubel.assembly.forms import FORMS, formed, held_together, varied_by
 from hubel.assembly.measuring import measure
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
-from hubel.data.augment import build_augment
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
@@ -80,19 +80,21 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         )
         loss = adjusted(loss, recipe, labels, classes).to(device)
     loss, answers = taught(loss, recipe, prepared, rows, device)
+    forms = FORMS if recipe.loss.jsd else 1
+    loss = held_together(loss, recipe, model).to(device)
     hand_out = None if answers is None else Handout(answers, rows, device)
-    augment = build_augment(augmentations(recipe))
+    augment, vary = varied_by(augmentations(recipe), forms)
     along = augment.masks if augment.steps and prepared.manifest.masks is not None else None
     seed = recipe.train.seed
 
     def training_batches(epoch: int, start: int) -> Iterator[Batch]:
         found = drawn(
             recipe, prepared.decoded, rows, labels, epoch, preprocessing=prepared.preprocessing, batch_size=size,
-            augment=augment if augment.steps else None, along=along, device=device,
+            augment=vary, along=along, device=device,
             channels_last=recipe.train.channels_last, drop_last=True, start_step=start, shard=(rank(), world()),
             shape=shape,
         )  # fmt: skip
-        for batch in found:
+        for batch in formed(found) if forms > 1 else found:
             told = None if hand_out is None else hand_out(batch.ids)
             if not augment.mixes:
                 yield batch if told is None else replace(batch, answers=told)
@@ -119,6 +121,7 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         device=device,
         task=task,
         objective=objective,
+        forms=forms,
         freeze=freeze,
         answers=answers,
     )

@@ -15,7 +15,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly.ready import Ready
 from hubel.assembly.transfer.head import only_head
-from hubel.assembly.wire import augmentations
+from hubel.assembly.wire import assemble, augmentations
 from hubel.data.augment import build_augment, mirrors
 from hubel.data.batches import batches
 from hubel.data.mirrors import ask_mirrors
@@ -74,7 +74,7 @@ class Step:
 
 def patient_of(ready: Ready, *, seconds: float = 20.0) -> Patient:
     """The training of a recipe as a patient; nothing of `ready` changes. Raises UsageError where views are to agree."""
-    run, prepared = ready.training, ready.prepared
+    run, prepared = one_form(ready), ready.prepared
     task, numbers = run.task, run.task is REGRESS
     if not knows(ready):
         raise UsageError(
@@ -158,9 +158,15 @@ def _spare(run: Training) -> str:
     return head if run.task is EMBED else ""
 
 
+def one_form(ready: Ready) -> Training:
+    """The training; of one that holds several forms of a picture together the same with one, as batches of pairs."""
+    run = ready.training
+    return run if run.forms == 1 else assemble(ready.prepared.recipe.change(jsd=0.0), ready.prepared, run.model)
+
+
 def knows(ready: Ready) -> bool:
-    """Is it a training that the checks are made for: of answers, and not of views that are to agree?"""
-    return ready.training.objective is None
+    """Is it a training that the checks are made for: of answers to samples, and not of turns or views of them?"""
+    return ready.prepared.recipe.pretext.method is None
 
 
 def stages_of(ready: Ready) -> tuple[Stage, ...]:

@@ -372,6 +372,12 @@ class LossSection(Section):
     logit_adjustment: float = Field(
         0.0, ge=0, le=10, description="logits are told the classes' shares while learning: 1 evens them out; 0 is off"
     )
+    jsd: float = Field(
+        0.0,
+        ge=0,
+        le=1e4,
+        description="AugMix's consistency loss: its weight, 12 in the paper; a step costs three; 0 is off",
+    )
     l1: float = Field(0.0, ge=0, le=1e6, description="L1 penalty on the weights, added to the loss")
     l2: float = Field(0.0, ge=0, le=1e6, description="L2 penalty on the weights, added to the loss (not weight decay)")
 

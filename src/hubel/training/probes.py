@@ -331,6 +331,7 @@ def twin(run: Training) -> Training:
         measure=run.measure,
         device=run.device,
         task=run.task,
+        forms=run.forms,
         freeze=run.freeze,
     )
 

@@ -48,6 +48,8 @@ class Training:
     answers: torch.Tensor | None = None
     """N K on the CPU: a teacher's softened answers to the training samples, in their order, for a head that is fitted
     to features; in the loop every batch brings its own."""
+    forms: int = 1
+    """Of each picture that a batch brings (B forms C H W), each of which the net is asked about."""
     freeze: Callable[[nn.Module, int], None] | None = None
     """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where all does."""
 
@@ -100,6 +102,8 @@ class Training:
         asked = self.learner if self.objective is not None else self.task.answering(self.model)
         heads = asked is self.model and hasattr(self.model, "forward_all")
         self.forward: nn.Module = AllHeads(self.model) if heads else asked
+        if self.forms > 1:
+            self.forward = EveryForm(asked, self.forms)
         if train.compile:
             self.forward = cast(nn.Module, torch.compile(self.forward))
         if dist.is_initialized():
@@ -232,6 +236,19 @@ class AllHeads(nn.Module):
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """B C H W -> a tuple of B K."""
         return self.model.forward_all(images)  # type: ignore[operator]
+
+
+class EveryForm(nn.Module):
+    """Asks a net about several forms of each picture in one pass."""
+
+    def __init__(self, model: nn.Module, forms: int) -> None:
+        super().__init__()
+        self.model, self.forms = model, forms
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """B forms C H W -> a tuple of B K, one a form."""
+        answers: torch.Tensor = self.model(images.flatten(0, 1))
+        return answers.unflatten(0, (-1, self.forms)).unbind(1)
 
 
 def forward_precision(name: str, device: torch.device) -> torch.dtype:

@@ -11,7 +11,7 @@ weights), so the gradient is that of the whole batch however it was cut.
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.distributed as dist
@@ -77,7 +77,8 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         if spike:
             diagnosis = guard.Diagnosis(what="loss", where="", ids=tuple(batch.ids.tolist()), spike=spike)
         else:
-            diagnosis = guard.diagnose(fault, run.learner, run.optimiser, batch, run.loss)  # reads the gradients
+            # reads the gradients
+            diagnosis = guard.diagnose(fault, run.learner, run.optimiser, one_form(run, batch), run.loss)
         run.optimiser.zero_grad(set_to_none=True)
         run.scaler.update()
         return Stepped(loss, lr, diagnosis, halved)
@@ -98,8 +99,13 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     run.step += 1
     if looks is None:
         return Stepped(loss, lr, None, halved, overflowed=overflowed)
-    vitals = looks.after(batch, epoch=run.epoch, step=run.step, precision=run.precision)
+    vitals = looks.after(one_form(run, batch), epoch=run.epoch, step=run.step, precision=run.precision)
     return Stepped(loss, lr, None, halved, vitals, overflowed)
+
+
+def one_form(run: Training, batch: Batch) -> Batch:
+    """The batch with one form of each picture, the last, for those who ask the net itself."""
+    return batch if run.forms == 1 else replace(batch, images=batch.images[:, -1])
 
 
 def set_rate(run: Training, rate: float | None = None) -> float:
