@@ -253,3 +253,19 @@ def test_a_rate_that_is_far_too_high_is_mended_in_one_go() -> None:
     again = hubel.doctor("digits", lr=mend, limit=300, model="mlp", device="cpu", verbose=False)
     assert not {"diverges", "not-finite"} & set(again.ids)
     assert mend < 10  # a tenth was not enough
+
+
+def test_a_check_up_that_cannot_be_made_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = str(tmp_path / "no-such-data")
+    with pytest.raises(hubel.UsageError, match="made in one process"):
+        hubel.train(nowhere, doctor=True, on="local", processes=2)
+    for method in ("rotation", "byol"):
+        with pytest.raises(hubel.UsageError, match=f"{method} learns from turns or views"):
+            hubel.pretrain(nowhere, doctor=True, method=method)
+    with pytest.raises(hubel.UsageError, match="learns by rotation"):
+        hubel.doctor("digits", method="rotation", model="mnist_cnn", verbose=False, **QUICK)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(hubel.UsageError, match="made in one process"):
+        hubel.train(nowhere, doctor=True)

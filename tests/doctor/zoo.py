@@ -934,6 +934,11 @@ def _(case: Case) -> None:
 # ---------------------------------------------------------------- healthy trainings
 
 
+@fault("hues turned where colour is the class", "augmentation-destroys-labels", row="D17", data=("colours",))
+def _(case: Case) -> None:
+    case.given["augment"] = lambda images: torch.cat([images[::2].flip(1), images[1::2]])[_weave(len(images))]
+
+
 @dataclass(frozen=True)
 class Fine:
     """A healthy training."""
@@ -977,6 +982,7 @@ def _fine() -> Iterator[Fine]:
         yield Fine(f"class weights on {data}", lambda s, d=data: _weighted(d, s))
         yield Fine(f"averaged weights on {data}", lambda s, d=data: _averaged(d, s))
         yield Fine(f"a test and a stop on {data}", lambda s, d=data: _stopped(d, s))
+    yield Fine("shades varied on colours", _shaded)
     yield Fine("points", _points)
     yield Fine("a linear net on points", lambda s: _points(s, linear=True))
 
@@ -1040,6 +1046,17 @@ def _frozen(data: str, seed: int) -> Case:
     case = healthy("cnn", data, seed)
     case.model[0].requires_grad_(False)  # type: ignore[index]
     case.given["frozen"] = ["0"]
+    return case
+
+
+def _shaded(seed: int) -> Case:
+    case = healthy("cnn", "colours", seed)
+
+    def shade(images: torch.Tensor) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(seed)
+        return images * (1 + 0.2 * torch.randn(len(images), 1, 1, 1, generator=draw))
+
+    case.given["augment"] = shade
     return case
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -11,15 +12,15 @@ from hubel.diagnosis.checks import Stage
 from hubel.diagnosis.examining import examine, examine_record
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.of_net import judge_maps
-from hubel.diagnosis.recipe import knows, patient_of, stages_of
+from hubel.diagnosis.recipe import patient_of, stages_of
 from hubel.diagnosis.record import Record
 from hubel.errors import UsageError
 from hubel.events import EpochDone, Event, Overflowed, Skipped, Vitals
-from hubel.runtime import world
+from hubel.runtime.distributed import launched
 from hubel.training.state import Training
 from hubel.watching import Watcher
 
-__all__ = ["Attendant", "Finding", "at_a_glance", "check_up", "for_one_run"]
+__all__ = ["Attendant", "Finding", "at_a_glance", "check_doctor", "check_up", "for_one_run"]
 
 WHILE: tuple[Stage, ...] = ("during",)
 
@@ -74,14 +75,27 @@ def at_a_glance(ready: Ready) -> tuple[Finding, ...]:
     return tuple(judge_maps(net, image))
 
 
+def check_doctor(given: Mapping[str, Any], *, far: bool) -> None:
+    """Raise UsageError, before anything is read, where a check-up cannot be made before the training that is asked for.
+
+    `far`: will it be trained elsewhere, or by processes that are still to be started?
+    """
+    source = given.get("data") or "DATA"
+    if far or launched():
+        raise UsageError(
+            "a check-up is made in one process, and this training is for several or for other machines",
+            hint=f"hubel doctor {source} makes it; then train without the check-up",
+        )
+    if given.get("method") is not None:
+        raise UsageError(
+            f"a check-up is of what a net answers to samples, and {given['method']} learns from turns or views of them",
+            hint="leave doctor out; hubel pretrain itself tells when what it learns collapses, and the run's report "
+            "measures the features",
+        )
+
+
 def check_up(ready: Ready, watch: Watcher) -> tuple[Finding, ...]:
     """The check-up before a new run, on copies: its training begins as if nobody had looked."""
-    if world() > 1:
-        watch.remark("several processes: the check-up is left out; hubel doctor DATA makes it in one")
-        return ()
-    if not knows(ready):
-        watch.remark("the check-up is left out: it knows nets that answer, not views that are to agree")
-        return ()
     found = examine(patient_of(ready), stages=stages_of(ready), watch=watch)
     watch.remark(f"doctor: {found.sentence}")
     return found.findings

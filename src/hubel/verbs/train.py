@@ -16,7 +16,7 @@ from hubel.assembly.ready import Ready, create
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
-from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_up, for_one_run
+from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_doctor, check_up, for_one_run
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -95,6 +95,8 @@ def train(
     HubelError for a cluster that is not there.
     """
     given = layered(data, config, settings)
+    if doctor:
+        check_doctor(given, far=on not in (None, "here") or processes is not None)
     several = {kind: count for kind, count in (("folds", folds), ("seeds", seeds)) if count is not None}
     if goes_far(on, processes, several):
         asked = far(given, None if resume is None else fspath(resume), watch, doctor=doctor)
