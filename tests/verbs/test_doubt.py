@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import hubel
+from hubel.assembly.beside import joined
+from hubel.assembly.seeing import Look
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.records.own_data import own_data
 from hubel.verbs.doubt import selective, strangers
 from hubel.watching import Watcher
 
@@ -124,3 +128,87 @@ def test_the_command_says_both_beside_the_accuracy(
     with pytest.raises(SystemExit, match="2"):
         main(["evaluate", str(run.folder), "digits", "--risk", "0.05"])
     assert "--risk is about the run's best weights and own data" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def auto(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """An autoencoder of the same digits."""
+    out = str(tmp_path_factory.mktemp("auto"))
+    return hubel.train(
+        "digits", task="reconstruct", epochs=3, seed=2, out=out, device="cpu", threads=1, verbose=False,
+    )  # fmt: skip
+
+
+def test_an_autoencoder_is_asked_too_and_its_errors_are_one_more_score(
+    run: hubel.Run, auto: hubel.Run, stripes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = strangers(run.folder, stripes, autoencoder=auto.folder)
+    assert found.second is not None
+    own, away = auto.evaluate(split="test"), hubel.predict(auto.folder, stripes)
+    by_hand = roc_auc_score(np.r_[np.zeros(180), np.ones(40)], np.r_[own.errors, [a.numbers["mse"] for a in away]])
+    assert found.second.alone == pytest.approx(by_hand, abs=1e-6)
+    assert found.second.without == pytest.approx(strangers(run.folder, stripes).separation)
+    assert found.own_unknown < 0.2
+    with pytest.raises(SystemExit, match="0"):
+        main(["evaluate", str(run.folder), "--strange", str(stripes), "--autoencoder", str(auto.folder), "--json"])
+    assert json.loads(capsys.readouterr().out)["strange"]["second"]["alone"] == found.second.alone
+
+
+def test_a_second_net_that_is_better_has_a_say_in_what_is_known_and_one_that_is_not_has_none(
+    run: hubel.Run, stripes: Path
+) -> None:
+    own = own_data(run.folder, run.load())
+    trust, look = run.load().trust, Look(run.load(), own.decoded, torch.device("cpu"))
+    assert trust is not None
+    digits = {picture.tobytes() for picture in own.decoded.images}
+
+    def knowing(pictures: np.ndarray) -> np.ndarray:
+        return np.array([float(picture.tobytes() not in digits) for picture in pictures]) + 1e-3 * pictures.mean(
+            (1, 2, 3)
+        )
+
+    def guessing(pictures: np.ndarray) -> np.ndarray:
+        return pictures[:, 0, 0, 0] % 2 + 1e-3 * np.arange(len(pictures))
+
+    better = joined(trust, look, knowing, own.ids("val"), own.ids("train"))
+    assert "reconstruction" in better.scores
+    rows = own.ids("test")
+    assert (better.familiarity(*look.at(rows), own.decoded.images[rows]) >= 0.05).mean() > 0.85
+    odd = np.random.default_rng(0).integers(0, 256, (30, 1, 8, 8), dtype=np.uint8)
+    assert (better.familiarity(*look.at_pictures(odd), odd) < 0.05).all()
+    worse = joined(trust, look, guessing, own.ids("val"), own.ids("train"))
+    if "reconstruction" in worse.scores:  # of equals the larger mixture is taken
+        assert len(worse.scores) > 1
+    with pytest.raises(DataError, match="validation"):
+        joined(trust, look, knowing, own.ids("val")[:0], own.ids("train"))
+
+
+def test_predict_takes_a_detector_s_opinion_of_what_is_known(run: hubel.Run, stripes: Path, tmp_path: Path) -> None:
+    good = tmp_path / "good"
+    good.mkdir()
+    own = own_data(run.folder, run.load())
+    for row in own.ids("train")[:120]:
+        Image.fromarray(own.decoded.images[row, 0]).save(good / f"{row}.png")
+    seen = run.load().preprocessing
+    assert seen is not None
+    detector = hubel.anomaly(good, method="pca", out=str(tmp_path / "detectors"), img_size=8, device="cpu")
+    before = [p.known for p in run.predict(stripes)]
+    after = hubel.predict(run.folder, stripes, autoencoder=detector.folder)
+    assert np.mean([p.known for p in after]) <= np.mean(before)
+    assert all(p.familiarity >= 0 for p in after)
+
+
+def test_a_second_net_must_see_the_same_pictures_and_give_them_back(
+    run: hubel.Run, auto: hubel.Run, stripes: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ArtefactError, match="its task is classify"):
+        strangers(run.folder, stripes, autoencoder=run.folder)
+    large = hubel.train(
+        "digits", task="reconstruct", img_size=12, limit=60, epochs=1, out=str(tmp_path), device="cpu", verbose=False
+    )
+    with pytest.raises(ArtefactError, match="the run sees 8 x 8 in grey"):
+        strangers(run.folder, stripes, autoencoder=large.folder)
+    with pytest.raises(UsageError, match="a classifier has none"):
+        hubel.predict(run.load(), stripes, autoencoder=auto.folder)
+    with pytest.raises(UsageError, match="for one net"):
+        hubel.predict([run.folder, run.folder], stripes, autoencoder=auto.folder)

@@ -120,7 +120,7 @@ def measured(
     trust: Trust, classifier: Classifier, prepared: Prepared, device: torch.device, rows: np.ndarray
 ) -> dict[str, Any]:
     """How what was learnt holds on other samples, `EXAMINED` of them at most: for summary and report."""
-    rows = np.sort(_some(rows, EXAMINED, np.random.default_rng(0)))
+    rows = np.sort(some_of(rows, EXAMINED, np.random.default_rng(0)))
     logits, features = Look(classifier, prepared.decoded, device).at(rows)
     labels = prepared.manifest.labels[rows]
     honest = trust.calibrator(logits)
@@ -156,7 +156,7 @@ def _knowing(
     """
     rows = prepared.ids("train")
     draw = np.random.default_rng(0)
-    shown = _some(rows, int(np.clip(affordable * 0.4, FEWEST_SHOWN, MOST_SHOWN)), draw)
+    shown = some_of(rows, int(np.clip(affordable * 0.4, FEWEST_SHOWN, MOST_SHOWN)), draw)
     each = int(np.clip(affordable * 0.6 / len(KINDS), FEWEST_STRANGE, MOST_STRANGE))
     seen = None
     if usual[1] is not None and len(shown) > 2:
@@ -166,14 +166,14 @@ def _knowing(
     known = strangeness(*usual, seen)
     odd = {}
     for name, kind in KINDS.items():
-        pictures = kind(prepared.decoded.images[np.sort(_some(rows, each, draw))], draw)
+        pictures = kind(prepared.decoded.images[np.sort(some_of(rows, each, draw))], draw)
         odd[name] = strangeness(*look.at_pictures(pictures), seen)
     rest = None
     if given is not None:
         odd[STRANGERS] = strangeness(*look.at_pictures(given[::2]), seen)
         rest = strangeness(*look.at_pictures(given[1::2]), seen)
-    scales = {name: _scale(values) for name, values in known.items()}
-    chosen, apart = _best(known, odd, scales)
+    scales = {name: scale_of(values) for name, values in known.items()}
+    chosen, apart = best_of(known, odd, scales)
     combined = averaged(known, chosen)
     facts = dict(plain.facts) | {f"separation_{name}": value for name, value in apart.items()}
     if given is not None and rest is not None:
@@ -191,17 +191,18 @@ def _knowing(
     )
 
 
-def _some(rows: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+def some_of(rows: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
+    """So many of them at most, by lot."""
     return rows if len(rows) <= count else draw.choice(rows, count, replace=False)
 
 
-def _scale(values: np.ndarray) -> tuple[float, float]:
+def scale_of(values: np.ndarray) -> tuple[float, float]:
     """Middle, and how far the strangest twentieth begins from it."""
     middle, high = np.quantile(values, [0.5, ACCEPTED])
     return float(middle), float(max(high - middle, 1e-9))
 
 
-def _best(
+def best_of(
     known: dict[str, np.ndarray], odd: dict[str, dict[str, np.ndarray]], scales: dict[str, tuple[float, float]]
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
     """The scores whose mean tells strange pictures best, the worst kind counting as all together; how well it does.

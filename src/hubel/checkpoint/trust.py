@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,6 +67,8 @@ class Trust:
     """Quantiles of the averaged score among familiar pictures, in rising order; empty where nothing was learnt."""
     familiar: Familiar | None = None
     """What features look like; None where the scores need none."""
+    beside: Mapping[str, Callable[[np.ndarray], np.ndarray]] = field(default_factory=dict)
+    """Scores of pictures by other nets (N C H W uint8 -> N, higher is stranger); not kept on disk."""
     facts: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
     """How it was learnt, for reports: samples, calibration before and after, separations."""
 
@@ -80,19 +82,28 @@ class Trust:
         """Does it need the features, too?"""
         return any(name in OF_FEATURES for name in self.scores)
 
-    def familiarity(self, logits_NK: np.ndarray, features_NF: np.ndarray | None) -> np.ndarray:
+    def familiarity(
+        self, logits_NK: np.ndarray, features_NF: np.ndarray | None, pictures: np.ndarray | None = None
+    ) -> np.ndarray:
         """N: the share of familiar pictures that are at least as strange as this one; below 0.05 it is not known.
 
         Logits are those of the net, before they are made honest. NaN where it cannot tell.
         """
         if not self.knows:
             return np.full(len(logits_NK), np.nan)
-        combined = self.strange(logits_NK, features_NF)
+        combined = self.strange(logits_NK, features_NF, pictures)
         return np.asarray(1 - np.searchsorted(self.usual, combined, side="left") / len(self.usual))
 
-    def strange(self, logits_NK: np.ndarray, features_NF: np.ndarray | None) -> np.ndarray:
-        """N: the mean of the chosen scores, each by its own scale; higher is stranger."""
+    def strange(
+        self, logits_NK: np.ndarray, features_NF: np.ndarray | None, pictures: np.ndarray | None = None
+    ) -> np.ndarray:
+        """N: the mean of the chosen scores, each by its own scale; higher is stranger.
+
+        `pictures` (N C H W uint8, as the net's preprocessing places them) are for the scores of other nets.
+        """
         found = strangeness(logits_NK, features_NF, self.familiar)
+        if pictures is not None:
+            found |= {name: score(pictures) for name, score in self.beside.items()}
         return averaged(found, self.scores)
 
 

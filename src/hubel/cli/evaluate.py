@@ -55,6 +55,10 @@ def command(
     strange: Annotated[
         str, option("--strange", metavar="DATA", help="how well it tells these pictures from its own kind")
     ] = "",
+    autoencoder: Annotated[
+        str | None,
+        option("--autoencoder", metavar="RUN", help="of --strange: a run of the task reconstruct, or a detector, too"),
+    ] = None,
     risk: Annotated[
         float | None, option("--risk", metavar="SHARE", help="answer only so surely that at most this share is wrong")
     ] = None,
@@ -85,6 +89,7 @@ def command(
     hubel evaluate runs/photos-1
     hubel evaluate runs/photos-1 new-photos/
     hubel evaluate runs/photos-1 --strange other-pictures/
+    hubel evaluate runs/photos-1 --strange other-pictures/ --autoencoder runs/photos-auto-1
     hubel evaluate runs/photos-1 --risk 0.01
     hubel evaluate runs/photos-1 --by camera
     hubel evaluate runs/photos-1 --recall 0.95 --keep
@@ -105,6 +110,11 @@ def command(
             hint=f"hubel evaluate {run} {named} {beside[named]}",
         )
 
+    if autoencoder and not strange:
+        raise UsageError(
+            "--autoencoder is asked about strange pictures, and none are named",
+            hint=f"hubel evaluate {run} --strange FOLDER --autoencoder {autoencoder}",
+        )
     wished = any(wish is not None for wish in (recall, precision, cost, value))
     if (positive or keep) and not wished:
         raise UsageError(
@@ -124,7 +134,9 @@ def command(
             source = one_source(data, again)
             more["groups"] = grouped(run, result, by, source, data_root=data_root, reading=reading)
         if strange:
-            more["strange"] = strangers(run, strange, follow_links=follow_links, watch=watch, **own)
+            more["strange"] = strangers(
+                run, strange, follow_links=follow_links, autoencoder=autoencoder, watch=watch, **own
+            )
         if risk is not None:
             more["selective"] = selective(run, risk, watch=watch, **own)
         if wished:

@@ -87,6 +87,10 @@ def command(
         int | None,
         option("--dropout-samples", min=2, metavar="N", help="ask N thinned forms of a net with drop-out; the mean"),
     ] = None,
+    autoencoder: Annotated[
+        str | None,
+        option("--autoencoder", metavar="RUN", help="a run of the task reconstruct, or a detector: is it known, too?"),
+    ] = None,
     boundary: Annotated[
         Path | None, option("--boundary", metavar="FILE", help="of a run on two numbers: draw what it answers where")
     ] = None,
@@ -112,7 +116,7 @@ def command(
         chosen = {
             "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None,
             "--top": top is not None, "--fast": fast is not None, "--sets": sets != "lac",
-            "--dropout-samples": dropout_samples is not None,
+            "--dropout-samples": dropout_samples is not None, "--autoencoder": bool(autoencoder),
             "--format csv": form is Format.csv, "--out": folder is not None,
         }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
@@ -127,7 +131,7 @@ def command(
             nets.append(names.pop(0))
         chosen = {
             "--boundary": boundary is not None, "--classes": classes is not None, "--top": top is not None,
-            "--format json": form is Format.json,
+            "--format json": form is Format.json, "--autoencoder": bool(autoencoder),
         }  # fmt: skip
         answer_in_parts(
             nets, names, folder, on=on, part_size=part_size or 4096, threads=threads, which=which, views=views,
@@ -138,7 +142,8 @@ def command(
     if is_detector(run):
         chosen = {"--which": which != "best", "--views": views is not None, "--fast": fast is not None,
                   "--boundary": boundary is not None, "--classes": classes is not None, "--top": top is not None,
-                  "--sets": sets != "lac", "--dropout-samples": dropout_samples is not None}  # fmt: skip
+                  "--sets": sets != "lac", "--dropout-samples": dropout_samples is not None,
+                  "--autoencoder": bool(autoencoder)}  # fmt: skip
         detect(run, names, form="json" if as_json else form.value, device=device, follow_links=follow_links,
                folder=folder, refused=[name for name, given in chosen.items() if given])  # fmt: skip
         return
@@ -161,7 +166,7 @@ def command(
         watch.stage("classifying")
         found = predict(
             nets, expanded(names), which=which, views=views, device=device, fast=fast, follow_links=follow_links,
-            classes=classes, sets=sets, dropout_samples=dropout_samples, watch=watch,
+            classes=classes, sets=sets, dropout_samples=dropout_samples, autoencoder=autoencoder, watch=watch,
         )  # fmt: skip
     assert not isinstance(found, (Sightings, JudgedSteps))
     for problem in found.problems:

@@ -268,7 +268,7 @@ def answers(
     model = inside or classifier.model
     net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
-    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look), sets)
+    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look), sets, images)
 
 
 def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
@@ -301,8 +301,13 @@ def check_sets(classifier: Classifier, kind: str) -> None:
     classifier.trust.sets.refuse(kind)
 
 
-def told(classifier: Classifier, names: Sequence[str], result: Answers, sets: str = "lac") -> list[Prediction]:
-    """What the net said, in logits and perhaps features behind them, as predictions."""
+def told(
+    classifier: Classifier, names: Sequence[str], result: Answers, sets: str = "lac", pictures: np.ndarray | None = None
+) -> list[Prediction]:
+    """What the net said, in logits and perhaps features behind them, as predictions.
+
+    `pictures`: N C H W uint8, for the scores that other nets give them.
+    """
     if not classifier.class_names:
         numbers = result.logits[:, 0].astype(float)
         if classifier.columns is not None and classifier.columns.answers:
@@ -318,7 +323,7 @@ def told(classifier: Classifier, names: Sequence[str], result: Answers, sets: st
     familiarity = np.full(len(logits), np.nan)
     inside = np.zeros(shares.shape, bool)
     if trust is not None:
-        familiarity = trust.familiarity(logits, features if features.shape[1] else None)
+        familiarity = trust.familiarity(logits, features if features.shape[1] else None, pictures)
         inside = trust.sets.within(shares, sets, coins(logits))
     found = []
     for number, (name, row, winner) in enumerate(zip(names, shares, winners(classifier, shares), strict=True)):

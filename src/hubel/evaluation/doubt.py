@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,29 @@ import numpy as np
 from hubel.metrics.calibrating import confidence_for
 from hubel.metrics.intervals import Interval, wilson
 from hubel.metrics.roc import auroc
+from hubel.metrics.strangeness import separation
 from hubel.views import Viewed
 from hubel.words import percent, plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class Second:
+    """What another net's opinion of the same pictures is worth: an autoencoder's errors, a detector's scores."""
+
+    name: str
+    alone: float
+    """AUROC of its score alone."""
+    without: float
+    """AUROC of the run's own mixture, without it."""
+    enters: bool
+    """Is it in the mixture, since strange pictures made of training pictures are told better with it?"""
+
+    @property
+    def sentence(self) -> str:
+        """In one sentence."""
+        if self.enters:
+            return f"{self.alone:.3f} AUROC alone; it is in the mixture, which without it has {self.without:.3f}"
+        return f"{self.alone:.3f} AUROC alone; the mixture tells made strange pictures as well without it: left out"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +58,8 @@ class Strangers(Viewed):
     """Share of the strange ones that it calls unknown."""
     most_familiar: tuple[tuple[str, str, float], ...]
     """Strange pictures that it calls known, most familiar first: name, what it takes them for, familiarity."""
+    second: Second | None = None
+    """Another net that was asked, too."""
 
     @property
     def sentence(self) -> str:
@@ -50,10 +73,12 @@ class Strangers(Viewed):
         """Name -> value, as they are shown."""
         low, high = self.interval
         taken = ", ".join(f"{name} for {label} ({share:.2f})" for name, label, share in self.most_familiar[:3])
+        second = {} if self.second is None else {f"by {self.second.name}": self.second.sentence}
         return {
             "strange": self.sentence,
             "told apart": f"{self.separation:.3f} AUROC (95 % interval {low:.3f}–{high:.3f})",
             "by confidence": f"{self.by_confidence:.3f} AUROC",
+            **second,
             "taken for": taken or "nothing: all of them are unknown",
         }
 
@@ -69,7 +94,19 @@ class Strangers(Viewed):
             "own_unknown": self.own_unknown,
             "strange_unknown": self.strange_unknown,
             "most_familiar": [list(row) for row in self.most_familiar],
+            "second": None if self.second is None else asdict(self.second),
         }
+
+
+def second_of(
+    name: str, scores: tuple[np.ndarray, np.ndarray], without: tuple[np.ndarray, np.ndarray], *, enters: bool
+) -> Second:
+    """What another net is worth, from its scores of both kinds (own N, strange M) and those of the mixture without it.
+
+    >>> second_of("auto", (np.zeros(2), np.ones(2)), (np.zeros(2), np.array([0.0, 1.0])), enters=True).sentence
+    '1.000 AUROC alone; it is in the mixture, which without it has 0.750'
+    """
+    return Second(name=name, alone=separation(*scores), without=separation(*without), enters=enters)
 
 
 def tell_apart(
@@ -81,6 +118,7 @@ def tell_apart(
     labels: list[str],
     *,
     border: float,
+    second: Second | None = None,
 ) -> Strangers:
     """From strangeness and largest probability of both kinds (N each), and how familiar each sample is.
 
@@ -99,6 +137,7 @@ def tell_apart(
         own_unknown=float((familiarity[0] < border).mean()),
         strange_unknown=float((familiarity[1] < border).mean()),
         most_familiar=tuple((names[k], labels[k], float(familiarity[1][k])) for k in order),
+        second=second,
     )
 
 

@@ -19,6 +19,7 @@ from hubel.evaluation.answers import Answers, answer_points, answer_some, with_c
 from hubel.evaluation.fields import rendered
 from hubel.evaluation.metric_learning import embedded
 from hubel.records.samples import samples_of
+from hubel.watching import Watcher
 
 
 def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> Answers:
@@ -43,6 +44,13 @@ def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> A
         there, labels = np.unique(found.labels, return_inverse=True)
         net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
     return in_batches(given, answer_some(net, device), found=Answers(), **settings)
+
+
+def seconded(run: Any, net: Classifier, second: str | PathLike[str], device: str, watch: Watcher) -> Classifier:
+    """The net with a second one asked about what is known (`hubel.verbs.doubt.with_second`)."""
+    from hubel.verbs.doubt import with_second  # which brings what trainings are assembled of
+
+    return with_second(run, net, second, device, watch)
 
 
 def _at_points(net: Classifier, given: Any, device: Any) -> Answers:

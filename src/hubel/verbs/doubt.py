@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from hubel import runtime
+from hubel.anomalies.asked import scores_by
+from hubel.assembly.beside import NAME, joined
 from hubel.assembly.seeing import Look
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
@@ -15,7 +18,7 @@ from hubel.checkpoint.trust import ACCEPTED, Trust
 from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.doubt import Selective, Strangers, keep_back, tell_apart
+from hubel.evaluation.doubt import Selective, Strangers, keep_back, second_of, tell_apart
 from hubel.faces.progress import shows_progress
 from hubel.metrics.probability import log_softmax
 from hubel.records.ledger import find_run
@@ -36,10 +39,14 @@ def strangers(
     device: str = "auto",
     data_root: str | Path | None = None,
     follow_links: bool = False,
+    autoencoder: str | PathLike[str] | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Strangers:
     """How well a run tells the pictures of `data` (a folder, labelled or not, or a named set) from its own `split`.
+
+    `autoencoder`: a run of the task reconstruct, or a detector of `hubel.anomaly`, that is asked about the same
+    pictures; it enters the mixture where made strange pictures are told better with it (`hubel.assembly.beside`).
 
     `verbose` shows progress; None does where somebody looks. Raises ArtefactError for a run that learnt nothing about
     strange pictures, DataError for data without pictures.
@@ -61,18 +68,39 @@ def strangers(
             f"{len(met):,} of {plural(len(there), 'picture')} in {data} were trained on: those are not strange to it"
         )
     target = runtime.pick_device(device)
+    score = None if autoencoder is None else scores_by(autoencoder, classifier, str(target))
     watch.stage(f"looking at {plural(len(there), 'strange picture')} and {plural(len(rows), f'{split} sample')}")
-    home = Look(classifier, own.decoded, target).at(rows)
-    away = Look(classifier, decoded, target).at(there)
+    look = Look(classifier, own.decoded, target)
+    home, away = look.at(rows), Look(classifier, decoded, target).at(there)
+    pictures = own.decoded.images[rows], decoded.images[there]
+    alone = trust
+    if score is not None:
+        assert autoencoder is not None
+        for name, scan_of, where in (("strange", scan, there), (f"its {split}", own.scan, rows)):
+            seen = learnt_from(Path(autoencoder), scan_of.manifest, where)
+            if seen:
+                watch.remark(
+                    f"{autoencoder} was trained on {len(seen):,} of {plural(len(where), f'{name} picture')}: those are "
+                    "familiar to it, whatever they show"
+                )
+        trust = joined(trust, look, score, own.ids("val"), own.ids("train"))
     sure = [np.exp(log_softmax(trust.calibrator(logits))) for logits, _ in (home, away)]
     return tell_apart(
         Path(data).name or str(data),
-        (trust.strange(*home), sure[0].max(axis=1)),
-        (trust.strange(*away), sure[1].max(axis=1)),
-        (trust.familiarity(*home), trust.familiarity(*away)),
+        (trust.strange(*home, pictures[0]), sure[0].max(axis=1)),
+        (trust.strange(*away, pictures[1]), sure[1].max(axis=1)),
+        (trust.familiarity(*home, pictures[0]), trust.familiarity(*away, pictures[1])),
         [scan.manifest.name(int(row)) for row in there],
         [classifier.class_names[k] for k in sure[1].argmax(axis=1)],
         border=1 - ACCEPTED,
+        second=None
+        if score is None
+        else second_of(
+            Path(str(autoencoder)).name,
+            (score(pictures[0]), score(pictures[1])),
+            (alone.strange(*home), alone.strange(*away)),
+            enters=NAME in trust.scores,
+        ),
     )
 
 
@@ -116,6 +144,29 @@ def selective(
         shares = np.exp(log_softmax(classifier.calibrator(logits)))
         found[name] = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[rows]
     return keep_back(found["val"], found[split], risk, split)
+
+
+def with_second(
+    run: str | PathLike[str] | Classifier, classifier: Classifier, second: str | PathLike[str], device: str,
+    watch: Watcher,
+) -> Classifier:  # fmt: skip
+    """The classifier with another net asked about what is known, where that helps; else as it is, which is said.
+
+    Raises UsageError where no folder of a run is given, ArtefactError, DataError.
+    """
+    if isinstance(run, Classifier):
+        raise UsageError(
+            "the scale of a second net is that of the run's own pictures, and a classifier has none with it",
+            hint="give the run's folder",
+        )
+    folder, target = find_run(run), runtime.pick_device(device)
+    trust = _trusted(folder, classifier)
+    score = scores_by(second, classifier, str(target))
+    own = own_data(folder, classifier, watch)
+    found = joined(trust, Look(classifier, own.decoded, target), score, own.ids("val"), own.ids("train"))
+    if found is trust:
+        watch.remark(f"{second} does not tell made strange pictures better than the run alone: it has no say")
+    return replace(classifier, trust=found)
 
 
 def _trusted(folder: Path, classifier: Classifier) -> Trust:

@@ -24,7 +24,7 @@ from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
-from hubel.verbs.answer import answer
+from hubel.verbs.answer import answer, seconded
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["Answers", "JudgedSteps", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
@@ -44,6 +44,7 @@ def predict(
     classes: str | PathLike[str] | None = None,
     sets: str = "lac",
     dropout_samples: int | None = None,
+    autoencoder: str | PathLike[str] | None = None,
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Predictions | Answers | Sightings | JudgedSteps:
@@ -67,6 +68,9 @@ def predict(
     each class). `dropout_samples`: ask so many thinned forms of a net that has drop-out, and give the mean of their
     probabilities and how much they disagree.
 
+    `autoencoder`: a run of the task reconstruct, or a detector, that is asked with it whether a picture is known
+    (`hubel.assembly.beside`); the run's own data must be there, on whose scale it answers.
+
     A net whose task is no label answers with pictures: `Answers`, each with its `told`, `numbers` and `picture`.
     Of one that learnt what is near, `classes` are labelled pictures whose classes it knows then, too.
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
@@ -84,11 +88,16 @@ def predict(
                 "--fast": fast,
                 "--sets": sets != "lac",
                 "--dropout-samples": dropout_samples,
+                "--autoencoder": autoencoder,
             },
             device,
             settings,
         )
-    asked_for = {"--sets": (sets, "lac"), "--dropout-samples": (dropout_samples, None)}
+    asked_for = {
+        "--sets": (sets, "lac"),
+        "--dropout-samples": (dropout_samples, None),
+        "--autoencoder": (autoencoder, None),
+    }
     nets: list[Any] = [net for each in given for net in opened(each)]
     if not nets:
         raise UsageError("no net was given to answer", hint="predict([run, run], pictures)")
@@ -114,6 +123,8 @@ def predict(
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
+    if autoencoder is not None:
+        members = [seconded(nets[0], members[0], autoencoder, device, watch)]
     if dropout_samples is None:
         return classify(members[0], pictures, **settings, sets=sets)
     if fast or sets != "lac":
