@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from hubel.anomalies.artefact import load
-from hubel.assembly.beside import Score, check_sight, errors_by
+from hubel.assembly.beside import Score, check_sight, errors_by, joined
+from hubel.assembly.seeing import Look
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
-from hubel.errors import ArtefactError
+from hubel.checkpoint.trust import Trust
+from hubel.data.manifest import Manifest
+from hubel.errors import ArtefactError, UsageError
 from hubel.records.ledger import find_run
+from hubel.records.other_data import learnt_from
+from hubel.records.own_data import own_data
 from hubel.store.kinds import is_detector
+from hubel.watching import Watcher
+from hubel.words import plural
 
 
 def scores_by(place: str | PathLike[str], beside: Classifier, device: str) -> Score:
@@ -31,3 +42,56 @@ def scores_by(place: str | PathLike[str], beside: Classifier, device: str) -> Sc
     assert net.preprocessing is not None
     check_sight(beside.preprocessing, net.preprocessing)
     return score
+
+
+def tell_learnt(place: str | PathLike[str], shown: Mapping[str, tuple[Manifest, np.ndarray]], watch: Watcher) -> None:
+    """Say how many of the pictures that are `shown` (by name: manifest and rows) the second net was trained on."""
+    folder = Path(place) if is_detector(place) else find_run(place)
+    for name, (manifest, rows) in shown.items():
+        seen = learnt_from(folder, manifest, rows)
+        if seen:
+            watch.remark(
+                f"{folder.name} was trained on {len(seen):,} of {plural(len(rows), f'{name} picture')}: those are "
+                "familiar to it, whatever they show"
+            )
+
+
+def with_second(
+    run: str | PathLike[str] | Classifier,
+    classifier: Classifier,
+    second: str | PathLike[str],
+    device: torch.device,
+    watch: Watcher,
+) -> Classifier:
+    """The classifier with another net asked about what is known, where that helps; else as it is, which is said.
+
+    Raises UsageError where no folder of a run is given, ArtefactError, DataError.
+    """
+    if isinstance(run, Classifier):
+        raise UsageError(
+            "the scale of a second net is that of the run's own pictures, and a classifier has none with it",
+            hint="give the run's folder",
+        )
+    folder = find_run(run)
+    trust, score = learnt_trust(folder, classifier), scores_by(second, classifier, str(device))
+    own = own_data(folder, classifier, watch)
+    found = joined(trust, Look(classifier, own.decoded, device), score, own.ids("val"), own.ids("train"))
+    if found is trust:
+        watch.remark(f"{second} does not tell made strange pictures better than the run alone: it has no say")
+    return replace(classifier, trust=found)
+
+
+def learnt_trust(folder: Path, classifier: Classifier) -> Trust:
+    """What the run learnt about strange pictures; raises ArtefactError where that is nothing."""
+    classifier.require_answers()
+    if classifier.trust is None or not classifier.trust.knows:
+        raise ArtefactError(
+            f"{folder.name} learnt nothing about strange pictures: "
+            + (
+                "its validation split is too small, or it is from an earlier hubel"
+                if classifier.preprocessing
+                else "it takes points"
+            ),
+            hint="train it again with at least 30 validation pictures",
+        )
+    return classifier.trust

@@ -47,10 +47,10 @@ def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> A
 
 
 def seconded(run: Any, net: Classifier, second: str | PathLike[str], device: str, watch: Watcher) -> Classifier:
-    """The net with a second one asked about what is known (`hubel.verbs.doubt.with_second`)."""
-    from hubel.verbs.doubt import with_second  # which brings what trainings are assembled of
+    """The net with a second one asked about what is known (`hubel.anomalies.asked.with_second`)."""
+    from hubel.anomalies.asked import with_second  # which brings what trainings are assembled of
 
-    return with_second(run, net, second, device, watch)
+    return with_second(run, net, second, runtime.pick_device(device), watch)
 
 
 def _at_points(net: Classifier, given: Any, device: Any) -> Answers:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from hubel import runtime
-from hubel.anomalies.asked import scores_by
+from hubel.anomalies.asked import learnt_trust, scores_by, tell_learnt
 from hubel.assembly.beside import NAME, joined
 from hubel.assembly.seeing import Look
-from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
-from hubel.checkpoint.trust import ACCEPTED, Trust
+from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
@@ -53,7 +51,7 @@ def strangers(
     """
     folder = find_run(run)
     classifier = load_checkpoint(folder)
-    trust = _trusted(folder, classifier)
+    trust = learnt_trust(folder, classifier)
     own = own_data(folder, classifier, watch, data_root=data_root)
     rows = own.ids(split)
     if not len(rows):
@@ -74,15 +72,9 @@ def strangers(
     home, away = look.at(rows), Look(classifier, decoded, target).at(there)
     pictures = own.decoded.images[rows], decoded.images[there]
     alone = trust
-    if score is not None:
-        assert autoencoder is not None
-        for name, scan_of, where in (("strange", scan, there), (f"its {split}", own.scan, rows)):
-            seen = learnt_from(Path(autoencoder), scan_of.manifest, where)
-            if seen:
-                watch.remark(
-                    f"{autoencoder} was trained on {len(seen):,} of {plural(len(where), f'{name} picture')}: those are "
-                    "familiar to it, whatever they show"
-                )
+    if score is not None and autoencoder is not None:
+        parts = {"strange": (scan.manifest, there), f"its {split}": (own.scan.manifest, rows)}
+        tell_learnt(autoencoder, parts, watch)
         trust = joined(trust, look, score, own.ids("val"), own.ids("train"))
     sure = [np.exp(log_softmax(trust.calibrator(logits))) for logits, _ in (home, away)]
     return tell_apart(
@@ -93,15 +85,11 @@ def strangers(
         [scan.manifest.name(int(row)) for row in there],
         [classifier.class_names[k] for k in sure[1].argmax(axis=1)],
         border=1 - ACCEPTED,
-        second=None
-        if score is None
-        else second_of(
-            Path(str(autoencoder)).name,
-            (score(pictures[0]), score(pictures[1])),
-            (alone.strange(*home), alone.strange(*away)),
-            enters=NAME in trust.scores,
+        second=None if score is None else second_of(
+            Path(str(autoencoder)).name, (score(pictures[0]), score(pictures[1])),
+            (alone.strange(*home), alone.strange(*away)), enters=NAME in trust.scores,
         ),
-    )
+    )  # fmt: skip
 
 
 @shows_progress
@@ -144,41 +132,3 @@ def selective(
         shares = np.exp(log_softmax(classifier.calibrator(logits)))
         found[name] = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[rows]
     return keep_back(found["val"], found[split], risk, split)
-
-
-def with_second(
-    run: str | PathLike[str] | Classifier, classifier: Classifier, second: str | PathLike[str], device: str,
-    watch: Watcher,
-) -> Classifier:  # fmt: skip
-    """The classifier with another net asked about what is known, where that helps; else as it is, which is said.
-
-    Raises UsageError where no folder of a run is given, ArtefactError, DataError.
-    """
-    if isinstance(run, Classifier):
-        raise UsageError(
-            "the scale of a second net is that of the run's own pictures, and a classifier has none with it",
-            hint="give the run's folder",
-        )
-    folder, target = find_run(run), runtime.pick_device(device)
-    trust = _trusted(folder, classifier)
-    score = scores_by(second, classifier, str(target))
-    own = own_data(folder, classifier, watch)
-    found = joined(trust, Look(classifier, own.decoded, target), score, own.ids("val"), own.ids("train"))
-    if found is trust:
-        watch.remark(f"{second} does not tell made strange pictures better than the run alone: it has no say")
-    return replace(classifier, trust=found)
-
-
-def _trusted(folder: Path, classifier: Classifier) -> Trust:
-    classifier.require_answers()
-    if classifier.trust is None or not classifier.trust.knows:
-        raise ArtefactError(
-            f"{folder.name} learnt nothing about strange pictures: "
-            + (
-                "its validation split is too small, or it is from an earlier hubel"
-                if classifier.preprocessing
-                else "it takes points"
-            ),
-            hint="train it again with at least 30 validation pictures",
-        )
-    return classifier.trust

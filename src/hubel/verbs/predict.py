@@ -80,19 +80,11 @@ def predict(
     given = list(run) if isinstance(run, (list, tuple)) else [run]
     if any(isinstance(net, (str, PathLike)) and is_detector(net) for net in given):
         return _by_detector(
-            given,
-            pictures,
-            {
-                "--which": which != "best",
-                "--views": views,
-                "--fast": fast,
-                "--sets": sets != "lac",
-                "--dropout-samples": dropout_samples,
-                "--autoencoder": autoencoder,
-            },
-            device,
-            settings,
-        )
+            given, pictures, {
+                "--which": which != "best", "--views": views, "--fast": fast, "--sets": sets != "lac",
+                "--dropout-samples": dropout_samples, "--autoencoder": autoencoder,
+            }, device, settings,
+        )  # fmt: skip
     asked_for = {
         "--sets": (sets, "lac"),
         "--dropout-samples": (dropout_samples, None),
