@@ -95,7 +95,7 @@ def test_the_best_net_has_the_children() -> None:
     assert {proposal.values["parent"] for proposal in found} == {3}
     assert len({tuple(proposal.values["net"]) for proposal in found}) > 3
     assert found[0] == engine.propose(tried, 5, 0), "a function of what was tried"
-    with pytest.raises(hubel.UsageError, match="search no cells"):
+    with pytest.raises(hubel.UsageError, match="searches no cells"):
         net_engine("morphism", NetSpace(kind="cells", side=12), 0)
 
 

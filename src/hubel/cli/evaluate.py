@@ -89,7 +89,7 @@ def command(
     hubel evaluate runs/photos-1
     hubel evaluate runs/photos-1 new-photos/
     hubel evaluate runs/photos-1 --strange other-pictures/
-    hubel evaluate runs/photos-1 --strange other-pictures/ --autoencoder runs/photos-auto-1
+    hubel evaluate runs/photos-1 --strange other/ --autoencoder runs/photos-auto-1
     hubel evaluate runs/photos-1 --risk 0.01
     hubel evaluate runs/photos-1 --by camera
     hubel evaluate runs/photos-1 --recall 0.95 --keep

@@ -81,7 +81,7 @@ def read_pictures(
 
     `pixels` (file, offset of row 0) is where row i of N H W C uint8 goes when there is a `preprocessing`; `sizes` are
     the files' sizes in bytes, by which the work is shared out; `limits` go to `hubel.data.images.decode`. Many pictures
-    are read where `hubel.data.spread.reading_over` says.
+    are read where `hubel.data.afar.reading_over` says.
     Raises DataError when the disk is full or a worker cannot be started.
     """
     count = len(paths)
