@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -30,12 +30,13 @@ from hubel.checkpoint.tensors import first_not_finite, read_header, read_tensors
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DAMAGED, ArtefactError, HubelError
 from hubel.store import RunStore, opened, parse_json, read_regular, shown, unseal
-from hubel.store.kinds import DETECTOR, STEP_DETECTOR, is_detector
+from hubel.store.kinds import DETECTOR, is_detector, judges_steps
 
 DOCUMENT, ARRAYS = DETECTOR, "detector.safetensors"
 LIMIT = 16 << 20
 """Bytes of the JSON."""
 AGAIN = "learn it again: hubel anomaly GOOD"
+_Form = TypeVar("_Form", bound=BaseModel)
 
 
 class _Closed(BaseModel):
@@ -184,27 +185,36 @@ def _threshold(said: _Threshold) -> Threshold:
 
 
 def _read(path: Path) -> _Document:
-    name = shown(str(path))
-    document = unseal(parse_json(read_regular(path, limit=LIMIT), name=name, limit=LIMIT), name=name)
-    if isinstance(document, dict) and document.get("format") == STEP_DETECTOR:
+    if judges_steps(path.parent):
         raise ArtefactError(
-            f"{name} is a detector of strange steps, and pictures are looked at here",
+            f"{shown(str(path))} is a detector of strange steps, and pictures are looked at here",
             hint="hubel predict DETECTOR new.csv",
         )
-    if not isinstance(document, dict) or document.get("format") != "hubel-detector":
-        raise ArtefactError(f"{name} is no description of a detector", hint=AGAIN)
+    return read_document(path, _Document, "a detector")
+
+
+def read_document(path: Path, form: type[_Form], what: str) -> _Form:
+    """What the JSON of a detector says, in its `form`, which names format and version 1.
+
+    Raises ArtefactError for a file that is damaged, is no description of `what`, or is of another version.
+    """
+    name = shown(str(path))
+    document = unseal(parse_json(read_regular(path, limit=LIMIT), name=name, limit=LIMIT), name=name)
+    (known,) = get_args(form.model_fields["format"].annotation)
+    if not isinstance(document, dict) or document.get("format") != known:
+        raise ArtefactError(f"{name} is no description of {what}", hint=AGAIN)
     if document.get("version") != 1:
         raise ArtefactError(
             f"{name} has version {shown(document.get('version'))}, this hubel reads 1",
             hint="upgrade hubel: pip install -U hubel",
         )
     try:
-        return _Document(**document)
+        return form(**document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtefactError(
-            f"{name} is no description of a detector: {shown(where)}: {first['msg']}", hint=DAMAGED
+            f"{name} is no description of {what}: {shown(where)}: {first['msg']}", hint=DAMAGED
         ) from None
 
 

@@ -13,17 +13,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from hubel import runtime
-from hubel.anomalies.artefact import AGAIN, ARRAYS, DOCUMENT, LIMIT, read_arrays
+from hubel.anomalies.artefact import AGAIN, ARRAYS, DOCUMENT, LIMIT, read_arrays, read_document
 from hubel.anomalies.steps import StepDetector
 from hubel.checkpoint.tensors import write_tensors
 from hubel.data.columns import Columns
 from hubel.errors import DAMAGED, ArtefactError
 from hubel.metrics.surprise import METHODS
-from hubel.store import RunStore, parse_json, read_regular, shown, unseal
-from hubel.store.kinds import STEP_DETECTOR
+from hubel.store import RunStore, shown
 
 MOST_SCORES = 10_000
 """Usual scores that are kept, evenly spread."""
@@ -70,20 +69,11 @@ def load_steps(place: str | os.PathLike[str], *, device: str = "cpu") -> StepDet
     """The detector in a folder. Raises ArtefactError for anything that is not exactly what was saved."""
     path = Path(place) / DOCUMENT
     name = shown(str(path))
-    document = unseal(parse_json(read_regular(path, limit=LIMIT), name=name, limit=LIMIT), name=name)
-    if not isinstance(document, dict) or document.get("format") != STEP_DETECTOR:
-        raise ArtefactError(f"{name} is no description of a detector of steps", hint=AGAIN)
-    if document.get("version") != 1:
-        raise ArtefactError(
-            f"{name} has version {shown(document.get('version'))}, this hubel reads 1",
-            hint="upgrade hubel: pip install -U hubel",
-        )
+    said = read_document(path, _Document, "a detector of steps")
     try:
-        said = _Document(**document)
         columns = Columns.from_dict(said.columns)
-    except (ValidationError, TypeError, KeyError) as error:
-        why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise ArtefactError(f"{name} is no description of a detector of steps: {why}", hint=DAMAGED) from None
+    except (TypeError, KeyError) as error:
+        raise ArtefactError(f"{name} is no description of a detector of steps: {error}", hint=DAMAGED) from None
     odd = [method for method in said.methods if method not in METHODS]
     if odd or not columns.answers:
         what = f"the method {shown(odd[0])}, which is not known here" if odd else "no column to judge by"

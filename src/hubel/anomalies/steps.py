@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -179,8 +179,7 @@ def learn_steps(
         net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds,
     )  # fmt: skip
     scores = np.concatenate([found.judge(one)[methods[0]] for one in held])
-    object.__setattr__(found, "usual_scores", np.sort(scores[np.isfinite(scores)]))
-    return found
+    return replace(found, usual_scores=np.sort(scores[np.isfinite(scores)]))
 
 
 def informed(said: np.ndarray, window: int) -> np.ndarray:

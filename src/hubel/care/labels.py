@@ -88,8 +88,11 @@ class LabelCheck:
         """How many labels are expected to be wrong, in words, or that it cannot be told."""
         if self.countable:
             low, high = self.interval
-            most = "" if self.accuracy >= SURE else "at most "
-            return f"{most}{self.expected:.0f} labels are expected to be wrong (95 % interval {low:.0f} to {high:.0f})"
+            if self.accuracy < SURE:
+                return (
+                    f"at most {high:.0f} labels are expected to be wrong, {self.expected:.0f} if the judge never errs"
+                )
+            return f"{self.expected:.0f} labels are expected to be wrong (95 % interval {low:.0f} to {high:.0f})"
         return (
             f"how many labels are wrong cannot be told: what judged them agrees with {percent(self.accuracy, 0)} "
             f"({percent(self.guessing, 0)} by guessing)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from hubel.store.kinds import judges_steps
 from hubel.words import in_columns, percent
 
 if TYPE_CHECKING:
-    from hubel.verbs.predict import Sightings
+    from hubel.verbs.predict import JudgedSteps, Sightings
 
 
 def detect(
@@ -40,16 +40,7 @@ def detect(
         from hubel.verbs.anomaly_maps import save_maps
 
         note(f"wrote {len(save_maps(found, folder)):,} pictures into {folder}")
-    for problem in found.problems:
-        note(f"{problem.path}: {problem.reason}")
-    if form == "json":
-        print_json([one.to_dict() for one in found])
-    elif form == "csv":
-        print_data(found.to_csv())
-    else:
-        say(_table(found))
-    if found.problems:
-        raise typer.Exit(3)
+    _show(found, form, lambda: _table(found))
 
 
 def _say_steps(detector: str, given: Sequence[str], *, form: str, device: str, folder: Path | None) -> None:
@@ -61,6 +52,11 @@ def _say_steps(detector: str, given: Sequence[str], *, form: str, device: str, f
         watch.stage("looking")
         found = predict(detector, expanded(list(given)), device=device)
     assert isinstance(found, JudgedSteps)
+    _show(found, form, lambda: "\n".join([*found.lines(most=100), "  (1 is the threshold)"]))
+
+
+def _show(found: Sightings | JudgedSteps, form: str, table: Callable[[], str]) -> None:
+    """Print what was found, after the names of what could not be read; exit code 3 where there is any."""
     for problem in found.problems:
         note(f"{problem.path}: {problem.reason}")
     if form == "json":
@@ -68,7 +64,7 @@ def _say_steps(detector: str, given: Sequence[str], *, form: str, device: str, f
     elif form == "csv":
         print_data(found.to_csv())
     else:
-        say("\n".join([*found.lines(most=100), "  (1 is the threshold)"]))
+        say(table())
     if found.problems:
         raise typer.Exit(3)
 

@@ -85,16 +85,14 @@ class Growing:
 
     def look(self) -> Look:
         """What is whole and new. Raises DataError where the file is not there, is gone, or is no text."""
-        rest, anew = self._fresh()
+        data, anew = self._fresh()
         rows: list[Row] = []
-        while True:
-            end = self._end(rest)
-            if end < 0:
-                break
-            part, rest = rest[:end], rest[end:]
-            first = self._line + 1
+        start = 0
+        while (end := self._end(data, start)) > 0:
+            part, first, start = data[start:end], self._line + 1, end
             self._line += part.count(b"\n")
             rows += self._row(part, first)
+        rest = data[start:]
         if len(rest) > LONGEST_LINE:
             raise DataError(
                 f"line {self._line + 1} of {printable(self.path)} has more than {LONGEST_LINE >> 20} MiB and no end",
@@ -125,12 +123,12 @@ class Growing:
         self._place += len(data)
         return self._rest + text, anew
 
-    def _end(self, rest: bytes) -> int:
-        """Where the first whole row ends, -1 where none does: quotation marks may hold ends of lines."""
-        end = rest.find(b"\n") + 1
-        while end and not self.json and rest.count(b'"', 0, end) % 2:
-            end = rest.find(b"\n", end) + 1
-        return end or -1
+    def _end(self, data: bytes, start: int) -> int:
+        """Where the row that begins at `start` ends, 0 where it has no end: quotation marks may hold ends of lines."""
+        end = data.find(b"\n", start) + 1
+        while end and not self.json and data.count(b'"', start, end) % 2:
+            end = data.find(b"\n", end) + 1
+        return end
 
     def _row(self, part: bytes, line: int) -> list[Row]:
         """The row of some bytes; [] for empty lines and the names of the columns."""
