@@ -6,6 +6,7 @@
     python benchmarks/tasks.py reconstruct [--limit 10000] [--epochs 8]   MNIST through a code of 32 numbers, and a VAE
     python benchmarks/tasks.py sequence [--time 5m] [--threads 2]         MNIST row by row through RNN, LSTM, GRU
     python benchmarks/tasks.py strange [--seeds 3]               steps that break a rhythm, by four methods
+    python benchmarks/tasks.py pauses [--seeds 3] [--time 15s]   a rhythm that pauses, by a detector of hubel anomaly
     python benchmarks/tasks.py field [--time 2m] [--threads 2]            photographs of 256x256, held by three nets
     python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task
 
@@ -208,6 +209,36 @@ def strange(seeds: int, out: Path, threads: int) -> None:
                           "false_alarms": alarms}), flush=True)  # fmt: skip
 
 
+def pauses(seeds: int, allowed: float, out: Path, threads: int) -> None:
+    """No target of its own: of a rhythm of 2,000 steps that pauses eight times for six steps in 1,000 others, what
+    `hubel anomaly` tells, by method.
+    """
+    torch.set_num_threads(threads)
+
+    def table(name: str, count: int, draw: np.random.Generator, odd: range) -> Path:
+        at = np.arange(count)
+        values = np.stack([10 + 3 * np.sin(0.5 * at), 5 * np.cos(0.5 * at)], 1) + 0.2 * draw.normal(size=(count, 2))
+        words = np.full(count, "good", dtype=object)
+        for start in odd:
+            values[start : start + 6, 0], words[start : start + 6] = 10, "pause"
+        lines = (
+            f"{step},{a:.4f},{b:.4f},{word}" for step, ((a, b), word) in enumerate(zip(values, words, strict=True))
+        )
+        (out / name).write_text("\n".join(["hour,load,heat,label", *lines]) + "\n")
+        return out / name
+
+    for seed in range(seeds):
+        draw = np.random.default_rng(seed)
+        good = table(f"good{seed}.csv", 2000, draw, range(0))
+        mixed = table(f"mixed{seed}.csv", 1000, draw, range(100, 900, 100))
+        found = hubel.anomaly(good, mixed, columns={"time": "hour"}, time=allowed, seed=seed, out=out / f"found{seed}",
+                              device="cpu", verbose=False)  # fmt: skip
+        print(json.dumps({"task": "pauses", "seed": seed, "auroc": {m.method: round(m.auroc, 4) for m in found.methods},
+                          "false_alarms": {m.method: round(m.false, 4) for m in found.methods},
+                          "caught": {m.method: round(m.caught, 4) for m in found.methods},
+                          "seconds": round(found.first.seconds, 1)}), flush=True)  # fmt: skip
+
+
 def field(allowed: float, out: Path, threads: int) -> None:
     """Target: 35 dB in two minutes with sines, and ReLUs of as many weights at least 8 dB below."""
     for photo in sorted((DATA / "photos").glob("*.JPEG"))[:3]:
@@ -266,7 +297,8 @@ def main() -> None:
     """Run one part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "part", choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "strange", "field", "loop"]
+        "part",
+        choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "strange", "pauses", "field", "loop"],
     )
     parser.add_argument("--pictures", type=int, default=1500)
     parser.add_argument("--time", default="5m")
@@ -288,6 +320,8 @@ def main() -> None:
             reconstruct(given.limit, given.epochs, out, given.threads)
         elif given.part == "strange":
             strange(given.seeds, out, given.threads)
+        elif given.part == "pauses":
+            pauses(given.seeds, float(str(seconds(given.time))), out, given.threads)
         elif given.part in ("sequence", "field"):
             {"sequence": sequence, "field": field}[given.part](float(str(seconds(given.time))), out, given.threads)
         else:
