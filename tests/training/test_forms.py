@@ -38,6 +38,9 @@ def test_the_first_form_is_the_picture_as_the_chain_shows_it_and_the_others_are_
     assert not torch.equal(forms[:, 1], plain)
     alone = in_forms(build_augment("translate=2,augmix=3:3:0"))(images[2:3], ids[2:3], seed=1, epoch=3)
     assert torch.equal(alone, forms[2]), "what a picture becomes hangs on no other"
+    mixed = in_forms(build_augment("augmix=3:3:0"))(images, ids, seed=1, epoch=3).unflatten(0, (5, 3))
+    assert torch.equal(mixed[:, 0], images.float() / 255)
+    assert not torch.equal(mixed[:, 1], mixed[:, 0]), "it is AugMix that varies them, with no shift in the chain"
 
 
 def test_a_step_minimises_the_loss_of_the_first_form_and_what_all_are_apart() -> None:
