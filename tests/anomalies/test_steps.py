@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
+import torch
 
 import hubel
 from hubel.anomalies.step_artefact import load_steps
 from hubel.anomalies.step_data import read_steps
+from hubel.anomalies.step_graph import StepScore, generated_series
 from hubel.anomalies.step_results import JudgedSteps, StepAnomalies
 from hubel.cli import main
+from hubel.deploy.onnx import apart
 from hubel.errors import ArtefactError, DataError, UnknownName, UsageError
+from hubel.metrics.surprise import METHODS
+from hubel.verbs.export_detector import export_detector
 from hubel.verbs.streaming import stream
 
 ODD = range(60, 300, 60)
@@ -65,7 +72,10 @@ def test_pauses_of_a_rhythm_are_found_by_the_net_and_by_windows(found: StepAnoma
     assert found.detector.rate == 0.01
     assert found.detector.held == 262
     said = "\n".join(found.lines())
-    assert "Of normal steps about 1 % pass the threshold, by 262 that were held out." in said
+    assert 10 < found.detector.worth < 262
+    assert found.detector.interval[0] < 0.01 < found.detector.interval[1]
+    assert "Of normal steps about 1 % pass the threshold (95 % interval " in said
+    assert "by 262 that were held out" in " ".join(said.split())
     assert max(map(len, said.splitlines())) <= 80
 
 
@@ -89,6 +99,32 @@ def test_a_table_that_grows_gets_the_answers_of_the_whole_one(found: StepAnomali
 
 def test_a_pause_that_nobody_may_foretell_is_no_alarm_at_the_very_beginning(found: StepAnomalies) -> None:
     assert np.isnan(found.judged[0].first[: found.detector.window]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_score_as_one_net_is_that_of_the_detector_at_any_length(
+    method: str, found: StepAnomalies, place: Path
+) -> None:
+    detector = replace(found.detector, methods=(method,))
+    for series in [*generated_series(detector), rhythm(9, 0), rhythm(300, 1, ODD)]:
+        plain = torch.from_numpy(series.astype(np.float32))
+        with torch.no_grad():
+            scores = StepScore(detector).eval()(plain).numpy()
+        assert apart(scores, detector.judge(plain.numpy().T)[method]) < 1e-5
+
+
+def test_a_detector_of_steps_is_exported_and_its_file_scores_as_it_does(
+    found: StepAnomalies, place: Path, tmp_path: Path
+) -> None:
+    told = export_detector(found.folder, tmp_path / "rhythm.onnx", verbose=False)
+    assert told.difference < 1e-5
+    assert told.takes.startswith("steps: T x 2 float32, T from 9 on")
+    session = onnxruntime.InferenceSession(tmp_path / "rhythm.onnx")
+    said = session.get_modelmeta().custom_metadata_map
+    assert (said["method"], json.loads(said["features"]), said["threshold"]) == ("recurrent", ["load", "heat"], "1")
+    steps = read_steps(str(place / "mixed.csv"), columns={"time": "hour"}).values[0]
+    (scores,) = session.run(None, {"steps": steps.T})
+    assert apart(scores, found.judged[0].first) < 1e-5
 
 
 def test_rows_that_do_not_follow_one_another_are_judged_by_themselves(tmp_path: Path) -> None:
@@ -168,7 +204,7 @@ def test_what_a_detector_of_steps_is_asked_wrongly_says_the_way_out(
         (["predict", found.folder, str(place / "mixed.csv")], 0, "strange: "),
         (["predict", found.folder, str(place / "nothing.csv")], 3, "there is no file"),
         (["predict", found.folder, "--stream", str(place)], 2, "takes lines of a table"),
-        (["export", found.folder], 4, "hubel predict DETECTOR new.csv"),
+        (["export", found.folder, "--to", "page"], 2, "--to has no meaning for a detector"),
         (["anomaly", str(place / "normal.csv"), "--img-size", "32"], 2, "--img-size is for pictures"),
         (["anomaly", "--list"], 0, "net that foretells"),
     ):

@@ -5,6 +5,7 @@ Letters: B pictures, C channels, H height, W width, F numbers, M pictures that a
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -20,6 +21,8 @@ from hubel.errors import UsageError
 
 CAN = ("pca", "knn", "mahalanobis", "padim", "autoencoder", "vae", "anogan")
 """Methods whose score can be written so, on pixels."""
+PICTURES = 32
+"""Generated ones that a file is asked about."""
 
 
 class Score(nn.Module):
@@ -109,3 +112,17 @@ def require_exportable(learnt: Learnt) -> None:
             f"a detector is exported that sees pixels by {', '.join(CAN)}; this one is {what}",
             hint="learn another one: hubel anomaly GOOD --method pca --features pixels",
         )
+
+
+def generated_pictures(shape: tuple[int, int, int]) -> np.ndarray:
+    """Pictures that a detector of this geometry C H W is asked about: noise, flat ones and ramps, N C H W uint8.
+
+    >>> generated_pictures((1, 8, 8)).shape
+    (32, 1, 8, 8)
+    """
+    rng = np.random.default_rng(0)
+    found = rng.integers(0, 256, (PICTURES, *shape), dtype=np.uint8)
+    for row in range(PICTURES // 2):
+        ramp = np.linspace(0, 255, shape[2])[None, None] * (row / PICTURES) + 4 * row
+        found[row] = np.clip(ramp + rng.normal(0, row, shape), 0, 255)
+    return found

@@ -43,6 +43,7 @@ class _Document(BaseModel):
     rate: float = Field(gt=0, lt=1)
     learnt: int = Field(ge=1)
     held: int = Field(ge=1)
+    worth: float = Field(default=0.0, ge=0)
     usual_scores: list[float] = Field(max_length=MOST_SCORES)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     made_with: dict[str, str]
@@ -59,6 +60,7 @@ def save_steps(store: RunStore, detector: StepDetector) -> None:
         format="hubel-step-detector", version=1, name=detector.name, kind=detector.kind,  # type: ignore[arg-type]
         columns=detector.columns.to_dict(), said=dict(detector.said), methods=list(detector.methods),
         window=detector.window, asked=detector.asked, rate=detector.rate, learnt=detector.learnt, held=detector.held,
+        worth=detector.worth,
         usual_scores=[float(score) for score in usual], sha256=writer.sha256,
         made_with={"hubel": str(here["hubel"]), "torch": str(here["torch"])},
     )  # fmt: skip
@@ -82,7 +84,8 @@ def load_steps(place: str | os.PathLike[str], *, device: str = "cpu") -> StepDet
     windows = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith("windows.")}
     found = StepDetector(
         name=said.name, kind=said.kind, columns=columns, said=said.said, methods=tuple(said.methods),
-        window=said.window, asked=said.asked, rate=said.rate, learnt=said.learnt, held=said.held, arrays=windows,
+        window=said.window, asked=said.asked, rate=said.rate, learnt=said.learnt, held=said.held, worth=said.worth,
+        arrays=windows,
         net={k: v for k, v in tensors.items() if k.startswith("net.")}, usual_scores=np.array(said.usual_scores),
     )  # fmt: skip
     return replace(found, device=device, folder=str(place))

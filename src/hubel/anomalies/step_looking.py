@@ -28,7 +28,7 @@ SAID = 3
 
 def search_steps(
     good: str, test: str | None, methods: Sequence[str], settings: Settings, *, columns: Mapping[str, str],
-    window: int | None, normal: Sequence[str], rate: float, watch: Watcher,
+    window: int | None, normal: Sequence[str], rate: float, keep_odd: bool, watch: Watcher,
 ) -> StepAnomalies:  # fmt: skip
     """Learn from the normal steps in `good`, and judge those in `test`. Raises UsageError, DataError."""
     watch.stage("reading the normal steps")
@@ -38,7 +38,9 @@ def search_steps(
         watch.remark(steps.decided)
     refuse_strange(steps, good)
     name = Path(os.path.abspath(good)).stem or "steps"
-    known = learn_steps(steps, methods, settings, name=name, rate=rate, window=window, said=columns, watch=watch)
+    known = learn_steps(
+        steps, methods, settings, name=name, rate=rate, window=window, said=columns, keep_odd=keep_odd, watch=watch
+    )
     judged = JudgedSteps()
     if test is not None:
         watch.stage("looking")

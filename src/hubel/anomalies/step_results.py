@@ -208,7 +208,7 @@ class StepAnomalies:
             total = sum(len(one.first) for one in self.judged)
             count, one_of = self.judged.strange, "row" if rows else "step"
             said.append(f"{title}: {count:,} of {plural(total, one_of)} {'is' if count == 1 else 'are'} strange.")
-        return [*said, self.detector.sentence]
+        return [*said, self.detector.sentence, *([self.detector.remark] if self.detector.odd else [])]
 
     def lines(self, most: int = 10) -> list[str]:
         """The result in lines of 80 columns."""
@@ -229,6 +229,8 @@ class StepAnomalies:
         return plain({
             "name": self.name, "folder": self.folder, "sentences": self.sentences, "learnt": self.detector.learnt,
             "held_out": self.detector.held, "rate": self.detector.rate, "asked": self.detector.asked,
+            "rate_interval": list(self.detector.interval), "worth": self.detector.worth,
+            "suspicious": [vars(each) for each in self.detector.odd],
             "methods": [vars(one) for one in self.methods], "series": [one.to_dict() for one in self.judged],
         })  # fmt: skip
 

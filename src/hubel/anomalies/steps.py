@@ -15,18 +15,17 @@ import numpy as np
 from hubel.anomalies.foretelling import foreteller, foretold, learn_to_foretell
 from hubel.anomalies.settings import Settings, State
 from hubel.anomalies.step_data import ROWS, Steps
-from hubel.anomalies.thresholds import check_rate
-from hubel.data.columns import Columns
+from hubel.anomalies.step_parts import OddSteps, divide_steps, find_odd
+from hubel.anomalies.thresholds import check_rate, rate_interval
+from hubel.data.columns import SIGNALS, Columns
 from hubel.data.series import padded
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
+from hubel.metrics.dependence import effective_count
+from hubel.metrics.intervals import NOTHING, Interval
 from hubel.metrics.surprise import METHODS, WINDOW, fewest_steps, learn_surprise, surprises
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
+from hubel.words import plural, span
 
-HELD = 0.3
-"""Share of the normal steps that is held out for the threshold."""
-SEVERAL = 8
-"""Series from which on whole ones are held out, and not the end of each."""
 FEWEST = 40
 """Normal steps at least."""
 TITLES = {
@@ -64,6 +63,8 @@ class StepDetector:
     """Steps that were learnt from."""
     held: int
     """Steps that were held out and could be judged."""
+    worth: float = 0.0
+    """Independent ones that those are worth, by `hubel.metrics.dependence`; 0 where a detector does not say."""
     arrays: State
     """Of `hubel.metrics.surprise`."""
     net: State
@@ -74,6 +75,15 @@ class StepDetector:
     folder: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Of learning, by method."""
+    odd: tuple[OddSteps, ...] = ()
+    """Normal steps that look like no others; known where it was learnt."""
+    kept_odd: bool = False
+    """Were they learnt from all the same?"""
+
+    @property
+    def interval(self) -> Interval:
+        """95 % of the rate; NaN where it is not known what the steps that were held out are worth."""
+        return rate_interval(self.rate, self.worth) if self.worth else NOTHING
 
     def judge(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """T scores of a series F T, or of rows, by method; NaN where a step cannot be judged.
@@ -102,11 +112,36 @@ class StepDetector:
     def sentence(self) -> str:
         """The threshold in words."""
         what = "rows" if self.kind == ROWS else "steps"
-        said = f"Of normal {what} about {100 * self.rate:.3g} % pass the threshold, by {self.held:,} that were held out"
+        said = f"Of normal {what} about {100 * self.rate:.3g} % pass the threshold"
+        said += f" (95 % interval {span(self.interval)})" if self.worth else ""
+        said += f", by {self.held:,} that were held out"
+        if self.worth and self.worth < 0.9 * self.held:
+            said += f" and are worth {max(1, round(self.worth)):,}, since those that follow one another are alike"
         if self.rate > self.asked + 1e-12:
             said += f"; for the {100 * self.asked:.3g} % asked for at least {fewest_steps(self.asked):,} must be"
-        alike = "" if self.kind == ROWS else " Steps that follow one another are alike: alarms come in groups."
-        return f"{said}.{alike}"
+        return f"{said}.{'' if self.kind == ROWS else ' Alarms come in groups.'}"
+
+    @property
+    def remark(self) -> str:
+        """What is odd among the normal steps, in words; "" where nothing is."""
+        if not self.odd:
+            return ""
+        count = sum(each.steps for each in self.odd)
+        several = len({each.series for each in self.odd}) > 1
+        where = "step" if self.kind == SIGNALS else "line"
+        named = [
+            (f"{each.series}, " if several else "")
+            + (f"{where} {each.first}" if each.first == each.last else f"{where}s {each.first} to {each.last}")
+            for each in self.odd[:3]
+        ]
+        left = len(self.odd) - len(named)
+        more = f" and {plural(left, 'more place')}" if left else ""
+        what = plural(count, "row" if self.kind == ROWS else "step")
+        return (
+            f"{what} among the normal ones {'looks' if count == 1 else 'look'} like no others and "
+            f"{'was' if count == 1 else 'were'} {'learnt from all the same' if self.kept_odd else 'not learnt from'}: "
+            f"{'; '.join(named)}{more}."
+        )
 
 
 def checked_steps(names: Sequence[str], kind: str, window: int) -> tuple[str, ...]:
@@ -132,15 +167,20 @@ def checked_steps(names: Sequence[str], kind: str, window: int) -> tuple[str, ..
 
 def learn_steps(
     steps: Steps, names: Sequence[str], settings: Settings, *, name: str, rate: float, window: int | None = None,
-    said: Mapping[str, str] | None = None, watch: Watcher = SILENT,
+    said: Mapping[str, str] | None = None, keep_odd: bool = False, watch: Watcher = SILENT,
 ) -> StepDetector:  # fmt: skip
-    """Learn from normal steps, hold some out, and find the thresholds. Raises UsageError, DataError."""
+    """Learn from normal steps, hold some out, and find the thresholds; those that look like no others are left out of
+    both unless `keep_odd`. Raises UsageError, DataError.
+    """
     check_rate(rate)
     if window is not None and window < 1:
         raise UsageError(f"a window holds at least one step, got {window}", hint=f"--window {WINDOW}")
     length = window or (1 if steps.kind == ROWS else WINDOW)
     methods = checked_steps(names, steps.kind, length)
-    fit, held = divided(steps, length, settings.seed)
+    plain, odd = find_odd(steps, _scaled(steps), length)
+    if keep_odd:
+        plain = [np.ones_like(one) for one in plain]
+    fit, held = divide_steps(steps, plain, length, settings.seed)
     columns = steps.columns.measured(padded(fit, np.inf))
     columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
     scaled = [[columns.scaled(one[None]) for one in part] for part in (fit, held)]
@@ -176,10 +216,21 @@ def learn_steps(
     found = StepDetector(
         name=name, kind=steps.kind, columns=columns, said=dict(said or {}), methods=methods, window=length, asked=rate,
         rate=promised, learnt=sum(one.shape[1] for one in fit), held=judged, arrays=arrays,
-        net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds,
+        net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds, odd=odd, kept_odd=keep_odd,
     )  # fmt: skip
-    scores = np.concatenate([found.judge(one)[methods[0]] for one in held])
-    return replace(found, usual_scores=np.sort(scores[np.isfinite(scores)]))
+    scores = [found.judge(one)[methods[0]] for one in held]
+    usual = np.concatenate(scores)
+    usual = np.sort(usual[np.isfinite(usual)])
+    return replace(
+        found, usual_scores=usual, worth=float(len(usual)) if steps.kind == ROWS else effective_count(scores)
+    )
+
+
+def _scaled(steps: Steps) -> list[np.ndarray]:
+    """The numbers of series, T K, each column with mean 0 and deviation 1 over all of them; NaN where not known."""
+    columns = steps.columns.measured(padded(list(steps.values), np.inf))
+    columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
+    return [columns.answered(columns.scaled(one[None]))[0] for one in steps.values]
 
 
 def informed(said: np.ndarray, window: int) -> np.ndarray:
@@ -187,25 +238,3 @@ def informed(said: np.ndarray, window: int) -> np.ndarray:
     found = said.copy()
     found[: window - 1] = np.nan
     return found
-
-
-def divided(steps: Steps, window: int, seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """(series to learn from, series that are held out): whole series where there are several, else the end of each; of
-    rows some by chance.
-    """
-    draw = np.random.default_rng(seed)
-    if steps.kind == ROWS:
-        values = np.concatenate(steps.values, axis=1)
-        mixed = draw.permutation(values.shape[1]) if window == 1 else np.arange(values.shape[1])
-        count = round(HELD * len(mixed))
-        return [values[:, np.sort(mixed[:-count])]], [values[:, np.sort(mixed[-count:])]] if count else []
-    long = [one for one in steps.values if one.shape[1] > window]
-    if len(long) >= SEVERAL:
-        mixed = draw.permutation(len(long))
-        count = max(2, round(HELD * len(long)))
-        return [long[k] for k in sorted(mixed[count:])], [long[k] for k in sorted(mixed[:count])]
-    ends = [round((1 - HELD) * one.shape[1]) for one in long]
-    return (
-        [one[:, :end] for one, end in zip(long, ends, strict=True)],
-        [one[:, end:] for one, end in zip(long, ends, strict=True)],
-    )

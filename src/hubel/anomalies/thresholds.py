@@ -77,17 +77,28 @@ def threshold(scores_M: np.ndarray, rate: float) -> Threshold:
     >>> threshold(np.arange(9.0), 0.01).rate, threshold(np.arange(9.0), 0.01).needed
     (0.1, 99)
     """
-    from scipy.stats import beta  # half a second to load, and a saved threshold needs it not
-
     check_rate(rate)
     held = len(scores_M)
     place = min(held, math.ceil((held + 1) * (1 - rate) - 1e-9))
-    low, high = beta.ppf([0.025, 0.975], held + 1 - place, place)
+    expected = (held + 1 - place) / (held + 1)
     ordered = np.sort(scores_M)
     return Threshold(
         score=float(ordered[place - 1]), usual=float(np.median(ordered)), asked=rate,
-        rate=(held + 1 - place) / (held + 1), interval=(float(low), float(high)), held=held,
+        rate=expected, interval=rate_interval(expected, held), held=held,
     )  # fmt: skip
+
+
+def rate_interval(rate: float, held: float) -> Interval:
+    """Middle 95 % of the rate of false alarms, whose mean is `rate`, of an order statistic of so many independent
+    scores; of scores that are alike, of the number that they are worth (`hubel.metrics.dependence`).
+
+    >>> [round(x, 3) for x in rate_interval(0.05, 99)], [round(x, 3) for x in rate_interval(0.05, 33)]
+    ([0.017, 0.1], [0.005, 0.143])
+    """
+    from scipy.stats import beta  # half a second to load, and a saved threshold needs it not
+
+    low, high = beta.ppf([0.025, 0.975], rate * (held + 1), (1 - rate) * (held + 1))
+    return float(low), float(high)
 
 
 def check_rate(rate: float) -> None:

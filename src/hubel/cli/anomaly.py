@@ -42,7 +42,7 @@ def command(
     img_size: Annotated[str | None, option("--img-size", metavar="N|HxW", help="pixels of the pictures")] = None,
     time: Annotated[str, option("--time", metavar="TIME", help="time that a net may learn")] = "60s",
     keep_suspicious: Annotated[
-        bool, option("--keep-suspicious", help="learn also from pictures in GOOD that look like no other")
+        bool, option("--keep-suspicious", help="learn also from what in GOOD looks like no other")
     ] = False,
     folder: Annotated[
         str | None, option("--out", metavar="FOLDER", help="folder of the detector, if not detectors/NAME-N")

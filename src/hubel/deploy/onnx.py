@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -44,6 +45,40 @@ def exported(model: nn.Module, images: torch.Tensor) -> bytes:
     data: bytes = program.model_proto.SerializeToString()
     check_batches(data, model, images)
     return data
+
+
+def annotated(
+    model: nn.Module, inputs: torch.Tensor, *, takes: str, gives: Sequence[str], least: int, about: Mapping[str, str]
+) -> bytes:
+    """The bytes of an ONNX file of a net whose input, called `takes`, has a first axis of any length from `least` on.
+
+    `about` goes into the metadata. Raises MissingExtra, and what PyTorch's exporter raises.
+    """
+    if absent():
+        raise missing_extra(absent(), "export", "writing ONNX")
+    with quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            model.eval(), (inputs,), dynamo=True, verbose=False, input_names=[takes], output_names=list(gives),
+            dynamic_shapes=({0: torch.export.Dim("count", min=least)},),
+        )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    for key, value in about.items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, value
+    data: bytes = proto.SerializeToString()
+    return data
+
+
+def apart(theirs: np.ndarray, ours: np.ndarray) -> float:
+    """The largest difference, as a share where numbers are above 1; infinity where only one of both is NaN.
+
+    >>> apart(np.array([1.0, np.nan, 201.0]), np.array([1.5, np.nan, 200.0]))
+    0.5
+    """
+    if not np.array_equal(np.isnan(theirs), np.isnan(ours)):
+        return math.inf
+    return float(np.nan_to_num(np.abs(theirs - ours) / np.maximum(1, np.abs(ours))).max(initial=0.0))
 
 
 def refusal(error: BaseException) -> str:

@@ -50,7 +50,7 @@ def learn_surprise(
     """
     said = [np.full_like(one, np.nan) for one in val] if told is None else told
     errors = np.concatenate([then[:-1] - one[1:] for one, then in zip(val, said, strict=True)])
-    windows = [_windows(one, window) for one in train if len(one) >= window]
+    windows = [windows_of(one, window) for one in train if len(one) >= window]
     steps = len(errors) if told is not None else sum(max(0, len(one) - window + 1) for one in val)
     if steps < fewest_steps(rate) or not windows:
         return None
@@ -95,7 +95,7 @@ def surprises(known: Mapping[str, np.ndarray], series: np.ndarray, told: np.ndar
     sums, asked_of = np.where(asked, parts, 0).sum(1), asked.sum(1)
     found["recurrent"][1:] = np.where(asked_of > 0, np.sqrt(sums / np.maximum(asked_of, 1)), np.nan)
     if count >= window:
-        windows = _windows(series, window)
+        windows = windows_of(series, window)
         away = windows - known["mean"]
         rest = away - away @ known["directions"].T @ known["directions"]
         found["pca"][window - 1 :] = np.sqrt(np.square(rest).mean(1))
@@ -107,8 +107,12 @@ def surprises(known: Mapping[str, np.ndarray], series: np.ndarray, told: np.ndar
     return {name: found[name] / limit for name, limit in zip(METHODS, known["limits"].tolist(), strict=True)}
 
 
-def _windows(series: np.ndarray, length: int) -> np.ndarray:
-    """W length·K: every window of a series T K; what is not known is the mean, 0."""
+def windows_of(series: np.ndarray, length: int) -> np.ndarray:
+    """W length·K: every window of a series T K; what is not known is the mean, 0.
+
+    >>> windows_of(np.array([[1.0], [2.0], [np.nan]]), 2).tolist()
+    [[1.0, 2.0], [2.0, 0.0]]
+    """
     views = np.lib.stride_tricks.sliding_window_view(np.nan_to_num(series), length, axis=0)
     return views.reshape(len(views), -1).astype(np.float64)
 
@@ -116,6 +120,7 @@ def _windows(series: np.ndarray, length: int) -> np.ndarray:
 def _nearest(windows: np.ndarray, bank: np.ndarray) -> np.ndarray:
     """W: the mean distance to the nearest windows of a bank."""
     found = np.empty(len(windows))
+    bank = bank.astype(np.float64)  # as they are kept their squares are too coarse for what is very near
     near = min(NEAR, len(bank))
     for start in range(0, len(windows), 512):
         some = windows[start : start + 512]

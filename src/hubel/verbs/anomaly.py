@@ -75,12 +75,12 @@ def anomaly(
     if not time > 0:
         raise UsageError(f"time must be above 0 seconds, got {time:g}", hint="--time 60s")
     if holds_steps(fspath(good)):
-        refused = {"features": features, "img_size": img_size, "keep_suspicious": keep_suspicious}
+        refused = {"features": features, "img_size": img_size}
         settings = Settings(seconds=time, seed=seed, device=str(runtime.pick_device(device)), **details)
         return find_strange_steps(
             fspath(good), None if test is None else fspath(test), [method] if isinstance(method, str) else list(method),
             settings, columns=columns or {}, window=window, normal=normal, rate=false_alarms, out=out,
-            refused=[name for name, value in refused.items() if value], watch=watch,
+            refused=[name for name, value in refused.items() if value], keep_odd=keep_suspicious, watch=watch,
         )  # fmt: skip
     if columns or window is not None:
         raise UsageError(

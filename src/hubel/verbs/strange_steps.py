@@ -20,7 +20,7 @@ from hubel.watching import Watcher
 def find_strange_steps(
     good: str, test: str | None, methods: Sequence[str], settings: Settings, *, columns: Mapping[str, str],
     window: int | None, normal: Sequence[str], rate: float, out: str | Path | None, refused: Sequence[str],
-    watch: Watcher,
+    keep_odd: bool, watch: Watcher,
 ) -> StepAnomalies:  # fmt: skip
     """Learn from the normal steps in `good`, judge those in `test`, write detector, scores.csv and anomaly.html."""
     if refused:
@@ -33,8 +33,9 @@ def find_strange_steps(
             hint="--out detectors/NAME",
         )
     found = search_steps(
-        good, test, methods, settings, columns=columns, window=window, normal=normal, rate=rate, watch=watch
-    )
+        good, test, methods, settings, columns=columns, window=window, normal=normal, rate=rate, keep_odd=keep_odd,
+        watch=watch,
+    )  # fmt: skip
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     store = RunStore.create("detectors", found.name) if place is None else RunStore.open(place)
