@@ -75,6 +75,8 @@ def apart(theirs: np.ndarray, ours: np.ndarray) -> float:
 
     >>> apart(np.array([1.0, np.nan, 201.0]), np.array([1.5, np.nan, 200.0]))
     0.5
+    >>> apart(np.array([np.nan]), np.array([1.0]))
+    inf
     """
     if not np.array_equal(np.isnan(theirs), np.isnan(ours)):
         return math.inf
