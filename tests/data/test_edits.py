@@ -142,7 +142,8 @@ def test_a_damaged_line_costs_only_itself(photos: Path, tail: str) -> None:
     found = hubel.edit(photos)
     assert found.samples == 28
     assert len(found.problems) == 1
-    assert found.problems[0].reason.startswith("line 2 is")
+    cut = "is no edit" if tail.endswith("}\n") else "is cut off"
+    assert found.problems[0].reason == f"line 2 {cut}; it is passed over"
 
 
 def _edit_often(log: EditLog, who: str) -> None:
@@ -229,14 +230,58 @@ def test_what_cannot_be_is_refused_with_the_way_out(photos: Path) -> None:
     with pytest.raises(UsageError, match="no edit to undo"):
         hubel.edit(photos, "undo")
     hubel.edit(photos, "merge", "two", "one")
-    with pytest.raises(DataError, match="leave 1 class"):
+    with pytest.raises(DataError, match=r"1 class of 3 would have[\s\S]*nothing was written"):
         hubel.edit(photos, "merge", "zero", "one")
+    with pytest.raises(DataError, match="0 classes of 3"):
+        hubel.edit(photos, "exclude", "*")
+    for words in (["exclude", file], ["undo"], ["log"], ["group", file, "film"]):
+        with pytest.raises(UsageError, match="--new-class has no meaning"):
+            hubel.edit(photos, *words, new_class=True)
+    with pytest.raises(UsageError, match="--who has no meaning"):
+        hubel.edit(photos, "log", who="Ada")
+    with pytest.raises(UsageError, match="a name that can be shown"):
+        hubel.edit(photos, "group", file, "film\n1")
     assert open_source(str(photos)).class_names == ("one", "zero")
 
 
 def test_what_is_so_already_writes_nothing(photos: Path) -> None:
     assert not hubel.edit(photos, "relabel", first(photos, "zero"), "zero").made
     assert not (photos / "edits.jsonl").exists()
+    assert len(hubel.edit(photos, "group", "zero/*.png", "film").made) == 10
+    assert not hubel.edit(photos, "group", "zero/*.png", "film").made
+
+
+def test_a_picture_leaves_its_group_by_an_empty_name(photos: Path) -> None:
+    file = first(photos, "zero")
+    hubel.edit(photos, "group", file, "film")
+    left = hubel.edit(photos, "group", file, "")
+    assert left.made[0].sentence == f"take {file} out of its group"
+    assert open_source(str(photos)).groups is None
+
+
+def test_a_log_that_leaves_one_class_since_files_went_can_be_read_and_taken_back(photos: Path) -> None:
+    hubel.edit(photos, "exclude", *(f"zero/{name}" for name in sorted(os.listdir(photos / "zero"))[1:]))
+    hubel.edit(photos, "merge", "two", "one")
+    (photos / first(photos, "zero")).unlink()
+    with pytest.raises(DataError, match=r"leave 1 class of the 3[\s\S]*undo takes the last ones back"):
+        open_source(str(photos))
+    found = hubel.edit(photos)
+    assert (found.classes, found.samples, len(found.log)) == (("one",), 20, 10)
+    hubel.edit(photos, "undo")
+    hubel.edit(photos, "undo")
+    assert open_source(str(photos)).class_names == ("one", "two", "zero")
+
+
+def test_an_undo_that_would_leave_one_class_is_refused(photos: Path) -> None:
+    taken = hubel.edit(photos, "merge", "two", "one")
+    hubel.edit(photos, "undo")
+    hubel.edit(photos, "merge", "zero", "one")
+    back = hubel.edit(photos, "log").log[1]
+    with pytest.raises(DataError, match="1 class of 3"):
+        hubel.edit(photos, "undo", back.id)  # the first merge would count again
+    found = hubel.edit(photos)
+    assert len(found.log) == 3
+    assert taken.made[0].id not in found.used
 
 
 def test_a_clean_copy_is_what_the_edits_say(photos: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from hubel.data.choose import tell_levels
 from hubel.data.decode import Decoded
 from hubel.data.folds import folded, thinned
@@ -23,7 +25,7 @@ def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3)
     if count := len(scanned.manifest.edits):
         watch.remark(
             f"{plural(count, 'edit')} of the labels {'is' if count == 1 else 'are'} used: "
-            f"hubel edit {recipe.data.data} log"
+            f"hubel edit {shlex.quote(recipe.data.data)} log"
         )
     if said := leaks(scanned.problems):
         watch.remark(f"leak: {said}")

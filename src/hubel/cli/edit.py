@@ -43,7 +43,7 @@ def command(
     hubel edit photos/ relabel cat/17.jpg cat/18.jpg dog
     hubel edit photos/ exclude 'cat/blurred-*.jpg'
     hubel edit photos/ merge cats cat
-    hubel edit photos/ group film-1/*.png film-1
+    hubel edit photos/ group 'film-1/*.png' film-1
     hubel edit photos/ undo
     hubel edit photos/ log
     hubel edit photos/ apply --copy photos-clean

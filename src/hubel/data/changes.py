@@ -62,7 +62,7 @@ class Edit:
             "relabel": f"relabel {file}: {self.old} to {self.new}",
             "exclude": f"exclude {file} ({self.old})",
             "merge": f"merge {self.old} into {self.new}",
-            "group": f"group {file} in {self.new}",
+            "group": f"group {file} in {self.new}" if self.new else f"take {file} out of its group",
             "undo": f"undo {', '.join(self.of[:3])}" + (f" and {len(self.of) - 3} more" if len(self.of) > 3 else ""),
         }[self.do]
 

@@ -104,9 +104,10 @@ def _read(place: Path) -> tuple[list[Edit], list[Problem]]:
             if len(line) > LINE_LIMIT:
                 raise ArtefactError("it is too long")
             edits.append(read_edit(line))
-        except ArtefactError as error:
-            cut = number == len(lines)  # a whole line ends in a line break
-            why = "is cut off" if cut else f"is no edit: {error.what}"
+        except ArtefactError:
+            # A whole line ends in a brace and a line break; a cut one has got its break from the next editor.
+            cut = number == len(lines) or not line.rstrip().endswith(b"}")
+            why = "is cut off" if cut else "is no edit"
             problems.append(Problem(place.name, "edit", f"line {number} {why}; it is passed over", left_out=False))
     return edits, problems
 

@@ -95,10 +95,12 @@ class Editor:
     def __init__(self, listed: Manifest, log: Sequence[Edit], *, who: str = "") -> None:
         self.listed = listed
         self.log = list(log)
-        self.now = edited(listed, log)
+        self.now = edited(listed, log, fewest=0)
         self.who = who or user()
         self._row_of = {path: row for row, path in enumerate(listed.paths or ())}
         self._label_of = {**label_names(listed), **label_names(self.now)}
+        groups = [""] * len(self.now) if self.now.groups is None else self.now.groups.tolist()
+        self._group_of = dict(zip(self.now.paths or (), groups, strict=False))
 
     def make(self, do: str, words: Sequence[str], *, new_class: bool = False) -> list[Edit]:
         """The edits of one request; [] where everything is so already.
@@ -116,13 +118,19 @@ class Editor:
         if self.listed.regression and do in ("relabel", "merge"):
             raise UsageError(f"{do} is about classes, and the data have numbers", hint="exclude takes a picture out")
         if do == "undo":
-            return self._stamped([Edit(id="", batch="", when="", who="", do="undo", of=self._undone(words))])
+            undo = [Edit(id="", batch="", when="", who="", do="undo", of=self._undone(words))]
+            # Where too few classes are left already, each step back may be one of several that are needed.
+            return self._checked(undo) if self._enough(self.now) else self._stamped(undo)
         if do == "merge":
             made = [self._merge(*words, new_class=new_class)]
         else:
             *files, last = [*words, ""] if do == "exclude" else words
             if do == "relabel":
                 self._require_class(last, new_class=new_class)
+            if do == "group" and last != printable(last):
+                raise UsageError(
+                    f"a group needs a name that can be shown, got {printable(last)!r}", hint="such as film-1"
+                )
             rows = [row for word in files for row in self._rows(word)]
             made = [self.about(row, do, last, added=new_class) for row in dict.fromkeys(rows)]
         return self._checked([edit for edit in made if self._changes(edit)])
@@ -154,10 +162,7 @@ class Editor:
 
         A picture that is in a group already stays there.
         """
-        groups = self.now.groups
-        taken = {
-            path for path, group in zip(self.now.paths or (), [] if groups is None else groups, strict=False) if group
-        }
+        taken = {path for path, group in self._group_of.items() if group}
         made = [
             self.about(self._row_of[path], "group", name, why=why)
             for name, paths, why in wanted
@@ -168,8 +173,18 @@ class Editor:
 
     def _checked(self, made: list[Edit]) -> list[Edit]:
         stamped = self._stamped(made)
-        edited(self.listed, [*self.log, *stamped])  # what would leave no classes is refused before it is written
+        after = edited(self.listed, [*self.log, *stamped], fewest=0)
+        if stamped and not self._enough(after):
+            raise DataError(
+                f"with that {plural(after.num_classes, 'class')} of {self.listed.num_classes} would have pictures, and "
+                "a net needs two to tell apart",
+                hint="nothing was written; leave pictures in two classes at least",
+            )
         return stamped
+
+    def _enough(self, manifest: Manifest) -> bool:
+        """Is there something left to tell apart?"""
+        return self.listed.regression or manifest.num_classes >= 2
 
     def _stamped(self, made: list[Edit]) -> list[Edit]:
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
@@ -182,6 +197,8 @@ class Editor:
             return edit.new != edit.old or edit.file not in (self.now.paths or ())
         if edit.do == "exclude":
             return edit.file in (self.now.paths or ())
+        if edit.do == "group":
+            return edit.new != self._group_of.get(edit.file)
         return True
 
     def _merge(self, old: str, new: str, *, new_class: bool) -> Edit:

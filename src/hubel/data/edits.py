@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -22,14 +23,16 @@ from hubel.data.names import class_order
 from hubel.data.places import placed, resolved
 from hubel.errors import ArtefactError, DataError, HubelError
 from hubel.store import opened
+from hubel.words import plural
 
 _PIECE = 1 << 20
 
 
-def edited(manifest: Manifest, log: Sequence[Edit]) -> Manifest:
+def edited(manifest: Manifest, log: Sequence[Edit], *, fewest: int = 2) -> Manifest:
     """`manifest` as the edits of a log have it; those that were used stand in its `edits`.
 
-    Raises DataError where fewer than two classes would be left.
+    Raises DataError where fewer than `fewest` classes would be left. Who reads the log or takes something back asks for
+    0: files can go at any time, and a log must never be shut to the one who would mend it.
 
     >>> two = Manifest(source="x", kind="points", arrays=np.zeros((3, 2), np.float32), labels=np.array([0, 1, 2]),
     ...                class_names=("cat", "cats", "dog"), given_split=np.array(["", "", ""]))
@@ -43,7 +46,7 @@ def edited(manifest: Manifest, log: Sequence[Edit]) -> Manifest:
         return manifest
     work = _Work(manifest)
     used = [edit for edit in counting if work.applied(edit)]
-    return work.result(used)
+    return work.result(used, fewest)
 
 
 def contents_digest(manifest: Manifest, row: int) -> str:
@@ -85,7 +88,8 @@ class _Work:
         if why:
             subject = printable(edit.file or edit.old)
             reason = (
-                f"{why}: an edit is kept and not applied ({edit.sentence}; hubel edit DATA undo {edit.id} drops it)"
+                f"{why}: an edit is kept and not applied ({edit.sentence}; "
+                f"hubel edit {shlex.quote(printable(self.manifest.source))} undo {edit.id} drops it)"
             )
             self.unused.append(Problem(subject, "edit", reason, left_out=False))
             return False
@@ -114,15 +118,17 @@ class _Work:
             self.groups = [""] * len(self.kept) if self.groups is None else self.groups
             self.groups[row] = edit.new
 
-    def result(self, used: Sequence[Edit]) -> Manifest:
-        """The manifest as it is now."""
+    def result(self, used: Sequence[Edit], fewest: int) -> Manifest:
+        """The manifest as it is now; DataError for fewer classes than `fewest`."""
         manifest = self.manifest
         if used and not manifest.regression:
             names = tuple(class_order(self.labels[self.kept].tolist()))
-            if len(names) < 2:
+            if len(names) < fewest:
+                word = shlex.quote(printable(manifest.source))
                 raise DataError(
-                    f"the edits leave {len(names)} class of the {manifest.num_classes} of {printable(manifest.source)}",
-                    hint="hubel edit DATA log lists them, undo takes the last ones back",
+                    f"the edits leave {plural(len(names), 'class')} of the {manifest.num_classes} of "
+                    f"{printable(manifest.source)}, and a net needs two to tell apart",
+                    hint=f"hubel edit {word} log lists them, hubel edit {word} undo takes the last ones back",
                 )
             index = {name: number for number, name in enumerate(names)}
             gone = [name for name in manifest.class_names if name in self.classes and name not in index]
@@ -130,7 +136,7 @@ class _Work:
             labels = np.array([index.get(name, 0) for name in self.labels], dtype=np.int64)
             manifest = replace(manifest, labels=labels, class_names=names, _digest=[])
         if self.groups is not None:
-            manifest = replace(manifest, groups=np.array(self.groups), _digest=[])
+            manifest = replace(manifest, groups=np.array(self.groups) if any(self.groups) else None, _digest=[])
         problems = (*manifest.problems, *self.gone, *self.unused)
         manifest = replace(manifest, problems=problems, edits=tuple(used), _digest=[])
         return manifest if self.kept.all() else manifest.select(np.flatnonzero(self.kept))

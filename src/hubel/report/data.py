@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -96,7 +97,7 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
         yield f"  size       {_sizes(about)}"
         yield f"  format     {_counted(about.formats)}; {_counted({_mode(m): n for m, n in about.modes.items()})}"
     if about.edits:
-        yield f"  edits      {about.edits:,} in force; hubel edit {about.source} log lists them"
+        yield f"  edits      {about.edits:,} in force; hubel edit {shlex.quote(about.source)} log lists them"
     if report.preprocessing is not None:
         p = report.preprocessing
         fitted = "" if {size[:2] for size in about.sizes} == {(p.width, p.height)} else f", fit by {p.fit}"

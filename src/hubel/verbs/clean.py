@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
     log.add(made)
     watch.remark(
         f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
-        f"in groups now, for splits to come; to take that back: hubel edit {source} undo {made[0].batch}"
+        f"in groups now, for splits to come; to take that back: hubel edit {shlex.quote(source)} undo {made[0].batch}"
     )
     return replace(found, accepted=(*found.accepted, *(edit.id for edit in made)))
 
@@ -187,5 +188,7 @@ def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], wa
         watch.remark(f"no suggestion is as sure as {least:g}: nothing was written")
         return found
     log.add(made)
-    watch.remark(f"{len(made)} labels were edited; to take that back: hubel edit {source} undo {made[0].batch}")
+    watch.remark(
+        f"{len(made)} labels were edited; to take that back: hubel edit {shlex.quote(source)} undo {made[0].batch}"
+    )
     return replace(found, accepted=tuple(edit.id for edit in made))
