@@ -38,6 +38,24 @@ def test_two_runs_with_as_many_mistakes_cannot_be_told_apart() -> None:
     assert "cannot be told apart on 300 samples" in test.sentence
 
 
+def test_the_samples_that_would_decide_do_so_in_four_of_five_cases() -> None:
+    (test,) = compare({"a": run(range(25)), "b": run(range(10, 43))}).tests
+    assert test.deciding is not None
+    random = np.random.default_rng(0)
+    shares = np.array([test.wins, test.losses, test.samples - test.wins - test.losses]) / test.samples
+    drawn = random.multinomial(test.deciding, shares, size=1500)[:, :2]
+    found = np.mean([binomtest(int(one), int(one + other)).pvalue < 0.05 for one, other in drawn])
+    assert 0.75 < found < 0.83  # the exact test is a little more careful than the formula
+    more = test.deciding - test.samples
+    assert f"about {-(-more // 100) * 100:,} more samples would show it" in test.sentence
+
+
+def test_runs_that_are_right_on_the_same_samples_are_told_so() -> None:
+    (test,) = compare({"a": run(range(20)), "b": run(range(20))}).tests
+    assert test.sentence.endswith("on 300 samples: on each of them both are equally good.")
+    assert "Neither is ahead" in compare({"a": run(range(20)), "b": run(range(10, 30))}).tests[0].sentence
+
+
 def test_looking_at_many_runs_makes_each_finding_weaker() -> None:
     alone = compare({"best": run(range(0)), "a": run(range(8))}).tests[0].p_value
     many = compare({"best": run(range(0)), "a": run(range(8)), "b": run(range(7)), "c": run(range(6))}).tests

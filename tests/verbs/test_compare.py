@@ -11,6 +11,7 @@ import pytest
 from hubel.cli import main
 from hubel.errors import ArtefactError
 from hubel.evaluation import assess
+from hubel.records import side_by_side
 from hubel.types import Predictions
 from hubel.verbs.compare import page, weigh
 
@@ -40,6 +41,30 @@ def test_the_better_run_is_found_without_measuring_again(runs: list[Path]) -> No
     assert found.best == "photos-2"
     assert [(t.second, t.wins, t.losses) for t in found.tests] == [("photos-1", 30, 0)]
     assert found.unpaired == ("photos-3",)
+    assert "photos-3 was tested on other samples than photos-2" in found.findings[-1]
+
+
+def test_runs_of_other_splits_are_said_to_be_that(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(runs[1]), str(runs[2])])
+    assert not end.value.code
+    assert "no test is made of it" in capsys.readouterr().out
+
+
+def test_json_holds_the_test_too(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["compare", str(runs[0]), str(runs[1]), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["runs"]) == ["photos-1", "photos-2"]
+    assert told["comparison"]["tests"][0]["wins"] == 30
+    assert "photos-2 is better" in told["comparison"]["findings"][0]
+
+
+def test_many_runs_stand_in_blocks_of_80_columns() -> None:
+    names = tuple(f"photographs-of-leaves-{number}" for number in range(6))
+    text = str(side_by_side.Comparison(names, (("test accuracy", ("98.00 %",) * 6),)))
+    assert max(map(len, text.splitlines())) <= 80
+    assert (text.count("98.00 %"), text.count("test accuracy")) == (6, 3)
 
 
 def test_the_page_holds_results_curves_and_settings(runs: list[Path]) -> None:

@@ -168,11 +168,32 @@ def test_runs_of_a_series_are_compared_and_where_one_net_is_needed_one_is_named(
     told = capsys.readouterr().out
     assert all(run.folder.name in told for run in seeds.runs)
     assert "McNemar" in told or "p = " in told
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(seeds.folder), str(folds.folder)])
+    assert end.value.code == 2
     for ask in (hubel.clean, hubel.doctor, hubel.evaluate):
         with pytest.raises(ArtefactError) as error:
             ask(str(folds.folder))
         assert "series of 3 runs" in error.value.what
         assert error.value.hint.startswith(f"name one of them: {folds.folder / 'fold-1'}")
+
+
+def test_two_series_are_compared_member_by_member(
+    folds: Series, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = hubel.train("digits", folds=3, out=str(tmp_path), **QUICK | {"epochs": 3})
+    assert isinstance(other, Series)
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(folds.folder), str(other.folder), "--json"])
+    assert not end.value.code
+    told = json.loads(capsys.readouterr().out)["comparison"]
+    values = [run.summary["test"]["accuracy"] for series in (other, folds) for run in series.runs]
+    apart = np.array(values[:3]) - np.array(values[3:])
+    assert told["differences"] == pytest.approx(apart if apart.mean() > 0 else -apart)
+    counts = [json.loads((run.folder / "data.json").read_text())["samples"] for run in folds.runs]
+    ratio = np.mean([count["test"] / count["train"] for count in counts])
+    half = stats.t.ppf(0.975, 2) * np.sqrt((1 / 3 + ratio) * np.var(apart, ddof=1))
+    assert told["interval"][1] - told["mean"] == pytest.approx(half)
 
 
 def test_removal_of_a_series_takes_all_of_it_and_nothing_else(folds: Series, tmp_path: Path) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hubel.cli.console import note, say
 from hubel.cli.options import JSON, expanded, out
-from hubel.cli.output import print_data, write_file
+from hubel.cli.output import print_json, write_file
 from hubel.errors import HubelError, UsageError
 
 
 def command(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="two runs or more, or a series")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="two runs or more, a series, or two series")],
     file: Annotated[Path | None, out("also write the comparison as a page, such as compare.html", "--report")] = None,
     as_json: JSON = False,
 ) -> None:
@@ -24,12 +24,32 @@ def command(
     hubel compare runs/photos-* --out compare.html
     hubel compare runs/photos-seeds-1
     """
+    from hubel.records.ledger import find_folder, find_series
     from hubel.records.series import each_run
 
-    names = each_run(expanded(runs))
+    asked = expanded(runs)
+    series = [folder for name in asked if find_folder(name) is None and (folder := find_series(name)) is not None]
+    names = each_run(asked)
+    if len(series) == len(asked) == 2:
+        show_series(series, names, file, as_json=as_json)
+        return
     if len(names) < 2:
         raise UsageError(f"two runs or more are compared, got {len(names)}", hint=f"hubel runs show {names[0]}")
     show_comparison(names, file, as_json=as_json)
+
+
+def show_series(series: list[Path], names: list[str], file: Path | None, *, as_json: bool = False) -> None:
+    """Print two series side by side, member by member; the page of the comparison has all their runs."""
+    from hubel.verbs.compare import page, weigh_series
+
+    beside, found = weigh_series(series)
+    if as_json:
+        print_json({"series": beside.to_dict(), "comparison": found.to_dict()})
+    else:
+        say(f"{beside}\n\n{found.sentence}")
+    if file is not None:
+        write_file(file, page(names, [found.sentence]).encode(errors="backslashreplace"), told=False)
+        note(f"wrote {file}")
 
 
 def show_comparison(names: list[str], file: Path | None, *, as_json: bool = False) -> None:
@@ -38,11 +58,11 @@ def show_comparison(names: list[str], file: Path | None, *, as_json: bool = Fals
 
     comparison = compare(names)
     if as_json:
-        print_data(comparison.to_json() + "\n")
+        print_json({"runs": comparison.to_dict()} | ({"comparison": weighed(names)} if len(names) > 1 else {}))
     else:
         say(str(comparison))
         if len(names) > 1:
-            say(findings(names))
+            say("\n" + "\n".join(weighed(names)["findings"]))
     if file is not None:
         from hubel.verbs.compare import page
 
@@ -50,11 +70,11 @@ def show_comparison(names: list[str], file: Path | None, *, as_json: bool = Fals
         note(f"wrote {file}")
 
 
-def findings(names: list[str]) -> str:
+def weighed(names: list[str]) -> dict[str, Any]:
     """Whether the best run is better by more than luck; why that cannot be said where it was not measured alike."""
     from hubel.verbs.compare import weigh
 
     try:
-        return "\n" + "\n".join(test.sentence for test in weigh(names).tests)
+        return dict(weigh(names).to_dict())
     except HubelError as error:  # a run that was never measured can still be laid beside another
-        return f"\nno test of the difference: {error.what}"
+        return {"findings": [f"no test of the difference: {error.what}"]}

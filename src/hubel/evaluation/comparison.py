@@ -16,7 +16,7 @@ import numpy as np
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
-from hubel.metrics.intervals import Interval, mcnemar, paired_difference
+from hubel.metrics.intervals import Interval, deciding_samples, mcnemar, paired_difference
 from hubel.views import html_table
 from hubel.words import in_columns, number, percent, plain, plural
 
@@ -40,6 +40,8 @@ class Paired:
     """95 % bootstrap interval of the difference."""
     p_value: float
     """Exact McNemar (sign) test that neither is better, corrected for the number of pairs (Holm 1979)."""
+    deciding: int | None = None
+    """Samples in all that would show such a difference in four cases of five; None where there is none to show."""
 
     @property
     def sentence(self) -> str:
@@ -50,9 +52,24 @@ class Paired:
             f"{self.wins} against {self.losses} samples, {_p(self.p_value)}"
         )
         if self.p_value >= 0.05:
-            return f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: {facts}."
+            alike = f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: "
+            if not self.wins and not self.losses:
+                return f"{alike}on each of them both are equally good."
+            return f"{alike}{facts}. {self.outlook}"
         better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
         return f"{better} is better than {worse}: {facts}."
+
+    @property
+    def outlook(self) -> str:
+        """How many samples more would decide, in words."""
+        if self.deciding is None:
+            return "Neither is ahead, so that no number of further samples can be named that would decide."
+        more = max(1, self.deciding - self.samples)
+        step = 10 ** max(0, len(str(more)) - 2)
+        return (
+            f"If the true difference is as large, about {plural(-(-more // step) * step, 'more sample')} would show it "
+            "(in four cases of five)."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +93,23 @@ class Comparison:
         """Plain data for JSON."""
         tests = [{name: getattr(test, name) for name in Paired.__slots__} for test in self.tests]
         names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired")
-        return plain({**{name: getattr(self, name) for name in names}, "tests": tests})
+        return plain({**{name: getattr(self, name) for name in names}, "tests": tests, "findings": list(self.findings)})
+
+    @property
+    def apart(self) -> str:
+        """Which runs were tested on other samples than the best, in words; "" for none."""
+        if not self.unpaired:
+            return ""
+        were = "were" if len(self.unpaired) > 1 else "was"
+        return (
+            f"{', '.join(self.unpaired)} {were} tested on other samples than {self.best}: the split's luck is in that "
+            "difference, and no test is made of it. The same data, --split-seed and --fold give the same samples."
+        )
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """All that is found, a sentence each."""
+        return (*(test.sentence for test in self.tests), *([self.apart] if self.unpaired else []))
 
     def _repr_html_(self) -> str:
         shown = shown_columns(self)
@@ -85,9 +118,8 @@ class Comparison:
              f"{self.samples[i]:,}")
             for i, name in enumerate(self.names)
         )  # fmt: skip
-        said = [test.sentence for test in self.tests]
         table = html_table(["run", *(TITLES[column] for column in shown), "samples"], rows)
-        return table + "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
+        return table + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.findings)
 
     def __str__(self) -> str:
         shown = shown_columns(self)[:4]
@@ -99,7 +131,7 @@ class Comparison:
                 f"{mark} {in_columns(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}"
             )
         lines += ["", *(textwrap.fill(test.sentence, 80) for test in self.tests)] if self.tests else []
-        lines += ["", f"tested on other samples: {', '.join(self.unpaired)}"] if self.unpaired else []
+        lines += ["", textwrap.fill(self.apart, 80)] if self.unpaired else []
         return "\n".join(lines)
 
 
@@ -230,7 +262,7 @@ def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] 
     columns = ERRORS if task == "regression" else NUMBERS
     best = min(tested, key=lambda name: _rank(tested[name]))
     others = [name for name in tested if name != best]
-    paired = [name for name in others if _same_samples(tested[best], tested[name])]
+    paired = [name for name in others if same_samples(tested[best], tested[name])]
     nothing: Interval = (math.nan, math.nan)
     return Comparison(
         names=tuple(tested),
@@ -254,7 +286,8 @@ def _rank(run: Graded) -> tuple[float, float]:
     return (n["rmse"], n["mae"]) if run.task == "regression" else (-n["top1"], n["log_loss"])
 
 
-def _same_samples(a: Graded, b: Graded) -> bool:
+def same_samples(a: Graded, b: Graded) -> bool:
+    """Were both tested on the same samples? Ids, true answers and, where both know them, paths agree."""
     if len(a.ids) != len(b.ids):
         return False
     pairs = list(zip(a.order.tolist(), b.order.tolist(), strict=True))
@@ -285,7 +318,13 @@ def _holm(tests: list[Paired]) -> tuple[Paired, ...]:
     for rank, i in enumerate(sorted(range(len(tests)), key=lambda i: tests[i].p_value)):
         worst = max(worst, min(1.0, tests[i].p_value * (len(tests) - rank)))
         corrected[i] = worst
-    return tuple(replace(test, p_value=corrected[i]) for i, test in enumerate(tests))
+    level = 0.05 / max(1, len(tests))
+    return tuple(
+        replace(
+            test, p_value=corrected[i], deciding=deciding_samples(test.wins, test.losses, test.samples, level=level)
+        )
+        for i, test in enumerate(tests)
+    )
 
 
 def _p(value: float) -> str:

@@ -1,9 +1,9 @@
-"""What several trainings of one kind came to: the mean, how far they spread, and how sure the mean is."""
+"""What several trainings of one kind came to: mean, spread, how sure the mean is; and two series in pairs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,3 +81,80 @@ class Spread(Viewed):
             interval=resampled_interval(known, ratio),
             ratio=ratio,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Viewed):
+    """Two series of one kind, member by member: folds against the same folds, seeds against the same seeds."""
+
+    kind: str
+    """folds or seeds."""
+    metric: str
+    first: str
+    """The series that is better in the mean."""
+    second: str
+    members: tuple[str, ...]
+    """Those that were tested on the same samples in both."""
+    differences: tuple[float, ...]
+    """One a member: by how much `first` is better."""
+    mean: float
+    interval: Interval
+    """95 % of the mean, as that of `Spread`."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        count, shares, low = len(self.members), self.metric == "accuracy", self.interval[0]
+        scale, unit = (100, " points") if shares else (1, f" of {self.metric}")
+        if not any(self.differences):
+            return f"{self.first} and {self.second} are alike in each of {count} {self.kind}."
+        ends = " to ".join(f"{scale * end:+.2f}" if shares else f"{end:+.4g}" for end in self.interval)
+        why = ", corrected for the training pictures that folds share" if self.kind == "folds" else ""
+        size = f"{scale * self.mean:.2f}" if shares else f"{self.mean:.4g}"
+        wins = sum(value > 0 for value in self.differences)
+        verdict = (
+            f"{self.first} is better than {self.second}"
+            if low > 0
+            else f"{self.first} and {self.second} cannot be told apart"
+        )
+        return (
+            f"{verdict} over {count} {self.kind}: {self.first} is ahead by {size}{unit} in the mean "
+            f"(95 % interval {ends}{why}), and in {wins} of {count}."
+        )
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        return {"difference": self.sentence}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return dict(plain(self)) | {"sentence": self.sentence}
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        metric: str,
+        names: tuple[str, str],
+        values: Mapping[str, tuple[float, float]],
+        ratio: float = 0.0,
+    ) -> Difference:
+        """From a pair of values a member; `ratio` as in `Spread.of`. UsageError for fewer than two members.
+
+        >>> pairs = {"1/3": (0.90, 0.94), "2/3": (0.91, 0.96), "3/3": (0.90, 0.93)}
+        >>> print(Difference.of("folds", "accuracy", ("old", "new"), pairs, 0.5).sentence[:84])
+        new is better than old over 3 folds: new is ahead by 4.00 points in the mean (95 % i
+        """
+        if len(values) < 2:
+            raise UsageError(
+                f"two series are compared by two members or more that were tested alike, got {len(values)}",
+                hint="train both with the same --folds or --seeds, the same --seed and --split-seed",
+            )
+        known = np.array([first - second for first, second in values.values()])
+        known = known if metric == "accuracy" else -known
+        if known.mean() < 0:
+            known, names = -known, names[::-1]
+        return cls(
+            kind=kind, metric=metric, first=names[0], second=names[1], members=tuple(values),
+            differences=tuple(known.tolist()), mean=float(known.mean()), interval=resampled_interval(known, ratio),
+        )  # fmt: skip

@@ -11,6 +11,9 @@ from pathlib import Path
 from hubel.records.ledger import RunRecord, find_run, told_share
 from hubel.views import html_table
 
+WIDTH = 80
+"""Columns of a terminal."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -23,18 +26,35 @@ class Comparison:
         table = [("", self.names), *self.lines]
         first = max(len(title) for title, _ in table)
         widths = [max(len(cells[i]) for _, cells in table) for i in range(len(self.names))]
-        return "\n".join(
-            f"{title:<{first}}  " + "  ".join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
-            for title, cells in table
+        return "\n\n".join(
+            "\n".join(
+                f"{title:<{first}}  " + "  ".join(cells[i].ljust(widths[i]) for i in block).rstrip()
+                for title, cells in table
+            )
+            for block in _blocks(widths, WIDTH - first)
         )
 
     def _repr_html_(self) -> str:
         return html_table(["", *self.names], ([title, *cells] for title, cells in self.lines))
 
-    def to_json(self) -> str:
-        """The same as an object by run name."""
-        columns = {name: {title: cells[i] for title, cells in self.lines} for i, name in enumerate(self.names)}
-        return json.dumps(columns, indent=1)
+    def to_dict(self) -> dict[str, dict[str, str]]:
+        """Plain data for JSON: by run name."""
+        return {name: {title: cells[i] for title, cells in self.lines} for i, name in enumerate(self.names)}
+
+
+def _blocks(widths: list[int], room: int) -> list[list[int]]:
+    """Which columns stand beside each other, so that lines are no longer than a terminal's.
+
+    >>> _blocks([8, 8, 8, 30], 20)
+    [[0, 1], [2], [3]]
+    """
+    found: list[list[int]] = []
+    for i, width in enumerate(widths):
+        if found and sum(widths[j] + 2 for j in found[-1]) + width + 2 <= room:
+            found[-1].append(i)
+        else:
+            found.append([i])
+    return found
 
 
 def compare(names: list[str | Path] | list[str]) -> Comparison:

@@ -68,7 +68,7 @@ def together(asked: Asked) -> dict[str, Any]:
         try:
             found = weigh(folders)
             answer["weighed"] = found.to_dict()
-            answer["sentences"] = [test.sentence for test in found.tests]
+            answer["sentences"] = list(found.findings)
         except HubelError as error:
             answer["unweighed"] = {"reason": error.what, "hint": error.hint}
     return answer

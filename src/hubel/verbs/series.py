@@ -73,7 +73,8 @@ class Series(Viewed):
             told = "" if value is None else percent(value[1]) if value[0] == "accuracy" else f"{value[1]:.4g}"
             member = " ".join(f"{name} {value}" for name, value in self.record.members[place].items())
             found[member.replace("_", " ")] = f"{told or run.status}  {run.folder}"
-        found |= {name: str(summary[name]) for name in ("sentence", "together") if summary.get(name)}
+        titles = {"sentence": "spread", "together": "together"}
+        found |= {title: str(summary[name]) for name, title in titles.items() if summary.get(name)}
         return found | ({"report": str(self.report)} if self.report.is_file() else {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,11 +91,14 @@ def value_of(run: Run) -> tuple[str, float] | None:
 def spread_of(kind: str, runs: Sequence[Run]) -> Spread:
     """The spread over finished runs; folds are corrected by the samples that each tested and learnt from."""
     values = [value for run in runs if (value := value_of(run)) is not None]
-    ratio = 0.0
-    if kind == "folds":
-        counts = [RunStore.open(run.folder).read_json("data.json", limit=1 << 30)["samples"] for run in runs]
-        ratio = float(np.mean([count["test"] / max(1, count["train"]) for count in counts])) if counts else 0.0
+    ratio = ratio_of(runs) if kind == "folds" else 0.0
     return Spread.of(kind, values[0][0] if values else "accuracy", [value for _, value in values], ratio)
+
+
+def ratio_of(runs: Sequence[Run]) -> float:
+    """Test samples per training sample, the mean over the runs of folds."""
+    counts = [RunStore.open(run.folder).read_json("data.json", limit=1 << 30)["samples"] for run in runs]
+    return float(np.mean([count["test"] / max(1, count["train"]) for count in counts])) if counts else 0.0
 
 
 def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEvaluation:

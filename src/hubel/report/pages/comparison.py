@@ -45,11 +45,12 @@ def render_comparison(
     *,
     histories: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     settings: Sequence[tuple[str, Sequence[str]]] = (),
+    findings: Sequence[str] = (),
     title: str = "",
 ) -> str:
     """The page as text, as safe and self-contained as a run's own report.
 
-    `settings`: (name, one value a run) of those in which the runs differ.
+    `settings`: (name, one value a run) of those in which the runs differ. `findings` are sentences that stand first.
     """
     columns = shown_columns(comparison)
     return page(
@@ -67,6 +68,7 @@ def render_comparison(
         ],
         drawings=figures(comparison, histories or {}),
         settings=settings,
+        findings=[*findings, *comparison.findings],
     )
 
 
