@@ -267,6 +267,7 @@ def test_a_log_that_leaves_one_class_since_files_went_can_be_read_and_taken_back
         open_source(str(photos))
     found = hubel.edit(photos)
     assert (found.classes, found.samples, len(found.log)) == (("one",), 20, 10)
+    assert "leave 1 class of the 3, and a net needs two" in found.problems[-1].reason
     hubel.edit(photos, "undo")
     hubel.edit(photos, "undo")
     assert open_source(str(photos)).class_names == ("one", "two", "zero")

@@ -58,9 +58,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def page(root: Path, run: Path) -> object:
-    from hubel.verbs.compare import write_page
+    from hubel.verbs.compare import page as compared
 
-    return write_page([str(root / "runs" / "digits-1"), str(run)], root / "page.html")
+    return compared([str(root / "runs" / "digits-1"), str(run)])
 
 
 def look(root: Path, run: Path) -> object:

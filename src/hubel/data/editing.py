@@ -8,6 +8,7 @@ import getpass
 import glob
 import os
 import secrets
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from hubel.data.changes import Edit, in_force
+from hubel.data.edit_log import EditLog
 from hubel.data.edits import contents_digest, edited, label_names, stat_of
 from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.sources import edit_log, open_source
 from hubel.errors import DataError, UsageError, near, unknown
 from hubel.views import Viewed
 from hubel.words import plural
@@ -269,6 +272,36 @@ def user() -> str:
         return printable(getpass.getuser())[:64]
     except (OSError, KeyError, ImportError):  # a number without a name, in a container
         return "unknown"
+
+
+def editor_of(source: str, who: str, reading: Mapping[str, Any]) -> tuple[EditLog, Editor]:
+    """The log of a folder or table, which is read as `reading` says, and who writes into it."""
+    listed = open_source(source, edits=(), **reading)
+    log = edit_log(Path(source).expanduser(), listed.root)
+    return log, Editor(listed, log.read()[0], who=who)
+
+
+def undo_command(source: str, made: Sequence[Edit]) -> str:
+    """What takes edits of one command back.
+
+    >>> undo_command("my photos", [Edit(id="1a", batch="1a", when="", who="", do="exclude", file="a.png")])
+    "hubel edit 'my photos' undo 1a"
+    """
+    return f"hubel edit {shlex.quote(source)} undo {made[0].batch}"
+
+
+def require_request(do: str, words: Sequence[str], *, new_class: bool, copy: bool, who: str) -> None:
+    """Raise UsageError for what is no kind of edit, and for options that would be without effect."""
+    if do not in (*ACTIONS, "log", "apply"):
+        raise unknown("kind of edit", do, [*ACTIONS, "log", "apply"])
+    if copy != (do == "apply"):
+        raise UsageError("apply and --copy belong together: a clean copy is written", hint="apply --copy FOLDER")
+    if words and do in ("log", "apply"):
+        raise UsageError(f"{do} takes no more words, got {printable(words[0])!r}", hint=f"hubel edit DATA {do}")
+    if who and do not in ACTIONS:
+        raise UsageError(f"{do} decides nothing, so that --who has no meaning", hint="leave it out")
+    if new_class and do not in ("relabel", "merge"):
+        raise UsageError(f"{do} names no class, so that --new-class has no meaning", hint="leave it out")
 
 
 def require_files(manifest: Manifest) -> None:

@@ -123,13 +123,15 @@ class _Work:
         manifest = self.manifest
         if used and not manifest.regression:
             names = tuple(class_order(self.labels[self.kept].tolist()))
-            if len(names) < fewest:
+            if len(names) < 2:
                 word = shlex.quote(printable(manifest.source))
-                raise DataError(
-                    f"the edits leave {plural(len(names), 'class')} of the {manifest.num_classes} of "
-                    f"{printable(manifest.source)}, and a net needs two to tell apart",
-                    hint=f"hubel edit {word} log lists them, hubel edit {word} undo takes the last ones back",
-                )
+                left = f"the edits leave {plural(len(names), 'class')} of the {manifest.num_classes}"
+                why, undo = "a net needs two to tell apart", f"hubel edit {word} undo takes the last ones back"
+                if len(names) < fewest:
+                    hint = f"hubel edit {word} log lists them, {undo}"
+                    raise DataError(f"{left} of {printable(manifest.source)}, and {why}", hint=hint)
+                reason = f"{left}, and {why}: {undo}"
+                self.unused.append(Problem(printable(manifest.source), "edit", reason, left_out=False))
             index = {name: number for number, name in enumerate(names)}
             gone = [name for name in manifest.class_names if name in self.classes and name not in index]
             self.gone = [Problem(name, "empty class", "edits left it no picture", left_out=False) for name in gone]

@@ -145,7 +145,7 @@ def deciding_samples(only_first: int, only_second: int, samples: int, *, level: 
     paired-sample design, Biometrics 43, 1987).
 
     >>> deciding_samples(25, 17, 180), deciding_samples(20, 20, 180)
-    (918, None)
+    (925, None)
     """
     if only_first == only_second:
         return None

@@ -105,6 +105,18 @@ def unfinished_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, 
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
+def value_of(summary: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
+    part = summary.get("test") or summary.get("val") or {}
+    return next(((name, float(part[name])) for name in ("accuracy", "rmse") if part.get(name) is not None), None)
+
+
+def ratio_of(folders: Sequence[Path]) -> float:
+    """Test samples per training sample, the mean over the runs of folds."""
+    counts = [RunStore.open(folder).read_json("data.json", limit=1 << 30)["samples"] for folder in folders]
+    return sum(count["test"] / max(1, count["train"]) for count in counts) / max(1, len(counts))
+
+
 def each_run(names: Sequence[str | os.PathLike[str]]) -> list[str]:
     """Runs by name, of a series each that has finished. Raises ArtefactError for a series of which none has."""
     found: list[str] = []

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 
+from hubel.errors import UsageError
 from hubel.records.ledger import RunRecord, find_run, told_share
+from hubel.records.series import SeriesRecord, value_of
 from hubel.views import html_table
 
 WIDTH = 80
@@ -78,6 +81,53 @@ def compare(names: list[str | Path] | list[str]) -> Comparison:
         if len(set(values)) > 1 and key not in shown:
             lines.append((key, tuple(value.strip('"') for value in values)))
     return Comparison(named(run.folder for run in found), tuple(lines))
+
+
+def members(first: SeriesRecord, second: SeriesRecord) -> tuple[str, dict[str, tuple[RunRecord, RunRecord]]]:
+    """What two series are over; fold or seed -> the run of it in each, of those that have finished in both.
+
+    Raises UsageError for series of two kinds, and of a curve.
+    """
+    kinds = list(dict.fromkeys((first.kind, second.kind)))
+    if kinds not in (["folds"], ["seeds"]):
+        raise UsageError(
+            f"series of one kind are compared, folds or seeds, got {' and '.join(kinds)}",
+            hint="two runs of them: hubel compare SERIES/fold-1 SERIES/run-1",
+        )
+    found = [
+        {
+            " ".join(f"{name} {value}" for name, value in series.members[place].items()): run
+            for place, run in sorted(series.runs().items())
+            if run.status == "finished"
+        }
+        for series in (first, second)
+    ]
+    return kinds[0], {name: (run, found[1][name]) for name, run in found[0].items() if name in found[1]}
+
+
+def compare_members(
+    names: tuple[str, str], pairs: Mapping[str, tuple[RunRecord, RunRecord]]
+) -> tuple[Comparison, str, dict[str, tuple[float, float]]]:
+    """Two series side by side, member by member; which number counts (accuracy, rmse); a pair of it for each member.
+
+    `names` are those of the series. What they are and in which settings they differ is that of their first members.
+    """
+    told = {name: (value_of(one.summary), value_of(other.summary)) for name, (one, other) in pairs.items()}
+    known = {name: (one, other) for name, (one, other) in told.items() if one and other and one[0] == other[0]}
+    metric = next((one[0] for one, _ in known.values()), "accuracy")
+    values = {name: (one[1], other[1]) for name, (one, other) in known.items()}
+    lines = compare([str(run.folder) for run in next(iter(pairs.values()))]).lines if pairs else ()
+    table = [line for line in lines if line[0] in ("data", "model", "parameters")]
+    rows = dict(values)
+    if len(values) > 1:
+        columns = list(zip(*values.values(), strict=True))
+        rows["mean"] = (fmean(columns[0]), fmean(columns[1]))
+        rows["deviation"] = (stdev(columns[0]), stdev(columns[1]))
+    for name, (one, other) in rows.items():
+        written = told_share if metric == "accuracy" else "{:.4g}".format
+        table.append((name, (written(one), written(other))))
+    table += [line for line in lines if "." in line[0]]
+    return Comparison(names, tuple(table)), metric, values
 
 
 def named(folders: Iterable[Path]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from hubel.care.judging import FOLDS, compare_pictures, judge
 from hubel.checkpoint import Classifier
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded, decode
-from hubel.data.editing import Editor, require_files
-from hubel.data.sources import edit_log, open_source
+from hubel.data.editing import editor_of, require_files, undo_command
+from hubel.data.sources import open_source
 from hubel.errors import UsageError
 from hubel.evaluation.judge import answered
 from hubel.faces.progress import shows_progress
@@ -155,17 +154,15 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
         (f"burst {paths[burst.rows[0]]}", [paths[row] for row in burst.rows], f"by {' and '.join(burst.signs)}")
         for burst in found.bursts
     ]
-    source = found.source
-    listed = open_source(source, edits=(), **reading)
-    log = edit_log(Path(source).expanduser(), listed.root)
-    made = Editor(listed, log.read()[0], who=who).together(wanted)
+    log, editor = editor_of(found.source, who, reading)
+    made = editor.together(wanted)
     if not made:
         watch.remark("the pictures of all bursts are in groups already: nothing was written")
         return found
     log.add(made)
     watch.remark(
         f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
-        f"in groups now, for splits to come; to take that back: hubel edit {shlex.quote(source)} undo {made[0].batch}"
+        f"in groups now, for splits to come; to take that back: {undo_command(found.source, made)}"
     )
     return replace(found, accepted=(*found.accepted, *(edit.id for edit in made)))
 
@@ -180,15 +177,12 @@ def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], wa
         for one in found.labels.suspects
         if one.confident and one.probability >= least
     }
-    source = found.source
-    listed = open_source(source, edits=(), **reading)
-    log = edit_log(Path(source).expanduser(), listed.root)
-    made = Editor(listed, log.read()[0], who=who).accepted(wanted)
+    log, editor = editor_of(found.source, who, reading)
+    made = editor.accepted(wanted)
     if not made:
         watch.remark(f"no suggestion is as sure as {least:g}: nothing was written")
         return found
     log.add(made)
-    watch.remark(
-        f"{len(made)} labels were edited; to take that back: hubel edit {shlex.quote(source)} undo {made[0].batch}"
-    )
+    were = "label was" if len(made) == 1 else "labels were"
+    watch.remark(f"{len(made)} {were} edited; to take that back: {undo_command(found.source, made)}")
     return replace(found, accepted=tuple(edit.id for edit in made))

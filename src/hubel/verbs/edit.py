@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hubel.data.changes import Edit
 from hubel.data.clean_copy import write_copy
-from hubel.data.editing import ACTIONS, Editor, Edits, require_files
+from hubel.data.editing import ACTIONS, Editor, Edits, require_files, require_request
 from hubel.data.edits import edited
 from hubel.data.sources import SOURCES, edit_log, moved, open_source
-from hubel.errors import UsageError, unknown
 from hubel.faces.progress import shows_progress
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
 
 __all__ = ["Edits", "edit"]
 
@@ -46,16 +43,7 @@ def edit(
     is not there yet; `who` is kept with the edit. Nothing in the data is touched but the log beside them.
     Raises UsageError for what cannot be, DataError, SaveFailed where nothing can be written.
     """
-    if do not in (*ACTIONS, "log", "apply"):
-        raise unknown("kind of edit", do, [*ACTIONS, "log", "apply"])
-    if (copy is not None) != (do == "apply"):
-        raise UsageError("apply and --copy belong together: a clean copy is written", hint="apply --copy FOLDER")
-    if words and do in ("log", "apply"):
-        raise UsageError(f"{do} takes no more words, got {words[0]!r}", hint=f"hubel edit DATA {do}")
-    if who and do not in ACTIONS:
-        raise UsageError(f"{do} decides nothing, so that --who has no meaning", hint="leave it out")
-    if new_class and do not in ("relabel", "merge"):
-        raise UsageError(f"{do} names no class, so that --new-class has no meaning", hint="leave it out")
+    require_request(do, words, new_class=new_class, copy=copy is not None, who=who)
     watch.stage("reading the data")
     reading: dict[str, Any] = {"columns": columns, "images": images, "follow_links": follow_links}
     listed = open_source(data, data_root=data_root, edits=(), **reading)
@@ -73,11 +61,6 @@ def edit(
             place = log.add(made)
             known, bad = log.read()
     now = edited(listed, known, fewest=2 if do == "apply" else 0)
-    if not listed.regression and now.num_classes < 2:
-        watch.remark(
-            f"the edits leave {plural(now.num_classes, 'class')}, and a net needs two to tell apart: "
-            f"hubel edit {shlex.quote(str(data))} undo takes the last ones back"
-        )
     if do == "apply":
         assert copy is not None
         watch.stage("copying")

@@ -17,8 +17,7 @@ from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import answered, assessed
 from hubel.evaluation.spread import Spread
 from hubel.records.own_data import own_data
-from hubel.records.series import SeriesRecord, read_series
-from hubel.store import RunStore
+from hubel.records.series import SeriesRecord, ratio_of, read_series, value_of
 from hubel.types import Predictions
 from hubel.verbs.predict import predict
 from hubel.verbs.run import Run
@@ -69,7 +68,7 @@ class Series(Viewed):
         found = {"series": f"{self.folder}  ({summary.get('status', 'unfinished')})"}
         for place, record in sorted(self.record.runs().items()):
             run = Run(record.folder)
-            value = value_of(run)
+            value = value_of(run.summary)
             told = "" if value is None else percent(value[1]) if value[0] == "accuracy" else f"{value[1]:.4g}"
             member = " ".join(f"{name} {value}" for name, value in self.record.members[place].items())
             found[member.replace("_", " ")] = f"{told or run.status}  {run.folder}"
@@ -82,23 +81,11 @@ class Series(Viewed):
         return {"folder": str(self.folder), "runs": [str(run.folder) for run in self.runs], **self.record.summary}
 
 
-def value_of(run: Run) -> tuple[str, float] | None:
-    """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
-    part = run.summary.get("test") or run.summary.get("val") or {}
-    return next(((name, float(part[name])) for name in ("accuracy", "rmse") if part.get(name) is not None), None)
-
-
 def spread_of(kind: str, runs: Sequence[Run]) -> Spread:
     """The spread over finished runs; folds are corrected by the samples that each tested and learnt from."""
-    values = [value for run in runs if (value := value_of(run)) is not None]
-    ratio = ratio_of(runs) if kind == "folds" else 0.0
+    values = [value for run in runs if (value := value_of(run.summary)) is not None]
+    ratio = ratio_of([run.folder for run in runs]) if kind == "folds" else 0.0
     return Spread.of(kind, values[0][0] if values else "accuracy", [value for _, value in values], ratio)
-
-
-def ratio_of(runs: Sequence[Run]) -> float:
-    """Test samples per training sample, the mean over the runs of folds."""
-    counts = [RunStore.open(run.folder).read_json("data.json", limit=1 << 30)["samples"] for run in runs]
-    return float(np.mean([count["test"] / max(1, count["train"]) for count in counts])) if counts else 0.0
 
 
 def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEvaluation:
