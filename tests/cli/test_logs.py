@@ -11,6 +11,7 @@ import pytest
 from hubel.cli import main
 from hubel.errors import MissingExtra, UnknownName, UsageError
 from hubel.events import EpochDone, Finished
+from hubel.faces.progress import Showing
 from hubel.training.loggers import LOGGERS, ScalarLog, build_loggers
 
 SMALL = ["train", "digits", "--limit", "60", "--epochs", "2", "--model", "mlp", "--threads", "1", "--device", "cpu"]
@@ -106,3 +107,12 @@ def test_tensorboard_reads_what_was_trained(capsys: pytest.CaptureFixture[str], 
 
 def test_a_form_of_the_log_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert typed(capsys, "models", "--log", "xml")[0] == UsageError.exit_code
+
+
+def test_more_epochs_than_fit_by_the_first_guess_are_counted_on(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = Showing()
+    shown.epochs = 2
+    for epoch in range(4):
+        shown.event(EpochDone(epoch=epoch, row={"train_loss": 1.0, "images_per_second": 9.0}, best=False))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2", "3/3", "4/4"]

@@ -31,7 +31,9 @@ def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int
     if entry.model:
         found.append(("model", entry.model, entry.why_model))
     if recipe.optimizer.optimizer is None and entry.model:
-        found.append(("optimizer", "adamw", "robust over nets and tasks"))
+        found.append(("optimizer", *_RULES.get((task, model), ("adamw", "robust over nets and tasks"))))
+    if entry.asks == "segment":
+        found.append(("batch_size", min(16, max(2, samples)), "every pixel is learnt from: many small steps"))
     found += [(setting, value, why) for setting, (value, why) in entry.fixed.items()]
     shaped = _SHAPED.get((task, model))
     if shaped is not None and not recipe.model.model_options:
@@ -88,6 +90,13 @@ _SHAPED: dict[tuple[str, str], Callable[[int, int], tuple[dict[str, Any], str]]]
     ("field", "mlp"): _relus,
 }
 """Task and net -> what its size follows from."""
+_RULES = {
+    ("segment", "unet"): (
+        "muon-sphere",
+        "a norm follows almost every filter of this net: fewest epochs to a given overlap",
+    )
+}
+"""Task and net -> optimiser and why, where another one than AdamW was found to be better."""
 
 
 def _read(samples: int, side: int) -> list[Choice]:

@@ -122,6 +122,7 @@ class Showing(Watcher):
             return
         self.looked = now
         speed = self.images / max(now - self.started, 1e-9)
+        self.epochs = max(self.epochs, event.epoch + 1)  # of a run within a time they are a guess
         steps_left = event.steps * (self.epochs - event.epoch) - event.step
         left = steps_left * event.images / speed if self.images else float("nan")
         note = f"loss {event.loss.item():.4f}  {speed:,.0f} {self.unit}/s  {clock(left)} left"
@@ -130,6 +131,7 @@ class Showing(Watcher):
 
     def _epoch(self, event: EpochDone) -> Text:
         row = event.row
+        self.epochs = max(self.epochs, event.epoch + 1)  # of a run within a time they are a guess
         count = f"{event.epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
         # A head that is fitted has no epochs: its rows are penalties, and how many will be tried is not known.
         head = f"penalty {row['penalty']:<6g}" if "penalty" in row else f"epoch {count}"
