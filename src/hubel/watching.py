@@ -107,6 +107,29 @@ class Several(Watcher):
             watcher.done()
 
 
+class Held(Several):
+    """Keeps remarks back until `release`: they are about something that may yet be given up.
+
+    >>> held = Held(Watcher())
+    >>> held.remark("the head learns")
+    >>> held.kept
+    ['the head learns']
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(watcher)
+        self.kept: list[str] = []
+
+    def remark(self, text: str) -> None:
+        """Keep it."""
+        self.kept.append(text)
+
+    def release(self) -> None:
+        """Tell all that was kept."""
+        for text in self.kept:
+            super().remark(text)
+
+
 class Within(Watcher):
     """Tells `watcher` of a part of a stage, as the share from `first` to `last` of it; nothing but progress.
 

@@ -6,6 +6,7 @@ import argparse
 import http.server
 import os
 import re
+import shutil
 import threading
 import zipfile
 from collections import defaultdict, deque
@@ -22,7 +23,8 @@ from safetensors.torch import save_file
 
 from hubel.checkpoint import load
 from hubel.checkpoint.foreign import read_foreign
-from hubel.checkpoint.published import fetch
+from hubel.checkpoint.published import fetch, preprocess_as
+from hubel.cli import main
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import CARDS, create_model
 from hubel.models.fitting import fit_weights, renamed
@@ -106,7 +108,11 @@ def test_links_cut_files_and_rubbish_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.pth").write_bytes((tmp_path / "a.pth").read_bytes()[:500])
     (tmp_path / "rubbish.pth").write_bytes(b"hello, this is no net")
     (tmp_path / "link.pth").symlink_to(tmp_path / "a.pth")
-    for name, said in (("cut", "damaged zip"), ("rubbish", "no safetensors file"), ("link", "is a link")):
+    for name, said in (
+        ("cut", "damaged zip"),
+        ("rubbish", "neither a .pth nor a .safetensors file: it begins with .hello, this is n"),
+        ("link", "is a link"),
+    ):
         with pytest.raises(ArtefactError, match=said):
             read_foreign(tmp_path / f"{name}.pth")
 
@@ -316,6 +322,27 @@ def test_thin_resnets_of_other_files_fit_with_the_shortcuts_they_were_trained_wi
             import_weights(tmp_path / "net.th", model="resnet20", out=tmp_path)
         partly = import_weights(tmp_path / "net.th", model="resnet20", out=tmp_path, partial=True)
         assert len(partly.fit.homeless) == 10
+
+
+def test_a_file_of_published_weights_is_known_by_its_digest_and_brings_its_classes(tmp_path: Path) -> None:
+    entry = published("efficientnet_lite0")
+    shutil.copy(fetch(entry), tmp_path / "copy.pth")
+    done = import_weights(tmp_path / "copy.pth", model="efficientnet_lite0", out=tmp_path / "runs")
+    found = load(done.run)
+    assert done.published == entry.file
+    assert found.class_names[:2] == ("tench", "goldfish")
+    assert found.preprocessing == preprocess_as(entry)
+
+
+def test_it_is_said_how_pictures_will_be_prepared_where_the_file_does_not_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(digits_net().state_dict(), tmp_path / "net.pth")
+    command = ["import-weights", str(tmp_path / "net.pth"), "--as", "mnist_cnn", "--img-size", "12"]
+    assert main([*command, "--out", str(tmp_path / "runs"), "--mean", "0.5,0.5,0.5"]) == 0
+    said = capsys.readouterr().err
+    assert "pictures will be prepared so: crop 1, bilinear, mean 0.500,0.500,0.500, std 0.229,0.224,0.225" in said
+    assert "--classes FILE names its outputs" in said
 
 
 def test_what_lies_beside_a_net_in_its_file_may_stay_behind(tmp_path: Path) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from hubel.checkpoint import load
+from hubel.cli import main
 from hubel.models import create_model
 from hubel.models.fitting import fit_weights
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+
+LITE0 = [[False]] + [[True] * count for count in (2, 2, 3, 3, 4, 1)]
+"""Its blocks, stage by stage: only the first does not widen."""
 
 
 def timm_names(blocks: list[list[bool]]) -> list[str]:
@@ -53,15 +60,30 @@ def test_an_efficientnet_lite_of_another_library_is_fitted_by_its_names_in_any_o
             if value.is_floating_point():
                 value.uniform_(0.1, 1)
     state = theirs.state_dict()
-    # Lite0 has 1, 2, 2, 3, 3, 4, 1 blocks; only the first stage does not widen.
-    blocks = [[False]] + [[True] * count for count in (2, 2, 3, 3, 4, 1)]
-    named = dict(zip(names_of(blocks), state.values(), strict=True))  # type: ignore[operator]
+    named = dict(zip(names_of(LITE0), state.values(), strict=True))  # type: ignore[operator]
     ours = create_model("efficientnet_lite0", num_classes=7, img_size=(64, 64))
     fit = fit_weights(ours, {name: named[name] for name in sorted(named)})
     assert fit.complete
+    assert fit.by_names
     assert fit.alike == 0  # the names say where each stands, not the order of the file alone
     for name, value in ours.state_dict().items():
         assert torch.equal(value, state[name]), name
+
+
+def test_a_file_without_order_stays_a_net_for_colour_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the alphabet, filters of a depthwise convolution (one channel in) stand before those of the first layer."""
+    theirs = create_model("efficientnet_lite0", num_classes=7, img_size=(32, 32)).eval()
+    save_file(dict(zip(timm_names(LITE0), theirs.state_dict().values(), strict=True)), tmp_path / "net.safetensors")
+    command = ["import-weights", str(tmp_path / "net.safetensors"), "--as", "efficientnet_lite0", "--img-size", "32"]
+    assert main([*command, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr()
+    assert "colour pictures of 32x32" in said.out
+    assert "0 adapted; all tensors fit" in said.out
+    assert "the names are another library's: they say which tensor is which" in said.err
+    x = torch.rand(1, 3, 32, 32)
+    assert torch.equal(load(tmp_path / "efficientnet_lite0-1").model(x), theirs(x))
 
 
 def test_a_name_that_does_not_belong_leaves_the_order_of_the_file_as_it_is() -> None:

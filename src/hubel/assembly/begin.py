@@ -19,7 +19,7 @@ from hubel.assembly.ready import Ready
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
-from hubel.assembly.transfer.rival import OUTDONE, outdone
+from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.source import check_kind
 from hubel.assembly.transfer.start import Start, start
 from hubel.assembly.trials import allow, paced
@@ -27,7 +27,7 @@ from hubel.assembly.wire import assemble, batch_size
 from hubel.errors import UsageError
 from hubel.recipes.schema import NOTHING, Recipe
 from hubel.runtime import world
-from hubel.watching import SILENT, Watcher
+from hubel.watching import SILENT, Held, Once, Watcher
 
 __all__ = ["described", "make_ready", "make_ready_from", "settle", "unaided"]
 
@@ -37,10 +37,12 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     since = time.perf_counter()
     begun = start(recipe, watch)
     if begun.source is not None:
+        watch = Once(watch) if begun.by_default else watch  # the same pictures may be prepared twice
         ready = make_ready_from(begun, watch, since)
-        if ready is not None:
+        if isinstance(ready, Ready):
             return ready
-        begun = begun.withdrawn(OUTDONE)
+        watch.remark(f"from nothing: {ready}")
+        begun = begun.withdrawn(ready)
     prepared = tell_balance(prepare_together(begun.chosen, watch), watch)
     watch.stage("building the model")
     model, spec = build(prepared)
@@ -52,10 +54,10 @@ def make_ready(recipe: Recipe, watch: Watcher) -> Ready:
     return Ready(training=training, prepared=prepared, spec=spec, advice=begun.advice)
 
 
-def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
+def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
     """A training from a trained net: its weights, a plan what learns again, and a head fitted to what it sees.
 
-    None where the start was chosen by default, and the small net that would else be trained does better at once.
+    Where the start was chosen by default, and the small net that would else be trained does better at once: the reason.
     """
     if world() > 1:
         raise UsageError(
@@ -67,10 +69,15 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | None:
     assert source is not None
     check_kind(prepared, source)
     watch.stage("building the model")
-    model, spec, prepared, facts = planned(prepared, source, watch, by_default=begun.by_default)
+    held = Held(watch)
+    model, spec, prepared, facts = planned(prepared, source, held, by_default=begun.by_default)
     facts["why"] = begun.chosen.reasons.get("from", "")
-    if begun.by_default and outdone(begun.asked, facts, watch):
-        return None
+    if begun.by_default:
+        better = outdone(begun.asked, facts, watch)
+        if better:
+            return better
+        watch.remark(f"starts from {source.name}: {facts['why']}")
+    held.release()
     spent = 0.0
     if only_head(prepared, model) and prepared.recipe.loss.sampler != "none":
         raise UsageError(

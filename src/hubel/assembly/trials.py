@@ -179,8 +179,9 @@ def allow(training: Training, prepared: Prepared, spent: float, watch: Watcher) 
     left = whole - spent - after
     training.allowed = max(0.2 * whole, left)
     if left < 0.2 * whole:
+        looking = "" if training.recipe.transfer.from_ is None else " and looking at it with the trained net"
         watch.remark(
-            f"reading the data took {duration(spent)} of the {duration(whole)} allowed; "
+            f"reading the data{looking} took {duration(spent)} of the {duration(whole)} allowed; "
             f"{duration(training.allowed)} of training follow all the same"
         )
 

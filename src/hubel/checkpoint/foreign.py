@@ -42,6 +42,7 @@ CHILD = Path(__file__).with_name("foreign_child.py")
 _MEMBER = re.compile(
     r"[^/]{1,200}/(data\.pkl|byteorder|version|\.format_version|\.storage_alignment|\.data/serialization_id|data/\d{1,9})"
 )
+AGAIN = "download it again, from the address of the file itself"
 CONVERT = "ask its author for .safetensors, or save it anew where you trust it: torch.save(net.state_dict(), FILE)"
 
 
@@ -68,10 +69,13 @@ def read_foreign(path: str | Path, *, limit: int = FILE_LIMIT, seconds: float = 
         digest = sha256_of(descriptor)
         with open(descriptor, "rb", closefd=False) as file:
             file.seek(0)
-            start = file.read(4)
+            start = file.read(16)
     zipped = start[:2] == b"PK"
     pickled = zipped or start[:1] == b"\x80"  # without a zip: the format before PyTorch 1.6
     own = False
+    if not pickled and start[8:9] != b"{":  # eight bytes of length, then the header of a .safetensors file
+        what = f"it begins with {shown(start.decode('latin-1'))}" if start else "it is empty"
+        raise ArtefactError(f"{name} is neither a .pth nor a .safetensors file: {what}", hint=AGAIN)
     if pickled:
         tensors, left_out = _from_pickle(path, name, size, seconds, zipped=zipped)
     else:
@@ -123,7 +127,7 @@ def check_zip(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
-        raise ArtefactError(f"{name} is a damaged zip archive: {error}", hint="download it again") from None
+        raise ArtefactError(f"{name} is a damaged zip archive: {error}", hint=AGAIN) from None
     if any("/code/" in f"/{member.filename}" or member.filename.endswith("constants.pkl") for member in members):
         raise ArtefactError(f"{name} is a TorchScript archive: it carries code and is not opened", hint=CONVERT)
     strange = next((member.filename for member in members if not _MEMBER.fullmatch(member.filename)), None)

@@ -47,6 +47,10 @@ FILLED = {re.compile(r"(?i).*(dict|box|munch|bunch|map)"): OrderedDict, re.compi
 """Names of classes that are filled like dictionaries or lists, and what stands for one."""
 
 
+class NoStateDict(Exception):
+    """The file was read, and what it holds is not what is wanted."""
+
+
 class StandIn:
     """In place of any object that is no tensor: takes whatever it is made with, and keeps none of it."""
 
@@ -172,15 +176,15 @@ def main(source: str, target: str) -> None:
         whole = torch.load(source, map_location="cpu", weights_only=True)
     found = unwrap(whole)
     if isinstance(found, StandIn):
-        raise TypeError("it holds a whole net or another object, not a state dict")
+        raise NoStateDict("it holds a whole net or another object, not a state dict")
     if not isinstance(found, Mapping):
-        raise TypeError(f"it holds a {type(found).__name__}, not a state dict")
+        raise NoStateDict(f"it holds a {type(found).__name__}, not a state dict")
     tensors = {name: value for name, value in found.items() if isinstance(name, str) and is_plain(value)}
     left_out = [str(name)[:100] for name in (*found, *others(whole, found)) if name not in tensors]
     # A view with stride 0 can claim any size; what the tensors claim together must be in the file.
     claimed = sum(value.numel() * value.element_size() for value in tensors.values())
     if claimed > 2 * size:
-        raise ValueError(f"its tensors claim {claimed:,} bytes, and the file has {size:,}")
+        raise NoStateDict(f"its tensors claim {claimed:,} bytes, and the file has {size:,}")
     kept = {f"t{number}": value.detach().clone().contiguous() for number, value in enumerate(tensors.values())}
     save_file(kept, target)
     print(json.dumps({"left_out": left_out[:100], "names": list(tensors)}))
@@ -197,6 +201,8 @@ def run(source: str, target: str) -> None:
             sys.exit("it holds objects that are not tensors, and those could run programs")
         if isinstance(error, PermissionError):
             sys.exit(f"it holds objects that are not tensors, and those could run programs: {error}")
+        if isinstance(error, NoStateDict):
+            sys.exit(str(error))
         sys.exit(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}")
 
 

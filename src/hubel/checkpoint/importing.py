@@ -11,8 +11,10 @@ from torch import nn
 
 from hubel.checkpoint.classifier import ModelSpec, golden_logits
 from hubel.checkpoint.foreign import read_foreign
+from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, aligned, at_the_place_of, other_head
+from hubel.models.naming import in_order
 from hubel.store import shown
 from hubel.views import Viewed
 
@@ -37,6 +39,10 @@ class Imported(Viewed):
     """Did the file say itself which net of hubel's it is? Then it needs no import."""
     checked: bool = False
     """Were golden logits given, and met?"""
+    preprocessing: Preprocessing | None = None
+    """How pictures are prepared for the net: as was said, and for the rest as is usual."""
+    published: str = ""
+    """The published weights that the file is, by its digest; "" for others."""
 
 
 def as_in_file(
@@ -54,6 +60,8 @@ def as_in_file(
     """
     wanted = {name: value for name, value in skeleton.state_dict().items() if value is not None}
     named, _ = aligned(wanted, tensors)
+    told = in_order(named)
+    named, ordered = (named, ordered) if told is None else (told, True)
     head = str(getattr(skeleton, "head", ""))
     theirs = other_head(wanted, named, head) or head
     outputs = next((named[key] for end in ("bias", "weight") if (key := f"{theirs}.{end}") in named), None)
@@ -62,8 +70,10 @@ def as_in_file(
     if classes and outputs is not None and outputs.ndim:
         spec = replace(spec, num_classes=outputs.shape[0])
     first = next((name for name, value in wanted.items() if value.ndim == 4), None)
-    # By name, or, where no name fits, the first filters of the file; a stem in groups says nothing about channels.
-    came = named.get(first or "") if first in named else next((v for v in named.values() if v.ndim == 4), None)
+    # By name, or, where no name fits, the first filters of a file that has its order; a stem in groups says nothing.
+    came = named.get(first or "")
+    if came is None and ordered:
+        came = next((value for value in named.values() if value.ndim == 4), None)
     if stem and first is not None and wanted[first].shape[1] == spec.in_chans and came is not None and came.ndim == 4:
         fits = came.shape[0] == wanted[first].shape[0] and came.shape[2:] == wanted[first].shape[2:]
         spec = replace(spec, in_chans=came.shape[1]) if fits and came.shape[1] in (1, 3) else spec

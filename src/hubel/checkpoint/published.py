@@ -56,6 +56,14 @@ def load_published(model: nn.Module, name: str, *, version: str | None = None, b
     return fit
 
 
+def known_file(path: Path, model: str) -> Published | None:
+    """Which published weights of an architecture a file of the user's is, by its digest; None for any other."""
+    entries = [entry for entry in WEIGHTS if entry.model == model]
+    size = path.stat().st_size if path.is_file() else 0
+    near = [entry for entry in entries if abs(entry.bytes - size) <= 2_000]  # what is listed of downloads is rounded
+    return next((entry for entry in near if _begins(path, entry.sha256)), None)
+
+
 def at_hand(entry: Published) -> bool:
     """Are these weights on this machine, so that nothing needs to be installed or downloaded?"""
     if _is_checkpoint(converted(entry)) or (entry.package is not None and in_package(entry.package, entry.file)):

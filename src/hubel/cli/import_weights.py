@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from hubel.cli.options import numbers, option
 from hubel.cli.settings import pairs
 from hubel.errors import DataError, UsageError
 from hubel.words import plural
+
+if TYPE_CHECKING:
+    from hubel.data.preprocessing import Preprocessing
 
 
 def command(
@@ -94,7 +97,16 @@ def command(
         f"{'grey' if done.in_chans == 1 else 'colour'} pictures of {height}x{width}\n"
         f"{plural(len(done.fit.loaded), 'tensor')} taken, {len(done.fit.adapted)} adapted; {done.fit.sentence}"
     )
-    if done.fit.by_order:
+    if done.published:
+        note(f"these are the published weights {done.published}: classes and preprocessing are theirs")
+    elif done.preprocessing is not None:
+        note(
+            f"pictures will be prepared so: {in_words(done.preprocessing)}; where that is not how the net was trained:"
+        )
+        note("  --mean, --std, --fit, --crop-share, --interpolation, --img-size; --classes FILE names its outputs")
+    if done.fit.by_names:
+        note("the names are another library's: they say which tensor is which")
+    elif done.fit.by_order:
         note("names did not fit: the tensors were matched one after the other, by shape")
     if done.fit.alike and not done.checked:
         note(
@@ -110,6 +122,16 @@ def command(
     if done.left_out:
         note(f"left out, as no tensors: {', '.join(done.left_out[:8])}")
     note(f"next: hubel predict {done.run} PICTURE")
+
+
+def in_words(seen: Preprocessing) -> str:
+    """How pictures are prepared, in the words of the options."""
+    scaled = ["values 0..1"] if not seen.mean else [
+        f"{name} {','.join(f'{value:.3f}' for value in values)}"
+        for name, values in (("mean", seen.mean), ("std", seen.std))
+    ]  # fmt: skip
+    share = f" {seen.crop_share:g}" if seen.fit == "crop" else ""
+    return ", ".join([f"{seen.fit}{share}", seen.interpolation, *scaled])
 
 
 def _lines(path: Path | None) -> list[str]:

@@ -61,6 +61,8 @@ class Fit:
     """Names did not fit, but the shapes did, one after the other (or each shape stands once on both sides)."""
     alike: int = 0
     """Tensors matched by order that by shape could also stand elsewhere: only the order speaks for them."""
+    by_names: bool = False
+    """Were the names those of another library, which tell the order?"""
     prefix: str = ""
     """What stood before the names of the tensors that fitted."""
     head: str = ""
@@ -136,7 +138,8 @@ def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) ->
             f"none of the {len(weights)} tensors fits the net: it has for example {_some(wanted)}, "
             f"and for example {_some(weights)} came",
             hint="choose the architecture the weights were trained with (--as NAME; hubel models), "
-            "or say which name is which (--rename OLD=NEW)",
+            "or say which name is which (--rename OLD=NEW)"
+            + ("" if ordered else "; a .pth file still has the order of the layers, which names can be told by"),
         )
     # Counters of batch norms are younger than many published files; nothing depends on them.
     missing = tuple(name for name in wanted if name not in named and not name.endswith("num_batches_tracked"))
@@ -144,7 +147,9 @@ def fit_weights(model: nn.Module, weights: Tensors, *, ordered: bool = False) ->
     alike = _alike(wanted) if found is not None and ordered and told is None else 0
     parts = {name[:end] for name in loaded for end in _ends(name)}
     return Fit(
-        tuple(loaded), tuple(adapted), missing, tuple(mismatched), unexpected, found is not None, alike, prefix, theirs,
+        tuple(loaded), tuple(adapted), missing, tuple(mismatched), unexpected, found is not None, alike,
+        prefix=prefix, head=theirs,
+        by_names=found is not None and told is not None,
         homeless=tuple(
             name for name in unexpected
             if named[name].ndim and named[name].is_floating_point() and any(name[:end] in parts for end in _ends(name))
@@ -349,7 +354,7 @@ def _role(name: str) -> str:
 
 
 def _some(tensors: Tensors) -> str:
-    return ", ".join(f"{name} {'x'.join(map(str, value.shape))}" for name, value in list(tensors.items())[:2])
+    return ", ".join(f"{name} {_by(tuple(value.shape))}" for name, value in list(tensors.items())[:2])
 
 
 __all__ = ["Fit", "adapt_positions", "adapt_stem", "aligned", "at_the_place_of", "fit_weights", "other_head", "renamed"]

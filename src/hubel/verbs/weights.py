@@ -11,13 +11,14 @@ import torch
 from hubel.checkpoint import ModelSpec, golden_images, golden_logits, save_weights
 from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.importing import Imported, as_in_file, check_golden, outputs_of, way_out
-from hubel.checkpoint.published import fetch
+from hubel.checkpoint.published import fetch, known_file
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import card, resolve
 from hubel.models.fitting import fit_weights, renamed
-from hubel.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, published
+from hubel.models.imagenet import class_names as words_of_imagenet
+from hubel.models.pretrained import IMAGENET_MEAN, IMAGENET_STD, is_published, published
 from hubel.runtime import generator, seeded
 from hubel.store import RunStore
 
@@ -49,7 +50,8 @@ def import_weights(
     """Read `file` safely (or the "published" weights), fit it to the architecture `model`, write a run folder.
 
     `num_classes` None takes it from the head in the file, `in_chans` None from its first layer, `img_size` None the
-    published size, `mean` and `std` None those of ImageNet (none for one channel), and so on for the preprocessing.
+    published size, `mean` and `std` None those of the architecture's published weights or of ImageNet (none for one
+    channel), and so on for the preprocessing. A file that is published weights, by its digest, brings all of theirs.
     `rename` says which names in the file are which in the net: ("linear", "fc"). `golden` is a .safetensors file of
     `images` (N C H W as the net takes them) and the `logits` (N K) it must give to them.
 
@@ -59,7 +61,7 @@ def import_weights(
     """
     name, built_with = resolve(model, options or {})
     entry = card(name)
-    given = None if str(file) != PUBLISHED else published(name)
+    given = published(name) if str(file) == PUBLISHED else known_file(Path(file), name)
     size = img_size if img_size is not None else given.size if given else entry.img_size
     if size is None:
         raise UsageError(
@@ -74,14 +76,15 @@ def import_weights(
     if class_names and num_classes not in (None, len(class_names)):
         raise UsageError(f"{len(class_names)} class names came for {num_classes} outputs", hint="one name a line")
 
+    norm = given or (published(name) if is_published(name) else None)
     usual_share = given.size / given.resize if given and fit in (None, "crop") else 1.0
 
     def seen(channels: int) -> Preprocessing:
         usual = channels == 3
         return Preprocessing(
             height=height, width=width, channels=channels, fit=fit or "crop",
-            mean=tuple(mean if mean is not None else (given.mean if given else IMAGENET_MEAN) if usual else ()),
-            std=tuple(std if std is not None else (given.std if given else IMAGENET_STD) if usual else ()),
+            mean=tuple(mean if mean is not None else (norm.mean if norm else IMAGENET_MEAN) if usual else ()),
+            std=tuple(std if std is not None else (norm.std if norm else IMAGENET_STD) if usual else ()),
             interpolation=interpolation or (given.interpolation if given else "bilinear"),
             crop_share=usual_share if crop_share is None else crop_share,
         )  # fmt: skip
@@ -94,7 +97,7 @@ def import_weights(
     )  # fmt: skip
     skeleton, needed = sized(spec)
     check_memory(needed)
-    foreign = read_foreign(file) if given is None else read_foreign(fetch(given))
+    foreign = read_foreign(file if given is None or str(file) != PUBLISHED else fetch(given))
     tensors = renamed(foreign.tensors, rename)
     heads = num_classes is None and not class_names
     spec = as_in_file(spec, skeleton, tensors, classes=heads, stem=in_chans is None, ordered=foreign.ordered)
@@ -123,11 +126,14 @@ def import_weights(
     save_weights(
         store, "best", net.state_dict(),
         spec=spec, preprocessing=preprocessing,
-        class_names=class_names or [f"class {number}" for number in range(spec.num_classes)],
+        class_names=class_names
+        or (words_of_imagenet() if given is not None and spec.num_classes == given.num_classes else ())
+        or [f"class {number}" for number in range(spec.num_classes)],
         recipe={"imported": Path(file).name if given is None else given.file, "sha256": foreign.sha256},
         probes=(images, golden_logits(net, preprocessing, images)),
     )  # fmt: skip
     return Imported(
         str(store.folder), name, spec.num_classes, (height, width), spec.in_chans, found, foreign.left_out,
-        own=foreign.own, checked=golden is not None,
+        own=foreign.own, checked=golden is not None, preprocessing=preprocessing,
+        published="" if given is None else given.file,
     )  # fmt: skip

@@ -32,19 +32,18 @@ SURE = 0.985
 OUTDONE = "a small net of its own soon tells these pictures apart better"
 
 
-def outdone(asked: Recipe, facts: dict[str, Any], watch: Watcher) -> bool:
-    """Is the trained net outdone? `facts` are those of its study; what was found is written into them."""
+def outdone(asked: Recipe, facts: dict[str, Any], watch: Watcher) -> str:
+    """Why the trained net is outdone; "" where it is not. What was found is written into `facts`, those of its study."""
     accuracies = [each["accuracy"] for each in facts.get("probes", ())] + [facts.get("together") or 0.0]
     best, measured_on = max(accuracies), int(facts.get("probed_on", 0))
     if measured_on < ENOUGH or best >= SURE:
-        return False
+        return ""
     watch.stage("trying a small net from nothing")
     own, judged_on = learn_briefly(asked)
     facts["rival"] = {"accuracy": own, "judged_on": judged_on}
     if own - best <= noise(own, judged_on):
-        return False
-    watch.remark(f"from nothing: {OUTDONE} ({own:.1%} against {best:.1%})")
-    return True
+        return ""
+    return f"{OUTDONE} ({own:.1%} against {best:.1%})"
 
 
 def learn_briefly(asked: Recipe) -> tuple[float, int]:
