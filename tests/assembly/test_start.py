@@ -10,13 +10,15 @@ import pytest
 from PIL import Image
 
 import hubel
+from hubel.assembly import begin
+from hubel.assembly.begin import make_ready
 from hubel.assembly.transfer import start as starting
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.start import is_open, photographs, start
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, UsageError
 from hubel.recipes.schema import compose, read_file
-from hubel.watching import SILENT
+from hubel.watching import SILENT, Watcher
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +43,7 @@ def test_a_few_photographs_start_from_a_net_that_has_seen_a_million(run: hubel.R
     assert run.recipe["model"]["model"] == "efficientnet_lite0"
     assert run.recipe["data"]["img_size"] == 224
     assert run.summary["test"]["accuracy"] >= 0.75
+    assert "\nmodel    efficientnet_lite0, from efficientnet_lite0\n" in str(run)
     page = run.report.read_text()
     assert "a net that has seen a million starts near its goal (--from none: from nothing)" in page
 
@@ -138,6 +141,59 @@ def test_a_small_net_that_soon_knows_the_pictures_better_is_taken_instead() -> N
     assert poor["rival"]["accuracy"] > 0.6
     assert not outdone(asked, good, SILENT)
     assert not outdone(asked, {"probes": [{"accuracy": 0.5}], "probed_on": 100}, SILENT)  # too few to learn from alone
+
+
+def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(
+    beasts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Listening(Watcher):
+        def remark(self, text: str) -> None:
+            told.append(text)
+
+    told: list[str] = []
+    asked = compose({"data": str(beasts), "epochs": 1, "limit": 20, "img_size": 64, "threads": 1})
+    make_ready(asked, Listening())
+    assert told[0].startswith("starts from efficientnet_lite0: 20 pictures that may be photographs: a net that has")
+    assert any(text.startswith("head learns: ") for text in told)
+    told.clear()
+    monkeypatch.setattr(begin, "outdone", lambda *_: "a small net does better (90.0% against 50.0%)")
+    ready = make_ready(asked, Listening())
+    assert ready.prepared.recipe.model.model == "quicknet"
+    assert ready.prepared.reasons["from"] == "a small net does better (90.0% against 50.0%)"
+    assert told[0] == "from nothing: a small net does better (90.0% against 50.0%)"
+    assert not any("head" in text for text in told)
+    told.clear()  # who says how a net is thawed wants one that is trained, whatever a small one does
+    ready = make_ready(asked.change(unfreeze="head", head="linear"), Listening())
+    assert ready.prepared.recipe.model.model == "efficientnet_lite0"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"data": "digits", "unfreeze": "last"}, "unfreeze needs a trained net to start from, and none was named"),
+        ({"data": "digits", "from": "none", "head": "mlp", "penalty": 1}, "head and penalty need a trained net to"),
+        ({"data": "moons", "feature_views": 2}, "feature_views needs a trained net to start from"),
+        ({"data": "digits", "model": "mnist_cnn", "from_sha256": "0" * 64}, "from_sha256 needs a trained net"),
+    ],
+)
+def test_what_only_a_trained_start_understands_is_not_silently_dropped(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        start(compose(settings), SILENT)
+    assert "--from RUN, --from efficientnet_lite0" in str(caught.value.hint)
+
+
+def test_at_another_size_the_first_layers_are_still_those_that_were_trained(beasts: Path) -> None:
+    """A fresh net for 64 pixels would have another stem, into which the weights do not fit."""
+    begun = start(compose({"data": str(beasts), "img_size": 64}), SILENT)
+    assert begun.source is not None
+    assert begun.chosen.recipe.model.model_options == {"stem": "full"}
+    assert make_ready(compose({"data": str(beasts), "img_size": 64, "limit": 20, "threads": 1}), SILENT).facts
+
+
+def test_more_stages_than_there_are_cannot_learn(beasts: Path) -> None:
+    asked = compose({"data": str(beasts), "from": "efficientnet_lite0", "unfreeze": 11, "img_size": 64, "limit": 4})
+    with pytest.raises(UsageError, match="unfreeze must be at most 9, so many stages has efficientnet_lite0, got 11"):
+        make_ready(asked, SILENT)
 
 
 def test_none_brings_no_weights_that_a_fresh_start_would_overwrite(beasts: Path) -> None:

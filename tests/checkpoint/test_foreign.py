@@ -339,7 +339,8 @@ def test_it_is_said_how_pictures_will_be_prepared_where_the_file_does_not_tell(
 ) -> None:
     torch.save(digits_net().state_dict(), tmp_path / "net.pth")
     command = ["import-weights", str(tmp_path / "net.pth"), "--as", "mnist_cnn", "--img-size", "12"]
-    assert main([*command, "--out", str(tmp_path / "runs"), "--mean", "0.5,0.5,0.5"]) == 0
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--out", str(tmp_path / "runs"), "--mean", "0.5,0.5,0.5"])
     said = capsys.readouterr().err
     assert "pictures will be prepared so: crop 1, bilinear, mean 0.500,0.500,0.500, std 0.229,0.224,0.225" in said
     assert "--classes FILE names its outputs" in said

@@ -21,7 +21,7 @@ from hubel.assembly.transfer.head import only_head, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.source import check_kind
-from hubel.assembly.transfer.start import Start, start
+from hubel.assembly.transfer.start import Start, start, transferred
 from hubel.assembly.trials import allow, paced
 from hubel.assembly.wire import assemble, batch_size
 from hubel.errors import UsageError
@@ -72,10 +72,11 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
     held = Held(watch)
     model, spec, prepared, facts = planned(prepared, source, held, by_default=begun.by_default)
     facts["why"] = begun.chosen.reasons.get("from", "")
-    if begun.by_default:
+    if begun.by_default and not transferred(begun.asked):  # who says how it is thawed wants it
         better = outdone(begun.asked, facts, watch)
         if better:
             return better
+    if begun.by_default:
         watch.remark(f"starts from {source.name}: {facts['why']}")
     held.release()
     spent = 0.0
@@ -105,13 +106,14 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
 
 def unaided(recipe: Recipe) -> Recipe:
     """The same training from nothing, to compare with; raises UsageError for a recipe that does so anyway."""
-    if start(recipe, SILENT).source is None:
+    nothing = dict.fromkeys(transferred(recipe))
+    if start(recipe.change(**nothing), SILENT).source is None:
         raise UsageError(
             f"compare_start needs a trained net to start from, and {recipe.data.data} starts from nothing",
             hint="--from RUN, or leave --compare-start out",
         )
     name = recipe.run.name and f"{recipe.run.name}-0"
-    return recipe.change(from_=NOTHING, compare_start=False, name=name)
+    return recipe.change(from_=NOTHING, compare_start=False, name=name, **nothing)
 
 
 def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: Watcher) -> tuple[Prepared, float]:

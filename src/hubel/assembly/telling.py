@@ -63,7 +63,7 @@ def tell_labels(known: Known | None, splits: Splits, watch: Watcher) -> None:
     """Say that labels are not looked at, and what they are good for all the same."""
     if known is None:
         return
-    kept = f"; its {len(splits.test):,} test pictures are not looked at either" if len(splits.test) else ""
+    kept = f"; their {len(splits.test):,} test pictures are not looked at either" if len(splits.test) else ""
     watch.remark(
         f"the data have {len(known.class_names)} classes, which are not learnt from: they only measure the features "
         f"at the end, on validation pictures{kept}"

@@ -70,7 +70,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
     >>> early, late = Probe(stage="layer3", accuracy=0.9), Probe(stage="layer4", accuracy=0.7)
     >>> choose(300, [early, late], 200)  # doctest: +NORMALIZE_WHITESPACE
     Plan(unfreeze='head', cut='layer3', head='linear', layer_decay=1.0,
-         reason='few samples (300 of 1,000), and layer3 tells the classes apart better (90.0%) than layer4 (70.0%):
+         reason='few samples (300, below 1,000), and layer3 tells the classes apart better (90.0%) than layer4 (70.0%):
                  a head on that stage', similar=False)
     >>> choose(300, [early, late], 200, together=0.95).head
     'stages'
@@ -91,7 +91,7 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
             f"{best.stage} tells the classes apart better ({best.accuracy:.1%}) than {last.stage} ({last.accuracy:.1%})"
         )
     if samples < FEW:
-        size = f"few samples ({samples:,} of {FEW:,})"
+        size = f"few samples ({samples:,}, below {FEW:,})"
         head, why = choose_head(probes, together)
         if head == "stages":
             cut, reason = None, f"{size}, and {why}: a new head on all of them"

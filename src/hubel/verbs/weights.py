@@ -89,7 +89,7 @@ def import_weights(
             crop_share=usual_share if crop_share is None else crop_share,
         )  # fmt: skip
 
-    channels = entry.in_chans if in_chans is None else in_chans
+    channels = in_chans if in_chans is not None else len(mean) if mean else entry.in_chans
     seen(channels)  # what cannot be is said before a long file is read
     spec = ModelSpec(
         architecture=name, num_classes=num_classes or len(class_names) or entry.num_classes, in_chans=channels,

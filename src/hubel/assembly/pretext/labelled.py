@@ -55,7 +55,8 @@ def labelled(prepared: Prepared, watch: Watcher) -> Labelled | None:
         return None
     if min(len(rows), len(judged)) < 10:
         raise DataError(
-            f"{len(rows)} labelled pictures to fit a classifier to and {len(judged)} to judge it are too few"
+            f"{len(rows)} labelled pictures to fit a classifier to and {len(judged)} to judge it are too few",
+            hint="10 of each would do (--val-fraction, or other pictures: --probe FOLDER)",
         )
     return Labelled(
         manifest=manifest, decoded=decoded, class_names=names, labels=labels,

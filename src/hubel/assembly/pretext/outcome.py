@@ -140,7 +140,7 @@ def conclude_pretext(
     try:
         found = linear_probe(prepared, classifier, watch)
     except (DataError, ArtefactError) as error:
-        watch.remark(f"the features were not measured: {error.what}")
+        watch.remark(f"the features were not measured: {error.what}" + (f": {error.hint}" if error.hint else ""))
     if result is not None:
         outcome = _of_turns(result, found)
     else:

@@ -42,6 +42,12 @@ def planned(
     recipe = prepared.recipe
     facts = told(transplant(model, source), source)
     part, options = recipe.transfer, recipe.model.model_options
+    count = len(stages_of(model))
+    if isinstance(part.unfreeze, int) and part.unfreeze > count + 1:  # one more: what lies before the first stage
+        raise UsageError(
+            f"unfreeze must be at most {count}, so many stages has {spec.architecture}, got {part.unfreeze}",
+            hint=f"--unfreeze all, or fewer: hubel summary {source.name} lists them",
+        )
     head = part.head or said_by(options)
     looked = Study()
     if part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None):
@@ -153,6 +159,7 @@ def stage_rows(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     for name, parameter in model.named_parameters():
         sizes[far[name]] = sizes.get(far[name], 0) + parameter.numel()
     decay = recipe.optimizer.layer_decay or 1.0
+    inside = "body." if recipe.model.model_options.get("all_stages") else ""  # the head beside the net it looks into
     titles = {0: str(model.head), len(names) + 1: "before the first stage"}
     rows = []
     for depth in range(len(names) + 1, -1, -1):
@@ -162,7 +169,7 @@ def stage_rows(model: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
             since: int | None = depth + 1 if depth < (recipe.train.epochs or 1) else None
         else:
             since = 1 if depth <= thawed(unfreeze, 0, len(names)) else None
-        title = titles.get(depth) or names[len(names) - depth]
+        title = titles.get(depth) or names[len(names) - depth].removeprefix(inside)
         rows.append({"name": title, "parameters": sizes[depth], "since": since, "rate": decay**depth})
     return rows
 

@@ -33,7 +33,7 @@ OUTDONE = "a small net of its own soon tells these pictures apart better"
 
 
 def outdone(asked: Recipe, facts: dict[str, Any], watch: Watcher) -> str:
-    """Why the trained net is outdone; "" where it is not. What was found is written into `facts`, those of its study."""
+    """Why the trained net is outdone; "" where it is not. What was found is written into `facts` of its study."""
     accuracies = [each["accuracy"] for each in facts.get("probes", ())] + [facts.get("together") or 0.0]
     best, measured_on = max(accuracies), int(facts.get("probed_on", 0))
     if measured_on < ENOUGH or best >= SURE:

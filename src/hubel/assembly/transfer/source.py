@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import torch
@@ -14,9 +16,10 @@ from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.published import at_hand, published_folder
 from hubel.checkpoint.saving import FORMS
+from hubel.checkpoint.sizing import sized
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
-from hubel.models import CARDS
+from hubel.models import CARDS, card
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
 from hubel.models.pretrained import DEFAULT, WEIGHTS, is_published, published
@@ -119,7 +122,8 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             hint="give the old weights with --from, or leave from_sha256 out",
         )
     options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
-    options |= recipe.model.model_options
+    stem = stem_of(source.spec, part.img_size)
+    options |= ({"stem": stem} if stem else {}) | recipe.model.model_options
     if recipe.transfer.head == "mlp":
         options.setdefault("head_hidden", HIDDEN_UNITS)
     if recipe.transfer.head == "stages":
@@ -142,6 +146,30 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             if getattr(part, name) is None:
                 settings[name], reasons[name] = value, took
     return Chosen(recipe=recipe).change(reasons, **settings)
+
+
+def stem_of(spec: ModelSpec, size: int | tuple[int, int] | None) -> str:
+    """The stem that a net must be told to have, so that at another `size` it stays the one that was trained.
+
+    Many families have one stem for small pictures and one for larger ones, and choose by the size (`is_small`). "" where
+    the size is the same, the recipe of the source says its stem, or the net has but one.
+
+    >>> lite = ModelSpec(architecture="efficientnet_lite0", num_classes=2, in_chans=3, img_size=(224, 224), options={})
+    >>> stem_of(lite, 64), stem_of(lite, (224, 224)), stem_of(replace(lite, architecture="mlp"), 64)
+    ('full', '', '')
+    """
+    sides = (size, size) if isinstance(size, int) else size
+    builder = card(spec.architecture).builder if spec.architecture in CARDS else None
+    if sides in (None, spec.img_size) or "stem" in spec.options or builder is None:
+        return ""
+    if "stem" not in signature(builder).parameters:
+        return ""
+    own = repr(sized(spec)[0])  # strides are part of it
+    for word in ("full", "small"):
+        with suppress(UsageError):  # pictures may be too small for the full one
+            if repr(sized(replace(spec, options={**spec.options, "stem": word}))[0]) == own:
+                return word
+    return ""
 
 
 def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

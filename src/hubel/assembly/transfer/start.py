@@ -20,7 +20,7 @@ from hubel.assembly.transfer.source import Source, adopt, find_source
 from hubel.checkpoint.published import at_hand
 from hubel.data.choose import choose_preprocessing
 from hubel.data.manifest import Manifest
-from hubel.errors import ArtefactError
+from hubel.errors import ArtefactError, UsageError
 from hubel.models.pretrained import DEFAULT, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import NOTHING, Recipe
@@ -31,6 +31,8 @@ from hubel.watching import Watcher
 
 COLOUR, GREY = 32, 48
 """Pixels of the shorter side from which on pictures may be photographs: signs and letters are grey, and small."""
+TRANSFERRED = ("unfreeze", "head", "penalty", "feature_views", "from_sha256")
+"""Settings that mean something only where a trained net is the start."""
 MANY = 20_000
 """Samples from which on a net learns as much from them alone."""
 
@@ -58,8 +60,27 @@ class Start:
 def start(recipe: Recipe, watch: Watcher) -> Start:
     """Where the net of a recipe starts: as the recipe says, or chosen from what the data are.
 
-    Raises ArtefactError for a source that is not there, UsageError for one that does not fit the recipe.
+    Raises ArtefactError for a source that is not there, UsageError for one that does not fit the recipe, and for
+    settings of a trained start where the net starts from nothing.
     """
+    begun = _start(recipe, watch)
+    said = transferred(recipe)
+    if begun.source is None and said:
+        why = "the net starts from nothing" if recipe.transfer.from_ == NOTHING else "none was named or chosen here"
+        raise UsageError(
+            f"{' and '.join(said)} need{'s' if len(said) == 1 else ''} a trained net to start from, and {why}",
+            hint=f"--from RUN, --from {DEFAULT} (hubel models --pretrained), or leave "
+            f"{' and '.join('--' + name.replace('_', '-') for name in said)} out",
+        )
+    return begun
+
+
+def transferred(recipe: Recipe) -> list[str]:
+    """What a recipe says of a trained start beside its name."""
+    return [name for name in TRANSFERRED if getattr(recipe.transfer, name) is not None]
+
+
+def _start(recipe: Recipe, watch: Watcher) -> Start:
     name = recipe.transfer.from_
     if name == NOTHING:
         return Start(asked=recipe, chosen=Chosen(recipe=recipe).take("as asked: from nothing", from_=None))
