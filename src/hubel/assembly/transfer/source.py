@@ -151,8 +151,8 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
 def stem_of(spec: ModelSpec, size: int | tuple[int, int] | None) -> str:
     """The stem that a net must be told to have, so that at another `size` it stays the one that was trained.
 
-    Many families have one stem for small pictures and one for larger ones, and choose by the size (`is_small`). "" where
-    the size is the same, the recipe of the source says its stem, or the net has but one.
+    Many families have one stem for small pictures and one for larger ones, and choose by the size (`is_small`). ""
+    where the size is the same, the recipe of the source says its stem, or the net has but one.
 
     >>> lite = ModelSpec(architecture="efficientnet_lite0", num_classes=2, in_chans=3, img_size=(224, 224), options={})
     >>> stem_of(lite, 64), stem_of(lite, (224, 224)), stem_of(replace(lite, architecture="mlp"), 64)
