@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -151,9 +152,10 @@ def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(
             told.append(text)
 
     told: list[str] = []
-    asked = compose({"data": str(beasts), "epochs": 1, "limit": 20, "img_size": 64, "threads": 1})
+    monkeypatch.setattr(starting, "find_source", cache(starting.find_source))  # reading it three times takes seconds
+    asked = compose({"data": str(beasts), "epochs": 1, "limit": 12, "img_size": 64, "threads": 1})
     make_ready(asked, Listening())
-    assert told[0].startswith("starts from efficientnet_lite0: 20 pictures that may be photographs: a net that has")
+    assert told[0].startswith("starts from efficientnet_lite0: 12 pictures that may be photographs: a net that has")
     assert any(text.startswith("head learns: ") for text in told)
     told.clear()
     monkeypatch.setattr(begin, "outdone", lambda *_: "a small net does better (90.0% against 50.0%)")
@@ -165,6 +167,13 @@ def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(
     told.clear()  # who says how a net is thawed wants one that is trained, whatever a small one does
     ready = make_ready(asked.change(unfreeze="head", head="linear"), Listening())
     assert ready.prepared.recipe.model.model == "efficientnet_lite0"
+
+
+def test_a_stage_more_each_epoch_counts_only_what_the_epochs_reach(beasts: Path) -> None:
+    settings = {"from": "efficientnet_lite0", "unfreeze": "gradual", "img_size": 64, "limit": 12, "threads": 1}
+    ready = make_ready(compose({"data": str(beasts), "epochs": 2} | settings), SILENT)
+    assert ready.facts["learns"] == sum(row["parameters"] for row in ready.facts["stages"] if row["since"])
+    assert ready.facts["stays"] > 2_000_000
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def planned(
             watch.remark("the head of a frozen net is fitted to its optimum: epochs are not counted")
         why = "one for each penalty of the head, from strong to weak, until it gets worse"
         prepared = replace(prepared, chosen=prepared.chosen.take(why, epochs=len(walk)).change(ema=0.0))
-    learning = thawed(prepared.recipe.transfer.unfreeze or 0, 1 << 30, len(stages_of(model)))
+    learning = in_the_end(prepared.recipe, model)
     learns, stays = counts(model, learning)
     facts |= {
         "unfreeze": prepared.recipe.transfer.unfreeze,
@@ -100,6 +100,11 @@ def planned(
         "stages": stage_rows(model, prepared.recipe),
     }
     return model, spec, prepared, facts
+
+
+def in_the_end(recipe: Recipe, model: nn.Module) -> int:
+    """How many stages learn in the last epoch: where a stage more does in each, few epochs may not reach them all."""
+    return thawed(recipe.transfer.unfreeze or 0, (recipe.train.epochs or 1) - 1, len(stages_of(model)))
 
 
 def said_by(options: Mapping[str, Any]) -> str | None:
@@ -191,7 +196,7 @@ def learnt(training: Training) -> dict[str, int]:
     unfreeze = training.recipe.transfer.unfreeze
     if training.freeze is None or unfreeze is None:
         return {}
-    return {"learning_parameters": counts(training.model, thawed(unfreeze, 1 << 30, len(stages_of(training.model))))[0]}
+    return {"learning_parameters": counts(training.model, in_the_end(training.recipe, training.model))[0]}
 
 
 def in_words(training: Training) -> str:
