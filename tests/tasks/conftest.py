@@ -42,7 +42,7 @@ def scans_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def segment_run(scans_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     """A U-Net that has learnt the discs and squares for a moment."""
     return hubel.train(
-        scans_folder, out=str(tmp_path_factory.mktemp("runs")), epochs=25, batch_size=6, lr=0.01,
+        scans_folder, out=str(tmp_path_factory.mktemp("runs")), epochs=25, batch_size=6, lr=0.1,
         model_options={"maps": 4, "levels": 2}, val_fraction=0.2, test_fraction=0.2, **QUICK,
     )  # fmt: skip
 
