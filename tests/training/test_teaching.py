@@ -21,8 +21,9 @@ from hubel.training.teaching import Answers, Handout, Question, ask
 EIGHT = Preprocessing(height=8, width=8, channels=1, mean=(0.3,), std=(0.4,))
 NAMES = tuple("0123456789")
 QUESTION = Question(
-    weights="w", architecture="a", data="d", rows="r", preprocessing="p", classes=NAMES, views="none", device="cpu"
-)
+    weights="w", architecture="a", data="d", rows="r", preprocessing="p", classes=NAMES, views="none", device="cpu",
+    precision="torch.float32",
+)  # fmt: skip
 ROWS = np.array([5, 3, 20, 11, 40])
 
 
@@ -111,3 +112,31 @@ def test_every_sample_of_a_batch_is_handed_its_own_answers() -> None:
     answers = torch.rand(len(ROWS), 3)
     found = Handout(answers, ROWS, torch.device("cpu"))(torch.tensor([11, 5, 40]))
     assert torch.equal(found, answers[[3, 0, 4]])
+
+
+def test_in_bf16_the_answers_are_as_good_and_a_net_that_knows_no_bf16_is_asked_in_full(
+    home: Path, net: Classifier
+) -> None:
+    def half(classifier: Classifier, name: str) -> torch.Tensor:
+        question = replace(QUESTION, precision="torch.bfloat16", weights=name)
+        return ask(
+            classifier, pictures, ROWS, question=question, device=torch.device("cpu"), precision=torch.bfloat16
+        ).logits  # fmt: skip
+
+    full = by_hand(net)
+    found = half(net, "net")
+    assert 0 < float((found - full).abs().max()) < 0.02 * float(full.abs().max())
+
+    class Waves(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 4, 3)
+            self.fc = torch.nn.Linear(4, 10)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            maps = self.conv(images)
+            maps = torch.complex(maps, maps).abs()  # there are no complex numbers of bf16
+            return self.fc(maps.mean((2, 3))[:, :4])
+
+    waves = replace(net, model=Waves().eval())
+    torch.testing.assert_close(half(waves, "waves"), by_hand(waves), rtol=1e-5, atol=1e-6)

@@ -52,6 +52,8 @@ class Question(Facts):
     """In the order of the columns."""
     views: str
     """Of each picture (`hubel.inference.VIEWS`)."""
+    precision: str
+    """The arithmetic of the teacher's forward pass."""
     torch: str = torch.__version__
 
 
@@ -102,9 +104,10 @@ def ask(
     *,
     question: Question,
     device: torch.device,
+    precision: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
 ) -> Answers:
-    """The teacher's logits for `rows`, from the disk or else computed, in full precision; the teacher ends on the CPU.
+    """The teacher's logits for `rows`, from the disk or else computed in `precision`; the teacher ends on the CPU.
 
     `decoded` gives the pictures as the teacher sees them, and is called only where they must be looked at. Raises
     ArtefactError for answers that are not finite.
@@ -114,7 +117,7 @@ def ask(
     cached = found is not None
     if found is None:
         logits = look(teacher, decoded(), rows, classes=question.classes, views=question.views, device=device,
-                      progress=progress)  # fmt: skip
+                      precision=precision, progress=progress)  # fmt: skip
         found = {"logits": torch.from_numpy(logits)}
         if not bool(torch.isfinite(found["logits"]).all()):
             raise ArtefactError(
@@ -133,6 +136,7 @@ def look(
     classes: Sequence[str],
     views: str,
     device: torch.device,
+    precision: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """N K logits of `rows` in several views each, in the order of `classes`, which are the teacher's own by name."""
@@ -142,11 +146,33 @@ def look(
         channels_last=teacher.preprocessing is not None,
     )  # fmt: skip
     try:
-        found = predict(model, _counted(reading, len(rows), progress), forward=with_views(model, views))
+        forward = _in(precision, with_views(model, views), device)
+        found = predict(model, _counted(reading, len(rows), progress), forward=forward)
     finally:
         model.to("cpu")
     columns = [teacher.class_names.index(name) for name in classes]
     return np.ascontiguousarray(found.logits[:, columns])
+
+
+def _in(
+    precision: torch.dtype, forward: Callable[[torch.Tensor], torch.Tensor], device: torch.device
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`forward` in that arithmetic; in full precision where one of its operations has no other."""
+    if precision == torch.float32:
+        return forward
+    chosen = torch.autocast(device.type, dtype=precision)(forward)
+
+    def answer(images: torch.Tensor) -> torch.Tensor:
+        nonlocal chosen
+        try:
+            return chosen(images)
+        except RuntimeError:
+            if chosen is forward:
+                raise
+            chosen = forward
+            return forward(images)
+
+    return answer
 
 
 def _counted(reading: Iterator[Batch], total: int, progress: Callable[[int, int], None] | None) -> Iterator[Batch]:
