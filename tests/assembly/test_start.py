@@ -220,5 +220,6 @@ def test_what_the_start_was_worth_is_measured_on_the_same_pictures(beasts: Path,
     page = made.report.read_text()
     worth = 100 * (made.summary["test"]["accuracy"] - other.summary["test"]["accuracy"])
     assert f"it was worth {worth:+.1f} points" in page
+    assert f"hubel compare {other.folder} {made.folder}</code>" in page, "as one can type it, wherever runs lie"
     with pytest.raises(UsageError, match="starts from nothing"):
         hubel.train("digits", compare_start=True, out=tmp_path, verbose=False)

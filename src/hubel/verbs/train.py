@@ -128,7 +128,7 @@ def begin(recipe: Recipe, watch: Watcher, *, doctor: bool = False) -> Run:
     other = begin(unaided(recipe), watch) if recipe.transfer.compare_start else None
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
-        ready.facts["from_nothing"] = {"run": other.name, "test": other.summary.get("test")}
+        ready.facts["from_nothing"] = {"run": str(other.folder), "test": other.summary.get("test")}
     found = check_up(ready, watch) if doctor else at_a_glance(ready)
     folder = str(create(ready, recipe).folder) if rank() == 0 else ""
     run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch, found=found)
