@@ -127,8 +127,11 @@ def test_bursts_become_groups_that_a_split_keeps_together_and_undo_takes_back(fi
     assert "12 pictures in groups" not in str(found)
     again = hubel.clean(film, group="auto")
     assert again.accepted == ()
+    for told in (found, again):
+        assert "stays on one side of each split: in groups already" in str(told)
     hubel.edit(film, "undo")
     assert hubel.edit(film).used == ()
+    assert "should stay on one side of a split (--group auto)" in str(hubel.clean(film))
     assert {path: path.read_bytes() for path in film.rglob("*.jpg")} == before
     page = render_cleaning(found)
     assert "Bursts" in page

@@ -69,7 +69,7 @@ def test_pausing_stepping_and_saving_change_no_bit(tmp_path: Path, undisturbed: 
     run, watch = trained(tmp_path, {4: later, 7: once_more, 9: lambda store: give(store, "save")})
     assert fingerprint(run.folder) == undisturbed
     assert [answer.step for answer in answers(tmp_path)] == [4, 4, 7, 9]
-    assert watch.remarks.count("paused; it goes on with: hubel control RUN resume") == 2
+    assert watch.remarks.count(f"paused; it goes on with: hubel control {run.folder} resume") == 2
     assert "going on" in watch.remarks
 
 
@@ -175,13 +175,15 @@ def test_the_verb_waits_for_the_answer(tmp_path: Path) -> None:
             found.append(run.control("set", lr=0.015))
             with pytest.raises(UsageError, match="a run keeps the seed"):
                 run.control("set", seed=9)
+            found.append(run.control("step"))
             found.append(run.control("resume"))
 
         threading.Thread(target=words).start()
 
     run, _ = trained(tmp_path, {3: ask}, epochs=6)
-    assert [answer.command for answer in found] == ["pause", "set", "resume"]
+    assert [answer.command for answer in found] == ["pause", "set", "step", "resume"]
     assert "done after" in str(found[0])
+    assert str(found[2]).startswith("step: it goes on and pauses again")
     assert run.recipe["optimizer"]["lr"] == 0.015
 
 

@@ -100,6 +100,16 @@ def test_folds_that_cannot_be_filled_are_refused_with_the_reason(
     assert error.value.hint
 
 
+def test_so_many_folds_as_the_refusal_names_can_be_filled() -> None:
+    data = made([0] * 9 + [1] * 9, [*"aaabbbccc", *"defghijkl"])
+    with pytest.raises(DataError) as error:
+        folds_of(data, 10)
+    assert (error.value.hint, "the group 'a' holds 3 of 18" in error.value.what) == ("--folds 3", True)
+    assert np.bincount(folds_of(data, 3)).tolist() == [6, 6, 6]
+    with pytest.raises(DataError, match=r"in 1 group that stays together[\s\S]*\n  group them more finely"):
+        folds_of(made([0] * 6 + [1] * 12, [*"aaaaaa", *"bcdefghijklm"]), 4)
+
+
 def test_one_fold_is_none() -> None:
     with pytest.raises(UsageError, match="at least 2"):
         folds_of(open_source("digits"), 1)

@@ -118,7 +118,7 @@ def test_what_cannot_be_is_refused(run: hubel.Run, digits_run: Path, tmp_path: P
         run.threshold(recall=0.9, precision=0.9)
     with pytest.raises(UsageError, match="fitted on the val split"):
         run.threshold(recall=0.9, split="val")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be read: No such file or directory"):
         run.threshold(cost=tmp_path / "none.csv")
     for words in (["--keep"], ["--recall", "0.9", str(tmp_path)], ["--positive", "sick"]):
         with pytest.raises(SystemExit) as end:

@@ -95,7 +95,7 @@ class Reins:
     def _wait(self) -> bool:
         began = time.perf_counter()
         self.book.save()
-        self._tell("paused", "paused; it goes on with: hubel control RUN resume")
+        self._tell("paused", f"paused; it goes on with: hubel control {self.store.folder} resume")
         try:
             while self.waits and not self.signals.received:
                 time.sleep(POLL)

@@ -114,7 +114,8 @@ class Cleaning(Viewed):
             said += [f"  {self.told(group)}" for group in self.twins[:most]] + _more(len(self.twins), most)
         said += [f"  {self.leaked.sentence}"] if self.leaked is not None else []
         if self.bursts:
-            said += ["", "bursts: one scene, which should stay on one side of a split (--group auto)"]
+            kept = "stays on one side of each split: in groups already" if self.grouped else ""
+            said += ["", f"bursts: one scene, which {kept or 'should stay on one side of a split (--group auto)'}"]
             said += [f"  {self.joined(burst)}" for burst in self.bursts[:most]] + _more(len(self.bursts), most)
         if self.strangers:
             said += ["", "strangers: like none of the others"]
@@ -149,6 +150,14 @@ class Cleaning(Viewed):
         one = self.labels.suspects[number]
         near = f"{one.agreeing} of its {len(one.neighbours)} neighbours agree" if one.neighbours else "no neighbours"
         return f"{self.name(one.row)}: {one.given}, probably {one.suggested} ({percent(one.probability, 1)}; {near})"
+
+    @property
+    def grouped(self) -> bool:
+        """Is every burst in one group of its own, so that splits to come keep it together?"""
+        groups = self.manifest.groups
+        return groups is not None and all(
+            len(found := set(groups[list(burst.rows)].tolist())) == 1 and found != {""} for burst in self.bursts
+        )
 
     def told(self, group: Twins) -> str:
         """A group of twins in words."""

@@ -121,6 +121,16 @@ def _key(seed: int, what: str, copies: Sequence[str], unit: Sequence[int]) -> by
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
+def _spread_over(manifest: Manifest, units: list[list[int]], strata: np.ndarray) -> np.ndarray:
+    """In how many units each class is; of data with numbers, how many there are."""
+    if manifest.regression:
+        return np.array([len(units)])
+    found = np.zeros(manifest.num_classes, np.int64)
+    for unit in units:
+        found[np.unique(strata[unit])] += 1
+    return found
+
+
 def _check(manifest: Manifest, units: list[list[int]], strata: np.ndarray, samples: int, count: int) -> None:
     """Refuse more folds than the data can fill."""
     if len(units) < count:
@@ -131,7 +141,7 @@ def _check(manifest: Manifest, units: list[list[int]], strata: np.ndarray, sampl
     largest = max(units, key=len)
     if len(largest) > FULL * samples / count:
         name = "" if manifest.groups is None else str(manifest.groups[largest[0]])
-        most = int(FULL * samples / len(largest))
+        most = min(int(FULL * samples / len(largest)), *_spread_over(manifest, units, strata))
         raise DataError(
             f"{f'the group {name!r}' if name else 'one group of pictures'} holds {len(largest):,} of "
             f"{plural(samples, 'picture')}, and a fold of {count} has {samples / count:.0f}: it would fill one alone",
@@ -139,15 +149,15 @@ def _check(manifest: Manifest, units: list[list[int]], strata: np.ndarray, sampl
         )
     if manifest.regression:
         return
-    found = np.zeros(manifest.num_classes, np.int64)
-    for unit in units:
-        found[np.unique(strata[unit])] += 1
+    found = _spread_over(manifest, units, strata)
     least = int(np.argmin(found))
     if found[least] < count:
         pictures = int((manifest.labels == least).sum())
-        where = "" if pictures == found[least] else f", in {plural(int(found[least]), 'group')} that stay together"
+        stays = "stays" if found[least] == 1 else "stay"
+        where = "" if pictures == found[least] else f", in {plural(int(found[least]), 'group')} that {stays} together"
+        mend = "group them more finely" if pictures >= count else "more pictures of it"
         raise DataError(
             f"the class {manifest.class_names[least]!r} has {plural(pictures, 'picture')}{where}: too few for {count} "
             "folds, of which each must test it",
-            hint=f"--folds {found[least]}, or more pictures of it" if found[least] > 1 else "more pictures of it",
+            hint=f"--folds {found[least]}, or {mend}" if found[least] > 1 else mend,
         )

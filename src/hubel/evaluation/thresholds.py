@@ -240,7 +240,11 @@ def read_table(path: str | PathLike[str]) -> str:
         with open(path, encoding="utf-8") as file:
             text = file.read(COSTS_LIMIT + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the costs in {str(path)!r} cannot be read: {error}", hint="a CSV file of numbers") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise DataError(
+            f"the costs in {str(path)!r} cannot be read: {why}",
+            hint="a CSV file of numbers, true classes down and named ones across, as confusion.csv of a run",
+        ) from None
     if len(text) > COSTS_LIMIT:
         raise DataError(f"{str(path)!r} is too long for a table of costs", hint="one row and one column a class")
     return text

@@ -164,7 +164,11 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
         f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
         f"in groups now, for splits to come; to take that back: {undo_command(found.source, made)}"
     )
-    return replace(found, accepted=(*found.accepted, *(edit.id for edit in made)))
+    own = np.array([""] * len(manifest)) if manifest.groups is None else manifest.groups
+    into = {edit.file: edit.new for edit in made}
+    groups = np.array([into.get(path, group) for path, group in zip(paths, own.tolist(), strict=True)])
+    manifest = replace(manifest, groups=groups, _digest=[])
+    return replace(found, manifest=manifest, accepted=(*found.accepted, *(edit.id for edit in made)))
 
 
 def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], watch: Watcher) -> Cleaning:

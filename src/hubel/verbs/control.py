@@ -34,7 +34,8 @@ class Controlled(Viewed):
     def __str__(self) -> str:
         if self.step is None:
             return f"{self.command}: asked; no answer within {self.seconds:.0f} s, a long step may be under way"
-        return f"{self.command}: done after {plural(self.step, 'step')} of the run"
+        what = "it goes on and pauses again, taken up" if self.command == "step" else "done"
+        return f"{self.command}: {what} after {plural(self.step, 'step')} of the run"
 
 
 def control(

@@ -54,7 +54,8 @@ def threshold(
     names = classifier.class_names
     if len(names) != 2:
         what = f"{len(names)} classes" if names else "a number to predict"
-        raise UsageError(f"a threshold is for two classes, and this run has {what}", hint="leave it out")
+        hint = "leave --recall, --precision, --cost and --threshold out"
+        raise UsageError(f"a threshold is for two classes, and this run has {what}", hint=hint)
     if positive and positive not in names:
         raise unknown("class", positive, names)
     if split == "val" and value is None:
