@@ -17,6 +17,7 @@ from hubel.checkpoint import Classifier
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded, decode
 from hubel.data.editing import editor_of, require_files, undo_command
+from hubel.data.edits import edited
 from hubel.data.sources import open_source
 from hubel.errors import UsageError
 from hubel.evaluation.judge import answered
@@ -164,10 +165,7 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
         f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
         f"in groups now, for splits to come; to take that back: {undo_command(found.source, made)}"
     )
-    own = np.array([""] * len(manifest)) if manifest.groups is None else manifest.groups
-    into = {edit.file: edit.new for edit in made}
-    groups = np.array([into.get(path, group) for path, group in zip(paths, own.tolist(), strict=True)])
-    manifest = replace(manifest, groups=groups, _digest=[])
+    manifest = replace(manifest, groups=edited(manifest, made).groups, _digest=[])
     return replace(found, manifest=manifest, accepted=(*found.accepted, *(edit.id for edit in made)))
 
 
