@@ -147,9 +147,6 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
     manifest = found.manifest
     require_files(manifest)
     assert manifest.paths is not None
-    if not found.bursts:
-        watch.remark("no bursts were found: nothing was grouped")
-        return found
     paths = manifest.paths
     wanted = [
         (f"burst {paths[burst.rows[0]]}", [paths[row] for row in burst.rows], f"by {' and '.join(burst.signs)}")
@@ -158,7 +155,8 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
     log, editor = editor_of(found.source, who, reading)
     made = editor.together(wanted)
     if not made:
-        watch.remark("the pictures of all bursts are in groups already: nothing was written")
+        why = "the pictures of all bursts are in groups already" if found.bursts else "no bursts were found"
+        watch.remark(f"{why}: nothing was written")
         return found
     log.add(made)
     watch.remark(
