@@ -15,7 +15,7 @@ import torch
 
 from hubel import runtime
 from hubel.data.changes import Edit, lines_of, read_edit
-from hubel.data.manifest import Manifest, Problem
+from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError
 from hubel.recipes.chosen import Chosen
@@ -138,6 +138,29 @@ def data_facts(
         if manifest.paths is None
         else dict(zip(manifest.paths, manifest.digests or (), strict=False)),
     }
+
+
+def data_change(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In what two lists of `data_facts` differ, in words; "" where their digests are the same.
+
+    >>> then = {"digest": "1", "samples_by_name": {"a.png": "11", "b.png": "22"}}
+    >>> data_change(then, {"digest": "2", "samples_by_name": {"a.png": "33", "c.png": "44"}})
+    'b.png is gone, c.png is new, a.png has other contents'
+    """
+    if then["digest"] == now["digest"]:
+        return ""
+    old, new = (facts.get("samples_by_name") or {} for facts in (then, now))
+    found = {
+        ("is gone", "are gone"): [name for name in old if name not in new],
+        ("is new", "are new"): [name for name in new if name not in old],
+        ("has other contents", "have other contents"): [name for name in old if name in new and old[name] != new[name]],
+    }
+    told = []
+    for (one, many), names in found.items():
+        shown = ", ".join(map(printable, names[:2])) + (f" and {len(names) - 2:,} more" if len(names) > 2 else "")
+        told += [f"{shown} {one if len(names) == 1 else many}"] if names else []
+    alike = "the files are the same, and their labels or groups are not" if old and new else "their digests differ"
+    return ", ".join(told) or alike
 
 
 def edits_of(store: RunStore) -> tuple[Edit, ...]:

@@ -18,7 +18,7 @@ from hubel.events import EpochDone, Event, StepDone
 from hubel.faces.progress import shows_progress
 from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.records.control import give
-from hubel.records.folder import SEGMENTS
+from hubel.records.folder import SEGMENTS, data_change
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.own_data import placed
 from hubel.store import RunStore
@@ -137,9 +137,9 @@ def reproduce(
         causes.append("the run had a time, and how far it gets in that is the machine's affair")
     with computing(recipe):
         again = begin(recipe, Several(watch, Replaying(segments)))
-    data = [RunStore.open(place).read_json("data.json", limit=1 << 30)["digest"] for place in (folder, again.folder)]
-    if data[0] != data[1]:
-        causes.append(f"the data are not those of then: digest {data[0][:12]}… then, {data[1][:12]}… now")
+    then, now = (RunStore.open(place).read_json("data.json", limit=1 << 30) for place in (folder, again.folder))
+    if change := data_change(then, now):
+        causes.append(f"the data are not those of then: {change}")
     digests = [load_checkpoint(place).provenance.sha256 for place in (folder, again.folder)]
     parted, apart = compared(first.history, again.history)
     return Reproduced(
