@@ -10,7 +10,7 @@ import os
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,11 @@ def editor_of(source: str, who: str, reading: Mapping[str, Any]) -> tuple[EditLo
     listed = open_source(source, edits=(), **reading)
     log = edit_log(Path(source).expanduser(), listed.root)
     return log, Editor(listed, log.read()[0], who=who)
+
+
+def with_groups(manifest: Manifest, made: Sequence[Edit]) -> Manifest:
+    """The manifest with the groups that edits have just made."""
+    return replace(manifest, groups=edited(manifest, made).groups, _digest=[])
 
 
 def undo_command(source: str, made: Sequence[Edit]) -> str:

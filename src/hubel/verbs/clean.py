@@ -16,8 +16,7 @@ from hubel.care.judging import FOLDS, compare_pictures, judge
 from hubel.checkpoint import Classifier
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded, decode
-from hubel.data.editing import editor_of, require_files, undo_command
-from hubel.data.edits import edited
+from hubel.data.editing import editor_of, require_files, undo_command, with_groups
 from hubel.data.sources import open_source
 from hubel.errors import UsageError
 from hubel.evaluation.judge import answered
@@ -163,7 +162,7 @@ def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -
         f"{plural(len(made), 'picture')} of {plural(len(found.bursts), 'burst')} {'is' if len(made) == 1 else 'are'} "
         f"in groups now, for splits to come; to take that back: {undo_command(found.source, made)}"
     )
-    manifest = replace(manifest, groups=edited(manifest, made).groups, _digest=[])
+    manifest = with_groups(manifest, made)
     return replace(found, manifest=manifest, accepted=(*found.accepted, *(edit.id for edit in made)))
 
 
