@@ -173,3 +173,35 @@ def test_impossible_geometry_is_refused(capsys: pytest.CaptureFixture[str], flag
     code, _, err = run(capsys, "data", "digits", *flags)
     assert code == 2
     assert flags[1].rstrip("0") in err
+
+
+def test_several_labels_are_told_as_they_are_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = ["cat|dog", "cat", "none", "dog|cat"] * 4 + ["cta"]
+    for n in range(len(lists)):
+        Image.new("L", (8, 8), n).save(tmp_path / f"{n}.png")
+    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{n}.png,{cell}\n" for n, cell in enumerate(lists)))
+    _, out, _ = run(capsys, "data", tmp_path, "--val", "0.2", "--test", "0.2")
+    assert "17 pictures in 3 classes" in out
+    assert "each combination is a class" not in out
+    assert "cta: occurs once, and 'cat' 12 times: a typing error?" in out
+    (cat,) = [line.split() for line in out.splitlines() if line.startswith("  cat ")]
+    assert sum(map(int, cat[1:4])) == 12
+    (split,) = [line.split() for line in out.splitlines() if line.startswith("  split ")]
+    assert sum(int(word) for word in split if word.isdigit()) == 17
+
+
+def test_a_class_without_a_picture_has_no_bar_and_one_length_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder, value in (("images", 90), ("masks", 1)):
+        (tmp_path / "scans" / folder).mkdir(parents=True)
+        for n in range(4):
+            picture = Image.new("L", (8, 8), value if folder == "masks" else value + n)
+            picture.putpixel((n, n), 0)
+            picture.save(tmp_path / "scans" / folder / f"{n}.png")
+    _, out, _ = run(capsys, "data", tmp_path / "scans")
+    bars = {line.split()[0]: line.count("█") for line in out.splitlines() if line.startswith(("  0 ", "  1 "))}
+    assert bars == {"0": 0, "1": 20}
+    table = tmp_path / "rows.csv"
+    table.write_text("series,time,x\n" + "".join(f"{s},{t},{t * s}\n" for s in range(12) for t in range(9)))
+    assert "length     9 steps, all of them" in run(capsys, "data", table)[1]

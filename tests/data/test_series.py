@@ -158,3 +158,21 @@ def test_columns_are_plain_data_and_back() -> None:
     known = known.measured(known.encode(rows), known.encode(rows)[:, None, :1])
     assert Columns.from_dict(known.to_dict()) == known
     np.testing.assert_allclose(known.told(known.scaled_targets(np.array([[7.0]]))), [[7.0]])
+
+
+def test_a_label_that_changes_in_one_series_of_many_is_named_before_it_turns_the_question(tmp_path: Path) -> None:
+    rows = [f"{series},{step % 2},{('ok', 'worn')[series % 2]}" for series in range(20) for step in range(3)]
+    asked_once = opened(tmp_path, "series,x,label", *rows)
+    assert asked_once.problems == ()
+    rows[4] = rows[4].replace("worn", "wron")
+    told = {problem.path: problem.reason for problem in opened(tmp_path, "series,x,label", *rows).problems}
+    assert told["wron"] == "occurs once, and 'worn' 10 times: a typing error?"
+    assert told["1"].startswith("its label changes ('wron' in line 6), as in 1 of 20 series only")
+
+
+@pytest.mark.parametrize(("first", "named"), [("hour", "hour"), ("step", ""), ("noise", "")])
+def test_a_column_that_rises_from_row_to_row_may_say_when(first: str, named: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=80)
+    found = opened(tmp_path, f"{first},x", *(f"{x[-k] if first == 'noise' else 3 * k},{x[k]}" for k in range(80)))
+    told = [problem.path for problem in found.problems if "--column time=" in problem.reason]
+    assert told == [named] * bool(named)

@@ -110,6 +110,8 @@ def test_rows_that_cannot_be_used_are_named_with_their_line(root: Path) -> None:
         ("t.jsonl", "[1, 2]\n", "no JSON object"),
         ("t.jsonl", "[" * 5000 + "\n", "no JSON object"),
         ("t.csv", "file,label\0\n", "not text"),
+        ("t.csv", "file,label\na/0.png,red\na/1.png,dark, red\n", "line 3 has 3 cells, and 2 columns have names"),
+        ("t.csv", "file,length\na/0.png,1.5\n", r"(?s)no column 'label'.*--column target=COLUMN"),
     ],
 )
 def test_what_is_no_table_is_refused_in_words(root: Path, name: str, text: str, words: str) -> None:
@@ -309,3 +311,15 @@ def test_a_guessed_group_that_is_the_same_for_all_is_none(root: Path) -> None:
     assert manifest.problems == ()
     (root / "said.csv").write_text(text)
     assert open_table(root / "said.csv", columns={"group": "patient"}).groups is not None
+
+
+def test_commas_at_the_end_of_a_line_are_no_cells(root: Path) -> None:
+    (root / "t.csv").write_text("file,label\na/0.png,red,,\nb/0.png,blue,\n")
+    assert open_source(root / "t.csv").class_names == ("blue", "red")
+
+
+def test_a_class_that_is_spelt_nearly_as_a_frequent_one_is_named(tmp_path: Path) -> None:
+    labels = ["setosa"] * 9 + ["virginica"] * 9 + ["setsoa"]
+    (tmp_path / "t.csv").write_text("x,y,label\n" + "".join(f"{n},{n * n},{one}\n" for n, one in enumerate(labels)))
+    (told,) = open_source(tmp_path / "t.csv").problems
+    assert (told.path, told.reason) == ("setsoa", "occurs once, and 'setosa' 9 times: a typing error?")

@@ -95,6 +95,9 @@ FINE = {
     "restless at first": curve([2.3, 1.0], vitals=[look(silent=0.9), look(silent=0.1), look(silent=0.2)]),
     "one epoch": curve([2.3]),
     "nothing yet": curve([]),
+    "one answer for nearly all, of which most are of one class": curve(
+        [2.3, 2.2], **table(np.array([[2, 80, 10], [0, 2, 0], [0, 0, 3]]))
+    ),
     "regression": curve([900.0, 300.0, 120.0, 80.0, 60.0, 50.0]),
 }
 
@@ -102,6 +105,13 @@ FINE = {
 @pytest.mark.parametrize("name", FINE)
 def test_a_healthy_record_is_left_alone(name: str) -> None:
     assert [str(one) for one in examine_record(FINE[name]).findings if one.severity != "note"] == []
+
+
+@pytest.mark.parametrize(("task", "words"), [("classify", "known to 16 points"), ("reconstruct", "partly luck")])
+def test_few_validation_samples_are_told_in_the_terms_of_the_task(task: str, words: str) -> None:
+    (told,) = examine_record(curve([2.3, 1.0], samples={"val": 40}, recipe={"train": {"task": task}})).findings
+    assert told.id == "small-validation"
+    assert words in str(told)
 
 
 def exit_code(words: list[str]) -> int:

@@ -305,3 +305,18 @@ def test_masks_are_no_labels_to_be_edited_or_judged(scans_folder: Path) -> None:
         hubel.edit(scans_folder, "relabel", "images/000.png", "2")
     with pytest.raises(UsageError, match="--folds judges labels"):
         hubel.clean(scans_folder, folds=3)
+
+
+def test_a_class_that_no_mask_shows_is_named(tmp_path: Path) -> None:
+    folder = scans(tmp_path / "scans", 4)
+    (folder / "classes.txt").write_text("nothing\ndisc\nsquare\nring\n")
+    (told,) = open_masks(folder).problems
+    assert (told.kind, told.reason) == ("empty class", "it names 'ring', and no mask has a pixel of it")
+
+
+def test_what_cannot_be_learnt_from_masks_is_refused_before_there_is_a_run(scans_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not take masks along"):
+        hubel.train(scans_folder, out=str(tmp_path), epochs=1, augment=["elastic"], **QUICK)
+    with pytest.raises(DataError, match=r"(?s)task classify needs a class for each picture.*--task segment"):
+        hubel.train(scans_folder, out=str(tmp_path), task="classify", epochs=1, **QUICK)
+    assert not list(tmp_path.iterdir())

@@ -254,6 +254,9 @@ def test_a_column_that_never_changes_is_no_gain_and_no_loss() -> None:
     still = replace(found, truth=np.full((4, 6, 2), 7.0), simple=np.full((4, 6, 2), 7.0))
     assert still.skill == 0
     assert "no better than by a simple rule" in still.sentence
+    far = replace(found, said=truth + 3 * (truth * [0, 1] - truth))
+    assert far.rows()[0][:2] == ("squared error", "9 times")
+    assert far.rows()[0][2].endswith("times a simple rule's")
 
 
 def test_pictures_are_read_row_by_row(tmp_path: Path) -> None:

@@ -7,12 +7,14 @@
 
 from __future__ import annotations
 
+from hubel.data.augment import build_augment, check_moves_masks
 from hubel.data.manifest import Manifest
 from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.nn.losses import LOSSES
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import NOTHING, Recipe, compose, flatten
+from hubel.records.own_data import MASKED
 from hubel.runtime import world
 from hubel.tasks import CLASSIFY, REGRESS, TASKS, Task
 
@@ -56,6 +58,8 @@ def settled(begun: Chosen, manifest: Manifest) -> Chosen:
     if not again:
         task.check_data(manifest)
     check_settings(begun.recipe, task)
+    if task.name in MASKED:
+        check_moves_masks(build_augment(begun.recipe.augment.augment or "none"))
     if task.learns_all:
         begun = begun.take("every sample is learnt", val_fraction=0.0, test_fraction=0.0)
     return begun

@@ -315,7 +315,10 @@ def _check_points(recipe: Recipe) -> None:
     varied += ["views"] if part.views not in (None, "none") else []
     if varied:
         flags = ", ".join(f"--{name}" for name in varied)
-        raise UsageError(f"the data are points, and {', '.join(varied)} are for pictures", hint=f"leave {flags} out")
+        verb = "is" if len(varied) == 1 else "are"
+        raise UsageError(
+            f"the data are no pictures, and {', '.join(varied)} {verb} for those", hint=f"leave {flags} out"
+        )
 
 
 def validation_share(n: int, classes: int) -> tuple[float, str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Sequence
 
 from hubel.data.choose import tell_levels
 from hubel.data.decode import Decoded
 from hubel.data.folds import folded, thinned
 from hubel.data.keeping import prepare_kept
-from hubel.data.manifest import Manifest, leaks
+from hubel.data.manifest import Manifest, Problem, leaks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.data.splits import Splits, split, unmeasured
@@ -29,11 +31,27 @@ def tell_problems(scanned: Scan, recipe: Recipe, watch: Watcher, shown: int = 3)
         )
     if said := leaks(scanned.problems):
         watch.remark(f"leak: {said}")
-    for problem in scanned.problems[:shown]:
+    for problem in one_of_each(scanned.problems)[:shown]:
         watch.remark(f"{problem.path}: {problem.reason}" + (" (left out)" if problem.left_out else ""))
     if len(scanned.problems) > shown:
         where = "in the report" if recipe.train.task in (*SERIES, *ONE_PICTURE) else f"hubel data {recipe.data.data}"
         watch.remark(f"and {plural(len(scanned.problems) - shown, 'more remark')}: {where}")
+
+
+def one_of_each(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems in their order, the first of each kind before the second of any, copies last among those: a hundred
+    copies hide no typing error.
+
+    >>> kinds = ["duplicate", "duplicate", "class names"]
+    >>> [one.path for one in one_of_each([Problem(str(n), kind, "") for n, kind in enumerate(kinds)])]
+    ['2', '0', '1']
+    """
+    seen: Counter[str] = Counter()
+    ranks = []
+    for problem in problems:
+        ranks.append((seen[problem.kind], problem.kind == "duplicate"))
+        seen[problem.kind] += 1
+    return [problems[k] for k in sorted(range(len(problems)), key=ranks.__getitem__)]
 
 
 def tell_range(preprocessing: Preprocessing, scanned: Scan, watch: Watcher) -> None:

@@ -54,14 +54,17 @@ def command(
     quiet: Annotated[bool, option("--quiet", hidden=True, help="print the result only")] = False,
     settings: dict[str, Any],
 ) -> None:
-    """Train a classifier on DATA, measure it, and write weights and a report into a run folder.
+    """Train a net on DATA, measure it, and write weights and a report into a run folder.
 
-    What is not given is chosen from the data, and the report says why.
+    What is not given is chosen from the data, the task as well, and the report says why.
 
     hubel train digits
     hubel train photos/ --model resnet18 --epochs 20 --img-size 128
     hubel train photos/ --time 10m
     hubel train photos/ --folds 5
+    hubel train prices.csv --column target=price     (a number)
+    hubel train scans/ --task segment                (images/ and masks/)
+    hubel train series.csv --task sequence           (rows in time)
     hubel train photos/ --on ray://head:10001 --processes 8
     hubel train --config recipe.yaml --set optimizer.lr=0.05
     """

@@ -238,7 +238,7 @@ def read_columns(names: Sequence[str], rows: Sequence[Mapping[str, str]], *, com
                 f"the column {printable(name)!r} holds {len(words):,} different words: "
                 "a net takes numbers, or words out of a few",
                 hint=f"--column ignore={printable(name)} leaves it out; where it names pictures: --column file=COLUMN; "
-                "where it says when: --task sequence",
+                f"where it says when: --task sequence --column time={printable(name)}",
             )
         found.append(Column(name=name, words=tuple(words)))
     return tuple(found)

@@ -5,21 +5,18 @@ Letters: N samples, K labels.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from hubel.data.manifest import Problem, printable
-from hubel.data.names import class_order, look_alikes, shown_names
-from hubel.errors import DataError, near
+from hubel.data.manifest import Problem
+from hubel.data.names import class_order, look_alikes, shown_names, typing_errors
+from hubel.errors import DataError
 
 MARKS = ("|", ";", ",", "+")
 """What may stand between labels; of several that occur, the one in most cells."""
 NOTHING = frozenset({"none", "-", "nothing", "no finding"})
 """A cell that says that no label is there."""
-SURE = 5
-"""So often a label must occur to make a look-alike that occurs once a likely typing error."""
 
 
 def mark_of(cells: Sequence[str]) -> str:
@@ -57,7 +54,7 @@ def read_lists(cells: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray, list[
     for row, parts in enumerate(lists):
         there[row, [index[shown[part]] for part in parts]] = 1
         twice += len(set(parts)) < len(parts)
-    problems = look_alikes(names) + _rare_look_alikes(names, there)
+    problems = look_alikes(names) + typing_errors(dict(zip(names, there.sum(0).tolist(), strict=True)))
     if twice:
         said = f"{twice} cells name a label twice: it counts once"
         problems.append(Problem("labels", "several labels", said, left_out=False))
@@ -68,16 +65,3 @@ def rarest(there: np.ndarray) -> np.ndarray:
     """N: of each sample the rarest label that it has, 0 where it has none: by these a split deals samples out."""
     counts = np.where(there > 0, there.sum(0), np.iinfo(np.int64).max)
     return np.where(there.any(1), counts.argmin(1), 0).astype(np.int64)
-
-
-def _rare_look_alikes(names: Sequence[str], there: np.ndarray) -> list[Problem]:
-    """Labels that occur once and are spelt nearly as one that occurs often: typing errors, most likely."""
-    counts = Counter({name: int(count) for name, count in zip(names, there.sum(0), strict=True)})
-    often = [name for name, count in counts.items() if count >= SURE]
-    found = []
-    for name, count in counts.items():
-        close = near(name, often) if count == 1 and len(name) > 2 else []
-        if close:
-            reason = f"occurs once, and {close[0]!r} {counts[close[0]]} times: a typing error?"
-            found.append(Problem(printable(name), "class names", reason, left_out=False))
-    return found

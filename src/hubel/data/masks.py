@@ -27,7 +27,7 @@ from PIL import Image
 
 from hubel.data.folders import split_parts, unwrapped
 from hubel.data.images import GUARDED, BadPicture, open_picture, orientation, pixel_limit, read_bytes
-from hubel.data.manifest import SPLIT_RANK, Manifest, MaskFiles, printable
+from hubel.data.manifest import SPLIT_RANK, Manifest, MaskFiles, Problem, printable
 from hubel.data.places import place_name, resolved
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.walk import Found, is_folder, listing, walk
@@ -207,7 +207,14 @@ def with_masks(manifest: Manifest, masks: Sequence[str], names: tuple[str, ...] 
         paths=tuple(masks), digests=tuple(found.digest for found in looked),
         sizes=np.array([found.size for found in looked], np.int64).reshape(-1, 2), values=values,
     )  # fmt: skip
-    return replace(manifest, masks=files, labels=labels.astype(np.int64), class_names=names, _digest=[])
+    absent = [name for name, there in zip(names, of_class.any(0).tolist(), strict=True) if not there]
+    problems = (*manifest.problems, *(
+        Problem(CLASSES_FILE, "empty class", f"it names {name!r}, and no mask has a pixel of it", left_out=False)
+        for name in absent
+    ))  # fmt: skip
+    return replace(
+        manifest, problems=problems, masks=files, labels=labels.astype(np.int64), class_names=names, _digest=[]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from hubel.data.manifest import Problem, printable
+from hubel.errors import near
 
-__all__ = ["as_number", "class_order", "look_alikes", "printable", "shown_names", "split_folders", "split_word"]
+__all__ = [
+    "as_number", "class_order", "look_alikes", "printable", "shown_names", "split_folders", "split_word",
+    "typing_errors",
+]  # fmt: skip
+
+SURE = 5
+"""So often a label must occur to make a look-alike that occurs once a likely typing error."""
 
 SPLIT_WORDS = {
     "train": "train", "training": "train", "trn": "train",
@@ -132,4 +139,20 @@ def look_alikes(names: Iterable[str]) -> list[Problem]:
                 reason = f"differs from the class {twin!r} {what} only; both are kept as classes of their own"
                 found.append(Problem(name, "class names", reason, left_out=False))
                 break
+    return found
+
+
+def typing_errors(counts: Mapping[str, int]) -> list[Problem]:
+    """Labels that occur once and are spelt nearly as one that occurs often: typing errors, most likely.
+
+    >>> [problem.reason for problem in typing_errors({"worn": 20, "wron": 1, "ok": 40})]
+    ["occurs once, and 'worn' 20 times: a typing error?"]
+    """
+    often = [name for name, count in counts.items() if count >= SURE]
+    found = []
+    for name, count in counts.items():
+        close = near(name, often) if count == 1 and len(name) > 2 and as_number(name) is None else []
+        if close:
+            reason = f"occurs once, and {close[0]!r} {counts[close[0]]} times: a typing error?"
+            found.append(Problem(printable(name), "class names", reason, left_out=False))
     return found

@@ -10,6 +10,7 @@ Every other column is what the net sees (`hubel.data.columns`). A table that nam
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from hubel.data.columns import Columns, is_missing, rare, read_columns
 from hubel.data.manifest import Manifest, Problem, printable
-from hubel.data.names import as_number, class_order, look_alikes, split_word
+from hubel.data.names import as_number, class_order, look_alikes, split_word, typing_errors
 from hubel.data.roles import find_roles, ignored, missing_columns
 from hubel.data.tables import SPELLINGS as USUAL
 from hubel.data.tables import SUFFIXES, Table, decimal_comma, file_column
@@ -79,7 +80,7 @@ def open_rows(
         labels = np.array([as_number(cell, comma=comma) for cell in cells], dtype=np.float32)
     else:
         class_names = tuple(class_order(set(cells)))
-        problems += look_alikes(class_names)
+        problems += look_alikes(class_names) + typing_errors(Counter(cells))
         labels = np.array([class_names.index(cell) for cell in cells], dtype=np.int64)
         if len(class_names) < 2:
             raise DataError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -20,13 +21,16 @@ import numpy as np
 
 from hubel.data.columns import Columns, is_missing, read_columns
 from hubel.data.manifest import Manifest, Problem, printable
-from hubel.data.names import as_number, class_order, look_alikes
+from hubel.data.names import as_number, class_order, look_alikes, typing_errors
 from hubel.data.roles import find_roles, ignored, missing_columns
 from hubel.data.rows import holds_rows
 from hubel.data.series_pieces import LAYOUT, SPELLINGS, Piece, cut_series, in_order, titles
 from hubel.data.tables import SUFFIXES, Table, decimal_comma
 from hubel.errors import DataError
 from hubel.words import plural
+
+FEW = 0.1
+"""Where the label changes in no more than this share of the series, that is named."""
 
 
 def is_table(source: str) -> bool:
@@ -84,6 +88,8 @@ def open_series(
     if len(pieces) < fewest:
         raise DataError(f"{printable(str(path))} holds {len(pieces)} usable series", hint=LAYOUT)
     values = [read.encode(piece.rows, comma=comma).T for piece in pieces]
+    if known is None and "time" not in roles:
+        problems += _like_time(read, values)
     several = len({piece.series for piece in pieces}) > 1
     return Manifest(
         source=str(path),
@@ -178,7 +184,9 @@ def _targets(
                 hint="--column label=COLUMN names another column; --column label= foretells the next step",
             )
         number: Mapping[str, float] = {name: float(k) for k, name in enumerate(names)}
-        problems += look_alikes(names)
+        problems += look_alikes(names) + typing_errors(
+            Counter(cell for row in cells for cell in {*row}.intersection(names))
+        )
     else:
         names, number = (), {}
         odd = [cell for row in cells for cell in row if not is_missing(cell) and as_number(cell, comma=comma) is None]
@@ -189,12 +197,41 @@ def _targets(
             )
         number = {cell: value for row in cells for cell in row if (value := as_number(cell, comma=comma)) is not None}
     found = [np.array([[number.get(cell, math.nan)] for cell in row], dtype=np.float32) for row in cells]
-    if all(len(set(each[np.isfinite(each)].tolist())) <= 1 for each in found):
+    changing = [k for k, each in enumerate(found) if len(set(each[np.isfinite(each)].tolist())) > 1]
+    if answer == "label" and fewest > 1 and 0 < len(changing) <= FEW * len(found):
+        problems.append(_changing(pieces[changing[0]], cells[changing[0]], len(changing), len(found)))
+    if not changing:
         for each in found:  # one answer for the whole series: it is asked at the end
             said = each[np.isfinite(each)][:1]
             each[:-1] = math.nan
             each[-1:] = said if len(said) else math.nan
     return found, names
+
+
+def _changing(piece: Piece, cells: Sequence[str], count: int, of: int) -> Problem:
+    """A label that changes in few series: a typing error would turn the question of all of them into another."""
+    counts = Counter(cell for cell in cells if not is_missing(cell))
+    rarest = min(counts, key=counts.__getitem__)
+    reason = (
+        f"its label changes ({printable(rarest)!r} in line {piece.lines[cells.index(rarest)]}), as in "
+        f"{count:,} of {of:,} series only; because of that every step of all is asked, not the end: is it meant so?"
+    )
+    return Problem(piece.series, "class names", reason, left_out=False)
+
+
+def _like_time(read: Columns, values: Sequence[np.ndarray]) -> list[Problem]:
+    """Columns that rise by one step from row to row: they say when a row was, most likely, and are seen as numbers."""
+    found, place = [], 0
+    for column in read.columns:
+        steps = [np.diff(each[place].astype(np.float64)) for each in values if each.shape[1] > 2]
+        usual = float(np.median(np.concatenate(steps))) if steps and not column.words else 0.0
+        if usual > 0 and all((np.abs(each - usual) < 0.01 * usual).all() for each in steps):
+            reason = (
+                f"rises by {usual:g} from row to row, and is seen as a number; --column time={printable(column.name)} "
+            )
+            found.append(Problem(printable(column.name), "table", f"{reason}says when a row was", left_out=False))
+        place += column.width
+    return found
 
 
 def _labels(targets: Sequence[np.ndarray], class_names: tuple[str, ...]) -> np.ndarray:

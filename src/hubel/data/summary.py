@@ -32,7 +32,11 @@ class Summary(Viewed):
     class_counts: tuple[int, ...]
     """Samples per class, in the order of the names; empty in regression."""
     split_counts: dict[str, tuple[int, ...]]
-    """Split -> samples per class (regression: one number); empty where no split was given to `describe`."""
+    """Split -> samples per class (regression: one number; of several labels how many have each); empty where no split
+    was given to `describe`.
+    """
+    split_samples: dict[str, int]
+    """Split -> samples."""
     target_range: tuple[float, float, float] | None
     """Regression: smallest, mean and largest target."""
     sizes: tuple[tuple[int, int, int], ...]
@@ -73,6 +77,8 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
     def counts(rows: np.ndarray) -> tuple[int, ...]:
         if manifest.regression:
             return (len(rows),)
+        if manifest.targets is not None and manifest.targets.ndim == 2:
+            return tuple(manifest.targets[rows].sum(0, dtype=np.int64).tolist())
         return tuple(np.bincount(manifest.labels[rows], minlength=manifest.num_classes).tolist())
 
     looks = Counter(scan.looks)  # few different ones, however many pictures
@@ -94,6 +100,7 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         class_names=manifest.class_names,
         class_counts=() if manifest.regression else counts(np.arange(len(manifest))),
         split_counts={} if splits is None else {name: counts(splits.ids(name)) for name in NAMES},
+        split_samples={} if splits is None else {name: len(splits.ids(name)) for name in NAMES},
         target_range=(
             (float(targets.min()), float(targets.mean()), float(targets.max())) if manifest.regression else None
         ),

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import dropwhile
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -31,9 +31,9 @@ from hubel.data.images import SUFFIXES as PICTURES
 from hubel.data.lists import rarest, read_lists
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
 from hubel.data.masks import class_list, with_masks
-from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word
+from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word, typing_errors
 from hubel.data.walk import LINK, is_folder, is_picture_name, listing
-from hubel.data.wide import joined, label_columns
+from hubel.data.wide import joined, label_columns, said_oddly
 from hubel.errors import DataError, UsageError, near
 
 ROLES = ("file", "label", "target", "mask", "split", "group")
@@ -189,7 +189,8 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         class_names = tuple(class_order(raw.values()))
         index = {name: i for i, name in enumerate(class_names)}
         labels = np.array([index[raw[row.label]] for row in rows], dtype=np.int64)
-        problems += look_alikes(class_names) + _several_labels(class_names)
+        problems += look_alikes(class_names) + typing_errors(Counter(raw[row.label] for row in rows))
+        problems += _several_labels(class_names)
     else:
         class_names = ()
         labels = np.array([as_number(row.label, comma=comma) for row in rows], dtype=np.float32)
@@ -288,9 +289,21 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             lines = dropwhile(lambda line: not line.strip(mark + " \r\n"), file)  # above the names of the columns
             reader = csv.DictReader(lines, delimiter=mark, restval="")
             for row in reader:
+                _check_cells(row, reader)
                 yield reader.line_num, {str(key).strip(): str(value) for key, value in row.items() if key is not None}
     except (OSError, csv.Error, ValueError) as error:
         raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
+
+
+def _check_cells(row: Mapping[str | None, Any], reader: csv.DictReader[str]) -> None:
+    """Raise DataError for a row with more cells than columns: which of them stands in its own is not known."""
+    over = row.get(None, ())
+    if any(str(cell).strip() for cell in over):
+        columns = len(reader.fieldnames or ())
+        raise DataError(
+            f"line {reader.line_num} has {columns + len(over)} cells, and {columns} columns have names",
+            hint='a cell with the separator in it stands in quotes: "1,5"; or the first line lacks a name',
+        )
 
 
 def _opened(path: Path) -> TextIO:
@@ -415,7 +428,9 @@ def _no_column(table: Table, role: str, column: str = "") -> DataError:
     if any(is_picture_name(name) for name in present):
         return DataError(f"{shown(table.path)} has no names of columns: it begins with {present[0]!r}", hint=_HEAD)
     what = f"{shown(table.path)} has no column {printable(column) or role!r}, but {len(present)}: {listed}{more}"
-    other = "; rows in the order of time: --task sequence" if role == "file" else ""
+    other = {"file": "; rows in the order of time: --task sequence"}.get(role, "")
+    if role == "label" and not column:
+        other = f"; where it holds numbers to predict: {_say('target')}"
     return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}{other}" if present else _LAYOUT)
 
 
@@ -432,6 +447,7 @@ def _guessed(table: Table, roles: Mapping[str, str]) -> list[Problem]:
     if table.wide:
         listed = ", ".join(map(printable, table.wide[:8])) + (", …" if len(table.wide) > 8 else "")
         found.append(f"labels are the columns of 0 and 1: {listed}; {_say('label')} names a column of labels instead")
+        found += said_oddly(table.written, table.wide)
     return [Problem(shown(table.path.name), "table", reason, left_out=False) for reason in found]
 
 

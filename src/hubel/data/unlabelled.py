@@ -69,7 +69,10 @@ def open_pictures(
         reading: dict[str, object] = {"data_root": data_root, "follow_links": follow_links, "edits": edits, **options}
         manifest = open_source(name, **reading)  # type: ignore[arg-type]
         if manifest.kind == "points":
-            raise UsageError(f"{name} holds points, and hubel pretrain needs pictures", hint=f"hubel train {name}")
+            raise UsageError(
+                f"{name} holds no pictures, and those are what is learnt from without labels",
+                hint=f"hubel train {name} learns from its labels",
+            )
         return manifest if not manifest.regression else without_labels(manifest, UNNAMED)
     try:
         labelled: Manifest | None = open_folder(path, follow_links=follow_links)

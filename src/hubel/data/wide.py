@@ -54,3 +54,33 @@ def joined(rows: Rows, names: Sequence[str], column: str) -> Rows:
         (line, row | {column: "|".join(n for n in names if row.get(n, "").strip().casefold() in YES) or "none"})
         for line, row in rows
     ]
+
+
+def said_oddly(rows: Rows, names: Sequence[str]) -> list[str]:
+    """What is odd in the columns of the labels `names`, and beside them: a label that every sample has or none, and
+    cells that say nothing.
+
+    >>> rows = [(2, {"file": "1.jpg", "cat": "1", "dog": "0", "cow": "0"}),
+    ...         (3, {"file": "2.jpg", "cat": "1", "dog": "", "cow": "0"}),
+    ...         (4, {"file": "3.jpg", "cat": "1", "dog": "1", "cow": "0"})]
+    >>> for reason in said_oddly(rows, ["cat", "dog"]):
+    ...     print(reason)
+    every sample has the label 'cat'
+    1 empty cell of the label 'dog' counts as 0, the first in line 3
+    'cow' is 0 in every line: as no sample has that label, it is not learnt
+    """
+    found = []
+    for name in names:
+        cells = [row.get(name, "").strip().casefold() for _, row in rows]
+        if all(cell in YES for cell in cells):
+            found.append(f"every sample has the label {printable(name)!r}")
+        empty = [line for (line, _), cell in zip(rows, cells, strict=True) if not cell]
+        if 0 < len(empty) < len(cells) / 2:  # where most are empty, that is how no is written
+            found.append(
+                f"{plural(len(empty), 'empty cell')} of the label {printable(name)!r} "
+                f"{'counts' if len(empty) == 1 else 'count'} as 0, the first in line {empty[0]}"
+            )
+    for name in dict.fromkeys(name for _, row in rows[:1000] for name in row if name and name not in names):
+        if all(row.get(name, "").strip().casefold() in NO - {""} for _, row in rows):
+            found.append(f"{printable(name)!r} is 0 in every line: as no sample has that label, it is not learnt")
+    return found

@@ -226,7 +226,13 @@ class SequenceNumbers(_Series):
         alarms = [] if math.isnan(self.alarms) else [
             ("steps called strange", percent(self.alarms, 1), f"{percent(RATE, 1)} of normal ones")
         ]  # fmt: skip
-        return [("squared error less", percent(self.skill, 1), span), *each[:8], *alarms]
+        if self.skill < 0:  # a share below nothing is no share: so many times the error
+            times = [1 - bound for bound in (self.skill, high, low)]
+            span = "" if math.isnan(low) else f"{times[1]:,.3g} to {times[2]:,.3g} times"
+            first = ("squared error", f"{times[0]:,.3g} times", f"{span} a simple rule's".strip())
+        else:
+            first = ("squared error less", percent(self.skill, 1), span)
+        return [first, *each[:8], *alarms]
 
     def by_name(self) -> list[tuple[str, float, float]]:
         """(column, RMSE, RMSE of the simple rule)."""

@@ -30,16 +30,23 @@ class Difference:
 def auroc(scores_N: np.ndarray, truth_N: np.ndarray) -> tuple[float, Interval]:
     """The chance that a strange picture has the higher score, ties counting half, and its 95 % interval.
 
-    NaN where one of the two kinds is missing.
+    NaN where one of the two kinds is missing. Where all of one kind lie above all of the other, DeLong's variance is 0
+    however few there are; the bound is then that of Clopper and Pearson for so many of so many, of the rarer kind.
 
     >>> auroc(np.array([0.1, 0.2, 0.2, 0.9]), np.array([0, 0, 1, 1]))[0]
     0.875
+    >>> value, (low, high) = auroc(np.arange(40), np.arange(40) >= 20)
+    >>> value, round(low, 3), high
+    (1.0, 0.832, 1.0)
     """
     parts = _parts(scores_N, truth_N)
     if parts is None:
         return math.nan, NOTHING
     above, below = parts
     value, spread = float(above.mean()), math.sqrt(_variance(above, below))
+    if value in (0.0, 1.0):
+        sure = 0.025 ** (1 / min(len(above), len(below)))
+        return value, (sure, 1.0) if value else (0.0, 1 - sure)
     return value, (max(0.0, value - _Z * spread), min(1.0, value + _Z * spread))
 
 

@@ -24,7 +24,7 @@ TITLES = {
 }  # fmt: skip
 """What a section is called above its fields."""
 
-BEGINNER = ("model", "preset", "from_", "epochs", "time", "img_size", "batch_size", "lr", "device", "out")
+BEGINNER = ("model", "task", "preset", "from_", "epochs", "time", "img_size", "batch_size", "lr", "device", "out")
 """What is asked for first; everything else is chosen from the data, and well."""
 
 _SHAPES = {

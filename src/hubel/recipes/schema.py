@@ -207,7 +207,8 @@ class DataSection(Section):
     )
     columns: Columns = Field(
         default_factory=dict,
-        description="a column of a table by what it is: file=scan, label=grade, target, split, group",
+        description="a column of a table by what it is: file=scan, label=grade, target, mask, split, group, series, "
+        "time; ignore=a,b",
     )
     images: Place | None = Field(None, description="folder that the files of a table are relative to, else its own")
     follow_links: bool = Field(False, description="follow links in folders and tables")

@@ -109,8 +109,8 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
         low, mean, high = about.target_range
         yield f"  target     {low:g} to {high:g}, mean {mean:g}"
     parts = [
-        f"{name} {sum(counts):,}{' (given)' if name in report.given_splits else ''}"
-        for name, counts in about.split_counts.items()
+        f"{name} {count:,}{' (given)' if name in report.given_splits else ''}"
+        for name, count in about.split_samples.items()
     ]
     yield f"  split      {' · '.join(parts)}"
     if about.class_names:
@@ -128,7 +128,8 @@ def _numbers(about: Summary) -> Iterator[str]:
     yield from textwrap.wrap(f"{what:<11}{about.features}{names}", 78, initial_indent="  ", subsequent_indent=" " * 13)
     if about.lengths is not None:
         low, middle, high = about.lengths
-        yield f"  length     {low:,} to {high:,} steps, half of them up to {middle:,}"
+        same = f"{plural(low, 'step')}, all of them"
+        yield f"  length     {same if low == high else f'{low:,} to {high:,} steps, half of them up to {middle:,}'}"
     if about.asked:
         yield f"  asked      {about.asked}"
 
@@ -182,7 +183,8 @@ def _classes(about: Summary, everything: bool) -> Iterator[str]:
             yield f"  … {plural(row - last - 1, 'more class')}: --all lists them"
         last = row
         name = known_as(about.class_names[row])
-        bar = "█" * max(1, round(20 * about.class_counts[row] / widest))
+        there = about.class_counts[row]
+        bar = "█" * max(there > 0, round(20 * there / widest)) if widest else ""
         counts = "".join(f"{about.split_counts[split][row]:>9,}" for split in names)
         yield f"  {name if len(name) <= 27 else name[:26] + '…':<28}{counts}  {bar}".rstrip()
 

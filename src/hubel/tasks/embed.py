@@ -72,7 +72,7 @@ class Embed(Task):
         if several < 2:
             raise self.refuse(
                 manifest, "needs at least two classes with two pictures or more, to learn what is near",
-                f"{several} class has so many: add pictures",
+                f"{'one class' if several else 'none'} has so many: add pictures",
             )  # fmt: skip
 
 

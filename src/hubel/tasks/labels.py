@@ -69,7 +69,10 @@ class Classify(Task):
         return _Classes()
 
     def check_data(self, manifest: Manifest) -> None:
-        """Raise DataError for numbers."""
+        """Raise DataError for numbers, and for masks, of which the label is only what a split goes by."""
+        if manifest.masks is not None:
+            hint = "its masks: --task segment; classes stand in class folders, or in a table file,label"
+            raise self.refuse(manifest, "needs a class for each picture", hint)
         if manifest.regression:
             raise self.refuse(manifest, "needs classes", "where its column holds classes: --column label=COLUMN")
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hubel.assembly.asking import by_data
 from hubel.data.afar import reading_over
 from hubel.data.augment import build_augment
 from hubel.data.choose import check_levels, choose_preprocessing
@@ -18,6 +19,7 @@ from hubel.data.sources import SOURCES, open_source
 from hubel.data.splits import split, unmeasured
 from hubel.data.summary import describe
 from hubel.faces.progress import shows_progress
+from hubel.records.own_data import LISTS
 from hubel.report.data import DataFacts
 from hubel.watching import SILENT, Watcher
 
@@ -94,10 +96,13 @@ def scan(
     if path.is_file() and is_table(str(path)) and not images and holds_series(path, columns or {}):
         listed = open_series(path, columns=columns, val=val, test=test)
     else:
-        listed = open_source(
-            source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
-            progress=watch.progress,
-        )  # fmt: skip
+        reading: dict[str, Any] = {
+            "data_dir": data_dir, "data_root": data_root, "columns": columns, "images": images,
+            "follow_links": follow_links, "progress": watch.progress,
+        }  # fmt: skip
+        listed = open_source(source, **reading)
+        if by_data(listed)[0].name in LISTS:  # as they are learnt, so that what is odd among labels is seen
+            listed = open_source(source, lists=True, **reading)
     with reading_over(on, watch):
         found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest

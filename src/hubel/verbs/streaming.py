@@ -16,6 +16,7 @@ from hubel.anomalies.step_streaming import StepStream
 from hubel.anomalies.streaming import Stream
 from hubel.checkpoint import Classifier
 from hubel.data.arriving import arriving
+from hubel.data.manifest import printable
 from hubel.data.series import is_table
 from hubel.data.series_growing import NewSteps, answered_lines
 from hubel.data.signals import SUFFIXES
@@ -148,6 +149,11 @@ def _said_of_signal(method: str, found: Any) -> tuple[str, dict[str, Any]]:
     return f"{found[0].worst:.2f}  {found[0].told}", {"method": method} | found[0].to_dict()
 
 
+def _why(error: DataError, path: str) -> str:
+    """What is wrong with the one file that was asked about, without the count of all and its name."""
+    return error.what.rpartition(f"{printable(path)}: ")[2]
+
+
 def _by_file(
     looks: Iterator[list[str]], says: Callable[[str], tuple[str, dict[str, Any]]]
 ) -> Iterator[Answer]:  # fmt: skip
@@ -156,7 +162,7 @@ def _by_file(
             try:
                 words, said = says(path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=error.what)
+                yield Answer(name=path, said={}, problem=_why(error, path))
                 continue
             yield Answer(name=path, said=said, told=f"  {words}")
 
@@ -169,7 +175,7 @@ def _by_detector(place: str, looks: Iterator[list[str]], window: int, device: st
             try:
                 (one,) = sightings(known, path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=error.what)
+                yield Answer(name=path, said={}, problem=_why(error, path))
                 continue
             now = passing.add(one.score)
             said = {"score": one.score, "strange": one.strange, "mean": now.mean, "recent": now.recent,
