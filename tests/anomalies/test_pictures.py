@@ -11,7 +11,7 @@ from PIL import Image
 from anomalies.parts import good, scratched, write
 from hubel.anomalies.pictures import list_material, read_masks
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import DataError, HubelError
+from hubel.errors import DataError, HubelError, UsageError
 
 
 def test_folders_say_what_is_normal(tmp_path: Path) -> None:
@@ -98,3 +98,12 @@ def test_an_empty_folder_of_tests_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no pictures"):
         list_material(str(tmp_path / "fine"), str(tmp_path / "empty"))
+
+
+def test_a_normal_folder_that_is_none_of_the_test_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    for place in ("fine", "mixed/fine", "mixed/scratch"):
+        write(good(3), tmp_path / place)
+    there = (str(tmp_path / "fine"), str(tmp_path / "mixed"))
+    assert set(list_material(*there, normal=["Fine"]).truth.tolist()) == {0, 1}
+    with pytest.raises(UsageError, match=r"--normal says 'fien'.*it has fine, scratch"):
+        list_material(*there, normal=["fine", "fien"])

@@ -314,7 +314,7 @@ def test_a_guessed_group_that_is_the_same_for_all_is_none(root: Path) -> None:
 
 
 def test_commas_at_the_end_of_a_line_are_no_cells(root: Path) -> None:
-    (root / "t.csv").write_text("file,label\na/0.png,red,,\nb/0.png,blue,\n")
+    (root / "t.csv").write_text("file,label\na/0.png,red,,\na/1.png,blue,\n")
     assert open_source(root / "t.csv").class_names == ("blue", "red")
 
 

@@ -80,3 +80,12 @@ def test_dropout_that_lifts_the_training_loss_is_no_fault() -> None:
 def test_nothing_is_said_of_too_few_epochs() -> None:
     assert diagnose_curves([]).kind == "unknown"
     assert diagnose_curves(rows(train_loss=np.ones(2), val_loss=np.ones(2))).kind == "unknown"
+
+
+def test_a_validation_loss_that_shoots_up_at_the_end_has_not_settled_and_one_that_is_nothing_has() -> None:
+    train, val = (0.62, 0.26, 0.57, 0.19), (0.48, 0.05, 0.03, 0.87)
+    found = diagnose_curves([{"train_loss": a, "val_loss": b} for a, b in zip(train, val, strict=True)])
+    assert found.kind == "unstable"
+    assert "lowest after epoch 3 (0.030) and is 0.870 at the end" in found.sentence
+    tiny = [{"train_loss": loss, "val_loss": loss} for loss in (2.3, 0.5, 0.0003, 0.0009)]
+    assert diagnose_curves(tiny).kind == "settled"

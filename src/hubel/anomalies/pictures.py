@@ -76,12 +76,25 @@ def list_material(
     mixed = _folder(root, follow_links, "pictures to look at")
     assert mixed.paths is not None
     kinds = tuple(path.split("/")[0] if "/" in path else "" for path in mixed.paths)
+    _check_named(normal, kinds, root)
     truth = _truth(kinds, known)
     masks = _masks(root, mixed.paths, kinds)
     return Material(
         good=manifest, test=mixed, truth=truth, kinds=kinds, masks=masks, name=_name(good),
         problems=manifest.problems + mixed.problems,
     )  # fmt: skip
+
+
+def _check_named(normal: Sequence[str], kinds: Sequence[str], place: str) -> None:
+    """Raise UsageError for a folder that is called normal and is none of those of the test."""
+    there = {kind.casefold(): kind for kind in kinds if kind}
+    for name in normal:
+        if name.casefold() not in there:
+            listed = ", ".join(printable(kind) for kind in list(there.values())[:10]) or "no folders"
+            raise UsageError(
+                f"--normal says {printable(name)!r}, and {printable(place)} has no such folder; it has {listed}",
+                hint="name one of them; without --normal those called good, normal, ok or nominal are normal",
+            )
 
 
 def _truth(kinds: Sequence[str], known: Sequence[str]) -> np.ndarray:

@@ -207,7 +207,7 @@ def with_masks(manifest: Manifest, masks: Sequence[str], names: tuple[str, ...] 
         paths=tuple(masks), digests=tuple(found.digest for found in looked),
         sizes=np.array([found.size for found in looked], np.int64).reshape(-1, 2), values=values,
     )  # fmt: skip
-    absent = [name for name, there in zip(names, of_class.any(0).tolist(), strict=True) if not there]
+    absent = [name for k, name in enumerate(names) if not of_class[:, k].any()]
     problems = (*manifest.problems, *(
         Problem(CLASSES_FILE, "empty class", f"it names {name!r}, and no mask has a pixel of it", left_out=False)
         for name in absent

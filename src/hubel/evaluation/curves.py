@@ -94,6 +94,14 @@ def diagnose_curves(history: Sequence[Mapping[str, object]], *, classes: int = 0
             f"{'epoch' if back == 1 else plural(back, 'epoch')}.",
             "More epochs would probably help.",
         )
+    # Of a loss that is nearly nothing, half as much again is still nothing.
+    if last_val > 1.5 * best_val and last_val - best_val > 0.1 * abs(pairs[0][2]):
+        return Verdict(
+            "unstable",
+            f"The validation loss was lowest after epoch {best_at + 1} ({best_val:.3f}) and is {last_val:.3f} "
+            "at the end.",
+            "Lower the learning rate, or keep more samples for validation: with few of them it jumps by itself.",
+        )
     if train_acc is not None and val_acc is not None and max(train_acc, val_acc) < 0.7 and classes >= 2:
         return Verdict(
             "underfitting",
