@@ -57,6 +57,17 @@ def number(value: float, digits: int = 3) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def in_full(value: float) -> str:
+    """A number in the units of somebody's data: four figures, and no powers of ten where it can be written out.
+
+    >>> [in_full(value) for value in (233511.2, -12078.4, 3.14159, 0.00002, float("nan"))]
+    ['233,511', '-12,078', '3.142', '2e-05', '–']
+    """
+    if math.isnan(value):
+        return "–"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun and thousands separated.
 

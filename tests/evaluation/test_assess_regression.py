@@ -48,3 +48,10 @@ def test_what_cannot_be_judged_is_explained() -> None:
         assess_regression(answers(np.zeros(2), np.full(2, np.nan)))
     with pytest.raises(DataError, match="1 of 2 are not"):
         assess_regression(answers(np.array([0.0, np.inf]), np.zeros(2)))
+
+
+def test_prices_are_written_out() -> None:
+    prices = np.array([231_000.0, 312_500.0, 189_900.0])
+    found = assess_regression(Predictions((prices + 12_345)[:, None], prices, np.arange(3)))
+    assert "it is off by 12,345 on average" in found.sentence
+    assert not [cell for row in found.rows() for cell in row if "e+" in cell]

@@ -10,7 +10,7 @@ from html import escape
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.metrics.intervals import Interval
 from hubel.views import html_table
-from hubel.words import duration, percent, plain, span
+from hubel.words import duration, in_full, percent, plain, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ class Baseline:
             found = f"{percent(self.test.top1)} (95 % interval {span(self.test.intervals['top1'])})"
             always = f"always naming the commonest class gets {percent(self.guessing)}"
             return f"The best simple method, {best.name}, gets {found} of the {self.test.split} samples; {always}."
-        found = f"a root mean square error of {self.test.rmse:.4g}"
-        return f"The best simple method, {best.name}, has {found}; always saying the mean has {self.guessing:.4g}."
+        found = f"a root mean square error of {in_full(self.test.rmse)}"
+        return f"The best simple method, {best.name}, has {found}; always saying the mean has {in_full(self.guessing)}."
 
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """A table: learner, features, setting, score on the validation part, its interval, time."""
@@ -85,12 +85,12 @@ class Baseline:
 
     def written(self, score: float) -> str:
         """A score as it is shown."""
-        return f"{score:.4g}" if self.regression else percent(score)
+        return in_full(score) if self.regression else percent(score)
 
     def spanned(self, one: Tried) -> str:
         """Its interval as it is shown."""
         low, high = one.interval
-        return "" if math.isnan(low) else f"{low:.4g}–{high:.4g}" if self.regression else span((low, high))
+        return "" if math.isnan(low) else f"{in_full(low)}–{in_full(high)}" if self.regression else span((low, high))
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""

@@ -15,7 +15,7 @@ from hubel.evaluation.named import named, titled
 from hubel.metrics import regression
 from hubel.metrics.intervals import Interval, mean_interval
 from hubel.types import Predictions
-from hubel.words import csv_text, number, plain, plural
+from hubel.words import csv_text, in_full, number, plain, plural
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +47,8 @@ class RegressionEvaluation:
     def sentence(self) -> str:
         """The result as one sentence."""
         return (
-            f"On {plural(self.samples, self.split + ' sample')} it is off by {self.mae:.4g} on average "
-            f"(root mean square {self.rmse:.4g}){_judged(self.r2)}."
+            f"On {plural(self.samples, self.split + ' sample')} it is off by {in_full(self.mae)} on average "
+            f"(root mean square {in_full(self.rmse)}){_judged(self.r2)}."
         )
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -57,9 +57,9 @@ class RegressionEvaluation:
         found = []
         for name, title in titles.items():
             low, high = self.intervals.get(name, (math.nan, math.nan))
-            interval = "" if math.isnan(low) else f"{low:.4g} to {high:.4g}"
+            interval = "" if math.isnan(low) else f"{in_full(low)} to {in_full(high)}"
             value = getattr(self, name)
-            found.append((title, number(value) if name == "r2" else f"{value:.4g}", interval))
+            found.append((title, number(value) if name == "r2" else in_full(value), interval))
         return found + titled(self.more, {"R²", "mean squared error", "mean absolute error", "root mean squared error"})
 
     def to_dict(self) -> dict[str, object]:

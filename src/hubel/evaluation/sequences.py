@@ -28,7 +28,7 @@ from hubel.metrics.intervals import NOTHING, Interval, bootstrap, mean_interval,
 from hubel.metrics.surprise import RATE
 from hubel.tasks import TASKS
 from hubel.types import Batch
-from hubel.words import csv_text, percent, plain
+from hubel.words import csv_text, in_full, percent, plain
 
 SHOWN = 3
 """Series that are drawn: one in the middle of all, those that are told best and worst."""
@@ -212,8 +212,8 @@ class SequenceNumbers(_Series):
             return f"{first}no better than by a simple rule, {self.rule}: it has learnt nothing that helps."
         return (
             f"{first}with {percent(self.skill, 1)} less squared error than a simple rule makes, {self.rule}"
-            + (f": off by {self.rmse[0]:.4g} where that is off by {self.simple_rmse[0]:.4g}." if len(self.names) == 1
-               else ".")
+            + ("." if len(self.names) > 1 else
+               f": off by {in_full(self.rmse[0])} where that is off by {in_full(self.simple_rmse[0])}.")
         )  # fmt: skip
 
     def rows(self) -> list[tuple[str, str, str]]:
@@ -221,7 +221,8 @@ class SequenceNumbers(_Series):
         low, high = self.skill_interval
         span = "" if math.isnan(low) else f"{percent(low, 1)} to {percent(high, 1)}"
         each = [
-            (f"RMSE {name}"[:20], f"{mine:.4g}", f"simple rule {simple:.4g}") for name, mine, simple in self.by_name()
+            (f"RMSE {name}"[:20], in_full(mine), f"simple rule {in_full(simple)}")
+            for name, mine, simple in self.by_name()
         ]
         alarms = [] if math.isnan(self.alarms) else [
             ("steps called strange", percent(self.alarms, 1), f"{percent(RATE, 1)} of normal ones")

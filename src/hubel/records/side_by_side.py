@@ -74,6 +74,7 @@ def compare(names: list[str | Path] | list[str]) -> Comparison:
         ("validation accuracy", tuple(told_share(row["val_accuracy"]) for row in rows)),
         ("test accuracy", tuple(told_share(row["test_accuracy"]) for row in rows)),
     ]
+    lines = [line for line in lines if any(line[1])]  # tasks without right and wrong have no accuracy
     flat = [{f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()} for run in found]
     shown = {"data.data", "model.model", "train.epochs", "run.name", "run.out"}
     for key in dict.fromkeys(key for recipe in flat for key in recipe):

@@ -8,7 +8,7 @@ from hubel.evaluation.sequences import SHOWN, SequenceClasses, SequenceNumbers
 from hubel.figures.bars import bars
 from hubel.figures.curves import curves
 from hubel.report.drawings.part import Part
-from hubel.words import percent
+from hubel.words import in_full, percent
 
 
 def draw_classes(result: SequenceClasses) -> tuple[Part, ...]:
@@ -60,7 +60,7 @@ def draw_numbers(result: SequenceNumbers) -> tuple[Part, ...]:
             text=f"Root of the mean squared error of each column, in the units of the table. The simple rule is "
             f"{result.rule}: a net that does not beat it has learnt nothing that helps.",
             head=("column", "RMSE", "simple rule"),
-            rows=[(name, f"{mine:.4g}", f"{simple:.4g}") for name, mine, simple in result.by_name()],
+            rows=[(name, f"{in_full(mine)}", f"{in_full(simple)}") for name, mine, simple in result.by_name()],
         ),
         Part(
             title="True and told",
