@@ -61,7 +61,7 @@ def test_robust_adds_what_hubel_robust_does_not_measure(
 
 def test_robust_is_for_pictures() -> None:
     facts = Facts(kind="points", task="classify", samples=600, classes=2, side=2, channels=1, accelerator=False)
-    with pytest.raises(UsageError, match="robust are for pictures"):
+    with pytest.raises(UsageError, match="robust is for pictures"):
         complete(Chosen(recipe=compose({"data": "moons", "robust": True})), facts)
 
 

@@ -80,7 +80,7 @@ def test_a_table_of_numbers_gives_its_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("source", "error", "message"), [
-    ("spirals", UsageError, "needs pictures"), ("nowhere/at/all", UsageError, "does not exist"),
+    ("spirals", UsageError, "holds no pictures"), ("nowhere/at/all", UsageError, "does not exist"),
 ])  # fmt: skip
 def test_what_holds_no_pictures_is_refused(source: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

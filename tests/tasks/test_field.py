@@ -131,7 +131,7 @@ def test_a_grey_picture_has_one_channel_and_a_large_one_is_made_smaller(tmp_path
         ({"loss": "cross-entropy"}, "has no use for the loss 'cross-entropy'"),
         ({"columns": {"label": "x"}}, "--column has no meaning for one picture"),
         ({"model": "resnet18"}, "takes pictures, and these are points"),
-        ({"augment": ("flip",)}, "the data are points"),
+        ({"augment": ("flip",)}, "the data are no pictures"),
         ({"target": 0.9}, "target is a score to reach"),
     ],
 )

@@ -280,7 +280,7 @@ def test_pictures_are_read_row_by_row(tmp_path: Path) -> None:
     [
         ({"model": "resnet18"}, "reads no series step by step"),
         ({"loss": "mse"}, "here classes are asked, and the loss 'mse' is made for numbers"),
-        ({"augment": ("flip",)}, "the data are points"),
+        ({"augment": ("flip",)}, "the data are no pictures"),
         ({"images": "pics"}, "--images has no meaning for a table of series"),
         ({"label_smoothing": 0.1}, "has no use for label_smoothing"),
         ({"columns": {"tme": "time"}}, "a column of such a table is one of"),

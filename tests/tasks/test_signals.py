@@ -85,7 +85,7 @@ def test_what_is_for_pictures_or_tables_says_so(run: hubel.Run, waves_folder: Pa
     for settings, words in (
         ({"model": "resnet18"}, "model 'resnet18' takes no signals"),
         ({"model": "mlp"}, "model 'mlp' takes no signals"),
-        ({"augment": ("flip",)}, "the data are points"),
+        ({"augment": ("flip",)}, "the data are no pictures"),
     ):
         with pytest.raises(UsageError, match=words):
             hubel.train(waves_folder, out=str(tmp_path), epochs=1, **settings, **QUICK)

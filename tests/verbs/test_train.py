@@ -292,7 +292,7 @@ def test_a_loss_for_classes_is_refused_where_the_target_is_a_number(
     "settings", [{"mixup": 0.2}, {"augment": "flip"}, {"views": "mirror"}], ids=lambda s: next(iter(s))
 )
 def test_what_varies_pictures_is_refused_for_points(settings: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"the data are points, and .* for pictures"):
+    with pytest.raises(UsageError, match=r"the data are no pictures, and .* for pictures"):
         hubel.train("iris", out=str(tmp_path), epochs=1, **settings)
     assert not list(tmp_path.iterdir())
 

@@ -317,7 +317,7 @@ def _check_points(recipe: Recipe) -> None:
         flags = ", ".join(f"--{name}" for name in varied)
         verb = "is" if len(varied) == 1 else "are"
         raise UsageError(
-            f"the data are no pictures, and {', '.join(varied)} {verb} for those", hint=f"leave {flags} out"
+            f"the data are no pictures, and {', '.join(varied)} {verb} for pictures", hint=f"leave {flags} out"
         )
 
 
