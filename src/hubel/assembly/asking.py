@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from hubel.data.augment import build_augment, check_moves_masks
+from hubel.data.lists import in_lists
 from hubel.data.manifest import Manifest
 from hubel.errors import UsageError
 from hubel.models import CARDS
@@ -84,9 +85,9 @@ def by_data(manifest: Manifest) -> tuple[Task, str]:
     """The task that data ask for, and why."""
     if manifest.masks is not None:
         return TASKS.get("segment"), "every picture has a mask"
-    listed = next((p for p in manifest.problems if p.kind == "several labels" and "|" in p.path), None)
+    listed = in_lists(manifest)
     if listed is not None:
-        return TASKS.get("multilabel"), f"labels are lists, such as {listed.path}"
+        return TASKS.get("multilabel"), f"labels are lists, such as {listed}"
     if manifest.regression:
         return REGRESS, "the target is a number"
     return CLASSIFY, "every sample has a class"

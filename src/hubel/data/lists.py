@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hubel.data.manifest import Problem
+from hubel.data.manifest import Manifest, Problem
 from hubel.data.names import class_order, look_alikes, shown_names, typing_errors
 from hubel.errors import DataError
 
@@ -17,6 +17,11 @@ MARKS = ("|", ";", ",", "+")
 """What may stand between labels; of several that occur, the one in most cells."""
 NOTHING = frozenset({"none", "-", "nothing", "no finding"})
 """A cell that says that no label is there."""
+
+
+def in_lists(manifest: Manifest) -> str | None:
+    """A class whose name lists labels, such as cat|dog, so that the data mean several; None where there is none."""
+    return next((p.path for p in manifest.problems if p.kind == "several labels" and "|" in p.path), None)
 
 
 def mark_of(cells: Sequence[str]) -> str:

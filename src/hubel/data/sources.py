@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hubel.data import cache
 from hubel.data.changes import Edit
 from hubel.data.edit_log import NAME, EditLog
 from hubel.data.edits import edited
 from hubel.data.folders import open_folder, split_parts, unwrapped
+from hubel.data.lists import in_lists
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, printable
 from hubel.data.masks import has_masks, open_masks
 from hubel.data.rows import holds_rows, open_rows
@@ -145,6 +147,12 @@ def honoured(manifest: Manifest, path: Path, edits: Sequence[Edit] | None) -> Ma
     if problems:
         manifest = replace(manifest, problems=(*manifest.problems, *problems))
     return edited(manifest, made)
+
+
+def open_as_learnt(source: str | os.PathLike[str], **reading: Any) -> Manifest:
+    """As `open_source`, and once more by label where cells such as cat|dog list several, as `hubel train` has them."""
+    found = open_source(source, **reading)
+    return found if in_lists(found) is None else open_source(source, lists=True, **reading)
 
 
 def edit_log(path: Path, root: str) -> EditLog:

@@ -6,20 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hubel.assembly.asking import by_data
 from hubel.data.afar import reading_over
 from hubel.data.augment import build_augment
 from hubel.data.choose import check_levels, choose_preprocessing
 from hubel.data.glimpses import glimpses, varied
 from hubel.data.scan import scan as scan_manifest
 from hubel.data.series import holds_series, is_table, open_series
-from hubel.data.sources import SOURCES, open_source
+from hubel.data.sources import SOURCES, open_as_learnt
 from hubel.data.splits import split, unmeasured
 from hubel.data.summary import describe
 from hubel.faces.progress import shows_progress
-from hubel.records.own_data import LISTS
 from hubel.report.data import DataFacts
 from hubel.watching import SILENT, Watcher
 
@@ -96,13 +94,10 @@ def scan(
     if path.is_file() and is_table(str(path)) and not images and holds_series(path, columns or {}):
         listed = open_series(path, columns=columns, val=val, test=test)
     else:
-        reading: dict[str, Any] = {
-            "data_dir": data_dir, "data_root": data_root, "columns": columns, "images": images,
-            "follow_links": follow_links, "progress": watch.progress,
-        }  # fmt: skip
-        listed = open_source(source, **reading)
-        if by_data(listed)[0].name in LISTS:  # as they are learnt, so that what is odd among labels is seen
-            listed = open_source(source, lists=True, **reading)
+        listed = open_as_learnt(
+            source, data_dir=data_dir, data_root=data_root, columns=columns, images=images, follow_links=follow_links,
+            progress=watch.progress,
+        )  # fmt: skip
     with reading_over(on, watch):
         found = scan_manifest(listed, cache_dir=cache_dir, workers=workers, progress=watch.progress)
     manifest = found.manifest

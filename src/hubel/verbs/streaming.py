@@ -15,8 +15,7 @@ from hubel.anomalies.step_artefact import load_steps
 from hubel.anomalies.step_streaming import StepStream
 from hubel.anomalies.streaming import Stream
 from hubel.checkpoint import Classifier
-from hubel.data.arriving import arriving
-from hubel.data.manifest import printable
+from hubel.data.arriving import arriving, told_of
 from hubel.data.series import is_table
 from hubel.data.series_growing import NewSteps, answered_lines
 from hubel.data.signals import SUFFIXES
@@ -149,11 +148,6 @@ def _said_of_signal(method: str, found: Any) -> tuple[str, dict[str, Any]]:
     return f"{found[0].worst:.2f}  {found[0].told}", {"method": method} | found[0].to_dict()
 
 
-def _why(error: DataError, path: str) -> str:
-    """What is wrong with the one file that was asked about, without the count of all and its name."""
-    return error.what.rpartition(f"{printable(path)}: ")[2]
-
-
 def _by_file(
     looks: Iterator[list[str]], says: Callable[[str], tuple[str, dict[str, Any]]]
 ) -> Iterator[Answer]:  # fmt: skip
@@ -162,7 +156,7 @@ def _by_file(
             try:
                 words, said = says(path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=_why(error, path))
+                yield Answer(name=path, said={}, problem=told_of(error, path))
                 continue
             yield Answer(name=path, said=said, told=f"  {words}")
 
@@ -175,7 +169,7 @@ def _by_detector(place: str, looks: Iterator[list[str]], window: int, device: st
             try:
                 (one,) = sightings(known, path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=_why(error, path))
+                yield Answer(name=path, said={}, problem=told_of(error, path))
                 continue
             now = passing.add(one.score)
             said = {"score": one.score, "strange": one.strange, "mean": now.mean, "recent": now.recent,
