@@ -131,12 +131,21 @@ def changed(image: Image.Image, how: str, rng: np.random.Generator) -> Image.Ima
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def twins(archive: Path, count: int, seed: int) -> dict[str, object]:
+def opened(place: Path, count: int) -> list[Image.Image]:
+    """The first pictures of a tar archive or a folder."""
+    if place.is_dir():
+        paths = sorted(path for path in place.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        return [Image.open(path).convert("RGB") for path in paths[:count]]
+    with tarfile.open(place) as tar:
+        files = (member for member in tar if member.isfile() and member.name.endswith(".jpg"))
+        return [Image.open(tar.extractfile(next(files))).convert("RGB") for _ in range(count)]  # type: ignore[arg-type]
+
+
+def twins(place: Path, count: int, seed: int) -> dict[str, object]:
     """Recall by change (is a copy in the group of its original?) and precision of the pairs."""
     rng = np.random.default_rng(seed)
-    with tarfile.open(archive) as tar:
-        files = (member for member in tar if member.isfile() and member.name.endswith(".jpg"))
-        images = [Image.open(tar.extractfile(next(files))).convert("RGB") for _ in range(count)]  # type: ignore[arg-type]
+    images = opened(place, count)
+    count = len(images)
     changes = ("crop", "jpeg 50", "half", "brightness", "mirror")
     owner, how = list(range(count)), ["" for _ in range(count)]
     for row in rng.permutation(count)[:300].tolist():
@@ -153,7 +162,7 @@ def twins(archive: Path, count: int, seed: int) -> dict[str, object]:
     found = {row for row in range(count, len(images)) if row in group_of and group_of[row] == group_of.get(owner[row])}
     recall = {c: np.mean([row in found for row in range(count, len(images)) if how[row] == c]) for c in changes}
     return {
-        "what": f"twins among {len(images)} pictures of CIFAR-10", "seed": seed, "pairs": len(pairs),
+        "what": f"twins among {len(images)} pictures of {place.name}", "seed": seed, "pairs": len(pairs),
         "recall": {change: round(float(value), 4) for change, value in recall.items()},
         "precision": round(sum(owner[p.first] == owner[p.second] for p in pairs) / max(1, len(pairs)), 4),
         "seconds": round(seconds, 1),
@@ -264,11 +273,17 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=0, metavar="N", help="only flips, judged by nets, of N pictures")
     parser.add_argument("--epochs", type=int, default=4, help="that such a net learns")
     parser.add_argument("--eyes", default="", metavar="NET", help="judged by what this net sees instead")
+    parser.add_argument("--twins", nargs="+", type=Path, metavar="PLACE", help="only twins, in folders or tar archives")
     asked = parser.parse_args()
     print(json.dumps({"machine": environment()["device_name"]}))
     seeds = range(asked.first, asked.first + asked.seeds)
     digits = open_source("digits")
     assert digits.arrays is not None
+    for place in asked.twins or ():
+        for seed in seeds:
+            print(json.dumps(twins(place, 2000, seed)), flush=True)
+    if asked.twins:
+        return
     if asked.mend:
         plain = digits.arrays.reshape(-1, 8, 8)
         for seed in seeds:

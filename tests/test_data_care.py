@@ -156,6 +156,19 @@ def test_a_changed_copy_is_a_twin_and_no_other_picture_is(change: str) -> None:
     assert {(pair.first, pair.second) for pair in pairs} == {(row, row + 20) for row in range(20)}
 
 
+@pytest.mark.parametrize("box", [(3, 6, 90, 93), (2, 7, 89, 94), (3, 3, 90, 90)])
+def test_a_crop_between_two_pixels_is_a_twin_too(box: tuple[int, int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    images = []
+    for _ in range(20):
+        layers = [
+            np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), np.uint8)).resize((96, 96), 3)) for n in (4, 12)
+        ]
+        images.append(Image.fromarray(np.mean(layers, axis=0).astype(np.uint8)))
+    pairs = find_pairs(seen([*images, *(image.crop(box) for image in images)]))
+    assert {(pair.first, pair.second) for pair in pairs} == {(row, row + 20) for row in range(20)}
+
+
 def test_digits_of_one_kind_are_no_twins() -> None:
     digits = load_digits().images[:200]
     grey = np.stack([np.asarray(Image.fromarray((d * 16).astype(np.uint8)).resize((32, 32))) for d in digits])
