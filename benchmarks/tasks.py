@@ -257,6 +257,15 @@ def loop(pictures: int, rounds: int, out: Path, threads: int) -> None:
         "classify": {"data": "digits", "model": "resnet20"},
         "reconstruct": {"data": "mnist", "task": "reconstruct", "limit": pictures, "data_dir": str(DATA)},
         "segment": {"data": str(folder)},
+        "embed": {"data": "mnist", "task": "embed", "limit": pictures, "data_dir": str(DATA)},
+        "sequence": {
+            "data": "mnist",
+            "task": "sequence",
+            "model": "lstm_rows",
+            "limit": pictures,
+            "data_dir": str(DATA),
+        },
+        "field": {"data": str(sorted((DATA / "photos").glob("*.JPEG"))[0]), "task": "field", "img_size": [64, 64]},
     }
     torch.set_num_threads(threads)
     for task, settings in jobs.items():

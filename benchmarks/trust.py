@@ -7,13 +7,15 @@
     python benchmarks/trust.py robust --minutes 10 --pictures 10000 --seeds 3    --robust against plain, equal time
     python benchmarks/trust.py blurpool --minutes 5 --pictures 10000 --seeds 3   blur-pool against max-pool
     HUBEL_PEER_OOD=PEER/bin/python python benchmarks/trust.py ood-peer [--run RUN]    the scores of pytorch-ood
+    python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
 Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the logits are made honest
 and after, as the run's summary has it. Strange pictures before a net that knows MNIST (2,000 test samples): CIFAR-10 in
 grey at 28 x 28, MNIST turned by 90 degrees, inverted, uniform noise, pixels shuffled; AUROC of each single score and of
 the mixture that the training has chosen without having seen any of these. `sets`: a net of the digits, stopped early;
 its validation and test samples are split in halves again and again, one half fits map and limits, the other is covered.
-`ood-peer`: net, pictures and features the same for both sides. One JSON line a run, then the claims.
+`ood-peer`: net, pictures and features the same for both sides; before a net for CIFAR-10 the strangers are parts of
+photographs, textures of patches, and MNIST in colour. One JSON line a run, then the claims.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ import hubel
 from hubel.assembly.seeing import Look
 from hubel.checkpoint import load
 from hubel.checkpoint.trust import ACCEPTED
+from hubel.data.sources import open_source
 from hubel.metrics.calibrators import choose_calibrator
 from hubel.metrics.intervals import mean_interval
 from hubel.metrics.probability import log_softmax
@@ -75,6 +78,30 @@ def grey_things(count: int) -> np.ndarray:
     return np.stack(found)[:, None]
 
 
+def colour_things(own: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """What is none of CIFAR-10's classes, N 3 32 32 bytes each: parts of photographs, textures (a patch of one of its
+    `own` pictures, again and again), and MNIST's digits in one colour on another."""
+    draw = np.random.default_rng(2)
+    photos = [Image.open(path).convert("RGB") for path in sorted((DATA / "photos").glob("*.JPEG"))]
+    parts, textures, digits = (np.empty((count, 32, 32, 3), np.uint8) for _ in range(3))
+    ink = open_source("mnist", data_dir=str(DATA / "mnist")).arrays
+    assert ink is not None
+    for row in range(count):
+        photo = photos[row % len(photos)]
+        side = int(draw.integers(min(photo.size) // 3, min(photo.size) + 1))
+        x, y = (int(draw.integers(0, length - side + 1)) for length in photo.size)
+        parts[row] = np.asarray(photo.crop((x, y, x + side, y + side)).resize((32, 32), Image.Resampling.BOX))
+        top, left = draw.integers(0, 25, 2).tolist()
+        textures[row] = np.tile(own[row % len(own)].transpose(1, 2, 0)[top : top + 8, left : left + 8], (4, 4, 1))
+        digit = Image.fromarray(ink[int(draw.integers(len(ink))), :, :, 0]).resize((32, 32), Image.Resampling.BILINEAR)
+        share = np.asarray(digit)[:, :, None] / 255
+        digits[row] = share * draw.integers(0, 256, 3) + (1 - share) * draw.integers(0, 256, 3)
+    return {
+        name: found.transpose(0, 3, 1, 2).copy()
+        for name, found in (("photographs", parts), ("textures of patches", textures), ("mnist in colour", digits))
+    }
+
+
 def seen_by(run: hubel.Run) -> tuple[Look, Any, dict[str, np.ndarray]]:
     """(the net at work, its own data, kinds of strange pictures N C H W made beside its test part and from it)."""
     own = own_data(run.folder, load(run.folder))
@@ -91,6 +118,8 @@ def seen_by(run: hubel.Run) -> tuple[Look, Any, dict[str, np.ndarray]]:
     }
     if pictures.shape[1:] == (1, 28, 28):
         odd = {"cifar-10 in grey": grey_things(TESTED)} | odd
+    if pictures.shape[1:] == (3, 32, 32):
+        odd = colour_things(pictures, TESTED)
     return look, own, odd
 
 
@@ -278,6 +307,12 @@ def ood_peer(options: argparse.Namespace, folder: Path) -> None:
     if not peer:
         raise SystemExit("HUBEL_PEER_OOD names the Python of an environment with pytorch-ood")
     run = hubel.Run(options.run) if options.run else None
+    if run is None and options.cifar:
+        run = hubel.train(
+            **cifar(folder, options.pictures, TESTED), time=f"{options.minutes}m", out=str(folder / "runs"),
+            threads=options.threads, verbose=False,
+        )  # fmt: skip
+        print(json.dumps({"accuracy": run.summary["test"]["accuracy"], "epochs": run.summary["epochs"]}), flush=True)
     if run is None:
         run = hubel.train(
             "mnist", data_dir=str(DATA / "mnist"), limit=options.limit or 20_000, epochs=options.epochs or 4,
@@ -341,6 +376,7 @@ def main() -> None:
     parser.add_argument("--measured", type=int, default=1_000, help="pictures that are corrupted or moved")
     parser.add_argument("--model", default="quicknet", help="of robust and blurpool")
     parser.add_argument("--run", help="of ood-peer: a run that is trained already")
+    parser.add_argument("--cifar", action="store_true", help="of ood-peer: a net for CIFAR-10, and strangers in colour")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--mnist", action="store_true")
     parser.add_argument("--limit", type=int, help="MNIST's training pictures")
