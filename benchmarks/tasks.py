@@ -2,7 +2,7 @@
 
     python benchmarks/tasks.py segment [--pictures 1500] [--time 5m]      shapes, and digits pasted over photographs
     python benchmarks/tasks.py multilabel [--pictures 6000] [--time 5m]   two or three digits of MNIST in one picture
-    python benchmarks/tasks.py embed [--limit 10000] [--epochs 8] [--loss …]   MNIST: five digits learnt, all ten searched
+    python benchmarks/tasks.py embed [--limit 10000] [--epochs 8] [--loss …]   MNIST: five digits learnt, all searched
     python benchmarks/tasks.py reconstruct [--limit 10000] [--epochs 8]   MNIST through a code of 32 numbers, and a VAE
     python benchmarks/tasks.py sequence [--time 5m] [--threads 2]         MNIST row by row through RNN, LSTM, GRU
     python benchmarks/tasks.py strange [--seeds 3]               steps that break a rhythm, by four methods
@@ -146,9 +146,9 @@ def embed(limit: int, epochs: int, loss: str, out: Path, threads: int) -> None:
         out / "learnt", task="embed", epochs=epochs, loss=loss, out=out / "runs", threads=threads, verbose=False
     )
     found = run.evaluate(out / "all")
+    by_class = {row[0]: row[2] for row in found.by_class()}
     print(json.dumps({"task": "embed", "loss": loss, "limit": limit, "epochs": epochs,
-                      "seconds": run.summary["seconds"], **found.headline, "by_class": {row[0]: row[2] for row in found.by_class()}}),
-          flush=True)  # fmt: skip
+                      "seconds": run.summary["seconds"], **found.headline, "by_class": by_class}), flush=True)  # fmt: skip
 
 
 def reconstruct(limit: int, epochs: int, out: Path, threads: int) -> None:
