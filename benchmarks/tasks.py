@@ -148,7 +148,8 @@ def embed(limit: int, epochs: int, loss: str, out: Path, threads: int) -> None:
     found = run.evaluate(out / "all")
     by_class = {row[0]: row[2] for row in found.by_class()}
     print(json.dumps({"task": "embed", "loss": loss, "limit": limit, "epochs": epochs,
-                      "seconds": run.summary["seconds"], **found.headline, "by_class": by_class}), flush=True)  # fmt: skip
+                      "seconds": run.summary["seconds"], **found.headline, "by_class": by_class}),
+          flush=True)  # fmt: skip
 
 
 def reconstruct(limit: int, epochs: int, out: Path, threads: int) -> None:

@@ -73,8 +73,8 @@ def annotated(
 def apart(theirs: np.ndarray, ours: np.ndarray) -> float:
     """The largest difference, as a share where numbers are above 1; infinity where only one of both is NaN.
 
-    >>> apart(np.array([1.0, np.nan, 201.0]), np.array([1.5, np.nan, 200.0]))
-    0.5
+    >>> apart(np.array([1.0, np.nan, 250.0]), np.array([0.9, np.nan, 200.0]))
+    0.25
     >>> apart(np.array([np.nan]), np.array([1.0]))
     inf
     """

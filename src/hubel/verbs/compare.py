@@ -22,10 +22,10 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
     Raises ArtefactError for a run that does not exist or was not measured, UsageError for a mixture of tasks.
     """
     folders = [find_run(name) for name in names]
-    return graded({title: read(folder) for title, folder in zip(side_by_side.named(folders), folders, strict=True)})
+    return graded({title: _read(folder) for title, folder in zip(side_by_side.named(folders), folders, strict=True)})
 
 
-def read(folder: Path) -> Graded:
+def _read(folder: Path) -> Graded:
     """What a run named right; ArtefactError where it was not measured."""
     store = RunStore.open(folder)
     if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
@@ -41,7 +41,7 @@ def weigh_series(folders: Sequence[Path]) -> tuple[side_by_side.Comparison, Diff
     series of two kinds, of a curve, and where fewer than two members belong together.
     """
     kind, both = side_by_side.members(*map(read_series, folders))
-    pairs = {name: pair for name, pair in both.items() if same_samples(*(read(run.folder) for run in pair))}
+    pairs = {name: pair for name, pair in both.items() if same_samples(*(_read(run.folder) for run in pair))}
     first, second = side_by_side.named(folders)
     beside, metric, values = side_by_side.compare_members((first, second), pairs)
     ratio = ratio_of([pair[0].folder for pair in pairs.values()]) if kind == "folds" else 0.0
