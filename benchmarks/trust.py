@@ -309,8 +309,8 @@ def ood_peer(options: argparse.Namespace, folder: Path) -> None:
     run = hubel.Run(options.run) if options.run else None
     if run is None and options.cifar:
         run = hubel.train(
-            **cifar(folder, options.pictures, TESTED), time=f"{options.minutes}m", out=str(folder / "runs"),
-            threads=options.threads, verbose=False,
+            **cifar(folder, options.pictures, TESTED), time=f"{options.minutes}m", from_="none",
+            out=str(folder / "runs"), threads=options.threads, verbose=False,
         )  # fmt: skip
         print(json.dumps({"accuracy": run.summary["test"]["accuracy"], "epochs": run.summary["epochs"]}), flush=True)
     if run is None:

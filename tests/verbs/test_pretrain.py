@@ -277,7 +277,11 @@ def test_what_cannot_be_is_refused_before_anything_is_learnt(
 
 @pytest.mark.parametrize(
     ("place", "message"),
-    [("few", "at least 32 training samples are needed, got"), ("none", "holds no pictures"), ("spirals", "holds no pictures")],
+    [
+        ("few", "at least 32 training samples are needed, got"),
+        ("none", "holds no pictures"),
+        ("spirals", "holds no pictures"),
+    ],
 )
 def test_data_that_teach_nothing_are_refused(place: str, message: str, tmp_path: Path) -> None:
     pictures(tmp_path / "few", 12)
