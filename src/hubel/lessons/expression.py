@@ -29,8 +29,10 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from hubel.errors import UsageError, near
+from hubel.nn.sources import again
 from hubel.views import Viewed
 from hubel.words import plural
 
@@ -211,7 +213,7 @@ def parse(text: str) -> Formula:
         elif not name.strip().isidentifier():
             raise UsageError(f"left of = must stand one name, got {name.strip()!r}", hint='write for example "L = w*x"')
         try:
-            tree = ast.parse(body.strip(), mode="eval").body
+            tree = again(partial(ast.parse, body.strip(), mode="eval")).body
             index = builder.visit(tree)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             raise UsageError(

@@ -20,7 +20,6 @@ print(net(torch.zeros(2, 1, 8, 8)).shape)  # 2 3
 
 from __future__ import annotations
 
-import inspect
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -39,6 +38,7 @@ from hubel.nn.layers import (
     SpatiallySeparableConv2d,
     StandardisedConv2d,
 )
+from hubel.nn.sources import source_of
 
 DIGITS = ("conv 32 3x3", "relu", "maxpool 2", "conv 64 3x3", "relu", "maxpool 2", "flatten", "dropout 0.5", "dense K")
 
@@ -166,7 +166,7 @@ def to_code(plan: Plan) -> str:
     """A program in plain PyTorch that builds the same net, with the same names of parameters, and runs it once."""
     used = {_constructor(step)[0] for step in _all(plan.steps)}
     ours = sorted((cls for cls in used if not cls.__module__.startswith("torch.")), key=lambda cls: str(cls.__name__))
-    sources = "".join(f"\n\n{inspect.getsource(cls)}" for cls in ours)
+    sources = "".join(f"\n\n{source_of(cls)}" for cls in ours)
     head = ["import torch", "from collections import OrderedDict", "from torch import nn"]
     if "Any" in sources:
         head.insert(2, "from typing import Any")
