@@ -8,7 +8,7 @@ import pytest
 
 from hubel.models.layerlist import parse
 from hubel.models.layers import to_code
-from hubel.nn.sources import TRIES, again, source_of
+from hubel.nn.sources import TRIES, again
 
 
 def test_code_is_written_though_the_parser_trips_over_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +23,6 @@ def test_code_is_written_though_the_parser_trips_over_another_thread(monkeypatch
         return real(cls)
 
     monkeypatch.setattr(inspect, "getsource", trips)
-    source_of.cache_clear()
     assert to_code(plan) == expected
     assert left[0] < 0
 
