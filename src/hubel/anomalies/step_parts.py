@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hubel.anomalies.detecting import FENCE, MOST_SUSPICIOUS
+from hubel.anomalies.flat import squared
 from hubel.anomalies.step_data import ROWS, Steps
 from hubel.metrics.surprise import stretches, windows_of
 
@@ -92,13 +93,11 @@ def _far(windows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray] | No
     """
     bank = windows[np.unique(np.linspace(0, len(windows) - 1, min(len(windows), BANK)).astype(int))]
     near = min(len(bank) - 1, max(5, len(bank) // 30, 2 * length if length > 1 else 0))
-    sizes = np.square(bank).sum(1)
 
     def neighbours(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        apart = np.square(some).sum(1)[:, None] + sizes - 2 * some @ bank.T
+        apart = squared(some, bank)
         nearest = np.argpartition(apart, near, axis=1)[:, : near + 1]
-        of_them = np.take_along_axis(apart, nearest, axis=1)
-        return nearest, np.sqrt(np.maximum(of_them.max(1), 0))
+        return nearest, np.sqrt(np.take_along_axis(apart, nearest, axis=1).max(1))
 
     lonely = np.concatenate([neighbours(bank[start : start + 512])[1] for start in range(0, len(bank), 512)])
     usual = float(np.median(lonely))

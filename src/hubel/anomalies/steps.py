@@ -177,12 +177,12 @@ def learn_steps(
         raise UsageError(f"a window holds at least one step, got {window}", hint=f"--window {WINDOW}")
     length = window or (1 if steps.kind == ROWS else WINDOW)
     methods = checked_steps(names, steps.kind, length)
-    plain, odd = find_odd(steps, _scaled(steps), length)
+    whole = _measured(steps, steps.values)
+    plain, odd = find_odd(steps, [whole.answered(whole.scaled(one[None]))[0] for one in steps.values], length)
     if keep_odd:
         plain = [np.ones_like(one) for one in plain]
     fit, held = divide_steps(steps, plain, length, settings.seed)
-    columns = steps.columns.measured(padded(fit, np.inf))
-    columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
+    columns = _measured(steps, fit)
     scaled = [[columns.scaled(one[None]) for one in part] for part in (fit, held)]
     train, val = ([columns.answered(one)[0] for one in part] for part in scaled)
     judged = sum(max(0, len(one) - length + (methods[0] in ("pca", "knn"))) for one in val)
@@ -226,11 +226,10 @@ def learn_steps(
     )
 
 
-def _scaled(steps: Steps) -> list[np.ndarray]:
-    """The numbers of series, T K, each column with mean 0 and deviation 1 over all of them; NaN where not known."""
-    columns = steps.columns.measured(padded(list(steps.values), np.inf))
-    columns = Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
-    return [columns.answered(columns.scaled(one[None]))[0] for one in steps.values]
+def _measured(steps: Steps, series: Sequence[np.ndarray]) -> Columns:
+    """The columns with mean and deviation of these series F T; all numbers among them are what is foretold."""
+    columns = steps.columns.measured(padded(list(series), np.inf))
+    return Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
 
 
 def informed(said: np.ndarray, window: int) -> np.ndarray:

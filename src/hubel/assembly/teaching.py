@@ -209,7 +209,7 @@ class Lesson:
 
 def fast_precision(device: torch.device) -> torch.dtype:
     """bf16 where the device has instructions for it, whatever the student learns in: softened answers are no finer, and
-    a teacher that is asked in full precision takes up to four times as long.
+    a teacher that is asked in full precision takes several times as long.
     """
     half = runtime.has_bf16() if device.type == "cpu" else forward_precision("auto", device) == torch.bfloat16
     return torch.bfloat16 if half else torch.float32

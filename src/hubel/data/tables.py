@@ -428,7 +428,7 @@ def _no_column(table: Table, role: str, column: str = "") -> DataError:
     if any(is_picture_name(name) for name in present):
         return DataError(f"{shown(table.path)} has no names of columns: it begins with {present[0]!r}", hint=_HEAD)
     what = f"{shown(table.path)} has no column {printable(column) or role!r}, but {len(present)}: {listed}{more}"
-    other = {"file": "; rows in the order of time: --task sequence"}.get(role, "")
+    other = "; rows in the order of time: --task sequence" if role == "file" else ""
     if role == "label" and not column:
         other = f"; where it holds numbers to predict: {_say('target')}"
     return DataError(what, hint=f"say which it is: {_say(role, *close[:1])}{other}" if present else _LAYOUT)

@@ -60,7 +60,7 @@ def draw_numbers(result: SequenceNumbers) -> tuple[Part, ...]:
             text=f"Root of the mean squared error of each column, in the units of the table. The simple rule is "
             f"{result.rule}: a net that does not beat it has learnt nothing that helps.",
             head=("column", "RMSE", "simple rule"),
-            rows=[(name, f"{in_full(mine)}", f"{in_full(simple)}") for name, mine, simple in result.by_name()],
+            rows=[(name, in_full(mine), in_full(simple)) for name, mine, simple in result.by_name()],
         ),
         Part(
             title="True and told",
