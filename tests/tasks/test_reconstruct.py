@@ -18,6 +18,7 @@ from hubel.evaluation.answers import Answers
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.models import create_model
 from hubel.nn.losses import build_loss
+from hubel.records.side_by_side import compare
 from hubel.verbs.compare import weigh
 from hubel.verbs.predict import save_answers
 
@@ -121,6 +122,7 @@ def test_it_is_no_start_for_a_classifier_and_is_compared_with_none(
         hubel.train("digits", from_=reconstruct_run.folder, out=str(tmp_path), epochs=1, **QUICK)
     with pytest.raises(ArtefactError, match="compared by their labels"):
         weigh([digits_run, reconstruct_run.folder])
+    assert "accuracy" not in str(compare([reconstruct_run.folder]))
 
 
 def test_a_neural_process_completes_pictures_and_shows_what_it_saw_and_how_unsure_it_is(tmp_path: Path) -> None:
