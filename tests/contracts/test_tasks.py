@@ -112,6 +112,14 @@ def test_every_choice_it_makes_is_a_setting_with_a_reason(name: str) -> None:
     assert build_augment(chain)
 
 
+def test_segmentation_takes_many_small_steps_by_the_rule_of_nets_with_norms() -> None:
+    chosen = {name: value for name, value, _ in by_task(compose({"data": "x"}), "segment", samples=1200, side=64,
+                                                        channels=3)}  # fmt: skip
+    assert (chosen["batch_size"], chosen["optimizer"]) == (16, "muon-sphere")
+    said = compose({"data": "x", "optimizer": "sgd"})
+    assert "optimizer" not in {name for name, *_ in by_task(said, "segment", samples=1200, side=64, channels=3)}
+
+
 @pytest.mark.parametrize("name", NO_LABELS)
 def test_a_loss_of_labels_and_a_net_that_cannot_answer_are_refused(name: str) -> None:
     task = TASKS.get(name)
