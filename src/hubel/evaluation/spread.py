@@ -78,7 +78,7 @@ class Spread(Viewed):
             values=tuple(known.tolist()),
             mean=float(known.mean()),
             deviation=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
-            interval=resampled_interval(known, ratio),
+            interval=resampled_interval(known, ratio, within=(0, 1 if metric == "accuracy" else math.inf)),
             ratio=ratio,
         )
 
@@ -154,7 +154,9 @@ class Difference(Viewed):
         known = known if metric == "accuracy" else -known
         if known.mean() < 0:
             known, names = -known, names[::-1]
+        most = 1 if metric == "accuracy" else math.inf
         return cls(
             kind=kind, metric=metric, first=names[0], second=names[1], members=tuple(values),
-            differences=tuple(known.tolist()), mean=float(known.mean()), interval=resampled_interval(known, ratio),
+            differences=tuple(known.tolist()), mean=float(known.mean()),
+            interval=resampled_interval(known, ratio, within=(-most, most)),
         )  # fmt: skip
