@@ -56,12 +56,37 @@ def test_runs_that_are_right_on_the_same_samples_are_told_so() -> None:
     assert "Neither is ahead" in compare({"a": run(range(20)), "b": run(range(10, 30))}).tests[0].sentence
 
 
-def test_looking_at_many_runs_makes_each_finding_weaker() -> None:
-    alone = compare({"best": run(range(0)), "a": run(range(8))}).tests[0].p_value
-    many = compare({"best": run(range(0)), "a": run(range(8)), "b": run(range(7)), "c": run(range(6))}).tests
-    assert alone == pytest.approx(2**-7)
-    # Holm: the smallest of three p-values counts three times, the next twice, none below one before it.
-    assert [test.p_value for test in many] == pytest.approx([3 * 2**-7, 2 * 2**-6, 2**-5])
+def test_each_run_is_held_against_each_other_and_looking_at_many_makes_each_finding_weaker() -> None:
+    runs = {"best": run(range(0)), "a": run(range(8)), "b": run(range(9, 15)), "c": run(range(14, 40))}
+    assert compare({name: runs[name] for name in ("best", "a")}).tests[0].p_value == pytest.approx(2**-7)
+    found = compare(runs)
+    # Holm over all six pairs, by the book: the smallest times 6, the next times 5, none below one before it.
+    bare = {(p.first, p.second): binomtest(p.wins, p.wins + p.losses).pvalue for p in found.pairs}
+    worst = 0.0
+    for factor, pair in zip(range(6, 0, -1), sorted(bare, key=lambda pair: bare[pair]), strict=True):
+        bare[pair] = worst = max(worst, min(1.0, factor * bare[pair]))
+    assert {(p.first, p.second): p.p_value for p in found.pairs} == pytest.approx(bare)
+    assert found.tests == tuple(p for p in found.pairs if p.first == "best")
+    assert "corrected for the 6 pairs" in found.findings[3]
+    assert found.ranked == ("best", "b", "a", "c")
+    # 6 against 0 is p = 0.031 alone, and no finding among six pairs; 8 against 0 is one.
+    assert found.grid[0] == ["–", "+2.00", "+2.67*", "+8.67*"]
+    assert found.grid[3] == ["-8.67*", "-6.67*", "-6.00*", "–"]
+    lines = str(found).splitlines()
+    assert lines[-1].split() == ["4", "c", "-8.67*", "-6.67*", "-6.00*", "–"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_of_many_runs_the_best_stand_in_the_table_of_pairs_and_those_apart_are_said() -> None:
+    found = compare({f"{k} run of photographs of leaves": run(range(k)) for k in range(9)})
+    lines = found.against
+    assert "the best 6 of 9 runs; --out compare.html has all" in lines[-1]
+    assert len(lines) == 10
+    assert max(map(len, lines)) <= 80
+    apart = compare({"a": run(range(5)), "b": run(range(9)), **{n: run(range(7), ids=np.arange(1, 301)) for n in "cd"}})
+    assert apart.unpaired == ("c", "d")
+    assert [(p.first, p.second) for p in apart.pairs] == [("a", "b"), ("c", "d")]
+    assert apart.grid[0][1:] == ["other samples", "other samples", "+1.33"]
 
 
 def test_the_same_samples_in_another_order_and_numbering_are_still_the_same() -> None:

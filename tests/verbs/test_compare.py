@@ -51,6 +51,17 @@ def test_runs_of_other_splits_are_said_to_be_that(runs: list[Path], capsys: pyte
     assert "no test is made of it" in capsys.readouterr().out
 
 
+def test_the_page_of_three_runs_says_how_many_pairs_and_holds_each_against_each(runs: list[Path]) -> None:
+    lines = (runs[0] / "predictions.csv").read_text().splitlines(keepends=True)
+    assert "Each against each" not in page(runs[:2])
+    (runs[2] / "predictions.csv").write_text("".join(lines))
+    (runs[2] / "evaluation.json").write_text((runs[0] / "evaluation.json").read_text())
+    text = page(runs)
+    assert "Each against each" in text
+    assert "corrected for the 3 pairs" in text
+    assert text.count('<td class="number">+25.00*</td>') == 2
+
+
 def test_json_holds_the_test_too(runs: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["compare", str(runs[0]), str(runs[1]), "--json"])

@@ -62,7 +62,7 @@ def show_comparison(names: list[str], file: Path | None, *, as_json: bool = Fals
     else:
         say(str(comparison))
         if len(names) > 1:
-            say("\n" + "\n".join(weighed(names)["findings"]))
+            say("\n" + "\n".join(told(names)))
     if file is not None:
         from hubel.verbs.compare import page
 
@@ -77,4 +77,19 @@ def weighed(names: list[str]) -> dict[str, Any]:
     try:
         return dict(weigh(names).to_dict())
     except HubelError as error:  # a run that was never measured can still be laid beside another
-        return {"findings": [f"no test of the difference: {error.what}"]}
+        return {"findings": [_untested(error)]}
+
+
+def told(names: list[str]) -> list[str]:
+    """The same in lines, with each run against each other where they are more than two."""
+    from hubel.verbs.compare import weigh
+
+    try:
+        found = weigh(names)
+    except HubelError as error:
+        return [_untested(error)]
+    return [*found.findings, *found.against]
+
+
+def _untested(error: HubelError) -> str:
+    return f"no test of the difference: {error.what}" + (f"; {error.hint}" if error.hint else "")

@@ -7,74 +7,28 @@ import io
 import math
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from html import escape
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.classification import NUMBERS, Evaluation
+from hubel.evaluation.pairs import Paired, corrected, correction, grid_lines, grid_of, pair_of
 from hubel.evaluation.regression import RegressionEvaluation
-from hubel.metrics.intervals import Interval, deciding_samples, mcnemar, paired_difference
+from hubel.metrics.intervals import Interval
 from hubel.views import html_table
-from hubel.words import in_columns, number, percent, plain, plural
+from hubel.words import in_columns, number, percent, plain
 
 ERRORS = ("rmse", "mae", "mse", "r2", "bias")
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
-    """`first` against `second` on the same samples. Better is: right where the other is wrong, or nearer the target."""
-
-    first: str
-    second: str
-    samples: int
-    wins: int
-    """Samples on which only `first` is right (or is nearer)."""
-    losses: int
-    """Samples on which only `second` is."""
-    difference: float
-    """(wins - losses) / samples; for classification the difference of the accuracies."""
-    interval: Interval
-    """95 % bootstrap interval of the difference."""
-    p_value: float
-    """Exact McNemar (sign) test that neither is better, corrected for the number of pairs (Holm 1979)."""
-    deciding: int | None = None
-    """Samples in all that would show such a difference in four cases of five; None where there is none to show."""
-
-    @property
-    def sentence(self) -> str:
-        """The finding in words, at the 5 % level."""
-        low, high = (f"{100 * end:+.2f}" for end in self.interval)
-        facts = (
-            f"{100 * self.difference:+.2f} points (95 % interval {low} to {high}), "
-            f"{self.wins} against {self.losses} samples, {_p(self.p_value)}"
-        )
-        if self.p_value >= 0.05:
-            alike = f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: "
-            if not self.wins and not self.losses:
-                return f"{alike}on each of them both are equally good."
-            return f"{alike}{facts}. {self.outlook}"
-        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}: {facts}."
-
-    @property
-    def outlook(self) -> str:
-        """How many samples more would decide, in words."""
-        if self.deciding is None:
-            return "Neither is ahead, so that no number of further samples can be named that would decide."
-        more = max(1, self.deciding - self.samples)
-        step = 10 ** max(0, len(str(more)) - 2)
-        return (
-            f"If the true difference is as large, about {plural(-(-more // step) * step, 'more sample')} would show it "
-            "(in four cases of five)."
-        )
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """Several runs side by side, and the best of them against each other one."""
+    """Several runs side by side: the best of them against each other one, and each pair of them."""
 
     names: tuple[str, ...]
     task: str
@@ -86,14 +40,15 @@ class Comparison:
     """The run with the highest accuracy, or the lowest root mean square error."""
     tests: tuple[Paired, ...]
     """The best run against each run that was tested on the same samples."""
+    pairs: tuple[Paired, ...]
+    """Each two runs that were tested on the same samples, the better one first; `tests` are those with the best."""
     unpaired: tuple[str, ...]
     """Runs that were tested on other samples than the best one; their numbers can be read, not compared in pairs."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
-        tests = [{name: getattr(test, name) for name in Paired.__slots__} for test in self.tests]
-        names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired")
-        return plain({**{name: getattr(self, name) for name in names}, "tests": tests, "findings": list(self.findings)})
+        names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired", "tests", "pairs")
+        return plain({name: getattr(self, name) for name in names} | {"findings": list(self.findings)})
 
     @property
     def apart(self) -> str:
@@ -109,7 +64,21 @@ class Comparison:
     @property
     def findings(self) -> tuple[str, ...]:
         """All that is found, a sentence each."""
-        return (*(test.sentence for test in self.tests), *([self.apart] if self.unpaired else []))
+        several = [correction(len(self.pairs))] if len(self.pairs) > 1 else []
+        return (*(test.sentence for test in self.tests), *several, *([self.apart] if self.unpaired else []))
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """The runs that are in pairs, the best first."""
+        found = sorted({name for pair in self.pairs for name in (pair.first, pair.second)}, key=self.names.index)
+        column = "rmse" if self.task == "regression" else "top1"
+        sign = 1 if self.task == "regression" else -1
+        return tuple(sorted(found, key=lambda n: (n != self.best, sign * self.numbers[column][self.names.index(n)])))
+
+    @property
+    def grid(self) -> list[list[str]]:
+        """Each run of `ranked` against each other, as written: points that the row is ahead of the column."""
+        return grid_of(self.ranked, self.pairs)
 
     def _repr_html_(self) -> str:
         shown = shown_columns(self)
@@ -119,7 +88,10 @@ class Comparison:
             for i, name in enumerate(self.names)
         )  # fmt: skip
         table = html_table(["run", *(TITLES[column] for column in shown), "samples"], rows)
-        return table + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.findings)
+        against = ""
+        if len(self.pairs) > 1:
+            against = html_table(["", *self.ranked], ([n, *row] for n, row in zip(self.ranked, self.grid, strict=True)))
+        return table + against + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.findings)
 
     def __str__(self) -> str:
         shown = shown_columns(self)[:4]
@@ -130,9 +102,13 @@ class Comparison:
             lines.append(
                 f"{mark} {in_columns(name, 25)}" + "".join(f"{v:>11}" for v in values) + f"{self.samples[i]:>9,}"
             )
-        lines += ["", *(textwrap.fill(test.sentence, 80) for test in self.tests)] if self.tests else []
-        lines += ["", textwrap.fill(self.apart, 80)] if self.unpaired else []
-        return "\n".join(lines)
+        lines += ["", *(textwrap.fill(sentence, 80) for sentence in self.findings)] if self.findings else []
+        return "\n".join([*lines, *self.against])
+
+    @property
+    def against(self) -> list[str]:
+        """The lines of the table of each run against each other, after an empty one; none of fewer than two pairs."""
+        return ["", *grid_lines(self.ranked, self.grid)] if len(self.pairs) > 1 else []
 
 
 TITLES = {
@@ -162,7 +138,7 @@ def written_number(column: str, value: float) -> str:
     return number(value) if column in ("log_loss", "r2") else percent(value)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Graded:
     """What a comparison needs to know of a run: its numbers, and sample by sample how good its answers are."""
 
@@ -233,16 +209,34 @@ class Graded:
                 hint="measure the run again: hubel evaluate RUN --out FOLDER",
             ) from error
 
-    @property
+    @cached_property
     def order(self) -> np.ndarray:
         """N positions that put the samples in the order of their ids."""
         return np.argsort(np.array(self.ids), kind="stable")
+
+    @cached_property
+    def samples(self) -> tuple[tuple[int, ...], tuple[str | float, ...]]:
+        """Ids and true answers in the order of the ids."""
+        return tuple(self.ids[i] for i in self.order), tuple(self.truth[i] for i in self.order)
+
+    @cached_property
+    def ordered_paths(self) -> tuple[str, ...]:
+        """Paths in the order of the ids."""
+        return tuple(self.paths[i] for i in self.order) if self.paths else ()
+
+
+def each_pair(tested: Mapping[str, Graded]) -> list[Paired]:
+    """Each two runs that were tested on the same samples, the one that comes first in `tested` first."""
+    alike = [(a, b) for a, b in combinations(tested, 2) if same_samples(tested[a], tested[b])]
+    goodness = {name: run.goodness[run.order] for name, run in tested.items()}
+    return corrected([pair_of(a, b, goodness[a], goodness[b]) for a, b in alike])
 
 
 def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] | Mapping[str, Graded]) -> Comparison:
     """Lay runs side by side; `runs` has a name for each result.
 
-    Runs are paired where ids, true answers and (if both know them) paths agree. Raises UsageError for no run, or for
+    Runs are paired where ids, true answers and (if both know them) paths agree; p-values are corrected for all pairs
+    that there are, since the best is only known after looking. Raises UsageError for no run, or for
     classification and regression mixed.
 
     >>> from hubel.evaluation import assess
@@ -261,8 +255,9 @@ def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] 
     (task,) = tasks
     columns = ERRORS if task == "regression" else NUMBERS
     best = min(tested, key=lambda name: _rank(tested[name]))
-    others = [name for name in tested if name != best]
-    paired = [name for name in others if same_samples(tested[best], tested[name])]
+    pairs = tuple(each_pair({name: tested[name] for name in sorted(tested, key=lambda name: _rank(tested[name]))}))
+    tests = tuple(pair for pair in pairs if pair.first == best)
+    paired = {pair.second for pair in tests}
     nothing: Interval = (math.nan, math.nan)
     return Comparison(
         names=tuple(tested),
@@ -271,8 +266,9 @@ def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] 
         intervals={column: tuple(run.intervals.get(column, nothing) for run in tested.values()) for column in columns},
         samples=tuple(len(run.ids) for run in tested.values()),
         best=best,
-        tests=_holm([_pair(best, name, tested[best], tested[name]) for name in paired]),
-        unpaired=tuple(name for name in others if name not in paired),
+        tests=tests,
+        pairs=pairs,
+        unpaired=tuple(name for name in tested if name != best and name not in paired),
     )
 
 
@@ -288,44 +284,4 @@ def _rank(run: Graded) -> tuple[float, float]:
 
 def same_samples(a: Graded, b: Graded) -> bool:
     """Were both tested on the same samples? Ids, true answers and, where both know them, paths agree."""
-    if len(a.ids) != len(b.ids):
-        return False
-    pairs = list(zip(a.order.tolist(), b.order.tolist(), strict=True))
-    known = a.paths and b.paths
-    return all(a.ids[i] == b.ids[j] and a.truth[i] == b.truth[j] for i, j in pairs) and (
-        not known or all(a.paths[i] == b.paths[j] for i, j in pairs)
-    )
-
-
-def _pair(first: str, second: str, a: Graded, b: Graded) -> Paired:
-    x, y = a.goodness[a.order], b.goodness[b.order]
-    wins, losses = int((x > y).sum()), int((x < y).sum())
-    return Paired(
-        first=first,
-        second=second,
-        samples=len(x),
-        wins=wins,
-        losses=losses,
-        difference=(wins - losses) / len(x),
-        interval=paired_difference(wins, losses, len(x)),
-        p_value=mcnemar(wins, losses),
-    )
-
-
-def _holm(tests: list[Paired]) -> tuple[Paired, ...]:
-    """P-values corrected for looking at several pairs: the smallest times their number, the next times one less."""
-    corrected, worst = dict[int, float](), 0.0
-    for rank, i in enumerate(sorted(range(len(tests)), key=lambda i: tests[i].p_value)):
-        worst = max(worst, min(1.0, tests[i].p_value * (len(tests) - rank)))
-        corrected[i] = worst
-    level = 0.05 / max(1, len(tests))
-    return tuple(
-        replace(
-            test, p_value=corrected[i], deciding=deciding_samples(test.wins, test.losses, test.samples, level=level)
-        )
-        for i, test in enumerate(tests)
-    )
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return a.samples == b.samples and (not a.paths or not b.paths or a.ordered_paths == b.ordered_paths)

@@ -69,6 +69,8 @@ def together(asked: Asked) -> dict[str, Any]:
             found = weigh(folders)
             answer["weighed"] = found.to_dict()
             answer["sentences"] = list(found.findings)
+            if len(found.pairs) > 1:
+                answer["against"] = {"names": found.ranked, "rows": list(zip(found.ranked, found.grid, strict=True))}
         except HubelError as error:
             answer["unweighed"] = {"reason": error.what, "hint": error.hint}
     return answer

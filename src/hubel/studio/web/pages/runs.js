@@ -71,7 +71,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       if (!settings.length && names.length > 1) differ.prepend(el('p', { textContent: 'Their recipes say the same.' }));
       luck.replaceChildren(...(answer.sentences ?? []).map((/** @type {string} */ text) => el('p', { textContent: text })));
       if (answer.unweighed) luck.append(el('p', { className: 'muted', textContent: `${answer.unweighed.reason}. ${answer.unweighed.hint}` }));
-      if (answer.weighed?.unpaired.length) luck.append(el('p', { textContent: `Tested on other samples, so not compared in pairs: ${answer.weighed.unpaired.join(', ')}.` }));
+      if (answer.against) luck.append(el('p', { className: 'muted', textContent: 'Points that the row is ahead of the column; * p < 0.05 after the correction.' }), table(answer.against.names, answer.against.rows));
       if (ticked.size === 1) luck.replaceChildren(el('p', { className: 'muted', textContent: 'Tick a second run to compare.' }));
     } catch (error) {
       words.replaceChildren(problem(error));
