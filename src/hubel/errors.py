@@ -35,8 +35,8 @@ class HubelError(Exception):
         super().__init__(f"{what}\n  {hint}" if hint else what)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Worker processes send errors home; the default would drop the keyword-only hint.
-        return _rebuild, (type(self), self.what, self.hint)
+        # Worker processes send errors home; the default would drop the keyword-only hint. The rest goes as it is.
+        return _rebuild, (type(self), self.what, self.hint), self.__dict__
 
 
 DAMAGED = "restore the file from a copy, or make it again; hubel runs ls names the runs that can be read"
@@ -68,9 +68,16 @@ class MissingExtra(UsageError):
 
 
 class DataError(HubelError):
-    """The data cannot be used as it is."""
+    """The data cannot be used as it is.
+
+    `reason` is what is wrong with the one file that was asked about, without its name; "" for errors of more than that.
+    """
 
     exit_code = 3
+
+    def __init__(self, what: str, *, hint: str = "", reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(what, hint=hint)
 
 
 class ArtefactError(HubelError):

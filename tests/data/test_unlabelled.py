@@ -89,7 +89,7 @@ def test_what_holds_no_pictures_is_refused(source: str, error: type[Exception], 
 
 def test_an_empty_folder_is_refused_and_links_in_it_are_named(tmp_path: Path) -> None:
     (tmp_path / "x.png").symlink_to("nowhere.png")
-    with pytest.raises(DataError, match="holds no pictures, but 1 links") as error:
+    with pytest.raises(DataError, match="holds no pictures, but 1 link; links are not") as error:
         open_pictures(tmp_path)
     assert "--follow-links" in error.value.hint
 

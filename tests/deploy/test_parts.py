@@ -126,5 +126,5 @@ def test_what_cannot_be_answered_in_parts_is_refused(digits_run: Path, pictures:
     with pytest.raises(hubel.UsageError, match="files are answered in parts"):
         hubel.predict_parts(digits_run, np.zeros((8, 8), np.uint8), out=tmp_path / "b")  # type: ignore[arg-type]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(hubel.DataError, match="no picture was given"):
+    with pytest.raises(hubel.DataError, match="empty holds no pictures"):
         hubel.predict_parts(digits_run, tmp_path / "empty", out=tmp_path / "c")

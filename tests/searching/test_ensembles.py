@@ -136,7 +136,7 @@ def test_runs_that_cannot_answer_together_are_left_out_or_refused(
 ) -> None:
     other = hubel.train("digits", model="mlp", out=tmp_path, split_seed=5, **SETTINGS)
     done = hubel.ensemble([*runs, other, made.folder], out=tmp_path, device="cpu")
-    assert done.left_out == {"have another split of the data": 1, "are ensembles already": 1}
+    assert done.left_out == {"with another split of the data": 1, "made of several nets already": 1}
     with pytest.raises(hubel.ArtefactError, match="two runs"):
         hubel.ensemble([runs[0], other], out=tmp_path)
     with pytest.raises(hubel.ArtefactError, match="no run"):

@@ -74,7 +74,7 @@ def test_a_run_that_cannot_be_served_is_told_with_its_reason(tmp_path: Path) -> 
     assert sent[0]["failed"]["kind"] == "ArtefactError"
     assert "there is no run" in sent[0]["failed"]["what"]
     points = hubel.train("moons", out=str(tmp_path), epochs=1, threads=1, device="cpu")
-    with pytest.raises(ArtefactError, match="takes points"):
+    with pytest.raises(ArtefactError, match="learnt from points"):
         opened(str(points.folder), **USUAL)
 
 

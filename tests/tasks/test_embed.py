@@ -46,6 +46,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     )
 
 
+def test_a_net_that_names_nothing_teaches_no_classes(run: hubel.Run) -> None:
+    data = run.recipe["data"]["data"]
+    with pytest.raises(
+        UsageError, match="was trained for the task embed, and softened answers are those of a classifier"
+    ):
+        hubel.train(data, teacher=str(run.folder), epochs=1, out=str(run.folder.parent), **QUICK)
+
+
 def test_it_learns_what_is_near_and_shows_it(run: hubel.Run) -> None:
     assert run.recipe["loss"]["loss"] == "triplet"
     found = run.evaluate()

@@ -176,7 +176,7 @@ def test_of_a_run_that_is_not_finished_it_is_said_and_its_card_claims_nothing(di
 
 def test_nets_on_points_and_on_numbers_are_refused(tmp_path: Path) -> None:
     run = train("moons", out=str(tmp_path), model="toy_3_2_1", epochs=1, limit=60, threads=1, device="cpu")
-    with pytest.raises(ArtefactError, match="takes points, not pictures"):
+    with pytest.raises(ArtefactError, match="learnt from points"):
         export(run.folder, out=tmp_path / "moons.onnx")
 
 

@@ -133,7 +133,7 @@ def test_runs_that_share_no_pictures_are_not_compared(runs: list[hubel.Run], tmp
     with pytest.raises(UsageError, match="has other classes than"):
         hubel.robust([runs[0].folder, other.folder], corruptions=["jpeg"])
     points = hubel.train("iris", **known)
-    with pytest.raises(ArtefactError, match="was trained on points"):
+    with pytest.raises(ArtefactError, match="learnt from points"):
         hubel.robust(points.folder)
     untested = hubel.train("digits", limit=100, test_fraction=0.0, **known)
     with pytest.raises(DataError, match="no samples in the test split"):

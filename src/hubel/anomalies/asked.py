@@ -32,7 +32,10 @@ def scores_by(place: str | PathLike[str], beside: Classifier, device: str) -> Sc
     Raises ArtefactError for what is neither, and where it sees pictures otherwise than the net `beside` it.
     """
     if beside.preprocessing is None:
-        raise ArtefactError("a second net looks at pictures, and this run takes points", hint="leave --autoencoder out")
+        raise ArtefactError(
+            f"a second net looks at pictures, and this run learnt from {beside.material}",
+            hint="leave --autoencoder out",
+        )
     if is_detector(place):
         detector = load(place, device=device)
         check_sight(beside.preprocessing, detector.preprocessing)
@@ -90,7 +93,7 @@ def learnt_trust(folder: Path, classifier: Classifier) -> Trust:
             + (
                 "its validation split is too small, or it is from an earlier hubel"
                 if classifier.preprocessing
-                else "it takes points"
+                else f"it learnt from {classifier.material}"
             ),
             hint="train it again with at least 30 validation pictures",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from hubel.anomalies.artefact import Detector
 from hubel.anomalies.sighting import Sighting, Sightings, sight
-from hubel.data.given import read_given, spread
+from hubel.data.given import read_given, spread, way_out
 from hubel.data.manifest import Problem
 from hubel.data.shards import pictures_inside
 from hubel.errors import DataError
@@ -37,10 +37,12 @@ def sightings(
         found += sight(detector, names, images) if len(images) else []
         watch.progress(min(start + batch_size, len(items)), len(items))
     if not found:
+        usual = "give files or folders: hubel predict DETECTOR new/"
         first = f"; first: {problems[0].path}: {problems[0].reason}" if problems else ""
         raise DataError(
             f"none of {plural(max(len(items), len(problems)), 'picture')} can be read{first}",
-            hint="give files or folders: hubel predict DETECTOR new/",
+            hint=way_out(problems[0], usual) if problems else usual,
+            reason=problems[0].reason if len(problems) == 1 else "",
         )
     answer = Sightings(found)
     answer.problems = tuple(problems)

@@ -157,7 +157,8 @@ def _folder(place: str, follow_links: bool, what: str) -> Manifest:
     if not order:
         links = sum(problem.kind == "link" for problem in found.problems)
         raise DataError(
-            f"{printable(place)} holds no pictures" + (f", but {links} links, which are not followed" if links else ""),
+            f"{printable(place)} holds no pictures"
+            + (f", but {plural(links, 'link')}; links are not followed" if links else ""),
             hint="add --follow-links" if links else f"give a folder with {what} in it, at any depth",
         )
     return Manifest(
@@ -234,7 +235,7 @@ def read_masks(
     """N H W of 0 and 1, -1 where nobody knows; None where there is not a single mask."""
     if not any(files):
         return None, []
-    how = replace(preprocessing, channels=1, mean=(), std=(), interpolation="nearest", levels=None)
+    how = replace(preprocessing, channels=1, mean=(), std=(), interpolation="nearest", levels=None, takes="")
     masks = np.full((len(files), how.height, how.width), -1, np.int8)
     masks[truth == NORMAL] = 0
     problems: list[Problem] = []

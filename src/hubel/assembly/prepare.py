@@ -169,7 +169,7 @@ def prepare(
             hint="add pictures",
         )
     if preprocessing is not None:
-        preprocessing = with_statistics(preprocessing, recipe, decoded, splits.train)
+        preprocessing = with_statistics(preprocessing, recipe, scanned, decoded, splits.train)
         size = (preprocessing.height, preprocessing.width)
         chosen = chosen.change(img_size=size, in_chans=preprocessing.channels, fit=preprocessing.fit)
     manifest = scanned.manifest
@@ -211,7 +211,9 @@ def chosen_anew(prepared: Prepared, recipe: Recipe) -> Prepared:
     alike = {name: getattr(prepared.recipe.data, name) for name in type(recipe.data).model_fields}
     taught = recipe.distillation.teacher is not None
     also = prepared.recipe.distillation.model_dump() if taught else {}
-    chosen = complete(Chosen(recipe=recipe.change(**alike, **also)), prepared.facts)
+    # The task as well, with its net: a recipe that names none would be taken for one of labels.
+    asked_again = settled(Chosen(recipe=recipe.change(**alike, **also)), prepared.manifest)
+    chosen = complete(asked_again, prepared.facts)
     return replace(prepared, chosen=chosen, lesson=prepared.lesson if taught else None)
 
 

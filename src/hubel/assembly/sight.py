@@ -8,23 +8,30 @@ import numpy as np
 
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, channel_statistics
+from hubel.data.kinds import taken
 from hubel.data.manifest import Manifest
 from hubel.data.mirrors import Mirrors, ask_mirrors
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.scan import Scan
 from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
 from hubel.recipes.schema import Recipe
 
 
-def with_statistics(preprocessing: Preprocessing, recipe: Recipe, decoded: Decoded, train: np.ndarray) -> Preprocessing:
-    """With the mean and deviation of each channel: the recipe's, the published weights', else the training part's."""
+def with_statistics(
+    preprocessing: Preprocessing, recipe: Recipe, scanned: Scan, decoded: Decoded, train: np.ndarray
+) -> Preprocessing:
+    """With the mean and deviation of each channel: the recipe's, the published weights', else the training part's; and
+    with the kind of file that all pictures are.
+    """
     if recipe.model.pretrained:  # published weights expect the scale of their own training
         expected = published(recipe.model.model or "")
         mean, std = (values[: preprocessing.channels] for values in (expected.mean, expected.std))
     else:
         mean, std = channel_statistics(decoded, train)
-    return preprocessing.with_statistics(recipe.data.mean or mean, recipe.data.std or std)
+    known = replace(preprocessing, takes=taken(scanned.looks))
+    return known.with_statistics(recipe.data.mean or mean, recipe.data.std or std)
 
 
 def asked_mirrors(

@@ -67,9 +67,10 @@ def find_teacher(recipe: Recipe) -> Teacher | None:
         classifier = load_checkpoint(find_run(part.teacher))
     except ArtefactError as error:
         raise ArtefactError(f"the teacher cannot be read: {error.what}", hint=error.hint) from None
-    if not classifier.class_names:
+    if not classifier.class_names or not classifier.labels:
+        what = "gives a number" if classifier.labels else f"was trained for the task {classifier.task}"
         raise UsageError(
-            f"the teacher {part.teacher} gives a number, and softened answers are those of a classifier",
+            f"the teacher {part.teacher} {what}, and softened answers are those of a classifier",
             hint="leave --teacher out, or name a run that was trained on classes: hubel runs",
         )
     found = classifier.provenance.sha256

@@ -152,6 +152,13 @@ class Classifier:
         return method if isinstance(method, str) else ""
 
     @property
+    def material(self) -> str:
+        """What it learnt from, in words: pictures, sounds, signals, volumes, the rows of a table, points."""
+        if self.columns is not None:
+            return self.columns.files or "the rows of a table"
+        return "points" if self.preprocessing is None else self.preprocessing.takes or "pictures"
+
+    @property
     def task(self) -> str:
         """What it was trained for, by name (`hubel.tasks`): "classify", "regress", "segment", …"""
         part = self.provenance.recipe.get("train")

@@ -53,6 +53,7 @@ class Sight(_Closed):
     interpolation: str
     crop_share: float = 1.0
     levels: list[float] | None = None
+    takes: str = ""
 
 
 class TableColumn(_Closed):

@@ -23,7 +23,7 @@ from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.saving import save_weights
 from hubel.checkpoint.weights import load
 from hubel.data import cache
-from hubel.data.preprocessing import Preprocessing
+from hubel.data.preprocessing import PICTURES, Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
@@ -129,7 +129,7 @@ def preprocess_as(entry: Published) -> Preprocessing:
     """How pictures were prepared where the weights were measured."""
     return Preprocessing(
         height=entry.size, width=entry.size, channels=3, fit="crop", mean=entry.mean, std=entry.std,
-        interpolation=entry.interpolation, crop_share=entry.size / entry.resize,
+        interpolation=entry.interpolation, crop_share=entry.size / entry.resize, takes=PICTURES,
     )  # fmt: skip
 
 

@@ -79,6 +79,10 @@ def save_state(store: RunStore, tensors: Mapping[str, torch.Tensor], meta: Mappi
     return number
 
 
+AGAIN = "begin anew with its recipe: hubel train --config RUN/config.yaml"
+"""The way out where nothing is left to go on from."""
+
+
 def load_state(store: RunStore) -> SavedState:
     """The newest whole generation; raises ArtefactError, naming what is wrong with each, if there is none."""
     skipped: list[str] = []
@@ -90,8 +94,8 @@ def load_state(store: RunStore) -> SavedState:
             skipped.append(error.what)
     name = repr(str(store.folder))
     if not skipped:
-        raise ArtefactError(f"{name} has no saved state to resume from", hint="start the training anew")
-    raise ArtefactError(f"no saved state in {name} is whole: {'; '.join(skipped)}", hint="start the training anew")
+        raise ArtefactError(f"{name} has no saved state to resume from", hint=AGAIN)
+    raise ArtefactError(f"no saved state in {name} is whole: {'; '.join(skipped)}", hint=AGAIN)
 
 
 def generations(store: RunStore) -> list[int]:

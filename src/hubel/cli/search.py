@@ -13,7 +13,7 @@ import typer
 from hubel.cli.console import say
 from hubel.cli.options import JSON, SEED, one_source, option
 from hubel.cli.output import print_json, watched
-from hubel.cli.settings import PRETEXT, assignments, with_settings
+from hubel.cli.settings import PRETEXT, assignments, columns_among, with_settings
 from hubel.errors import UsageError
 from hubel.watching import SILENT
 
@@ -36,7 +36,7 @@ def began() -> float:
     return perf_counter() - max(0.0, age)
 
 
-@with_settings(without=(*PRETEXT, "target", "compare_start", "probe", "columns"))
+@with_settings(without=(*PRETEXT, "target", "compare_start", "probe"))
 def command(
     source: Annotated[
         str | None,
@@ -97,12 +97,16 @@ def command(
     hubel search photos/ --time 20m
     hubel search photos/ --time 1h --max-params 100k --max-macs 5M
     hubel search photos/ --trials 9 --space lr=1e-4..1e-1:log model=resnet20,vgg11
+    hubel search prices.csv --column target=price --trials 9
     hubel search mnist --nets evolution --trials 30 --set limit=10000
     hubel search --resume search/photos-1
     """
     words = [*(space or []), *(more or [])]
     if source is not None and "=" in source and not Path(source).exists():
         words, source = [*(space or []), source, *(more or [])], None
+    if "columns" in settings:
+        also, words = columns_among(words)
+        settings["columns"] |= also
     fixed = settings | assignments(assign or [])
     data = one_source(source or "", fixed.pop("data", ""))
     from hubel.verbs.search import search

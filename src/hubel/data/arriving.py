@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 
 from hubel.data.images import SUFFIXES
-from hubel.data.manifest import printable
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError
 
@@ -58,12 +57,3 @@ def arriving(
         if idle is not None and not waits and now() - last >= idle:
             return
         sleep(EVERY if every is None else every)
-
-
-def told_of(error: DataError, path: str) -> str:
-    """What is wrong with the one file that was asked about, without the count of all and its name.
-
-    >>> told_of(DataError("none of 1 picture can be read; first: a/b.jpg: it is empty", hint=""), "a/b.jpg")
-    'it is empty'
-    """
-    return error.what.rpartition(f"{printable(path)}: ")[2]

@@ -9,11 +9,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hubel.data.images import BadPicture, Look, decode, mode_of, open_picture, orientation, pixel_limit, read_bytes
+from hubel.data.images import (
+    BadPicture,
+    Look,
+    decode,
+    mode_of,
+    open_picture,
+    orientation,
+    pixel_limit,
+    read_bytes,
+)
+from hubel.data.kinds import taken
 from hubel.data.manifest import Manifest, Problem
-from hubel.data.preprocessing import FITS, Preprocessing
+from hubel.data.preprocessing import FITS, SOUNDS, Preprocessing
 from hubel.data.scan import FINER, GREY, Scan
-from hubel.data.sounds import BANDS, FORMAT
+from hubel.data.sounds import BANDS
 from hubel.errors import UsageError
 
 SAMPLE = 256
@@ -75,7 +85,7 @@ def choose_preprocessing(
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
     if channels is None:
         channels = 1 if looks and seen.grey else 3
-    if fit == "auto" and _of_sounds(looks):
+    if fit == "auto" and taken(looks) == SOUNDS:
         fit = "squash"
     if fit == "auto":
         wanted = width / height
@@ -83,7 +93,7 @@ def choose_preprocessing(
         fit = "crop" if not off or float(np.quantile(off, 0.9)) <= SQUARE else "pad"
     return Preprocessing(
         height=height, width=width, channels=channels, fit=fit, interpolation=interpolation,
-        levels=used_levels([look for look in looks if look.low or look.high]),
+        levels=used_levels([look for look in looks if look.low or look.high]), takes=taken(looks),
     )  # fmt: skip
 
 
@@ -202,17 +212,13 @@ def check_levels(scan: Scan, levels: tuple[float, float] | None) -> Scan:
     return replace(scan, problems=(*scan.problems, *found)) if found else scan
 
 
-def _of_sounds(looks: list[Look]) -> bool:
-    return bool(looks) and all(look.format == FORMAT for look in looks)
-
-
 def _size(looks: list[Look]) -> tuple[int, int]:
     if not looks:
         return LARGEST, LARGEST
     sizes = {(look.height, look.width) for look in looks}
     if len(sizes) == 1 and max(next(iter(sizes))) <= LARGEST:
         return next(iter(sizes))
-    if _of_sounds(looks):
+    if taken(looks) == SOUNDS:
         return BANDS, int(min(LONGEST, max(8, np.median([look.width for look in looks]))))
     side = float(np.median([min(look.width, look.height) for look in looks]))
     side = int(min(LARGEST, max(32, 32 * round(side / 32))))

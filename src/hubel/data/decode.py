@@ -27,7 +27,7 @@ import numpy as np
 from hubel.data import cache
 from hubel.data.choose import check_levels
 from hubel.data.columns import Columns
-from hubel.data.images import BadPicture, decoder, read_bytes, require_range
+from hubel.data.images import BadPicture, decoder, read_bytes, require_fit
 from hubel.data.images import decode as decode_bytes
 from hubel.data.index import Entries, Index
 from hubel.data.manifest import Manifest, Problem, printable
@@ -193,7 +193,7 @@ def read_images(
                     raise BadPicture("unreadable", "a name cannot hold a zero byte")
                 # A path given by name may well be a link: the user said so.
                 look, pixels = decode_bytes(read_bytes(resolved(os.fspath(path)))[0], preprocessing)
-                require_range(look, preprocessing)
+                require_fit(look, preprocessing)
             except BadPicture as bad:
                 problems.append(Problem(printable(place_name(str(path))), bad.kind, bad.reason))
                 continue

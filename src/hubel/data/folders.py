@@ -285,20 +285,23 @@ def _subfolders(root: str, folder: str, found: Found) -> list[str]:
 def _require_classes(root: str, names: Sequence[str], found: Found) -> None:
     if len(names) >= 2:
         return
-    root = printable(root)
+    root, arrays = printable(root), found.suffixes is not SUFFIXES
+    thing = f"{' or '.join(sorted(found.suffixes))} file" if arrays else "picture"
+    layout = "put each class in a folder of its own: DATA/good/1.npy, DATA/worn/1.npy" if arrays else _LAYOUT
     loose = sum(problem.kind == "outside a class" for problem in found.problems)
     if names:
         beside = "" if all(problem.kind != "strangers" for problem in found.problems) else f"; {STRANGERS}/ is no class"
         raise DataError(
-            f"at least 2 classes are needed, {root} has pictures of one only: {names[0]!r}{beside}", hint=_LAYOUT
+            f"at least 2 classes are needed, {root} has {thing}s of one only: {names[0]!r}{beside}", hint=layout
         )
     links = sum(problem.reason == LINK for problem in found.problems)
     if loose:
-        raise DataError(f"{root} has {plural(loose, 'picture')}, but none in a class folder", hint=_LAYOUT)
+        raise DataError(f"{root} has {plural(loose, thing)}, but none in a class folder", hint=layout)
     if links:
         raise DataError(
-            f"{root} holds no pictures, but {links} links, which are not followed", hint="add --follow-links"
+            f"{root} holds no {thing}s, but {plural(links, 'link')}; links are not followed",
+            hint="add --follow-links",
         )
     others = sum(problem.kind in ("not an image", "link", "special file", "unreadable") for problem in found.problems)
-    what = f"; {others} other files were not usable ({found.problems[0].reason})" if others else ", it is empty"
-    raise DataError(f"{root} holds no pictures{what}", hint=_LAYOUT)
+    what = f"; {plural(others, 'other file')} not usable ({found.problems[0].reason})" if others else ", it is empty"
+    raise DataError(f"{root} holds no {thing}s{what}", hint=layout)

@@ -17,7 +17,18 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from hubel.data.decode import read_images
-from hubel.data.images import GUARDED, MAX_BYTES, BadPicture, decode, finish, pixel_limit, refuse_bomb, require_range
+from hubel.data.images import (
+    GUARDED,
+    MAX_BYTES,
+    READ,
+    BadPicture,
+    decode,
+    finish,
+    pixel_limit,
+    refuse_bomb,
+    require_fit,
+)
+from hubel.data.kinds import OTHERS, WAY_OUT
 from hubel.data.manifest import Problem, printable
 from hubel.data.places import place_name
 from hubel.data.preprocessing import Preprocessing, to_bytes
@@ -70,6 +81,13 @@ def spread(pictures: Any, folder: Callable[[Path], Iterable[Path]]) -> Iterator[
             yield from spread(item, folder)
     else:
         raise UsageError(f"a picture is needed, got {_named(pictures)}", hint=ACCEPTED)
+
+
+def way_out(problem: Problem, usual: str = f"{READ} files are read") -> str:
+    """What to do about a file that cannot be used, as the hint of an error."""
+    if problem.kind == OTHERS:
+        return WAY_OUT
+    return RESCALE if problem.kind == "beyond levels" else usual
 
 
 def _named(thing: Any) -> str:
@@ -162,7 +180,7 @@ def _read(item: bytes | Image.Image | np.ndarray, preprocessing: Preprocessing) 
         if len(data) > MAX_BYTES:
             raise BadPicture("bomb", f"more than the limit of {MAX_BYTES:,} bytes")
         look, pixels = decode(data, preprocessing)
-        require_range(look, preprocessing)
+        require_fit(look, preprocessing)
         assert pixels is not None
         return pixels
     picture = item if isinstance(item, Image.Image) else _drawn(np.asarray(item), preprocessing)
@@ -170,7 +188,7 @@ def _read(item: bytes | Image.Image | np.ndarray, preprocessing: Preprocessing) 
         refuse_bomb(*picture.size, pixel_limit())
         picture.load()
         look, fitted = finish(picture, picture.size, picture.format or "", preprocessing)
-    require_range(look, preprocessing)
+    require_fit(look, preprocessing)
     assert fitted is not None
     return fitted
 

@@ -23,6 +23,7 @@ from PIL import Image, ImageFile, features
 
 from hubel.data import jpeg, pnm, sounds
 from hubel.data.cells import read_cell
+from hubel.data.kinds import require_taken
 from hubel.data.manifest import BadPicture
 from hubel.data.places import placed
 from hubel.data.preprocessing import Preprocessing, to_bytes
@@ -64,6 +65,7 @@ _MAGIC = (
 _FOREIGN = (
     (b"%PDF", "a PDF document"), (b"PK\x03\x04", "a zip archive"), (b"\x1f\x8b", "a gzip archive"),
     (b"<", "a web page or XML text"), (b"{", "JSON text"), (b"\0\0\x01\0", "an icon"), (b"8BPS", "a Photoshop file"),
+    (b"\x93NUMPY", "a NumPy file"),
 )  # fmt: skip
 
 
@@ -222,12 +224,14 @@ class _Guarded:
 GUARDED = _Guarded()
 
 
-def require_range(look: Look, preprocessing: Preprocessing) -> None:
-    """Raise BadPicture for samples that no rule gives a range, or that all become one shade: any answer would be wrong.
+def require_fit(look: Look, preprocessing: Preprocessing) -> None:
+    """Raise BadPicture for what a net gives no sensible answer to: a file of another kind than it learnt from, and
+    samples that no rule gives a range, or that all become one shade.
 
     Where the preprocessing does not know the levels of the set that a net was trained on, floating point must be 0 to
     1, and whole numbers of 32 bits must use more than 8 and at most 16.
     """
+    require_taken(look, preprocessing)
     if not (look.low or look.high):  # 8 bits, or nothing but black
         return
     if preprocessing.levels is not None:

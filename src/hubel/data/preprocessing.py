@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 FITS = ("pad", "crop", "squash")
+PICTURES, SOUNDS = "pictures", "sounds"
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -60,6 +61,8 @@ class Preprocessing:
     """The samples that become black and white where a sample has more than 8 bits: one range for a whole set. None is
     what the format says: 0..65535 for whole numbers, 0..1 for floating point."""
     crop_share: float = 1.0
+    takes: str = ""
+    """The kind of file that a net learnt from, PICTURES or SOUNDS; "" for both, or where nobody knows."""
 
     def __post_init__(self) -> None:
         if self.height < 1 or self.width < 1:
@@ -96,6 +99,10 @@ class Preprocessing:
             raise UsageError(f"crop_share must be above 0 and at most 1, got {self.crop_share}", hint="1 is all of it")
         if self.crop_share < 1 and self.fit != "crop":
             raise UsageError(f"crop_share has no effect with fit {self.fit!r}", hint="use fit 'crop', or leave it out")
+        if self.takes not in ("", PICTURES, SOUNDS):
+            raise UsageError(
+                f"takes must be {PICTURES} or {SOUNDS}, got {self.takes!r}", hint="or leave it out, for both"
+            )
         if self.levels is not None and not (
             len(self.levels) == 2 and -math.inf < self.levels[0] < self.levels[1] < math.inf
         ):
@@ -200,13 +207,14 @@ class Preprocessing:
         return (*known, *share, *(() if self.levels is None else (self.levels,)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, in the order of the fields; levels and crop_share only where they are not the usual."""
+        """Plain data for JSON, in the order of the fields; the last three only where they are not the usual."""
         levels = {} if self.levels is None else {"levels": list(self.levels)}
         share = {} if self.crop_share == 1 else {"crop_share": self.crop_share}
+        takes = {"takes": self.takes} if self.takes else {}
         return {
             "height": self.height, "width": self.width, "channels": self.channels, "fit": self.fit,
             "mean": list(self.mean), "std": list(self.std), "interpolation": self.interpolation,
-        } | levels | share  # fmt: skip
+        } | levels | share | takes  # fmt: skip
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Preprocessing:

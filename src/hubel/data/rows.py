@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hubel.data.columns import Columns, is_missing, rare, read_columns
+from hubel.data.kinds import refuse_file
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import as_number, class_order, look_alikes, split_word, typing_errors
 from hubel.data.roles import find_roles, ignored, missing_columns
@@ -166,6 +167,8 @@ def _row(item: object, known: Columns) -> dict[str, str]:
     else:
         raise UsageError(f"a row is a list of its cells, got {type(item).__name__}", hint=_hint(known))
     if len(cells) != len(known.columns):
+        for cell in cells:
+            refuse_file(cell, "the rows of a table (.csv, .tsv or .jsonl files)")
         raise UsageError(
             f"this net takes rows of {plural(len(known.columns), 'cell')}, got {len(cells)}: {str(item)[:80]!r}",
             hint=_hint(known),

@@ -22,6 +22,7 @@ import numpy as np
 from hubel.data.columns import SIGNALS, VOLUMES, Column, Columns
 from hubel.data.folders import open_folder
 from hubel.data.images import read_bytes
+from hubel.data.kinds import WAY_OUT, refuse_file
 from hubel.data.manifest import BadPicture, Manifest, Problem, printable
 from hubel.data.series import padded
 from hubel.data.walk import Found, has_pictures, walk
@@ -112,7 +113,8 @@ def read_signals(given: object, known: Columns, sides: tuple[int, ...]) -> tuple
         why = array if isinstance(array, BadPicture) else _unlike(array, wanted)
         if why is not None or isinstance(array, BadPicture):
             assert why is not None
-            raise DataError(f"{name}: {why.reason}", hint=f"this net takes {_in_words(wanted)}, as .npy or array")
+            hint = f"this net takes {_in_words(wanted)}, as .npy or array"
+            raise DataError(f"{name}: {why.reason}", hint=hint, reason=why.reason)
         names.append(name)
         arrays.append(array)
     if not arrays:
@@ -143,10 +145,16 @@ def _each(given: object) -> Iterator[object]:
     if isinstance(given, (str, os.PathLike)):
         place = os.fspath(given)
         if os.path.isdir(place):
-            yield from signal_files(str(place))
+            files = signal_files(str(place))
+            if not files:
+                raise DataError(
+                    f"{printable(str(place))} holds no .npy files, and this net learnt from those", hint=WAY_OUT
+                )
+            yield from files
         elif is_array(str(place)):
             yield str(place)
         else:
+            refuse_file(place, "signals or volumes (.npy files)")
             raise UsageError(f"a net for signals takes .npy files, got {printable(str(place))!r}", hint=LAYOUT)
     elif isinstance(given, (list, tuple)) and not (given and all(isinstance(one, (int, float)) for one in given)):
         for item in given:

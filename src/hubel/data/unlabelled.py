@@ -29,6 +29,7 @@ from hubel.data.shards import open_shards
 from hubel.data.sources import has_tables, honoured, moved, open_source
 from hubel.data.walk import Found, walk
 from hubel.errors import DataError, UsageError
+from hubel.words import plural
 
 TURNS = ("0°", "90°", "180°", "270°")
 """The classes of a net that tells which way up a picture is, counter-clockwise."""
@@ -101,7 +102,7 @@ def _with_the_others(
     if not others:
         links = sum(problem.kind == "link" for problem in found.problems)
         hint = "add --follow-links" if links else "give a folder with pictures in it, at any depth"
-        what = f", but {links} links, which are not followed" if links and not follow_links else ""
+        what = f", but {plural(links, 'link')}; links are not followed" if links and not follow_links else ""
         raise DataError(f"{path} holds no pictures{what}", hint=hint)
     parts = split_parts(root, follow=follow_links)
     splits = np.array([_part(found.paths[i], parts) for i in others], dtype="<U5")

@@ -16,6 +16,7 @@ import torch
 
 from hubel.checkpoint import Classifier
 from hubel.data.columns import Columns
+from hubel.data.kinds import refuse_file
 from hubel.errors import DataError, UsageError
 from hubel.inference import predict
 from hubel.types import Batch, Predictions
@@ -120,6 +121,7 @@ def _rows_of(item: Any, features: int) -> Iterable[tuple[str, np.ndarray]]:
         if str(item).casefold().endswith(TABLES):
             yield from _table(Path(item), features)
             return
+        refuse_file(item, "points (.csv tables of numbers)")
         yield "", _checked(_numbers(str(item), features), features, repr(str(item)))
         return
     try:

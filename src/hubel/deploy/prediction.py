@@ -17,9 +17,8 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED
-from hubel.data.given import RESCALE, read_given, spread
-from hubel.data.images import READ
-from hubel.data.manifest import Problem
+from hubel.data.given import read_given, spread, way_out
+from hubel.data.manifest import Problem, printable
 from hubel.data.rows import read_rows
 from hubel.data.shards import pictures_inside
 from hubel.data.signals import read_signals
@@ -231,9 +230,14 @@ def in_batches(
     problems: list[Problem] = []
     items = list(gather(pictures, problems, follow_links=follow_links))
     if not items and problems:
-        raise DataError(f"{problems[0].path}: {problems[0].reason}", hint=f"{READ} files are read")
+        raise DataError(
+            f"{problems[0].path}: {problems[0].reason}", hint=way_out(problems[0]), reason=problems[0].reason
+        )
     if not items:
-        raise DataError("no picture was given", hint="give files or folders: hubel predict RUN new/*.jpg")
+        named = [pictures] if isinstance(pictures, (str, Path)) else pictures if isinstance(pictures, list) else []
+        empty = ", ".join(printable(str(each)) for each in named[:3])
+        what = f"{empty} {'holds' if len(named) == 1 else 'hold'} no pictures" if empty else "no picture was given"
+        raise DataError(what, hint="give files or folders: hubel predict RUN new/*.jpg")
     for start in range(0, len(items), batch_size):
         said, bad = some(items[start : start + batch_size], start, len(items))
         found.extend(said)
@@ -245,7 +249,8 @@ def in_batches(
         raise DataError(
             f"none of {plural(max(len(items), len(problems)), 'picture')} can be read; "
             f"first: {first.path}: {first.reason}",
-            hint=RESCALE if first.kind == "beyond levels" else f"{READ} files are read",
+            hint=way_out(first),
+            reason=first.reason if len(problems) == 1 else "",
         )
     return found
 

@@ -58,7 +58,7 @@ def require_pictures(classifier: Classifier) -> None:
     """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing."""
     classifier.require_answers()
     if classifier.preprocessing is None or not classifier.class_names:
-        what = "takes points, not pictures" if classifier.preprocessing is None else "predicts a number"
+        what = f"learnt from {classifier.material}" if classifier.preprocessing is None else "predicts a number"
         raise ArtefactError(
             f"only classifiers of pictures can be exported, and this net ({classifier.spec.architecture}) {what}",
             hint="hubel predict answers with it, from Python or the command line",

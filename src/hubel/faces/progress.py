@@ -24,6 +24,8 @@ REFRESH = 0.1
 """Seconds between two looks at the loss: each look waits for the device."""
 
 
+NUMBERS = {"pixels": "a colour each", "series": "numbers"}
+"""What is learnt where there are no classes, by what a sample is called; else a number."""
 PATIENCE = 2.0
 """Seconds that a stage may take, or is going to take at its present speed, without a bar."""
 LINES, HEAD = 30, 6
@@ -75,7 +77,7 @@ class Showing(Watcher):
             return
         size = "" if plan.shape is None else f", {'x'.join(str(side) for side in plan.shape[1:])} pixels"
         colour = "" if plan.shape is None else ", colour" if plan.shape[0] == 3 else ", grey"
-        what = plural(plan.classes, "class") if plan.classes else "a number"
+        what = plural(plan.classes, "class") if plan.classes else NUMBERS.get(plan.unit, "a number")
         what = f"labels not used ({plan.method})" if plan.method else what
         train, val, test = (plan.samples[name] for name in ("train", "val", "test"))
         count = f"{train:,} to train on, {val:,} to choose by, {test:,} to test"

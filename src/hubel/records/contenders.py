@@ -65,11 +65,10 @@ def _classifier(folder: Path) -> Classifier:
     net = load_checkpoint(folder)
     net.require_answers()
     if net.preprocessing is None or not net.class_names or net.method:
-        what = (
-            "points" if net.preprocessing is None else "numbers" if not net.class_names else "pictures without labels"
-        )
+        without = "pictures without labels" if net.class_names else "pictures with a number each"
+        what = net.material if net.preprocessing is None else without
         raise ArtefactError(
-            f"only classifiers of pictures are measured on spoilt pictures, and {folder.name} was trained on {what}",
+            f"only classifiers of pictures are measured on spoilt pictures, and {folder.name} learnt from {what}",
             hint="hubel runs lists what there is",
         )
     if len(net.class_names) < 2:

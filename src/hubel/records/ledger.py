@@ -18,6 +18,7 @@ from hubel.models import CARDS, TIMM
 from hubel.models.pretrained import WEIGHTS, is_published, published
 from hubel.records.searches import winner_of
 from hubel.store import RunStore, parse_json, parse_yaml, shown
+from hubel.store.kinds import is_detector
 from hubel.views import html_table, in_short
 
 SERIES = "series.json"
@@ -271,6 +272,11 @@ def find_run(run: str | PathLike[str]) -> Path:
             hint=f"name one of them: {members[0]}; all answer together in hubel predict {series}"
             if members
             else f"go on with it: hubel train --resume {series}",
+        )
+    if is_detector(run):
+        raise ArtefactError(
+            f"{str(run)!r} is a detector (hubel anomaly), and here a run is needed",
+            hint="hubel predict and hubel export take detectors; hubel runs lists the runs",
         )
     raise _nowhere(str(run))
 

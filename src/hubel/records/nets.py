@@ -93,8 +93,9 @@ def classifier_of(
         classifier.require_labels()
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
-            f"only classifiers of pictures can be explained, this one is of {classifier.spec.architecture}",
-            hint="this run was trained on points or on numbers",
+            "only nets that name classes of pictures are looked into, and this one "
+            + (f"learnt from {classifier.material}" if classifier.class_names else "tells a number"),
+            hint="hubel evaluate and hubel predict know it; hubel compare sets runs side by side",
         )
     return classifier, "classifier" if isinstance(run, Classifier) else Path(run).name
 

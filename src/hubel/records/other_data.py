@@ -11,6 +11,7 @@ import numpy as np
 from hubel.checkpoint import Classifier, check_classes
 from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.keeping import prepare as scan_and_decode
+from hubel.data.kinds import require_all_taken
 from hubel.data.manifest import Manifest
 from hubel.data.rows import open_rows
 from hubel.data.scan import Scan, conclude
@@ -63,6 +64,7 @@ def other_data(
     if classifier.preprocessing is None:
         raise UsageError(f"a run on points is measured on its own splits, not on {data}", hint="leave the data out")
     scan, decoded = scan_and_decode(manifest, classifier.preprocessing, progress=watch.progress, partial=any_pictures)
+    require_all_taken(scan, classifier.preprocessing)
     names = scan.manifest.class_names
     if any_pictures or classifier.task in ANY_CLASSES:
         pass  # its answers name no class

@@ -9,6 +9,7 @@ import torch
 
 from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import decode, read_images
+from hubel.data.given import way_out
 from hubel.data.images import SUFFIXES
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
@@ -31,7 +32,8 @@ def read(
         chosen = preprocessing or Preprocessing(height=side, width=side)
         pixels, _, problems = read_images([data], chosen)
         if problems:
-            raise DataError(f"{data}: {problems[0].reason}", hint="open it in a viewer, and save it again as PNG")
+            hint = way_out(problems[0], "open it in a viewer, and save it again as PNG")
+            raise DataError(f"{data}: {problems[0].reason}", hint=hint, reason=problems[0].reason)
         return pixels, None, chosen, ()
     source, _, place = data.rpartition(":")
     if not (place.isascii() and place.isdigit() and source):

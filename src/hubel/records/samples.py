@@ -14,6 +14,7 @@ from hubel.checkpoint import Classifier, check_classes
 from hubel.data.batches import batches
 from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.keeping import prepare as scan_and_decode
+from hubel.data.kinds import require_all_taken
 from hubel.data.manifest import Manifest
 from hubel.data.scan import conclude
 from hubel.data.sources import open_source
@@ -101,6 +102,7 @@ def samples_of(
             decoded = decoded if classifier.columns is None else scaled(decoded, classifier.columns)
         else:
             scan, decoded = scan_and_decode(listed, classifier.preprocessing, progress=watch.progress)
+            require_all_taken(scan, classifier.preprocessing)
         if set(scan.manifest.class_names) <= set(classifier.class_names):
             scan, decoded = renumbered(scan, decoded, classifier.class_names)
         elif judged and not classifier.method:

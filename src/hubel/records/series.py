@@ -23,6 +23,7 @@ from hubel.records.ledger import SERIES, RunRecord, find_folder, find_run, find_
 from hubel.records.own_data import placed
 from hubel.records.removal import strangers
 from hubel.store import RunStore
+from hubel.store.kinds import is_detector
 
 KINDS = {"folds": "fold", "seeds": "run", "curve": "part"}
 """What a series is made of, and what the folder of a member is called."""
@@ -144,7 +145,7 @@ def run_or_data(what: str | os.PathLike[str]) -> Path | None:
     try:
         folder = find_run(what)
     except (ArtefactError, UsageError):
-        if find_series(what) is not None:
+        if find_series(what) is not None or is_detector(what):
             raise
         return None
     return folder if (folder / "config.yaml").is_file() else None

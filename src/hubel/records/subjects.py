@@ -17,8 +17,7 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.sizing import check_fresh
-from hubel.data.given import RESCALE, read_given, spread
-from hubel.data.images import READ
+from hubel.data.given import read_given, spread, way_out
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.inference import with_views
@@ -69,7 +68,10 @@ def net_and_pictures(
         if preprocessing is None and points:
             return _net_and_points(net, opened, data, count, seed)
         if preprocessing is None:
-            raise DataError(f"{net} takes points, not pictures", hint="choose a run that was trained on pictures")
+            raise DataError(
+                f"{net} learnt from {opened.material}, and pictures are needed",
+                hint="choose a run that was trained on pictures",
+            )
     smallest = 1 if trained or net not in CARDS else CARDS[net].min_size
     published = CARDS[net].img_size if net in CARDS else None
     if isinstance(published, int) and Path(data).is_file():
@@ -181,8 +183,7 @@ def see_picture(
             raise UsageError(f"one picture is needed, got {len(items)}", hint="give them one at a time")
         _, found, problems = read_given(items, preprocessing)
         if problems:
-            hint = RESCALE if problems[0].kind == "beyond levels" else f"{READ} files are read"
-            raise DataError(f"the picture cannot be read: {problems[0].reason}", hint=hint)
+            raise DataError(f"the picture cannot be read: {problems[0].reason}", hint=way_out(problems[0]))
         pixels = found[0]
     image = preprocessing.normalise(torch.from_numpy(pixels[None].copy()).to(target))[0]
     return SeenPicture(

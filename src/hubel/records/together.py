@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Candidate:
     @property
     def sight(self) -> str:
         """What all members must have in common: data, classes, and how pictures are seen."""
-        seen = None if self.net.preprocessing is None else self.net.preprocessing.to_dict()
+        seen = None if self.net.preprocessing is None else replace(self.net.preprocessing, takes="").to_dict()
         return json.dumps([self.net.provenance.data_digest, self.net.class_names, seen], sort_keys=True)
 
 
@@ -77,20 +77,22 @@ def candidates_of(
         try:
             net = load(folder, which)
         except HubelError:
-            left_out["cannot be read"] += 1
+            left_out["unreadable"] += 1
             continue
-        if not net.class_names or net.method:
-            left_out["name no classes"] += 1
+        if not net.labels:
+            left_out[f"of the task {net.task}"] += 1
+        elif not net.class_names or net.method:
+            left_out["without classes"] += 1
         elif net.spec.architecture == NAME:
-            left_out["are ensembles already"] += 1
+            left_out["made of several nets already"] += 1
         else:
             known.append(Candidate(folder=folder, net=net, which=which))
     kept = _most(known, [_split(each.folder) for each in known])  # another split has other statistics, too
     same = _most(kept, [each.sight for each in kept])
     if len(known) > len(kept):
-        left_out["have another split of the data"] += len(known) - len(kept)
+        left_out["with another split of the data"] += len(known) - len(kept)
     if len(kept) > len(same):
-        left_out["have other data, classes or picture sizes"] += len(kept) - len(same)
+        left_out["with other data, classes or picture sizes"] += len(kept) - len(same)
     if len(same) < 2:
         told = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise ArtefactError(

@@ -102,8 +102,8 @@ class ServedRun:
         self.classifier.require_answers()
         if self.classifier.preprocessing is None:
             raise ArtefactError(
-                f"pictures are served, and this run ({self.classifier.spec.architecture}) takes points",
-                hint=f"hubel predict {run} 0.5,0.5",
+                f"pictures are served, and this run learnt from {self.classifier.material}",
+                hint=f"hubel predict {run} NEW answers once, and --stream as it arrives",
             )
         self.preprocessing: Preprocessing = self.classifier.preprocessing
         self.classifier.model.to(self.device)

@@ -9,6 +9,7 @@ import numpy as np
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.data.kinds import refuse_file
 from hubel.data.one_picture import size_from
 from hubel.data.series import is_table, read_series
 from hubel.data.signals import read_signals
@@ -84,6 +85,7 @@ def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
     found = Answers()
     for item in given if isinstance(given, (list, tuple)) else [given]:
         if not (isinstance(item, (str, PathLike)) and is_table(fspath(item))):
+            refuse_file(item, "rows in time (.csv, .tsv or .jsonl files)")
             raise UsageError(
                 f"a net that reads rows in time takes tables, got {type(item).__name__} {str(item)[:80]!r}",
                 hint="hubel predict RUN new.csv, with the columns that it was trained on",

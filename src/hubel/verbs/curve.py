@@ -61,9 +61,12 @@ def curve(
         raise UsageError(f"seeds must be from 2 to 20, got {seeds}", hint="--seeds 3 is usual")
     with computing(recipe):
         ready = foreseen(recipe, watch)
-    if ready.manifest.regression:
-        raise UsageError("a curve counts what is named right, and these data have numbers for labels",
-                         hint="hubel train DATA --train-fraction 0.5 trains on a part")  # fmt: skip
+    if not ready.task.labels or ready.manifest.regression:
+        what = "these data have numbers for labels" if ready.task.labels else f"the task here is {ready.task.name}"
+        raise UsageError(
+            f"a curve counts what is named right, and {what}",
+            hint="hubel train DATA --train-fraction 0.5 trains on a part",
+        )
     train, tested = ready.splits.train, len(ready.splits.test)
     doubts = doubts_before(ready.manifest.labels[train], tested, ready.class_names)
     if doubts:

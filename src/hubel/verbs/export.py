@@ -239,8 +239,9 @@ def _seen(own: OwnData | None, classifier: Classifier, most: int) -> tuple[Pictu
             real=len(rows),
         )
     names, files = zip(*odd_pictures(max(ODD, most - (len(real) if real else 0))), strict=True)
-    _, placed, _ = read_given(files, classifier.preprocessing)
-    _, whole, _ = read_each(files, classifier.preprocessing.whole())
+    any_file = replace(classifier.preprocessing, takes="")  # of a net of sounds, too
+    _, placed, _ = read_given(files, any_file)
+    _, whole, _ = read_each(files, any_file.whole())
     odd = Pictures(names=names, placed=placed, whole=tuple(each.transpose(1, 2, 0) for each in whole), real=0)
     return (odd if real is None else real + odd), split
 

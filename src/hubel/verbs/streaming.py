@@ -15,7 +15,7 @@ from hubel.anomalies.step_artefact import load_steps
 from hubel.anomalies.step_streaming import StepStream
 from hubel.anomalies.streaming import Stream
 from hubel.checkpoint import Classifier
-from hubel.data.arriving import arriving, told_of
+from hubel.data.arriving import arriving
 from hubel.data.series import is_table
 from hubel.data.series_growing import NewSteps, answered_lines
 from hubel.data.signals import SUFFIXES
@@ -156,7 +156,7 @@ def _by_file(
             try:
                 words, said = says(path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=told_of(error, path))
+                yield Answer(name=path, said={}, problem=error.reason or error.what)
                 continue
             yield Answer(name=path, said=said, told=f"  {words}")
 
@@ -169,7 +169,7 @@ def _by_detector(place: str, looks: Iterator[list[str]], window: int, device: st
             try:
                 (one,) = sightings(known, path)
             except DataError as error:
-                yield Answer(name=path, said={}, problem=told_of(error, path))
+                yield Answer(name=path, said={}, problem=error.reason or error.what)
                 continue
             now = passing.add(one.score)
             said = {"score": one.score, "strange": one.strange, "mean": now.mean, "recent": now.recent,
