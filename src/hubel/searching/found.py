@@ -199,16 +199,24 @@ def sentence_of(standing: Standing, journal: Journal) -> str:
     )
 
 
+def told_difference(value: float, by: str) -> str:
+    """What one finalist is ahead of another, with its sign: points of accuracy, or of a squared error as it is.
+
+    >>> told_difference(0.0125, "accuracy"), told_difference(0.0125, "squared error")
+    ('+1.25', '+0.0125')
+    """
+    return f"{100 * value:+.2f}" if by == "accuracy" else f"{value:+.4g}"
+
+
 def noise_of(standing: Standing) -> tuple[str, ...]:
     """What is luck and what is not; nothing beat the defaults, where nothing did."""
     found: list[str] = []
     for each in standing.beside:
         values = next(one.values for one in standing.finalists if one.trial == each.trial)
         other = "the defaults" if not values else f"trial {each.trial}"
-        low, high = (f"{100 * end:+.2f}" for end in each.interval)
-        facts = f"{100 * each.difference:+.2f} points (95 % interval {low} to {high}, {each.seeds[0]} and " + plural(
-            each.seeds[1], "seed"
-        )
+        ahead, low, high = (told_difference(value, standing.by) for value in (each.difference, *each.interval))
+        unit = "points" if standing.by == "accuracy" else "less squared error"
+        facts = f"{ahead} {unit} (95 % interval {low} to {high}, {each.seeds[0]} and {plural(each.seeds[1], 'seed')}"
         facts += ")" if min(each.seeds) > 1 else "; with one seed the interval is too narrow)"
         if not values and each.is_noise:
             found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
@@ -216,8 +224,10 @@ def noise_of(standing: Standing) -> tuple[str, ...]:
             found.append(f"It is ahead of {other} within noise only: {facts}.")
         else:
             found.append(f"It is ahead of {other} by more than noise: {facts}.")
-    if not standing.winner.values and standing.beside:
+    if not standing.winner.values and len(standing.finalists) > 1:
         found.insert(0, "Nothing beat the defaults.")
+    if not standing.by and len(standing.finalists) > 1:
+        found.append("How much of it is luck is not told: answers that are no labels are ranked by their score alone.")
     return tuple(found)
 
 

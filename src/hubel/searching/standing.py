@@ -70,6 +70,9 @@ class Standing:
     """The others against it."""
     samples: int
     """Validation pictures."""
+    by: str = "accuracy"
+    """What is laid beside each other, sample by sample: accuracy, squared error; "" for tasks whose answers are no
+    labels, which are ranked by their score alone."""
 
     @property
     def winner(self) -> Finalist:
@@ -95,16 +98,19 @@ def stand(journal: Journal, workshop: Workshop, folder: Path, most: int = 6) -> 
     found.sort(key=lambda each: (-each[0].mean, each[0].trial))
     found += [_finalist(trial, journal) for trial in also][: max(0, most - len(found))]
     rows, labels = workshop.first.splits.val, workshop.first.manifest.labels
+    task, numbers = workshop.first.task, workshop.first.manifest.regression
+    if not task.labels:  # the labels of its samples, where they have some, are not what it answers
+        return Standing(finalists=tuple(each for each, _ in found), beside=(), samples=len(rows), by="")
     goodness = [np.stack([good(workshop, folder / name) for name in each.folders]) for each, _ in found]
     winner = goodness[0]
     beside = tuple(weigh(each.trial, winner, other) for (each, _), other in zip(found[1:], goodness[1:], strict=True))
     finalists = []
     for (each, _), seen in zip(found, goodness, strict=True):
-        known_as = workshop.first.manifest.regression
-        span = (math.nan, math.nan) if known_as else wilson(round(float(seen.mean()) * len(rows)), len(rows))
+        span = (math.nan, math.nan) if numbers else wilson(round(float(seen.mean()) * len(rows)), len(rows))
         finalists.append(Finalist(**{**_fields(each), "interval": span}))
     assert len(labels) >= len(rows)
-    return Standing(finalists=tuple(finalists), beside=beside, samples=len(rows))
+    by = "squared error" if numbers else "accuracy"
+    return Standing(finalists=tuple(finalists), beside=beside, samples=len(rows), by=by)
 
 
 def _fields(each: Finalist) -> dict[str, Any]:

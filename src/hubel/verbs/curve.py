@@ -63,10 +63,8 @@ def curve(
         ready = foreseen(recipe, watch)
     if not ready.task.labels or ready.manifest.regression:
         what = "these data have numbers for labels" if ready.task.labels else f"the task here is {ready.task.name}"
-        raise UsageError(
-            f"a curve counts what is named right, and {what}",
-            hint="hubel train DATA --train-fraction 0.5 trains on a part",
-        )
+        raise UsageError(f"a curve counts what is named right, and {what}",
+                         hint="hubel train DATA --train-fraction 0.5 trains on a part")  # fmt: skip
     train, tested = ready.splits.train, len(ready.splits.test)
     doubts = doubts_before(ready.manifest.labels[train], tested, ready.class_names)
     if doubts:

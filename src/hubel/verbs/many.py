@@ -78,10 +78,8 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
         with computing(recipe):  # what is wrong with the data is said before a folder is made
             ready = foreseen(recipe.change(**members[0]), watch)
         if not ready.task.labels:
-            raise UsageError(
-                f"a series measures what is named right, and the task here is {ready.task.name}",
-                hint=f"train once: leave --{kind} out",
-            )
+            raise UsageError(f"a series measures what is named right, and the task here is {ready.task.name}",
+                             hint=f"train once: leave --{kind} out")  # fmt: skip
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 

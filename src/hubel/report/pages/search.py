@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hubel.errors import HubelError
+from hubel.events import SCORES
 from hubel.records.ledger import RunRecord
 from hubel.report.drawings.search import draw_fronts, draw_importance, draw_progress, draw_trials
 from hubel.report.page import page
 from hubel.searching.axes import in_words
-from hubel.searching.found import Search, Tried, rows_of
+from hubel.searching.found import Search, Tried, rows_of, told_difference
 from hubel.searching.hunt import score_words
 from hubel.searching.importance import Importance
 from hubel.searching.journal import REFUSED
@@ -53,12 +55,12 @@ def phases_of(found: Search) -> list[Phase]:
 
 
 def curve_of(found: Search, trial: Tried) -> Sequence[float]:
-    """Validation accuracy (or loss) of each epoch; () where the run's table cannot be read."""
+    """The score by which the task compares epochs, on validation (or the loss); () where the table cannot be read."""
     try:
         history = RunRecord(found.folder / trial.folder).history
     except HubelError:
         return ()
-    return history.get("val_accuracy") or history.get("val_loss") or ()
+    return next((history[name] for name in (*(f"val_{name}" for name in SCORES), "val_loss") if history.get(name)), ())
 
 
 def _tiles(found: Search) -> list[tuple[str, str, str]]:
@@ -91,8 +93,10 @@ def _difference(found: Search, trial: int) -> str:
     one = next((each for each in found.beside if each.trial == trial), None)
     if one is None:
         return ""
-    high, low = (f"{-100 * end:+.2f}" for end in one.interval)
-    return f"{-100 * one.difference:+.2f} points ({'within noise' if one.is_noise else 'not noise'}; {low} to {high})"
+    by = "squared error" if math.isnan(found.finalists[0].interval[0]) else "accuracy"
+    behind, high, low = (told_difference(-value, by) for value in (one.difference, *one.interval))
+    unit = "points" if by == "accuracy" else "less squared error"
+    return f"{behind} {unit} ({'within noise' if one.is_noise else 'not noise'}; {low} to {high})"
 
 
 def _luck(each: Importance) -> str:
