@@ -113,6 +113,14 @@ def test_many_pictures_teach_a_net_of_their_own(tmp_path: Path, monkeypatch: pyt
     assert photographs(listed, limit=10) == "10 pictures that may be photographs"
 
 
+def test_fewer_small_pictures_than_large_ones_teach_a_net_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "MANY_SMALL", 11)
+    assert photographs(open_source(str(drawn(tmp_path / "small", 47, True)))) == ""
+    assert photographs(open_source(str(drawn(tmp_path / "large", 48, True)))) == "12 pictures that may be photographs"
+
+
 def test_where_the_weights_are_not_installed_a_line_after_the_training_says_what_would_help(
     beasts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
