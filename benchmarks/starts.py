@@ -98,6 +98,7 @@ FOLDERS = {
     ),
     "mnist-1000": Folder("figures by hand, 28 x 28", "MNIST, 1,000 + 1,000 of it", "CC BY-SA 3.0"),
     "cifar-1000": Folder("things and animals, 32 x 32", "CIFAR-10, 1,000 + 1,000 of it", "none stated"),
+    "cifar-10": Folder("things and animals, 32 x 32", "CIFAR-10 as JPEG files, thinned by --train", "none stated"),
 }
 LITE = ("--from", "efficientnet_lite0")
 STARTS: dict[str, tuple[str, ...]] = {
