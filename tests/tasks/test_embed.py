@@ -14,12 +14,15 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 import hubel
+from hubel.assembly.begin import make_ready
+from hubel.assembly.requests import requested
 from hubel.data.batches import class_order
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.answers import Answers
 from hubel.evaluation.metric_learning import MetricLearning
 from hubel.metrics.retrieval import retrieve, verify
 from hubel.nn.losses import PairLoss, build_loss, semi_hard_triplets
+from hubel.watching import SILENT
 from trainers import Brief, Enough
 
 from .conftest import QUICK
@@ -105,9 +108,10 @@ def test_what_the_other_commands_make_of_it(run: hubel.Run, tmp_path: Path) -> N
                       picture, classes=tmp_path)  # fmt: skip
 
 
-def test_a_run_that_is_cut_short_goes_on_to_the_same_bits(run: hubel.Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_run_that_is_cut_short_goes_on_to_the_same_bits(run: hubel.Run, tmp_path: Path, turned: bool) -> None:
     data = run.recipe["data"]["data"]
-    settings = {"task": "embed", **SMALL, "epochs": 2, "save_every": 0.001}
+    settings = {"task": "embed", **SMALL, "epochs": 2, "save_every": 0.001, "turned_classes": turned}
     whole = hubel.train(data, out=str(tmp_path / "whole"), **settings)
     with pytest.raises(Enough):
         hubel.verbs.train.train(data, out=str(tmp_path / "cut"), watch=Brief(5), **settings)
@@ -223,3 +227,34 @@ def test_one_class_or_one_picture_a_class_teach_nothing(tmp_path: Path) -> None:
     lonely = folder_of(tmp_path / "lonely", [0, 1, 2], each=1)
     with pytest.raises(DataError, match="two classes with two pictures"):
         hubel.train(lonely, task="embed", out=str(tmp_path / "runs"), **QUICK)
+
+
+def test_classes_turned_are_classes_of_their_own_and_an_epoch_has_as_many_steps(run: hubel.Run) -> None:
+    settings = {"data": run.recipe["data"]["data"], "task": "embed", "augment": "none", "val_fraction": 0.2, **SMALL}
+    plain, turned = (make_ready(requested({**settings, "turned_classes": choice}), SILENT) for choice in (False, True))
+    assert turned.training.steps_per_epoch == plain.training.steps_per_epoch
+    batches = list(turned.training.batches(0, 0))
+    assert len(batches) == turned.training.steps_per_epoch
+    assert {int(label) // 5 for batch in batches for label in batch.labels} == {0, 1, 2, 3}
+    decoded, seen = turned.prepared.decoded, turned.prepared.preprocessing
+    assert seen is not None
+    for batch in batches:
+        assert min(torch.unique(batch.labels, return_counts=True)[1]) >= 2
+        upright = seen.normalise(torch.from_numpy(decoded.images[batch.ids.numpy()]))
+        for picture, label, row, source in zip(batch.images, batch.labels, batch.ids, upright, strict=True):
+            turns, kind = divmod(int(label), 5)
+            assert kind == decoded.labels[int(row)]
+            assert torch.equal(picture, source.rot90(turns, (1, 2)))
+    (again,) = list(turned.training.batches(0, 1))[:1]
+    assert torch.equal(again.images, batches[1].images)
+
+
+def test_classes_are_not_turned_where_that_would_contradict_itself_or_the_task(tmp_path: Path) -> None:
+    data = folder_of(tmp_path / "two", [3, 4], each=8)
+    wanted = {"task": "embed", "turned_classes": True, "out": str(tmp_path), **SMALL}
+    with pytest.raises(UsageError, match="square pictures, got 12 x 16 pixels"):
+        hubel.train(data, img_size=(12, 16), **wanted)
+    with pytest.raises(UsageError, match="quarter-turns calls a turned picture one of its class"):
+        hubel.train(data, augment="quarter-turns", **wanted)
+    with pytest.raises(UsageError, match="no use for turned_classes, whose classes are what is learnt"):
+        hubel.train(data, turned_classes=True, model="mlp", epochs=1, out=str(tmp_path), **QUICK)

@@ -105,6 +105,8 @@ def check_settings(recipe: Recipe, task: Task) -> None:
     """
     given, usual = flatten(recipe), flatten(compose({}))
     idle = {} if task.labels else dict.fromkeys(CLASSES_ONLY, "which is for classes and numbers")
+    if not task.by_class:
+        idle["turned_classes"] = "whose classes are what is learnt" if task.labels else "which learns no classes"
     for name, why in (idle | {name: why for name, (_, why) in task.unused.items()}).items():
         fine = (usual[name], *((NOTHING,) if name == "from_" else ()), *_off(name))
         if given[name] not in fine:
@@ -121,4 +123,4 @@ def check_settings(recipe: Recipe, task: Task) -> None:
 def _off(name: str) -> tuple[object, ...]:
     """Values by which a setting says that it is off."""
     nought = ("label_smoothing", "mixup", "cutmix", "val_fraction", "test_fraction")
-    return (0.0,) if name in nought else ("none",) if name == "views" else ()
+    return (0.0,) if name in nought else {"views": ("none",), "turned_classes": (False,)}.get(name, ())

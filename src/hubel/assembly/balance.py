@@ -14,7 +14,8 @@ from hubel.assembly.prepare import Prepared
 from hubel.data.batches import batches, class_order
 from hubel.data.decode import Decoded
 from hubel.data.sampling import resampled, shares_of
-from hubel.errors import DataError
+from hubel.data.turned import TURNS, turn_batches, turned_order
+from hubel.errors import DataError, UsageError
 from hubel.nn.losses import LogitAdjusted
 from hubel.recipes.schema import Recipe
 from hubel.types import Batch
@@ -56,6 +57,16 @@ def drawn(
 
     With a `shape` each has so many classes, and so many samples of each (`class_batches`).
     """
+    if shape is not None and recipe.augment.turned_classes:
+        classes, each = shape
+        order, turns, names = turned_order(
+            rows, decoded.labels, classes=classes, each=each, seed=recipe.train.seed, epoch=epoch
+        )
+        found = batches(decoded, rows, seed=recipe.train.seed, epoch=epoch, order=order, names=names, **settings)
+        return turn_batches(
+            found, turns, size=classes * each, start=settings["start_step"], shard=settings["shard"],
+            classes=int(decoded.labels.max()) + 1,
+        )  # fmt: skip
     if shape is not None:
         order = class_order(rows, decoded.labels, classes=shape[0], each=shape[1], seed=recipe.train.seed, epoch=epoch)
         return batches(decoded, rows, seed=recipe.train.seed, epoch=epoch, order=order, **settings)
@@ -69,8 +80,10 @@ def drawn(
 def class_batches(prepared: Prepared, rows: np.ndarray, size: int) -> tuple[int, int]:
     """Classes a batch, and samples of each: at least four samples where there are so many, of as many classes as fit.
 
-    Raises DataError where fewer than two classes have two samples to learn from.
+    Raises DataError where fewer than two classes have two samples to learn from, UsageError where classes are to be
+    learnt turned and cannot be.
     """
+    check_turns(prepared)
     counts = np.bincount(prepared.manifest.labels[rows])
     several = int((counts > 1).sum())
     if several < 2:
@@ -79,8 +92,29 @@ def class_batches(prepared: Prepared, rows: np.ndarray, size: int) -> tuple[int,
             "what is near",
             hint="add pictures, or leave more of them to learn from: --test-fraction 0.1",
         )
+    if prepared.recipe.augment.turned_classes:
+        several *= TURNS
     classes = min(several, max(2, size // 4))
     return classes, max(2, min(size // classes, int(counts.max())))
+
+
+def check_turns(prepared: Prepared) -> None:
+    """Raise UsageError where classes are to be learnt turned, and pictures are not square or turned without a word."""
+    recipe, seen = prepared.recipe, prepared.preprocessing
+    if not recipe.augment.turned_classes:
+        return
+    if seen is None or seen.height != seen.width:
+        what = "samples that are no pictures" if seen is None else f"{seen.height} x {seen.width} pixels"
+        raise UsageError(
+            f"turned classes need square pictures, got {what}",
+            hint="--no-turned-classes" + ("" if seen is None else f", or --img-size {min(seen.height, seen.width)}"),
+        )
+    turning = [word for word in recipe.augment.augment or () if word.partition("=")[0] == "quarter-turns"]
+    if turning:
+        raise UsageError(
+            "quarter-turns calls a turned picture one of its class, and turned classes call it one of another",
+            hint="--no-turned-classes, or leave quarter-turns out of --augment",
+        )
 
 
 def effective_prior(recipe: Recipe, counts: np.ndarray) -> np.ndarray:

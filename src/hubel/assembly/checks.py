@@ -131,7 +131,7 @@ def check_pretext(recipe: Recipe) -> None:
 
 NEED_LABELS = (
     "from_", "pretrained", "loss", "label_smoothing", "class_weights", "sampler", "logit_adjustment", "jsd",
-    "mixup", "cutmix", "views", "unfreeze", "head",
+    "mixup", "cutmix", "turned_classes", "views", "unfreeze", "head",
     "penalty", "feature_views", "teacher", "teacher_sha256", "temperature", "teacher_weight",
     "task",
 )  # fmt: skip

@@ -13,8 +13,9 @@ from hubel.cli.output import watched
 from hubel.cli.settings import assignments, with_settings
 
 UNUSED = (
-    "loss", "label_smoothing", "class_weights", "sampler", "logit_adjustment", "jsd", "mixup", "cutmix", "views",
-    "unfreeze", "head", "penalty", "teacher", "teacher_sha256", "temperature", "teacher_weight", "task",
+    "loss", "label_smoothing", "class_weights", "sampler", "logit_adjustment", "jsd", "turned_classes", "mixup",
+    "cutmix", "views", "unfreeze", "head", "penalty", "teacher", "teacher_sha256", "temperature", "teacher_weight",
+    "task",
 )  # fmt: skip
 
 

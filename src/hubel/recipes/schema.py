@@ -390,6 +390,9 @@ class AugmentSection(Section):
     robust: bool = Field(
         False, description="vary pictures so that the net stands noise, blur and weather better: adds augmix"
     )
+    turned_classes: bool | None = Field(
+        None, description="metric learning: each class turned by 90, 180 or 270 degrees is learnt as one of its own"
+    )
     mixup: float = Field(0.0, ge=0, le=1e4, description="mix-up: alpha of the Beta distribution; 0 is off")
     cutmix: float = Field(0.0, ge=0, le=1e4, description="cut-mix: alpha of the Beta distribution; 0 is off")
     views: Literal["none", "mirror", "shift", "mirror-shift"] | None = Field(
