@@ -40,6 +40,8 @@ class Facts:
     """Channels of what the net sees; features for points."""
     accelerator: bool
     """Is there a GPU?"""
+    square: bool = False
+    """Are they pictures as high as they are wide?"""
     sides: int = 0
     """Of points that are more than a row of numbers: 2 for signals, 3 for volumes."""
     reused: bool = False
@@ -104,7 +106,13 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     for setting, value, reason in _without_labels(recipe, facts):
         choose(setting, flatten(recipe)[setting], value, reason)
     for setting, value, reason in by_task(
-        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels, classes=facts.classes
+        recipe,
+        facts.task,
+        samples=facts.samples,
+        side=facts.side,
+        channels=facts.channels,
+        classes=facts.classes,
+        square=facts.square,
     ):
         if flatten(recipe)[setting] in (None, {}):
             choose(setting, None, value, reason)
