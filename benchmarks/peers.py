@@ -53,6 +53,12 @@ PEERS = {
     ),
     "timm": Peer("HUBEL_PEER_TIMM", ("timm==1.0.31",), "import timm, torchvision"),
     "ood": Peer("HUBEL_PEER_OOD", ("pytorch-ood==0.4.0", "scikit-learn"), "import pytorch_ood, sklearn"),
+    # keras-tuner imports six, which it does not ask for
+    "kerastuner": Peer(
+        "HUBEL_PEER_KERASTUNER",
+        ("keras==3.15.1", "keras-tuner==1.4.8", "six", "numpy", "pillow"),
+        "import os; os.environ['KERAS_BACKEND'] = 'torch'; import keras_tuner",
+    ),
     "airbench": Peer("HUBEL_PEER_AIRBENCH", ("airbench==0.1.8", "numpy", "pillow"), "import torchvision"),
 }
 

@@ -2,22 +2,28 @@
 
     python benchmarks/search.py --digits --seeds 10 [--engine tpe]         six settings of an MLP, 216 epochs in all
     python benchmarks/search.py --time 20m --data CIFAR_FOLDER --seeds 3   against plain hubel train given the same time
+    python benchmarks/search.py --time 20m --data CIFAR_FOLDER --peer      and against Keras Tuner given it, too
     python benchmarks/search.py --nets --trials 60 --seeds 5               evolution on MNIST-10k within LeNet-5's MACs
     python benchmarks/search.py --methods --trials 36                      each way of searching nets on MNIST-10k
     python benchmarks/search.py --budgets                                  how well --time is held: 60 s, 120 s, 300 s
     python benchmarks/search.py --ranking --trials 50                      one net for all against training each net
 
 Validation and test accuracy of the winner, a JSON line a seed, then a summary. Nets: the winner and LeNet-5 train anew
-with the same recipe and five seeds each; a win is a difference above the spread of both.
+with the same recipe and five seeds each; a win is a difference above the spread of both. The peer is that of
+benchmarks/search_peer.py, by the interpreter HUBEL_PEER_KERASTUNER (made by benchmarks/peers.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -113,14 +119,28 @@ def methods(trials: int, epochs: int, threads: int) -> None:
                     minutes=round(found.seconds / 60, 2))  # fmt: skip
 
 
-def against_training(data: str, allowed: str, seeds: int, threads: int) -> None:
-    """A search and a plain training, given the same time."""
+def against_training(data: str, allowed: str, seeds: int, threads: int, peer: bool) -> None:
+    """A search and a plain training, given the same time; with `peer` Keras Tuner, too."""
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as out:
             found = hubel.search(data, time=allowed, seed=seed, out=out, threads=threads, verbose=False)
             plain = hubel.train(data, time=allowed, seed=seed, out=out, threads=threads, verbose=False)
             tell(data=data, time=allowed, seed=seed, search=hubel.Run(found.best).summary["test"]["accuracy"],
                  train=plain.summary["test"]["accuracy"], trials=len(found.trials), seconds=found.seconds)  # fmt: skip
+        if peer:
+            print(by_keras_tuner(data, allowed, seed, threads), flush=True)
+
+
+def by_keras_tuner(data: str, allowed: str, seed: int, threads: int) -> str:
+    """The line of the peer, or one that says why there is none."""
+    python, script = os.environ.get("HUBEL_PEER_KERASTUNER"), Path(__file__).with_name("search_peer.py")
+    if not python:
+        return json.dumps({"side": "keras-tuner", "left_out": "HUBEL_PEER_KERASTUNER names no interpreter"})
+    words = [python, str(script), data, "--time", allowed, "--threads", str(threads), "--seed", str(seed)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"Keras Tuner failed:\n{done.stderr}")
+    return done.stdout.splitlines()[-1]
 
 
 def budgets(threads: int) -> None:
@@ -184,6 +204,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("digits", "nets", "methods", "budgets", "ranking"):
         words.add_argument(f"--{name}", action="store_true")
+    words.add_argument("--peer", action="store_true", help="with --data: Keras Tuner beside it")
     words.add_argument("--data", default="")
     words.add_argument("--time", default="20m")
     words.add_argument("--seeds", type=int, default=3)
@@ -199,7 +220,7 @@ def main() -> None:
     if said.methods:
         methods(said.trials, said.epochs, said.threads)
     if said.data:
-        against_training(said.data, said.time, said.seeds, said.threads)
+        against_training(said.data, said.time, said.seeds, said.threads, said.peer)
     if said.budgets:
         budgets(said.threads)
     if said.ranking:

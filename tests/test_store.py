@@ -689,7 +689,8 @@ def test_the_edges_of_the_subset_are_inside() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"a: &a [1]\nb: *a", "is not valid YAML at line 2\n  restore it"),
+        (b"a: &a [1]\nb: *a", "is not valid YAML at line 2: aliases .* are not read\n  restore it"),
+        (b"a: 1\nb: 2\na: 3", "is not valid YAML at line 3: .a. comes twice\n  restore it"),
         (b"!!python/object/apply:os.system [id]", "is not valid YAML at line 1\n  restore it"),
         (b"\x07", "is not valid YAML\n  restore it"),
         (b"[" * 5000, "is not valid YAML\n  restore it"),

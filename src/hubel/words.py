@@ -97,11 +97,13 @@ def amount(size: float) -> str:
 
     >>> amount(999), amount(999_999), amount(102_000_000), amount(2e12)
     ('999 bytes', '1 MB', '102 MB', '2 TB')
+    >>> amount(1)
+    '1 byte'
     """
     for power, unit in ((1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if size >= power * (0.9995 if power > 1e3 else 1):
             return f"{size / power:.3g} {unit}"
-    return f"{size:.0f} bytes"
+    return "1 byte" if round(size) == 1 else f"{size:.0f} bytes"
 
 
 def binary_amount(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -13,12 +14,13 @@ import torch
 import hubel
 from hubel.checkpoint import ModelSpec
 from hubel.models import create_model
-from hubel.models.layerlist import parse
+from hubel.models.layerlist import parse, read_text
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost, count
 from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, RandomNets, net_engine
 from hubel.searching.nets.genes import DEEPEST, KINDS, NetSpace
 from hubel.searching.nets.methods import PAPERS, phases
+from hubel.searching.nets.written import as_yaml
 
 LAYERS = NetSpace(kind="layers", side=28)
 MOTIFS = NetSpace(kind="motifs", side=28)
@@ -62,6 +64,14 @@ def test_every_net_that_is_drawn_or_changed_can_be_built(kind: str, side: int) -
     net = create_model(space.layers(values), num_classes=10, in_chans=1, img_size=side)
     assert net(torch.zeros(2, 1, side, side)).shape == (2, 10)
     assert NetSpace.read(space.to_dict()) == space
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_winner_is_written_as_a_file_that_training_reads(kind: str) -> None:
+    space, random = NetSpace(kind=kind, side=28), Random(0)
+    for _ in range(20):
+        layers = space.layers(space.draw(random))
+        assert read_text(as_yaml(layers)) == json.loads(json.dumps(layers))
 
 
 def test_a_change_is_one_change() -> None:

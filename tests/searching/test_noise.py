@@ -1,4 +1,4 @@
-"""What is said of luck when a search has ended: of accuracies, of squared errors, and of answers that are no labels."""
+"""What is said of luck when a search has ended: of accuracies, of losses, and of scores of all samples together."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from hubel.searching.found import noise_of
 from hubel.searching.standing import Beside, Finalist, Standing
 
 
-def standing(by: str, interval: tuple[float, float]) -> Standing:
-    """The defaults ahead of trial 2, by 0.02."""
+def standing(score: str, seeds: int, difference: float = 0.02) -> Standing:
+    """The defaults ahead of trial 2."""
     finalists = [
-        Finalist(trial=n, values=values, folders=(f"trial-{n}",), scores=(score,), mean=score, interval=interval)
-        for n, values, score in ((1, {}, 0.9), (2, {"lr": 0.1}, 0.88))
+        Finalist(trial=n, values=values, folders=(f"trial-{n}",), scores=(at,), mean=at, interval=(math.nan, math.nan))
+        for n, values, at in ((1, {}, 0.9), (2, {"lr": 0.1}, 0.88))
     ]
-    beside = (Beside(trial=2, difference=0.02, interval=(0.01, 0.03), seeds=(1, 1)),) if by else ()
-    return Standing(finalists=tuple(finalists), beside=beside, samples=40, by=by)
+    known = score in ("", "accuracy")
+    span = (difference - 0.01, difference + 0.01)
+    beside = Beside(trial=2, difference=difference, interval=span, seeds=(seeds, seeds), by_sample=known)
+    return Standing(finalists=tuple(finalists), beside=(beside,), samples=40, score=score)
 
 
 @pytest.mark.parametrize(
-    ("by", "words"),
+    ("score", "seeds", "words"),
     [
-        ("accuracy", "ahead of trial 2 by more than noise: +2.00 points (95 % interval +1.00 to +3.00, 1 and 1 seed;"),
-        ("squared error", "by more than noise: +0.02 less squared error (95 % interval +0.01 to +0.03, 1 and 1 seed;"),
-        ("", "How much of it is luck is not told: answers that are no labels are ranked by their score alone."),
+        (
+            "accuracy",
+            1,
+            "ahead of trial 2 by more than noise: +2.00 points (95 % interval +1.00 to +3.00, 1 and 1 seed;",
+        ),
+        ("", 2, "by more than noise: a loss smaller by 0.02 (95 % interval +0.01 to +0.03, 2 and 2 seeds)"),
+        ("iou", 2, "+2.00 points of mean IoU (95 % interval +1.00 to +3.00, 2 and 2 seeds; other samples are not"),
+        ("iou", 1, "perhaps by luck: +2.00 points of mean IoU (1 and 1 seed: what another seed would do is not known)"),
     ],
 )
-def test_luck_is_told_in_the_unit_of_what_was_compared(by: str, words: str) -> None:
-    said = noise_of(standing(by, (0.8, 0.95) if by == "accuracy" else (math.nan, math.nan)))
+def test_luck_is_told_in_the_unit_of_what_was_compared(score: str, seeds: int, words: str) -> None:
+    said = noise_of(standing(score, seeds))
     assert said[0] == "Nothing beat the defaults."
     assert words in said[1]
+
+
+def test_who_is_level_is_not_ahead() -> None:
+    assert noise_of(standing("accuracy", 2, 0.0))[1].startswith("They stand level with trial 2: +0.00 points")

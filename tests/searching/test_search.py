@@ -20,10 +20,11 @@ from hubel.records.removal import remove
 from hubel.records.searches import find_search, searches
 from hubel.searching.axes import Axis, Space
 from hubel.searching.importance import importances
-from hubel.searching.journal import Point, Trial
+from hubel.searching.journal import Journal, Point, Trial
 from hubel.searching.limits import Cost, Limits, count
 from hubel.searching.running import Running
 from hubel.searching.standing import front, weigh
+from hubel.store import RunStore
 from hubel.training.resume import Signals
 
 SETTINGS: dict[str, Any] = {"model": "mlp", "limit": 200, "device": "cpu", "threads": 1, "trial_epochs": 3}
@@ -117,8 +118,9 @@ def test_limits_are_counted_before_a_trial_begins(tmp_path: Path) -> None:
     assert {trial.params for trial in done.trials} == {most}
     assert done.refused["limit"] >= 1, "the defaults among them"
     assert done.winner
-    with pytest.raises(hubel.UsageError, match=f"smallest is mlp.hidden=.16. with {most:,} parameters"):
+    with pytest.raises(hubel.UsageError, match=f"smallest is mlp.hidden=.16. with {most:,} parameters") as caught:
         hubel.search("digits", trials=2, space=space, max_params=most - 1, out=tmp_path / "none", **SETTINGS)
+    assert f"allow it: --max-params {most};" in caught.value.hint, "what would be enough"
     assert not (tmp_path / "none").exists()
 
 
@@ -152,6 +154,63 @@ def test_who_stops_a_search_is_told_how_to_go_on_with_the_search(
             hubel.search("digits", trials=1, out=tmp_path, **SETTINGS)
     assert caught.value.hint == f"go on: hubel search --resume {tmp_path / 'digits-1'}"
     assert hubel.search(resume=tmp_path / "digits-1").winner
+
+
+def test_a_search_that_goes_on_refuses_what_would_have_no_effect(found: hubel.Search) -> None:
+    for given in (
+        {"max_params": 10},
+        {"engine": "tpe"},
+        {"trial_epochs": 9},
+        {"seed": 1},
+        {"cells": True},
+        {"lr": 0.1},
+    ):
+        with pytest.raises(hubel.UsageError, match=f"and {next(iter(given))} is given anew") as caught:
+            hubel.search(resume=found.folder, **given)
+        assert "--time, --trials, --epochs" in caught.value.hint
+
+
+def test_a_search_taken_up_counts_the_time_of_its_telling(found: hubel.Search) -> None:
+    assert Journal(RunStore(found.folder)).spent == pytest.approx(found.seconds, abs=1.0)
+
+
+def test_set_says_what_has_a_flag_of_its_own_or_which_flag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def listens(*_: Any, **given: Any) -> None:
+        asked.update(given)
+        raise hubel.UsageError("heard")
+
+    monkeypatch.setattr("hubel.verbs.search.search", listens)
+    with pytest.raises(SystemExit):
+        main(
+            ["search", "digits", "--set", "seed=3", "--set", "name=abc", "--set", f"out={tmp_path}", "--set", "time=5m"]
+        )
+    assert (asked["seed"], asked["name"], asked["out"], asked["time"]) == (3, "abc", str(tmp_path), "5m")
+    with pytest.raises(SystemExit) as stop:
+        main(["search", "digits", "--set", "epochs=3"])
+    assert stop.value.code == 2
+    assert "--trial-epochs N" in capsys.readouterr().err
+
+
+def test_columns_of_a_table_are_said_to_a_search_as_to_a_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{number % 7},{number % 5},{'ab'[number % 2]}" for number in range(80)]
+    (tmp_path / "t.csv").write_text("one,two,grade\n" + "\n".join(rows))
+    with pytest.raises(SystemExit) as stop:
+        main(["search", str(tmp_path / "t.csv"), "--column", "label=grade", "--trials", "1", "--trial-epochs", "1",
+              "--device", "cpu", "--threads", "1", "--out", str(tmp_path / "search"), "--quiet"])  # fmt: skip
+    assert not stop.value.code
+    assert "--column label=grade" in capsys.readouterr().out.replace("\n        ", " "), "the command says it, too"
+
+
+def test_a_cluster_that_is_not_there_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(hubel.HubelError, match=r"hubel.cluster|no cluster answers"):
+        hubel.search("digits", trials=1, on="ray://127.0.0.1:1", out=tmp_path / "search", **SETTINGS)
+    assert not (tmp_path / "search").exists()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +305,35 @@ def test_importance_finds_the_setting_that_matters_and_knows_luck() -> None:
         dealt = [_trial(n, {"fit": str(random.choice(["pad", "crop"]))}, random.normal()) for n in range(20)]
         sure += importances(Space(axes=space.axes[1:]), dealt, 1)[0].is_sure
     assert sure <= 3
+
+
+def test_a_score_of_all_pictures_together_is_compared_by_seeds(tmp_path: Path) -> None:
+    space = {"lr": [1e-5]}
+    settings = {"limit": 60, "device": "cpu", "threads": 1, "trial_epochs": 1, "augment": "none", "batch_size": 60}
+    done = hubel.search("digits", task="embed", trials=2, space=space, out=tmp_path, **settings)
+    assert done.score == "recall"
+    first, second = done.finalists
+    assert done.beside[0].difference == pytest.approx(first.mean - second.mean)
+    assert not done.beside[0].by_sample
+    assert "% recall@1 on" in done.sentence
+    assert "points of recall@1" in " ".join(done.noise)
+    with pytest.raises(hubel.ArtefactError, match="name no classes"):
+        hubel.ensemble(done.folder)
+
+
+def test_losses_are_compared_sample_by_sample_and_in_their_own_unit(tmp_path: Path) -> None:
+    settings = {"limit": 60, "device": "cpu", "threads": 1, "trial_epochs": 1, "augment": "none"}
+    done = hubel.search("digits", task="reconstruct", trials=2, space={"lr": [1e-5]}, out=tmp_path, **settings)
+    first, second = done.finalists
+    assert done.beside[0].difference == pytest.approx(first.mean - second.mean, rel=1e-3)
+    assert "a loss smaller by" in " ".join(done.noise)
+    assert "points" not in " ".join(done.noise)
+
+
+def test_what_is_resumed_when_it_has_ended_has_nothing_left_to_do(tmp_path: Path) -> None:
+    done = hubel.search("digits", trials=2, space={"lr": [1e-4]}, out=tmp_path, **SETTINGS)
+    assert len(done.trials) == 4, "two, and both again"
+    assert len(hubel.search(resume=done.folder).trials) == 4
 
 
 def test_a_difference_counts_pictures_and_seeds() -> None:

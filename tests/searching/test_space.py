@@ -54,12 +54,32 @@ def test_a_file_says_the_same_as_words(tmp_path: Path) -> None:
         ("optimizer=adamm,sgd", "unknown"),
         ("lr=-1,0.1", "above 0"),
         ("model_options=3", "option by option"),
-        ("nosuch.yaml", "cannot be read"),
+        ("nosuch.yaml", "cannot be read: No such file"),
+        ("mlp=3", "mlp is a net"),
     ],
 )
 def test_what_no_recipe_takes_is_refused(word: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         read_space([word])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lr: [0.1, 0.2]\nlr: [0.3]\n", "at line 2: 'lr' comes twice"),
+        ("lr: &a [0.1]\nmomentum: *a\n", "at line 2: aliases"),
+        ("", "got nothing"),
+        ("- lr\n", "got a list"),
+        ("1: 2\n", "the name 1, which is no text"),
+    ],
+)
+def test_a_file_that_is_no_space_is_refused_with_the_place(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_space([str(path)])
+    with pytest.raises(UsageError, match="a file holds the whole space"):
+        read_space([str(path), "lr=0.1,0.2"])
 
 
 def test_a_setting_may_be_given_once() -> None:

@@ -108,6 +108,14 @@ def command(
         also, words = columns_among(words)
         settings["columns"] |= also
     fixed = settings | assignments(assign or [])
+    if "epochs" in fixed:
+        raise UsageError(
+            f"epochs={fixed['epochs']} could be those of a training or of all together",
+            hint="--trial-epochs N says how long a whole training is, --epochs N how long all are together",
+        )
+    # --set may say what has a flag of its own here
+    time, seed = fixed.pop("time", time), fixed.pop("seed", seed)
+    out, name = fixed.pop("out", out), fixed.pop("name", name)
     data = one_source(source or "", fixed.pop("data", ""))
     from hubel.verbs.search import search
 

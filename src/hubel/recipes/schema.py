@@ -33,6 +33,7 @@ from pydantic.fields import FieldInfo
 
 from hubel.errors import UsageError, near
 from hubel.store import read_yaml, shown
+from hubel.store.documents import told_of_yaml, where_in_yaml
 
 # ---------------------------------------------------------------- kinds of values
 
@@ -812,7 +813,8 @@ def read_file_of_names(
         with open(path, encoding="utf-8") as file:
             text = file.read(RECIPE_LIMIT + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file_of} cannot be read: {error}", hint=f"check {flag}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{file_of} cannot be read: {why}", hint=f"check {flag}") from None
     if len(text) > RECIPE_LIMIT:
         raise UsageError(
             f"{what} has at most {RECIPE_LIMIT >> 10} KiB, and {str(path)!r} is longer: surely not {what}",
@@ -821,13 +823,11 @@ def read_file_of_names(
     try:
         found = read_yaml(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
         raise UsageError(
-            f"{file_of} is not valid YAML{line}", hint=f"settings are written name: value; {example}"
+            f"{file_of} is not valid YAML{where_in_yaml(error)}", hint=f"settings are written name: value; {example}"
         ) from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise UsageError(f"{file_of} must hold settings 'name: value', got {type(found).__name__}", hint=example)
+        raise UsageError(f"{file_of} must hold settings 'name: value', got {told_of_yaml(found)}", hint=example)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from hubel.assembly.requests import requested
 from hubel.errors import DAMAGED, ArtefactError, UsageError, unknown
 from hubel.recipes.continuing import plainly
 from hubel.recipes.schema import Recipe, compose, flatten, seconds
+from hubel.runtime.cluster import Joined
+from hubel.runtime.places import HERE, check_where
 from hubel.searching.axes import Axis, Space
 from hubel.searching.budget import Budget
 from hubel.searching.engines import ENGINES
@@ -109,11 +112,33 @@ def fixed_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     wrong = [name for name in FIXED if name in found and name != "epochs"]
     if wrong:
         raise UsageError(
-            f"{wrong[0]} is no setting of a trial in a search", hint=f"leave {wrong[0]} out; hubel search --help"
+            f"{wrong[0]} belongs to a single training, and no search has that setting",
+            hint=f"take it out of the recipe file, or {wrong[0]}=… away; hubel search --help has what a search takes",
         )
     requested({key: value for key, value in found.items() if key != "epochs"})
     compose(found)
     return found
+
+
+def refuse_anew(**given: Any) -> None:
+    """Raise UsageError for what a search was asked for when it began, and has no effect when it goes on."""
+    usual = {"nets": "", "engine": "random", "cells": False, "seed": 0, "out": "search"}
+    new = [name for name, value in given.items() if value is not None and value != usual.get(name)]
+    if new:
+        raise UsageError(
+            f"a search goes on with what it was asked for, and {new[0].rstrip('_')} is given anew",
+            hint="beside --resume: --time, --trials, --epochs (all in all) and --on",
+        )
+
+
+def joined(on: str, recipe: Recipe) -> AbstractContextManager[object]:
+    """The cluster that `on` names, for as long as a search takes: one that is not there is told before it begins.
+
+    Raises UsageError, MissingExtra; HubelError for a cluster that cannot be joined or has no room for a trial.
+    """
+    if check_where(on) == HERE:
+        return nullcontext()
+    return Joined(on, cores=recipe.train.threads or 1, gpu=recipe.train.device != "cpu")
 
 
 def budget_of(time: float | str | None, trials: int | None, epochs: int | None) -> Budget:
@@ -137,14 +162,10 @@ def limits_of(params: float | None, macs: float | None, megabytes: float | None,
     )  # fmt: skip
 
 
-def check_engine(name: str) -> None:
-    """Raise UnknownName for what is no engine."""
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-
-
 def check_nets(how: str, *, cells: bool, engine: str) -> None:
-    """Raise UsageError for a way of searching nets that there is not, or for what goes with none."""
+    """Raise UsageError for an engine or a way of searching nets that there is not, or for what goes with none."""
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
     if not how and cells:
         raise UsageError("cells are searched with --nets", hint=f"--nets evolution --cells; ways: {', '.join(HOW)}")
     if not how:
@@ -155,18 +176,28 @@ def check_nets(how: str, *, cells: bool, engine: str) -> None:
         raise UsageError(f"--engine {engine} proposes settings, and --nets {how} nets", hint="leave one of them out")
 
 
+def example_of(name: str) -> str:
+    """A limit as it may be given.
+
+    >>> example_of("max_params"), example_of("epochs")
+    ('--max-params 100k', '--epochs 100')
+    """
+    usual = {"time": "20m", "trials": "20", "max_params": "100k", "max_macs": "5M", "max_mb": "1", "max_ms": "2"}
+    return f"--{name.replace('_', '-')} {usual.get(name, '100')}"
+
+
 def _positive(name: str, given: Any) -> float | None:
     if given is None:
         return None
     if not isinstance(given, (int, float)) or isinstance(given, bool) or not 0 < given < 1e15:
-        raise UsageError(f"{name} must be a number above 0, got {given!r}", hint=f"--{name.replace('_', '-')} 10")
+        raise UsageError(f"{name} must be a number above 0, got {given!r}", hint=f"for example {example_of(name)}")
     return float(given)
 
 
 def _count(name: str, given: Any) -> int | None:
     found = _positive(name, given)
     if found is not None and found != int(found):
-        raise UsageError(f"{name} must be a whole number, got {given!r}", hint=f"--{name.replace('_', '-')} 100")
+        raise UsageError(f"{name} must be a whole number, got {given!r}", hint=f"for example {example_of(name)}")
     return None if found is None else int(found)
 
 

@@ -157,6 +157,10 @@ def read_space(words: Sequence[str]) -> Space:
     found: dict[str, Any] = {}
     for word in words:
         name, equals, said = word.partition("=")
+        if not equals and word.endswith((".yaml", ".yml")):
+            raise UsageError(
+                f"a file holds the whole space, got {' '.join(words)}", hint=f"write all of it into {word}"
+            )
         if not equals or not name.strip() or not said.strip():
             raise UsageError(f"a space is written name=values, got {word!r}", hint=EXAMPLE)
         if name.strip() in found:
@@ -192,6 +196,8 @@ def _named(word: str) -> str:
         return f"{head}.{option}"
     if dot and head in OPTIONS and option:
         return f"{head}.{option}"
+    if head in CARDS:
+        raise UsageError(f"{head} is a net, and no setting", hint=f"its options are {head}.OPTION: hubel models {head}")
     name = setting_name(word)
     if name in OPTIONS:
         raise UsageError(f"{name} is given option by option in a space", hint=f"for example --space {name}.width=0.5,1")

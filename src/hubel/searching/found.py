@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hubel.events import SCORES
 from hubel.recipes.schema import SECTION_OF
 from hubel.searching.asking import Ask
 from hubel.searching.axes import in_words, shown_value
@@ -80,6 +81,8 @@ class Search(Viewed):
     """How many members of the space were never tried, by reason."""
     samples: int
     """Validation pictures."""
+    score: str
+    """What trials are compared by: accuracy, iou, map, recall; "" for the loss."""
     nets: str
     """How architectures were searched; "" where settings were."""
     layers: str
@@ -169,6 +172,7 @@ def conclude_search(
         rung=rung,
         refused=dict(Counter(each.kind for each in journal.refused)),
         samples=0 if standing is None else standing.samples,
+        score="" if standing is None else standing.score,
         nets=ask.nets,
         layers=as_yaml(layers) if layers else "",
         code=as_code(layers, *sight) if layers else "",
@@ -194,41 +198,65 @@ def sentence_of(standing: Standing, journal: Journal) -> str:
     what = "The defaults are best" if not winner.values else f"Trial {winner.trial} is best"
     said = "" if not winner.values else f": {in_words(winner.values)}"
     return (
-        f"{what} of {plural(len(journal.tried), 'trial')}, with {score_words(winner.mean)} on "
+        f"{what} of {plural(len(journal.tried), 'trial')}, with {named_score(winner.mean, standing.score)} on "
         f"{plural(standing.samples, 'validation sample')}{seeds} ({cost.params:,} parameters){said}."
     )
-
-
-def told_difference(value: float, by: str) -> str:
-    """What one finalist is ahead of another, with its sign: points of accuracy, or of a squared error as it is.
-
-    >>> told_difference(0.0125, "accuracy"), told_difference(0.0125, "squared error")
-    ('+1.25', '+0.0125')
-    """
-    return f"{100 * value:+.2f}" if by == "accuracy" else f"{value:+.4g}"
 
 
 def noise_of(standing: Standing) -> tuple[str, ...]:
     """What is luck and what is not; nothing beat the defaults, where nothing did."""
     found: list[str] = []
+    ahead = "It is" if standing.winner.values else "They are"
     for each in standing.beside:
         values = next(one.values for one in standing.finalists if one.trial == each.trial)
         other = "the defaults" if not values else f"trial {each.trial}"
-        ahead, low, high = (told_difference(value, standing.by) for value in (each.difference, *each.interval))
-        unit = "points" if standing.by == "accuracy" else "less squared error"
-        facts = f"{ahead} {unit} (95 % interval {low} to {high}, {each.seeds[0]} and {plural(each.seeds[1], 'seed')}"
-        facts += ")" if min(each.seeds) > 1 else "; with one seed the interval is too narrow)"
-        if not values and each.is_noise:
+        facts = gap_words(each, standing.score)
+        if not each.known:
+            found.append(f"{ahead} ahead of {other}, perhaps by luck: {facts}.")
+        elif not values and each.is_noise:
             found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
+        elif each.difference == 0:
+            found.append(f"{ahead.split()[0]} {'stands' if ahead == 'It is' else 'stand'} level with {other}: {facts}.")
         elif each.is_noise:
-            found.append(f"It is ahead of {other} within noise only: {facts}.")
+            found.append(f"{ahead} ahead of {other} within noise only: {facts}.")
         else:
-            found.append(f"It is ahead of {other} by more than noise: {facts}.")
-    if not standing.winner.values and len(standing.finalists) > 1:
+            found.append(f"{ahead} ahead of {other} by more than noise: {facts}.")
+    if not standing.winner.values and standing.beside:
         found.insert(0, "Nothing beat the defaults.")
-    if not standing.by and len(standing.finalists) > 1:
-        found.append("How much of it is luck is not told: answers that are no labels are ranked by their score alone.")
     return tuple(found)
+
+
+def named_score(score: float, name: str) -> str:
+    """A score with its name, where it is no accuracy.
+
+    >>> named_score(0.9, "accuracy"), named_score(0.5, "iou"), named_score(-0.25, "")
+    ('90.00 %', '50.00 % mean IoU', 'loss 0.25')
+    """
+    return score_words(score) + ("" if name in ("", "accuracy") else f" {SCORES[name]}")
+
+
+def gap_words(each: Beside, score: str, *, sign: int = 1) -> str:
+    """How far the winner is ahead of a finalist, and what of it may be luck; `sign` -1: how far that is behind.
+
+    >>> gap_words(Beside(trial=2, difference=0.02, interval=(-0.01, 0.05), seeds=(2, 1)), "accuracy")
+    '+2.00 points (95 % interval -1.00 to +5.00, 2 and 1 seed; with one seed the interval is too narrow)'
+    >>> gap_words(Beside(trial=2, difference=0.02, interval=(0.01, 0.03), seeds=(2, 2)), "")
+    'a loss smaller by 0.02 (95 % interval +0.01 to +0.03, 2 and 2 seeds)'
+    >>> gap_words(Beside(trial=2, difference=0.02, interval=(0.02, 0.02), seeds=(1, 1), by_sample=False), "iou")
+    '+2.00 points of mean IoU (1 and 1 seed: what another seed would do is not known)'
+    """
+    scale, digits = (100 * sign, "+.2f") if score else (sign, "+.3g")
+    if score:
+        gap = f"{scale * each.difference:{digits}} points" + ("" if score == "accuracy" else f" of {SCORES[score]}")
+    else:
+        gap = f"a loss {'smaller' if scale * each.difference >= 0 else 'larger'} by {abs(each.difference):.3g}"
+    seeds = f"{each.seeds[0]} and {plural(each.seeds[1], 'seed')}"
+    if not each.known:
+        return f"{gap} ({seeds}: what another seed would do is not known)"
+    low, high = sorted(scale * end for end in each.interval)
+    note = "" if each.by_sample else "; other samples are not counted"
+    note += "" if min(each.seeds) > 1 else "; with one seed the interval is too narrow"
+    return f"{gap} (95 % interval {low:{digits}} to {high:{digits}}, {seeds}{note})"
 
 
 def winner_layers(ask: Ask, winner: Finalist | None) -> list[Any]:

@@ -6,6 +6,7 @@ Every step is a function of the journal, so a search that was killed goes on whe
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -126,12 +127,12 @@ class Hunt:
 
     def _finals(self) -> None:
         """The best few once more, with other seeds, as long as the budget lasts."""
-        done = sorted(
-            (trial for trial in self.journal.tried if trial.status == "finished" and trial.score is not None),
-            key=lambda trial: (-(trial.score or 0.0), trial.number),
-        )
+        done = self._ended_best_first()
         if len(done) < 2:
             self._use_what_is_left()
+            self._take_all()
+            done = self._ended_best_first()
+        if len(done) < 2:
             return
         first = [done[0], *(trial for trial in done if trial.number == 1), done[1]]
         finalists = list({trial.number: trial for trial in first}.values())
@@ -145,6 +146,10 @@ class Hunt:
                     recipe = self.workshop.recipe(self._settings(trial.values), **self._also(), seed=seed)
                     proposal = Proposal(trial.values, f"trial {trial.number} with seed {seed}")
                     self._begin(proposal, recipe, trial.cost, self.ask.full, again=trial.number, seed=seed)
+
+    def _ended_best_first(self) -> list[Trial]:
+        ended = [trial for trial in self.journal.tried if trial.status == "finished" and trial.score is not None]
+        return sorted(ended, key=lambda trial: (-(trial.score or 0.0), trial.number))
 
     def _use_what_is_left(self) -> None:
         """Fewer than two finalists: the most promising of the others go on, where what was kept for finals allows."""
@@ -283,6 +288,16 @@ def score_words(score: float) -> str:
     ('97.12 %', 'loss 0.25')
     """
     return percent(score) if score >= 0 else f"loss {-score:.4g}"
+
+
+def least_time(seconds: float, after: float) -> str:
+    """The least time that one epoch fits into, as it is typed, where reading and reporting take `after`.
+
+    >>> least_time(3.6, 38.0), least_time(100.0, 80.0)
+    ('46s', '4m')
+    """
+    least = 1.05 * (seconds + after) / (1 - SPARE)
+    return f"{math.ceil(least)}s" if least < 90 else f"{math.ceil(least / 60)}m"
 
 
 def too_short(ask: Ask, seconds: float, after: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def chosen(
         "temperatures": [float(heats[place]) for place in order],
     }  # fmt: skip
     return [candidates[place] for place in order], numbers, told
+
+
+def honest(candidate: Candidate, logits: np.ndarray, labels: np.ndarray) -> Classifier:
+    """A candidate as it would be used alone: with a temperature, if its training learnt none, as trials do not.
+
+    `logits`: what it says of the validation samples with those `labels`.
+    """
+    net = candidate.net
+    if net.trust is not None:
+        return net
+    heat = float(fit_temperature(logits, labels))
+    return replace(net, model=Ensemble([net.model], space="probability", weights=[1.0], temperatures=[heat]).eval())
 
 
 def write_ensemble(

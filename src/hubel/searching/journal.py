@@ -4,6 +4,7 @@
 {"line": "rung", "trial": 3, "epochs": 4, "score": 0.91, "seconds": 2.1, "spent": 31.0}
 {"line": "end", "trial": 3, "status": "failed", "reason": "…"}
 {"line": "refused", "values": {…}, "reason": "…", "kind": "limit"}
+{"line": "told", "spent": 61.0}
 """
 
 from __future__ import annotations

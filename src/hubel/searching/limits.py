@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from dataclasses import asdict, dataclass, fields
@@ -89,11 +90,38 @@ class Limits:
             "--max-params": self.params, "--max-macs": self.macs, "--max-mb": self.megabytes,
             "--max-ms": self.milliseconds,
         }  # fmt: skip
-        return " ".join(f"{flag} {value:g}" for flag, value in names.items() if value is not None)
+        return " ".join(f"{flag} {typed(value)}" for flag, value in names.items() if value is not None)
+
+    def enough(self, cost: Cost) -> str:
+        """The flags by which a net that exceeds them would be allowed."""
+        given = {
+            "--max-params": (self.params, cost.params), "--max-macs": (self.macs, cost.macs),
+            "--max-mb": (self.megabytes, cost.megabytes),
+            # a time is never measured twice alike
+            "--max-ms": (self.milliseconds, 1.2 * (cost.milliseconds or 0.0)),
+        }  # fmt: skip
+        return " ".join(
+            f"{flag} {typed(value)}" for flag, (most, value) in given.items() if most is not None and value > most
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
+
+
+def typed(value: float) -> str:
+    """A limit as it is written on the command line, never less than it is.
+
+    >>> typed(5_000_000), typed(100_000), typed(4904), typed(0.5), typed(0.43321)
+    ('5M', '100k', '4904', '0.5', '0.434')
+    """
+    if value == int(value):
+        for power, sign in ((10**9, "G"), (10**6, "M"), (1000, "k")):
+            if value % power == 0:
+                return f"{int(value) // power}{sign}"
+        return str(int(value))
+    place = 2 - math.floor(math.log10(value))
+    return f"{math.ceil(round(value * 10**place, 6)) / 10**place:.{max(0, place)}f}".rstrip("0").rstrip(".")
 
 
 def count(spec: ModelSpec) -> Cost:

@@ -56,9 +56,16 @@ def check_members(ask: Ask, workshop: Workshop, watch: Watcher) -> None:
     raise UsageError(
         f"no net of the space is within {ask.limits.flags}: the smallest is {in_words(values)} with {size} "
         f"({ask.limits.broken(cost)})",
-        hint="allow more"
-        + ("" if ask.nets else ", or add smaller nets to the space: --space quicknet.width=0.0625,0.125"),
+        hint=f"allow it: {ask.limits.enough(cost)}"
+        + (
+            "" if ask.nets or narrow(ask) else "; or add smaller nets to the space: --space quicknet.width=0.0625,0.125"
+        ),
     )
+
+
+def narrow(ask: Ask) -> bool:
+    """Does the space hold narrow nets already, as the one that is searched where none is given?"""
+    return any(axis.name == "quicknet.width" for axis in ask.space.axes)
 
 
 def check_axis(ask: Ask, axis: Axis, workshop: Workshop, counter: Counter) -> None:

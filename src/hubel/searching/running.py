@@ -13,9 +13,10 @@ from hubel import runtime
 from hubel.assembly.begin import make_ready
 from hubel.assembly.follow import kept
 from hubel.assembly.onward import going_on
+from hubel.assembly.prepare import Prepared
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.reins import Reins
-from hubel.assembly.restore import restore
+from hubel.assembly.restore import prepared_again, restore
 from hubel.checkpoint import generations, load_state
 from hubel.data.splits import Splits
 from hubel.recipes.schema import NOTHING, Recipe, compose, read_file
@@ -122,6 +123,15 @@ def go_on(workshop: Workshop, folder: Path) -> Running:
     ready.training.restore(saved.tensors, saved.meta["training"])
     logs = {str(name): int(size) for name, size in saved.meta["logs"].items()}
     return Running(store=store, ready=ready, state={**saved.meta, "logs": logs})
+
+
+def data_of(workshop: Workshop, store: RunStore) -> Prepared:
+    """The data of a trial, as it was trained."""
+    recipe = compose(read_file(store.folder / "config.yaml"))
+    if not store.exists("transfer.json"):
+        return workshop.prepared(workshop.as_begun(recipe))
+    splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
+    return prepared_again(store, recipe, splits, SILENT)
 
 
 def crowd_of(wall: float, busy: float) -> float:

@@ -18,7 +18,7 @@ from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, w
 from hubel.searching.axes import Space, in_words, read_space, space_of
 from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
 from hubel.searching.halving import rungs
-from hubel.searching.hunt import Hunt, too_short
+from hubel.searching.hunt import Hunt, least_time, too_short
 from hubel.searching.journal import Journal
 from hubel.searching.members import check_members
 from hubel.searching.proposing import nets_of, proposer
@@ -73,8 +73,11 @@ def begin_search(
     ask = replace(ask, given=given, space=space, default_net=defaults.model.model or "", full=full)
     watch.stage("timing the defaults")
     seconds, after = workshop.settle()
-    if reason := too_short(ask, seconds, after + clock_of(since).spent):
-        raise UsageError(reason, hint="allow more with --time, or take fewer pictures with --set limit=1000")
+    spent = clock_of(since).spent
+    if reason := too_short(ask, seconds, after + spent):
+        raise UsageError(
+            reason, hint=f"--time {least_time(seconds, after + spent)}, or fewer pictures: --set limit=1000"
+        )
     shares = ask.budget.shares(full, seconds)
     at = (shares.full,) if ask.nets else rungs(shares.full)
     ask = replace(

@@ -6,26 +6,31 @@ of the n_k seeds of finalist k:
 
     d ± 1.96 sqrt(s_N² / N + s_1² / n_1 + s_2² / n_2)
 
-With one seed its deviation is not known, and the interval says less than the truth; that is told.
+With one seed its deviation is not known, and the interval says less than the truth; that is told. A score that belongs
+to all pictures together (mean IoU, mAP, recall@1) has no part for each picture: there d is the difference of the means
+over seeds, N is left out, and with one seed nothing is known.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hubel.checkpoint import load as load_checkpoint
 from hubel.data.batches import batches, reading_size
-from hubel.inference import predict
 from hubel.metrics.intervals import Interval, wilson
+from hubel.nn.modes import evaluating
 from hubel.recipes.schema import compose, read_file
 from hubel.searching.journal import Journal, Trial
 from hubel.searching.workshop import Workshop
+from hubel.tasks import Task
+from hubel.types import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,7 @@ class Finalist:
     """In the same order; accuracy, or minus the loss."""
     mean: float
     interval: Interval
-    """Of the mean accuracy, other pictures alone considered (Wilson); NaN where numbers are learnt."""
+    """Of the mean accuracy, other pictures alone considered (Wilson); NaN for any other score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +58,18 @@ class Beside:
     interval: Interval
     seeds: tuple[int, int]
     """Of the winner, and of this one."""
+    by_sample: bool = True
+    """Are both compared picture by picture? Else by the scores of their seeds alone."""
+
+    @property
+    def known(self) -> bool:
+        """Is there any measure of luck?"""
+        return self.by_sample or min(self.seeds) > 1
 
     @property
     def is_noise(self) -> bool:
         """May the difference be luck?"""
-        return self.interval[0] <= 0 <= self.interval[1]
+        return not self.known or self.interval[0] <= 0 <= self.interval[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +82,8 @@ class Standing:
     """The others against it."""
     samples: int
     """Validation pictures."""
-    by: str = "accuracy"
-    """What is laid beside each other, sample by sample: accuracy, squared error; "" for tasks whose answers are no
-    labels, which are ranked by their score alone."""
+    score: str
+    """What they are compared by: accuracy, iou, map, recall; "" for the loss."""
 
     @property
     def winner(self) -> Finalist:
@@ -97,20 +108,25 @@ def stand(journal: Journal, workshop: Workshop, folder: Path, most: int = 6) -> 
     found = [_finalist(trial, journal) for trial in stands]
     found.sort(key=lambda each: (-each[0].mean, each[0].trial))
     found += [_finalist(trial, journal) for trial in also][: max(0, most - len(found))]
-    rows, labels = workshop.first.splits.val, workshop.first.manifest.labels
-    task, numbers = workshop.first.task, workshop.first.manifest.regression
-    if not task.labels:  # the labels of its samples, where they have some, are not what it answers
-        return Standing(finalists=tuple(each for each, _ in found), beside=(), samples=len(rows), by="")
-    goodness = [np.stack([good(workshop, folder / name) for name in each.folders]) for each, _ in found]
+    rows, task = workshop.first.splits.val, workshop.first.task
+    score = "" if found[0][0].mean < 0 else task.score
+    by_sample = task.counts or not score
+    goodness = [
+        np.stack([good(workshop, folder / name) for name in each.folders])
+        if by_sample
+        else np.array(each.scores)[:, None]
+        for each, _ in found
+    ]
     winner = goodness[0]
-    beside = tuple(weigh(each.trial, winner, other) for (each, _), other in zip(found[1:], goodness[1:], strict=True))
+    beside = tuple(
+        replace(weigh(each.trial, winner, other), by_sample=by_sample)
+        for (each, _), other in zip(found[1:], goodness[1:], strict=True)
+    )
     finalists = []
     for (each, _), seen in zip(found, goodness, strict=True):
-        span = (math.nan, math.nan) if numbers else wilson(round(float(seen.mean()) * len(rows)), len(rows))
+        span = wilson(round(float(seen.mean()) * len(rows)), len(rows)) if task.counts else (math.nan, math.nan)
         finalists.append(Finalist(**{**_fields(each), "interval": span}))
-    assert len(labels) >= len(rows)
-    by = "squared error" if numbers else "accuracy"
-    return Standing(finalists=tuple(finalists), beside=beside, samples=len(rows), by=by)
+    return Standing(finalists=tuple(finalists), beside=beside, samples=len(rows), score=score)
 
 
 def _fields(each: Finalist) -> dict[str, Any]:
@@ -128,7 +144,7 @@ def _finalist(trial: Trial, journal: Journal) -> tuple[Finalist, Trial]:
 
 
 def good(workshop: Workshop, run: Path) -> np.ndarray:
-    """Of each validation sample how good the answer of a run is: right or wrong, or minus the squared error. N."""
+    """Of each validation sample how good the answer of a run is: right or wrong, or minus its loss. N."""
     classifier = load_checkpoint(run, "best")
     prepared = workshop.prepared(workshop.as_begun(compose(read_file(run / "config.yaml"))))
     classifier.model.to(workshop.device)
@@ -136,10 +152,25 @@ def good(workshop: Workshop, run: Path) -> np.ndarray:
         prepared.decoded, prepared.splits.val, preprocessing=classifier.preprocessing, device=workshop.device,
         batch_size=reading_size(prepared.decoded), channels_last=True,
     )  # fmt: skip
-    found = predict(classifier.model, reading)
-    if prepared.manifest.regression:
-        return -np.square(found.logits[:, 0] - found.labels).astype(np.float64)
-    return (found.predicted == found.labels).astype(np.float64)
+    task, found = prepared.task, []
+    answering = task.answering(classifier.model)
+    with evaluating(classifier.model), torch.inference_mode():
+        for batch in reading:
+            answers = answering(batch.images)
+            if task.counts:
+                found.append((answers.argmax(1) == batch.labels).double().cpu().numpy())
+            else:
+                found.append(np.array([-loss_of(task, answers, batch, place) for place in range(len(batch))]))
+    return np.concatenate(found)
+
+
+def loss_of(task: Task, answers: torch.Tensor, batch: Batch, place: int) -> float:
+    """The loss of one sample of a batch, as the task measures it."""
+    only, tally = slice(place, place + 1), task.tally()
+    targets = None if batch.targets is None else batch.targets[only]
+    one = Batch(batch.images[only], batch.labels[only], batch.ids[only], targets=targets)
+    tally.add(answers[only], one)
+    return tally.numbers()["loss"]
 
 
 def weigh(trial: int, winner_SN: np.ndarray, other_SN: np.ndarray) -> Beside:

@@ -50,11 +50,12 @@ class Workshop:
         nothing = start(plain, watch).chosen if self.transfers else begun.chosen
         self.first: Prepared = prepare(nothing, watch, splits=splits, edits=edits)
         if not len(self.first.splits.val):
-            task = self.first.task
+            task, given = self.first.task, self.given.get("val_fraction") is not None
             raise UsageError(
-                "a search chooses by what is held out, and "
-                + (f"the task {task.name} learns every sample" if task.learns_all else "nothing is"),
-                hint="hubel train DATA tries one setting" if task.learns_all else "leave --val-fraction out",
+                "a search chooses by validation samples, and "
+                + (f"the task {task.name} learns every sample" if task.learns_all else "nothing is held out"),
+                hint="hubel train DATA tries one setting"
+                + ("" if task.learns_all else "; leave --val-fraction out" if given else ", and takes fewer samples"),
             )
         self.device = runtime.pick_device(self.asked.train.device)
         self._prepared: dict[str, Prepared] = {}

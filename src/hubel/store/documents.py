@@ -57,15 +57,33 @@ def parse_json(data: bytes, *, name: str = "the document", limit: int = JSON_LIM
     return value
 
 
+class NotPlain(yaml.MarkedYAMLError):
+    """YAML as it may be written elsewhere, and is not read here; `problem` says what it is."""
+
+
 class PlainYaml(yaml.SafeLoader):
-    """The safe loader without aliases, with which a page of text can stand for all the memory there is."""
+    """The safe loader without aliases, with which a page of text can stand for all the memory there is.
+
+    A name that comes twice is refused, too: one of its values would have no effect.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Refuse what stands for something else."""
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read", mark)
+            raise NotPlain(None, None, "aliases (*name) are not read", mark)
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse what would be overwritten."""
+        node = super().compose_mapping_node(anchor)
+        known = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in known:
+                    raise NotPlain(None, None, f"{key.value!r} comes twice", key.start_mark)
+                known.add((key.tag, key.value))
+        return node
 
 
 def read_yaml(text: str) -> Any:
@@ -86,10 +104,25 @@ def parse_yaml(data: bytes, *, name: str = "the document", limit: int = JSON_LIM
     except UnicodeDecodeError:
         raise ArtefactError(f"{name} is not valid: it is not UTF-8 text", hint=BROKEN) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        where = getattr(error, "problem_mark", None)
-        raise ArtefactError(
-            f"{name} is not valid YAML{f' at line {where.line + 1}' if where else ''}", hint=BROKEN
-        ) from None
+        raise ArtefactError(f"{name} is not valid YAML{where_in_yaml(error)}", hint=BROKEN) from None
+
+
+def where_in_yaml(error: Exception) -> str:
+    """The line of a fault, and what it is where that can be said in words: for the end of a message."""
+    mark = getattr(error, "problem_mark", None)
+    line = f" at line {mark.line + 1}" if mark else ""
+    return f"{line}: {error.problem}" if isinstance(error, NotPlain) else line
+
+
+def told_of_yaml(found: Any) -> str:
+    """What a document holds that should hold names and values, in words.
+
+    >>> [told_of_yaml(found) for found in (None, [1], {1: 2}, "lr")]
+    ['nothing', 'a list', 'the name 1, which is no text', "'lr'"]
+    """
+    if isinstance(found, dict):
+        return f"the name {next(key for key in found if not isinstance(key, str))!r}, which is no text"
+    return "nothing" if found is None else "a list" if isinstance(found, list) else repr(found)[:60]
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> bytes:

@@ -20,7 +20,7 @@ from hubel.faces.progress import shows_progress
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, Measured, check_space
-from hubel.searching.joining import chosen, said, shared_data, write_ensemble
+from hubel.searching.joining import chosen, honest, said, shared_data, write_ensemble
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -68,7 +68,8 @@ def ensemble(
     together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
     measured: dict[str, list[Evaluation]] = {}
     watch.stage("measuring")
-    for name, net in (("together", together), ("the best alone", candidates[best].net)):
+    alone = honest(candidates[best], logits[best], labels[rows])
+    for name, net in (("together", together), ("the best alone", alone)):
         for split in ("val", *(("test",) if len(prepared.splits.test) else ())):
             found = judge(net, prepared.scan, prepared.decoded, prepared.splits.ids(split), split, target)
             assert isinstance(found, Evaluation), "candidates name classes"

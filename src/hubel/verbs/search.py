@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from hubel.assembly.requests import layered
-from hubel.assembly.restore import prepared_again
 from hubel.assembly.together import computing
-from hubel.data.splits import NAMES, Splits
+from hubel.data.splits import NAMES
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.recipes.schema import compose, read_file
+from hubel.recipes.schema import compose
 from hubel.records.ledger import RunRecord
 from hubel.records.searches import find_search
 from hubel.report.pages.search import PAGE, render_search
-from hubel.searching.asking import Ask, budget_of, check_engine, check_nets, fixed_settings, limits_of
+from hubel.searching.asking import Ask, budget_of, check_nets, fixed_settings, joined, limits_of, refuse_anew
 from hubel.searching.found import LAYERS, NAME, Search, conclude_search
 from hubel.searching.hunt import Hunt
+from hubel.searching.running import data_of
 from hubel.searching.sitting import begin_search, read_words, take_up_search
 from hubel.searching.standing import Standing, stand
 from hubel.store import RunStore
@@ -74,24 +74,23 @@ def search(
     since = clock.perf_counter() if since is None else since
     allowed = budget_of(time, trials, epochs)
     if resume is not None:
-        if data is not None or space or nets or settings:
-            raise UsageError("a search goes on with what it was asked for", hint="beside --resume only a larger budget")
+        refuse_anew(
+            data=data, space=space, max_params=max_params, max_macs=max_macs, max_mb=max_mb, max_ms=max_ms, nets=nets,
+            cells=cells, engine=engine, trial_epochs=trial_epochs, seed=seed, config=config, out=out, name=name,
+            **settings,
+        )  # fmt: skip
         folder = find_search(fspath(resume))
         with computing(compose({"data": "digits"})):
-            hunt = take_up_search(folder, allowed, since=since, watch=watch, on=on)
-            return _run(hunt, watch)
+            return _run(take_up_search(folder, allowed, since=since, watch=watch, on=on), watch)
     limits = limits_of(max_params, max_macs, max_mb, max_ms)
-    check_engine(engine)
+    check_nets(nets, cells=cells, engine=engine)
     asked = settings | ({"epochs": trial_epochs} if trial_epochs else {}) | ({"seed": seed} if seed else {})
     layers = layered(data, config, asked)
     if not layers.get("data"):
-        raise UsageError(
-            "a data source is needed", hint="hubel search digits --time 5m, or hubel search path/to/folder"
-        )
+        raise UsageError("a data source is needed", hint="hubel search digits --time 5m, or hubel search photos/")
     given = fixed_settings(layers)
-    check_nets(nets, cells=cells, engine=engine)
     ask = Ask(given=given, limits=limits, budget=allowed, engine=engine, seed=seed, nets=nets, cells=cells)
-    with computing(compose(given)):
+    with computing(compose(given)), joined(on, compose(given)):
         hunt = begin_search(ask, read_words(space), out=fspath(out), name=name, since=since, watch=watch, on=on)
         return _run(hunt, watch)
 
@@ -102,6 +101,7 @@ def _run(hunt: Hunt, watch: Watcher) -> Search:
         standing = stand(hunt.journal, hunt.workshop, hunt.store.folder)
         test = "" if standing is None else _measure(hunt, standing, watch)
         watch.stage("writing the report of the search")
+        hunt.journal.write("told", spent=hunt.clock.spent)
         found = conclude_search(
             hunt.store.folder, hunt.ask, hunt.journal, standing, status="finished", test=test,
             seconds=hunt.clock.spent, sight=hunt.workshop.sight,
@@ -124,12 +124,8 @@ def _measure(hunt: Hunt, standing: Standing, watch: Watcher) -> str:
     if "test" not in record.summary:
         store = RunStore.open(winner)
         watch.stage("measuring the winner")
-        recipe = compose(read_file(winner / "config.yaml"))
-        if store.exists("transfer.json"):
-            splits = Splits.from_dict(store.read_json("split.json", limit=1 << 30))
-            prepared = prepared_again(store, recipe, splits, SILENT)
-        else:
-            prepared = hunt.workshop.prepared(hunt.workshop.as_begun(recipe))
-        conclude(store, prepared, {k: v for k, v in record.summary.items() if k not in NAMES}, watch)
+        conclude(
+            store, data_of(hunt.workshop, store), {k: v for k, v in record.summary.items() if k not in NAMES}, watch
+        )
         record = RunRecord(winner)
     return str(record.summary.get("test", {}).get("sentence", ""))

@@ -34,7 +34,7 @@ def draw_fronts(found: Search) -> list[Figure]:
         is_share = min(scores) >= 0
         shown = scores if is_share else [-score for score in scores]
         spans: list[Interval] = [(math.nan, math.nan)] * len(there)
-        if is_share and found.samples:
+        if found.score == "accuracy" and found.samples:
             spans = [wilson(round(score * found.samples), found.samples) for score in scores]
         best = [
             place for place, trial in enumerate(there) if found.finalists and trial.number == found.finalists[0].trial

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from hubel.errors import HubelError
@@ -11,7 +10,7 @@ from hubel.records.ledger import RunRecord
 from hubel.report.drawings.search import draw_fronts, draw_importance, draw_progress, draw_trials
 from hubel.report.page import page
 from hubel.searching.axes import in_words
-from hubel.searching.found import Search, Tried, rows_of, told_difference
+from hubel.searching.found import Search, Tried, gap_words, rows_of
 from hubel.searching.hunt import score_words
 from hubel.searching.importance import Importance
 from hubel.searching.journal import REFUSED
@@ -44,6 +43,7 @@ def render_search(found: Search) -> str:
         phases=[
             (each.name, str(each.nets), score_words(each.mean), score_words(each.best)) for each in phases_of(found)
         ],
+        score_name=SCORES.get(found.score, "the loss"),
         has_time=any(trial.milliseconds is not None for trial in found.trials),
     )  # fmt: skip
 
@@ -55,12 +55,12 @@ def phases_of(found: Search) -> list[Phase]:
 
 
 def curve_of(found: Search, trial: Tried) -> Sequence[float]:
-    """The score by which the task compares epochs, on validation (or the loss); () where the table cannot be read."""
+    """What trials are compared by, of each epoch; () where the run's table cannot be read."""
     try:
         history = RunRecord(found.folder / trial.folder).history
     except HubelError:
         return ()
-    return next((history[name] for name in (*(f"val_{name}" for name in SCORES), "val_loss") if history.get(name)), ())
+    return history.get(f"val_{found.score or 'loss'}") or ()
 
 
 def _tiles(found: Search) -> list[tuple[str, str, str]]:
@@ -71,7 +71,7 @@ def _tiles(found: Search) -> list[tuple[str, str, str]]:
         winner = found.finalists[0]
         seeds = f"mean of {plural(len(winner.scores), 'seed')}" if len(winner.scores) > 1 else "one seed"
         inner = "" if winner.interval[0] != winner.interval[0] else f", 95 % interval {span(winner.interval)}"
-        tiles.append(("validation", score_words(winner.mean), seeds + inner))
+        tiles.append((f"validation{named(found)}", score_words(winner.mean), seeds + inner))
         first = next(trial for trial in found.trials if trial.number == winner.trial)
         tiles.append(("parameters", f"{first.params:,}", f"{short(first.macs)} MACs, {amount(first.megabytes * 1e6)}"))
     tiles.append(("trials", f"{len(tried)}", f"{plural(found.epochs, 'epoch')} in all"))
@@ -93,10 +93,13 @@ def _difference(found: Search, trial: int) -> str:
     one = next((each for each in found.beside if each.trial == trial), None)
     if one is None:
         return ""
-    by = "squared error" if math.isnan(found.finalists[0].interval[0]) else "accuracy"
-    behind, high, low = (told_difference(-value, by) for value in (one.difference, *one.interval))
-    unit = "points" if by == "accuracy" else "less squared error"
-    return f"{behind} {unit} ({'within noise' if one.is_noise else 'not noise'}; {low} to {high})"
+    told = "luck is not known" if not one.known else "within noise" if one.is_noise else "not noise"
+    return f"{told}: {gap_words(one, found.score, sign=-1)}"
+
+
+def named(found: Search) -> str:
+    """The score after a word, where it is no accuracy."""
+    return "" if found.score == "accuracy" else f" {SCORES.get(found.score, 'loss')}"
 
 
 def _luck(each: Importance) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from hubel.models.layers import to_code
 
 
 def as_yaml(layers: Sequence[Any]) -> str:
-    """A file that `hubel train DATA --model FILE` takes.
+    """A file that `hubel train DATA --model FILE` takes: what comes twice is written twice, and no anchor.
 
     >>> print(as_yaml(["conv 8 3x3", {"residual": ["conv 8 3x3 padding=same"]}, "globalpool", "dense K"]), end="")
     layers:
@@ -23,7 +24,8 @@ def as_yaml(layers: Sequence[Any]) -> str:
     - globalpool
     - dense K
     """
-    return yaml.safe_dump({"layers": list(layers)}, sort_keys=False, width=120)
+    apart = json.loads(json.dumps(list(layers)))  # YAML would name what is the same object, such as a repeated cell
+    return yaml.safe_dump({"layers": apart}, sort_keys=False, width=120)
 
 
 def as_code(layers: Sequence[Any], shape: tuple[int, ...], classes: int) -> str:
