@@ -317,7 +317,7 @@ def test_a_score_of_all_pictures_together_is_compared_by_seeds(tmp_path: Path) -
     assert not done.beside[0].by_sample
     assert "% recall@1 on" in done.sentence
     assert "points of recall@1" in " ".join(done.noise)
-    with pytest.raises(hubel.ArtefactError, match="name no classes"):
+    with pytest.raises(hubel.ArtefactError, match="of the task embed"):
         hubel.ensemble(done.folder)
 
 
