@@ -50,12 +50,12 @@ class Workshop:
         nothing = start(plain, watch).chosen if self.transfers else begun.chosen
         self.first: Prepared = prepare(nothing, watch, splits=splits, edits=edits)
         if not len(self.first.splits.val):
-            task, given = self.first.task, self.given.get("val_fraction") is not None
+            task, told = self.first.task, self.given.get("val_fraction") is not None
             raise UsageError(
                 "a search chooses by validation samples, and "
                 + (f"the task {task.name} learns every sample" if task.learns_all else "nothing is held out"),
                 hint="hubel train DATA tries one setting"
-                + ("" if task.learns_all else "; leave --val-fraction out" if given else ", and takes fewer samples"),
+                + ("" if task.learns_all else "; leave --val-fraction out" if told else ", and takes fewer samples"),
             )
         self.device = runtime.pick_device(self.asked.train.device)
         self._prepared: dict[str, Prepared] = {}
