@@ -18,7 +18,7 @@ from hubel.checkpoint.classifier import golden_images, golden_logits
 from hubel.checkpoint.saving import save_weights
 from hubel.cli import COMMANDS, main
 from hubel.data.preprocessing import Preprocessing
-from hubel.errors import UsageError
+from hubel.errors import ArtefactError, UsageError
 from hubel.recipes.schema import compose
 from hubel.store import RunStore
 from hubel.tasks import TASKS
@@ -120,3 +120,20 @@ def test_a_trial_of_a_search_has_the_task_that_its_data_ask_for(scans_folder: Pa
     first = prepare(recipe)
     other = chosen_anew(first, recipe.change(lr=0.01))
     assert (first.task.name, other.task.name, other.recipe.model.model) == ("segment", "segment", "unet")
+
+
+def test_simple_methods_take_signals_and_refuse_what_is_no_label(
+    scans_folder: Path, segment_run: hubel.Run, tmp_path: Path
+) -> None:
+    for name in ("up", "down"):
+        (tmp_path / "waves" / name).mkdir(parents=True)
+        for k in range(12):
+            rise = np.arange(16 + k % 2) * (1.0 if name == "up" else -1.0) + 0.1 * k
+            np.save(tmp_path / "waves" / name / f"{k}.npy", rise)
+    found = hubel.baseline(tmp_path / "waves", learners=["knn"], test_fraction=0.25, val_fraction=0.25)
+    assert found.chosen.features == "numbers"
+    assert found.test.top1 == 1
+    with pytest.raises(UsageError, match="name a class or a number, and the task here is segment"):
+        hubel.baseline(scans_folder, learners=["knn"])
+    with pytest.raises(ArtefactError, match="was trained for the task segment"):
+        hubel.baseline(segment_run.folder, learners=["knn"])

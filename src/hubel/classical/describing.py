@@ -93,16 +93,16 @@ def values(points_NF: np.ndarray) -> np.ndarray:
 DESCRIPTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "pixels": pixels, "hog": gradients, "colours": colours, "numbers": values,
 }  # fmt: skip
-"""Name -> function of pictures N C H W uint8 (numbers: of points N F)."""
+"""Name -> function of pictures N C H W uint8 (numbers: of points N F, signals N C T and volumes N D H W)."""
 
 
 def fitting(images: np.ndarray) -> tuple[str, ...]:
-    """The descriptions that fit what is there: of points their numbers; of grey pictures no colours.
+    """The descriptions that fit what is there: of points, signals, volumes their numbers; of grey pictures no colours.
 
     >>> fitting(np.zeros((1, 3, 8, 8), np.uint8)), fitting(np.zeros((1, 1, 8, 8), np.uint8)), fitting(np.zeros((1, 4)))
     (('hog', 'pixels', 'colours'), ('hog', 'pixels'), ('numbers',))
     """
-    if images.ndim == 2:
+    if images.ndim < 4 or images.dtype != np.uint8:
         return ("numbers",)
     large = min(images.shape[2:]) >= 4
     return (*(("hog",) if large else ()), "pixels", *(("colours",) if images.shape[1] == 3 else ()))

@@ -12,6 +12,7 @@ import numpy as np
 from hubel.data.manifest import Manifest, Problem
 from hubel.data.names import class_order, look_alikes, shown_names, typing_errors
 from hubel.errors import DataError
+from hubel.words import plural
 
 MARKS = ("|", ";", ",", "+")
 """What may stand between labels; of several that occur, the one in most cells."""
@@ -61,7 +62,7 @@ def read_lists(cells: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray, list[
         twice += len(set(parts)) < len(parts)
     problems = look_alikes(names) + typing_errors(dict(zip(names, there.sum(0).tolist(), strict=True)))
     if twice:
-        said = f"{twice} cells name a label twice: it counts once"
+        said = f"{plural(twice, 'cell')} with a label twice: it counts once"
         problems.append(Problem("labels", "several labels", said, left_out=False))
     return names, there, problems
 

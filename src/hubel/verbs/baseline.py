@@ -15,13 +15,13 @@ from hubel.classical.beside import Beside, beside
 from hubel.classical.measuring import Samples, measure
 from hubel.classical.results import Baseline
 from hubel.data.manifest import Manifest
-from hubel.data.sources import SOURCES
 from hubel.data.splits import limited
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation import Evaluation, Graded
 from hubel.faces.progress import shows_progress
-from hubel.records.ledger import RunRecord, find_run
+from hubel.records.ledger import RunRecord
 from hubel.records.own_data import own_data
+from hubel.records.series import run_or_data
 from hubel.report.pages.baseline import render_baseline
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
@@ -65,22 +65,16 @@ def baseline(
     how: dict[str, Any] = {
         "learners": learners, "features": features, "budget": budget, "seed": seed, "watch": watch,
     }  # fmt: skip
-    folder = _run_of(name)
+    folder = run_or_data(name)
     if folder is not None:
         return _of_run(folder, settings, limit, how)
     prepared = prepare(requested(layered(name, None, settings | {"limit": limit})), watch)
+    if not prepared.task.labels:
+        raise UsageError(
+            f"simple methods name a class or a number, and the task here is {prepared.task.name}",
+            hint=f"hubel train {name}",
+        )
     return measure(_samples(prepared), **how)
-
-
-def _run_of(name: str) -> Path | None:
-    """The folder of a run of that name; None for what are data."""
-    if name in SOURCES:
-        return None
-    try:
-        folder = find_run(name)
-    except (ArtefactError, UsageError):
-        return None
-    return folder if (folder / "config.yaml").is_file() else None
 
 
 def _samples(prepared: Prepared) -> Samples:
@@ -103,6 +97,7 @@ def _of_run(folder: Path, settings: dict[str, Any], limit: int | None, how: dict
             f"a run has its own data and parts, and --{given[0].replace('_', '-')} is given", hint="name the data"
         )
     classifier = load_checkpoint(folder)
+    classifier.require_labels()
     if classifier.method:
         raise ArtefactError(
             f"{folder.name} learnt without labels, which simple methods need", hint="name labelled data"
