@@ -124,7 +124,7 @@ def test_classes_that_differ_in_capitals_stay_apart_and_are_mentioned(tmp_path: 
         ([], "no pictures, it is empty"),
         (["1.png", "2.png"], "2 pictures, but none in a class folder"),
         (["cat/1.png", "cat/2.png"], "one only: 'cat'"),
-        (["cat/1.txt"], "no pictures; 1 other files"),
+        (["cat/1.txt"], "no pictures; 1 other file not usable"),
     ],
 )
 def test_what_cannot_be_learned_from_is_refused_with_a_way_out(tmp_path: Path, files: list[str], words: str) -> None:
