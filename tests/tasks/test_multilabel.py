@@ -141,7 +141,7 @@ def test_the_asymmetric_loss_is_the_paper_s_formula_and_the_cross_entropy_where_
         (["a|b", "b;c|a"], ("a", "b", "b;c"), ""),
         (["cat;dog", "dog", "none"], ("cat", "dog"), ""),
         (["cat||dog|", " cat | dog "], ("cat", "dog"), ""),
-        (["cat|cat|dog"], ("cat", "dog"), "name a label twice"),
+        (["cat|cat|dog"], ("cat", "dog"), "with a label twice"),
         (["dog|cat"] * 6 + ["doog"], ("cat", "dog", "doog"), "occurs once, and 'dog' 6 times: a typing error?"),
         (["Cat|dog", "cat"], ("Cat", "cat", "dog"), "in capital letters only"),
     ],
