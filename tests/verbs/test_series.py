@@ -138,16 +138,22 @@ def test_resume_auto_takes_the_unfinished_series_of_the_same_recipe_and_else_beg
     assert (other.folder.name, same.folder.name) == ("digits-seeds-2", "digits-seeds-1")
 
 
-def test_a_member_that_was_begun_and_never_saved_is_begun_again(folds: Series, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["weights/best.safetensors.next", "thesis.docx"])
+def test_a_member_that_was_begun_and_never_saved_is_begun_again(left: str, folds: Series, tmp_path: Path) -> None:
     copy = tmp_path / "digits-folds-1"
     shutil.copytree(folds.folder, copy)
     (copy / "summary.json").unlink()
     for name in ("state", "weights"):
         shutil.rmtree(copy / "fold-3" / name)
     (copy / "fold-3" / "summary.json").unlink()
+    (copy / "fold-3" / left).parent.mkdir(exist_ok=True)
+    (copy / "fold-3" / left).write_bytes(b"half of it")
     again = hubel.train(resume=copy)
     assert isinstance(again, Series)
     assert again.spread == folds.spread
+    # What somebody else put there stays, and does not stand in the way of the run that was begun in its place.
+    assert again.runs[2].folder.name == ("fold-4" if left == "thesis.docx" else "fold-3")
+    assert (copy / "fold-3" / left).exists() == (left == "thesis.docx")
 
 
 def test_a_series_is_listed_named_and_removed_as_one(folds: Series, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from hubel.store import RunStore
 _FOLDERS = {"figures", "state", "weights"}
 _KINDS = {
     ".yaml", ".json", ".jsonl", ".csv", ".html", ".safetensors", ".packed", ".svg", ".png", ".npz", ".onnx", ".lock",
-    ".tmp",
+    ".tmp", ".next",
 }  # fmt: skip
 
 

@@ -47,13 +47,15 @@ class SeriesRecord:
         return self.folder.name
 
     def runs(self) -> dict[int, RunRecord]:
-        """Place in `members` -> its run, of those that were begun."""
+        """Place in `members` -> its run, of those that were begun; of several, one that has finished, or has saved."""
         found: dict[int, RunRecord] = {}
         for path in sorted(path.parent for path in self.folder.glob("*/config.yaml")):
             settings = flatten(compose(read_file(path / "config.yaml")))
             for place, member in enumerate(self.members):
                 if all(settings[name] == value for name, value in member.items()):
-                    found.setdefault(place, RunRecord(path))
+                    run = RunRecord(path)
+                    if place not in found or _come(run) > _come(found[place]):
+                        found[place] = run
         return found
 
     @property
@@ -67,6 +69,11 @@ class SeriesRecord:
         """What was said of the members together; {} before the end."""
         store = RunStore.open(self.folder)
         return dict(store.read_json("summary.json")) if store.exists("summary.json") else {}
+
+
+def _come(run: RunRecord) -> tuple[bool, bool]:
+    """How far a run has come: whether it has finished, whether it has saved what it can go on from."""
+    return run.status == "finished", bool(generations(RunStore.open(run.folder)))
 
 
 def create_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, Any]]) -> SeriesRecord:

@@ -98,7 +98,8 @@ def read_curve(folder: Path) -> Curve:
     missing = [place for place in range(len(record.members)) if place not in runs or runs[place].status != "finished"]
     if missing:
         raise ArtefactError(
-            f"{len(missing)} of {len(record.members)} runs of {folder} have not finished", hint=f"hubel curve {folder}"
+            f"{len(missing)} of {len(record.members)} runs of {folder} {'has' if len(missing) == 1 else 'have'} not finished",
+            hint=f"hubel curve {folder}",
         )
     last = runs[len(record.members) - 1].folder
     own = own_data(last, load_checkpoint(last, "best"))
