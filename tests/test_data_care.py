@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
@@ -186,11 +186,31 @@ def test_dark_blank_blurred_and_odd_sizes_are_named() -> None:
     rng = np.random.default_rng(0)
     grey = rng.uniform(0, 255, (20, 32, 32))
     grey[0], grey[1] = 7.0, rng.uniform(0, 25, (32, 32))
-    grey[2] = np.linspace(0, 255, 32)
+    sharp = np.zeros(20)
+    sharp[[2, 4]] = -4.0, np.nan
     sides = np.full((20, 2), 100)
     sides[3] = (10, 100)
-    found = {(one.row, one.kind) for one in find_oddities(grey, sides)}
+    found = {(one.row, one.kind) for one in find_oddities(grey, sides, sharp)}
     assert found == {(0, "blank"), (1, "dark"), (2, "blurred"), (3, "odd size")}
+
+
+@pytest.mark.parametrize("soft", [0, 2])
+def test_photographs_that_are_out_of_focus_are_named_also_among_soft_ones(soft: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    for row in range(24):
+        # A picture has as much energy in each octave: white noise whose spectrum falls with the frequency.
+        waves = np.fft.rfft2(rng.normal(size=(96, 128))) / np.maximum(
+            np.hypot(np.fft.fftfreq(96)[:, None], np.fft.rfftfreq(128)), 0.01
+        )
+        plane = np.fft.irfft2(waves)
+        picture = Image.fromarray(np.uint8(np.clip(128 + 40 * plane / plane.std(), 0, 255)))
+        sigma = float(np.hypot(soft, 4 if row in (5, 12) else 0))
+        place = tmp_path / "ab"[row % 2] / f"{row}.jpg"
+        place.parent.mkdir(exist_ok=True)
+        picture.filter(ImageFilter.GaussianBlur(sigma)).save(place, quality=92)
+    found = hubel.clean(tmp_path, verbose=False)
+    assert sorted(found.name(one.row) for one in found.oddities if one.kind == "blurred") == ["a/12.jpg", "b/5.jpg"]
+    assert "of the fine detail that is usual here" in str(found)
 
 
 def test_a_cue_that_gives_the_class_away_is_suspicious_and_noise_is_not() -> None:

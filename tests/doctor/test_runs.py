@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,6 +159,25 @@ def test_near_copies_across_a_given_split_are_found(tmp_path: Path) -> None:
             Image.fromarray(picture).save(folder / f"{row:04}.png")
     found = hubel.doctor(tmp_path / "digits", model="mnist_cnn", threads=1, device="cpu", verbose=False)
     assert found.ids[0] == "near-leak"
+
+
+def test_test_pictures_saved_anew_from_training_ones_are_named_by_every_training(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 24), ("test", 10)):
+        for row in range(count):
+            folder = tmp_path / "photos" / part / "ab"[row % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            coarse = Image.fromarray(rng.integers(0, 255, (7, 7, 3), np.uint8))
+            coarse.resize((48, 40), Image.Resampling.BICUBIC).save(folder / f"{row}.png")
+    for row in (0, 2, 4):
+        picture = Image.open(tmp_path / "photos" / "train" / "a" / f"{row}.png")
+        changed = {0: picture.crop((1, 1, 46, 39)), 2: picture, 4: picture.point(lambda level: int(0.85 * level))}[row]
+        changed.save(tmp_path / "photos" / "test" / "a" / f"{row}.jpg", quality=60)
+    quick: dict[str, Any] = {"model": "softmax_regression", "epochs": 1, "threads": 1, "verbose": False}
+    run = hubel.train(tmp_path / "photos", img_size=32, out=str(tmp_path / "runs"), **quick)
+    (found,) = (one for one in run.findings if one["id"] == "near-leak")
+    assert found["title"].startswith("3 of 13 test pictures are nearly pictures of training, such as test/a/")
+    assert "hubel clean" in found["mend"]
 
 
 def test_mirrored_digits_are_named_before_a_training() -> None:

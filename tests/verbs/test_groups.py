@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,22 @@ def test_a_column_of_the_table_groups_the_test_samples(run: hubel.Run) -> None:
     own = np.array([path.startswith("old/") for path in result.paths])
     old = next(g for g in found.groups if g.name == "old")
     assert old.right == (result.labels == result.predicted)[own].sum()
+
+
+@pytest.mark.parametrize("among", [{}, {"columns": {"group": "camera"}}])
+def test_rows_of_a_table_are_grouped_by_a_column_as_files_are(among: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},cam{number % 30},{'ab'[int(x > 0)]}" for number, x in enumerate(rng.normal(size=120))]
+    (tmp_path / "t.csv").write_text("\n".join(["x,camera,label", *rows]) + "\n")
+    quick: dict[str, Any] = {"epochs": 1, "threads": 1, "verbose": False, "out": str(tmp_path / "runs")}
+    run = hubel.train(tmp_path / "t.csv", **quick, **among)
+    result = run.evaluate()
+    assert isinstance(result, hubel.Evaluation)
+    assert result.paths is not None
+    found = grouped(run.folder, result, "camera")
+    own = [rows[int(name.removeprefix("line ")) - 2].split(",")[1] for name in result.paths]
+    assert {g.name: g.samples for g in found.groups} == {name: own.count(name) for name in own}
+    assert len(found.groups) > 2
 
 
 def test_folders_group_as_well_by_their_number_or_as_they_are(run: hubel.Run) -> None:

@@ -12,6 +12,7 @@ from hubel.care.cleaning import Cleaning
 from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import NEIGHBOURS, LabelCheck, judge_labels
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
+from hubel.care.sharpness import read_sharpness
 from hubel.care.strangers import Stranger, find_strangers
 from hubel.care.twins import SIDE, Twins, equal_pairs, find_pairs, grey32, grouped
 from hubel.data.decode import Decoded
@@ -44,7 +45,8 @@ def compare_pictures(listed: Manifest, splits: dict[str, np.ndarray] | None, wat
     watch.stage("comparing the pictures")
     grey = grey32(decoded.images)
     twins = _twins(scan, decoded, grey, splits, watch)
-    oddities = find_oddities(grey, scan.sides)
+    watch.stage("looking for blur")
+    oddities = find_oddities(grey, scan.sides, read_sharpness(scan, watch.progress))
     part = _parts(manifest, splits)
     bursts: list[Burst] = []
     if manifest.kind == "files" and manifest.paths is not None:

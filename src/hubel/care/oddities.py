@@ -12,14 +12,13 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import recall_score
 
+from hubel.care.sharpness import bound_of
+from hubel.words import percent
+
 DARK, BRIGHT = 20.0, 245.0
 """Mean grey levels, of 255, beyond which hardly anything can be seen."""
 BLANK = 2.0
 """Deviation of the levels below which a picture shows nothing."""
-SHARP_SIDE = 32
-"""Pixels of the shorter side from which blur can be told from a small picture."""
-BLUR = 0.05
-"""The share of the set's median sharpness below which a picture counts as blurred."""
 ODD = 4.0
 """How many times the median side, or proportion of the sides, is odd."""
 SUSPICIOUS = 0.3
@@ -58,16 +57,18 @@ class Shortcut:
         return self.accuracy - self.chance >= share * (1 - self.chance)
 
 
-def find_oddities(grey: np.ndarray, sides: np.ndarray) -> list[Oddity]:
+def find_oddities(grey: np.ndarray, sides: np.ndarray, sharp: np.ndarray) -> list[Oddity]:
     """What is odd about grey pictures N S S (levels to 255) whose own heights and widths are `sides`, N 2.
 
+    `sharp` N is how sharp each is at its own size (`hubel.care.sharpness`), NaN where that cannot be told.
+
     >>> grey = np.random.default_rng(0).uniform(0, 255, (5, 32, 32)); grey[4] = 3
-    >>> [(one.row, one.kind) for one in find_oddities(grey, np.full((5, 2), 64))]
-    [(4, 'blank')]
+    >>> [(one.row, one.kind) for one in find_oddities(grey, np.full((5, 2), 64), np.array([0, -5.0, 0.1, 0, 0]))]
+    [(1, 'blurred'), (4, 'blank')]
     """
     means, spread = grey.mean(axis=(1, 2)), grey.std(axis=(1, 2))
-    sharp = _sharpness(grey)
-    usual = float(np.median(sharp)) if len(sharp) else 0.0
+    bound = bound_of(sharp)
+    usual = float(np.nanmedian(sharp)) if np.isfinite(sharp).any() else 0.0
     found = []
     for row in range(len(grey)):
         if spread[row] < BLANK:
@@ -76,16 +77,10 @@ def find_oddities(grey: np.ndarray, sides: np.ndarray) -> list[Oddity]:
             found.append(Oddity(row=row, kind="dark", reason=f"mean level {means[row]:.0f} of 255"))
         elif means[row] > BRIGHT:
             found.append(Oddity(row=row, kind="bright", reason=f"mean level {means[row]:.0f} of 255"))
-        elif sides[row].min() >= SHARP_SIDE and sharp[row] < BLUR * usual:
-            found.append(Oddity(row=row, kind="blurred", reason=f"{sharp[row] / usual:.1%} of the usual sharpness"))
+        elif sharp[row] < bound:
+            share = percent(2 ** float(sharp[row] - usual), 1)
+            found.append(Oddity(row=row, kind="blurred", reason=f"{share} of the fine detail that is usual here"))
     return found + _odd_sizes(sides)
-
-
-def _sharpness(grey: np.ndarray) -> np.ndarray:
-    """N: the variance of the Laplacian, relative to that of the levels."""
-    inner = grey[:, 1:-1, 1:-1]
-    laplacian = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:] - 4 * inner
-    return np.asarray(laplacian.var(axis=(1, 2)) / np.maximum(grey.var(axis=(1, 2)), 1.0))
 
 
 def _odd_sizes(sides: np.ndarray) -> list[Oddity]:

@@ -82,8 +82,12 @@ def grey32(images: np.ndarray) -> np.ndarray:
     )
 
 
-def find_pairs(grey: np.ndarray, progress: Callable[[int, int], None] | None = None) -> list[Pair]:
+def find_pairs(
+    grey: np.ndarray, progress: Callable[[int, int], None] | None = None, *, between: np.ndarray | None = None
+) -> list[Pair]:
     """Pairs of near twins among N 32 32 grey pictures, each once, the surest first.
+
+    `between` N: only pairs of which it says different things are looked at.
 
     >>> noise = np.random.default_rng(0).normal(128, 40, (3, 32, 32)).astype(np.float32)
     >>> noise[2] = noise[0, :, ::-1] * 0.8
@@ -97,6 +101,9 @@ def find_pairs(grey: np.ndarray, progress: Callable[[int, int], None] | None = N
     drawn = drawings(grey)
     for mirrored in (False, True):
         first, second = _candidates(grey[shown], mirrored, progress)
+        if between is not None:
+            apart = between[shown[first]] != between[shown[second]]
+            first, second = first[apart], second[apart]
         scores, edges = _prove(grey, shown[first], shown[second], mirrored)
         drawing = drawn[shown[first]] | drawn[shown[second]]
         alike = (scores >= np.where(drawing, ALIKE_DRAWN, ALIKE)) & (edges >= np.where(drawing, EDGES_DRAWN, EDGES))

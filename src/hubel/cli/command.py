@@ -96,6 +96,8 @@ def refused(command: Command, refusal: Exception, arguments: list[str]) -> Hubel
         known = [flag for each in command.params for flag in (*each.opts, *each.secondary_opts) if flag[:2] == "--"]
         close = near(str(option), known)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
+        if option == "--group" and "--column" in known:
+            hint = "a table's column: --column group=NAME; pictures of one scene: hubel clean DATA --group auto; "
         return UsageError(f"{_called(command)} has no option {option}", hint=hint + more)
     if kind == "BadOptionUsage":
         return UsageError(f"{option} needs a value" if "requires" in said else said, hint=more)

@@ -161,6 +161,13 @@ def limited(rows: np.ndarray, labels: np.ndarray, limit: int) -> np.ndarray:
     return np.sort(rows[np.argsort(rank, kind="stable")[:limit]])
 
 
+def _why_empty(manifest: Manifest) -> str:
+    """Why a split has nothing in a part that was asked for, in words."""
+    samples = plural(len(manifest), manifest.unit)
+    groups = set() if manifest.groups is None else set(manifest.groups.tolist()) - {""}
+    return f"{samples} in {plural(len(groups), 'group')}, which stay together" if groups else f"{samples} are too few"
+
+
 def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: float = 0.1) -> list[Problem]:
     """What the split leaves unsaid though `val` and `test` ask for it: nothing to choose by or to test, or not of all
     classes, and classes of which nothing can be learned.
@@ -179,7 +186,7 @@ def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: fl
         )
         found.append(Problem("val", "layout", reason, left_out=False))
     if empty:
-        reason = f"nothing was left to {' or to '.join(empty)}: too few pictures"
+        reason = f"nothing was left to {' or to '.join(empty)}: {_why_empty(manifest)}"
         found.append(Problem("split", "not measured", reason, left_out=False))
     for name, word in (("train", "training"), ("val", "validation"), ("test", "test")):
         if not manifest.labelled or not len(splits.ids(name)):

@@ -12,6 +12,7 @@ from hubel.diagnosis.checks import Stage
 from hubel.diagnosis.examining import examine, examine_record
 from hubel.diagnosis.finding import Finding
 from hubel.diagnosis.of_net import judge_maps
+from hubel.diagnosis.of_parts import look_across
 from hubel.diagnosis.recipe import patient_of, stages_of
 from hubel.diagnosis.record import Record
 from hubel.errors import UsageError
@@ -66,13 +67,15 @@ def for_one_run(wanted: bool) -> None:
 
 
 def at_a_glance(ready: Ready) -> tuple[Finding, ...]:
-    """What one picture says before every new run that starts from nothing; its training begins as if nobody looked."""
+    """What is said before every new run: of what its parts share, and of one that starts from nothing what one picture
+    says. Its training begins as if nobody looked."""
+    shared = tuple(look_across(ready.prepared))
     if ready.facts or ready.prepared.preprocessing is None:
-        return ()
+        return shared
     run = ready.training
     image = torch.zeros(1, *ready.prepared.decoded.images.shape[1:], device=run.device)
     net = run.model if run.objective is not None else run.task.answering(run.model)
-    return tuple(judge_maps(net, image))
+    return (*shared, *judge_maps(net, image))
 
 
 def check_doctor(given: Mapping[str, Any], *, far: bool) -> None:

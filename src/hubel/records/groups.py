@@ -31,9 +31,8 @@ def groups_of(
     if by == FOLDER or by.isdigit():
         return [_part(name, by) for name in names]
     manifest = _read(folder, data, by, data_root, reading)
-    assert manifest.paths is not None
     groups = manifest.groups if manifest.groups is not None else [""] * len(manifest)
-    known = dict(zip(map(printable, manifest.paths), map(str, groups), strict=True))
+    known = {manifest.name(row): str(group) for row, group in enumerate(groups)}
     missing = next((name for name in names if name not in known), None)
     if missing is not None:
         raise DataError(f"the table no longer has a row for {missing}", hint="read the data as they were")

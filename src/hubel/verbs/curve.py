@@ -23,7 +23,7 @@ from hubel.records.series import SeriesRecord, read_series
 from hubel.report.pages.curve import render_curve
 from hubel.store import RunStore
 from hubel.verbs.many import to_its_end, train_series
-from hubel.watching import SILENT, Watcher
+from hubel.watching import SILENT, Once, Watcher
 
 PAGE = "curve.html"
 __all__ = ["Curve", "curve"]
@@ -59,6 +59,7 @@ def curve(
         )
     if not 2 <= seeds <= 20:
         raise UsageError(f"seeds must be from 2 to 20, got {seeds}", hint="--seeds 3 is usual")
+    watch = Once(watch)
     with computing(recipe):
         ready = foreseen(recipe, watch)
     if not ready.task.labels or ready.manifest.regression:
@@ -97,8 +98,9 @@ def read_curve(folder: Path) -> Curve:
     runs = record.runs()
     missing = [place for place in range(len(record.members)) if place not in runs or runs[place].status != "finished"]
     if missing:
+        have = "has" if len(missing) == 1 else "have"
         raise ArtefactError(
-            f"{len(missing)} of {len(record.members)} runs of {folder} {'has' if len(missing) == 1 else 'have'} not finished",
+            f"{len(missing)} of {len(record.members)} runs of {folder} {have} not finished",
             hint=f"hubel curve {folder}",
         )
     last = runs[len(record.members) - 1].folder
