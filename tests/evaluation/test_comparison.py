@@ -14,11 +14,15 @@ NAMES = ["cat", "dog", "owl"]
 LABELS = np.arange(300) % 3
 
 
-def run(wrong: range, names: list[str] = NAMES, ids: np.ndarray | None = None) -> Evaluation:
+def told(wrong: range, ids: np.ndarray | None = None) -> Predictions:
     """Right everywhere except on the samples `wrong`."""
     answers = LABELS.copy()
     answers[wrong] = (answers[wrong] + 1) % 3
-    return assess(Predictions(5.0 * np.eye(3)[answers], LABELS, np.arange(300) if ids is None else ids), names)
+    return Predictions(5.0 * np.eye(3)[answers], LABELS, np.arange(300) if ids is None else ids)
+
+
+def run(wrong: range, names: list[str] = NAMES, ids: np.ndarray | None = None) -> Evaluation:
+    return assess(told(wrong, ids), names)
 
 
 def test_the_better_of_two_runs_is_named_with_the_exact_test() -> None:
@@ -107,6 +111,23 @@ def test_runs_on_other_samples_are_shown_and_not_tested() -> None:
     assert found.tests == ()
     assert set(found.unpaired) == {"a", "c"}
     assert "tested on other samples" in str(found)
+
+
+def test_after_edits_runs_are_compared_on_the_test_samples_that_are_still_the_same() -> None:
+    paths = [f"{NAMES[k]}/{row}.jpg" for row, k in enumerate(LABELS)]
+    before = assess(predictions := told(range(60)), NAMES, paths=paths)
+    kept = np.delete(np.arange(300), [3, 99, 200])  # three excluded, so that all row numbers after them are others
+    labels = predictions.labels[kept].copy()
+    labels[10] = (labels[10] + 1) % 3  # and one relabelled
+    after = assess(
+        Predictions(told(range(0)).logits[kept], labels, np.arange(297)), NAMES, paths=[paths[r] for r in kept]
+    )
+    (test,) = compare({"before": before, "after": after}).tests
+    assert (test.first, test.samples, test.left) == ("after", 296, 4)
+    assert (test.wins, test.losses) == (60 - 2, 0)  # of the 60 mistakes one was excluded, one relabelled
+    assert test.sentence.endswith("p < 0.001, on the 296 samples that both were tested on.")
+    other = assess(Predictions(told(range(0)).logits[:100], LABELS[:100], np.arange(100)), NAMES, paths=paths[:100])
+    assert compare({"before": before, "other": other}).tests == ()
 
 
 def test_regressors_are_compared_by_who_is_nearer() -> None:

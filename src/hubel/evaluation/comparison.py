@@ -24,6 +24,8 @@ from hubel.views import html_table
 from hubel.words import in_columns, number, percent, plain
 
 ERRORS = ("rmse", "mae", "mse", "r2", "bias")
+COMMON = 0.8
+"""The share of two tests that must be the same samples with the same answers, so that they are compared on those."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,16 +228,39 @@ class Graded:
 
 
 def each_pair(tested: Mapping[str, Graded]) -> list[Paired]:
-    """Each two runs that were tested on the same samples, the one that comes first in `tested` first."""
-    alike = [(a, b) for a, b in combinations(tested, 2) if same_samples(tested[a], tested[b])]
-    goodness = {name: run.goodness[run.order] for name, run in tested.items()}
-    return corrected([pair_of(a, b, goodness[a], goodness[b]) for a, b in alike])
+    """Each two runs that were tested on the same samples, or nearly, the one that comes first in `tested` first."""
+    found = []
+    for a, b in combinations(tested, 2):
+        alike = in_common(tested[a], tested[b])
+        if alike is not None:
+            found.append(pair_of(a, b, tested[a].goodness[alike[0]], tested[b].goodness[alike[1]], left=alike[2]))
+    return corrected(found)
+
+
+def in_common(a: Graded, b: Graded) -> tuple[np.ndarray, np.ndarray, int] | None:
+    """Positions of the same samples in both, in one order, and how many of the larger test are not among them.
+
+    Where data were edited between two runs, a few pictures are gone from the test or have another label: what is left
+    is compared, as long as it is at least COMMON of either test. None for tests on other samples.
+    """
+    if same_samples(a, b):
+        return a.order, b.order, 0
+    if not a.paths or not b.paths:
+        return None
+    places = {key: place for place, key in enumerate(zip(b.paths, b.truth, strict=True))}
+    alike = [(i, places[key]) for i, key in enumerate(zip(a.paths, a.truth, strict=True)) if key in places]
+    most = max(len(a.ids), len(b.ids))
+    if len(alike) < COMMON * most:
+        return None
+    first, second = np.array(alike).T
+    return first, second, most - len(alike)
 
 
 def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] | Mapping[str, Graded]) -> Comparison:
     """Lay runs side by side; `runs` has a name for each result.
 
-    Runs are paired where ids, true answers and (if both know them) paths agree; p-values are corrected for all pairs
+    Runs are paired where ids, true answers and (if both know them) paths agree, or nearly all paths and answers do
+    (`in_common`); p-values are corrected for all pairs
     that there are, since the best is only known after looking. Raises UsageError for no run, or for
     classification and regression mixed.
 

@@ -13,7 +13,7 @@ from hubel.metrics.intervals import Interval, wilson
 from hubel.metrics.roc import auroc
 from hubel.metrics.strangeness import separation
 from hubel.views import Viewed
-from hubel.words import percent, plural
+from hubel.words import percent, plural, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,13 +177,15 @@ class Selective(Viewed):
                 f"Even its surest answers on {plural(self.fitted, 'validation sample')} are wrong more often than "
                 f"{percent(self.wished, 1)}: no threshold keeps that."
             )
-        low, high = self.interval
-        wrong = (
-            "nothing" if not self.answered else f"{percent(self.risk, 2)} of those (95 % interval {low:.1%}–{high:.1%})"
-        )
+        wrong = "nothing"
+        if self.answered:
+            wrong = f"{percent(self.risk, 2)} of those (95 % interval {span(self.interval)})"
+        kept = ""
+        if self.interval[0] > self.wished:
+            kept = f" That is more than the {percent(self.wished, 1)} that held on {self.fitted:,} validation samples."
         return (
             f"From a probability of {self.threshold:.3f} on it answers {percent(self.answered / self.samples, 1)} of "
-            f"{plural(self.samples, f'{self.split} sample')} and is wrong in {wrong}."
+            f"{plural(self.samples, f'{self.split} sample')} and is wrong in {wrong}.{kept}"
         )
 
     def facts(self) -> dict[str, str]:

@@ -35,6 +35,8 @@ class Paired:
     """Exact McNemar (sign) test that neither is better, corrected for the number of pairs (Holm 1979)."""
     deciding: int | None = None
     """Samples in all that would show such a difference in four cases of five; None where there is none to show."""
+    left: int = 0
+    """Samples of the larger test that are not compared: not in the other, or with another true answer there."""
 
     @property
     def sentence(self) -> str:
@@ -44,6 +46,8 @@ class Paired:
             f"{100 * self.difference:+.2f} points (95 % interval {low} to {high}), "
             f"{self.wins} against {self.losses} samples, {_p(self.p_value)}"
         )
+        if self.left:
+            facts += f", on the {plural(self.samples, 'sample')} that both were tested on"
         if self.p_value >= 0.05:
             alike = f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: "
             if not self.wins and not self.losses:
@@ -65,8 +69,8 @@ class Paired:
         )
 
 
-def pair_of(first: str, second: str, good_N: np.ndarray, other_N: np.ndarray) -> Paired:
-    """Two runs by how good they are on each of N samples, before any correction.
+def pair_of(first: str, second: str, good_N: np.ndarray, other_N: np.ndarray, *, left: int = 0) -> Paired:
+    """Two runs by how good they are on each of N samples, before any correction; `left` more are in one test only.
 
     >>> pair_of("a", "b", np.array([1, 1, 1, 0]), np.array([1, 0, 0, 0])).difference
     0.5
@@ -81,6 +85,7 @@ def pair_of(first: str, second: str, good_N: np.ndarray, other_N: np.ndarray) ->
         difference=(wins - losses) / len(good_N),
         interval=paired_difference(wins, losses, len(good_N)),
         p_value=mcnemar(wins, losses),
+        left=left,
     )
 
 
