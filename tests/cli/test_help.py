@@ -98,6 +98,23 @@ def test_two_data_sets_are_one_too_many() -> None:
     assert "'digits' and 'mnist'" in said.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "photos", "--group", "camera"], "--column group=NAME"),
+        (["curve", "photos", "--group", "auto"], "hubel clean DATA --group auto"),
+        (["predict", "run", "new.jpg", "--risk", "0.01"], "hubel evaluate RUN --risk 0.01"),
+    ],
+)
+def test_an_option_that_another_place_has_is_named_there(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_what_is_not_taken_is_said_with_its_value() -> None:
     for words, wanted in (
         (["train", "digits", "--epochs", "x"], "--epochs must be a whole number, got 'x'"),

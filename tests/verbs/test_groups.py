@@ -77,7 +77,12 @@ def test_fifths_of_the_pictures_from_dark_to_bright_are_groups_of_every_data_set
     found = grouped(run.folder, result, "brightness")
     assert sum(g.samples for g in found.groups) == 100
     assert all(abs(g.samples - 20) <= 1 for g in found.groups), "but for pictures that are alike"
-    assert {g.name.split()[0] for g in found.groups} == {"lowest", "low", "middle", "high", "highest"}
+    assert [g.name.split()[0] for g in found.groups] == ["lowest", "low", "middle", "high", "highest"]
+    shown = str(found).splitlines()
+    assert [line[: len(g.name)] for line, g in zip(shown[1:6], found.groups, strict=True)] == [
+        g.name for g in found.groups
+    ]
+    assert max(map(len, shown)) <= 80
     own = own_data(run.folder, hubel.load(run.folder)).decoded.images[result.ids]
     lowest = next(g for g in found.groups if g.name.startswith("lowest "))
     dark = own.reshape(len(own), -1).mean(axis=1).argsort()[: lowest.samples]

@@ -85,6 +85,13 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
+_GROUP = "a table's column: --column group=NAME; pictures of one scene: hubel clean DATA --group auto; "
+ELSEWHERE = {("predict", "--risk"): "hubel evaluate RUN --risk 0.01 says from which probability on it holds; "} | {
+    (name, "--group"): _GROUP for name in ("data", "train", "curve", "doctor", "search")
+}
+"""Options that are asked for where others do what is meant: command and option -> where that is."""
+
+
 def refused(command: Command, refusal: Exception, arguments: list[str]) -> HubelError:
     """Our error for what the parser does not take: what must hold, what came, and what to do."""
     said = str(getattr(refusal, "format_message", lambda: str(refusal))())
@@ -96,8 +103,7 @@ def refused(command: Command, refusal: Exception, arguments: list[str]) -> Hubel
         known = [flag for each in command.params for flag in (*each.opts, *each.secondary_opts) if flag[:2] == "--"]
         close = near(str(option), known)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
-        if option == "--group" and "--column" in known:
-            hint = "a table's column: --column group=NAME; pictures of one scene: hubel clean DATA --group auto; "
+        hint = ELSEWHERE.get((command.name or "", str(option)), hint)
         return UsageError(f"{_called(command)} has no option {option}", hint=hint + more)
     if kind == "BadOptionUsage":
         return UsageError(f"{option} needs a value" if "requires" in said else said, hint=more)

@@ -58,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Groups(Viewed):
-    """All groups, the smallest first."""
+    """All groups, the smallest first; fifths of a look from the lowest."""
 
     by: str
     split: str
@@ -132,14 +132,13 @@ class Groups(Viewed):
         ]
 
     def __str__(self) -> str:
-        wide = (8, 10, 15, 10, 13, 9, 9)[: len(self.columns)]
-        name = 80 - sum(wide) if self._two_classes else 20
-        lines = [
-            f"{in_columns('by ' + self.by, name)}"
-            + "".join(f"{t:>{w}}" for t, w in zip(self.columns, wide, strict=True))
-        ]
-        for first, *cells in self.rows()[:SHOWN]:
-            lines.append(in_columns(first, name) + "".join(f"{c:>{w}}" for c, w in zip(cells, wide, strict=True)))
+        # Of two classes the rates are worth more than the calibration error, and names need their room.
+        wide = (8, 10, 15, 10, 0, 9, 9) if self._two_classes else (8, 10, 15, 10, 13)
+        name = 80 - sum(wide) if self._two_classes else 24
+        lines = []
+        for first, *cells in ((f"by {self.by}", *self.columns), *self.rows()[:SHOWN]):
+            told = (f"{cell:>{width}}" for cell, width in zip(cells, wide, strict=True) if width)
+            lines.append(in_columns(first, name) + "".join(told))
         if len(self.groups) > SHOWN:
             lines.append(f"… and {plural(len(self.groups) - SHOWN, 'larger group')} (--json has all)")
         return "\n".join([*lines, "", super().__str__()])
@@ -176,6 +175,8 @@ def by_groups(result: Evaluation, names: Sequence[str], by: str) -> Groups:
             hint="name a column that many samples share",
         )
     found = sorted((_group(result, groups == kind, kind) for kind in kinds), key=lambda g: (g.samples, g.name))
+    if by in LOOKS:  # fifths are as large as one another, and have an order of their own
+        found.sort(key=lambda group: FIFTHS.index(group.name.split()[0]))
     large = sorted((g for g in found if g.samples >= COMPARED), key=lambda g: g.accuracy)
     worst, best = (large[0], large[-1]) if len(large) > 1 else (None, None)
     return Groups(
