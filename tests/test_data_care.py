@@ -251,6 +251,16 @@ def test_suggestions_are_accepted_as_edits_that_can_be_taken_back(photos: Path) 
     assert not hubel.edit(photos).used
 
 
+def test_what_a_poor_judge_relabels_is_said_to_need_a_look(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    for path in sorted(photos.glob("*/[!m]*.png"))[::2]:  # noise: no judge can know these labels
+        Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8)).save(path)
+    with pytest.raises(SystemExit):
+        main(["clean", str(photos), "--folds", "3", "--accept", "0.5"])
+    said = capsys.readouterr().err
+    assert "by guessing): look at what was edited before you train on it" in said
+
+
 def test_the_page_shows_suspects_beside_their_neighbours(photos: Path) -> None:
     found = hubel.clean(photos, folds=5)
     text = render_cleaning(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,6 +63,13 @@ def test_beside_given_splits_they_are_no_part_of_them(tmp_path: Path) -> None:
     manifest = open_folder(tmp_path)
     assert (manifest.class_names, len(manifest)) == (("across", "down"), 8)
     assert [p.kind for p in manifest.problems] == ["strangers"]
+
+
+def test_where_too_little_is_held_out_to_learn_from_them_it_is_said(tree: Path, tmp_path: Path) -> None:
+    put(tree / "unknown", shapes(2, 5, 5))
+    quick: dict[str, Any] = {"model": "softmax_regression", "epochs": 1, "threads": 1, "val_fraction": 0.05}
+    run = hubel.train(tree, out=str(tmp_path / "runs"), verbose=False, **quick)
+    assert run.summary["trust"]["note"].endswith("nor was anything learnt from the folder of strangers")
 
 
 def test_one_class_and_strangers_are_one_class(tmp_path: Path) -> None:

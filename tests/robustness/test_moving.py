@@ -44,6 +44,7 @@ def test_a_net_of_points_and_a_mean_does_not_see_a_wrapped_shift() -> None:
     curve = shift_curve(ask_of(net), PICTURES, LABELS, far=5, border="wrap")
     assert curve.consistency == (1.0,) * 6
     assert len(set(curve.accuracy)) == 1
+    assert curve.sentence.endswith(": from 0 to 5 pixels every answer stays.")
 
 
 def test_a_net_that_reads_one_pixel_sees_every_shift() -> None:

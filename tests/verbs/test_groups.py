@@ -49,11 +49,15 @@ def test_a_column_of_the_table_groups_the_test_samples(run: hubel.Run) -> None:
     assert old.right == (result.labels == result.predicted)[own].sum()
 
 
-@pytest.mark.parametrize("among", [{}, {"columns": {"group": "camera"}}])
+@pytest.mark.parametrize("among", [{"columns": {"ignore": "camera"}}, {"columns": {"group": "camera"}}])
 def test_rows_of_a_table_are_grouped_by_a_column_as_files_are(among: dict[str, dict[str, str]], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    rows = [f"{x:.3f},cam{number % 30},{'ab'[int(x > 0)]}" for number, x in enumerate(rng.normal(size=120))]
-    (tmp_path / "t.csv").write_text("\n".join(["x,camera,label", *rows]) + "\n")
+    sites = ("north", "south", "")
+    rows = [
+        f"{x:.3f},cam{number % 30},{sites[number // 30 % 3]},{'ab'[int(x > 0)]}"
+        for number, x in enumerate(rng.normal(size=120))
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["x,camera,site,label", *rows]) + "\n")
     quick: dict[str, Any] = {"epochs": 1, "threads": 1, "verbose": False, "out": str(tmp_path / "runs")}
     run = hubel.train(tmp_path / "t.csv", **quick, **among)
     result = run.evaluate()
@@ -63,6 +67,18 @@ def test_rows_of_a_table_are_grouped_by_a_column_as_files_are(among: dict[str, d
     own = [rows[int(name.removeprefix("line ")) - 2].split(",")[1] for name in result.paths]
     assert {g.name: g.samples for g in found.groups} == {name: own.count(name) for name in own}
     assert len(found.groups) > 2
+    places = grouped(run.folder, result, "site")
+    assert {g.name for g in places.groups} == {"north", "south", "(not said)"}
+    with pytest.raises(UsageError, match="names the column of the classes"):
+        grouped(run.folder, result, "label")
+
+
+def test_a_run_that_was_grouped_by_one_column_is_measured_by_another(run: hubel.Run) -> None:
+    table = Path(run.folder).parents[1] / "photos" / "table.csv"
+    quick: dict[str, Any] = {"model": "lenet5", "epochs": 1, "threads": 1, "verbose": False, "out": run.folder.parent}
+    other = hubel.train(table, columns={"group": "file"}, **quick)  # each picture a group
+    found = grouped(other.folder, other.evaluate(), "camera")
+    assert {g.name for g in found.groups} == {"new", "old"}
 
 
 def test_folders_group_as_well_by_their_number_or_as_they_are(run: hubel.Run) -> None:

@@ -86,9 +86,11 @@ def learn_trust(
     if not classifier.class_names or classifier.method or not classifier.labels:
         return None, "only a net that names classes has probabilities to be made honest"
     if len(rows) < FEWEST:
+        unused = any(problem.kind == "strangers" for problem in prepared.scan.problems)
         return None, (
             f"its probabilities are as the net gives them: {plural(len(rows), 'validation sample')} "
             f"{'is' if len(rows) == 1 else 'are'} too few to make them honest by, {FEWEST} would do"
+            f"{'; nor was anything learnt from the folder of strangers' if unused else ''}"
         )
     look = Look(classifier, prepared.decoded, device)
     logits, features = look.at(rows)

@@ -51,7 +51,7 @@ def sharpness(grey: np.ndarray) -> np.ndarray:
     >>> bool(sharpness(noise) > -2.8 > sharpness(gaussian_filter(noise, 2)))
     True
     """
-    energy = []
+    energy: list[np.ndarray] = []
     levels = np.asarray(grey, np.float32)
     while len(energy) < 4 and min(levels.shape[-2:]) >= _FEWEST:
         low = levels

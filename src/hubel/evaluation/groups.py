@@ -140,7 +140,9 @@ class Groups(Viewed):
             told = (f"{cell:>{width}}" for cell, width in zip(cells, wide, strict=True) if width)
             lines.append(in_columns(first, name) + "".join(told))
         if len(self.groups) > SHOWN:
-            lines.append(f"… and {plural(len(self.groups) - SHOWN, 'larger group')} (--json has all)")
+            more = self.groups[SHOWN:]
+            larger = "larger group" if more[0].samples > self.groups[SHOWN - 1].samples else "other group"
+            lines.append(f"… and {plural(len(more), larger)} (--json has all)")
         return "\n".join([*lines, "", super().__str__()])
 
     def _repr_html_(self) -> str:

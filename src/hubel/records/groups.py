@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hubel.data.manifest import Manifest, printable
+from hubel.data.rows import holds_rows
 from hubel.data.sources import has_tables, open_source
 from hubel.data.tables import SUFFIXES as TABLES
 from hubel.errors import DataError, UsageError, near
@@ -63,18 +64,29 @@ def _read(
         if data is not None:
             read = reading_of(folder, data, reading)
             _require_table(data, by)
-            return open_source(data, **read | {"columns": {**(read.get("columns") or {}), "group": by}})
+            return open_source(data, **read | {"columns": _grouping(data, read.get("columns") or {}, by)})
         assert folder is not None
         recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root)
         _require_table(recipe.data.data if data_root is None else str(data_root), by)
-        return find_again(recipe.change(columns={**recipe.data.columns, "group": by}))
+        return find_again(recipe.change(columns=_grouping(recipe.data.data, recipe.data.columns, by)))
     except DataError as error:
-        there = error.what.partition("but ")[2].split("'")[1::2]  # the columns that the message lists
+        # The columns that the message lists: in quotes where files are named, else after "it has".
+        there = error.what.partition("but ")[2].split("'")[1::2] or error.what.partition("; it has ")[2].split(", ")
         if by in there:  # it was the column of the labels, and was missed as such
             what = f"--by {by} names the column of the classes, and those are shown one by one already"
             raise UsageError(what, hint=f"it has: {', '.join(there)}") from None
         close = near(by, there)
         raise DataError(error.what, hint=f"did you mean --by {close[0]}?" if close else _WAYS) from None
+
+
+def _grouping(data: str, columns: Mapping[str, str], by: str) -> dict[str, str]:
+    """Columns by what they are, `by` as the one that groups; of rows, the one that did before is still nothing that a
+    net sees."""
+    before, path = columns.get("group") or "", Path(data).expanduser()
+    found = {**columns, "group": by}
+    if before and before != by and path.is_file() and holds_rows(path, columns):
+        found["ignore"] = ",".join(filter(None, (columns.get("ignore"), before)))
+    return found
 
 
 def _require_table(data: str, by: str) -> None:

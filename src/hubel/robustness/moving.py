@@ -53,6 +53,8 @@ class Curve:
     def sentence(self) -> str:
         """What it comes to at its far end."""
         worst = min(range(len(self.at)), key=lambda place: self.consistency[place])
+        if self.consistency[worst] == 1:
+            return f"{self.name}: from {min(self.at):g} to {max(self.at):g} {self.unit} every answer stays."
         return (
             f"{self.name}: at {self.at[worst]:g} {self.unit} {percent(self.consistency[worst], 1)} of the answers "
             f"stay, {percent(self.accuracy[worst], 1)} are right."
