@@ -98,6 +98,16 @@ class LabelCheck:
             f"({percent(self.guessing, 0)} by guessing)"
         )
 
+    @property
+    def doubt(self) -> str:
+        """What to say to who takes suggestions of a judge that agrees with few labels; "" for a good one."""
+        if self.countable:
+            return ""
+        return (
+            f"what judged agrees with {percent(self.accuracy, 0)} of the labels only ({percent(self.guessing, 0)} by "
+            "guessing): look at what was edited before you train on it"
+        )
+
     def pairs(self, class_names: tuple[str, ...], most: int = 8) -> list[tuple[str, str, float]]:
         """(given, probably meant, expected number), the most frequent confusions of whoever labelled first.
 

@@ -46,6 +46,11 @@ class SeriesRecord:
         """The folder's own name."""
         return self.folder.name
 
+    @property
+    def onward(self) -> str:
+        """The command that goes on with it."""
+        return f"{'hubel curve' if self.kind == 'curve' else 'hubel train --resume'} {self.folder}"
+
     def runs(self) -> dict[int, RunRecord]:
         """Place in `members` -> its run, of those that were begun; of several, one that has finished, or has saved."""
         found: dict[int, RunRecord] = {}

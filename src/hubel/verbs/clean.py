@@ -184,9 +184,6 @@ def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], wa
     log.add(made)
     were = "label was" if len(made) == 1 else "labels were"
     watch.remark(f"{len(made)} {were} edited; to take that back: {undo_command(found.source, made)}")
-    if not found.labels.countable:
-        watch.remark(
-            f"what judged agrees with {percent(found.labels.accuracy, 0)} of the labels only "
-            f"({percent(found.labels.guessing, 0)} by guessing): look at what was edited before you train on it"
-        )
+    if found.labels.doubt:
+        watch.remark(found.labels.doubt)
     return replace(found, accepted=tuple(edit.id for edit in made))

@@ -98,11 +98,8 @@ def read_curve(folder: Path) -> Curve:
     runs = record.runs()
     missing = [place for place in range(len(record.members)) if place not in runs or runs[place].status != "finished"]
     if missing:
-        have = "has" if len(missing) == 1 else "have"
-        raise ArtefactError(
-            f"{len(missing)} of {len(record.members)} runs of {folder} {have} not finished",
-            hint=f"hubel curve {folder}",
-        )
+        whole = f"{len(record.members) - len(missing)} of {len(record.members)} runs of {folder} are finished, not all"
+        raise ArtefactError(whole, hint=record.onward)
     last = runs[len(record.members) - 1].folder
     own = own_data(last, load_checkpoint(last, "best"))
     labels, test = own.scan.manifest.labels, own.ids("test")

@@ -78,9 +78,8 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
         with computing(recipe):  # what is wrong with the data is said before a folder is made
             ready = foreseen(recipe.change(**members[0]), watch)
         if not ready.task.labels:
-            hint = "train once: hubel train DATA" if kind == "curve" else f"train once: leave --{kind} out"
             raise UsageError(f"a series measures what is named right, and the task here is {ready.task.name}",
-                             hint=hint)  # fmt: skip
+                             hint="train once: hubel train DATA")  # fmt: skip
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 
@@ -141,8 +140,7 @@ def to_its_end(series: SeriesRecord, watch: Watcher, given: Mapping[str, Any] | 
                         begin(recipe, watch)
         except Stopped as stopped:
             stopped.what = f"{stopped.what}; {place} of {plural(total, 'run')} of the series are finished"
-            command = "hubel curve" if series.kind == "curve" else "hubel train --resume"
-            stopped.hint, stopped.folder = f"go on: {command} {series.folder}", series.folder
+            stopped.hint, stopped.folder = f"go on: {series.onward}", series.folder
             raise
         watch.stage("measuring all together")
         if series.kind == "curve":
