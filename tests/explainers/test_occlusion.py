@@ -17,6 +17,7 @@ from hubel.explainers.fast.forward import Fast
 from hubel.explainers.fast.winograd import Winograd
 from hubel.explainers.occlusion import coarse_to_fine, grid
 from hubel.models import create_model
+from hubel.nn.padding import EvenPad
 from hubel.runtime import seeded
 
 
@@ -65,7 +66,13 @@ def test_exact_occlusion_equals_the_naive_loop(kind: str, patch: int, stride: in
     assert found.note == ""
 
 
-@pytest.mark.parametrize("name", ["resnet20", "mobilenet_v2", "squeezenet1_1", "shufflenet_v2_x0_5", "se_resnet18"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet20", "mobilenet_v2", "squeezenet1_1", "shufflenet_v2_x0_5", "se_resnet18", "efficientnet_lite0",
+        "blur_mobilenet_v2",
+    ],
+)  # fmt: skip
 def test_exact_occlusion_equals_the_naive_loop_on_nets_of_the_zoo(name: str) -> None:
     """In double precision, since the scores of some fresh nets hardly move: what is left is no rounding."""
     with seeded(0):
@@ -74,6 +81,8 @@ def test_exact_occlusion_equals_the_naive_loop_on_nets_of_the_zoo(name: str) -> 
     found = attribute(net, image, method="occlusion", target=1, patch=8, stride=8)
     wanted = naive_occlusion(net, image, 1, 8, 8)
     assert np.abs(found.map - wanted).max() <= 1e-6 * np.ptp(wanted)
+    assert found.note == ""
+    assert attribute(net, image, method="occlusion-fast", target=1, patch=8, stride=8).note == ""
 
 
 @pytest.mark.parametrize("size", [3, 9, 11, 16, 17])
@@ -135,8 +144,23 @@ def test_a_net_that_branches_on_values_takes_whole_passes_and_says_so() -> None:
         net, image = Branching(), torch.rand(1, 9, 9)
     found = attribute(net, image, method="occlusion", target=0, patch=3)
     assert "cannot be read as a graph" in found.note
+    assert attribute(net, image, method="occlusion-fast", target=0, patch=3).note == found.note
     wanted = naive_occlusion(copy.deepcopy(net).double(), image, 0, 3, 1)
     assert np.abs(found.map - wanted).max() <= 1e-4 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize(("height", "width", "kernel"), [(24, 24, 3), (25, 31, 5), (26, 23, 3)])
+def test_windows_pass_zeros_that_are_uneven(height: int, width: int, kernel: int) -> None:
+    with seeded(0):
+        net = nn.Sequential(
+            EvenPad(kernel, 2), nn.Conv2d(3, 6, kernel, 2), nn.ReLU(), EvenPad(3, 2), nn.Conv2d(6, 8, 3, 2), nn.SiLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3),
+        ).eval().double()  # fmt: skip
+        image = torch.randn(3, height, width).double()
+    found = attribute(net, image, method="occlusion", target=1, patch=6, stride=5)
+    assert np.abs(found.map - naive_occlusion(net, image, 1, 6, 5)).max() <= 1e-6 * np.ptp(found.map)
+    around = Fast(net).around(image)
+    assert around.slope(1, 6) is not None  # a change stays a window behind the zeros, too
 
 
 def test_occlusion_equals_captum(digits: Trained) -> None:

@@ -10,16 +10,20 @@ from explainers.nets import Box, Trained
 from hubel.errors import UsageError
 from hubel.explainers import EXPLAINERS, attribute
 from hubel.explainers.trust import (
+    BRIEF,
+    THOROUGH,
     blurred,
     by_chance,
     curves,
     edges,
+    pains_for,
     points_into,
     randomised,
     rank_correlation,
     sensitivity,
     trust,
 )
+from hubel.models import create_model
 
 FAITHFUL = {
     "grad-cam": {"layer": "6"}, "hires-cam": {"layer": "6"}, "layer-cam": {"layer": "2"}, "score-cam": {"layer": "6"},
@@ -120,6 +124,24 @@ def test_curves_begin_and_end_where_they_must(marked: tuple[Trained, list[Box]])
         half[:, 12:] = 0
         wanted = float(net.model(half[None]).softmax(1)[0, 1])
     assert abs(curves(net.model, image, map_, 1, steps=6)[0][3] - wanted) < 1e-5
+
+
+def test_a_large_net_is_asked_every_fourth_point_of_the_same_curves(marked: tuple[Trained, list[Box]]) -> None:
+    net, _ = marked
+    image, map_ = net.images[0], np.random.default_rng(0).random((24, 24))
+    brief, thorough = (curves(net.model, image, map_, 1, steps=pains.steps) for pains in (BRIEF, THOROUGH))
+    for few, all_ in zip(brief, thorough, strict=True):
+        assert np.allclose(few, all_[::4], atol=1e-6)
+    again = curves(
+        net.model, image, map_, 1, steps=BRIEF.steps, ends=by_chance(net.model, image, target=1, count=1).ends
+    )
+    assert np.allclose(again, brief, atol=1e-6)
+    assert pains_for(net.model, image) == (THOROUGH, "")
+    pains, spared = pains_for(
+        create_model("efficientnet_lite0", num_classes=10, img_size=224), torch.zeros(3, 224, 224)
+    )
+    assert pains == BRIEF
+    assert "--thorough" in spared
 
 
 def test_maps_of_a_trained_net_differ_from_those_of_a_random_one(digits: Trained) -> None:

@@ -17,8 +17,9 @@ import hubel
 from hubel.cli import main
 from hubel.errors import DataError, UnknownName, UsageError
 from hubel.explainers import attribute, together
+from hubel.explainers import trust as trusting
 from hubel.explainers.trust import trust
-from hubel.report.pages.explanation import verdicts
+from hubel.report.pages.explanation import render, verdicts
 from hubel.verbs.attack import as_eps, attack, attack_rate
 from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.explain import explain, explain_page
@@ -244,3 +245,16 @@ def test_what_an_explanation_takes_is_said_first_and_quick_methods_come_first(
     assert watch.remarks[0].startswith("this will take about ")
     assert "--no-trust" in watch.remarks[0]
     assert watch.stages[0].startswith("saliency on ")
+
+
+def test_maps_of_a_large_net_are_checked_briefly_and_that_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trusting, "LARGE_NET", 0)
+    watch = Heard()
+    page = explain_page(run, "digits:3", methods=["saliency"], watch=watch)
+    assert "checked in 7 steps and on one noisy copy" in watch.remarks[-1]
+    assert watch.remarks[-1] in render(page)
+    assert len(page.trusts[0].deletion_curve) == 8
+    whole = explain_page(run, "digits:3", methods=["saliency"], thorough=True)
+    assert (len(whole.trusts[0].deletion_curve), whole.spared) == (29, "")
+    with pytest.raises(UsageError, match="--no-trust leaves that out"):
+        explain_page(run, "digits:3", trusted=False, thorough=True)

@@ -36,6 +36,9 @@ def command(
         bool,
         option("--trust/--no-trust", help="leave out how far each map can be trusted, which takes most of the time"),
     ] = True,
+    thorough: Annotated[
+        bool, option("--thorough", help="check the maps of a large net in as many steps as those of a small one")
+    ] = False,
     methods: Annotated[bool, option("--methods", help="list the methods and end")] = False,
     device: DEVICE = "auto",
 ) -> None:
@@ -58,7 +61,7 @@ def command(
     with watched() as watch:
         report = explain_page(
             run, picture, methods=[part.strip() for part in method.split(",") if part.strip()],
-            target=target or None, layer=layer or None, trusted=trust, device=device, watch=watch,
+            target=target or None, layer=layer or None, trusted=trust, thorough=thorough, device=device, watch=watch,
         )  # fmt: skip
     write_file(file, render(report).encode(errors="backslashreplace"), beside=[picture], told=False)
     for name, figure in drawings(report).items():

@@ -110,7 +110,7 @@ def occlusion(
     return Raw(
         maps=torch.stack(maps).to(images.device, torch.float32),
         details={"patches": float(np.prod(places.shape))},
-        note=f"{fast.reason}: every patch took a whole pass" if fast.reason else "",
+        note=_slowly(fast),
     )
 
 
@@ -149,7 +149,16 @@ def occlusion_fast(
                 break
         maps.append(torch.from_numpy(places.spread(drop.filled())))
         shares.append(float(drop.known.mean()))
-    return Raw(maps=torch.stack(maps).to(images.device, torch.float32), details={"share of patches": min(shares)})
+    return Raw(
+        maps=torch.stack(maps).to(images.device, torch.float32),
+        details={"share of patches": min(shares)},
+        note=_slowly(fast),
+    )
+
+
+def _slowly(fast: Fast) -> str:
+    """Why covering a patch cost a whole pass; "" where it cost only what the patch can reach."""
+    return f"{fast.reason}: every patch took a whole pass" if fast.reason else ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
-from hubel.explainers.trust import Trust, by_chance, passes, trust
+from hubel.explainers.trust import THOROUGH, Pains, Trust, by_chance, pains_for, passes, trust
 from hubel.nn.scores import logits_of
 from hubel.watching import SILENT, Watcher
 from hubel.words import duration
@@ -40,6 +40,8 @@ class Together:
     """One for each map, or none at all."""
     refusals: tuple[tuple[str, str], ...]
     """(method, why it cannot be used on this net)."""
+    spared: str = ""
+    """What the checks of a large net leave out, in words; "" where they are thorough or not made."""
 
 
 def explain_together(
@@ -50,16 +52,20 @@ def explain_together(
     methods: Sequence[str] = (),
     layer: str | None = None,
     trusted: bool = True,
+    thorough: bool = False,
     name: str = "the picture",
     watch: Watcher = SILENT,
 ) -> Together:
     """Explain the class `target` of one image C H W, called `name`, by `methods` (the usual ones unless given).
 
-    What all of it will take is said before. Methods that cannot be applied to the net are named with the reason; when
-    none can, or the only one named, UsageError says so.
+    `thorough` checks maps of a large net as those of a small one. What all of it will take is said before. Methods that
+    cannot be applied to the net are named with the reason; when none can, or the only one named, UsageError says so.
     """
     wanted = sorted(methods or usual_methods(model), key=lambda method: EXPLAINERS.get(method).passes)
-    _foretell(model, image, wanted, trusted, watch)
+    pains, spared = pains_for(model, image) if trusted and not thorough else (THOROUGH, "")
+    _foretell(model, image, wanted, pains if trusted else None, watch)
+    if spared:
+        watch.remark(spared)
     maps: list[Attribution] = []
     trusts: list[Trust] = []
     refusals: list[tuple[str, str]] = []
@@ -80,12 +86,13 @@ def explain_together(
         )
     if trusted:
         watch.stage(f"random maps on {name}, to compare with")
-        chance = by_chance(model, image, target=target)
+        chance = by_chance(model, image, target=target, steps=pains.steps)
         for found in maps:
             watch.stage(f"how far to trust {found.method}")
             same: dict[str, Any] = dict(method=found.method, target=target, chance=chance, **settings[found.method])
+            same |= {"steps": pains.steps, "copies": pains.copies}
             trusts.append(trust(model, image, found.map, **same))
-    return Together(maps=tuple(maps), trusts=tuple(trusts), refusals=tuple(refusals))
+    return Together(maps=tuple(maps), trusts=tuple(trusts), refusals=tuple(refusals), spared=spared)
 
 
 def usual_methods(model: nn.Module) -> tuple[str, ...]:
@@ -99,14 +106,20 @@ def heard_by(watch: Watcher, method: str) -> dict[str, Any]:
     return {"progress": watch.progress} if tells else {}
 
 
-def _foretell(model: nn.Module, image: torch.Tensor, methods: Sequence[str], trusted: bool, watch: Watcher) -> None:
+def _foretell(
+    model: nn.Module, image: torch.Tensor, methods: Sequence[str], pains: Pains | None, watch: Watcher
+) -> None:
     """Say what all of it will take, from the time of one pass, where that is long enough to be wondered about."""
-    started = time.perf_counter()
-    logits_of(model, image[None])
-    one = time.perf_counter() - started
+    one = min(_timed(model, image) for _ in range(2))  # the first pass of a process is no measure
     costs = [EXPLAINERS.get(method).passes for method in methods]
-    checks = [passes(cost) for cost in costs] if trusted else []
+    checks = [passes(cost, pains) for cost in costs] if pains else []
     seconds = one * (sum(costs) + sum(each for _, each in checks) + (checks[0][0] if checks else 0))
     if seconds >= WORTH_SAYING:
-        shorter = f"; without how far to trust each, --no-trust, about {duration(one * sum(costs))}" if trusted else ""
+        shorter = f"; without how far to trust each, --no-trust, about {duration(one * sum(costs))}" if pains else ""
         watch.remark(f"this will take about {duration(seconds)}{shorter}")
+
+
+def _timed(model: nn.Module, image: torch.Tensor) -> float:
+    started = time.perf_counter()
+    logits_of(model, image[None])
+    return time.perf_counter() - started

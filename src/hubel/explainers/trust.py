@@ -30,21 +30,61 @@ from scipy.stats import rankdata
 from torch import nn
 from torch.nn import functional as F
 
+from hubel.anatomy.graph import record
 from hubel.errors import UsageError
 from hubel.explainers.fast.forward import Fast
 from hubel.explainers.methods import attribute
 from hubel.nn.scores import checked_images, chosen, digest, logits_of
 from hubel.runtime import generator, seeded
 from hubel.views import Viewed
+from hubel.words import short
 
 Box = tuple[int, int, int, int]
 """(top, left, bottom, right), the last two not included."""
 Maker = Callable[[nn.Module, torch.Tensor], np.ndarray]
 """(a net, an image C H W) -> the map H W that is to be judged, made for that net and image."""
+Ends = tuple[float, float, float]
+"""The probability of the target on the whole image, on none of it, and on the blurred one."""
 RANDOM = 19
 """Random maps: to beat them all has a chance of one in twenty for a map that knows nothing."""
 GRIDS = (4, 7, 14, 0)
 """Cells a side of the random maps, from as coarse as the last layer of a net to single pixels (0)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pains:
+    """How much is done to measure how far a map can be trusted."""
+
+    steps: int
+    """Of a deletion or insertion curve."""
+    copies: int
+    """Noisy copies of the picture that a map is made of again."""
+
+
+THOROUGH = Pains(steps=28, copies=3)
+BRIEF = Pains(steps=7, copies=1)
+"""Of large nets: a quarter of the curves' points (the same ones), and one noisy copy."""
+LARGE_NET = 100_000_000
+"""Multiply-accumulates a picture from which a net is large here: thorough checks take it minutes on a processor."""
+
+
+def pains_for(model: nn.Module, image: torch.Tensor) -> tuple[Pains, str]:
+    """What maps of one image C H W are checked with, and in words what a large net is spared; "" of others.
+
+    >>> net = nn.Sequential(nn.Conv2d(3, 64, 7, padding=3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
+    >>> [pains_for(net, torch.zeros(3, side, side))[0].steps for side in (32, 224)]
+    [28, 7]
+    """
+    try:
+        macs = record(model, tuple(image.shape)).macs
+    except UsageError:  # a net that no shape can be followed through has no count
+        return THOROUGH, ""
+    if macs < LARGE_NET:
+        return THOROUGH, ""
+    return BRIEF, (
+        f"a picture takes this net {short(macs)} multiply-accumulates: maps are checked in {BRIEF.steps} steps and on "
+        f"one noisy copy, not in {THOROUGH.steps} and on {THOROUGH.copies} (--thorough)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +100,8 @@ class Chance:
     insertion: np.ndarray
     edges: float
     """Insertion minus deletion of the picture's edges."""
+    ends: Ends
+    """Where all curves of the image begin and end."""
 
     @property
     def scores(self) -> np.ndarray:
@@ -137,7 +179,8 @@ def trust(
     method: str,
     target: int | None = None,
     box: Box | None = None,
-    steps: int = 28,
+    steps: int = THOROUGH.steps,
+    copies: int = THOROUGH.copies,
     seed: int = 0,
     chance: Chance | None = None,
     make: Maker | None = None,
@@ -146,7 +189,8 @@ def trust(
     """Measure one map H W of one image C H W.
 
     `method` and `settings` are needed to make the comparison maps; for a map that is not of `EXPLAINERS`, `make` makes
-    them and `method` is only its name. `chance` is what `by_chance` found for the same image, if it is at hand.
+    them and `method` is only its name. They are made of so many noisy `copies` of the image. `chance` is what
+    `by_chance` found for the same image, if it is at hand.
     """
     batch = checked_images(model, image)
     picked = int(chosen(logits_of(model, batch), target)[0])
@@ -157,14 +201,14 @@ def trust(
             f"chance was measured for class {chance.target} in {chance.steps} steps, not for {picked} in {steps}",
             hint="leave chance out, and it is measured",
         )
-    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps)
+    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps, ends=chance.ends)
     score = float(inserted.mean() - deleted.mean())
 
     def by_method(net: nn.Module, picture: torch.Tensor) -> np.ndarray:
         return attribute(net, picture[None], method=method, target=picked, **settings).map
 
     make = make or by_method
-    shaken = [make(model, noisy) for noisy in noisy_copies(batch[0], seed=seed)]
+    shaken = [make(model, noisy) for noisy in noisy_copies(batch[0], samples=copies, seed=seed)]
     return Trust(
         method=method,
         deletion=float(deleted.mean()),
@@ -185,14 +229,14 @@ def trust(
     )
 
 
-def passes(method_passes: int, *, steps: int = 28) -> tuple[int, int]:
+def passes(method_passes: int, pains: Pains = THOROUGH) -> tuple[int, int]:
     """About how many passes of the net `by_chance` takes for a picture, and `trust` for a map of it.
 
-    >>> passes(3)
-    (1160, 70)
+    >>> passes(3), passes(3, BRIEF)
+    ((1083, 66), (243, 18))
     """
-    both = 2 * (steps + 1)
-    return both * (RANDOM + 1), both + 4 * method_passes  # three noisy copies, and a net with random weights
+    both = 2 * (pains.steps - 1)
+    return 3 + both * (RANDOM + 1), both + (pains.copies + 1) * method_passes  # one with random weights
 
 
 def by_chance(
@@ -201,7 +245,7 @@ def by_chance(
     *,
     target: int | None = None,
     count: int = RANDOM,
-    steps: int = 28,
+    steps: int = THOROUGH.steps,
     seed: int = 0,
 ) -> Chance:
     """What random maps and the edges of one image C H W reach; measured once for all maps of that image and target."""
@@ -211,11 +255,13 @@ def by_chance(
     fast = Fast(model)
     source = generator(seed, digest(batch[0]))
     maps = np.stack([random_map(height, width, GRIDS[row % len(GRIDS)], source) for row in range(count)])
-    both = [curves(model, batch[0], map_, picked, steps=steps, fast=fast) for map_ in (*maps, edges(batch[0]))]
+    ends = _ends(fast, batch[0], picked)
+    orders = (*maps, edges(batch[0]))
+    both = [curves(model, batch[0], order, picked, steps=steps, fast=fast, ends=ends) for order in orders]
     deletion, insertion = (np.array([pair[part].mean() for pair in both]) for part in (0, 1))
     return Chance(
         target=picked, steps=steps, maps=maps, deletion=deletion[:-1], insertion=insertion[:-1],
-        edges=float(insertion[-1] - deletion[-1]),
+        edges=float(insertion[-1] - deletion[-1]), ends=ends,
     )  # fmt: skip
 
 
@@ -240,11 +286,19 @@ def noisy_copies(image: torch.Tensor, *, noise: float = 0.02, samples: int = 3, 
 
 
 def curves(
-    model: nn.Module, image: torch.Tensor, map_: np.ndarray, target: int, *, steps: int = 28, fast: Fast | None = None
+    model: nn.Module,
+    image: torch.Tensor,
+    map_: np.ndarray,
+    target: int,
+    *,
+    steps: int = THOROUGH.steps,
+    fast: Fast | None = None,
+    ends: Ends | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(deletion, insertion): the probability of the target with 0, 1/n, ..., all of the pixels replaced, n + 1 each.
 
-    Deletion replaces pixels by the mean colour (0 of a normalised image), insertion begins with a blurred image.
+    Deletion replaces pixels by the mean colour (0 of a normalised image), insertion begins with a blurred image. Where
+    they begin and end is the same for all maps of an image, and is not asked again where `ends` are given.
     """
     if steps < 1 or map_.shape != tuple(image.shape[1:]):
         raise UsageError(
@@ -255,14 +309,30 @@ def curves(
     rank = np.empty(order.size)
     rank[order] = np.arange(order.size)
     rank_HW = torch.from_numpy(rank.reshape(map_.shape)).to(image.device)
-    counts = torch.linspace(0, order.size, steps + 1, dtype=torch.float64, device=image.device)
-    done = (rank_HW < counts[:, None, None])[:, None]  # n+1 1 H W
+    counts = torch.linspace(0, order.size, steps + 1, dtype=torch.float64, device=image.device)[1:-1]
+    done = (rank_HW < counts[:, None, None])[:, None]  # n-1 1 H W
     fast = fast or Fast(model)
+    whole, none, soft = ends or _ends(fast, image, target)
     results = []
-    for before, after in ((image, torch.zeros_like(image)), (blurred(image), image)):
-        logits = torch.cat([fast(torch.where(part, after, before)) for part in done.split(32)])
-        results.append(logits.softmax(dim=1)[:, target].double().cpu().numpy())
+    for (first, before), (last, after) in (
+        ((whole, image), (none, torch.zeros_like(image))),
+        ((soft, blurred(image)), (whole, image)),
+    ):
+        between = [_shares(fast, torch.where(part, after, before), target) for part in done.split(32)]
+        results.append(np.concatenate([[first], *between, [last]]))
     return results[0], results[1]
+
+
+def _ends(fast: Fast, image: torch.Tensor, target: int) -> Ends:
+    whole, none, soft = _shares(fast, torch.stack([image, torch.zeros_like(image), blurred(image)]), target).tolist()
+    return whole, none, soft
+
+
+def _shares(fast: Fast, images: torch.Tensor, target: int) -> np.ndarray:
+    """B: the probability of the target."""
+    if not len(images):
+        return np.empty(0)
+    return np.asarray(fast(images).softmax(dim=1)[:, target].double().cpu().numpy())
 
 
 def blurred(image: torch.Tensor) -> torch.Tensor:

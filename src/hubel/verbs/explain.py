@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from hubel.checkpoint import Classifier
+from hubel.errors import UsageError
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
 from hubel.explainers.together import explain_together, heard_by
@@ -62,6 +63,7 @@ def explain_page(
     methods: Sequence[str] = (),
     target: str | int | None = None,
     trusted: bool = True,
+    thorough: bool = False,
     layer: str | None = None,
     device: str = "auto",
     verbose: bool | None = None,
@@ -69,9 +71,14 @@ def explain_page(
 ) -> Explanation:
     """Several methods on one picture, side by side, with their trust measures; what `report.explanation` draws.
 
+    Maps of a net of 100 million multiply-accumulates a picture or more are checked in fewer steps unless `thorough`.
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
     named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`.
     """
+    if thorough and not trusted:
+        raise UsageError(
+            "--thorough is how maps are checked, and --no-trust leaves that out", hint="leave one of the two out"
+        )
     seen = see_picture(run, picture, device=device)
     picked = seen.index(target)
     shares = seen.probabilities()
@@ -83,6 +90,7 @@ def explain_page(
         methods=methods,
         layer=layer,
         trusted=trusted,
+        thorough=thorough,
         name=seen.name,
         watch=watch,
     )
@@ -95,6 +103,7 @@ def explain_page(
         maps=found.maps,
         trusts=found.trusts,
         refusals=found.refusals,
+        spared=found.spared,
         looks=_looks(seen, found.maps[0]),
     )
 

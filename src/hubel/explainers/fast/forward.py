@@ -15,7 +15,8 @@ Wide 3 x 3 convolutions on a CPU take several rows at a time (`hubel.explainers.
 may ask for convolutions in bfloat16, or for the first order: exact as far as windows stay small, a straight line from
 there on.
 
-A net that torch.fx cannot read (its forward branches on values) is run as it is: `Fast.reason` then says why.
+Layers that torch.fx cannot look into are run as they are, and where one of them mixes places, its maps are whole from
+there on. A net that it cannot read at all (its forward branches on values) is run as it is: `Fast.reason` says why.
 
 Letters: N windows, C channels, H W height and width of a whole map, h w of a window.
 """
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,7 +38,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from hubel.explainers.fast import winograd
 from hubel.explainers.fast.windows import Ground, Region, Slide, hull, mean_by_difference, slid
+from hubel.nn.layers import BlurPool2d
 from hubel.nn.modes import evaluating
+from hubel.nn.padding import EvenPad
 from hubel.runtime import in_parts
 
 _POINTWISE_MODULES: tuple[type[nn.Module], ...] = (
@@ -84,7 +88,7 @@ class Fast:
         own = set(vars(model))
         with evaluating(model), torch.no_grad():
             try:
-                self.graph = fx.Tracer().trace(model)
+                self.graph = _read(model)
             except Exception as error:
                 # Whatever the forward does that a symbolic run cannot follow, the net still runs as it is.
                 self.reason = f"the net cannot be read as a graph ({type(error).__name__}: {str(error)[:200]})"
@@ -234,6 +238,11 @@ class Fast:
         slide = self.slides.get(node)
         if slide is not None:
             return slid(slide, first, base)
+        if node.op == "call_module" and isinstance(layer := self.modules[str(node.target)], EvenPad):
+            if first.full:
+                return Region(base, layer(first.window), first.tops, first.lefts)
+            left, _, top, _ = layer.zeros(first.base.height, first.base.width)
+            return Region(base, first.window, first.tops + top, first.lefts + left)
         if _asks_shape(node):
             shape = first.shape
             return shape if len(args) < 2 or isinstance(args[1], str) else shape[args[1]]
@@ -379,6 +388,30 @@ class Slope:
 
     node: fx.Node
     gradient: Ground
+
+
+class _Tracer(fx.Tracer):
+    """Reads a net as a graph; what it cannot look into stays one step."""
+
+    def __init__(self, *, whole: bool) -> None:
+        super().__init__()
+        self.whole = whole
+        """Is every module without parts of its own one step?"""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if isinstance(m, (EvenPad, BlurPool2d)) or super().is_leaf_module(m, module_qualified_name):
+            return True
+        return self.whole and next(m.children(), None) is None
+
+
+def _read(model: nn.Module) -> fx.Graph:
+    """The net as a graph, in as small steps as can be read; raises what the finest reading met if none can."""
+    try:
+        return _Tracer(whole=False).trace(model)
+    except Exception:
+        with suppress(Exception):
+            return _Tracer(whole=True).trace(model)
+        raise
 
 
 def _joined(

@@ -27,12 +27,12 @@ from functools import partial
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from hubel.models.architectures.efficientnet import TABLE_1, EfficientNet
 from hubel.models.shared import is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import DropPath
+from hubel.nn.padding import EvenPad
 
 # Lite0 … Lite4: (w, d, dropout).
 SCALES = ((1.0, 1.0, 0.2), (1.0, 1.1, 0.2), (1.1, 1.2, 0.3), (1.2, 1.4, 0.3), (1.4, 1.8, 0.3))
@@ -40,28 +40,6 @@ STEM, TOP = 32, 1280
 """Maps of the first and the last convolution, whatever w is."""
 
 NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)
-
-
-class EvenPad(nn.Module):
-    """Zeros around maps so that a window of k with step s gives ceil(H/s) x ceil(W/s); an odd one below and right.
-
-    >>> EvenPad(3, 2)(torch.ones(1, 1, 4, 4)).shape, EvenPad(3, 2)(torch.ones(1, 1, 5, 5)).shape
-    (torch.Size([1, 1, 5, 5]), torch.Size([1, 1, 7, 7]))
-    """
-
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        down, right = (self._missing(int(size)) for size in x.shape[-2:])
-        return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
-
-    def _missing(self, size: int) -> int:
-        return max(0, (math.ceil(size / self.stride) - 1) * self.stride + self.kernel - size)
-
-    def extra_repr(self) -> str:
-        return f"kernel={self.kernel}, stride={self.stride}"
 
 
 def convolve(in_maps: int, maps: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:

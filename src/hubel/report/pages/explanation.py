@@ -66,6 +66,8 @@ class Explanation(Viewed):
     """One for each map, or none at all."""
     refusals: Sequence[tuple[str, str]] = ()
     """(method, why it cannot be used on this net)."""
+    spared: str = ""
+    """What the checks of a large net leave out, in words."""
     looks: str = ""
     """Why the maps' own probability differs from the prediction's, as a sentence; "" where it does not."""
 
