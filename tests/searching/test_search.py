@@ -19,6 +19,7 @@ from hubel.recipes.schema import compose, read_file
 from hubel.records.removal import remove
 from hubel.records.searches import find_search, searches
 from hubel.searching.axes import Axis, Space
+from hubel.searching.found import read_search
 from hubel.searching.importance import importances
 from hubel.searching.journal import Journal, Point, Trial
 from hubel.searching.limits import Cost, Limits, count
@@ -67,6 +68,7 @@ def test_the_page_and_the_text_say_what_was_found(found: hubel.Search) -> None:
     assert "<script>alert" not in page
     assert "defaults" in " ".join(found.noise) + found.sentence
     assert json.loads(json.dumps(found.to_dict()))["winner"] == found.winner
+    assert read_search(found.folder).facts() == found.facts()
 
 
 def test_the_command_trains_the_winner_anew(found: hubel.Search) -> None:

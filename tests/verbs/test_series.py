@@ -263,3 +263,30 @@ def test_a_finished_series_is_not_altered(folds: Series) -> None:
     again = hubel.train(resume=folds.folder)
     assert isinstance(again, Series)
     assert again.folder == folds.folder
+
+
+def test_a_series_is_shown_where_a_run_is_and_one_net_is_asked_for_by_name(
+    folds: Series, seeds: Series, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def typed(*words: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([str(word) for word in words])
+        said = capsys.readouterr()
+        return int(stop.value.code or 0), said.out, said.err
+
+    code, shown, _ = typed("runs", "show", folds.folder)
+    assert code == 0
+    assert "Over 3 folds" in " ".join(shown.split())
+    assert str(folds.report) in "".join(shown.split())
+    assert max(len(line) for line in shown.splitlines() if str(folds.folder) not in line) <= 80
+    (told,) = json.loads(typed("runs", "show", seeds.folder, "--json")[1])
+    assert told == json.loads(json.dumps(seeds.to_dict()))
+    assert typed("runs", seeds.folder)[:2] == typed("compare", seeds.folder)[:2]
+    code, _, said = typed("summary", folds.folder)
+    assert (code, "hubel runs show, compare and predict take the whole" in " ".join(said.split())) == (4, True)
+    curve = tmp_path / "part-curve-1"
+    (curve / "part-1").mkdir(parents=True)
+    (curve / "part-1" / "config.yaml").write_text("")
+    (curve / "series.json").write_text('{"kind": "curve"}')
+    code, _, said = typed("summary", curve)
+    assert (code, f"hubel curve {curve}" in " ".join(said.split()), "predict" in said) == (4, True, False)

@@ -24,6 +24,11 @@ def command(
     hubel compare runs/photos-* --out compare.html
     hubel compare runs/photos-seeds-1
     """
+    show_side_by_side(runs, file, as_json=as_json)
+
+
+def show_side_by_side(runs: list[str], file: Path | None, *, as_json: bool = False) -> None:
+    """Print runs, or two series, side by side; a series among others stands for its runs."""
     from hubel.records.ledger import find_folder, find_series
     from hubel.records.series import each_run
 

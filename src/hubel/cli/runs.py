@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hubel.cli.compare import show_comparison
+from hubel.cli.compare import show_side_by_side
 from hubel.cli.console import note, say
 from hubel.cli.options import JSON, expanded, option
 from hubel.cli.output import print_json
@@ -20,6 +20,8 @@ from hubel.words import plural, visible
 
 if TYPE_CHECKING:
     from hubel.records.ledger import RunRecord
+    from hubel.verbs.search import Search
+    from hubel.verbs.series import Series
 
 
 def command(
@@ -40,11 +42,12 @@ def command(
 
     hubel runs
     hubel runs show photos-1
+    hubel runs show runs/photos-folds-1
     hubel runs rm photos-1 photos-2
     """
     task, names = (words[0], words[1:]) if words and words[0] in ("ls", "show", "rm") else ("", words or [])
     if not task and names:
-        show_comparison(expanded(names), report, as_json=as_json)
+        show_side_by_side(names, report, as_json=as_json)
     elif task == "rm":
         _remove(_named(names, "rm", folder), yes=yes)
     elif task == "show":
@@ -85,16 +88,44 @@ def _list(folder: str, *, as_json: bool) -> None:
 
 
 def _show(names: Sequence[str], *, as_json: bool) -> None:
-    from hubel.records.ledger import RunRecord, find_run
+    from hubel.records.ledger import RunRecord
 
-    found = [RunRecord(find_run(name)) for name in names]
+    found = [_named_thing(name) for name in names]
     if as_json:
         print_json(
-            [{**run.row(), "folder": str(run.folder), "recipe": run.recipe, "summary": run.summary} for run in found]
+            [
+                {**each.row(), "folder": str(each.folder), "recipe": each.recipe, "summary": each.summary}
+                if isinstance(each, RunRecord)
+                else each.to_dict()
+                for each in found
+            ]
         )
         return
-    for number, run in enumerate(found):
-        say(("\n" if number else "") + "\n".join(_lines(run)))
+    for number, each in enumerate(found):
+        lines = (
+            _lines(each)
+            if isinstance(each, RunRecord)
+            else [line for key, value in each.facts().items() for line in _entry(key, value)]
+        )
+        say(("\n" if number else "") + "\n".join(lines))
+
+
+def _named_thing(name: str) -> RunRecord | Series | Search:
+    """A run; or what several are together: a series, or a search that has ended."""
+    from hubel.records.ledger import RunRecord, find_folder, find_run, find_series
+    from hubel.records.searches import ended_search
+
+    search = ended_search(name)
+    if search is not None:
+        from hubel.verbs.search import read_search
+
+        return read_search(search)
+    series = None if find_folder(name) is not None else find_series(name)
+    if series is not None:
+        from hubel.verbs.series import Series
+
+        return Series(series)
+    return RunRecord(find_run(name))
 
 
 def _lines(run: RunRecord) -> list[str]:

@@ -61,6 +61,10 @@ def explain_together(
     `thorough` checks maps of a large net as those of a small one. What all of it will take is said before. Methods that
     cannot be applied to the net are named with the reason; when none can, or the only one named, UsageError says so.
     """
+    if thorough and not trusted:
+        raise UsageError(
+            "--thorough is how maps are checked, and --no-trust leaves that out", hint="leave one of the two out"
+        )
     wanted = sorted(methods or usual_methods(model), key=lambda method: EXPLAINERS.get(method).passes)
     pains, spared = pains_for(model, image) if trusted and not thorough else (THOROUGH, "")
     _foretell(model, image, wanted, pains if trusted else None, watch)

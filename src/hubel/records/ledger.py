@@ -266,19 +266,28 @@ def find_run(run: str | PathLike[str]) -> Path:
         return published_folder(published(str(run)))
     series = find_series(run)
     if series is not None:
-        members = sorted(str(path.parent) for path in series.glob("*/config.yaml"))
-        raise ArtefactError(
-            f"{str(series)!r} is a series of {len(members)} runs, and has no net of its own",
-            hint=f"name one of them: {members[0]}; all answer together in hubel predict {series}"
-            if members
-            else f"go on with it: hubel train --resume {series}",
-        )
+        raise _of_many(series)
     if is_detector(run):
         raise ArtefactError(
             f"{str(run)!r} is a detector (hubel anomaly), and here a run is needed",
             hint="hubel predict and hubel export take detectors; hubel runs lists the runs",
         )
     raise _nowhere(str(run))
+
+
+def _of_many(series: Path) -> ArtefactError:
+    """The error where one net is due, and a series of runs is named: it names one of them, and what takes all."""
+    members = sorted(str(path.parent) for path in series.glob("*/config.yaml"))
+    plan = RunStore.open(series).read_json(SERIES)
+    curve = isinstance(plan, dict) and plan.get("kind") == "curve"
+    if not members:
+        hint = f"go on with it: hubel curve {series}" if curve else f"go on with it: hubel train --resume {series}"
+    elif curve:
+        hint = f"name one of them: {members[0]}; hubel curve {series} says what they tell together"
+    else:
+        hint = f"name one of them: {members[0]}; hubel runs show, compare and predict take the whole"
+    what = f"{str(series)!r} is a {'learning curve' if curve else 'series'} of {len(members)} runs"
+    return ArtefactError(f"{what}, and has no net of its own", hint=hint)
 
 
 def _nowhere(name: str) -> ArtefactError:

@@ -63,6 +63,23 @@ def winner_of(folder: Path) -> Path | None:
     return run if (run / "config.yaml").is_file() else None
 
 
+def ended_search(name: str | PathLike[str]) -> Path | None:
+    """The folder of a search that has come to a result, by its path or its name in `search/`; None for all else.
+
+    A run of that name comes first. Raises ArtefactError for a search that has no result yet.
+    """
+    path = Path(name)
+    if (path / "config.yaml").is_file() or (Path("runs") / path / "config.yaml").is_file():
+        return None
+    folder = next((each for each in (path, Path("search") / path) if is_search(each)), None)
+    if folder is not None and not _found(folder):
+        raise ArtefactError(
+            f"the search {str(folder)!r} has come to no result yet",
+            hint=f"hubel search --resume {folder} goes on; hubel runs --out {folder} lists its trials",
+        )
+    return folder
+
+
 def searches(folder: str | Path = "search") -> tuple[SearchRow, ...]:
     """The searches of a folder, oldest first. A damaged one is passed over."""
     root = Path(folder)

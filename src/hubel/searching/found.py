@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hubel.errors import ArtefactError
 from hubel.events import SCORES
 from hubel.recipes.schema import SECTION_OF
 from hubel.searching.asking import Ask
@@ -19,6 +20,7 @@ from hubel.searching.journal import REFUSED, Journal, Trial
 from hubel.searching.nets.genes import NetSpace
 from hubel.searching.nets.written import as_code, as_yaml
 from hubel.searching.standing import Beside, Finalist, Standing
+from hubel.store import RunStore
 from hubel.views import Viewed
 from hubel.words import duration, plain, plural
 
@@ -125,6 +127,29 @@ class Search(Viewed):
         """Plain data for JSON."""
         names = [name for name in self.__dataclass_fields__ if name != "folder"]
         return plain({"folder": str(self.folder), **{name: _plain(getattr(self, name)) for name in names}})
+
+
+def read_search(folder: Path) -> Search:
+    """A search that has ended, as it lies in its folder. Raises ArtefactError where that is damaged."""
+    document = RunStore.open(folder).read_json(NAME, limit=1 << 28)
+    parts: dict[str, Any] = {"trials": Tried, "finalists": Finalist, "beside": Beside, "importance": Importance}
+    try:
+        values: dict[str, Any] = {
+            name: tuple(map(_whole, value)) if isinstance(value, list) else value for name, value in document.items()
+        }
+        values |= {name: tuple(kind(**each) for each in values[name]) for name, kind in parts.items()}
+        return Search(**{**values, "folder": folder})
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ArtefactError(
+            f"{folder / NAME} is no result of a search: {error}", hint=f"hubel search --resume {folder} writes it anew"
+        ) from None
+
+
+def _whole(value: Any) -> Any:
+    """Lists as tuples, as the dataclasses have them."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    return tuple(map(_whole, value)) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,6 @@ from os import PathLike
 from typing import Any
 
 from hubel.checkpoint import Classifier
-from hubel.errors import UsageError
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
 from hubel.explainers.together import explain_together, heard_by
@@ -75,25 +74,14 @@ def explain_page(
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
     named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`.
     """
-    if thorough and not trusted:
-        raise UsageError(
-            "--thorough is how maps are checked, and --no-trust leaves that out", hint="leave one of the two out"
-        )
     seen = see_picture(run, picture, device=device)
     picked = seen.index(target)
     shares = seen.probabilities()
     picked = int(shares.argmax()) if picked is None else picked
     found = explain_together(
-        seen.model,
-        seen.image,
-        target=picked,
-        methods=methods,
-        layer=layer,
-        trusted=trusted,
-        thorough=thorough,
-        name=seen.name,
-        watch=watch,
-    )
+        seen.model, seen.image, target=picked, methods=methods, layer=layer, trusted=trusted, thorough=thorough,
+        name=seen.name, watch=watch,
+    )  # fmt: skip
     return Explanation(
         title=seen.name,
         model=seen.run,

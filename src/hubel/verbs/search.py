@@ -18,7 +18,7 @@ from hubel.records.ledger import RunRecord
 from hubel.records.searches import find_search
 from hubel.report.pages.search import PAGE, render_search
 from hubel.searching.asking import Ask, budget_of, check_nets, fixed_settings, joined, limits_of, refuse_anew
-from hubel.searching.found import LAYERS, NAME, Search, conclude_search
+from hubel.searching.found import LAYERS, NAME, Search, conclude_search, read_search
 from hubel.searching.hunt import Hunt
 from hubel.searching.running import data_of
 from hubel.searching.sitting import begin_search, read_words, take_up_search
@@ -27,7 +27,7 @@ from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Search", "search"]
+__all__ = ["Search", "read_search", "search"]
 
 
 @shows_progress
