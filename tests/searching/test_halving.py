@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from random import Random
 
-from hubel.searching.budget import Budget
+from hubel.searching.budget import Budget, Shares
 from hubel.searching.halving import ETA, promotion, rungs
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost
@@ -58,8 +58,11 @@ def test_in_the_end_a_third_of_each_rung_has_gone_on() -> None:
 
 
 def test_a_whole_training_takes_a_share_of_the_time_only() -> None:
-    assert Budget(time=100).shares(40, epoch_seconds=1.0).full == 15
-    assert Budget(time=100).shares(10, epoch_seconds=1.0).full == 10
+    assert Budget(time=100).shares(10, epoch_seconds=1.0) == Shares(10, 25.0, "seconds")
+    assert Budget(time=100).shares(40, epoch_seconds=1.0) == Shares(40, 0.0, "seconds"), "nothing to train it again"
+    assert Budget(time=100).shares(90, epoch_seconds=1.0).full == 58, "most of the time is the winner's"
+    assert Budget(time=100).shares(90, epoch_seconds=1.0, after=47.0).full == 30
+    assert Budget(time=100).shares(40, epoch_seconds=1.0, one=False).full == 15, "each net is trained whole"
     assert Budget(time=100).shares(10, epoch_seconds=90.0).full == 1
     assert Budget(epochs=5).shares(40).full == 5
     assert Budget(trials=3).shares(40, epoch_seconds=1.0).full == 40

@@ -15,7 +15,10 @@ from hubel.words import duration, plural
 DEFAULT_TIME = 600.0
 """Seconds of a search whose user says nothing."""
 ONE = 0.15
-"""Share of the time that one whole training may take."""
+"""Share of the time that one whole training takes at most where there is room for many."""
+WINNER = 0.6
+"""Share of the time that the training of the winner takes at most where there is room for few: what nets gain by being
+trained longer is more than settings tried on trainings cut short would bring."""
 FINALS = 0.25
 """Share of the budget that is kept to train the finalists again with other seeds."""
 SPARE = 0.03
@@ -44,14 +47,25 @@ class Budget:
     epochs: int | None = None
     """Epochs of all trainings together, finalists included."""
 
-    def shares(self, full: int, epoch_seconds: float = 0.0) -> Shares:
-        """Shared out, where a whole training would take `full` epochs if there were no limit."""
+    def shares(self, full: int, epoch_seconds: float = 0.0, *, after: float = 0.0, one: bool = True) -> Shares:
+        """Shared out, where a whole training would take `full` epochs if there were no limit.
+
+        `after`: seconds that measuring and reporting the winner takes. `one`: may a single training take most of the
+        time? A search of architectures trains every one of them whole.
+
+        >>> Budget(time=600).shares(20, 3.0), Budget(time=600).shares(20, 30.0)
+        (Shares(full=20, finals=150.0, unit='seconds'), Shares(full=11, finals=0.0, unit='seconds'))
+        """
         if self.epochs is not None:
             full = max(1, min(full, self.epochs))
             return Shares(full, FINALS * self.epochs if self.epochs >= 6 * full else 0.0, "epochs")
         if self.time is not None and epoch_seconds > 0:
-            full = max(1, min(full, int(ONE * self.time / epoch_seconds)))
-            return Shares(full, FINALS * self.time, "seconds")
+            most = ONE * self.time
+            if one:
+                most = max(most, WINNER * (self.time * (1 - SPARE) - after))
+            full = max(1, min(full, int(most / epoch_seconds)))
+            again = full * epoch_seconds <= FINALS * self.time  # else none could be trained a second time
+            return Shares(full, FINALS * self.time if again else 0.0, "seconds")
         return Shares(full, 0.0, "")
 
     @property

@@ -183,7 +183,7 @@ def conclude_search(
         status=status,
         data=Path(str(ask.given.get("data", ""))).name,
         sentence=sentence_of(standing, journal) if standing else "no trial came to a result",
-        noise=noise_of(standing) if standing else (),
+        noise=(noise_of(standing) or seen_early(standing, journal, ask)) if standing else (),
         winner="" if winner is None else winner.folders[0],
         test=test,
         command="" if winner is None else command_of(ask, winner.values, folder, _seed(journal, winner.folders[0])),
@@ -249,6 +249,28 @@ def noise_of(standing: Standing) -> tuple[str, ...]:
     if not standing.winner.values and standing.beside:
         found.insert(0, "Nothing beat the defaults.")
     return tuple(found)
+
+
+def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...]:
+    """By what the winner was chosen, where there was time to train it alone to its end."""
+    winner = journal.trial(standing.winner.trial)
+    others = [trial for trial in journal.tried if trial.number != winner.number and trial.score is not None]
+    if not others or winner.epochs <= max(trial.epochs for trial in others):
+        return ()
+    found = "There was time to train one net to its end. "
+    usual = next((trial for trial in others if not trial.values), None)
+    if not winner.values:
+        place = f"After {plural(ask.rungs[0], 'epoch')} of {ask.full}"
+        return (f"{found}{place} nothing was ahead of the defaults by more than chance.",)
+    if usual is None:
+        return (f"{found}It was the best of those compared before.",)
+    ours, theirs = winner.at(usual.epochs), usual.score
+    if ours is None or theirs is None:
+        return (f"{found}It was the best of those compared before.",)
+    return (
+        f"{found}After {plural(usual.epochs, 'epoch')} of {ask.full} it had {named_score(ours, standing.score)}, the "
+        f"defaults {named_score(theirs, standing.score)}.",
+    )
 
 
 def named_score(score: float, name: str) -> str:

@@ -51,7 +51,8 @@ class Hunt:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.store)
-        self.room = Room(ask=self.ask, journal=self.journal, clock=self.clock)
+        samples = len(self.workshop.first.splits.val)
+        self.room = Room(ask=self.ask, journal=self.journal, clock=self.clock, samples=samples)
         self.trainer = Trainer(self.store.folder, self.workshop, self.on)
         self.counter = Counter(self.ask.limits, self.workshop.device)
         self.exhausted = False
@@ -88,7 +89,7 @@ class Hunt:
         return self.room.fits(None, self.ask.rungs[0]) and self._new()
 
     def _defaults(self) -> None:
-        """Trial 1 is what `hubel train` would do, trained to its end."""
+        """Trial 1 is what `hubel train` would do, trained to its end where there is room for several such trainings."""
         recipe = self.workshop.recipe({}, **self._also())
         cost = self.counter.cost(self.workshop.spec(recipe))
         broken = self.ask.limits.broken(cost)
@@ -96,7 +97,8 @@ class Hunt:
             self.watch.remark(f"the defaults are not among what is allowed: {broken}")
             self._refuse({}, "limit", broken)
             return
-        self._begin(Proposal({}, "the defaults"), recipe, cost, self.ask.full, by_default=True)
+        until = self.ask.full if self.room.roomy else self.ask.rungs[0]
+        self._begin(Proposal({}, "the defaults"), recipe, cost, until, by_default=True)
 
     def _new(self) -> bool:
         number = len(self.journal.tried) + 1
@@ -118,10 +120,9 @@ class Hunt:
         return False
 
     def _see_one_through(self) -> None:
-        """Where the defaults were not allowed, nothing may have been trained to its end yet: the best so far is."""
-        known = [trial for trial in self.journal.tried if trial.status == "waiting"]
-        if known and not self.room.ended_well():
-            best = max(known, key=lambda trial: (trial.epochs, trial.score or 0.0, -trial.number))
+        """Where the defaults were not, nothing may have been trained to its end yet: the best so far is."""
+        best = self.room.foremost()
+        if best is not None and not self.room.ended_well():
             self._send(best, self.ask.full)
             self._take_all()
 
@@ -276,7 +277,7 @@ class Hunt:
         return json.dumps(values, sort_keys=True, default=str)
 
     def _target(self, trial: Trial) -> int:
-        if trial.again or trial.number == 1:
+        if trial.again or (trial.number == 1 and self.room.roomy):
             return self.ask.full
         return next((rung for rung in self.ask.rungs if rung > trial.epochs), self.ask.full)
 

@@ -1,12 +1,23 @@
-"""What of a budget is left: whether so many more epochs of a trial, or a new trial, end inside it."""
+"""What of a budget is left: whether so many more epochs of a trial, or a new trial, end inside it.
+
+Where time allows no more than a few whole trainings, all trials begin at the first rung, the defaults too, and as much
+is kept as it takes to see the foremost of them through. Early scores tell little: the defaults are that one, unless
+another is ahead of them by more than chance.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from hubel.searching.asking import Ask
 from hubel.searching.budget import SPARE, Clock
 from hubel.searching.journal import Journal, Trial
+
+LONGER = 1.1
+"""Times as long as the epochs before that further epochs may take."""
+SEVERAL = 3
+"""Whole trainings, at least, that fit into a search which trains the defaults to their end before anything else."""
 
 
 @dataclass(kw_only=True)
@@ -20,6 +31,16 @@ class Room:
     """Trials that are being trained -> the epochs that are meant to be added."""
     crowd: float = 0.0
     """Seconds for a second of computing, when a training last ended; 0 before that is known."""
+    samples: int = 0
+    """Validation pictures, by which scores are known."""
+
+    @property
+    def roomy(self) -> bool:
+        """Is there time for several whole trainings?"""
+        time, ask = self.ask.budget.time, self.ask
+        if time is None or ask.nets:
+            return True
+        return SEVERAL * ask.full * ask.epoch_seconds <= time * (1 - SPARE) - ask.after
 
     @property
     def epochs(self) -> int:
@@ -35,7 +56,7 @@ class Room:
     def left(self, *, finals: bool) -> float:
         """Seconds that may still be trained; those of the finals among them or not."""
         whole = self.ask.budget.time or 0.0
-        return whole * (1 - SPARE) - self.after - self.clock.spent - (0.0 if finals else self.ask.finals)
+        return whole * (1 - SPARE) - self.after - self.clock.spent - (0.0 if finals else self.kept_seconds)
 
     def searches(self) -> bool:
         """Is there any for new trials or promotions?"""
@@ -43,6 +64,36 @@ class Room:
         if budget.epochs is not None and self.epochs + self.ask.rungs[0] > budget.epochs - self.kept:
             return False
         return budget.time is None or self.left(finals=False) > 0
+
+    @property
+    def kept_seconds(self) -> float:
+        """Seconds that are not for the search: those of the finals, or of the one that must be seen through."""
+        if self.roomy or self.ended_well():
+            return self.ask.finals
+        best = self.foremost()
+        an_epoch, done = self.ask.epoch_seconds, self.ask.rungs[0]
+        if best is not None and best.epochs:
+            an_epoch, done = best.seconds / best.epochs, best.epochs
+        return max(self.ask.finals, LONGER * an_epoch * (self.ask.full - done))
+
+    def foremost(self) -> Trial | None:
+        """The trial that is to be seen through: the best of those that came furthest and would end inside the budget,
+        but the defaults where it is not ahead of them by more than chance. None where none waits.
+
+        Chance is the deviation of a difference of two accuracies p known from N pictures each: sqrt(2 p (1 - p) / N).
+        """
+        waiting = [trial for trial in self.journal.tried if trial.status == "waiting" and trial.score is not None]
+        ending = [trial for trial in waiting if self.fits(trial, self.ask.full, finals=True)] or waiting
+        if not ending:
+            return None
+        best = max(ending, key=lambda trial: (trial.epochs, trial.score or 0.0, -trial.number))
+        usual = next((trial for trial in ending if not trial.values), best)
+        rung = min(best.epochs, usual.epochs)
+        ahead, known = best.at(rung), usual.at(rung)
+        if ahead is None or known is None:
+            return best
+        luck = math.sqrt(2 * known * (1 - known) / max(1, self.samples)) if 0 < known < 1 else 0.0
+        return best if ahead - known > luck else usual
 
     @property
     def kept(self) -> float:
@@ -70,7 +121,7 @@ class Room:
         else:
             times = sorted(each.seconds / each.epochs for each in self.journal.tried if each.epochs)
             an_epoch = times[len(times) // 2] if times else self.ask.epoch_seconds
-        return 1.1 * an_epoch * (until - done) <= self.left(finals=finals)
+        return LONGER * an_epoch * (until - done) <= self.left(finals=finals)
 
     def share(self) -> tuple[int, int]:
         """Done and in all, for a bar."""

@@ -78,7 +78,7 @@ def begin_search(
         raise UsageError(
             reason, hint=f"--time {least_time(seconds, after + spent)}, or fewer pictures: --set limit=1000"
         )
-    shares = ask.budget.shares(full, seconds)
+    shares = ask.budget.shares(full, seconds, after=after, one=not ask.nets)
     at = (shares.full,) if ask.nets else rungs(shares.full)
     ask = replace(
         ask, full=shares.full, rungs=at, finals=shares.finals, epoch_seconds=seconds, after=after,
@@ -92,9 +92,12 @@ def begin_search(
         f"{store.folder}: {ask.budget.said}; a whole training has {plural(ask.full, 'epoch')} of about "
         f"{duration(seconds)}" + (f", trials are compared after {', '.join(map(str, at[:-1]))}" if at[1:] else "")
     )
-    return Hunt(
+    hunt = Hunt(
         store=store, ask=ask, workshop=workshop, engine=engine, clock=clock_of(since), watch=watch, on=on
     )  # fmt: skip
+    if not hunt.room.roomy:
+        watch.remark("there is no time for several whole trainings: the best of the comparison alone is trained whole")
+    return hunt
 
 
 def take_up_search(folder: Path, budget: Budget, *, since: float, watch: Watcher, on: str = HERE) -> Hunt:

@@ -1,0 +1,95 @@
+"""Where time allows few whole trainings: who is seen through, and what is kept for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import hubel
+from hubel.searching.asking import Ask
+from hubel.searching.budget import Budget, Clock
+from hubel.searching.found import seen_early
+from hubel.searching.journal import Journal
+from hubel.searching.room import Room
+from hubel.searching.standing import Finalist, Standing
+from hubel.searching.workshop import Workshop
+from hubel.store import RunStore
+
+COST = {"params": 1, "macs": 1, "megabytes": 1.0, "milliseconds": None}
+
+
+def room_of(folder: Path, early: dict[int, float], seconds: float = 20.0, **ask: object) -> Room:
+    """A search of 200 seconds whose trials (1: the defaults) have these accuracies on 200 pictures after two epochs."""
+    journal = Journal(RunStore.create(str(folder), "search"))
+    for number, score in early.items():
+        values = {} if number == 1 else {"lr": number / 100}
+        journal.write("trial", trial=number, values=values, origin="", cost=COST, folder=f"trial-{number}")
+        journal.write("rung", trial=number, epochs=2, score=score, seconds=seconds, status="waiting")
+    said = {"full": 12, "rungs": (2, 4, 12), "epoch_seconds": 10.0, "budget": Budget(time=200.0), **ask}
+    return Room(ask=Ask(given={"data": "digits"}, **said), journal=journal, clock=Clock(40.0), samples=200)
+
+
+def test_the_defaults_are_seen_through_unless_another_is_ahead_by_more_than_chance(tmp_path: Path) -> None:
+    best = room_of(tmp_path / "level", {1: 0.70, 2: 0.73, 3: 0.60}).foremost()
+    assert best is not None
+    assert best.number == 1, "of 200 pictures each, 4.6 points are chance"
+    best = room_of(tmp_path / "ahead", {1: 0.70, 2: 0.80, 3: 0.60}).foremost()
+    assert best is not None
+    assert best.number == 2
+    assert room_of(tmp_path / "none", {}).foremost() is None
+
+
+def test_a_trial_that_would_not_end_is_seen_through_only_where_none_would(tmp_path: Path) -> None:
+    room = room_of(tmp_path, {1: 0.70, 2: 0.90})
+    slow = room.journal.trial(2)
+    slow.points[0] = type(slow.points[0])(2, 0.90, 60.0)  # thirty seconds an epoch: 300 more, and 154 are left
+    best = room.foremost()
+    assert best is not None
+    assert best.number == 1
+
+
+def test_what_the_foremost_needs_is_kept_from_the_search(tmp_path: Path) -> None:
+    room = room_of(tmp_path / "few", {1: 0.70, 2: 0.71})
+    assert not room.roomy
+    assert room.kept_seconds == pytest.approx(1.1 * 10 * 10)
+    assert room.left(finals=True) - room.left(finals=False) == pytest.approx(110, abs=0.1)
+    assert room.fits(None, 2)
+    assert not room.fits(None, 5), "so long a trial would take from what is kept"
+    assert room.fits(room.journal.trial(1), 12, finals=True)
+    roomy = room_of(tmp_path / "many", {1: 0.70}, full=5, rungs=(1, 2, 5), finals=50.0)
+    assert roomy.roomy
+    assert roomy.kept_seconds == 50.0
+
+
+def test_a_search_without_time_for_many_compares_before_it_trains_any_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workshop, "settle", lambda self: (30.0, 1.0))  # as on a machine a thousand times slower
+    found = hubel.search(
+        "digits", time=300, trials=3, model="mlp", space={"lr": "1e-3..1e-1:log"}, out=str(tmp_path), threads=1,
+        device="cpu", verbose=False,
+    )  # fmt: skip
+    lines = map(json.loads, (found.folder / "journal.jsonl").read_text().splitlines())
+    reached = [(line["trial"], line["epochs"]) for line in lines if line["line"] == "rung"]
+    assert reached[:3] == [(1, 1), (2, 1), (3, 1)]
+    assert max(epochs for _, epochs in reached) == 5, "six tenths of the time, at thirty seconds an epoch"
+    assert found.test
+
+
+@pytest.mark.parametrize(
+    ("winner", "said"),
+    [
+        (1, "After 2 epochs of 12 nothing was ahead of the defaults by more than chance."),
+        (2, "After 2 epochs of 12 it had 80.00 %, the defaults 70.00 %."),
+    ],
+)
+def test_it_is_told_by_what_the_only_one_was_chosen(tmp_path: Path, winner: int, said: str) -> None:
+    room = room_of(tmp_path, {1: 0.70, 2: 0.80})
+    journal = room.journal
+    journal.write("rung", trial=winner, epochs=12, score=0.90, seconds=120.0, status="finished")
+    alone = Finalist(trial=winner, values=journal.trial(winner).values, folders=(f"trial-{winner}",), scores=(0.9,),
+                     mean=0.9, interval=(0.85, 0.94))  # fmt: skip
+    standing = Standing(finalists=(alone,), beside=(), samples=200, score="accuracy")
+    assert seen_early(standing, journal, room.ask) == (f"There was time to train one net to its end. {said}",)
