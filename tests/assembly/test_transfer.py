@@ -346,6 +346,12 @@ def test_what_cannot_be_is_refused_with_the_way_out(
     assert not (tmp_path / "runs").exists(), "a refused recipe leaves no run behind"
 
 
+def test_a_net_that_is_all_head_is_no_start(high: Path, tmp_path: Path) -> None:
+    flat = hubel.train(high, model="softmax_regression", epochs=1, limit=60, out=str(tmp_path), threads=1)
+    with pytest.raises(UsageError, match="is a head alone"):
+        hubel.train(high, from_=flat, out=str(tmp_path), threads=1)
+
+
 def test_a_net_that_was_built_otherwise_is_refused(low: Path, high: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nothing of .* fits this net"):
         hubel.train(high, from_=str(low), model_options={"layers": ["conv 4 3x3", "relu", "flatten", "dense K"]},

@@ -197,6 +197,11 @@ def transplant(model: nn.Module, source: Source) -> Fit:
         tensors = {name.removeprefix("body."): value for name, value in tensors.items() if name.startswith("body.")}
     head = f"{model.head}."
     body = {name: value for name, value in tensors.items() if not name.startswith(head)}
+    if not body:
+        raise UsageError(
+            f"the net of {source.name} is a head alone: it has learnt nothing below its classes to start from",
+            hint="--from a net with layers below its head, or leave --from out",
+        )
     sides = source.spec.img_size
     size = "" if sides is None else f"--img-size {sides[0] if sides[0] == sides[1] else f'{sides[0]}x{sides[1]}'}, "
     hint = f"build it as it was: {size}no other --model-option"
