@@ -1,7 +1,7 @@
 """Classes turned: each class as it stands, and turned by one, two and three quarters of a circle, is four classes.
 
 A net that is to tell classes which it has never seen learns more from many classes than from few: of five figures it
-learns what tells these five apart, of twenty what shapes are like (A. Santoro et al., ICML 2016, section 4.1; J. Snell
+learns what tells these five apart, of twenty what shapes are like (A. Santoro et al., ICML 2016; J. Snell
 et al., NIPS 2017, arXiv 1703.05175, section 3.1). Pictures that have no upper side gain nothing by it.
 """
 
