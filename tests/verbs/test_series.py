@@ -15,8 +15,10 @@ from scipy import stats
 import hubel
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation.spread import Difference
 from hubel.events import EpochDone
 from hubel.metrics.intervals import resampled_interval
+from hubel.verbs.compare import weigh_series
 from hubel.verbs.series import Series
 from hubel.watching import Watcher
 
@@ -290,3 +292,66 @@ def test_a_series_is_shown_where_a_run_is_and_one_net_is_asked_for_by_name(
     (curve / "series.json").write_text('{"kind": "curve"}')
     code, _, said = typed("summary", curve)
     assert (code, f"hubel curve {curve}" in " ".join(said.split()), "predict" in said) == (4, True, False)
+
+
+def scans(folder: Path, count: int = 12) -> Path:
+    """Light squares on dark, with their masks: images/ and masks/."""
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for row in range(count):
+        pixels, mask = np.full((16, 16), 20 + row, np.uint8), np.zeros((16, 16), np.uint8)
+        place = slice(row % 7, row % 7 + 8)
+        pixels[place, place], mask[place, place] = 200 + row, 1
+        Image.fromarray(pixels).save(folder / "images" / f"{row}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{row}.png")
+    return folder
+
+
+UNET: dict[str, Any] = {"batch_size": 4, "threads": 1, "model_options": {"maps": 2, "levels": 2}}
+
+
+def test_other_tasks_spread_over_the_number_that_counts_for_them(tmp_path: Path) -> None:
+    data = scans(tmp_path / "scans")
+    first = hubel.train(data, folds=2, epochs=1, out=str(tmp_path / "runs"), **UNET)
+    second = hubel.train(data, folds=2, epochs=2, lr=0.2, out=str(tmp_path / "runs"), **UNET)
+    assert isinstance(first, Series)
+    assert isinstance(second, Series)
+    spread = first.spread
+    assert spread.metric == "mean_iou"
+    assert spread.values == tuple(run.summary["test"]["mean_iou"] for run in first.runs)
+    assert "its mean IoU on the samples it has not seen is" in str(first)
+    tested = [path for run in first.runs for path in json.loads((run.folder / "split.json").read_text())["test"]]
+    assert len(set(tested)) == len(tested) == 12, "each sample is tested once"
+    page = first.report.read_text()
+    assert "mean mean IoU" not in page
+    assert "mean IoU" in page
+    assert "All runs together" not in page
+    beside, found = weigh_series([first.folder, second.folder])
+    assert found.metric == "mean_iou"
+    gains = np.subtract(second.spread.values, first.spread.values)
+    assert abs(found.mean) == pytest.approx(abs(gains.mean()))
+    assert "points of mean IoU" in found.sentence
+    assert "fold 2/2" in str(beside)
+
+
+def test_what_leaves_nothing_to_test_by_is_no_series_and_leaves_no_folder(tmp_path: Path) -> None:
+    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).save(tmp_path / "one.png")
+    out = tmp_path / "runs"
+    with pytest.raises(UsageError, match="the task field learns every sample"):
+        hubel.train(tmp_path / "one.png", task="field", seeds=2, epochs=1, out=str(out), threads=1)
+    rows = [f"{name},{step},{step % 3}" for name in ("a", "b") for step in range(9)]
+    (tmp_path / "alike.csv").write_text("\n".join(["series,time,load", *rows]) + "\n")
+    with pytest.raises(DataError, match="is left to test by: those that are alike"):
+        hubel.train(tmp_path / "alike.csv", task="sequence", seeds=2, epochs=1, out=str(out), threads=1)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "better"),
+    [("mean_iou", "high"), ("psnr", "high"), ("skill", "high"), ("rmse", "low"), ("recall", "high")],
+)
+def test_the_better_of_two_series_is_the_one_with_more_of_what_is_good(metric: str, better: str) -> None:
+    pairs = {"seed 0": (0.4, 0.6), "seed 1": (0.3, 0.7)}
+    found = Difference.of("seeds", metric, ("low", "high"), pairs)
+    assert found.first == better
+    assert found.mean == pytest.approx(0.3)

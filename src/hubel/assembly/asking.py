@@ -24,7 +24,7 @@ __all__ = ["Task", "asked", "by_data", "check_settings", "settled", "task_of"]
 CLASSES_ONLY = (
     "from_", "from_sha256", "pretrained", "compare_start", "unfreeze", "head", "penalty", "feature_views", "teacher",
     "teacher_sha256", "temperature", "teacher_weight", "label_smoothing", "class_weights", "mixup", "cutmix", "views",
-    "fold", "sampler", "logit_adjustment", "jsd",
+    "sampler", "logit_adjustment", "jsd",
 )  # fmt: skip
 """Settings that mean something only where labels are learnt."""
 

@@ -122,8 +122,8 @@ def _key(seed: int, what: str, copies: Sequence[str], unit: Sequence[int]) -> by
 
 
 def _spread_over(manifest: Manifest, units: list[list[int]], strata: np.ndarray) -> np.ndarray:
-    """In how many units each class is; of data with numbers, how many there are."""
-    if manifest.regression:
+    """In how many units each class is; of data without classes, how many there are."""
+    if _classless(manifest):
         return np.array([len(units)])
     found = np.zeros(manifest.num_classes, np.int64)
     for unit in units:
@@ -147,7 +147,7 @@ def _check(manifest: Manifest, units: list[list[int]], strata: np.ndarray, sampl
             f"{plural(samples, 'picture')}, and a fold of {count} has {samples / count:.0f}: it would fill one alone",
             hint=f"--folds {most}" if most > 1 else "group the pictures more finely, or train once: hubel train DATA",
         )
-    if manifest.regression:
+    if _classless(manifest):
         return
     found = _spread_over(manifest, units, strata)
     least = int(np.argmin(found))
@@ -161,3 +161,8 @@ def _check(manifest: Manifest, units: list[list[int]], strata: np.ndarray, sampl
             "folds, of which each must test it",
             hint=f"--folds {found[least]}, or {mend}" if found[least] > 1 else mend,
         )
+
+
+def _classless(manifest: Manifest) -> bool:
+    """Is it no class that a sample as a whole has: numbers, masks, nothing?"""
+    return manifest.regression or manifest.masks is not None or not manifest.labelled

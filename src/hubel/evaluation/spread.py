@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from hubel.errors import UsageError
+from hubel.events import MEASURES
 from hubel.metrics.intervals import Interval, resampled_interval
 from hubel.views import Viewed
-from hubel.words import percent, plain, span
+from hubel.words import plain, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Spread(Viewed):
     kind: str
     """folds or seeds."""
     metric: str
-    """accuracy, or rmse where a number is predicted."""
+    """Which number of the test: one of `hubel.events.MEASURES`."""
     values: tuple[float, ...]
     """One a member."""
     mean: float
@@ -36,23 +37,30 @@ class Spread(Viewed):
     @property
     def sentence(self) -> str:
         """The result in one sentence."""
-        count, shares = len(self.values), self.metric == "accuracy"
+        count, measure = len(self.values), MEASURES[self.metric]
         if count < 2:
             return f"One run says nothing of how far runs spread: {self._written(self.mean)}."
-        spread = f"{100 * self.deviation:.2f}" if shares else f"{self.deviation:.3g}"
+        spread = f"{100 * self.deviation:.2f}" if measure.share else f"{self.deviation:.3g}"
+        why = ", corrected for the training samples that folds share" if self.kind == "folds" else ""
+        told, sure = f"{self._written(self.mean)} ± {spread}", f"(95 % interval of the mean {self.between}{why})."
+        seen = "the samples it has not seen" if self.kind == "folds" else "the test samples"
+        if self.metric == "accuracy":
+            return f"Over {count} {self.kind} it names {told} of {seen} correctly {sure}"
+        if self.metric == "rmse":
+            return f"Over {count} {self.kind} it errs by {told} (rmse) on {seen} {sure}"
+        return f"Over {count} {self.kind} its {measure.title} on {seen} is {told} {sure}"
+
+    @property
+    def between(self) -> str:
+        """The interval of the mean as it is told."""
         low, high = self.interval
-        between = span((max(0.0, low), min(1.0, high))) if shares else f"{low:.4g}–{high:.4g}"
-        what = "names" if shares else "errs by"
-        of = "of the pictures it has not seen" if self.kind == "folds" else "of the test pictures"
-        correct = f" {of} correctly" if shares else f" (rmse) {of.replace('of', 'on', 1)}"
-        why = ", corrected for the training pictures that folds share" if self.kind == "folds" else ""
-        return (
-            f"Over {count} {self.kind} it {what} {self._written(self.mean)} ± {spread}{correct} "
-            f"(95 % interval of the mean {between}{why})."
-        )
+        if not MEASURES[self.metric].share:
+            return f"{low:.4g}–{high:.4g}"
+        least, most = MEASURES[self.metric].ends
+        return span((max(least, low), min(most, high)))
 
     def _written(self, value: float) -> str:
-        return percent(value) if self.metric == "accuracy" else f"{value:.4g}"
+        return MEASURES[self.metric].written(value)
 
     def facts(self) -> dict[str, str]:
         """Name -> value, as they are shown."""
@@ -67,7 +75,7 @@ class Spread(Viewed):
         """From one value a member; `ratio` is that of test to training samples of folds. UsageError for no value.
 
         >>> print(Spread.of("seeds", "accuracy", [0.96, 0.97, 0.98]).sentence)
-        Over 3 seeds it names 97.00 % ± 1.00 of the test pictures correctly (95 % interval of the mean 94.5–99.5 %).
+        Over 3 seeds it names 97.00 % ± 1.00 of the test samples correctly (95 % interval of the mean 94.5–99.5 %).
         """
         if not values:
             raise UsageError("a spread needs at least one value, got none", hint="train the members first")
@@ -78,7 +86,7 @@ class Spread(Viewed):
             values=tuple(known.tolist()),
             mean=float(known.mean()),
             deviation=float(known.std(ddof=1)) if len(known) > 1 else math.nan,
-            interval=resampled_interval(known, ratio, within=(0, 1 if metric == "accuracy" else math.inf)),
+            interval=resampled_interval(known, ratio, within=MEASURES[metric].ends),
             ratio=ratio,
         )
 
@@ -104,12 +112,13 @@ class Difference(Viewed):
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        count, shares, low = len(self.members), self.metric == "accuracy", self.interval[0]
-        scale, unit = (100, " points") if shares else (1, f" of {self.metric}")
+        measure, count, low = MEASURES[self.metric], len(self.members), self.interval[0]
+        shares, of = measure.share, "" if self.metric == "accuracy" else f" of {measure.title}"
+        scale, unit = (100, f" points{of}") if shares else (1, of)
         if not any(self.differences):
             return f"{self.first} and {self.second} are alike in each of {count} {self.kind}."
         ends = " to ".join(f"{scale * end:+.2f}" if shares else f"{end:+.4g}" for end in self.interval)
-        why = ", corrected for the training pictures that folds share" if self.kind == "folds" else ""
+        why = ", corrected for the training samples that folds share" if self.kind == "folds" else ""
         size = f"{scale * self.mean:.2f}" if shares else f"{self.mean:.4g}"
         wins = sum(value > 0 for value in self.differences)
         verdict = (
@@ -151,10 +160,11 @@ class Difference(Viewed):
                 hint="train both with the same --folds or --seeds, the same --seed and --split-seed",
             )
         known = np.array([first - second for first, second in values.values()])
-        known = known if metric == "accuracy" else -known
+        known = -known if MEASURES[metric].falls else known
         if known.mean() < 0:
             known, names = -known, names[::-1]
-        most = 1 if metric == "accuracy" else math.inf
+        low, high = MEASURES[metric].ends
+        most = high - low
         return cls(
             kind=kind, metric=metric, first=names[0], second=names[1], members=tuple(values),
             differences=tuple(known.tolist()), mean=float(known.mean()),

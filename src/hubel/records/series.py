@@ -16,6 +16,7 @@ from typing import Any
 from hubel.checkpoint import generations
 from hubel.data.sources import SOURCES
 from hubel.errors import DAMAGED, ArtefactError, UsageError
+from hubel.events import MEASURES
 from hubel.recipes.continuing import asked, plainly, unlike
 from hubel.recipes.schema import Recipe, compose, flatten, read_file
 from hubel.records.folder import command
@@ -121,7 +122,7 @@ def unfinished_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, 
 def value_of(summary: Mapping[str, Any]) -> tuple[str, float] | None:
     """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
     part = summary.get("test") or summary.get("val") or {}
-    return next(((name, float(part[name])) for name in ("accuracy", "rmse") if part.get(name) is not None), None)
+    return next(((name, float(part[name])) for name in MEASURES if part.get(name) is not None), None)
 
 
 def ratio_of(folders: Sequence[Path]) -> float:

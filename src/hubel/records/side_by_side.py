@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from hubel.errors import UsageError
+from hubel.events import MEASURES
 from hubel.records.ledger import RunRecord, find_run, told_share
 from hubel.records.series import SeriesRecord, value_of
 from hubel.views import html_table
@@ -109,7 +110,7 @@ def members(first: SeriesRecord, second: SeriesRecord) -> tuple[str, dict[str, t
 def compare_members(
     names: tuple[str, str], pairs: Mapping[str, tuple[RunRecord, RunRecord]]
 ) -> tuple[Comparison, str, dict[str, tuple[float, float]]]:
-    """Two series side by side, member by member; which number counts (accuracy, rmse); a pair of it for each member.
+    """Two series side by side, member by member; which number counts (`MEASURES`); a pair of it for each member.
 
     `names` are those of the series. What they are and in which settings they differ is that of their first members.
     """
@@ -125,7 +126,7 @@ def compare_members(
         rows["mean"] = (fmean(columns[0]), fmean(columns[1]))
         rows["deviation"] = (stdev(columns[0]), stdev(columns[1]))
     for name, (one, other) in rows.items():
-        written = told_share if metric == "accuracy" else "{:.4g}".format
+        written = told_share if MEASURES[metric].share else "{:.4g}".format
         table.append((name, (written(one), written(other))))
     table += [line for line in lines if "." in line[0]]
     return Comparison(names, tuple(table)), metric, values

@@ -41,11 +41,20 @@ def weigh_series(folders: Sequence[Path]) -> tuple[side_by_side.Comparison, Diff
     series of two kinds, of a curve, and where fewer than two members belong together.
     """
     kind, both = side_by_side.members(*map(read_series, folders))
-    pairs = {name: pair for name, pair in both.items() if same_samples(*(_read(run.folder) for run in pair))}
+    pairs = {name: pair for name, pair in both.items() if tested_alike(*(run.folder for run in pair))}
     first, second = side_by_side.named(folders)
     beside, metric, values = side_by_side.compare_members((first, second), pairs)
     ratio = ratio_of([pair[0].folder for pair in pairs.values()]) if kind == "folds" else 0.0
     return beside, Difference.of(kind, metric, (first, second), values, ratio)
+
+
+def tested_alike(one: Path, other: Path) -> bool:
+    """Were both measured on the same samples, with the same true answers?"""
+    store = RunStore.open(one)
+    if not store.exists("evaluation.json") or "task" not in store.read_json("evaluation.json", limit=1 << 30):
+        return same_samples(_read(one), _read(other))
+    parts = [RunStore.open(folder).read_json("split.json", limit=1 << 30) for folder in (one, other)]
+    return all(parts[0][name] == parts[1][name] for name in ("manifest_digest", "test"))
 
 
 def page(names: Sequence[str | Path], findings: Sequence[str] = ()) -> str:

@@ -14,7 +14,8 @@ from hubel.assembly.follow import Stopped
 from hubel.assembly.requests import foreseen, requested
 from hubel.assembly.together import computing
 from hubel.checkpoint import generations
-from hubel.errors import UsageError
+from hubel.errors import DataError, UsageError
+from hubel.events import SCORES
 from hubel.recipes.continuing import HERE
 from hubel.recipes.schema import Recipe
 from hubel.records.ledger import find_run, find_series
@@ -77,9 +78,17 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
         watch = Once(watch)
         with computing(recipe):  # what is wrong with the data is said before a folder is made
             ready = foreseen(recipe.change(**members[0]), watch)
-        if not ready.task.labels:
-            raise UsageError(f"a series measures what is named right, and the task here is {ready.task.name}",
+        if kind == "curve" and not ready.task.labels:
+            raise UsageError(f"a curve measures what is named right, and the task here is {ready.task.name}",
                              hint="train once: hubel train DATA")  # fmt: skip
+        if ready.task.learns_all:
+            raise UsageError(f"the task {ready.task.name} learns every sample, and runs spread over none that is left",
+                             hint="train once: hubel train DATA")  # fmt: skip
+        if not len(ready.ids("test")) and not len(ready.ids("val")):
+            raise DataError(
+                f"no sample of {ready.manifest.source} is left to test by: those that are alike stay on one side",
+                hint="more samples, or train once: hubel train DATA",
+            )
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 
@@ -158,14 +167,15 @@ def conclude_series(store: RunStore, series: Series) -> None:
     runs, kind = series.runs, series.record.kind
     spread = spread_of(kind, runs)
     together = judged_together(kind, runs)
-    write_results(store, together)
-    told = "" if kind == "folds" else f"All {len(runs)} together: {together.sentence}"
+    if together is not None:
+        write_results(store, together)
+    told = "" if kind == "folds" or together is None else f"All {len(runs)} together: {together.sentence}"
     rows = [
         Member(
             name=run.name,
             told=", ".join(str(value) for value in member.values()),
             value=value,
-            chosen=run.row()["val_accuracy"],
+            chosen=chosen_by(run.summary),
             epochs=int(run.row()["epochs"]),
             seconds=float(run.row()["seconds"] or 0),
             samples=RunStore.open(run.folder).read_json("data.json", limit=1 << 30)["samples"],
@@ -174,7 +184,7 @@ def conclude_series(store: RunStore, series: Series) -> None:
     ]
     page = render_series(series.record.name, series.record.recipe.data.data, spread, together, rows)
     store.write_text("report.html", page)
-    validated = [row.chosen for row in rows if row.chosen is not None]
+    validated = [row.chosen for row in rows if row.chosen is not None] if spread.metric == "accuracy" else []
     store.write_json(
         "summary.json",
         {
@@ -187,3 +197,9 @@ def conclude_series(store: RunStore, series: Series) -> None:
             "seconds": sum(row.seconds for row in rows),
         },
     )
+
+
+def chosen_by(summary: Mapping[str, Any]) -> float | None:
+    """The score of a run's best epoch on validation; None where there is none but the loss."""
+    best = summary.get("best", {})
+    return next((float(best[f"val_{name}"]) for name in SCORES if f"val_{name}" in best), None)

@@ -16,13 +16,14 @@ from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import answered, assessed
 from hubel.evaluation.spread import Spread
+from hubel.events import MEASURES
 from hubel.records.own_data import own_data
 from hubel.records.series import SeriesRecord, ratio_of, read_series, value_of
+from hubel.tasks import TASKS
 from hubel.types import Predictions
 from hubel.verbs.predict import predict
 from hubel.verbs.run import Run
 from hubel.views import Viewed
-from hubel.words import percent
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Series(Viewed):
         for place, record in sorted(self.record.runs().items()):
             run = Run(record.folder)
             value = value_of(run.summary)
-            told = "" if value is None else percent(value[1]) if value[0] == "accuracy" else f"{value[1]:.4g}"
+            told = "" if value is None else MEASURES[value[0]].written(value[1])
             member = " ".join(f"{name} {value}" for name, value in self.record.members[place].items())
             found[member.replace("_", " ")] = f"{told or run.status}  {run.folder}"
         titles = {"sentence": "spread", "together": "together"}
@@ -88,8 +89,13 @@ def spread_of(kind: str, runs: Sequence[Run]) -> Spread:
     return Spread.of(kind, values[0][0] if values else "accuracy", [value for _, value in values], ratio)
 
 
-def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEvaluation:
-    """Over folds, what each said of its own test, put together; over seeds, what all say together of the one test."""
+def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEvaluation | None:
+    """Over folds, what each said of its own test, put together; over seeds, what all say together of the one test.
+
+    None for tasks that learn neither classes nor numbers, whose answers are not put together.
+    """
+    if not TASKS.get(str(runs[0].recipe["train"]["task"] or "classify")).labels:
+        return None
     found: list[Predictions] = []
     for run in runs:
         classifier = load_checkpoint(run.folder, "best")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.spread import Spread
+from hubel.events import MEASURES
 from hubel.figures.bars import estimates
 from hubel.metrics.intervals import wilson
 from hubel.report.page import page
-from hubel.words import duration, percent, span
+from hubel.words import duration, percent
 
 MOST_CLASSES = 40
 """Classes that are listed, those with the lowest F1."""
@@ -24,9 +25,9 @@ class Member:
     told: str
     """Its fold or seed."""
     value: float
-    """Accuracy, or rmse."""
+    """Accuracy, or what counts for the task."""
     chosen: float | None
-    """Validation accuracy."""
+    """The score on validation; None where there is none but the loss."""
     epochs: int
     seconds: float
     samples: Mapping[str, int]
@@ -34,27 +35,26 @@ class Member:
 
 
 def render_series(
-    title: str, data: str, spread: Spread, together: Evaluation | RegressionEvaluation, members: Sequence[Member]
+    title: str, data: str, spread: Spread, together: Evaluation | RegressionEvaluation | None, members: Sequence[Member]
 ) -> str:
     """The page as text, self-contained; links lead to the members' own reports."""
-    shares = spread.metric == "accuracy"
-
-    def written(value: float) -> str:
-        return percent(value) if shares else f"{value:.4g}"
-
+    measure, right = MEASURES[spread.metric], spread.metric == "accuracy"
+    shares, written = measure.share, measure.written
     intervals = [
-        wilson(round(each.value * each.samples["test"]), each.samples["test"]) if shares else (each.value, each.value)
+        wilson(round(each.value * each.samples["test"]), each.samples["test"]) if right else (each.value, each.value)
         for each in members
     ]
-    low, high = spread.interval
+    low, high = (min(max(end, measure.ends[0]), measure.ends[1]) for end in spread.interval)
     tiles = [
-        (f"mean {spread.metric}", written(spread.mean), f"of {len(members)} {spread.kind}"),
+        (measure.title, written(spread.mean), f"mean of {len(members)} {spread.kind}"),
         ("standard deviation", f"{100 * spread.deviation:.2f}" if shares else f"{spread.deviation:.3g}", "of the runs"),
-        ("95 % interval", span((max(0.0, low), min(1.0, high))) if shares else f"{low:.4g}–{high:.4g}", "of the mean"),
-        ("all together", written(together.top1 if isinstance(together, Evaluation) else together.rmse),
-         "each picture judged once" if spread.kind == "folds" else "the mean of their answers"),
+        ("95 % interval", spread.between, "of the mean"),
         ("training", duration(sum(each.seconds for each in members)), "in all"),
-    ]  # fmt: skip
+    ]
+    if together is not None:
+        whole = together.top1 if isinstance(together, Evaluation) else together.rmse
+        how = "each picture judged once" if spread.kind == "folds" else "the mean of their answers"
+        tiles.insert(3, ("all together", written(whole), how))
     classes, confused = [], []
     if isinstance(together, Evaluation):
         table = together.per_class
@@ -69,12 +69,14 @@ def render_series(
         title=title,
         data=data,
         spread=spread,
+        measure=measure,
+        right=right,
         tiles=tiles,
         drawing=estimates(
             [f"{each.name}" for each in members] + ["mean"],
             [*spread.values, spread.mean],
-            [*intervals, (max(0.0, low), min(1.0, high)) if shares else (low, high)],
-            title=f"Test {spread.metric}, with 95 % intervals",
+            [*intervals, (low, high)],
+            title=f"Test {measure.title}, with {'95 % intervals' if right else 'the 95 % interval of the mean'}",
             share=shares,
         ),
         members=[(each, written(each.value)) for each in members],
