@@ -131,7 +131,7 @@ def multilabel(pictures: int, allowed: float, out: Path, threads: int) -> None:
                       **run.summary["test"]}), flush=True)  # fmt: skip
 
 
-def embed(limit: int, epochs: int, loss: str, out: Path, threads: int) -> None:
+def embed(limit: int, epochs: int, loss: str, turned: bool, out: Path, threads: int) -> None:
     """Target: recall@1 of 0.97 over ten digits of which five (5 to 9) were never seen in training."""
     digits = open_source("mnist", data_dir=str(DATA))
     assert digits.arrays is not None
@@ -143,11 +143,12 @@ def embed(limit: int, epochs: int, loss: str, out: Path, threads: int) -> None:
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(digits.arrays[row, :, :, 0]).save(place / f"{row:05}.png")
     run = hubel.train(
-        out / "learnt", task="embed", epochs=epochs, loss=loss, out=out / "runs", threads=threads, verbose=False
-    )
+        out / "learnt", task="embed", epochs=epochs, loss=loss, turned_classes=turned, out=out / "runs",
+        threads=threads, verbose=False,
+    )  # fmt: skip
     found = run.evaluate(out / "all")
     by_class = {row[0]: row[2] for row in found.by_class()}
-    print(json.dumps({"task": "embed", "loss": loss, "limit": limit, "epochs": epochs,
+    print(json.dumps({"task": "embed", "loss": loss, "turned_classes": turned, "limit": limit, "epochs": epochs,
                       "seconds": run.summary["seconds"], **found.headline, "by_class": by_class}),
           flush=True)  # fmt: skip
 
@@ -323,6 +324,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--loss", default="triplet", help="of embed")
+    parser.add_argument("--turned-classes", action="store_true", help="of embed")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--batch", type=int, help="of loop: samples a batch; else as many as a training takes")
     parser.add_argument("--seeds", type=int, default=3)
@@ -335,7 +337,7 @@ def main() -> None:
         elif given.part == "multilabel":
             multilabel(given.pictures, float(str(seconds(given.time))), out, given.threads)
         elif given.part == "embed":
-            embed(given.limit, given.epochs, given.loss, out, given.threads)
+            embed(given.limit, given.epochs, given.loss, given.turned_classes, out, given.threads)
         elif given.part == "reconstruct":
             reconstruct(given.limit, given.epochs, out, given.threads)
         elif given.part == "strange":

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from hubel.words import percent
 
 if TYPE_CHECKING:
     import torch
@@ -144,35 +141,6 @@ class Finished:
 
 SCORES = {"accuracy": "accuracy", "iou": "mean IoU", "map": "mAP", "recall": "recall@1"}
 """Numbers, larger is better, by which a task compares epochs: name -> what it is called; a row has them as val_NAME."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """A number by which finished runs are held against each other."""
-
-    title: str
-    share: bool = True
-    """Is it told in per cent?"""
-    falls: bool = False
-    """Is less of it better?"""
-    ends: tuple[float, float] = (0.0, 1.0)
-    """It lies between these."""
-
-    def written(self, value: float) -> str:
-        """A value as it is told."""
-        return percent(value) if self.share else f"{value:.4g}"
-
-
-MEASURES = {
-    "accuracy": Measure("accuracy"),
-    "mean_iou": Measure("mean IoU"),
-    "mean_ap": Measure("mAP"),
-    "recall": Measure("recall@1"),
-    "skill": Measure("gain on the simple rule", ends=(-math.inf, 1.0)),
-    "psnr": Measure("PSNR in dB", share=False, ends=(-math.inf, math.inf)),
-    "rmse": Measure("rmse", share=False, falls=True, ends=(0.0, math.inf)),
-}
-"""Which number of a test counts, the first that there is."""
 
 
 def scored(row: dict[str, float]) -> str:

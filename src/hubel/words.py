@@ -10,7 +10,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -251,3 +251,32 @@ def _cell(value: object) -> object:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number by which finished runs are held against each other."""
+
+    title: str
+    share: bool = True
+    """Is it told in per cent?"""
+    falls: bool = False
+    """Is less of it better?"""
+    ends: tuple[float, float] = (0.0, 1.0)
+    """It lies between these."""
+
+    def written(self, value: float) -> str:
+        """A value as it is told."""
+        return percent(value) if self.share else f"{value:.4g}"
+
+
+MEASURES = {
+    "accuracy": Measure("accuracy"),
+    "mean_iou": Measure("mean IoU"),
+    "mean_ap": Measure("mAP"),
+    "recall": Measure("recall@1"),
+    "skill": Measure("gain on the simple rule", ends=(-math.inf, 1.0)),
+    "psnr": Measure("PSNR in dB", share=False, ends=(-math.inf, math.inf)),
+    "rmse": Measure("rmse", share=False, falls=True, ends=(0.0, math.inf)),
+}
+"""Which number of a test counts, the first that there is."""

@@ -12,17 +12,13 @@ from hubel.models import CARDS
 from hubel.recipes.schema import Recipe
 from hubel.tasks import TASKS, Task
 
-FEW_CLASSES = 20
-"""Up to so many, a net for classes to come is taught each of them turned as well."""
 Choice = tuple[str, Any, str]
 """Setting, value, reason."""
 
 
-def by_task(
-    recipe: Recipe, task: str, *, samples: int, side: int, channels: int, classes: int = 2, square: bool = False
-) -> list[Choice]:
+def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int, classes: int = 2) -> list[Choice]:
     """Settings of a run whose task is no label; [] for one of labels. `side`: the smaller one, in pixels; 0 for
-    what is no picture. `classes`: 0 for numbers. `square`: pictures as high as wide."""
+    what is no picture. `classes`: 0 for numbers."""
     entry = TASKS.get(task)
     if entry.labels:
         return []
@@ -36,8 +32,6 @@ def by_task(
         found.append(("model", entry.model, entry.why_model))
     if recipe.optimizer.optimizer is None and entry.model:
         found.append(("optimizer", *_RULES.get((task, model), ("adamw", "robust over nets and tasks"))))
-    if entry.by_class and square and "quarter-turns" not in (recipe.augment.augment or ()):
-        found.append(("turned_classes", *_turned(classes, channels)))
     if entry.asks == "segment":
         found.append(("batch_size", min(16, max(2, samples)), "every pixel is learnt from: many small steps"))
     found += [(setting, value, why) for setting, (value, why) in entry.fixed.items()]
@@ -56,18 +50,6 @@ def _loss(entry: Task, model: str, classes: int) -> tuple[str, str]:
     if card is not None and card.loss in entry.losses:
         return card.loss, f"what {model} is derived from"
     return entry.usual_loss(classes), f"usual for the task {entry.name}"
-
-
-def _turned(classes: int, channels: int) -> tuple[bool, str]:
-    """Are classes turned by quarters learnt as classes of their own? Figures, signs and letters are grey, and have an
-    upper side.
-
-    >>> _turned(5, 1)[0], _turned(5, 3)[0], _turned(200, 1)[0]
-    (True, False, False)
-    """
-    if channels == 1 and classes <= FEW_CLASSES:
-        return True, "few classes: turned by a quarter they are more, and more classes teach what all have in common"
-    return False, "classes enough" if classes > FEW_CLASSES else "what is in colour may have no upper side"
 
 
 def _unet(samples: int, side: int) -> tuple[dict[str, int], str]:

@@ -40,8 +40,6 @@ class Facts:
     """Channels of what the net sees; features for points."""
     accelerator: bool
     """Is there a GPU?"""
-    square: bool = False
-    """Are they pictures as high as they are wide?"""
     sides: int = 0
     """Of points that are more than a row of numbers: 2 for signals, 3 for volumes."""
     reused: bool = False
@@ -112,7 +110,6 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         side=facts.side,
         channels=facts.channels,
         classes=facts.classes,
-        square=facts.square,
     ):
         if flatten(recipe)[setting] in (None, {}):
             choose(setting, None, value, reason)

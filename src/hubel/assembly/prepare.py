@@ -185,7 +185,6 @@ def prepare(
         classes=manifest.num_classes,
         side=0 if preprocessing is None else min(preprocessing.height, preprocessing.width),
         channels=decoded.images.shape[1],
-        square=preprocessing is not None and preprocessing.height == preprocessing.width,
         sides=0 if preprocessing is not None or decoded.images.ndim < 3 else decoded.images.ndim - 1,
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,

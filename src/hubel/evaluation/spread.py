@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from hubel.errors import UsageError
-from hubel.events import MEASURES
 from hubel.metrics.intervals import Interval, resampled_interval
 from hubel.views import Viewed
-from hubel.words import plain, span
+from hubel.words import MEASURES, plain, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +22,7 @@ class Spread(Viewed):
     kind: str
     """folds or seeds."""
     metric: str
-    """Which number of the test: one of `hubel.events.MEASURES`."""
+    """Which number of the test: one of `hubel.words.MEASURES`."""
     values: tuple[float, ...]
     """One a member."""
     mean: float

@@ -16,7 +16,6 @@ from typing import Any
 from hubel.checkpoint import generations
 from hubel.data.sources import SOURCES
 from hubel.errors import DAMAGED, ArtefactError, UsageError
-from hubel.events import MEASURES
 from hubel.recipes.continuing import asked, plainly, unlike
 from hubel.recipes.schema import Recipe, compose, flatten, read_file
 from hubel.records.folder import command
@@ -25,6 +24,7 @@ from hubel.records.own_data import placed
 from hubel.records.removal import strangers
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
+from hubel.words import MEASURES
 
 KINDS = {"folds": "fold", "seeds": "run", "curve": "part"}
 """What a series is made of, and what the folder of a member is called."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from hubel.errors import UsageError
-from hubel.events import MEASURES
 from hubel.records.ledger import RunRecord, find_run, told_share
 from hubel.records.series import SeriesRecord, value_of
 from hubel.views import html_table
+from hubel.words import MEASURES
 
 WIDTH = 80
 """Columns of a terminal."""

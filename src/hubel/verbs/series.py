@@ -16,7 +16,6 @@ from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import answered, assessed
 from hubel.evaluation.spread import Spread
-from hubel.events import MEASURES
 from hubel.records.own_data import own_data
 from hubel.records.series import SeriesRecord, ratio_of, read_series, value_of
 from hubel.tasks import TASKS
@@ -24,6 +23,7 @@ from hubel.types import Predictions
 from hubel.verbs.predict import predict
 from hubel.verbs.run import Run
 from hubel.views import Viewed
+from hubel.words import MEASURES
 
 
 @dataclass(frozen=True)

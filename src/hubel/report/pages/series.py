@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.spread import Spread
-from hubel.events import MEASURES
 from hubel.figures.bars import estimates
 from hubel.metrics.intervals import wilson
 from hubel.report.page import page
-from hubel.words import duration, percent
+from hubel.words import MEASURES, duration, percent
 
 MOST_CLASSES = 40
 """Classes that are listed, those with the lowest F1."""
@@ -76,7 +75,7 @@ def render_series(
             [f"{each.name}" for each in members] + ["mean"],
             [*spread.values, spread.mean],
             [*intervals, (low, high)],
-            title=f"Test {measure.title}, with {'95 % intervals' if right else 'the 95 % interval of the mean'}",
+            title=f"Test {measure.title}{', with 95 % intervals' if right else ' of each run'}",
             share=shares,
         ),
         members=[(each, written(each.value)) for each in members],
