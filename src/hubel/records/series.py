@@ -16,6 +16,7 @@ from typing import Any
 from hubel.checkpoint import generations
 from hubel.data.sources import SOURCES
 from hubel.errors import DAMAGED, ArtefactError, UsageError
+from hubel.events import SCORES
 from hubel.recipes.continuing import asked, plainly, unlike
 from hubel.recipes.schema import Recipe, compose, flatten, read_file
 from hubel.records.folder import command
@@ -123,6 +124,12 @@ def value_of(summary: Mapping[str, Any]) -> tuple[str, float] | None:
     """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
     part = summary.get("test") or summary.get("val") or {}
     return next(((name, float(part[name])) for name in MEASURES if part.get(name) is not None), None)
+
+
+def chosen_by(summary: Mapping[str, Any]) -> float | None:
+    """The score of a run's best epoch on validation; None where there is none but the loss."""
+    best = summary.get("best", {})
+    return next((float(best[f"val_{name}"]) for name in SCORES if f"val_{name}" in best), None)
 
 
 def ratio_of(folders: Sequence[Path]) -> float:

@@ -9,17 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from hubel import runtime
 from hubel.assembly.follow import Stopped
+from hubel.assembly.in_series import check_left, check_series
 from hubel.assembly.requests import foreseen, requested
 from hubel.assembly.together import computing
 from hubel.checkpoint import generations
-from hubel.errors import DataError, UsageError
-from hubel.events import SCORES
+from hubel.errors import UsageError
 from hubel.recipes.continuing import HERE
 from hubel.recipes.schema import Recipe
 from hubel.records.ledger import find_run, find_series
-from hubel.records.series import KINDS, SeriesRecord, create_series, read_series, sweep_unbegun, unfinished_series
+from hubel.records.series import (
+    KINDS,
+    SeriesRecord,
+    chosen_by,
+    create_series,
+    read_series,
+    sweep_unbegun,
+    unfinished_series,
+)
 from hubel.report.pages.series import Member, render_series
 from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
@@ -70,7 +77,7 @@ def planned(kind: str, count: int, recipe: Recipe) -> list[dict[str, Any]]:
 def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resume: bool = False) -> Series:
     """Train a new series, or with `resume` go on with the latest unfinished one of the same data and recipe."""
     members = planned(kind, count, recipe)
-    check(recipe, kind, members[0])
+    check_series(recipe, kind, members[0])
     found = unfinished_series(recipe, kind, members) if resume else None
     if found is None:
         if resume:
@@ -78,17 +85,7 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
         watch = Once(watch)
         with computing(recipe):  # what is wrong with the data is said before a folder is made
             ready = foreseen(recipe.change(**members[0]), watch)
-        if kind == "curve" and not ready.task.labels:
-            raise UsageError(f"a curve measures what is named right, and the task here is {ready.task.name}",
-                             hint="train once: hubel train DATA")  # fmt: skip
-        if ready.task.learns_all:
-            raise UsageError(f"the task {ready.task.name} learns every sample, and runs spread over none that is left",
-                             hint="train once: hubel train DATA")  # fmt: skip
-        if not len(ready.ids("test")) and not len(ready.ids("val")):
-            raise DataError(
-                f"no sample of {ready.manifest.source} is left to test by: those that are alike stay on one side",
-                hint="more samples, or train once: hubel train DATA",
-            )
+        check_left(ready, kind)
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 
@@ -106,25 +103,6 @@ def go_on_series(folder: Path, given: Mapping[str, Any], watch: Watcher) -> Seri
         watch.remark(f"{folder} has finished already: nothing to resume")
         return Series(folder)
     return to_its_end(record, watch, given)
-
-
-def check(recipe: Recipe, kind: str, first: Mapping[str, Any]) -> None:
-    """Raise UsageError for what a series cannot be made of."""
-    count = f"--{kind}" if kind != "curve" else "hubel curve"
-    if runtime.world() > 1:
-        raise UsageError(
-            f"{count} trains one run after the other in one process, got {runtime.world()} processes",
-            hint="leave torchrun out, or train one: --fold 1/5",
-        )
-    if recipe.data.fold is not None:
-        raise UsageError(f"fold ({recipe.data.fold}) is one of a series: it goes with no {count}", hint="leave one out")
-    if recipe.transfer.compare_start:
-        raise UsageError(f"compare_start goes with no {count}", hint="leave one of them out")
-    if recipe.pretext.method is not None:
-        raise UsageError(f"{count} measures what is named right, and {recipe.pretext.method} names nothing",
-                         hint=f"leave {count} out")  # fmt: skip
-    if kind == "folds":
-        recipe.change(**first)  # refuses a test_fraction
 
 
 def to_its_end(series: SeriesRecord, watch: Watcher, given: Mapping[str, Any] | None = None) -> Series:
@@ -197,9 +175,3 @@ def conclude_series(store: RunStore, series: Series) -> None:
             "seconds": sum(row.seconds for row in rows),
         },
     )
-
-
-def chosen_by(summary: Mapping[str, Any]) -> float | None:
-    """The score of a run's best epoch on validation; None where there is none but the loss."""
-    best = summary.get("best", {})
-    return next((float(best[f"val_{name}"]) for name in SCORES if f"val_{name}" in best), None)
