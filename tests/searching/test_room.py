@@ -93,3 +93,7 @@ def test_it_is_told_by_what_the_only_one_was_chosen(tmp_path: Path, winner: int,
                      mean=0.9, interval=(0.85, 0.94))  # fmt: skip
     standing = Standing(finalists=(alone,), beside=(), samples=200, score="accuracy")
     assert seen_early(standing, journal, room.ask) == (f"There was time to train one net to its end. {said}",)
+    journal.trials[:] = [journal.trial(winner)]
+    assert seen_early(standing, journal, room.ask) == (
+        "Nothing else was tried: there was no time for more than one training.",
+    )

@@ -255,6 +255,8 @@ def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...
     """By what the winner was chosen, where there was time to train it alone to its end."""
     winner = journal.trial(standing.winner.trial)
     others = [trial for trial in journal.tried if trial.number != winner.number and trial.score is not None]
+    if not others and ask.budget.time is not None and ask.budget.trials is None:
+        return ("Nothing else was tried: there was no time for more than one training.",)
     if not others or winner.epochs <= max(trial.epochs for trial in others):
         return ()
     found = "There was time to train one net to its end. "
