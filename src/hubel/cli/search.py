@@ -53,7 +53,7 @@ def command(
     ] = None,
     space: Annotated[
         list[str] | None,
-        option("--space", metavar="NAME=VALUES", help="what to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
+        option("--space", metavar="NAME=VALUES", help="to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
     ] = None,
     nets: Annotated[str, option("--nets", metavar="WAY", help=", ".join(WAYS))] = "",
     cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,

@@ -234,10 +234,7 @@ def in_batches(
             f"{problems[0].path}: {problems[0].reason}", hint=way_out(problems[0]), reason=problems[0].reason
         )
     if not items:
-        named = [pictures] if isinstance(pictures, (str, Path)) else pictures if isinstance(pictures, list) else []
-        empty = ", ".join(printable(str(each)) for each in named[:3])
-        what = f"{empty} {'holds' if len(named) == 1 else 'hold'} no pictures" if empty else "no picture was given"
-        raise DataError(what, hint="give files or folders: hubel predict RUN new/*.jpg")
+        raise DataError(nothing_in(pictures), hint="give files or folders: hubel predict RUN new/*.jpg")
     for start in range(0, len(items), batch_size):
         said, bad = some(items[start : start + batch_size], start, len(items))
         found.extend(said)
@@ -354,6 +351,17 @@ def winners(classifier: Classifier, shares_NK: np.ndarray) -> np.ndarray:
         return np.asarray(shares_NK.argmax(axis=1))
     place = classifier.class_names.index(classifier.threshold.positive)
     return np.where(shares_NK[:, place] >= classifier.threshold.value, place, 1 - place)
+
+
+def nothing_in(pictures: Any) -> str:
+    """What is said where no picture was named: by which folders none was found.
+
+    >>> nothing_in("new"), nothing_in(["new", "old"]), nothing_in([])
+    ('new holds no pictures', 'new, old hold no pictures', 'no picture was given')
+    """
+    named = [pictures] if isinstance(pictures, (str, Path)) else pictures if isinstance(pictures, list) else []
+    empty = ", ".join(printable(str(each)) for each in named[:3])
+    return f"{empty} {'holds' if len(named) == 1 else 'hold'} no pictures" if empty else "no picture was given"
 
 
 def gather(pictures: Any, problems: list[Problem], *, follow_links: bool = False) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hubel.data.manifest import Problem
 from hubel.deploy.parts import OF_A_PART, Answering, Part, Parts
-from hubel.deploy.prediction import gather
+from hubel.deploy.prediction import gather, nothing_in
 from hubel.deploy.shipped import is_shipped
 from hubel.errors import DataError, HubelError, UsageError
 from hubel.faces.progress import shows_progress
@@ -141,7 +141,7 @@ def _listed(pictures: Any, follow_links: bool, problems: list[Problem]) -> list[
             raise UsageError(f"files are answered in parts, got {type(item).__name__}", hint="hubel.predict(run, …)")
         found[os.path.abspath(item)] = None
     if not found:
-        what = f"{problems[0].path}: {problems[0].reason}" if problems else "no picture was given"
+        what = f"{problems[0].path}: {problems[0].reason}" if problems else nothing_in(pictures)
         raise DataError(what, hint="give files or folders: hubel predict RUN new/ --on local --out answers/")
     return list(found)
 

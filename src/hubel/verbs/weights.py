@@ -13,7 +13,7 @@ from hubel.checkpoint.foreign import read_foreign
 from hubel.checkpoint.importing import Imported, as_in_file, check_golden, outputs_of, way_out
 from hubel.checkpoint.published import fetch, known_file
 from hubel.checkpoint.sizing import check_memory, sized
-from hubel.data.preprocessing import Preprocessing
+from hubel.data.preprocessing import PICTURES, Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.models import card, resolve
 from hubel.models.fitting import fit_weights, renamed
@@ -86,7 +86,7 @@ def import_weights(
             mean=tuple(mean if mean is not None else (norm.mean if norm else IMAGENET_MEAN) if usual else ()),
             std=tuple(std if std is not None else (norm.std if norm else IMAGENET_STD) if usual else ()),
             interpolation=interpolation or (given.interpolation if given else "bilinear"),
-            crop_share=usual_share if crop_share is None else crop_share,
+            crop_share=usual_share if crop_share is None else crop_share, takes=PICTURES if given else "",
         )  # fmt: skip
 
     channels = in_chans if in_chans is not None else len(mean) if mean else entry.in_chans
