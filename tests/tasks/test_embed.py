@@ -249,6 +249,19 @@ def test_classes_turned_are_classes_of_their_own_and_an_epoch_has_as_many_steps(
     assert torch.equal(again.images, batches[1].images)
 
 
+def test_a_picture_that_is_turned_is_also_moved_by_a_chance_of_its_own(run: hubel.Run) -> None:
+    settings = {"data": run.recipe["data"]["data"], "task": "embed", "augment": "translate=2", "turned_classes": True}
+    ready = make_ready(requested({**settings, **SMALL}), SILENT)
+    upright: dict[int, dict[int, torch.Tensor]] = {}
+    for batch in ready.training.batches(0, 0):
+        for picture, label, row in zip(batch.images, batch.labels, batch.ids, strict=True):
+            turns = int(label) // 5
+            upright.setdefault(int(row), {})[turns] = picture.rot90(-turns, (1, 2))
+    several = [list(forms.values()) for forms in upright.values() if len(forms) > 1]
+    assert several
+    assert any(not torch.equal(one, other) for one, other, *_ in several)
+
+
 def test_classes_are_not_turned_where_that_would_contradict_itself_or_the_task(tmp_path: Path) -> None:
     data = folder_of(tmp_path / "two", [3, 4], each=8)
     wanted = {"task": "embed", "turned_classes": True, "out": str(tmp_path), **SMALL}
