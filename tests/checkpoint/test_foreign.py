@@ -417,3 +417,16 @@ def test_every_published_file_belongs_to_a_net_of_the_catalogue_and_names_its_di
     for entry in WEIGHTS:
         assert entry.model in CARDS, entry.model
         assert len(entry.sha256_prefix) >= 8
+
+
+def test_a_net_of_any_size_needs_to_be_told_which(tmp_path: Path) -> None:
+    net = create_model("softmax_regression", num_classes=10, in_chans=1, img_size=(8, 8))
+    torch.save(net.state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(UsageError, match="softmax_regression has no usual size of pictures") as error:
+        import_weights(tmp_path / "weights.pth", model="softmax_regression", out=tmp_path / "runs")
+    assert error.value.hint is not None
+    assert error.value.hint.startswith("--img-size 28")
+    done = import_weights(
+        tmp_path / "weights.pth", model="softmax_regression", img_size=8, in_chans=1, out=tmp_path / "runs"
+    )
+    assert load(done.run).preprocessing.height == 8
