@@ -320,6 +320,9 @@ def test_other_tasks_spread_over_the_number_that_counts_for_them(tmp_path: Path)
     assert spread.metric == "mean_iou"
     assert spread.values == tuple(run.summary["test"]["mean_iou"] for run in first.runs)
     assert "its mean IoU on the samples it has not seen is" in str(first)
+    listed = str(hubel.runs(tmp_path / "runs"))
+    assert f"{spread.mean:.2%}".replace("%", " %") + " mean IoU" in listed
+    assert "mean IoU" in str(hubel.runs(first.folder))
     tested = [path for run in first.runs for path in json.loads((run.folder / "split.json").read_text())["test"]]
     assert len(set(tested)) == len(tested) == 12, "each sample is tested once"
     page = first.report.read_text()

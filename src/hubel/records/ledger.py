@@ -20,6 +20,7 @@ from hubel.records.searches import winner_of
 from hubel.store import RunStore, parse_json, parse_yaml, shown
 from hubel.store.kinds import is_detector
 from hubel.views import html_table, in_short
+from hubel.words import MEASURES
 
 SERIES = "series.json"
 """What marks the folder of a series: several runs of one training (`hubel.records.series`)."""
@@ -148,7 +149,7 @@ class RunRecord:
         """One line for a list of runs."""
         recipe, summary, history = self.recipe, self.summary, self.history
         best = summary.get("best", {})
-        test = summary.get("test", {})
+        test, counts = summary.get("test", {}), value_of(summary)
         return {
             "run": self.name,
             "status": self.status,
@@ -159,6 +160,7 @@ class RunRecord:
             "epochs": len(next(iter(history.values()), [])),
             "val_accuracy": best.get("val_accuracy"),
             "test_accuracy": test.get("accuracy"),
+            "score": "" if counts is None or not test else told_score(*counts),
             "val_loss": best.get("val_loss"),
             "seconds": summary.get("seconds"),
         }
@@ -194,7 +196,7 @@ class Runs:
                 r["model"],
                 str(r["epochs"]),
                 told_share(r["val_accuracy"]),
-                told_share(r["test_accuracy"]),
+                told_share(r["test_accuracy"]) or r["score"],
             )
             for r in self.rows
         ]
@@ -215,6 +217,23 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 def _is(part: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> bool:
     return key not in part or (isinstance(part[key], kind) and not isinstance(part[key], bool))
+
+
+def value_of(summary: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
+    part = summary.get("test") or summary.get("val") or {}
+    known = ((name, part.get(name)) for name in MEASURES)
+    return next(((name, float(value)) for name, value in known if isinstance(value, (int, float))), None)
+
+
+def told_score(name: str, value: float) -> str:
+    """What counts of a test where that is no accuracy, with its name; "" for an accuracy.
+
+    >>> told_score("mean_iou", 0.4626), told_score("psnr", 21.7512), told_score("accuracy", 0.9)
+    ('46.26 % mean IoU', '21.75 PSNR in dB', '')
+    """
+    measure = MEASURES.get(name)
+    return "" if measure is None or name == "accuracy" else f"{measure.written(value)} {measure.title}"
 
 
 def told_share(share: float | None) -> str:
@@ -326,7 +345,7 @@ def series_row(folder: Path) -> dict[str, Any]:
     summary = store.read_json("summary.json") if store.exists("summary.json") else {}
     if not isinstance(plan, dict) or not isinstance(summary, dict) or not isinstance(plan.get("recipe"), dict):
         raise ArtefactError(f"{folder / SERIES} is no plan of a series", hint=DAMAGED)
-    members = [RunRecord(path.parent) for path in folder.glob("*/config.yaml")]
+    members, mean = [RunRecord(path.parent) for path in folder.glob("*/config.yaml")], summary.get("mean")
     return {
         "run": folder.name,
         "status": str(summary.get("status", "unfinished")),
@@ -335,6 +354,7 @@ def series_row(folder: Path) -> dict[str, Any]:
         "epochs": sum(len(next(iter(run.history.values()), [])) for run in members),
         "val_accuracy": summary.get("val_accuracy"),
         "test_accuracy": summary.get("test_accuracy"),
+        "score": told_score(str(summary.get("metric")), mean) if isinstance(mean, float) else "",
         "val_loss": None,
         "seconds": summary.get("seconds"),
     }

@@ -25,7 +25,6 @@ from hubel.records.own_data import placed
 from hubel.records.removal import strangers
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
-from hubel.words import MEASURES
 
 KINDS = {"folds": "fold", "seeds": "run", "curve": "part"}
 """What a series is made of, and what the folder of a member is called."""
@@ -118,12 +117,6 @@ def unfinished_series(recipe: Recipe, kind: str, members: Sequence[Mapping[str, 
         except (ArtefactError, OSError):
             continue
     return max(found, key=lambda pair: pair[0])[1] if found else None
-
-
-def value_of(summary: Mapping[str, Any]) -> tuple[str, float] | None:
-    """Which number of a finished run counts, and its value: of the test, else of what was chosen by."""
-    part = summary.get("test") or summary.get("val") or {}
-    return next(((name, float(part[name])) for name in MEASURES if part.get(name) is not None), None)
 
 
 def chosen_by(summary: Mapping[str, Any]) -> float | None:

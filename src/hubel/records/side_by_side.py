@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from hubel.errors import UsageError
-from hubel.records.ledger import RunRecord, find_run, told_share
-from hubel.records.series import SeriesRecord, value_of
+from hubel.records.ledger import RunRecord, find_run, told_share, value_of
+from hubel.records.series import SeriesRecord
 from hubel.views import html_table
 from hubel.words import MEASURES
 

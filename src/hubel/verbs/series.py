@@ -16,8 +16,9 @@ from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.judge import answered, assessed
 from hubel.evaluation.spread import Spread
+from hubel.records.ledger import value_of
 from hubel.records.own_data import own_data
-from hubel.records.series import SeriesRecord, ratio_of, read_series, value_of
+from hubel.records.series import SeriesRecord, ratio_of, read_series
 from hubel.tasks import TASKS
 from hubel.types import Predictions
 from hubel.verbs.predict import predict

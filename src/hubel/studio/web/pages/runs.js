@@ -41,7 +41,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     return el('tr', {}, [
       el('td', {}, [box]), el('th', { scope: 'row' }, [el('a', { href: to('train', { run: run.run }), textContent: run.run })]), el('td', { textContent: state }),
       el('td', { textContent: run.data }), el('td', { textContent: run.model }), el('td', { className: 'number', textContent: String(run.epochs) }),
-      el('td', { className: 'number', textContent: percent(run.val_accuracy, 2) || number(run.val_loss ?? '') }), el('td', { className: 'number', textContent: percent(run.test_accuracy, 2) }),
+      el('td', { className: 'number', textContent: percent(run.val_accuracy, 2) || number(run.val_loss ?? '') }), el('td', { className: 'number', textContent: percent(run.test_accuracy, 2) || (run.score ?? '') }),
       el('td', { className: 'number', textContent: seconds(run.seconds) }),
       el('td', {}, [run.weights && el('a', { href: to('evaluate', { run: run.run }), textContent: 'Evaluate' })])]);
   }
