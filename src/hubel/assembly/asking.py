@@ -110,7 +110,7 @@ def check_settings(recipe: Recipe, task: Task) -> None:
     for name, why in (idle | {name: why for name, (_, why) in task.unused.items()}).items():
         fine = (usual[name], *((NOTHING,) if name == "from_" else ()), *_off(name))
         if given[name] not in fine:
-            flag = "--fold or --folds" if name == "fold" else f"--{name.rstrip('_').replace('_', '-')}"
+            flag = f"--{name.rstrip('_').replace('_', '-')}"
             raise UsageError(f"the task {task.name} has no use for {name.rstrip('_')}, {why}", hint=f"leave {flag} out")
     if recipe.train.target is not None and not task.score:
         raise UsageError(

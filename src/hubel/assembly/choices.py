@@ -104,12 +104,7 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     for setting, value, reason in _without_labels(recipe, facts):
         choose(setting, flatten(recipe)[setting], value, reason)
     for setting, value, reason in by_task(
-        recipe,
-        facts.task,
-        samples=facts.samples,
-        side=facts.side,
-        channels=facts.channels,
-        classes=facts.classes,
+        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels, classes=facts.classes
     ):
         if flatten(recipe)[setting] in (None, {}):
             choose(setting, None, value, reason)

@@ -30,11 +30,8 @@ def check_series(recipe: Recipe, kind: str, first: Mapping[str, Any]) -> None:
         recipe.change(**first)  # refuses a test_fraction
 
 
-def check_left(prepared: Prepared, kind: str) -> None:
+def check_left(prepared: Prepared) -> None:
     """Raise UsageError for a task, DataError for data, of which nothing is left to measure the runs of a series by."""
-    if kind == "curve" and not prepared.task.labels:
-        raise UsageError(f"a curve measures what is named right, and the task here is {prepared.task.name}",
-                         hint="train once: hubel train DATA")  # fmt: skip
     if prepared.task.learns_all:
         raise UsageError(f"the task {prepared.task.name} learns every sample, and runs spread over none that is left",
                          hint="train once: hubel train DATA")  # fmt: skip

@@ -62,12 +62,11 @@ def show_comparison(names: list[str], file: Path | None, *, as_json: bool = Fals
     from hubel.records.side_by_side import compare
 
     comparison = compare(names)
+    found, lines = weighed(names) if len(names) > 1 else ({}, [])
     if as_json:
-        print_json({"runs": comparison.to_dict()} | ({"comparison": weighed(names)} if len(names) > 1 else {}))
+        print_json({"runs": comparison.to_dict()} | ({"comparison": found} if found else {}))
     else:
-        say(str(comparison))
-        if len(names) > 1:
-            say("\n" + "\n".join(told(names)))
+        say("\n".join([str(comparison), *(["", *lines] if lines else [])]))
     if file is not None:
         from hubel.verbs.compare import page
 
@@ -75,26 +74,15 @@ def show_comparison(names: list[str], file: Path | None, *, as_json: bool = Fals
         note(f"wrote {file}")
 
 
-def weighed(names: list[str]) -> dict[str, Any]:
-    """Whether the best run is better by more than luck; why that cannot be said where it was not measured alike."""
-    from hubel.verbs.compare import weigh
-
-    try:
-        return dict(weigh(names).to_dict())
-    except HubelError as error:  # a run that was never measured can still be laid beside another
-        return {"findings": [_untested(error)]}
-
-
-def told(names: list[str]) -> list[str]:
-    """The same in lines, with each run against each other where they are more than two."""
+def weighed(names: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Whether the best run is better by more than luck, as plain data and in lines; why that cannot be said where runs
+    were not measured alike: one that was never measured can still be laid beside another.
+    """
     from hubel.verbs.compare import weigh
 
     try:
         found = weigh(names)
     except HubelError as error:
-        return [_untested(error)]
-    return [*found.findings, *found.against]
-
-
-def _untested(error: HubelError) -> str:
-    return f"no test of the difference: {error.what}" + (f"; {error.hint}" if error.hint else "")
+        why = f"no test of the difference: {error.what}" + (f"; {error.hint}" if error.hint else "")
+        return {"findings": [why]}, [why]
+    return dict(found.to_dict()), [*found.findings, *found.against]

@@ -260,9 +260,8 @@ def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] 
     """Lay runs side by side; `runs` has a name for each result.
 
     Runs are paired where ids, true answers and (if both know them) paths agree, or nearly all paths and answers do
-    (`in_common`); p-values are corrected for all pairs
-    that there are, since the best is only known after looking. Raises UsageError for no run, or for
-    classification and regression mixed.
+    (`in_common`); p-values are corrected for all pairs that there are, since the best is only known after looking.
+    Raises UsageError for no run, or for classification and regression mixed.
 
     >>> from hubel.evaluation import assess
     >>> from hubel.types import Predictions

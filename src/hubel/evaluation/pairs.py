@@ -48,7 +48,7 @@ class Paired:
         )
         if self.left:
             facts += f", on the {plural(self.samples, 'sample')} that both were tested on"
-        if self.p_value >= 0.05:
+        if self.p_value >= LEVEL:
             alike = f"{self.first} and {self.second} cannot be told apart on {plural(self.samples, 'sample')}: "
             if not self.wins and not self.losses:
                 return f"{alike}on each of them both are equally good."

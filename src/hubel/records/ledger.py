@@ -345,7 +345,8 @@ def series_row(folder: Path) -> dict[str, Any]:
     summary = store.read_json("summary.json") if store.exists("summary.json") else {}
     if not isinstance(plan, dict) or not isinstance(summary, dict) or not isinstance(plan.get("recipe"), dict):
         raise ArtefactError(f"{folder / SERIES} is no plan of a series", hint=DAMAGED)
-    members, mean = [RunRecord(path.parent) for path in folder.glob("*/config.yaml")], summary.get("mean")
+    members = [RunRecord(path.parent) for path in folder.glob("*/config.yaml")]
+    mean = summary.get("mean")
     return {
         "run": folder.name,
         "status": str(summary.get("status", "unfinished")),

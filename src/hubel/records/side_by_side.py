@@ -126,8 +126,7 @@ def compare_members(
         rows["mean"] = (fmean(columns[0]), fmean(columns[1]))
         rows["deviation"] = (stdev(columns[0]), stdev(columns[1]))
     for name, (one, other) in rows.items():
-        written = told_share if MEASURES[metric].share else "{:.4g}".format
-        table.append((name, (written(one), written(other))))
+        table.append((name, (MEASURES[metric].written(one), MEASURES[metric].written(other))))
     table += [line for line in lines if "." in line[0]]
     return Comparison(names, tuple(table)), metric, values
 

@@ -231,21 +231,21 @@ def sentence_of(standing: Standing, journal: Journal) -> str:
 def noise_of(standing: Standing) -> tuple[str, ...]:
     """What is luck and what is not; nothing beat the defaults, where nothing did."""
     found: list[str] = []
-    ahead = "It is" if standing.winner.values else "They are"
+    ahead, level = ("It is ahead", "It stands") if standing.winner.values else ("They are ahead", "They stand")
     for each in standing.beside:
         values = next(one.values for one in standing.finalists if one.trial == each.trial)
         other = "the defaults" if not values else f"trial {each.trial}"
         facts = gap_words(each, standing.score)
         if not each.known:
-            found.append(f"{ahead} ahead of {other}, perhaps by luck: {facts}.")
+            found.append(f"{ahead} of {other}, perhaps by luck: {facts}.")
         elif not values and each.is_noise:
             found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
         elif each.difference == 0:
-            found.append(f"{ahead.split()[0]} {'stands' if ahead == 'It is' else 'stand'} level with {other}: {facts}.")
+            found.append(f"{level} level with {other}: {facts}.")
         elif each.is_noise:
-            found.append(f"{ahead} ahead of {other} within noise only: {facts}.")
+            found.append(f"{ahead} of {other} within noise only: {facts}.")
         else:
-            found.append(f"{ahead} ahead of {other} by more than noise: {facts}.")
+            found.append(f"{ahead} of {other} by more than noise: {facts}.")
     if not standing.winner.values and standing.beside:
         found.insert(0, "Nothing beat the defaults.")
     return tuple(found)
@@ -260,18 +260,16 @@ def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...
     if not others or winner.epochs <= max(trial.epochs for trial in others):
         return ()
     found = "There was time to train one net to its end. "
-    usual = next((trial for trial in others if not trial.values), None)
     if not winner.values:
-        place = f"After {plural(ask.rungs[0], 'epoch')} of {ask.full}"
-        return (f"{found}{place} nothing was ahead of the defaults by more than chance.",)
-    if usual is None:
-        return (f"{found}It was the best of those compared before.",)
-    ours, theirs = winner.at(usual.epochs), usual.score
-    if ours is None or theirs is None:
+        early = plural(ask.rungs[0], "epoch")
+        return (f"{found}After {early} of {ask.full} nothing was ahead of the defaults by more than chance.",)
+    usual = next((trial for trial in others if not trial.values), None)
+    ours = None if usual is None else winner.at(usual.epochs)
+    if usual is None or usual.score is None or ours is None:
         return (f"{found}It was the best of those compared before.",)
     return (
         f"{found}After {plural(usual.epochs, 'epoch')} of {ask.full} it had {named_score(ours, standing.score)}, the "
-        f"defaults {named_score(theirs, standing.score)}.",
+        f"defaults {named_score(usual.score, standing.score)}.",
     )
 
 

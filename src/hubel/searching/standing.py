@@ -26,9 +26,10 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.data.batches import batches, reading_size
 from hubel.metrics.intervals import Interval, wilson
 from hubel.nn.modes import evaluating
-from hubel.recipes.schema import compose, read_file
 from hubel.searching.journal import Journal, Trial
+from hubel.searching.running import data_of
 from hubel.searching.workshop import Workshop
+from hubel.store import RunStore
 from hubel.tasks import Task
 from hubel.types import Batch
 
@@ -146,7 +147,7 @@ def _finalist(trial: Trial, journal: Journal) -> tuple[Finalist, Trial]:
 def good(workshop: Workshop, run: Path) -> np.ndarray:
     """Of each validation sample how good the answer of a run is: right or wrong, or minus its loss. N."""
     classifier = load_checkpoint(run, "best")
-    prepared = workshop.prepared(workshop.as_begun(compose(read_file(run / "config.yaml"))))
+    prepared = data_of(workshop, RunStore.open(run))
     classifier.model.to(workshop.device)
     reading = batches(
         prepared.decoded, prepared.splits.val, preprocessing=classifier.preprocessing, device=workshop.device,

@@ -85,7 +85,7 @@ def train_series(recipe: Recipe, kind: str, count: int, watch: Watcher, *, resum
         watch = Once(watch)
         with computing(recipe):  # what is wrong with the data is said before a folder is made
             ready = foreseen(recipe.change(**members[0]), watch)
-        check_left(ready, kind)
+        check_left(ready)
         found = create_series(recipe, kind, members)
     return to_its_end(found, watch)
 

@@ -65,8 +65,7 @@ def import_weights(
     size = img_size if img_size is not None else given.size if given else entry.img_size
     if size is None:
         raise UsageError(
-            f"{name} has no usual size of pictures, and none was said",
-            hint="--img-size 28, where it learnt so",
+            f"{name} has no usual size of pictures, and none was said", hint="--img-size 28: the side it learnt from"
         )
     height, width = (size, size) if isinstance(size, int) else size
     for what, value, most in (("num_classes", num_classes, MOST_CLASSES), ("img_size", max(height, width), MOST_SIDE)):
