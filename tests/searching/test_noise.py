@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from hubel.searching.found import noise_of
+from hubel.searching.found import gap_words, noise_of
 from hubel.searching.standing import Beside, Finalist, Standing
 
 
@@ -43,3 +43,16 @@ def test_luck_is_told_in_the_unit_of_what_was_compared(score: str, seeds: int, w
 
 def test_who_is_level_is_not_ahead() -> None:
     assert noise_of(standing("accuracy", 2, 0.0))[1].startswith("They stand level with trial 2: +0.00 points")
+
+
+def test_who_is_ahead_with_fewer_seeds_has_not_won_and_is_told_so() -> None:
+    first, second = noise_of(standing("accuracy", 1, -0.02))
+    assert first == "Nothing that was trained with several seeds beat the defaults."
+    assert second.startswith(
+        "Ahead of them, but with fewer seeds, is trial 2: +2.00 points (95 % interval +1.00 to +3.00"
+    )
+
+
+def test_no_difference_has_no_sign() -> None:
+    (level,) = standing("accuracy", 2, 0.0).beside
+    assert gap_words(level, "accuracy", sign=-1).startswith("+0.00 points")

@@ -231,12 +231,17 @@ def sentence_of(standing: Standing, journal: Journal) -> str:
 def noise_of(standing: Standing) -> tuple[str, ...]:
     """What is luck and what is not; nothing beat the defaults, where nothing did."""
     found: list[str] = []
-    ahead, level = ("It is ahead", "It stands") if standing.winner.values else ("They are ahead", "They stand")
+    ahead, level, it = ("It is ahead", "It stands", "it") if standing.winner.values else (
+        "They are ahead", "They stand", "them"
+    )  # fmt: skip
     for each in standing.beside:
         values = next(one.values for one in standing.finalists if one.trial == each.trial)
         other = "the defaults" if not values else f"trial {each.trial}"
         facts = gap_words(each, standing.score)
-        if not each.known:
+        if each.difference < 0:  # one lucky seed is not to beat the mean of several
+            behind = gap_words(each, standing.score, sign=-1)
+            found.append(f"Ahead of {it}, but with fewer seeds, {'is' if values else 'are'} {other}: {behind}.")
+        elif not each.known:
             found.append(f"{ahead} of {other}, perhaps by luck: {facts}.")
         elif not values and each.is_noise:
             found.insert(0, f"Nothing beat the defaults by more than noise: {facts}.")
@@ -247,7 +252,8 @@ def noise_of(standing: Standing) -> tuple[str, ...]:
         else:
             found.append(f"{ahead} of {other} by more than noise: {facts}.")
     if not standing.winner.values and standing.beside:
-        found.insert(0, "Nothing beat the defaults.")
+        lucky = any(each.difference < 0 for each in standing.beside)
+        found.insert(0, f"Nothing{' that was trained with several seeds' if lucky else ''} beat the defaults.")
     return tuple(found)
 
 
@@ -294,7 +300,9 @@ def gap_words(each: Beside, score: str, *, sign: int = 1) -> str:
     """
     scale, digits = (100 * sign, "+.2f") if score else (sign, "+.3g")
     if score:
-        gap = f"{scale * each.difference:{digits}} points" + ("" if score == "accuracy" else f" of {SCORES[score]}")
+        gap = f"{scale * each.difference + 0.0:{digits}} points" + (
+            "" if score == "accuracy" else f" of {SCORES[score]}"
+        )
     else:
         gap = f"a loss {'smaller' if scale * each.difference >= 0 else 'larger'} by {abs(each.difference):.3g}"
     seeds = f"{each.seeds[0]} and {plural(each.seeds[1], 'seed')}"
