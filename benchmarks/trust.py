@@ -222,7 +222,10 @@ def paired(name: str, plain: list[float], other: list[float]) -> str:
 
 
 def raced(options: argparse.Namespace, folder: Path, what: dict[str, Any], shifts: int) -> list[list[dict[str, Any]]]:
-    """Pairs of runs, plain and with `what`, of equal time: what `hubel robust` measures of each."""
+    """Pairs of runs, plain and with `what`, of equal time: what `hubel robust` measures of each.
+
+    Clean accuracy is that of the whole test split, since a point is less than what --measured pictures can tell.
+    """
     said = cifar(folder, options.pictures, options.tested)
     pairs = []
     for seed in range(options.seeds):
@@ -234,7 +237,7 @@ def raced(options: argparse.Namespace, folder: Path, what: dict[str, Any], shift
             )  # fmt: skip
             found = run.robust(limit=options.measured, shifts=shifts, corruptions=["none"] if shifts else [])
             line = {
-                "seed": seed, "with": more, "clean": found.clean.accuracy,
+                "seed": seed, "with": more, "clean": run.summary["test"]["accuracy"],
                 "corrupted": None if shifts else statistics.mean(found.accuracy(name) for name in found.corruptions),
                 "same": [list(curve.consistency) for curve in found.curves[:2]], "epochs": run.summary["epochs"],
             }  # fmt: skip
