@@ -33,7 +33,7 @@ from hubel.anomalies.flat import (
 )
 from hubel.anomalies.foreign import blended
 from hubel.anomalies.methods import METHODS
-from hubel.anomalies.patchwise import coreset, fit_padim, look_padim
+from hubel.anomalies.patchwise import NEIGHBOURS, Bank, coreset, fit_padim, look_padim
 from hubel.anomalies.settings import Settings
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
@@ -135,6 +135,31 @@ def test_a_coreset_leaves_nobody_farther_away_than_chance_does() -> None:
         return float(np.sqrt(((cloud[:, None] - cloud[rows][None]) ** 2).sum(axis=2)).min(axis=1).max())
 
     assert farthest(chosen) < min(farthest(rng.permutation(505)[:30]) for _ in range(20))
+
+
+def test_the_farthest_patch_of_a_coreset_is_the_farthest_of_all_numbers() -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 152))
+    found, apart = [0], np.full(400, np.inf)
+    while len(found) < 60:
+        apart = np.minimum(apart, np.linalg.norm(rows - rows[found[-1]], axis=1))
+        found.append(int(apart.argmax()))
+    assert coreset(rows, 60).tolist() == found
+
+
+@pytest.mark.parametrize("copies", [1, NEIGHBOURS + 3])
+def test_patchcore_weighs_a_picture_as_equation_7_does(copies: int) -> None:
+    draw = np.random.default_rng(0)
+    bank, maps = np.repeat(draw.normal(size=(40, 7)), copies, axis=0), draw.normal(size=(5, 7, 3, 4))
+    scores, apart = Bank(bank).judge(maps)
+    for row, one in enumerate(maps.reshape(5, 7, 12).transpose(0, 2, 1)):
+        every = np.linalg.norm(one[:, None] - bank, axis=2)
+        np.testing.assert_allclose(apart[row], every.min(axis=1))
+        worst = int(every.min(axis=1).argmax())
+        nearest = bank[every[worst].argmin()]
+        around = np.sort(np.linalg.norm(bank - nearest, axis=1))[NEIGHBOURS - 1]
+        among = every[worst][np.linalg.norm(bank - nearest, axis=1) <= around][:NEIGHBOURS]
+        weight = 1 - np.exp(every[worst].min()) / np.exp(among).sum()
+        np.testing.assert_allclose(scores[row], weight * every[worst].min())
 
 
 def test_a_foreign_patch_is_blended_in_where_its_share_says() -> None:
