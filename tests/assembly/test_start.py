@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +15,15 @@ from PIL import Image
 import hubel
 from hubel.assembly import begin
 from hubel.assembly.begin import make_ready
+from hubel.assembly.transfer import rival
 from hubel.assembly.transfer import start as starting
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.start import is_open, photographs, start
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, UsageError
+from hubel.events import EpochDone, Event
 from hubel.recipes.schema import compose, read_file
+from hubel.training.loop import Training, fit
 from hubel.watching import SILENT, Watcher
 
 
@@ -149,7 +154,43 @@ def test_a_small_net_that_soon_knows_the_pictures_better_is_taken_instead() -> N
     assert outdone(asked, poor, SILENT)
     assert poor["rival"]["accuracy"] > 0.6
     assert not outdone(asked, good, SILENT)
-    assert not outdone(asked, {"probes": [{"accuracy": 0.5}], "probed_on": 100}, SILENT)  # too few to learn from alone
+    assert not outdone(asked, {"probes": [{"accuracy": 0.5}], "probed_on": 59}, SILENT)  # too few to judge by
+
+
+def figures(folder: Path, count: int) -> str:
+    """So many of the digits as files, a folder for each figure."""
+    digits = open_source("digits")
+    assert digits.arrays is not None
+    for row in range(count):
+        place = folder / str(digits.labels[row])
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digits.arrays[row, :, :, 0]).save(place / f"{row}.png")
+    return str(folder)
+
+
+def test_a_small_net_is_tried_on_few_pictures_and_judged_by_three_in_ten_of_them(tmp_path: Path) -> None:
+    asked = compose({"data": figures(tmp_path, 250), "test_fraction": 0, "threads": 1})
+    facts: dict[str, Any] = {"probes": [{"accuracy": 0.3}], "together": None, "probed_on": 225}
+    assert outdone(asked, facts, SILENT)
+    assert facts["rival"]["judged_on"] == 75
+    close = {"probes": [{"accuracy": facts["rival"]["accuracy"] - 0.03}], "together": None, "probed_on": 225}
+    assert not outdone(asked, close, SILENT)  # three points may be chance
+
+
+def test_a_small_net_that_is_far_behind_is_given_up_at_half_of_its_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[Event] = []
+
+    def counted(run: Training) -> Iterator[Event]:
+        for event in fit(run):
+            passes.extend([event] if isinstance(event, EpochDone) else [])
+            yield event
+
+    monkeypatch.setattr(rival, "fit", counted)
+    asked = compose({"data": figures(tmp_path, 40), "threads": 1})
+    assert not outdone(asked, {"probes": [{"accuracy": 0.97}], "together": None, "probed_on": 1000}, SILENT)
+    assert len(passes) == rival.EPOCHS // 2
 
 
 def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(

@@ -3,11 +3,11 @@
 Photographs, and few of them: a trained net has learnt what they do not suffice to teach. It is taken where
 
     the pictures        have 32 pixels a side or more, grey ones 48: what is smaller shows no more than a sign
-    their number        is at most 20,000, or 4,000 of less than 48 pixels: more teach a net of their own as much
+    their number        is at most 20,000, or 3,000 of less than 48 pixels: more teach a net of their own as much
     the weights         are on this machine: nothing is ever downloaded without being asked
     the small net       that would else be trained does not learn more from the same pictures within seconds
 
-The last one is tried (`rival`), unless there are so few pictures that nothing could be learnt from them alone.
+The last one is tried (`rival`), unless there are so few pictures that no difference could be told by them.
 `--from none` leaves all of this out.
 """
 
@@ -33,7 +33,7 @@ COLOUR, GREY = 32, 48
 """Pixels of the shorter side from which on pictures may be photographs: signs and letters are grey, and small."""
 TRANSFERRED = ("unfreeze", "head", "penalty", "feature_views", "from_sha256")
 """Settings that mean something only where a trained net is the start."""
-MANY, MANY_SMALL = 20_000, 4_000
+MANY, MANY_SMALL = 20_000, 3_000
 """Samples above which a net learns as much from them alone; and where they are smaller than GREY, so that a net of
 their own is quick and a trained one sees mostly what enlarging has made up."""
 
