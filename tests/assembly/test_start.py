@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import wave
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -109,6 +110,15 @@ def test_small_pictures_are_no_photographs_and_small_grey_ones_even_less(
 ) -> None:
     said = photographs(open_source(str(drawn(tmp_path, side, colour))))
     assert said == ("12 pictures that may be photographs" if may else "")
+
+
+def test_sounds_are_not_called_photographs(tmp_path: Path) -> None:
+    for name in ("low", "high"):
+        (tmp_path / name).mkdir()
+        with wave.open(str(tmp_path / name / "1.wav"), "wb") as made:
+            made.setparams((1, 2, 16000, 0, "NONE", ""))
+            made.writeframes(np.zeros(16000, "<i2").tobytes())
+    assert photographs(open_source(tmp_path)) == "2 spectrograms of sounds"
 
 
 def test_many_pictures_teach_a_net_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from hubel.assembly.transfer.source import Source, adopt, find_source
 from hubel.checkpoint.published import at_hand
 from hubel.data.choose import choose_preprocessing
 from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import SOUNDS
 from hubel.errors import ArtefactError, UsageError
 from hubel.models.pretrained import DEFAULT, published
 from hubel.recipes.chosen import Chosen
@@ -145,4 +146,4 @@ def photographs(listed: Manifest, limit: int | None = None) -> str:
     side = min(seen.height, seen.width)
     if side < (COLOUR if seen.channels == 3 else GREY) or (side < GREY and count > MANY_SMALL):
         return ""
-    return f"{count:,} pictures that may be photographs"
+    return f"{count:,} {'spectrograms of sounds' if seen.takes == SOUNDS else 'pictures that may be photographs'}"
