@@ -113,6 +113,19 @@ def test_everything_a_reader_asks_for_is_there(page: Page) -> None:
         assert words in page.text, words
 
 
+def test_what_was_put_off_for_a_reason_is_in_the_recipe_and_what_is_off_is_not() -> None:
+    page = Page(
+        render(
+            report(
+                recipe={"transfer": {"from": None, "head": None}},
+                reasons={"from": "a small net of its own soon tells these pictures apart better"},
+            )
+        )
+    )
+    assert "from none a small net of its own soon tells these pictures apart better" in page.text
+    assert "head none" not in page.text
+
+
 def test_the_result_comes_first_as_a_sentence(page: Page) -> None:
     assert page.text.index("samples correctly") < page.text.index("How it learned")
 

@@ -312,7 +312,14 @@ def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
 
 
 def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """(section, [(setting, value, why)]) of a flat or a sectioned recipe; settings that are off are left out."""
+    """(section, [(setting, value, why)]) of a flat or a sectioned recipe.
+
+    Settings that are off are left out, but those that were put off for a reason.
+    """
+
+    def why(section: str, setting: str) -> str:
+        return reasons.get(setting, reasons.get(f"{section}.{setting}", ""))
+
     flat = {name: value for name, value in recipe.items() if not isinstance(value, Mapping)}
     groups = [("", flat)] if flat else []
     groups += [(name, dict(value)) for name, value in recipe.items() if isinstance(value, Mapping)]
@@ -320,9 +327,9 @@ def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[
         (
             name,
             [
-                (key, written(value, grouped=False), reasons.get(key, reasons.get(f"{name}.{key}", "")))
+                (key, "none" if value is None else written(value, grouped=False), why(name, key))
                 for key, value in group.items()
-                if value not in (None, (), [], {})
+                if value not in (None, (), [], {}) or (value is None and why(name, key))
             ],
         )
         for name, group in groups
