@@ -122,7 +122,9 @@ def test_it_is_no_start_for_a_classifier_and_is_compared_with_none(
         hubel.train("digits", from_=reconstruct_run.folder, out=str(tmp_path), epochs=1, **QUICK)
     with pytest.raises(ArtefactError, match="compared by their labels"):
         weigh([digits_run, reconstruct_run.folder])
-    assert "accuracy" not in str(compare([reconstruct_run.folder]))
+    beside = str(compare([reconstruct_run.folder]))
+    assert "accuracy" not in beside
+    assert f"test PSNR in dB  {reconstruct_run.summary['test']['psnr']:.2f}" in beside
 
 
 def test_a_neural_process_completes_pictures_and_shows_what_it_saw_and_how_unsure_it_is(tmp_path: Path) -> None:

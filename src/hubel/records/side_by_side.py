@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -74,6 +74,7 @@ def compare(names: list[str | Path] | list[str]) -> Comparison:
         ("training time", tuple("" if row["seconds"] is None else f"{row['seconds']:.1f} s" for row in rows)),
         ("validation accuracy", tuple(told_share(row["val_accuracy"]) for row in rows)),
         ("test accuracy", tuple(told_share(row["test_accuracy"]) for row in rows)),
+        *((f"test {title}", cells) for title, cells in _other_scores(found)),
     ]
     lines = [line for line in lines if any(line[1])]  # tasks without right and wrong have no accuracy
     flat = [{f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()} for run in found]
@@ -83,6 +84,15 @@ def compare(names: list[str | Path] | list[str]) -> Comparison:
         if len(set(values)) > 1 and key not in shown:
             lines.append((key, tuple(value.strip('"') for value in values)))
     return Comparison(named(run.folder for run in found), tuple(lines))
+
+
+def _other_scores(runs: Iterable[RunRecord]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What counts for tasks without right and wrong answers, and the test's value of it for each run that has one."""
+    tests = [run.summary.get("test") or {} for run in runs]
+    for name, measure in MEASURES.items():
+        if name != "accuracy":
+            values = [test.get(name) for test in tests]
+            yield measure.title, tuple(measure.written(v) if isinstance(v, (int, float)) else "" for v in values)
 
 
 def members(first: SeriesRecord, second: SeriesRecord) -> tuple[str, dict[str, tuple[RunRecord, RunRecord]]]:
