@@ -198,7 +198,7 @@ def test_a_small_net_that_is_far_behind_is_given_up_at_half_of_its_epochs(
             yield event
 
     monkeypatch.setattr(rival, "fit", counted)
-    asked = compose({"data": figures(tmp_path, 40), "threads": 1})
+    asked = compose({"data": figures(tmp_path, 160), "test_fraction": 0.75, "threads": 1})
     assert not outdone(asked, {"probes": [{"accuracy": 0.97}], "together": None, "probed_on": 1000}, SILENT)
     assert len(passes) == rival.EPOCHS // 2
 

@@ -65,8 +65,9 @@ def learn_briefly(asked: Recipe, best: float) -> tuple[float, int]:
     limit = min(SAMPLES, asked.data.limit or SAMPLES)
     brief = asked.change(from_=None, limit=limit, epochs=EPOCHS, time=None, target=None, patience=None)
     listed = open_data(brief)
-    if (listed.given_split == "").sum() < FEW and "val" not in listed.given_split:
-        brief = brief.change(val_fraction=max(HELD_OUT, asked.data.val_fraction or 0.0))
+    few, divided = (listed.given_split == "").sum() < FEW, "val" in listed.given_split
+    if few and not divided and asked.data.val_fraction is None:
+        brief = brief.change(val_fraction=min(HELD_OUT, (1 - asked.data.test_fraction) / 2))
     own, _ = geometry(brief, listed)
     prepared = prepare(brief.change(img_size=SIDE) if min(own.height, own.width) > SIDE else brief)
     judged_on = len(prepared.splits.val)
