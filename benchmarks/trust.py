@@ -5,7 +5,7 @@
     python benchmarks/trust.py sets [--splits 20]              how often each kind of sets holds the truth
     python benchmarks/trust.py cifar --minutes 10 --seeds 5 --pictures 10000     calibration on CIFAR-10's pictures
     python benchmarks/trust.py robust --minutes 10 --pictures 10000 --seeds 3    --robust against plain, equal time
-    python benchmarks/trust.py blurpool --minutes 5 --pictures 10000 --seeds 3   blur-pool against max-pool
+    python benchmarks/trust.py blurpool --epochs 6 --pictures 4000 --seeds 3     blur-pool against max-pool
     HUBEL_PEER_OOD=PEER/bin/python python benchmarks/trust.py ood-peer [--run RUN]    the scores of pytorch-ood
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
@@ -223,18 +223,19 @@ def paired(name: str, plain: list[float], other: list[float]) -> str:
 
 
 def raced(options: argparse.Namespace, folder: Path, what: dict[str, Any], shifts: int) -> list[list[dict[str, Any]]]:
-    """Pairs of runs, plain and with `what`, of equal time: what `hubel robust` measures of each.
+    """Pairs of runs, plain and with `what`, of equal time or --epochs: what `hubel robust` measures of each.
 
     Clean accuracy is that of the whole test split, since a point is less than what --measured pictures can tell.
     """
     said = cifar(folder, options.pictures, options.tested)
+    length = {"epochs": options.epochs} if options.epochs else {"time": f"{options.minutes}m"}
     pairs = []
     for seed in range(options.seeds):
         pair = []
         for more in ({}, what):
             run = hubel.train(
-                **said, time=f"{options.minutes}m", seed=seed, out=str(folder / "runs"), threads=options.threads,
-                verbose=False, **{"model": options.model, **more},
+                **said, **length, seed=seed, out=str(folder / "runs"), threads=options.threads, verbose=False,
+                **{"model": options.model, **more},
             )  # fmt: skip
             found = run.robust(limit=options.measured, shifts=shifts, corruptions=["none"] if shifts else [])
             line = {
@@ -294,7 +295,7 @@ def consistency(options: argparse.Namespace, folder: Path) -> None:
 
 
 def blurpool(options: argparse.Namespace, folder: Path) -> None:
-    """A net whose strides blur first against the same net, equal time: answers that stay when pictures are shifted."""
+    """A net whose strides blur first against the same net, equal time or epochs: answers that stay under shifts."""
     pairs = raced(options, folder, {"model_options": {"blur": 4}}, shifts=4)
     same = [[statistics.mean(pair[k]["same"][0][1:]) for pair in pairs] for k in (0, 1)]
     clean = [[pair[k]["clean"] for pair in pairs] for k in (0, 1)]
@@ -384,7 +385,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--mnist", action="store_true")
     parser.add_argument("--limit", type=int, help="MNIST's training pictures")
-    parser.add_argument("--epochs", type=int, help="on MNIST")
+    parser.add_argument("--epochs", type=int, help="on MNIST; of robust and blurpool in the place of --minutes")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
