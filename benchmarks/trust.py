@@ -202,7 +202,7 @@ def calibrated_on_cifar(options: argparse.Namespace, folder: Path) -> None:
             verbose=False,
         )  # fmt: skip
         told, whole = run.summary["trust"], json.loads((run.folder / "evaluation.json").read_text())
-        # Of all test samples: a summary measures 2,000, of which even right probabilities are off by more than a point.
+        # Of all test samples: of the 2,000 that a summary measures, each of 15 bins is less surely known.
         rows.append(told["test"] | {"kind": told["calibration"], "ece_whole": whole["calibration"]["ece"]})
         line = {"data": "cifar10", "seed": seed, "accuracy": run.summary["test"]["accuracy"], **rows[-1]}
         print(json.dumps(line), flush=True)

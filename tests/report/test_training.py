@@ -117,13 +117,14 @@ def test_what_was_put_off_for_a_reason_is_in_the_recipe_and_what_is_off_is_not()
     page = Page(
         render(
             report(
-                recipe={"transfer": {"from": None, "head": None}},
+                recipe={"transfer": {"from": None, "head": None}, "distillation": {"teacher": None}},
                 reasons={"from": "a small net of its own soon tells these pictures apart better"},
             )
         )
     )
     assert "from none a small net of its own soon tells these pictures apart better" in page.text
     assert "head none" not in page.text
+    assert "distillation" not in page.text
 
 
 def test_the_result_comes_first_as_a_sentence(page: Page) -> None:

@@ -18,8 +18,8 @@ POOL = 30_000
 MOST = 3_000
 """PatchCore: patches in the coreset at most."""
 PROJECTED = 256
-"""PatchCore: numbers to which wider patches are projected while the coreset is chosen: in 32 the farthest are taken for
-others, which costs more than a point of AUROC."""
+"""PatchCore: numbers to which wider patches are projected while the coreset is chosen: in a few dozen the farthest
+are taken for others."""
 NEIGHBOURS = 9
 """PatchCore: patches around the nearest one by which the score of a picture is weighed."""
 
@@ -132,13 +132,10 @@ def look_patchcore(eyes: Eyes, state: State, images: np.ndarray) -> tuple[np.nda
     The score of a picture is the largest of them, weighed by how much nearer that normal patch is than those around it
     (equation 7 of the paper).
     """
-    bank, scores, maps = Bank(state["bank"]), [], []
-    for start in range(0, len(images), 8):
-        found = bank.judge(eyes.maps(images[start : start + 8]))
-        scores.append(found[0])
-        maps.append(found[1])
-    _, found_maps = _as_found(maps, state)
-    return np.concatenate(scores) if scores else np.zeros(0), found_maps
+    bank = Bank(state["bank"])
+    judged = [bank.judge(eyes.maps(images[start : start + 8])) for start in range(0, len(images), 8)]
+    _, maps = _as_found([apart for _, apart in judged], state)
+    return np.concatenate([scores for scores, _ in judged] or [np.zeros(0)]), maps
 
 
 class Bank:

@@ -186,9 +186,8 @@ class Graded:
         if task not in ("classification", "regression") and isinstance(task, str):
             raise ArtefactError(
                 f"runs are compared by their labels, and a run of the task {task} has none",
-                hint=""  # a field has one picture, and no series
-                if task == "field"
-                else "two series of it are tested: hubel train --seeds 5 of each, then hubel compare SERIES SERIES",
+                hint="series are tested, of every task but field: hubel train --seeds 5 of each, then hubel compare "
+                "SERIES SERIES",
             )
         try:
             rows = list(csv.DictReader(io.StringIO(predictions_csv)))

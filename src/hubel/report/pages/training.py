@@ -314,16 +314,15 @@ def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
 def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """(section, [(setting, value, why)]) of a flat or a sectioned recipe.
 
-    Settings that are off are left out, but those that were put off for a reason.
+    Settings that are off are left out, but those that were put off for a reason; so are sections without any other.
     """
 
     def why(section: str, setting: str) -> str:
         return reasons.get(setting, reasons.get(f"{section}.{setting}", ""))
 
     flat = {name: value for name, value in recipe.items() if not isinstance(value, Mapping)}
-    groups = [("", flat)] if flat else []
-    groups += [(name, dict(value)) for name, value in recipe.items() if isinstance(value, Mapping)]
-    return [
+    groups = [("", flat), *((name, value) for name, value in recipe.items() if isinstance(value, Mapping))]
+    found = [
         (
             name,
             [
@@ -333,8 +332,8 @@ def _sections(recipe: Mapping[str, object], reasons: Mapping[str, str]) -> list[
             ],
         )
         for name, group in groups
-        if group
     ]
+    return [section for section in found if section[1]]
 
 
 __all__ = ["LayerRow", "Problem", "TrainingReport", "figures", "render"]
