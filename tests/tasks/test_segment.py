@@ -26,7 +26,8 @@ from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.answers import Answers
 from hubel.evaluation.segmentation import Segmentation
 from hubel.metrics.overlap import dice, iou, overlaps
-from hubel.nn.losses import PixelLoss
+from hubel.nn.losses import PixelLoss, build_loss
+from hubel.tasks import TASKS
 from hubel.verbs.predict import save_answers
 from trainers import Brief, Enough
 
@@ -105,15 +106,31 @@ def test_counts_overlap_and_dice_are_those_of_scikit_learn() -> None:
     assert dice(counts) == pytest.approx(f1_score(truth.ravel(), said.ravel(), average=None))
 
 
-def test_the_loss_of_pixels_is_the_mean_over_pictures_and_leaves_out_what_belongs_to_no_class() -> None:
+@pytest.mark.parametrize("name", [name for name in TASKS.get("segment").losses if "dice" not in name])
+def test_the_loss_of_pixels_is_the_mean_over_pictures_and_leaves_out_what_belongs_to_no_class(name: str) -> None:
     torch.manual_seed(0)
     logits, masks = torch.randn(3, 4, 5, 6), torch.randint(0, 4, (3, 5, 6))
     masks[1, :4] = IGNORED
+    of_points = build_loss(name)
     expected = torch.stack(
-        [F.cross_entropy(z.flatten(1).T[m.flatten() != IGNORED], m[m != IGNORED])
+        [of_points(z.flatten(1).T[m.flatten() != IGNORED], m[m != IGNORED])
          for z, m in zip(logits, masks, strict=True)]
     ).mean()  # fmt: skip
-    torch.testing.assert_close(PixelLoss.called("cross-entropy")(logits, masks.to(torch.uint8)), expected)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        seen = logits.contiguous(memory_format=layout)
+        torch.testing.assert_close(PixelLoss.called(name)(seen, masks.to(torch.uint8)), expected)
+
+
+def test_the_dice_of_a_loss_is_the_mean_over_the_classes_that_a_picture_shows() -> None:
+    torch.manual_seed(0)
+    logits, masks = torch.randn(2, 4, 5, 6), torch.randint(0, 3, (2, 5, 6))  # class 3 is shown nowhere
+    masks[1, :4] = IGNORED
+    lost = []
+    for z, m in zip(logits, masks, strict=True):
+        shares, truth = z.softmax(0)[:, m != IGNORED], F.one_hot(m[m != IGNORED], 4).T  # K N
+        dices = [(2 * (p * t).sum() + 1) / (p.sum() + t.sum() + 1) for p, t in zip(shares, truth, strict=True)]
+        lost.append(torch.stack([1 - dice for dice, t in zip(dices, truth, strict=True) if t.any()]).mean())
+    torch.testing.assert_close(PixelLoss.called("dice")(logits, masks.to(torch.uint8)), torch.stack(lost).mean())
 
 
 @pytest.mark.parametrize(

@@ -129,13 +129,15 @@ def mass(loss: nn.Module, targets: torch.Tensor) -> torch.Tensor | int:
 def one_hot(labels: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Labels (B, int64) as rows with a single 1 (B K, dtype of `like` B K); soft labels (B K) and targets pass through.
 
+    Labels of pixels (B H W) become B K H W.
+
     >>> one_hot(torch.tensor([1, 0]), torch.zeros(2, 3))
     tensor([[0., 1., 0.],
             [1., 0., 0.]])
     """
     if labels.is_floating_point():  # soft labels, or the targets of a regression: B next to an output of B 1
         return labels.to(like.dtype).reshape(like.shape)
-    return F.one_hot(labels, like.shape[1]).to(like.dtype)
+    return F.one_hot(labels, like.shape[1]).movedim(-1, 1).to(like.dtype)
 
 
 class _Loss(nn.Module):
@@ -656,7 +658,7 @@ class PairLoss(_Loss):
 class PixelLoss(_Loss):
     """Losses of pixels: logits B K H W and masks B H W (classes; 255 counts nowhere) to one number.
 
-    The mean over pictures, so that parts of a batch add up. `each` takes logits and labels of pixels with reduction
+    The mean over pictures, so that parts of a batch add up. `each` takes logits B K H W and labels B H W with reduction
     "none", its mean is that over the pixels of a picture; `overlap` adds 1 − Dice, the mean over the classes that a
     picture shows (Milletari, Navab, Ahmadi, V-Net, arXiv:1606.04797, with sums instead of squares).
 
@@ -688,17 +690,15 @@ class PixelLoss(_Loss):
         labels = labels.masked_fill(~known, 0)
         total = logits.new_zeros(len(logits))
         if self.each is not None:
-            flat = logits.movedim(1, -1).flatten(0, -2)  # BHW K
-            costs = self.each(flat, labels.flatten()).reshape(len(logits), -1)
-            shown = known.flatten(1)
-            total = total + (costs * shown).sum(1) / shown.sum(1).clamp_min(1)
+            costs = self.each(logits, labels)  # B H W
+            total = total + (costs * known).sum((1, 2)) / known.sum((1, 2)).clamp_min(1)
         if self.overlap:
+            classes = torch.arange(logits.shape[1], device=logits.device)[:, None, None]
             shares = torch.softmax(logits, dim=1) * known[:, None]
-            truth = F.one_hot(labels, logits.shape[1]).movedim(-1, 1) * known[:, None]
-            both, either = (shares * truth).sum((2, 3)), (shares + truth).sum((2, 3))  # B K
-            there = truth.sum((2, 3)) > 0
-            lost = (1 - (2 * both + 1) / (either + 1)) * there
-            total = total + lost.sum(1) / there.sum(1).clamp_min(1)
+            truth = (labels[:, None] == classes) & known[:, None]  # B K H W
+            both, there = (shares * truth).sum((2, 3)), truth.sum((2, 3))  # B K
+            lost = (1 - (2 * both + 1) / (shares.sum((2, 3)) + there + 1)) * (there > 0)
+            total = total + lost.sum(1) / (there > 0).sum(1).clamp_min(1)
         return self.reduced(total)
 
 
