@@ -10,7 +10,7 @@ import pytest
 import hubel
 from hubel.searching.asking import Ask
 from hubel.searching.budget import Budget, Clock
-from hubel.searching.found import seen_early
+from hubel.searching.found import cut_short, seen_early
 from hubel.searching.journal import Journal
 from hubel.searching.room import Room
 from hubel.searching.standing import Finalist, Standing
@@ -97,3 +97,6 @@ def test_it_is_told_by_what_the_only_one_was_chosen(tmp_path: Path, winner: int,
     assert seen_early(standing, journal, room.ask) == (
         "Nothing else was tried: there was no time for more than one training.",
     )
+    assert cut_short(standing, journal, room.ask) == ()
+    journal.write("rung", trial=winner, epochs=7, score=0.85, seconds=70.0, status="cut")
+    assert cut_short(standing, journal, room.ask) == ("Its training ran out of time after 7 epochs of 12.",)

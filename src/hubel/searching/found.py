@@ -183,7 +183,9 @@ def conclude_search(
         status=status,
         data=Path(str(ask.given.get("data", ""))).name,
         sentence=sentence_of(standing, journal) if standing else "no trial came to a result",
-        noise=(noise_of(standing) or seen_early(standing, journal, ask)) if standing else (),
+        noise=(cut_short(standing, journal, ask) + (noise_of(standing) or seen_early(standing, journal, ask)))
+        if standing
+        else (),
         winner="" if winner is None else winner.folders[0],
         test=test,
         command="" if winner is None else command_of(ask, winner.values, folder, _seed(journal, winner.folders[0])),
@@ -277,6 +279,15 @@ def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...
         f"{found}After {plural(usual.epochs, 'epoch')} of {ask.full} it had {named_score(ours, standing.score)}, the "
         f"defaults {named_score(usual.score, standing.score)}.",
     )
+
+
+def cut_short(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...]:
+    """That time ended the winner's training, whose command trains it to the end of its schedule."""
+    folder = standing.winner.folders[0]
+    trial = next(trial for trial in journal.trials if trial.folder == folder)
+    if trial.status != "cut":
+        return ()
+    return (f"Its training ran out of time after {plural(trial.epochs, 'epoch')} of {ask.full}.",)
 
 
 def named_score(score: float, name: str) -> str:
