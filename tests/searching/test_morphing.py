@@ -17,7 +17,7 @@ from hubel.searching.engines import Proposal
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost
 from hubel.searching.nets.engines import net_engine
-from hubel.searching.nets.genes import NetSpace
+from hubel.searching.nets.genes import NetSpace, without_dense
 from hubel.searching.nets.morphing import inherit, moved, moves
 
 SPACE = NetSpace(kind="layers", side=12)
@@ -69,7 +69,7 @@ def test_copies_of_a_channel_do_not_stay_alike() -> None:
 def test_every_step_leads_to_a_net_of_the_space() -> None:
     random = Random(0)
     for _ in range(50):
-        genes = SPACE.draw(random)["net"]
+        genes = without_dense(SPACE.draw(random)["net"])
         for move in moves(genes):
             after = moved(genes, move)
             assert len(after) == len(genes) + (move[0] == "deeper")

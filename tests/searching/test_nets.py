@@ -85,6 +85,20 @@ def test_a_change_is_one_change() -> None:
         assert common >= max(len(before), len(after)) - 1
 
 
+def test_a_dense_layer_stands_last_or_nowhere_and_comes_and_goes_by_a_change() -> None:
+    random, changes = Random(0), Counter[tuple[bool, bool]]()
+    for _ in range(400):
+        values = LAYERS.draw(random)
+        child, _ = LAYERS.mutate(values, random)
+        for member in (values, child):
+            assert not any(gene.startswith("dense") for gene in member["net"][:-1])
+            ends = member["net"][-1].startswith("dense")
+            assert ("globalpool" in LAYERS.layers(member)) != ends
+            assert LAYERS.layers(member).count("flatten") == ends
+        changes[values["net"][-1].startswith("dense"), child["net"][-1].startswith("dense")] += 1
+    assert min(changes[True, False], changes[False, True], changes[True, True]) > 5, changes
+
+
 def test_evolution_forgets_the_oldest_and_breeds_from_the_best_of_a_few() -> None:
     found = tried(net_engine("evolution", LAYERS, 0), 60, residuals)
     assert all(trial.origin == "the first population" for trial in found[:POPULATION])

@@ -29,7 +29,7 @@ from sklearn.linear_model import Ridge
 from hubel.errors import UsageError, unknown
 from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
-from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace
+from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace, without_dense
 from hubel.searching.nets.morphing import moved, moves
 from hubel.searching.nets.one_shot import WEIGHTS, OneShot
 from hubel.searching.nets.reinforce import Reinforce
@@ -187,7 +187,7 @@ class Morphism(QLearning):
         parent = best[0] if attempt < 20 else random.choice(best[:POPULATION])
         steps = moves(parent.values["net"])
         if not steps:
-            return Proposal(self.space.draw(random), "drawn at random")
+            return Proposal({"net": without_dense(self.space.draw(random)["net"])}, "drawn at random")
         move = random.choice(steps)
         kind, place, gene = move
         where = f"{gene} after {place + 1}" if kind == "deeper" else f"{gene} at {place + 1}"

@@ -11,8 +11,10 @@
     sep M k      separable M kxk padding=same, batchnorm, relu
     res M k      residual: [conv, batchnorm, relu, conv, batchnorm], relu
     maxpool 2    maxpool 2;  avgpool 2 likewise
+    dense M      flatten, dense M, relu                     only as the last one
 
-Every net ends in: globalpool, dense K.
+Every net ends in dense K, after globalpool where its last gene is not dense M. Nets with dense M are drawn by random
+search and evolution alone: all other ways write their layers as their papers have them.
 
 >>> NetSpace(kind="layers", side=8).settings({"net": ["conv 8 3", "maxpool 2"]}, {})["model_options"]["layers"]
 ['conv 8 3x3 padding=same', 'batchnorm', 'relu', 'maxpool 2', 'globalpool', 'dense K']
@@ -31,6 +33,10 @@ from hubel.searching.nets import motifs
 KINDS = ("layers", "cells", "motifs")
 MAPS = (8, 16, 24, 32, 48, 64)
 WINDOWS = (3, 5)
+WIDTHS = (32, 64, 128)
+"""Of a dense layer before the last: next to nothing in multiply-accumulates, and most of a small net's parameters."""
+DENSE = 1 / 3
+"""Share of the nets drawn that have one."""
 DEEPEST, SHALLOWEST = 9, 2
 PATHS, STEPS = 3, 2
 """Of a cell: paths side by side, and layers of one, at most."""
@@ -39,6 +45,7 @@ CELLS = (1, 2)
 SMALLEST = 4
 """Pixels a side below which nothing is pooled any more."""
 END = ("globalpool", "dense K")
+"""Of a net; without its pooling where a dense layer stands before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +67,7 @@ class NetSpace(Space):
         genes: list[str] = []
         for _ in range(random.randint(SHALLOWEST, DEEPEST)):
             genes.append(self._gene(random, genes))
-        return {"net": genes}
+        return {"net": genes + ([f"dense {random.choice(WIDTHS)}"] if random.random() < DENSE else [])}
 
     def smallest(self) -> dict[str, Any]:
         """The net of the fewest parameters and multiply-accumulates."""
@@ -82,7 +89,8 @@ class NetSpace(Space):
             return [*self._stages(int(values["maps"]), lambda maps: _cell_of_motifs(values, maps)), *END]
         if "cell" in values:
             return [*self._stages(int(values["maps"]), lambda maps: _cells_of_paths(values, maps)), *END]
-        return [layer for gene in values["net"] for layer in layers_of(gene)] + [*END]
+        layers = [layer for gene in values["net"] for layer in layers_of(gene)]
+        return [*layers, *(END[1:] if "flatten" in layers else END)]
 
     def mutate(self, values: Mapping[str, Any], random: Random) -> tuple[dict[str, Any], str]:
         """A neighbour of a net: one gene more, less, other or elsewhere; and what was changed."""
@@ -90,18 +98,23 @@ class NetSpace(Space):
             return self._mutate_motifs(values, random)
         if "cell" in values:
             return self._mutate_cell(values, random)
-        genes = list(values["net"])
+        genes = without_dense(values["net"])
+        last = list(values["net"])[len(genes) :]
         place = random.randrange(len(genes))
-        kinds = ["change", "maps", "window", *(["insert"] if len(genes) < DEEPEST else [])]
+        kinds = ["change", "maps", "window", "end", *(["insert"] if len(genes) < DEEPEST else [])]
         kinds += ["remove"] if len(genes) > SHALLOWEST else []
         what = random.choice(kinds)
+        if what == "end":
+            ends = [[], *([f"dense {width}"] for width in WIDTHS)]
+            new = random.choice([end for end in ends if end != last])
+            return {"net": genes + new}, f"{new[0]} put in at the end" if new else f"without {last[0]}"
         if what == "remove":
             gone = genes.pop(place)
-            return {"net": genes}, f"without {gone} at {place + 1}"
+            return {"net": genes + last}, f"without {gone} at {place + 1}"
         if what == "insert":
-            new = self._gene(random, genes)
-            genes.insert(place, new)
-            return {"net": genes}, f"{new} put in at {place + 1}"
+            added = self._gene(random, genes)
+            genes.insert(place, added)
+            return {"net": genes + last}, f"{added} put in at {place + 1}"
         old, parts = genes[place], genes[place].split()
         if what == "maps" and len(parts) == 3:
             at = MAPS.index(int(parts[1])) + random.choice((-1, 1))
@@ -110,7 +123,7 @@ class NetSpace(Space):
             genes[place] = f"{parts[0]} {parts[1]} {random.choice(WINDOWS)}"
         else:
             genes[place] = self._gene(random, genes[:place] + genes[place + 1 :])
-        return {"net": genes}, f"{old} → {genes[place]} at {place + 1}"
+        return {"net": genes + last}, f"{old} → {genes[place]} at {place + 1}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `NetSpace.read` reads back."""
@@ -197,6 +210,8 @@ def layers_of(gene: str) -> list[Any]:
     kind, *numbers = gene.split()
     if "pool" in kind:
         return [gene]
+    if kind == "dense":
+        return ["flatten", gene, "relu"]
     maps, window = numbers
     conv = f"conv {maps} {window}x{window} padding=same"
     if kind == "sep":
@@ -204,6 +219,15 @@ def layers_of(gene: str) -> list[Any]:
     if kind == "res":
         return [{"residual": [conv, "batchnorm", "relu", conv, "batchnorm"]}, "relu"]
     return [conv, "batchnorm", "relu"]
+
+
+def without_dense(genes: Sequence[str]) -> list[str]:
+    """The genes of a net but its dense layer, which not every way of searching knows.
+
+    >>> without_dense(["conv 8 3", "dense 64"])
+    ['conv 8 3']
+    """
+    return [gene for gene in genes if not gene.startswith("dense")]
 
 
 def cell_layers(cell: Sequence[Sequence[str]], maps: int) -> list[Any]:
