@@ -119,9 +119,9 @@ def methods(trials: int, epochs: int, threads: int) -> None:
                     minutes=round(found.seconds / 60, 2))  # fmt: skip
 
 
-def against_training(data: str, allowed: str, seeds: int, threads: int, peer: bool) -> None:
+def against_training(data: str, allowed: str, seeds: range, threads: int, peer: bool) -> None:
     """A search and a plain training, given the same time; with `peer` Keras Tuner, too."""
-    for seed in range(seeds):
+    for seed in seeds:
         with tempfile.TemporaryDirectory() as out:
             found = hubel.search(data, time=allowed, seed=seed, out=out, threads=threads, verbose=False)
             plain = hubel.train(data, time=allowed, seed=seed, out=out, threads=threads, verbose=False)
@@ -208,6 +208,7 @@ def main() -> None:
     words.add_argument("--data", default="")
     words.add_argument("--time", default="20m")
     words.add_argument("--seeds", type=int, default=3)
+    words.add_argument("--first-seed", type=int, default=0, help="with --data: of the seeds, which follow one another")
     words.add_argument("--trials", type=int, default=40)
     words.add_argument("--epochs", type=int, default=4)
     words.add_argument("--engine", default="random")
@@ -220,7 +221,8 @@ def main() -> None:
     if said.methods:
         methods(said.trials, said.epochs, said.threads)
     if said.data:
-        against_training(said.data, said.time, said.seeds, said.threads, said.peer)
+        seeds = range(said.first_seed, said.first_seed + said.seeds)
+        against_training(said.data, said.time, seeds, said.threads, said.peer)
     if said.budgets:
         budgets(said.threads)
     if said.ranking:
