@@ -136,6 +136,8 @@ def planted(given: argparse.Namespace) -> None:
         ),
     }
     for where, (normal, judged) in sets.items():
+        if not where.startswith(given.only):
+            continue
         eyes = Eyes(
             preprocessing=Preprocessing(height=normal.shape[2], width=normal.shape[3], channels=normal.shape[1])
         )
@@ -259,6 +261,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=30.0)
     arguments.add_argument("--pictures", type=int, default=800)
     arguments.add_argument("--side", type=int, default=64)
+    arguments.add_argument("--only", default="", choices=["digits", "photographs"], help="of planted: one of its sets")
     arguments.add_argument("--photos", type=Path)
     arguments.add_argument("--peer")
     arguments.add_argument("--threads", type=int, default=1)

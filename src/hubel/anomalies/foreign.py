@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hubel import runtime
 from hubel.anomalies.eyes import Eyes, shrunken
 from hubel.anomalies.flat import top_mean
 from hubel.anomalies.settings import Settings, State
@@ -22,6 +23,8 @@ from hubel.watching import Watcher
 SIDE = 64
 """Pixels a side that the net sees at most; of larger pictures the means over blocks."""
 WIDTH = 16
+BATCH, STEPS = 16, 6_000
+"""Pictures a step, and steps at most: every pixel is learnt from, so many small steps come further in the same time."""
 TOP = 0.01
 """Share of the places, the strangest, whose mean is the score of a picture: a defect is small."""
 
@@ -112,7 +115,10 @@ def _loss(net: nn.Module, batch: torch.Tensor, draw: torch.Generator) -> torch.T
     mixed, share = blended(batch, draw)
     # Where both pictures are alike nothing can be seen: there is nothing foreign to name.
     visible = ((mixed - batch).abs().amax(dim=1, keepdim=True) > 0.02).float()
-    return functional.binary_cross_entropy_with_logits(net(mixed - 0.5), share * visible)
+    seen = (mixed - 0.5).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(seen.device.type, torch.bfloat16, enabled=runtime.has_quick_bf16(seen.device)):
+        said = net(seen)
+    return functional.binary_cross_entropy_with_logits(said.float(), share * visible)
 
 
 def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> State:
@@ -120,7 +126,7 @@ def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> S
     small = shrunken(torch.from_numpy(np.ascontiguousarray(images)), SIDE)
     channels = int(small.shape[1])
     net = fresh(lambda: PatchFinder(channels), settings.seed)
-    learn(net, small, _loss, settings, watch)
+    learn(net, small, _loss, settings, watch, size=BATCH, most=STEPS)
     return {**weights_of(net), "channels": np.array([channels], np.int64)}
 
 

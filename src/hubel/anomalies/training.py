@@ -30,14 +30,18 @@ def learn(
     watch: Watcher,
     *,
     rate: float = 2e-3,
+    size: int = BATCH,
+    most: int = STEPS,
 ) -> int:
-    """Learn from pictures N C H W of 0..1; the steps that were made. `loss` gets the net, a batch and a generator."""
+    """Learn from pictures N C H W of 0..1; the steps that were made, `most` at most, of `size` pictures each. `loss`
+    gets the net, a batch and a generator.
+    """
     device = torch.device(settings.device)
     draw = torch.Generator().manual_seed(settings.seed)
     net.to(device).train()
     rule = torch.optim.Adam(net.parameters(), lr=rate)
     made = 0
-    for batch, share in paced(images, draw, settings, watch):
+    for batch, share in paced(images, draw, settings, watch, most, size):
         for group in rule.param_groups:
             group["lr"] = rate * share
         rule.zero_grad(set_to_none=True)
@@ -50,8 +54,9 @@ def learn(
 
 
 def paced(
-    images: torch.Tensor, draw: torch.Generator, settings: Settings, watch: Watcher, most: int = STEPS
-) -> Iterator[tuple[torch.Tensor, float]]:
+    images: torch.Tensor, draw: torch.Generator, settings: Settings, watch: Watcher, most: int = STEPS,
+    size: int = BATCH,
+) -> Iterator[tuple[torch.Tensor, float]]:  # fmt: skip
     """Batches of shuffled pictures, each with the share of the rate that is due, until steps (`most`) or time are gone.
 
     >>> from hubel.watching import SILENT
@@ -60,7 +65,7 @@ def paced(
     [(64, 0.05), (64, 0.05)]
     """
     count = len(images)
-    size = min(BATCH, count)
+    size = min(size, count)
     each = -(-count // size)
     steps = settings.epochs * each if settings.epochs is not None else most
     began = time.perf_counter()
