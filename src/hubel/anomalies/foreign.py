@@ -23,8 +23,9 @@ from hubel.watching import Watcher
 SIDE = 64
 """Pixels a side that the net sees at most; of larger pictures the means over blocks."""
 WIDTH = 16
-BATCH, STEPS = 16, 6_000
-"""Pictures a step, and steps at most: every pixel is learnt from, so many small steps come further in the same time."""
+BATCH, STEPS, RATE = 16, 6_000, 5e-3
+"""Pictures a step, steps at most, Adam's rate: every pixel is learnt from, so many small, bold steps come further
+in the same time."""
 TOP = 0.01
 """Share of the places, the strangest, whose mean is the score of a picture: a defect is small."""
 
@@ -126,7 +127,7 @@ def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> S
     small = shrunken(torch.from_numpy(np.ascontiguousarray(images)), SIDE)
     channels = int(small.shape[1])
     net = fresh(lambda: PatchFinder(channels), settings.seed)
-    learn(net, small, _loss, settings, watch, size=BATCH, most=STEPS)
+    learn(net, small, _loss, settings, watch, rate=RATE, size=BATCH, most=STEPS)
     return {**weights_of(net), "channels": np.array([channels], np.int64)}
 
 
