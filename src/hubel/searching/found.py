@@ -19,6 +19,7 @@ from hubel.searching.importance import Importance, importances
 from hubel.searching.journal import REFUSED, Journal, Trial
 from hubel.searching.nets.genes import NetSpace
 from hubel.searching.nets.written import as_code, as_yaml
+from hubel.searching.room import is_far
 from hubel.searching.standing import Beside, Finalist, Standing
 from hubel.store import RunStore
 from hubel.views import Viewed
@@ -269,7 +270,10 @@ def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...
         return ()
     found = "There was time to train one net to its end. "
     if not winner.values:
-        early = plural(ask.rungs[0], "epoch")
+        rung = max(trial.epochs for trial in others)
+        if not is_far(rung, ask.full):
+            return (f"{found}No other came so far that its score would say more than that of the defaults.",)
+        early = plural(rung, "epoch")
         return (f"{found}After {early} of {ask.full} nothing was ahead of the defaults by more than chance.",)
     usual = next((trial for trial in others if not trial.values), None)
     ours = None if usual is None else winner.at(usual.epochs)

@@ -81,12 +81,22 @@ class Hunt:
     def _step(self) -> bool:
         """One promotion or one new trial; False where neither is possible in what is left."""
         promoted = promotion(self.journal.tried, self.ask.rungs)
-        if promoted is not None and self.room.fits(*promoted):
-            self._send(*promoted)
-            return True
+        if promoted is not None:
+            trial, until = self._defaults_before(*promoted)
+            ahead = self.room.foremost()  # of whom every epoch is kept already
+            if self.room.fits(trial, until, finals=ahead is not None and trial.number == ahead.number):
+                self._send(trial, until)
+                return True
         if self.ask.budget.trials is not None and len(self.journal.tried) >= self.ask.budget.trials:
             return False
         return self.room.fits(None, self.ask.rungs[0]) and self._new()
+
+    def _defaults_before(self, trial: Trial, until: int) -> tuple[Trial, int]:
+        """Where only one is trained to its end, the defaults go as far as any other first, to be compared there."""
+        usual = next((each for each in self.journal.tried if not each.values), None)
+        if self.room.roomy or usual is None or usual.status != "waiting" or usual.epochs >= until:
+            return trial, until
+        return usual, until
 
     def _defaults(self) -> None:
         """Trial 1 is what `hubel train` would do, trained to its end where there is room for several such trainings."""

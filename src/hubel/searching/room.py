@@ -1,8 +1,8 @@
 """What of a budget is left: whether so many more epochs of a trial, or a new trial, end inside it.
 
 Where time allows no more than a few whole trainings, all trials begin at the first rung, the defaults too, and as much
-is kept as it takes to see the foremost of them through. Early scores tell little: the defaults are that one, unless
-another is ahead of them by more than chance.
+is kept as it takes to see the foremost of them through. Early scores tell little, since who learns fastest is not who
+ends best: the defaults are that one, unless another is ahead of them by more than chance where both have come far.
 """
 
 from __future__ import annotations
@@ -16,8 +16,21 @@ from hubel.searching.journal import Journal, Trial
 
 LONGER = 1.1
 """Times as long as the epochs before that further epochs may take."""
+FAR = 1 / 3
+"""Share of a whole training from which on trials are compared with the defaults."""
+SURE = 2.0
+"""Standard deviations by which another must be ahead of the defaults."""
 SEVERAL = 3
 """Whole trainings, at least, that fit into a search which trains the defaults to their end before anything else."""
+
+
+def is_far(epochs: int, full: int) -> bool:
+    """Do so many epochs say what `full` of them will?
+
+    >>> is_far(4, 12), is_far(4, 31)
+    (True, False)
+    """
+    return epochs >= FAR * full
 
 
 @dataclass(kw_only=True)
@@ -78,9 +91,10 @@ class Room:
 
     def foremost(self) -> Trial | None:
         """The trial that is to be seen through: the best of those that came furthest and would end inside the budget,
-        but the defaults where it is not ahead of them by more than chance. None where none waits.
+        but the defaults where it is not ahead of them by more than chance after a third of a whole training. None
+        where none waits.
 
-        Chance is the deviation of a difference of two accuracies p known from N pictures each: sqrt(2 p (1 - p) / N).
+        Chance is twice the deviation of a difference of two accuracies p known from N pictures: sqrt(2 p (1 - p) / N).
         """
         waiting = [trial for trial in self.journal.tried if trial.status == "waiting" and trial.score is not None]
         ending = [trial for trial in waiting if self.fits(trial, self.ask.full, finals=True)] or waiting
@@ -93,7 +107,7 @@ class Room:
         if ahead is None or known is None:
             return best
         luck = math.sqrt(2 * known * (1 - known) / max(1, self.samples)) if 0 < known < 1 else 0.0
-        return best if ahead - known > luck else usual
+        return best if is_far(rung, self.ask.full) and ahead - known > SURE * luck else usual
 
     @property
     def kept(self) -> float:
