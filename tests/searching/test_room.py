@@ -11,7 +11,7 @@ import hubel
 from hubel.searching.asking import Ask
 from hubel.searching.budget import Budget, Clock
 from hubel.searching.found import cut_short, seen_early
-from hubel.searching.journal import Journal
+from hubel.searching.journal import Journal, Point
 from hubel.searching.room import Room
 from hubel.searching.standing import Finalist, Standing
 from hubel.searching.workshop import Workshop
@@ -74,6 +74,26 @@ def test_what_the_foremost_needs_is_kept_from_the_search(tmp_path: Path) -> None
     roomy = room_of(tmp_path / "many", {1: 0.70}, full=5, rungs=(1, 2, 5), finals=50.0)
     assert roomy.roomy
     assert roomy.kept_seconds == 50.0
+
+
+def test_a_trial_that_took_longer_takes_nothing_of_what_is_kept_for_the_defaults(tmp_path: Path) -> None:
+    room = room_of(tmp_path, {1: 0.70, 2: 0.72}, epochs=4)
+    room.journal.trial(2).points[0] = Point(4, 0.72, 8.0)  # two seconds an epoch
+    room.clock = Clock(110.0)  # of 194 seconds: 84 are left, the defaults need 80, and 88 with a reserve
+    best = room.foremost()
+    assert best is not None
+    assert best.number == 1
+    assert room.left(finals=False) < 0
+    assert not room.searches()
+
+
+def test_a_new_net_is_not_begun_where_its_arithmetic_says_that_it_will_not_end(tmp_path: Path) -> None:
+    room = room_of(tmp_path, {1: 0.70, 2: 0.71})
+    room.clock = Clock(37.0)  # of 194 seconds: 157 are left, 47 without what is kept
+    assert room.left(finals=False) == pytest.approx(47, abs=0.5)
+    assert room.fits(None, 2, macs=1)
+    assert room.fits(None, 2, macs=2), "twice the ten seconds of the defaults, two epochs, a tenth more: 44"
+    assert not room.fits(None, 2, macs=3)
 
 
 def test_a_search_without_time_for_many_compares_before_it_trains_any_whole(

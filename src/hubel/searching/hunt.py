@@ -32,6 +32,8 @@ from hubel.words import duration, percent, plural
 
 TRIES = 200
 """Proposals that may be refused one after the other before nothing new is expected."""
+SLOW = 5
+"""Proposals too slow for the time that is left, after which nothing new is tried."""
 ROUNDS = 2
 """How often the finalists are trained again."""
 
@@ -114,6 +116,7 @@ class Hunt:
         number = len(self.journal.tried) + 1
         known = {self._key(trial.values) for trial in self.journal.tried}
         refused = {self._key(each.values) for each in self.journal.refused}
+        slow = 0
         for turn in range(TRIES):
             proposal = self.engine.propose(self.journal.tried, number, turn)
             key = self._key(proposal.values)
@@ -122,6 +125,11 @@ class Hunt:
             found = self._member(proposal.values)
             if found is None:
                 refused.add(key)
+                continue
+            if not self.room.fits(None, self.ask.rungs[0], macs=found[1].macs):
+                slow += 1
+                if slow == SLOW:
+                    return False
                 continue
             self._begin(proposal, *found, self.ask.rungs[0])
             return True

@@ -97,7 +97,8 @@ class Room:
         Chance is twice the deviation of a difference of two accuracies p known from N pictures: sqrt(2 p (1 - p) / N).
         """
         waiting = [trial for trial in self.journal.tried if trial.status == "waiting" and trial.score is not None]
-        ending = [trial for trial in waiting if self.fits(trial, self.ask.full, finals=True)] or waiting
+        # Without any reserve: what is kept for the defaults must not be lost by a trial that took a little longer.
+        ending = [trial for trial in waiting if self.fits(trial, self.ask.full, finals=True, longer=1.0)] or waiting
         if not ending:
             return None
         best = max(ending, key=lambda trial: (trial.epochs, trial.score or 0.0, -trial.number))
@@ -121,8 +122,11 @@ class Room:
         """Was any trial trained to its end, or as far as the time went?"""
         return any(trial.status in ("finished", "cut") for trial in self.journal.tried)
 
-    def fits(self, trial: Trial | None, until: int, *, anew: bool = False, finals: bool = False) -> bool:
-        """Would `until` epochs of a trial (None: of a new one) end inside the budget?"""
+    def fits(
+        self, trial: Trial | None, until: int, *, anew: bool = False, finals: bool = False, macs: int = 0,
+        longer: float = LONGER,
+    ) -> bool:  # fmt: skip
+        """Would `until` epochs of a trial end inside the budget? None: of a new one, of so many multiply-accumulates."""
         budget, done = self.ask.budget, 0 if trial is None or anew else trial.epochs
         if budget.epochs is not None:
             kept = 0.0 if finals else self.kept
@@ -135,7 +139,10 @@ class Room:
         else:
             times = sorted(each.seconds / each.epochs for each in self.journal.tried if each.epochs)
             an_epoch = times[len(times) // 2] if times else self.ask.epoch_seconds
-        return LONGER * an_epoch * (until - done) <= self.left(finals=finals)
+            usual = next((each for each in self.journal.tried if not each.values and each.epochs), None)
+            if usual is not None and macs > usual.cost.macs:
+                an_epoch = max(an_epoch, usual.seconds / usual.epochs * macs / usual.cost.macs)
+        return longer * an_epoch * (until - done) <= self.left(finals=finals)
 
     def share(self) -> tuple[int, int]:
         """Done and in all, for a bar."""
