@@ -126,7 +126,7 @@ class Room:
         self, trial: Trial | None, until: int, *, anew: bool = False, finals: bool = False, macs: int = 0,
         longer: float = LONGER,
     ) -> bool:  # fmt: skip
-        """Would `until` epochs of a trial end inside the budget? None: of a new one, of so many multiply-accumulates."""
+        """Would `until` epochs of a trial end inside the budget? None: of a new one, with so many MACs a picture."""
         budget, done = self.ask.budget, 0 if trial is None or anew else trial.epochs
         if budget.epochs is not None:
             kept = 0.0 if finals else self.kept
