@@ -87,6 +87,16 @@ def test_a_trial_that_took_longer_takes_nothing_of_what_is_kept_for_the_defaults
     assert not room.searches()
 
 
+def test_time_is_kept_for_the_one_that_is_seen_through_and_for_nobody_where_finalists_are_trained(
+    tmp_path: Path,
+) -> None:
+    few = room_of(tmp_path / "few", {1: 0.70, 2: 0.71})
+    assert few.is_kept_for(few.journal.trial(1))
+    assert not few.is_kept_for(few.journal.trial(2))
+    many = room_of(tmp_path / "many", {1: 0.70}, full=5, rungs=(1, 2, 5), finals=50.0)
+    assert not many.is_kept_for(many.journal.trial(1)), "what is kept is the finalists'"
+
+
 def test_a_new_net_is_not_begun_where_its_arithmetic_says_that_it_will_not_end(tmp_path: Path) -> None:
     room = room_of(tmp_path, {1: 0.70, 2: 0.71})
     room.clock = Clock(37.0)  # of 194 seconds: 157 are left, 47 without what is kept
@@ -129,6 +139,9 @@ def test_it_is_told_by_what_the_only_one_was_chosen(tmp_path: Path, winner: int,
                      mean=0.9, interval=(0.85, 0.94))  # fmt: skip
     standing = Standing(finalists=(alone,), beside=(), samples=200, score="accuracy")
     assert seen_early(standing, journal, room.ask) == (f"There was time to train one net to its end. {said}",)
+    journal.trial(winner).status = "cut"
+    assert seen_early(standing, journal, room.ask) == (said,)
+    journal.trial(winner).status = "finished"
     journal.trials[:] = [journal.trial(winner)]
     assert seen_early(standing, journal, room.ask) == (
         "Nothing else was tried: there was no time for more than one training.",

@@ -268,7 +268,7 @@ def seen_early(standing: Standing, journal: Journal, ask: Ask) -> tuple[str, ...
         return ("Nothing else was tried: there was no time for more than one training.",)
     if not others or winner.epochs <= max(trial.epochs for trial in others):
         return ()
-    found = "There was time to train one net to its end. "
+    found = "" if winner.status == "cut" else "There was time to train one net to its end. "
     if not winner.values:
         rung = max(trial.epochs for trial in others)
         if not is_far(rung, ask.full):

@@ -85,8 +85,7 @@ class Hunt:
         promoted = promotion(self.journal.tried, self.ask.rungs)
         if promoted is not None:
             trial, until = self._defaults_before(*promoted)
-            ahead = self.room.foremost()  # of whom every epoch is kept already
-            if self.room.fits(trial, until, finals=ahead is not None and trial.number == ahead.number):
+            if self.room.fits(trial, until, finals=self.room.is_kept_for(trial)):
                 self._send(trial, until)
                 return True
         if self.ask.budget.trials is not None and len(self.journal.tried) >= self.ask.budget.trials:

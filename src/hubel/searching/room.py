@@ -89,6 +89,11 @@ class Room:
             an_epoch, done = best.seconds / best.epochs, best.epochs
         return max(self.ask.finals, LONGER * an_epoch * (self.ask.full - done))
 
+    def is_kept_for(self, trial: Trial) -> bool:
+        """Is it the one for whose every epoch time is kept already?"""
+        best = None if self.roomy or self.ended_well() else self.foremost()
+        return best is not None and best.number == trial.number
+
     def foremost(self) -> Trial | None:
         """The trial that is to be seen through: the best of those that came furthest and would end inside the budget,
         but the defaults where it is not ahead of them by more than chance after a third of a whole training. None
