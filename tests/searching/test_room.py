@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,23 @@ def test_a_new_net_is_not_begun_where_its_arithmetic_says_that_it_will_not_end(t
     assert room.fits(None, 2, macs=1)
     assert room.fits(None, 2, macs=2), "twice the ten seconds of the defaults, two epochs, a tenth more: 44"
     assert not room.fits(None, 2, macs=3)
+
+
+def test_a_proposal_too_slow_for_what_is_left_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = Room.fits
+
+    def fits_if_small(self: Room, *given: Any, macs: int = 0, **more: Any) -> bool:
+        return macs < 10_000 and fits(self, *given, macs=macs, **more)
+
+    monkeypatch.setattr(Room, "fits", fits_if_small)
+    found = hubel.search(
+        "digits", trials=4, trial_epochs=1, model="mlp", space={"mlp.hidden": [[16], [512]], "lr": "1e-3..1e-1:log"},
+        out=str(tmp_path), threads=1, device="cpu", verbose=False,
+    )  # fmt: skip
+    tried = [trial for trial in found.trials if trial.values and not trial.again]
+    assert len(tried) == 3
+    assert all(trial.macs < 10_000 for trial in tried)
+    assert not found.refused, "it may fit yet, so it is not counted among those never tried"
 
 
 def test_a_search_without_time_for_many_compares_before_it_trains_any_whole(
