@@ -242,9 +242,10 @@ def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed
 
 
 def by_a_net(
-    name: str, pictures: np.ndarray, right: np.ndarray, seed: int, *, epochs: int, eyes: str
+    name: str, pictures: np.ndarray, right: np.ndarray, seed: int, *, epochs: int | None, eyes: str, folds: int | None
 ) -> dict[str, object]:
-    """5 % flipped at random, judged on what the default net sees after `epochs` on them, or what `eyes` see."""
+    """5 % flipped at random, judged by the default net that learnt from them, on what it sees by so many heads
+    (`folds`), or on what `eyes` see."""
     rng = np.random.default_rng(seed)
     planted = round(0.05 * len(right))
     wrong = rng.permutation(len(right))[:planted]
@@ -254,22 +255,25 @@ def by_a_net(
     with tempfile.TemporaryDirectory() as scratch:
         folder = written(Path(scratch, "noisy"), pictures, given)
         if eyes:
-            found = hubel.clean(folder, eyes=eyes, seed=seed, verbose=False)
+            found = hubel.clean(folder, eyes=eyes, folds=folds, seed=seed, verbose=False)
+            judge = eyes
         else:
             run = hubel.train(
                 str(folder), from_="none", epochs=epochs, seed=seed, test_fraction=0, out=str(Path(scratch, "runs")),
                 verbose=False,
             )  # fmt: skip
-            found = hubel.clean(run.folder, seed=seed, verbose=False)
+            found = hubel.clean(run.folder, folds=folds, seed=seed, verbose=False)
+            judge = f"the default net, {run.summary['epochs']} epochs" + (f", by {folds} heads" if folds else "")
         assert found.labels is not None
         truth = np.array([int(found.name(row).split("/")[-1].split(".")[0]) in set(wrong.tolist())
                           for row in range(len(found.manifest))])  # fmt: skip
     scores = found.labels.scores
     return {
-        "what": f"{name}, 5 % flipped (random), judged by {eyes or f'the default net after {epochs} epochs'}",
+        "what": f"{name}, 5 % flipped (random), judged by {judge}",
         "seed": seed, "pictures": len(right), "planted": planted, "auroc": round(roc_auc_score(truth, -scores), 5),
         "precision_at_k": round(float(truth[np.argsort(scores, kind="stable")[:planted]].mean()), 4),
-        "expected": round(found.labels.expected, 1), "seconds": round(time.perf_counter() - started, 1),
+        "expected": round(found.labels.expected, 1), "interval": [round(end, 1) for end in found.labels.interval],
+        "countable": found.labels.countable, "seconds": round(time.perf_counter() - started, 1),
     }  # fmt: skip
 
 
@@ -299,7 +303,8 @@ def main() -> None:
     parser.add_argument("--mend", action="store_true", help="only what accepted suggestions win back")
     parser.add_argument("--accept", type=float, default=0.6, help="the least probability of a suggestion")
     parser.add_argument("--nets", type=int, default=0, metavar="N", help="only flips, judged by nets, of N pictures")
-    parser.add_argument("--epochs", type=int, default=4, help="that such a net learns")
+    parser.add_argument("--epochs", type=int, help="that such a net learns, where not as many as by default")
+    parser.add_argument("--folds", type=int, help="heads by which such a net judges, instead of what it said")
     parser.add_argument("--eyes", default="", metavar="NET", help="judged by what this net sees instead")
     parser.add_argument("--twins", nargs="+", type=Path, metavar="PLACE", help="only twins, in folders or tar archives")
     parser.add_argument("--blur", nargs="+", type=Path, metavar="PLACE", help="only blur, in folders of photographs")
@@ -325,7 +330,7 @@ def main() -> None:
             print(json.dumps(mended("CIFAR-10", images, labels, 10_000, asked.first, asked.accept, 10)), flush=True)
         return
     if asked.nets:
-        sets = {}
+        sets = {"digits": (digits.arrays.reshape(-1, 8, 8), digits.labels)}
         if asked.mnist:
             whole = open_source("mnist")
             assert whole.arrays is not None
@@ -335,7 +340,7 @@ def main() -> None:
             sets["CIFAR-10"] = cifar_pictures(asked.cifar, asked.nets)
         for name, (images, labels) in sets.items():
             for seed in seeds:
-                said = by_a_net(name, images, labels, seed, epochs=asked.epochs, eyes=asked.eyes)
+                said = by_a_net(name, images, labels, seed, epochs=asked.epochs, eyes=asked.eyes, folds=asked.folds)
                 print(json.dumps(said), flush=True)
         return
     for kind in ("random", "next"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from hubel.care.labels import confident_class, confident_joint, expected_wrong, 
 from hubel.care.oddities import find_oddities, probe_shortcuts
 from hubel.care.twins import equal_pairs, find_pairs, grey32, grouped
 from hubel.cli import main
-from hubel.errors import DataError, UsageError
+from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.features.space import nearest
 from hubel.report.pages import cleaning
 from hubel.report.pages.cleaning import render_cleaning, thumbnail
+from hubel.verbs.series import Series
 
 
 def planted(seed: int = 0, share: float = 0.05) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -327,6 +329,44 @@ def test_a_run_has_its_labels_judged_on_what_its_net_sees(photos: Path, tmp_path
     assert len(found.labels.scores) == len(found.manifest) == 91
     assert "photos-1" in found.labels.by
     assert set(found.to_dict()["labels"]) >= {"expected", "interval", "suspects", "pairs"}
+
+
+@pytest.fixture
+def folds(photos: Path, tmp_path: Path) -> Series:
+    made = hubel.train(
+        photos, folds=3, model="mnist_gap", epochs=8, device="cpu", out=str(tmp_path / "runs"), verbose=False
+    )
+    assert isinstance(made, Series)
+    return made
+
+
+def test_of_folds_every_label_is_judged_by_the_net_that_left_its_picture_out(folds: Series, photos: Path) -> None:
+    found = folds.clean(device="cpu")
+    assert found.labels is not None
+    assert "3 nets of photos-folds-1, each on the pictures that it was not trained on" in found.labels.by
+    tested = [json.loads((run.folder / "split.json").read_text())["test"] for run in folds.runs]
+    names = found.manifest.class_names
+    for one in found.labels.suspects:
+        (judge,) = [run for run, rows in zip(folds.runs, tested, strict=True) if one.row in rows]
+        said = judge.predict(photos / found.name(one.row), device="cpu").probabilities[0]
+        assert one.own == pytest.approx(said[names.index(one.given)], abs=1e-5)
+        assert one.probability == pytest.approx(said.max(), abs=1e-5)
+        assert one.row not in one.neighbours
+    assert len(found.strangers) == 0  # of thirty pictures a fold none can be called unusual
+    agreed = sum(round(len(rows) * run.summary["test"]["accuracy"]) for run, rows in zip(folds.runs, tested, strict=True))
+    assert round(found.labels.accuracy * len(found.manifest)) == agreed
+
+
+def test_folds_take_edits_from_their_own_judges_and_refuse_others(folds: Series, photos: Path) -> None:
+    found = hubel.clean(folds.folder, accept=0.5, who="me", device="cpu")
+    assert len(found.accepted) == len(hubel.edit(photos).log)
+    with pytest.raises(UsageError, match="the series has 3 folds of its own"):
+        hubel.clean(folds.folder, folds=5)
+    with pytest.raises(UsageError, match="sees with its own net"):
+        hubel.clean(folds.folder, eyes="efficientnet_lite0")
+    shutil.rmtree(folds.runs[-1].folder)
+    with pytest.raises(ArtefactError, match=r"2 of the 3 folds .* have finished.*\n.*hubel train --resume"):
+        hubel.clean(folds.folder)
 
 
 def test_a_net_that_learnt_other_data_lends_its_eyes(photos: Path, tmp_path: Path) -> None:

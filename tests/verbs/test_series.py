@@ -179,11 +179,13 @@ def test_runs_of_a_series_are_compared_and_where_one_net_is_needed_one_is_named(
     with pytest.raises(SystemExit) as end:
         main(["compare", str(seeds.folder), str(folds.folder)])
     assert end.value.code == 2
-    for ask in (hubel.clean, hubel.doctor, hubel.evaluate):
+    for ask, series, member in (
+        (hubel.clean, seeds, "run-1"), (hubel.doctor, folds, "fold-1"), (hubel.evaluate, folds, "fold-1"),
+    ):  # fmt: skip
         with pytest.raises(ArtefactError) as error:
-            ask(str(folds.folder))
-        assert "series of 3 runs" in error.value.what
-        assert error.value.hint.startswith(f"name one of them: {folds.folder / 'fold-1'}")
+            ask(str(series.folder))
+        assert f"series of {len(series.runs)} runs" in error.value.what
+        assert error.value.hint.startswith(f"name one of them: {series.folder / member}")
 
 
 def test_two_series_are_compared_member_by_member(

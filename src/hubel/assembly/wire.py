@@ -21,7 +21,8 @@ from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
 from hubel.runtime import rank, world
-from hubel.tasks import REPRESENT
+from hubel.tasks import REPRESENT, Task
+from hubel.training.dynamics import Dynamics
 from hubel.training.loop import Training
 from hubel.training.objectives import Learner, MeanLoss
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
@@ -124,9 +125,20 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
         forms=forms,
         freeze=freeze,
         answers=answers,
+        dynamics=None if augment.mixes else followed(recipe, prepared, task, steps, device),
     )
     check_parts(training, size, torch.zeros(1, *prepared.decoded.images.shape[1:]))
     return training
+
+
+def followed(recipe: Recipe, prepared: Prepared, task: Task, steps: int, device: torch.device) -> Dynamics | None:
+    """Where to sum what the net says of its samples; None where they have no classes of their own, or too many, and
+    where several processes learn, of which each sees a part."""
+    samples, classes = len(prepared.manifest), prepared.manifest.num_classes
+    own = task.counts and recipe.pretext.method is None
+    if not own or world() > 1 or not Dynamics.fits(samples, classes):
+        return None
+    return Dynamics(samples, classes, epochs=recipe.train.epochs or 1, steps_per_epoch=steps, device=device)
 
 
 def taught(

@@ -92,6 +92,15 @@ def predict_out_of_fold(
         scores[np.ix_(held, present)] = _fit(known, targets, asked, np.random.default_rng(seed + number))
         if progress is not None:
             progress(number + 1, folds)
+    return as_probabilities(scores, labels)
+
+
+def as_probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Scores N K as probabilities, by the one temperature for all by which the labels N are most likely.
+
+    >>> as_probabilities(np.array([[0.1, 0.0], [0.0, 0.1], [0.1, 0.0]]), np.array([0, 1, 1])).round(2).tolist()
+    [[0.67, 0.33], [0.33, 0.67], [0.67, 0.33]]
+    """
     return np.asarray(softmax(scores * _sharpness(scores, labels), axis=1))
 
 

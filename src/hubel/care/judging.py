@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from hubel.care.bursts import Burst, find_bursts
 from hubel.care.cleaning import Cleaning
-from hubel.care.folds import deal, predict_out_of_fold
-from hubel.care.labels import NEIGHBOURS, LabelCheck, judge_labels
+from hubel.care.folds import as_probabilities, deal, predict_out_of_fold
+from hubel.care.labels import NEIGHBOURS, judge_labels
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
 from hubel.care.sharpness import read_sharpness
 from hubel.care.strangers import Stranger, find_strangers
@@ -80,7 +81,10 @@ def judge(
     watch.stage("judging labels out of fold")
     fold = deal(manifest.labels, _units(manifest, list(found.twins)), folds, seed)
     probabilities = predict_out_of_fold(features, manifest.labels, fold, progress=watch.progress, seed=seed)
-    check = _check(found, features, probabilities, folds, by, seed)
+    near = _nearest_others(features, np.arange(len(features)))
+    check = judge_labels(
+        probabilities, manifest.labels, near, manifest.class_names, folds=folds, by=by, seed=seed
+    )  # fmt: skip
     odd: list[Stranger] = []
     if strangers:
         watch.stage("looking for strangers")
@@ -88,15 +92,69 @@ def judge(
     return replace(found, labels=check, strangers=tuple(odd))
 
 
-def _check(
-    found: Cleaning, features: np.ndarray, probabilities: np.ndarray, folds: int, by: str, seed: int
-) -> LabelCheck:
+def judge_as_learnt(
+    found: Cleaning, probabilities: np.ndarray, features: np.ndarray, by: str, *, seed: int = 0,
+    watch: Watcher = SILENT,
+) -> Cleaning:  # fmt: skip
+    """The same, with every label judged by what one net said before it knew it, N K `probabilities` (`before_known`).
+
+    The features N F are those of the trained net, which may lay a picture of a wrong label beside others of that label:
+    they show neighbours and strangers, and do not count for the order.
+    """
     manifest = found.manifest
+    names = manifest.class_names
+    watch.stage("judging labels by what the net said as it learnt")
+    near = _nearest_others(features, np.arange(len(features)))
+    check = judge_labels(probabilities, manifest.labels, near, names, folds=0, by=by, seed=seed, share=0.0)
+    watch.stage("looking for strangers")
+    fold = deal(manifest.labels, _units(manifest, list(found.twins)), FOLDS, seed)
+    odd = find_strangers(features, manifest.labels, fold, progress=watch.progress)
+    return replace(found, labels=check, strangers=tuple(odd))
+
+
+def before_known(means: np.ndarray, at_end: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """N K probabilities: of samples that were learnt from by `means` of what was said as they were (N K, nan for
+    others), of the others by what the net says `at_end` (N K).
+
+    >>> before_known(np.array([[-1.0, -3.0], [np.nan] * 2]), np.full((2, 2), 0.5), np.array([0, 1]))[1].tolist()
+    [0.5, 0.5]
+    """
+    learnt = ~np.isnan(means).any(axis=1)
+    found = at_end.copy()
+    found[learnt] = as_probabilities(means[learnt], labels[learnt])
+    return found
+
+
+def judge_left_out(
+    found: Cleaning, probabilities: np.ndarray, fold: np.ndarray, features: Callable[[int], np.ndarray], by: str, *,
+    seed: int = 0, watch: Watcher = SILENT,
+) -> Cleaning:  # fmt: skip
+    """The same, with every label judged by a net that was not trained on its picture.
+
+    `probabilities` N K are what the net of each picture's `fold` (N, from 0) says of it, and `features` gives what the
+    net of a fold sees of all pictures, N F: neighbours and strangers are looked for with that fold's own net.
+    """
+    labels = found.manifest.labels
+    neighbours = np.zeros((len(labels), min(NEIGHBOURS, len(labels) - 1)), np.int64)
+    odd: list[Stranger] = []
+    folds = int(fold.max()) + 1
+    for number in range(folds):
+        watch.stage(f"reading what the net of fold {number + 1} of {folds} sees")
+        seen, held = features(number), np.flatnonzero(fold == number)
+        neighbours[held] = _nearest_others(seen, held)
+        odd += find_strangers(seen, labels, np.where(fold == number, 0, -1))
+    names = found.manifest.class_names
+    check = judge_labels(probabilities, labels, neighbours, names, folds=folds, by=by, seed=seed, share=0.0)
+    return replace(found, labels=check, strangers=tuple(sorted(odd, key=lambda one: -one.score)))
+
+
+def _nearest_others(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """M k: of each of the pictures `rows` (M) the nearest others, by features N F of all."""
     flat = features.reshape(len(features), -1).astype(np.float32)
-    own = nearest(flat, flat, k=NEIGHBOURS + 1).indices
-    others = np.array([[row for row in rows if row != me][:NEIGHBOURS] for me, rows in enumerate(own.tolist())])
-    return judge_labels(
-        probabilities, manifest.labels, others.astype(np.int64), manifest.class_names, folds=folds, by=by, seed=seed
+    near = nearest(flat[rows], flat, k=NEIGHBOURS + 1).indices.tolist()
+    return np.array(
+        [[row for row in found if row != me][:NEIGHBOURS] for me, found in zip(rows.tolist(), near, strict=True)],
+        np.int64,
     )
 
 

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong: what nets that never saw a picture say about it, held against its label.
+"""Labels that are probably wrong: what nets that do not know a picture say about it, held against its label.
 
 Confident learning (Northcutt, Jiang & Chuang, JAIR 70, 2021): a picture counts as confidently of class j when its
 probability of j is at least the mean probability of j among all pictures labelled j. Pictures labelled i and
@@ -8,7 +8,8 @@ expected number of wrong labels, pair by pair. Its interval comes from drawing t
 That count takes the judge's own mistakes for wrong labels. Where it agrees with few of them (LEAST), most of what it
 counts are its own, and the number is not told (`LabelCheck.countable`); the order still is worth a look.
 
-The order is that of self-confidence, the probability of the given label, with the nearest pictures' labels mixed in.
+The order is that of self-confidence, the probability of the given label, with the nearest pictures' labels mixed in
+where what sees them knows no labels by heart.
 
 Letters: N pictures, K classes, k neighbours.
 """
@@ -42,7 +43,7 @@ class WrongLabel:
     given: str
     suggested: str
     probability: float
-    """Of the suggested class, by a model that has not seen the picture."""
+    """Of the suggested class, by what judged."""
     own: float
     """Of the given class."""
     confident: bool
@@ -55,7 +56,7 @@ class WrongLabel:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelCheck:
-    """All labels of a data set, judged by models that have not seen them."""
+    """All labels of a data set, judged by models that have not seen them, or by what one said before it knew them."""
 
     suspects: tuple[WrongLabel, ...]
     """The least believable first."""
@@ -70,6 +71,7 @@ class LabelCheck:
     accuracy: float
     """Of the models, against the labels as they are."""
     folds: int
+    """0 where a net judged as it learnt."""
     by: str
     """What judged, in words."""
 
@@ -190,9 +192,11 @@ def judge_labels(
     folds: int,
     by: str,
     seed: int = 0,
+    share: float = SHARE,
 ) -> LabelCheck:
     """Rank all labels N by out-of-fold probabilities N K and the rows of their nearest others, N k.
 
+    The neighbours' labels count for `share` of the score.
     Suspects are those that confident learning counts as of another class, and others up to the expected number.
     """
     rows = np.arange(len(labels))
@@ -203,7 +207,7 @@ def judge_labels(
         interval = 0.0, interval[1]
     confident = confident_class(probabilities, labels)
     own = probabilities[rows, labels]
-    scores = believed(own, labels, neighbours)
+    scores = believed(own, labels, neighbours, share)
     other = (confident >= 0) & (confident != labels)
     order = np.argsort(scores, kind="stable")
     few = set(order[: round(expected)].tolist())
@@ -227,10 +231,10 @@ def judge_labels(
     )  # fmt: skip
 
 
-def believed(own: np.ndarray, labels: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """N: the probability of the given label, with the share of the neighbours that have it mixed in."""
-    if not neighbours.size:
+def believed(own: np.ndarray, labels: np.ndarray, neighbours: np.ndarray, share: float) -> np.ndarray:
+    """N: the probability of the given label, with a `share` of how many neighbours have it mixed in."""
+    if not neighbours.size or not share:
         return own
     agree = (labels[neighbours] == labels[:, None]).mean(axis=1)
-    mixed: np.ndarray = (1 - SHARE) * own + SHARE * agree
+    mixed: np.ndarray = (1 - share) * own + share * agree
     return mixed

@@ -50,28 +50,31 @@ def find_strangers(
 ) -> list[Stranger]:
     """The strangers among pictures with features N F, labels N and folds N, the strangest first; [] for few pictures.
 
+    Pictures of fold -1 are not asked about: the others are held against them.
+
     >>> random = np.random.default_rng(0)
     >>> seen = random.normal(size=(200, 8)); seen[7] *= 9
     >>> [one.row for one in find_strangers(seen, np.arange(200) % 2, np.arange(200) % 5)]
     [7]
     """
-    if len(features) < FEWEST:
+    asked = np.flatnonzero(fold >= 0)
+    if len(asked) < FEWEST:
         return []
-    steps = {name: _in_steps(values) for name, values in distances(features, labels, fold, progress).items()}
+    steps = {name: _in_steps(values[asked]) for name, values in distances(features, labels, fold, progress).items()}
     table = np.stack(list(steps.values()))
     score, which = table.max(axis=0), table.argmax(axis=0)
     names = list(steps)
     return [
-        Stranger(row=int(row), score=float(score[row]), reason=KINDS[names[which[row]]])
-        for row in np.argsort(-score, kind="stable")
-        if score[row] > FENCE
+        Stranger(row=int(asked[place]), score=float(score[place]), reason=KINDS[names[which[place]]])
+        for place in np.argsort(-score, kind="stable")
+        if score[place] > FENCE
     ]
 
 
 def distances(
     features: np.ndarray, labels: np.ndarray, fold: np.ndarray, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, np.ndarray]:
-    """Each of KINDS -> N distances, every picture against the other folds."""
+    """Each of KINDS -> N distances, every picture against the other folds; 0 for those of fold -1."""
     flat = features.reshape(len(features), -1).astype(np.float64)
     found = {name: np.zeros(len(flat)) for name in KINDS}
     classes, folds = int(labels.max()) + 1, int(fold.max()) + 1

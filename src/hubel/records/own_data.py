@@ -65,6 +65,11 @@ class OwnData:
         """Rows of a split."""
         return self.splits.ids(split)
 
+    @property
+    def left_out(self) -> np.ndarray:
+        """Rows that it was tested on; where there is no test part, those of validation."""
+        return self.ids("test") if len(self.ids("test")) else self.ids("val")
+
 
 def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None = None) -> Manifest:
     """The source that a recipe names, as it says that it is to be read. Raises as `open_source`, which knows `edits`.

@@ -164,6 +164,27 @@ def run_or_data(what: str | os.PathLike[str]) -> Path | None:
     return folder if (folder / "config.yaml").is_file() else None
 
 
+def folds_of(what: str | os.PathLike[str]) -> SeriesRecord | None:
+    """The finished series of folds that a word means; None where it means anything else.
+
+    Raises ArtefactError for folds of which some have not finished: between them they have not left out every picture.
+    """
+    folder = None if os.fspath(what) in SOURCES or find_folder(what) is not None else find_series(what)
+    if folder is None:
+        return None
+    series = read_series(folder)
+    if series.kind != "folds":
+        return None
+    done = sum(run.status == "finished" for run in series.runs().values())
+    if done < len(series.members):
+        raise ArtefactError(
+            f"{done} of the {len(series.members)} folds of {str(folder)!r} have finished, and only all of them together "
+            "have left out every picture once",
+            hint=f"go on: {series.onward}",
+        )
+    return series
+
+
 def sweep_unbegun(series: SeriesRecord) -> None:
     """Remove members' folders that were killed before they had saved anything. Only with the series' lock held."""
     for place in sorted(series.folder.iterdir()):

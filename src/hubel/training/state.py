@@ -20,6 +20,7 @@ from hubel.events import SCORES
 from hubel.recipes.schema import Recipe
 from hubel.tasks import CLASSIFY, Task
 from hubel.training.dropout import DropoutWindow
+from hubel.training.dynamics import Dynamics
 from hubel.training.objectives import Learner, Objective
 from hubel.training.vitals import Looks
 from hubel.types import Batch
@@ -52,6 +53,8 @@ class Training:
     """Of each picture that a batch brings (B forms C H W), each of which the net is asked about."""
     freeze: Callable[[nn.Module, int], None] | None = None
     """(model in training mode, epoch) -> puts to sleep what does not learn in that epoch; None where all does."""
+    dynamics: Dynamics | None = None
+    """What the net said of its training samples so far; None where that is not followed."""
 
     epoch: int = 0
     """Epochs completed."""
@@ -152,6 +155,8 @@ class Training:
                 else:
                     numbers.setdefault(str(index), {})[name] = value
         tensors["totals"] = self.totals
+        if self.dynamics is not None:
+            tensors |= self.dynamics.state()
         meta = {
             "epoch": self.epoch,
             "step": self.step,
@@ -208,6 +213,8 @@ class Training:
             state.setdefault(place[index], {}).update(values)
         self.optimiser.load_state_dict({"state": state, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.totals.copy_(tensors["totals"])
+        if self.dynamics is not None and not self.dynamics.restore(tensors):
+            self.dynamics = None
         self.epoch, self.step = _count(meta["epoch"]), _count(meta["step"])
         self.history, self.best = [dict(row) for row in meta["history"]], dict(meta["best"])
         self.first_loss = None if meta.get("first_loss") is None else float(meta["first_loss"])

@@ -74,6 +74,8 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     spike = None if fault else _spike(run, loss)
     if fault or spike:
         put_back(run, before)
+        if run.dynamics is not None:
+            run.dynamics.drop()
         if spike:
             diagnosis = guard.Diagnosis(what="loss", where="", ids=tuple(batch.ids.tolist()), spike=spike)
         else:
@@ -96,6 +98,8 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
         run.average.update_parameters(run.model)
     if run.objective is not None:
         run.objective.follow(run.model)
+    if run.dynamics is not None:
+        run.dynamics.keep()
     run.step += 1
     if looks is None:
         return Stepped(loss, lr, None, halved, overflowed=overflowed)
@@ -148,6 +152,8 @@ def gradient(
         run.optimiser.zero_grad(set_to_none=True)
         runtime.release_memory()
         put_back(run, before)
+        if run.dynamics is not None:
+            run.dynamics.drop()
         runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
         run.micro_batch = (min(size, len(batch)) + 1) // 2
         halved.append(run.micro_batch)
@@ -275,6 +281,8 @@ def backward(
         run.totals += torch.stack(
             [counted, hits.to(loss), loss.new_full((), len(labels))]
         )  # new_tensor waits for a GPU
+        if run.dynamics is not None:
+            run.dynamics.note(run.step, batch.ids[part], logits)
     return loss.detach()
 
 

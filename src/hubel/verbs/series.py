@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hubel import runtime
+from hubel.care.cleaning import Cleaning
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation
@@ -64,6 +65,15 @@ class Series(Viewed):
         """What all members say together: the mean of their probabilities (`hubel.predict` has the settings)."""
         return predict([run.folder for run in self.runs], pictures, **settings)
 
+    def clean(self, **settings: Any) -> Cleaning:
+        """What is probably wrong with pictures and labels, of folds: each judged by the net that left it out.
+
+        `hubel.clean` has the settings.
+        """
+        from hubel.verbs.clean import clean
+
+        return clean(self.folder, **settings)
+
     def facts(self) -> dict[str, str]:
         """Name -> value, as they are shown."""
         summary = self.record.summary
@@ -101,9 +111,8 @@ def judged_together(kind: str, runs: Sequence[Run]) -> Evaluation | RegressionEv
     for run in runs:
         classifier = load_checkpoint(run.folder, "best")
         own = own_data(run.folder, classifier)
-        rows = own.ids("test") if len(own.ids("test")) else own.ids("val")
         device = runtime.pick_device(str(run.recipe.get("train", {}).get("device") or "auto"))
-        found.append(answered(classifier, own.decoded, rows, device))
+        found.append(answered(classifier, own.decoded, own.left_out, device))
     names, last = classifier.class_names, found[-1]
     if kind == "folds":
         rows = np.concatenate([each.ids for each in found])
