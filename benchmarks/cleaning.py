@@ -11,12 +11,14 @@ precision, also where the originals are twins themselves. Where HUBEL_PEER_CLEAN
 --blur PLACE …: of 300 pictures of a folder, 5 % each are blurred by a Gaussian of 2, 3, 4 pixels and saved as JPEG 90,
 as the others are; which of them `hubel clean` calls blurred, and which of the others.
 
---nets N: 5 % of the labels of N pictures of CIFAR-10 (and of MNIST, with --mnist 1) flipped at random, judged as `hubel
-clean RUN` does on what the default net sees after --epochs on those labels, or as `hubel clean --eyes NET` does.
+--nets N: 5 % of the labels of N pictures of CIFAR-10 (and of digits, and of MNIST, with --mnist 1) flipped at random,
+judged as `hubel clean RUN` does by the default net that learnt from them, or by --folds heads on what it sees in the
+end, or as `hubel clean --eyes NET` does.
 
---mend: of 10 % of the labels flipped at random, what `hubel clean --folds 5 --accept` wins back. Three nets learn from
-the same pictures, with the wrong labels, with those mended, and with the right ones; all are tested on the same other
-pictures, whose labels are right, and compared in pairs. digits, and with --cifar 10,000 pictures of it.
+--mend: of 10 % of the labels flipped at random, what `hubel clean RUN --accept` wins back, or with --folds 5 what heads
+on the pixels do. Three nets learn from the same pictures, with the wrong labels, with those mended, and with the right
+ones; all are tested on the same other pictures, whose labels are right, and compared in pairs. digits, and with --cifar
+10,000 pictures of it.
 """
 
 from __future__ import annotations
@@ -206,7 +208,7 @@ def written(folder: Path, pictures: np.ndarray, labels: np.ndarray) -> Path:
 
 
 def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed: int, accept: float,
-           epochs: int) -> dict[str, object]:  # fmt: skip
+           epochs: int, folds: int | None) -> dict[str, object]:  # fmt: skip
     """What accepting suggestions wins back of what 10 % wrong labels cost; tested on the pictures after `learnt`."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(right))
@@ -220,8 +222,8 @@ def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed
         noisy = written(Path(scratch, "noisy"), pictures[:learnt], given)
         clean = written(Path(scratch, "clean"), pictures[:learnt], right[:learnt])
         for what, folder in (("wrong", noisy), ("mended", noisy), ("right", clean)):
-            if what == "mended":
-                hubel.clean(noisy, folds=5, accept=accept, verbose=False)
+            if what == "mended":  # by the net that learnt from the wrong labels, or by heads on the pixels
+                hubel.clean(noisy if folds else run.folder, folds=folds, accept=accept, verbose=False)
                 new = {edit.file: edit.new for edit in hubel.edit(noisy).log}
             run = hubel.train(
                 str(folder), from_="none", epochs=epochs, seed=seed, test_fraction=0, out=str(Path(scratch, "runs")),
@@ -301,10 +303,10 @@ def main() -> None:
     parser.add_argument("--mnist", type=int, default=0, metavar="N", help="also so many pictures of MNIST")
     parser.add_argument("--cifar", type=Path, help="CIFAR-10 as JPEG files in a tar archive")
     parser.add_argument("--mend", action="store_true", help="only what accepted suggestions win back")
-    parser.add_argument("--accept", type=float, default=0.6, help="the least probability of a suggestion")
+    parser.add_argument("--accept", type=float, default=0.8, help="the least probability of a suggestion")
     parser.add_argument("--nets", type=int, default=0, metavar="N", help="only flips, judged by nets, of N pictures")
     parser.add_argument("--epochs", type=int, help="that such a net learns, where not as many as by default")
-    parser.add_argument("--folds", type=int, help="heads by which such a net judges, instead of what it said")
+    parser.add_argument("--folds", type=int, help="heads by which is judged, instead of what a net said")
     parser.add_argument("--eyes", default="", metavar="NET", help="judged by what this net sees instead")
     parser.add_argument("--twins", nargs="+", type=Path, metavar="PLACE", help="only twins, in folders or tar archives")
     parser.add_argument("--blur", nargs="+", type=Path, metavar="PLACE", help="only blur, in folders of photographs")
@@ -324,10 +326,17 @@ def main() -> None:
     if asked.mend:
         plain = digits.arrays.reshape(-1, 8, 8)
         for seed in seeds:
-            print(json.dumps(mended("digits", plain, digits.labels, 1300, seed, asked.accept, 20)), flush=True)
+            print(
+                json.dumps(mended("digits", plain, digits.labels, 1300, seed, asked.accept, 20, asked.folds)),
+                flush=True,
+            )
         if asked.cifar:
             images, labels = cifar_pictures(asked.cifar, 12_000)
-            print(json.dumps(mended("CIFAR-10", images, labels, 10_000, asked.first, asked.accept, 10)), flush=True)
+            for seed in seeds:
+                print(
+                    json.dumps(mended("CIFAR-10", images, labels, 10_000, seed, asked.accept, 10, asked.folds)),
+                    flush=True,
+                )
         return
     if asked.nets:
         sets = {"digits": (digits.arrays.reshape(-1, 8, 8), digits.labels)}

@@ -353,7 +353,9 @@ def test_of_folds_every_label_is_judged_by_the_net_that_left_its_picture_out(fol
         assert one.probability == pytest.approx(said.max(), abs=1e-5)
         assert one.row not in one.neighbours
     assert len(found.strangers) == 0  # of thirty pictures a fold none can be called unusual
-    agreed = sum(round(len(rows) * run.summary["test"]["accuracy"]) for run, rows in zip(folds.runs, tested, strict=True))
+    agreed = sum(
+        round(len(rows) * run.summary["test"]["accuracy"]) for run, rows in zip(folds.runs, tested, strict=True)
+    )
     assert round(found.labels.accuracy * len(found.manifest)) == agreed
 
 
