@@ -221,14 +221,16 @@ def mended(name: str, pictures: np.ndarray, right: np.ndarray, learnt: int, seed
         test = written(Path(scratch, "test"), pictures[learnt:], right[learnt:])
         noisy = written(Path(scratch, "noisy"), pictures[:learnt], given)
         clean = written(Path(scratch, "clean"), pictures[:learnt], right[:learnt])
+        learnt_from = noisy
         for what, folder in (("wrong", noisy), ("mended", noisy), ("right", clean)):
             if what == "mended":  # by the net that learnt from the wrong labels, or by heads on the pixels
-                hubel.clean(noisy if folds else run.folder, folds=folds, accept=accept, verbose=False)
+                hubel.clean(noisy if folds else learnt_from, folds=folds, accept=accept, verbose=False)
                 new = {edit.file: edit.new for edit in hubel.edit(noisy).log}
             run = hubel.train(
                 str(folder), from_="none", epochs=epochs, seed=seed, test_fraction=0, out=str(Path(scratch, "runs")),
                 verbose=False,
             )  # fmt: skip
+            learnt_from = run.folder
             tested[what] = Graded.of(run.evaluate(test, verbose=False))
     truth = {f"{given[row]}/{row:05}.png": str(right[row]) for row in range(learnt)}
     accuracy = {what: float(one.goodness.mean()) for what, one in tested.items()}

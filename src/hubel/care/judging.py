@@ -105,7 +105,7 @@ def judge_as_learnt(
     names = manifest.class_names
     watch.stage("judging labels by what the net said as it learnt")
     near = _nearest_others(features, np.arange(len(features)))
-    check = judge_labels(probabilities, manifest.labels, near, names, folds=0, by=by, seed=seed, share=0.0)
+    check = judge_labels(probabilities, manifest.labels, near, names, folds=0, by=by, seed=seed, share=0.0, learnt=True)
     watch.stage("looking for strangers")
     fold = deal(manifest.labels, _units(manifest, list(found.twins)), FOLDS, seed)
     odd = find_strangers(features, manifest.labels, fold, progress=watch.progress)

@@ -5,6 +5,9 @@ probability of j is at least the mean probability of j among all pictures labell
 confidently of j fill the confident joint, which is scaled to the counts of the labels; what is off its diagonal is the
 expected number of wrong labels, pair by pair. Its interval comes from drawing the pictures anew (bootstrap).
 
+A net that learns the labels which it judges comes to believe wrong ones, so that fewer and fewer are confidently of
+another class. There the number lies half-way between those and all that it contradicts, its interval around both.
+
 That count takes the judge's own mistakes for wrong labels. Where it agrees with few of them (LEAST), most of what it
 counts are its own, and the number is not told (`LabelCheck.countable`); the order still is worth a look.
 
@@ -20,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hubel.metrics.intervals import wilson
 from hubel.words import percent
 
 DRAWS = 400
@@ -193,16 +197,25 @@ def judge_labels(
     by: str,
     seed: int = 0,
     share: float = SHARE,
+    learnt: bool = False,
 ) -> LabelCheck:
     """Rank all labels N by out-of-fold probabilities N K and the rows of their nearest others, N k.
 
-    The neighbours' labels count for `share` of the score.
+    The neighbours' labels count for `share` of the score. `learnt` says that a net learns the labels that it judges.
     Suspects are those that confident learning counts as of another class, and others up to the expected number.
     """
     rows = np.arange(len(labels))
     expected, interval, joint = expected_wrong(probabilities, labels, seed=seed)
     suggested = probabilities.argmax(axis=1)
     accuracy = float((suggested == labels).mean())
+    if learnt:
+        # The sure ones among the contradicted are too few, since it comes to believe them; all of them, too many.
+        contradicted = np.zeros_like(joint)
+        np.add.at(contradicted, (labels, suggested), 1.0)
+        joint = (joint + contradicted) / 2
+        expected = len(labels) - float(np.trace(joint))
+        most = len(labels) * wilson(int((suggested != labels).sum()), len(labels))[1]
+        interval = interval[0], max(interval[1], most)
     if accuracy < SURE:
         interval = 0.0, interval[1]
     confident = confident_class(probabilities, labels)

@@ -178,8 +178,8 @@ def folds_of(what: str | os.PathLike[str]) -> SeriesRecord | None:
     done = sum(run.status == "finished" for run in series.runs().values())
     if done < len(series.members):
         raise ArtefactError(
-            f"{done} of the {len(series.members)} folds of {str(folder)!r} have finished, and only all of them together "
-            "have left out every picture once",
+            f"{done} of the {len(series.members)} folds of {str(folder)!r} have finished, and only all of them "
+            "together have left out every picture once",
             hint=f"go on: {series.onward}",
         )
     return series
