@@ -212,3 +212,11 @@ def test_of_a_run_strangers_and_leaks_are_told(tmp_path: Path) -> None:
     assert found.to_dict()["leaked"]["twins"] == 10
     page = render_cleaning(found)
     assert "What the leaks did" in page
+
+
+def test_pictures_that_are_not_asked_about_are_no_strangers() -> None:
+    random = np.random.default_rng(0)
+    seen, labels = random.normal(size=(200, 8)), np.arange(200) % 2
+    seen[[7, 150]] *= 9
+    for asked, found in ((np.arange(200) < 100, [7]), (np.arange(200) >= 100, [150])):
+        assert [one.row for one in find_strangers(seen, labels, np.where(asked, 0, -1))] == found

@@ -21,6 +21,7 @@ from hubel.events import StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
 from hubel.runtime import Stream
+from hubel.training.dynamics import Dynamics
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
@@ -209,11 +210,13 @@ class Scarce(TorchDispatchMode):
 def first_step(scarce: Scarce, **settings: Any) -> tuple[dict[str, torch.Tensor], list[int]]:
     """Gradients, statistics and sums after the first step's two passes, and the sizes it was halved to."""
     run = training(**settings)
+    run.dynamics = Dynamics(1000, 3, epochs=1, steps_per_epoch=STEPS)
     runtime.seed_all(0, Stream.DROPOUT, 0, 0)
     batch, before = next(batches(0, 0)), statistics(run)
     with scarce:
         loss, halved = gradient(run, batch, before)
-    found = {"loss": loss, "totals": run.totals}
+    run.dynamics.keep()
+    found = {"loss": loss, "totals": run.totals, **run.dynamics.state()}
     found |= {name: parameter.grad for name, parameter in run.model.named_parameters() if parameter.grad is not None}
     found |= dict(run.model.named_buffers())
     return found, list(halved)

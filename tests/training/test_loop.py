@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from hubel.events import EpochDone, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.models import create_model
 from hubel.recipes.schema import compose
+from hubel.training.dynamics import Dynamics
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.training.optimisers import build_optimiser
 from hubel.training.schedules import build_schedule
@@ -199,8 +200,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_before_the_update() -> None:
 def test_a_loss_that_is_not_finite_can_be_left_out() -> None:
     run = training(on_nonfinite="skip")
     run.batches = poisoned
+    run.dynamics = Dynamics(1000, 4, epochs=2, steps_per_epoch=STEPS)
     events = list(fit(run))
     assert [event.step for event in events if isinstance(event, Skipped)] == [4]
+    assert run.dynamics.seen.sum() == sum(event.images for event in events if isinstance(event, StepDone))
+    assert run.dynamics.sums.isfinite().all()
     assert sum(isinstance(event, StepDone) for event in events) == 11
     assert all(value.isfinite().all() for value in run.model.state_dict().values())
 
