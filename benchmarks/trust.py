@@ -6,6 +6,7 @@
     python benchmarks/trust.py cifar --minutes 10 --seeds 5 --pictures 10000     calibration on CIFAR-10's pictures
     python benchmarks/trust.py robust --minutes 10 --pictures 10000 --seeds 3    --robust against plain, equal time
     python benchmarks/trust.py blurpool --epochs 6 --pictures 4000 --seeds 3     blur-pool against max-pool
+    python benchmarks/trust.py blurpool --augment alternating-flip …     where training moves no picture
     HUBEL_PEER_OOD=PEER/bin/python python benchmarks/trust.py ood-peer [--run RUN]    the scores of pytorch-ood
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
@@ -228,7 +229,8 @@ def raced(options: argparse.Namespace, folder: Path, what: dict[str, Any], shift
     Clean accuracy is that of the whole test split, since a point is less than what --measured pictures can tell.
     """
     said = cifar(folder, options.pictures, options.tested)
-    length = {"epochs": options.epochs} if options.epochs else {"time": f"{options.minutes}m"}
+    length: dict[str, Any] = {"epochs": options.epochs} if options.epochs else {"time": f"{options.minutes}m"}
+    length |= {"augment": options.augment} if options.augment else {}
     pairs = []
     for seed in range(options.seeds):
         pair = []
@@ -386,6 +388,7 @@ def main() -> None:
     parser.add_argument("--mnist", action="store_true")
     parser.add_argument("--limit", type=int, help="MNIST's training pictures")
     parser.add_argument("--epochs", type=int, help="on MNIST; of robust and blurpool in the place of --minutes")
+    parser.add_argument("--augment", nargs="+", help="of robust and blurpool, in the place of the default's")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -50,6 +50,24 @@ def test_flipped_labels_are_ranked_first_by_models_that_have_not_seen_them() -> 
     assert check.interval[0] <= 30 <= check.interval[1]
 
 
+def test_the_count_of_a_net_that_learns_the_labels_lies_between_the_sure_and_all_that_it_contradicts() -> None:
+    pixels, given, wrong, _ = planted()
+    chances = predict_out_of_fold(pixels, given, deal(given, list(range(600)), 5))
+    known = np.flatnonzero(wrong)[::2]  # half of the wrong labels are already half believed
+    chances[known] *= 0.5
+    chances[known, given[known]] += 0.5 - 0.1
+    chances[known, chances[known].argmax(axis=1)] += 0.1
+    calm, learnt = (
+        judge_labels(chances, given, np.zeros((600, 0), int), tuple("0123456789"), folds=0, by="a test", learnt=known_)
+        for known_ in (False, True)
+    )
+    contradicted = int((chances.argmax(axis=1) != given).sum())
+    assert calm.expected < learnt.expected == pytest.approx((calm.expected + contradicted) / 2)
+    assert learnt.interval[0] == calm.interval[0] <= calm.expected
+    assert calm.interval[1] < contradicted < learnt.interval[1]
+    assert sum(count for _, _, count in learnt.pairs(tuple("0123456789"), 100)) <= learnt.expected + 1e-6
+
+
 def test_a_judge_that_hardly_sees_gives_an_order_and_no_number() -> None:
     pixels, given, wrong, _ = planted()
     rng = np.random.default_rng(0)

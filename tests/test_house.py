@@ -55,7 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "classical": {"registry", "runtime", "nn", "metrics", "data", "evaluation"},
     "anomalies": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "features", "records"},
-    "diagnosis": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "care"},
+    "diagnosis": _BENCHES | {
+        "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "care", "evaluation",
+    },
     "searching": _BENCHES | {
         "store", "recipes", "tasks", "training", "assembly", "records", "anatomy", "evaluation", "deploy",
     },

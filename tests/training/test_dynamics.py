@@ -13,10 +13,11 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 import hubel
-from hubel.checkpoint import load, load_state
+from hubel.checkpoint import load, load_state, save_state
+from hubel.checkpoint.dynamics import SEEN, SUMS, means_of
 from hubel.records.own_data import own_data
 from hubel.store import RunStore
-from hubel.training.dynamics import FIRST, SEEN, SUMS, Dynamics, means_of
+from hubel.training.dynamics import FIRST, Dynamics
 
 QUIET: dict[str, Any] = {"device": "cpu", "threads": 1, "verbose": False, "baseline": False}
 
@@ -31,7 +32,7 @@ def test_means_are_those_of_what_the_net_says(tmp_path: Path) -> None:
         weight_decay=0.0, batch_size="full", micro_batch=7, out=str(tmp_path), **QUIET,
     )  # fmt: skip
     state = state_of(run)
-    means = means_of(state)
+    means = means_of(RunStore.open(run.folder))
     assert means is not None
     classifier = load(run.folder, "best")
     own = own_data(run.folder, classifier)
@@ -65,13 +66,19 @@ def test_what_was_said_in_a_step_that_is_not_made_does_not_count() -> None:
     assert torch.isfinite(dynamics.sums).all()
 
 
-def test_a_state_that_was_saved_without_is_no_start_for_sums() -> None:
+def test_a_state_that_was_saved_without_is_no_start_for_sums(tmp_path: Path) -> None:
     dynamics = Dynamics(2, 2, epochs=4, steps_per_epoch=1)
     assert not dynamics.restore({})
     assert not dynamics.restore({SUMS: torch.zeros(3, 2), SEEN: torch.zeros(3)})
     assert dynamics.restore({SUMS: torch.ones(2, 2), SEEN: torch.ones(2)})
     assert dynamics.sums.sum() == 4
-    assert means_of(dynamics.state()) is None  # of one epoch
+    store = RunStore(tmp_path)
+    assert means_of(store) is None  # without a state
+    for epochs, found in ((1, None), (3, [[1 / 3, 1 / 3]] * 2)):
+        dynamics.seen.fill_(epochs)
+        save_state(store, dynamics.state(), {})
+        means = means_of(store)
+        assert (means if means is None else means.tolist()) == found
 
 
 @pytest.mark.parametrize("settings", [{"mixup": 0.4}, {"task": "regress"}], ids=["blended", "numbers"])

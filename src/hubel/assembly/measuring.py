@@ -1,4 +1,5 @@
-"""The numbers of an epoch: a net on held-out samples, in the arithmetic of the training, shared out over processes."""
+"""The numbers of an epoch: a net on held-out samples, in the arithmetic of the training, shared out over processes; and
+where what it says of its training samples is summed."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from hubel.data.batches import batches, reading_size
 from hubel.nn.modes import evaluating
 from hubel.recipes.schema import Recipe
 from hubel.runtime import average, rank, world
+from hubel.tasks import Task
+from hubel.training.dynamics import Dynamics
 from hubel.training.loop import forward_precision
 
 
@@ -45,3 +48,13 @@ def in_precision(model: nn.Module, recipe: Recipe, device: torch.device) -> Call
     if precision == torch.float32:
         return model
     return torch.autocast(device.type, dtype=precision)(model)
+
+
+def followed(recipe: Recipe, prepared: Prepared, task: Task, steps: int, device: torch.device) -> Dynamics | None:
+    """Where to sum what the net says of its samples; None where they have no classes of their own, or too many, and
+    where several processes learn, of which each sees a part."""
+    samples, classes = len(prepared.manifest), prepared.manifest.num_classes
+    own = task.counts and recipe.pretext.method is None
+    if not own or world() > 1 or not Dynamics.fits(samples, classes):
+        return None
+    return Dynamics(samples, classes, epochs=recipe.train.epochs or 1, steps_per_epoch=steps, device=device)

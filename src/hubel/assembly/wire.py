@@ -13,7 +13,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly.balance import adjusted, class_batches, class_weights, drawn
 from hubel.assembly.forms import FORMS, formed, held_together, varied_by
-from hubel.assembly.measuring import measure
+from hubel.assembly.measuring import followed, measure
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
@@ -21,8 +21,7 @@ from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
 from hubel.recipes.schema import Recipe
 from hubel.runtime import rank, world
-from hubel.tasks import REPRESENT, Task
-from hubel.training.dynamics import Dynamics
+from hubel.tasks import REPRESENT
 from hubel.training.loop import Training
 from hubel.training.objectives import Learner, MeanLoss
 from hubel.training.optimisers import OPTIMISERS, build_optimiser
@@ -129,16 +128,6 @@ def assemble(recipe: Recipe, prepared: Prepared, model: nn.Module) -> Training:
     )
     check_parts(training, size, torch.zeros(1, *prepared.decoded.images.shape[1:]))
     return training
-
-
-def followed(recipe: Recipe, prepared: Prepared, task: Task, steps: int, device: torch.device) -> Dynamics | None:
-    """Where to sum what the net says of its samples; None where they have no classes of their own, or too many, and
-    where several processes learn, of which each sees a part."""
-    samples, classes = len(prepared.manifest), prepared.manifest.num_classes
-    own = task.counts and recipe.pretext.method is None
-    if not own or world() > 1 or not Dynamics.fits(samples, classes):
-        return None
-    return Dynamics(samples, classes, epochs=recipe.train.epochs or 1, steps_per_epoch=steps, device=device)
 
 
 def taught(

@@ -16,13 +16,16 @@ from hubel.cli.settings import columns
 def command(
     source: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="a folder, a table or a named set; or a run: its data, and their labels"),
+        typer.Argument(
+            metavar="DATA",
+            help="a folder, a table or a named set; or a run, or a series of folds: its data, and labels",
+        ),
     ],
     file: Annotated[
         Path | None, out("also write a page with the pictures; --page alone writes clean.html", "--page")
     ] = None,
     folds: Annotated[
-        int | None, option("--folds", metavar="N", help="judge labels out of so many folds (a run: 5)")
+        int | None, option("--folds", metavar="N", help="judge labels by so many heads, out of fold (--eyes: 5)")
     ] = None,
     eyes: Annotated[
         str | None,
@@ -52,6 +55,7 @@ def command(
     hubel clean photos/ --folds 5
     hubel clean photos/ --eyes efficientnet_lite0
     hubel clean runs/photos-1 --page
+    hubel clean runs/photos-folds-1    (each by the net that left it out)
     hubel clean runs/photos-1 --accept 0.95
     hubel clean photos/ --group auto
     """

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
+
+from hubel.checkpoint.dynamics import SEEN, SUMS
 
 MOST_BYTES = 1 << 28
 """Of the sums, in memory and in every saved state. More samples times classes are not followed."""
@@ -23,10 +24,6 @@ SHARE = 0.5
 """Of the steps, the first that count;"""
 FIRST = 8
 """and in any case so many epochs."""
-FEWEST = 3
-"""Epochs from which the means tell more than what the net sees in the end."""
-SUMS, SEEN = "dynamics.sums", "dynamics.seen"
-"""What they are called in a saved state."""
 
 
 class Dynamics:
@@ -83,13 +80,3 @@ class Dynamics:
         self.seen.copy_(seen)
         self._noted.clear()
         return True
-
-
-def means_of(tensors: Mapping[str, torch.Tensor]) -> np.ndarray | None:
-    """N K means from a saved state, nan for samples that were never learnt from; None where there are none, or of fewer
-    than FEWEST epochs."""
-    if SUMS not in tensors or SEEN not in tensors or not float(tensors[SEEN].max()) >= FEWEST:
-        return None
-    seen = tensors[SEEN].double().cpu()
-    means = tensors[SUMS].double().cpu() / torch.where(seen > 0, seen, torch.nan)[:, None]
-    return np.asarray(means.numpy())

@@ -7,27 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from hubel import runtime
-from hubel.care.cleaning import Cleaning, Leaked
-from hubel.care.judging import FOLDS, before_known, compare_pictures, judge, judge_as_learnt, judge_left_out
-from hubel.checkpoint import Classifier, load_state
-from hubel.data.batches import batches
-from hubel.data.decode import Decoded, decode
+from hubel.care.cleaning import Cleaning
+from hubel.care.judging import FOLDS, compare_pictures, judge
 from hubel.data.editing import editor_of, require_files, undo_command, with_groups
 from hubel.data.sources import open_source
-from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.judge import answered
+from hubel.diagnosis.labels_of_runs import judge_folds, judge_run, seen_by
+from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.inference import features
-from hubel.records.ledger import find_run
-from hubel.records.nets import classifier_of, last_stage
-from hubel.records.own_data import OwnData, own_data, reading_of
-from hubel.records.series import SeriesRecord, folds_of, run_or_data
-from hubel.store import RunStore
-from hubel.training.dynamics import means_of
+from hubel.records.own_data import reading_of
+from hubel.records.series import folds_of, run_or_data
 from hubel.watching import SILENT, Watcher
 from hubel.words import percent, plural
 
@@ -77,9 +65,9 @@ def clean(
         if any(reading.values()):
             raise UsageError("a run reads its data as it was trained on them", hint="leave the options of tables out")
         if series is None:
-            found = _of_run(folder, folds, device, seed, data_root, watch)
+            found = judge_run(folder, folds, device, seed, data_root, watch)
         elif folds is None:
-            found = _of_folds(series, device, seed, data_root, watch)
+            found = judge_folds(series, device, seed, data_root, watch)
         else:
             raise UsageError(f"the series has {len(series.members)} folds of its own", hint="leave --folds out")
     else:
@@ -91,7 +79,7 @@ def clean(
             )
         found = compare_pictures(listed, None, watch)
         if eyes is not None:
-            seen, name = _seen_by(eyes, found, device, watch)
+            seen, name = seen_by(eyes, found, device, watch)
             by = f"{folds or FOLDS} heads on what {name} sees, each on pictures that it was not fitted to"
             found = judge(found, seen, by, folds=folds or FOLDS, seed=seed, watch=watch, strangers=True)
         elif folds is not None:
@@ -105,103 +93,6 @@ def clean(
     if accept is not None:
         found = _accept(found, accept, who, read, watch)
     return _group(found, who, read, watch) if group == "auto" else found
-
-
-def _of_run(
-    folder: Path, folds: int | None, device: str, seed: int, data_root: str | Path | None, watch: Watcher
-) -> Cleaning:
-    """Of a run: by what its net said as it learnt, where that was kept and no `folds` are said; else by heads."""
-    classifier, name = classifier_of(folder)
-    own = own_data(folder, classifier, watch, data_root=data_root)
-    parts = {part: own.ids(part) for part in ("train", "val", "test")}
-    found = compare_pictures(own.scan.manifest, parts, watch)
-    target = runtime.pick_device(device)
-    seen = _features(classifier, own.decoded, target, watch)
-    means = None if folds is not None else _said(folder, len(own.scan.manifest), len(classifier.class_names))
-    if means is None:
-        count = folds or FOLDS
-        by = f"{count} heads on the frozen features of {name}, each on pictures that it was not fitted to"
-        found = judge(found, seen, by, folds=count, seed=seed, watch=watch, strangers=True)
-    else:
-        rest = np.flatnonzero(np.isnan(means).any(axis=1))
-        at_end = np.full(means.shape, 1 / means.shape[1])
-        if len(rest):
-            at_end[rest] = answered(classifier, own.decoded, rest, target).probabilities
-        told = before_known(means, at_end, own.scan.manifest.labels)
-        by = f"{name} itself, by what it said of its training pictures before it could know them by heart"
-        by += ", and of the others in the end" if len(rest) else ""
-        found = judge_as_learnt(found, told, seen, by, seed=seed, watch=watch)
-    return replace(found, leaked=_leaked(found, classifier, own, target))
-
-
-def _said(folder: Path, samples: int, classes: int) -> np.ndarray | None:
-    """N K: what the net of a run said of each sample as it learnt from it; None where that was not kept."""
-    try:
-        means = means_of(load_state(RunStore.open(folder)).tensors)
-    except ArtefactError:  # a run may do without a state to resume from
-        return None
-    return means if means is not None and means.shape == (samples, classes) else None
-
-
-def _of_folds(series: SeriesRecord, device: str, seed: int, data_root: str | Path | None, watch: Watcher) -> Cleaning:
-    """Of a series of folds: what each net says of the pictures that it was not trained on."""
-    target = runtime.pick_device(device)
-    folders = [run.folder for _, run in sorted(series.runs().items())]
-    nets = [classifier_of(folder)[0] for folder in folders]
-    own = own_data(folders[0], nets[0], watch, data_root=data_root)
-    count = len(own.scan.manifest)
-    found = compare_pictures(own.scan.manifest, None, watch)
-    fold, probabilities = np.full(count, -1), np.zeros((count, len(nets[0].class_names)))
-    for number, (place, net) in enumerate(zip(folders, nets, strict=True)):
-        own = own_data(place, net, watch, data_root=data_root)
-        rows = own.left_out
-        fold[rows], probabilities[rows] = number, answered(net, own.decoded, rows, target).probabilities
-    if (fold < 0).any():
-        raise DataError(
-            f"{plural(int((fold < 0).sum()), 'picture')} of {own.scan.manifest.source} were left out by none of the "
-            f"{len(nets)} folds",
-            hint=f"hubel clean {folders[0]} judges by heads on what one net sees",
-        )
-    by = f"{len(nets)} nets of {series.name}, each on the pictures that it was not trained on"
-
-    def features_of(number: int) -> np.ndarray:
-        return _features(nets[number], own.decoded, target, SILENT)
-
-    return judge_left_out(found, probabilities, fold, features_of, by, seed=seed, watch=watch)
-
-
-def _features(classifier: Classifier, decoded: Decoded, device: torch.device, watch: Watcher) -> np.ndarray:
-    """N F: what the last stage of a net sees of all pictures."""
-    watch.stage("reading features")
-    fed = batches(
-        decoded, np.arange(len(decoded)), preprocessing=classifier.preprocessing, batch_size=128, device=device
-    )
-    return features(classifier.model.to(device), fed, last_stage(classifier.model))
-
-
-def _seen_by(eyes: str, found: Cleaning, device: str, watch: Watcher) -> tuple[np.ndarray, str]:
-    """What a net that knows nothing of these data sees of the pictures, N F; and what it is called."""
-    classifier, name = classifier_of(find_run(eyes), answers=False)
-    assert classifier.preprocessing is not None
-    watch.stage("reading the pictures again, as large as the net takes them")
-    decoded = decode(found.manifest, classifier.preprocessing, progress=watch.progress)
-    return _features(classifier, decoded, runtime.pick_device(device), watch), name
-
-
-def _leaked(found: Cleaning, classifier: Classifier, own: OwnData, device: torch.device) -> Leaked | None:
-    """The accuracy on the test with and without pictures that have a twin in training or validation."""
-    test = own.ids("test")
-    before = set(own.ids("train").tolist()) | set(own.ids("val").tolist())
-    mixed = {row for group in found.leaks if before & set(group.rows) for row in group.rows}
-    if not len(test) or not mixed & set(test.tolist()) or not classifier.class_names:
-        return None
-    said = answered(classifier, own.decoded, test, device)
-    right = said.predicted == own.scan.manifest.labels[test]
-    twin = np.isin(test, list(mixed))
-    return Leaked(
-        split="test", right=int(right.sum()), samples=len(test), twins=int(twin.sum()),
-        twins_right=int(right[twin].sum()),
-    )  # fmt: skip
 
 
 def _group(found: Cleaning, who: str, reading: dict[str, Any], watch: Watcher) -> Cleaning:
