@@ -15,6 +15,8 @@ as the others are; which of them `hubel clean` calls blurred, and which of the o
 judged as `hubel clean RUN` does by the default net that learnt from them, or by --folds heads on what it sees in the
 end, or as `hubel clean --eyes NET` does.
 
+--cost RUN: seconds and memory of `hubel clean RUN`, stage by stage.
+
 --mend: of 10 % of the labels flipped at random, what `hubel clean RUN --accept` wins back, or with --folds 5 what heads
 on the pixels do. Three nets learn from the same pictures, with the wrong labels, with those mended, and with the right
 ones; all are tested on the same other pictures, whose labels are right, and compared in pairs. digits, and with --cifar
@@ -27,6 +29,7 @@ import argparse
 import io
 import json
 import os
+import resource
 import subprocess
 import tarfile
 import tempfile
@@ -45,6 +48,7 @@ from hubel.data.sources import open_source
 from hubel.evaluation.comparison import Graded, compare
 from hubel.features.space import nearest
 from hubel.runtime import environment
+from hubel.watching import Watcher
 
 PEER = """
 import sys, numpy as np
@@ -281,6 +285,33 @@ def by_a_net(
     }  # fmt: skip
 
 
+class Stages(Watcher):
+    """How long each stage of a verb takes, in seconds."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, float] = {}
+        self.now, self.since = "opening", time.perf_counter()
+
+    def stage(self, text: str) -> None:
+        now = time.perf_counter()
+        self.taken[self.now] = round(self.taken.get(self.now, 0.0) + now - self.since, 1)
+        self.now, self.since = text, now
+
+
+def cost(run: Path) -> dict[str, object]:
+    """Seconds of each stage of `hubel clean RUN`, those after the features together, and the most memory in GB."""
+    stages = Stages()
+    found = hubel.clean(run, watch=stages)
+    stages.stage("end")
+    features = sum(taken for name, taken in stages.taken.items() if name == "reading features")
+    return {
+        "what": f"hubel clean {run.name}", "pictures": len(found.manifest), "stages": stages.taken,
+        "seconds": round(sum(stages.taken.values()), 1),
+        "without features": round(sum(stages.taken.values()) - features, 1),
+        "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+    }  # fmt: skip
+
+
 def cifar_pictures(archive: Path, count: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` pictures of the training part, evenly from all classes, and their labels."""
     names: dict[str, int] = {}
@@ -311,6 +342,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, help="heads by which is judged, instead of what a net said")
     parser.add_argument("--eyes", default="", metavar="NET", help="judged by what this net sees instead")
     parser.add_argument("--twins", nargs="+", type=Path, metavar="PLACE", help="only twins, in folders or tar archives")
+    parser.add_argument(
+        "--cost", type=Path, metavar="RUN", help="only how long `hubel clean RUN` takes, and its memory"
+    )
     parser.add_argument("--blur", nargs="+", type=Path, metavar="PLACE", help="only blur, in folders of photographs")
     asked = parser.parse_args()
     print(json.dumps({"machine": environment()["device_name"]}))
@@ -323,7 +357,9 @@ def main() -> None:
     for place in asked.blur or ():
         for seed in seeds:
             print(json.dumps(blurred(place, 300, seed)), flush=True)
-    if asked.twins or asked.blur:
+    if asked.cost:
+        print(json.dumps(cost(asked.cost)), flush=True)
+    if asked.twins or asked.blur or asked.cost:
         return
     if asked.mend:
         plain = digits.arrays.reshape(-1, 8, 8)

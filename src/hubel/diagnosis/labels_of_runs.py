@@ -59,6 +59,7 @@ def judge_run(
         by = f"{name} itself, by what it said of its training pictures before it could know them by heart"
         by += ", and of the others in the end" if len(rest) else ""
         found = judge_as_learnt(found, told, seen, by, seed=seed, watch=watch)
+    watch.stage("asking about the test without its twins")
     return replace(found, leaked=_leaked(found, classifier, own, target))
 
 
