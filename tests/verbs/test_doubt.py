@@ -14,10 +14,11 @@ from sklearn.metrics import roc_auc_score
 import hubel
 from hubel.assembly.beside import joined
 from hubel.assembly.seeing import Look
+from hubel.checkpoint import load as load_checkpoint
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.records.own_data import own_data
-from hubel.verbs.doubt import selective, strangers
+from hubel.verbs.doubt import selective, strangers, trusted
 from hubel.watching import Watcher
 
 
@@ -212,3 +213,54 @@ def test_a_second_net_must_see_the_same_pictures_and_give_them_back(
         hubel.predict(run.load(), stripes, autoencoder=auto.folder)
     with pytest.raises(UsageError, match="for one net"):
         hubel.predict([run.folder, run.folder], stripes, autoencoder=auto.folder)
+
+
+def test_the_curve_of_answers_kept_back_is_that_of_every_threshold(run: hubel.Run) -> None:
+    found, seen = selective(run.folder, 0.02), run.evaluate()
+    assert found.coverage[-1] == 1.0
+    assert found.risks[-1] == pytest.approx(1 - seen.top1)
+    assert list(found.coverage) == sorted(found.coverage)
+    own = own_data(run.folder, load_checkpoint(run.folder))
+    shares = run.predict_proba(list(own.decoded.images[own.ids("test")][:, 0]))
+    sure, right = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[own.ids("test")]
+    for answered, wrong in list(zip(found.coverage, found.risks, strict=True))[::20]:
+        first = np.argsort(-sure, kind="stable")[: round(answered * len(sure))]
+        assert wrong == pytest.approx(float((~right[first]).mean()), abs=1 / len(first))
+    assert found.to_dict()["curve"]["answered"] == list(found.coverage)
+
+
+def test_a_net_is_trusted_by_what_it_says_of_its_own_pictures_and_of_strange_ones(run: hubel.Run) -> None:
+    net = load_checkpoint(run.folder)
+    own = own_data(run.folder, net)
+    rows = own.ids("test")
+    turned = np.ascontiguousarray(255 - own.decoded.images[rows[:50]])
+    found = trusted(net, own, rows, turned, torch.device("cpu"))
+    facts = run.summary["trust"]["test"]
+    assert found.after.ece == pytest.approx(facts["ece_after"], abs=0.01)
+    assert found.before.ece == pytest.approx(facts["ece_before"], abs=0.01)
+    assert set(found.strange) == {"those made strange", "those spoilt"}
+    answers = run.predict(list(own.decoded.images[rows][:, 0]))
+    assert found.unknown["its own"] == pytest.approx(np.mean([not answer.known for answer in answers]), abs=0.02)
+    spoilt = run.predict(list(turned[:, 0]))
+    assert found.unknown["those spoilt"] == pytest.approx(np.mean([not answer.known for answer in spoilt]), abs=0.03)
+    assert found.unknown["those made strange"] > 0.5 > found.unknown["its own"]
+
+
+def test_the_table_names_the_plausible_classes_where_there_are_several(
+    tmp_path: Path, stripes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weak = hubel.train("digits", model="softmax_regression", epochs=1, out=str(tmp_path), device="cpu", threads=1)
+    answers = weak.predict(stripes)
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["predict", str(weak.folder), str(stripes)])
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if ".png" in line]
+    assert len(told) == 40
+    several = {Path(p.name).name: p.plausible for p in answers if len(p.plausible) > 1}
+    assert several
+    for line in told:
+        classes = several.get(line.split()[0].rsplit("/", 1)[-1])
+        assert ("plausible: " in line) == (classes is not None)
+        if classes is not None:
+            assert f"plausible: {', '.join(classes[:6])}" in line

@@ -237,9 +237,17 @@ def _disagreement(prediction: Prediction) -> str:
     return f"they disagree by {prediction.disagreement:.2f}" if prediction.disagreement >= 0.01 else ""
 
 
+PLAUSIBLE = 6
+"""Classes of a set that a line of the table names."""
+
+
 def _plausible(prediction: Prediction, sets: str) -> str:
-    """The set, where another than the usual kind was asked for."""
-    return "" if sets == "lac" else f"plausible: {', '.join(prediction.plausible)}"
+    """The set, where it holds more than the label, or another than the usual kind was asked for."""
+    names = prediction.plausible
+    if sets == "lac" and len(names) < 2:
+        return ""
+    more = f" and {len(names) - PLAUSIBLE} more" if len(names) > PLAUSIBLE else ""
+    return f"plausible: {', '.join(names[:PLAUSIBLE])}{more}"
 
 
 def _table(found: list[Prediction], top: int, sets: str = "lac") -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from hubel.metrics.calibrating import confidence_for
+from hubel.metrics.calibrating import confidence_for, risk_coverage
 from hubel.metrics.intervals import Interval, wilson
+from hubel.metrics.probability import Calibration, calibration, log_softmax
 from hubel.metrics.roc import auroc
 from hubel.metrics.strangeness import separation
 from hubel.views import Viewed
@@ -158,6 +160,10 @@ class Selective(Viewed):
     """Samples that it answers."""
     wrong: int
     """Of those, answered wrongly."""
+    coverage: tuple[float, ...] = ()
+    """Shares of the split's samples that are answered from one confidence or another on, rising."""
+    risks: tuple[float, ...] = ()
+    """Of those answers, the share that is wrong."""
 
     @property
     def risk(self) -> float:
@@ -204,6 +210,7 @@ class Selective(Viewed):
             "wrong": self.wrong,
             "risk": None if math.isnan(self.risk) else self.risk,
             "interval": list(self.interval),
+            "curve": {"answered": list(self.coverage), "wrong": list(self.risks)},
         }
 
 
@@ -219,6 +226,7 @@ def keep_back(
     threshold, _ = confidence_for(*fitted, wished)
     sure, right = measured
     given = sure >= threshold
+    coverage, risks = thinned(*risk_coverage(sure, right))
     return Selective(
         wished=wished,
         threshold=threshold,
@@ -227,4 +235,73 @@ def keep_back(
         samples=len(sure),
         answered=int(given.sum()),
         wrong=int((given & ~right).sum()),
+        coverage=coverage,
+        risks=risks,
     )
+
+
+POINTS = 200
+"""Of a curve, at most."""
+
+
+def thinned(*parts: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """Curves M cut down to POINTS, evenly taken, first and last among them."""
+    kept = np.unique(np.linspace(0, len(parts[0]) - 1, min(POINTS, len(parts[0]))).round().astype(np.int64))
+    return tuple(tuple(part[kept].tolist()) for part in parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """How far a net's answers on some pictures can be trusted: probabilities, answers kept back, known and strange."""
+
+    before: Calibration
+    """Of the logits as they are."""
+    after: Calibration
+    """Of the probabilities that are told."""
+    coverage: tuple[float, ...]
+    """Shares of the pictures that are answered, rising, as the confidence falls."""
+    risks: tuple[float, ...]
+    """Of those answers, the share that is wrong."""
+    own: np.ndarray
+    """N: how strange each picture looks to the net; empty where it learnt nothing about strange ones."""
+    strange: Mapping[str, np.ndarray]
+    """The same of pictures of other kinds, by name: N each."""
+    border: float
+    """From where on a picture is called unknown."""
+
+    @property
+    def unknown(self) -> dict[str, float]:
+        """The shares called unknown: of its own pictures ("its own"), and of each kind of strange ones."""
+        return {name: float((of > self.border).mean()) for name, of in {"its own": self.own, **self.strange}.items()}
+
+    @property
+    def sentence(self) -> str:
+        """What was measured, in words."""
+        half = float(np.interp(0.5, self.coverage, self.risks))
+        return (
+            f"The calibration error is {percent(self.after.ece)}, and {percent(self.before.ece)} before the "
+            f"probabilities were made honest. Of all answers {percent(self.risks[-1])} are wrong, of the surer half "
+            f"{percent(half)}."
+        )
+
+
+def trust_in(
+    logits_NK: np.ndarray, honest_NK: np.ndarray, labels_N: np.ndarray, *, own: np.ndarray,
+    strange: Mapping[str, np.ndarray], border: float,
+) -> Trusted:  # fmt: skip
+    """From logits as they are, honest log-probabilities, labels, and how strange all pictures look.
+
+    >>> logits = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
+    >>> strange = {"noise": np.ones(2)}
+    >>> found = trust_in(logits, logits, np.array([0, 0, 1]), own=np.zeros(3), strange=strange, border=0.5)
+    >>> found.unknown, [round(risk, 2) for risk in found.risks]
+    ({'its own': 0.0, 'noise': 1.0}, [0.0, 0.0, 0.33])
+    """
+    shares, sure = np.exp(log_softmax(logits_NK)), np.exp(log_softmax(honest_NK))
+    right = sure.argmax(axis=1) == labels_N
+    coverage, risks = thinned(*risk_coverage(sure.max(axis=1), right))
+    return Trusted(
+        before=calibration(shares.max(axis=1), shares.argmax(axis=1) == labels_N),
+        after=calibration(sure.max(axis=1), right), coverage=coverage, risks=risks, own=own, strange=strange,
+        border=border,
+    )  # fmt: skip

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from hubel import runtime
 from hubel.data.batches import reading_size
 from hubel.faces.progress import shows_progress
 from hubel.records.contenders import Runs, open_contenders
 from hubel.report.pages.robust import render_robust
 from hubel.robustness.beside import RobustComparison, lay_beside
-from hubel.robustness.corruptions import SEVERITIES, chosen, list_corruptions
+from hubel.robustness.corruptions import SEVERITIES, chosen, corrupt, list_corruptions
 from hubel.robustness.examining import Asked, Net, examine
 from hubel.robustness.measuring import Robustness
+from hubel.verbs.doubt import trusted
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
@@ -66,5 +69,12 @@ def write_page(found: Robustness | RobustComparison, run: str | PathLike[str], d
     """The result as one self-contained page, with the pictures that the first `run` lost most surely."""
     first = found if isinstance(found, Robustness) else found.runs[0]
     (contender,), _ = open_contenders(run, first.split, data_root=data_root)
-    own, classes = contender.own, contender.net.class_names
-    return render_robust(found, own.decoded.images[first.ids], own.scan.manifest.labels[first.ids], classes)
+    own, pictures = contender.own, contender.own.decoded.images[first.ids]
+    names, severity = first.corruptions, max(first.severities, default=0)
+    parts = [
+        corrupt(pictures[place :: len(names)], first.ids[place :: len(names)], name, severity, seed=first.seed)
+        for place, name in enumerate(names)
+    ]
+    spoilt = np.concatenate([pictures[:0], *parts])
+    trust = trusted(contender.net, own, first.ids, spoilt, runtime.pick_device("auto"))
+    return render_robust(found, pictures, own.scan.manifest.labels[first.ids], contender.net.class_names, trust)

@@ -1,4 +1,5 @@
-"""Changes that flip a decision, patches that keep one, and what spoilt and moved pictures do, drawn."""
+"""Changes that flip a decision, patches that keep one, what spoilt and moved pictures do, and how far answers are to be
+trusted, drawn."""
 
 from __future__ import annotations
 
@@ -6,14 +7,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hubel.evaluation.doubt import Trusted
 from hubel.explainers.anchors import KeptPatches
+from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
+from hubel.figures.histograms import histograms
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
 from hubel.robustness.attacks import AttackedPicture
 from hubel.robustness.corruptions import CORRUPTIONS
 from hubel.robustness.measuring import Robustness
 from hubel.robustness.moving import Curve, StageShift
+from hubel.words import percent
 
 
 def draw_attacked_picture(found: AttackedPicture) -> Figure:
@@ -84,3 +89,29 @@ def draw_spoilt(pictures: Sequence[tuple[str, np.ndarray]], *, title: str) -> Fi
     side = max(96, min(160, 4 * max(pictures[0][1].shape[1:])))
     labels = [label for label, _ in pictures]
     return tiles([shown for _, shown in pictures], labels=labels, side=side, columns=6, alt=title, caption=title)
+
+
+def draw_reliability(found: Trusted) -> list[tuple[str, Figure]]:
+    """Accuracy against confidence, of the logits as they are and of the probabilities that are told."""
+    return [
+        (f"{word}: calibration error {percent(each.ece)}",
+         reliability(each.edges, each.counts, each.confidence, each.accuracy))
+        for word, each in (("before", found.before), ("as told", found.after))
+    ]  # fmt: skip
+
+
+def draw_risk(found: Trusted) -> Figure:
+    """The share of wrong answers against the share of pictures that are answered, the surest first."""
+    at = [100 * share for share in found.coverage]
+    return curves(
+        {"wrong answers": found.risks}, x=at, title="Wrong among the answers that are given",
+        x_label="per cent answered, the surest first", share=True, width=460,
+    )  # fmt: skip
+
+
+def draw_known_and_strange(found: Trusted) -> Figure:
+    """How strange its own pictures look, and those of other kinds; the border of what is called unknown."""
+    return histograms(
+        {"its own": found.own, **found.strange}, title="How strange pictures look", mark=found.border,
+        x_label="strangeness; unknown beyond the line",
+    )  # fmt: skip

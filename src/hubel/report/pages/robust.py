@@ -6,8 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hubel.evaluation.doubt import Trusted
 from hubel.figures.theme import Figure
-from hubel.report.drawings.robustness import draw_moved, draw_severities, draw_spoilt, draw_stage_shifts
+from hubel.report.drawings.robustness import (
+    draw_known_and_strange,
+    draw_moved,
+    draw_reliability,
+    draw_risk,
+    draw_severities,
+    draw_spoilt,
+    draw_stage_shifts,
+)
 from hubel.report.page import page
 from hubel.robustness.beside import RobustComparison
 from hubel.robustness.corruptions import CORRUPTIONS, corrupt
@@ -19,11 +28,13 @@ WORST = 3
 
 
 def render_robust(
-    found: Robustness | RobustComparison, pictures: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
-) -> str:
+    found: Robustness | RobustComparison, pictures: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
+    trust: Trusted,
+) -> str:  # fmt: skip
     """The page as text, self-contained.
 
-    `pictures` N C H W uint8 and `labels` N are those that the first run was measured on.
+    `pictures` N C H W uint8 and `labels` N are those that the first run was measured on, and `trust` is what its
+    answers to them are worth.
     """
     first = found if isinstance(found, Robustness) else found.runs[0]
     together = found if isinstance(found, RobustComparison) else None
@@ -45,6 +56,11 @@ def render_robust(
         moved=[draw_moved({run.run: run.curves[place] for run in runs}) for place in range(len(first.curves))],
         stages=draw_stage_shifts(first.stages) if first.stages else None,
         beside=_beside(together) if together else [],
+        trust=trust,
+        reliability=draw_reliability(trust),
+        risk=draw_risk(trust),
+        known=draw_known_and_strange(trust) if len(trust.own) else None,
+        unknown=[(name, _percent(share)) for name, share in trust.unknown.items()] if len(trust.own) else [],
     )  # fmt: skip
 
 
