@@ -24,6 +24,7 @@ from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.features.space import nearest
 from hubel.report.pages import cleaning
 from hubel.report.pages.cleaning import render_cleaning, thumbnail
+from hubel.verbs.compare import weigh
 from hubel.verbs.series import Series
 
 
@@ -400,3 +401,27 @@ def test_a_net_that_learnt_other_data_lends_its_eyes(photos: Path, tmp_path: Pat
     assert {"one/moved-zero.png", "two/moved-one.png", "zero/moved-two.png"} <= named
     with pytest.raises(UsageError, match="a run sees with its own net"):
         hubel.clean(run.folder, eyes=str(run.folder))
+
+
+def test_a_training_after_edits_says_what_they_did_on_the_same_test_pictures(tmp_path: Path) -> None:
+    digits, photos = load_digits(), tmp_path / "photos"
+    for row, (pixels, label) in enumerate(zip(digits.images[:300], digits.target.tolist(), strict=False)):
+        place = photos / str(0 if row in (7, 8, 9) else label)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((pixels * 255 / 16).astype(np.uint8)).save(place / f"{row:03}.png")
+    known: dict[str, Any] = {"epochs": 2, "device": "cpu", "out": str(tmp_path / "runs"), "verbose": False, "seed": 1}
+    before = hubel.train(photos, model="softmax_regression", **known)
+    assert "edits" not in before.summary
+    hubel.edit(photos, "relabel", "0/007.png", "7")
+    hubel.edit(photos, "relabel", "0/008.png", "8")
+    after = hubel.train(photos, model="softmax_regression", **known)
+    (pair,) = weigh([before.folder, after.folder]).tests
+    assert after.summary["edits"] == f"since 2 edits: {pair.sentence}"
+    assert f"edits    since 2 edits: {after.folder.name} " in str(after)
+    hubel.edit(photos, "relabel", "0/009.png", "9")
+    (before.folder / "predictions.csv").write_text("no table")  # another run that is damaged ends no training
+    third = hubel.train(photos, model="softmax_regression", **known)
+    assert third.summary["edits"].startswith("since 1 edit: ")
+    assert after.folder.name in third.summary["edits"]
+    other = hubel.train(photos, model="mlp", **known)
+    assert "edits" not in other.summary  # of another net there was none before

@@ -59,6 +59,19 @@ class Scan:
         """Problems whose file is not used."""
         return sum(problem.left_out for problem in self.problems)
 
+    @property
+    def about(self) -> dict[str, object]:
+        """Sizes, modes and formats of the pictures, as facts; {} for points."""
+        if not self.looks:
+            return {}
+        widths, heights = [look.width for look in self.looks], [look.height for look in self.looks]
+        smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
+        return {
+            "size (width x height)": smallest if smallest == largest else f"{smallest} to {largest}",
+            "modes": ", ".join(sorted({look.mode for look in self.looks})),
+            "formats": ", ".join(sorted({look.format for look in self.looks})),
+        }
+
 
 def scan(
     manifest: Manifest,
@@ -236,16 +249,3 @@ def _class_sizes(manifest: Manifest) -> list[Problem]:
         )
         found.append(Problem(manifest.class_names[few], "imbalance", reason, left_out=False))
     return found
-
-
-def looks_of(scan: Scan) -> dict[str, object]:
-    """Sizes, modes and formats of the pictures, as facts; {} for points."""
-    if not scan.looks:
-        return {}
-    widths, heights = [look.width for look in scan.looks], [look.height for look in scan.looks]
-    smallest, largest = f"{min(widths)}x{min(heights)}", f"{max(widths)}x{max(heights)}"
-    return {
-        "size (width x height)": smallest if smallest == largest else f"{smallest} to {largest}",
-        "modes": ", ".join(sorted({look.mode for look in scan.looks})),
-        "formats": ", ".join(sorted({look.format for look in scan.looks})),
-    }

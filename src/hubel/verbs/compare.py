@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hubel.diagnosis.edited import graded_of
 from hubel.errors import ArtefactError
 from hubel.evaluation.comparison import Comparison, Graded, same_samples
 from hubel.evaluation.comparison import compare as graded
@@ -27,11 +28,10 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
 
 def _read(folder: Path) -> Graded:
     """What a run named right; ArtefactError where it was not measured."""
-    store = RunStore.open(folder)
-    if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
+    found = graded_of(folder)
+    if found is None:
         raise ArtefactError(f"the run {folder} was never measured", hint=f"hubel evaluate {folder} --out {folder}")
-    predictions = store.read_bytes("predictions.csv").decode("utf-8", errors="replace")
-    return Graded.read(store.read_json("evaluation.json", limit=1 << 30), predictions)
+    return found
 
 
 def weigh_series(folders: Sequence[Path]) -> tuple[side_by_side.Comparison, Difference]:

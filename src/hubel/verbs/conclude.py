@@ -15,7 +15,7 @@ from hubel.assembly.transfer.beforehand import named_beforehand
 from hubel.assembly.trusting import trust_facts, trusted
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
-from hubel.data.scan import looks_of
+from hubel.diagnosis.edited import since_edits
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.judge import VIEWS, examined, judge
 from hubel.records.folder import altered
@@ -55,6 +55,8 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     simple = net_beside(prepared, result, summary["seconds"], watch)
     if simple:
         summary = summary | {"baseline": simple}
+    if told := since_edits(store.folder):
+        summary = summary | {"edits": told}
     if not labelled:
         turns = result if isinstance(result, Evaluation) else None
         told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
@@ -128,7 +130,7 @@ def report(
         environment=environment,
         timing={"reading the data": summary["preparation_seconds"], "training": summary["seconds"]},
         energy=(summary["energy"]["sentence"], *summary["energy"]["notes"]),
-        data={"source": manifest.source, "samples": len(manifest), **looks_of(prepared.scan)},
+        data={"source": manifest.source, "samples": len(manifest), **prepared.scan.about},
         splits={name: len(prepared.ids(name)) for name in PARTS},
         class_counts={
             name: np.bincount(manifest.labels[prepared.ids(name)], minlength=manifest.num_classes).tolist()

@@ -132,6 +132,8 @@ class Run(RunRecord):
             facts["test"] = str(test["sentence"])
             if self.summary.get("baseline"):
                 facts["simple"] = str(self.summary["baseline"].get("brief", ""))
+            if self.summary.get("edits"):
+                facts["edits"] = str(self.summary["edits"])
         elif self.summary.get("train", {}).get("sentence") and self._by_heart:
             facts["learnt"] = str(self.summary["train"]["sentence"])
         elif "train" in self.summary or "val" in self.summary:
