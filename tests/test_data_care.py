@@ -423,5 +423,7 @@ def test_a_training_after_edits_says_what_they_did_on_the_same_test_pictures(tmp
     third = hubel.train(photos, model="softmax_regression", **known)
     assert third.summary["edits"].startswith("since 1 edit: ")
     assert after.folder.name in third.summary["edits"]
+    again = hubel.train(photos, model="softmax_regression", **known)  # with the same edits as the third
+    assert again.summary["edits"].startswith(f"since 1 edit: {again.folder.name} and {after.folder.name} ")
     other = hubel.train(photos, model="mlp", **known)
     assert "edits" not in other.summary  # of another net there was none before
