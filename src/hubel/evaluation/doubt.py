@@ -250,8 +250,8 @@ def thinned(*parts: np.ndarray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(part[kept].tolist()) for part in parts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trusted:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Trusted(Viewed):
     """How far a net's answers on some pictures can be trusted: probabilities, answers kept back, known and strange."""
 
     before: Calibration
@@ -283,6 +283,18 @@ class Trusted:
             f"probabilities were made honest. Of all answers {percent(self.risks[-1])} are wrong, of the surer half "
             f"{percent(half)}."
         )
+
+    def facts(self) -> dict[str, str]:
+        """Name -> value, as they are shown."""
+        shares = ", ".join(f"{percent(share, 1)} of {name}" for name, share in self.unknown.items())
+        return {"answers": self.sentence} | ({"unknown": shares} if len(self.own) else {})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "ece_before": self.before.ece, "ece": self.after.ece, "answered": list(self.coverage),
+            "wrong": list(self.risks), "unknown": self.unknown if len(self.own) else {},
+        }  # fmt: skip
 
 
 def trust_in(

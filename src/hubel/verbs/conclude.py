@@ -55,8 +55,8 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     simple = net_beside(prepared, result, summary["seconds"], watch)
     if simple:
         summary = summary | {"baseline": simple}
-    if told := since_edits(store.folder):
-        summary = summary | {"edits": told}
+    if since := since_edits(store.folder):
+        summary = summary | {"edits": since}
     if not labelled:
         turns = result if isinstance(result, Evaluation) else None
         told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
