@@ -79,6 +79,12 @@ def test_a_state_that_was_saved_without_is_no_start_for_sums(tmp_path: Path) -> 
         save_state(store, dynamics.state(), {})
         means = means_of(store)
         assert (means if means is None else means.tolist()) == found
+    for damaged in (
+        {SUMS: torch.zeros(2, 2), SEEN: torch.full((3,), 5.0)},
+        {SUMS: torch.zeros(2), SEEN: torch.zeros(0)},
+    ):
+        save_state(store, damaged, {})
+        assert means_of(store) is None
 
 
 @pytest.mark.parametrize("settings", [{"mixup": 0.4}, {"task": "regress"}], ids=["blended", "numbers"])

@@ -24,8 +24,7 @@ def means_of(store: RunStore) -> np.ndarray | None:
         tensors = load_state(store).tensors
     except ArtefactError:  # a run may do without a state to resume from
         return None
-    if SUMS not in tensors or SEEN not in tensors or not float(tensors[SEEN].max()) >= FEWEST:
+    sums, seen = (tensors.get(name, torch.zeros(0)).double().cpu() for name in (SUMS, SEEN))
+    if sums.ndim != 2 or seen.shape != sums.shape[:1] or not (seen >= FEWEST).any():
         return None
-    seen = tensors[SEEN].double().cpu()
-    means = tensors[SUMS].double().cpu() / torch.where(seen > 0, seen, torch.nan)[:, None]
-    return np.asarray(means.numpy())
+    return np.asarray((sums / torch.where(seen > 0, seen, torch.nan)[:, None]).numpy())

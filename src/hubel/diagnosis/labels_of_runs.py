@@ -80,7 +80,7 @@ def judge_folds(series: SeriesRecord, device: str, seed: int, data_root: str | P
         raise DataError(
             f"{plural(int((fold < 0).sum()), 'picture')} of {own.scan.manifest.source} were left out by none of the "
             f"{len(nets)} folds",
-            hint=f"hubel clean {folders[0]} judges by heads on what one net sees",
+            hint=f"hubel clean {folders[0]} judges by one of the nets",
         )
     by = f"{len(nets)} nets of {series.name}, each on the pictures that it was not trained on"
 
