@@ -18,7 +18,7 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.records.own_data import own_data
-from hubel.verbs.doubt import selective, strangers, trusted
+from hubel.verbs.doubt import selective, strangers, weigh_trust
 from hubel.watching import Watcher
 
 
@@ -234,7 +234,7 @@ def test_a_net_is_trusted_by_what_it_says_of_its_own_pictures_and_of_strange_one
     own = own_data(run.folder, net)
     rows = own.ids("test")
     turned = np.ascontiguousarray(255 - own.decoded.images[rows[:50]])
-    found = trusted(net, own, rows, turned, torch.device("cpu"))
+    found = weigh_trust(net, own, rows, turned, torch.device("cpu"))
     facts = run.summary["trust"]["test"]
     assert found.after.ece == pytest.approx(facts["ece_after"], abs=0.01)
     assert found.before.ece == pytest.approx(facts["ece_before"], abs=0.01)

@@ -67,7 +67,7 @@ def command(
     else:
         say(str(found))
     if file is not None:
-        write_file(file, write_page(found, names[0], data_root).encode(errors="backslashreplace"))
+        write_file(file, write_page(found, names[0], data_root, device).encode(errors="backslashreplace"))
 
 
 def _severities(text: str) -> list[int]:

@@ -27,11 +27,11 @@ def graded_of(folder: Path) -> Graded | None:
 def since_edits(folder: Path) -> str:
     """How the run in `folder` did beside the last finished one beside it whose labels lacked some of its edits.
 
-    "" where it used no edits, or where there is no such run of the same data, net and length.
+    "" where it used no edits or names no classes, or where there is no such run of the same data, net and length.
     """
     own = {edit.id for edit in edits_of(RunStore.open(folder))}
     mine = graded_of(folder) if own else None
-    if mine is None:
+    if mine is None or mine.task != "classification":
         return ""
     settings = _settings(RunRecord(folder))
     others = [path.parent for path in folder.parent.glob("*/config.yaml") if path.parent != folder]

@@ -52,14 +52,11 @@ def confidence_for(confidence_N: np.ndarray, right_N: np.ndarray, risk: float) -
     >>> confidence_for(np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True]), 0.0)
     (0.8, 0.5)
     """
-    order = np.argsort(-confidence_N, kind="stable")
-    sure, wrong = confidence_N[order], np.cumsum(~right_N[order])
-    shares = wrong / np.arange(1, len(order) + 1)
-    last_of_equals = np.append(sure[1:] != sure[:-1], True) if len(sure) else np.zeros(0, bool)
-    passing = np.flatnonzero((shares <= risk) & last_of_equals)
+    coverage, risks, sure = _by_confidence(confidence_N, right_N)
+    passing = np.flatnonzero(risks <= risk)
     if not len(passing):
         return math.inf, 0.0
-    return float(sure[passing[-1]]), float((passing[-1] + 1) / len(order))
+    return float(sure[passing[-1]]), float(coverage[passing[-1]])
 
 
 def risk_coverage(confidence_N: np.ndarray, right_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,8 +67,14 @@ def risk_coverage(confidence_N: np.ndarray, right_N: np.ndarray) -> tuple[np.nda
     >>> coverage.tolist(), risk.round(2).tolist()
     ([0.25, 0.75, 1.0], [0.0, 0.33, 0.5])
     """
+    coverage, risks, _ = _by_confidence(confidence_N, right_N)
+    return coverage, risks
+
+
+def _by_confidence(confidence_N: np.ndarray, right_N: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each confidence that was seen, falling: the share that reaches it, how much of it is wrong, itself; M each."""
     order = np.argsort(-confidence_N, kind="stable")
     sure, answered = confidence_N[order], np.arange(1, len(order) + 1)
     last_of_equals = np.append(sure[1:] != sure[:-1], True) if len(sure) else np.zeros(0, bool)
-    risk = np.cumsum(~right_N[order]) / answered
-    return (answered / max(1, len(order)))[last_of_equals], risk[last_of_equals]
+    risks = np.cumsum(~right_N[order]) / answered
+    return (answered / max(1, len(order)))[last_of_equals], risks[last_of_equals], sure[last_of_equals]

@@ -138,7 +138,7 @@ def selective(
     return keep_back(found["val"], found[split], risk, split)
 
 
-def trusted(net: Classifier, own: OwnData, rows: np.ndarray, spoilt: np.ndarray, device: torch.device) -> Trusted:
+def weigh_trust(net: Classifier, own: OwnData, rows: np.ndarray, spoilt: np.ndarray, device: torch.device) -> Trusted:
     """How far the answers of a net to some of its own pictures can be trusted, and how strange these look to it beside
     pictures that are made of them, and `spoilt` ones (M C H W uint8)."""
     look = Look(net, own.decoded, device)

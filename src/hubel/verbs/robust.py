@@ -18,7 +18,7 @@ from hubel.robustness.beside import RobustComparison, lay_beside
 from hubel.robustness.corruptions import SEVERITIES, chosen, corrupt, list_corruptions
 from hubel.robustness.examining import Asked, Net, examine
 from hubel.robustness.measuring import Robustness
-from hubel.verbs.doubt import trusted
+from hubel.verbs.doubt import weigh_trust
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
@@ -65,7 +65,9 @@ def robust(
     return found[0] if len(found) == 1 else lay_beside(found)
 
 
-def write_page(found: Robustness | RobustComparison, run: str | PathLike[str], data_root: str | Path | None) -> str:
+def write_page(
+    found: Robustness | RobustComparison, run: str | PathLike[str], data_root: str | Path | None, device: str = "auto"
+) -> str:
     """The result as one self-contained page, with the pictures that the first `run` lost most surely."""
     first = found if isinstance(found, Robustness) else found.runs[0]
     (contender,), _ = open_contenders(run, first.split, data_root=data_root)
@@ -76,5 +78,5 @@ def write_page(found: Robustness | RobustComparison, run: str | PathLike[str], d
         for place, name in enumerate(names)
     ]
     spoilt = np.concatenate([pictures[:0], *parts])
-    trust = trusted(contender.net, own, first.ids, spoilt, runtime.pick_device("auto"))
+    trust = weigh_trust(contender.net, own, first.ids, spoilt, runtime.pick_device(device))
     return render_robust(found, pictures, own.scan.manifest.labels[first.ids], contender.net.class_names, trust)
