@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hubel.metrics.intervals import wilson
-from hubel.words import percent
+from hubel.words import percent, plural
 
 DRAWS = 400
 """Of the bootstrap."""
@@ -98,7 +98,9 @@ class LabelCheck:
                 return (
                     f"at most {high:.0f} labels are expected to be wrong, {self.expected:.0f} if the judge never errs"
                 )
-            return f"{self.expected:.0f} labels are expected to be wrong (95 % interval {low:.0f} to {high:.0f})"
+            count = round(self.expected)
+            told = f"{plural(count, 'label')} {'is' if count == 1 else 'are'} expected to be wrong"
+            return f"{told} (95 % interval {low:.0f} to {high:.0f})"
         return (
             f"how many labels are wrong cannot be told: what judged them agrees with {percent(self.accuracy, 0)} "
             f"({percent(self.guessing, 0)} by guessing)"
