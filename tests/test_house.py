@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"registry", "nn", "metrics", "data", "inference", "checkpoint", "tasks"},
     "records": {"runtime", "store", "recipes", "nn", "data", "models", "inference", "checkpoint"},
     "training": _BENCHES | {"store", "recipes", "tasks"},
-    "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records"},
+    "assembly": _BENCHES | {"store", "recipes", "tasks", "training", "records", "robustness"},
     "lessons": {"registry", "runtime", "nn", "metrics", "anatomy", "training", "data"},
     "classical": {"registry", "runtime", "nn", "metrics", "data", "evaluation"},
     "anomalies": _BENCHES | {"store", "recipes", "tasks", "training", "assembly", "features", "records"},

@@ -1,120 +1,57 @@
-"""A folder unknown/ beside the classes: no class, but what teaches a net what is strange."""
+"""What a net's own pictures are held against: made strange, corrupted, and given."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
-import pytest
-from PIL import Image
+import torch
 
 import hubel
-from hubel.assembly.strangers import given_strangers
-from hubel.cli import main
-from hubel.data.decode import prepare
-from hubel.data.folders import open_folder
-from hubel.data.preprocessing import Preprocessing
-from hubel.errors import DataError
-from hubel.watching import Watcher
+from hubel.assembly.strangers import make_strange
+from hubel.assembly.trusting import best_of
+from hubel.data.strange import CORRUPTED, KINDS
+from hubel.robustness.corruptions import chosen, corrupt
 
 
-def put(folder: Path, pictures: np.ndarray) -> None:
-    folder.mkdir(parents=True)
-    for number, pixels in enumerate(pictures):
-        Image.fromarray(pixels).save(folder / f"{number:03}.png")
+def test_held_out_pictures_are_spoilt_by_every_corruption_in_turn() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (80, 1, 28, 28), np.uint8)
+    learnt, held_out = np.arange(40), np.arange(40, 80)
+    made = dict(make_strange(images, learnt, held_out, 200, np.random.default_rng(1)))
+    assert list(made) == [*KINDS, CORRUPTED]
+    names = chosen([], 1)
+    assert len(made[CORRUPTED]) == 40 > len(names)
+    for place, row in enumerate(held_out):
+        expected = corrupt(images[row : row + 1], [row], names[place % len(names)], 5)[0]
+        np.testing.assert_array_equal(made[CORRUPTED][place], expected)
 
 
-def shapes(kind: int, count: int, seed: int) -> np.ndarray:
-    """Grey noise with a light bar (0 across, 1 down), or 2: a light disc, which is neither."""
-    draw = np.random.default_rng(seed)
-    pixels = draw.integers(0, 80, (count, 16, 16), dtype=np.uint8)
-    y, x = np.indices((16, 16))
-    for own in pixels:
-        at = draw.integers(4, 11)
-        own[[abs(y - at) < 2, abs(x - at) < 2, (y - at) ** 2 + (x - 8) ** 2 < 12][kind]] += 150
-    return pixels
+def test_fewer_pictures_than_corruptions_are_spoilt_all_the_same() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 32), np.uint8)
+    made = dict(make_strange(images, np.arange(12), np.arange(12, 20), 5, np.random.default_rng(1)))
+    assert {name: len(pictures) for name, pictures in made.items()} == dict.fromkeys([*KINDS, CORRUPTED], 5)
+    assert not any((pictures == images[row]).all() for pictures in made[CORRUPTED] for row in range(20))
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "bars"
-    for kind, name in enumerate(("across", "down")):
-        put(folder / name, shapes(kind, 160, kind))
-    return folder
+def test_scores_are_chosen_by_corrupted_pictures_too_but_not_as_the_worst_kind() -> None:
+    low, high = np.zeros(50), np.ones(50)
+    scales = {"energy": (0.0, 1.0), "neighbours": (0.0, 1.0)}
+    known = {"energy": low, "neighbours": low}
+    # Both tell what was made strange; only one of them notices that a picture has gone bad.
+    odd = {"noise": {"energy": high, "neighbours": high}, CORRUPTED: {"energy": -5 * high, "neighbours": 0.4 * high}}
+    assert list(best_of(known, odd, scales)[0]) == ["neighbours"]
+    # Energy tells all noise and no corruption, the other most of the noise and half of the corrupted ones.
+    noise = {"energy": high, "neighbours": np.where(np.arange(50) < 40, 1.0, -30.0)}
+    spoilt = {"energy": low, "neighbours": np.where(np.arange(50) < 25, 1.0, 0.0)}
+    assert list(best_of(known, {"noise": noise, CORRUPTED: spoilt}, scales)[0]) == ["energy"]
+    assert list(best_of(known, {"noise": noise, "flat": spoilt}, scales)[0]) == ["energy", "neighbours"]
 
 
-def test_they_are_no_class_and_are_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(tree / "Unknown", shapes(2, 10, 5))
-    manifest = open_folder(tree)
-    assert manifest.class_names == ("across", "down")
-    assert [(p.path, p.kind) for p in manifest.problems] == [("Unknown", "strangers")]
-    with pytest.raises(SystemExit, match="0"):
-        main(["data", str(tree)])
-    assert "no class: its pictures teach what is strange" in capsys.readouterr().out
-
-
-def test_beside_given_splits_they_are_no_part_of_them(tmp_path: Path) -> None:
-    for split in ("train", "test"):
-        for kind, name in enumerate(("across", "down")):
-            put(tmp_path / split / name, shapes(kind, 2, 3 * kind))
-    put(tmp_path / "unknown", shapes(2, 3, 5))
-    manifest = open_folder(tmp_path)
-    assert (manifest.class_names, len(manifest)) == (("across", "down"), 8)
-    assert [p.kind for p in manifest.problems] == ["strangers"]
-
-
-def test_where_too_little_is_held_out_to_learn_from_them_it_is_said(tree: Path, tmp_path: Path) -> None:
-    put(tree / "unknown", shapes(2, 5, 5))
-    quick: dict[str, Any] = {"model": "softmax_regression", "epochs": 1, "threads": 1, "val_fraction": 0.05}
-    run = hubel.train(tree, out=str(tmp_path / "runs"), verbose=False, **quick)
-    assert run.summary["trust"]["note"].endswith("nor was anything learnt from the folder of strangers")
-
-
-def test_one_class_and_strangers_are_one_class(tmp_path: Path) -> None:
-    put(tmp_path / "across", shapes(0, 3, 0))
-    put(tmp_path / "unknown", shapes(2, 3, 5))
-    with pytest.raises(DataError, match="of one only: 'across'; unknown/ is no class"):
-        open_folder(tmp_path)
-
-
-class Remarks(Watcher):
-    """Keeps what is remarked."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def remark(self, text: str) -> None:
-        self.said.append(text)
-
-
-def test_they_help_to_choose_and_half_of_them_show_how_well(tree: Path, tmp_path: Path) -> None:
-    put(tree / "unknown", np.concatenate([shapes(2, 60, 5), shapes(0, 160, 0)[:5]]))
-    watch = Remarks()
-    run = hubel.train(
-        tree, out=str(tmp_path / "runs"), epochs=2, model="mnist_cnn", device="cpu", threads=1, watch=watch
-    )
-    told = run.summary["trust"]
-    assert told["strangers"] == 60
-    assert 0.5 < told["separation_unknown"] <= 1
-    assert "5 pictures in unknown/ lie among the classes, too, and are not taken for strange" in watch.said
-    assert "60 pictures in unknown/ helped to choose what is strange" in watch.said
-    assert "that took no part in the choice" in (run.folder / "report.html").read_text()
-    discs, bars = run.predict(list(shapes(2, 40, 9))), run.predict(list(shapes(0, 40, 9)))
-    assert np.mean([p.familiarity for p in discs]) < np.mean([p.familiarity for p in bars])
-
-
-@pytest.mark.parametrize(("count", "said"), [(3, "3 pictures in unknown/ are too few"), (0, "holds no pictures")])
-def test_too_few_or_none_are_told(tree: Path, count: int, said: str) -> None:
-    put(tree / "unknown", shapes(2, count, 5))
-    manifest = open_folder(tree)
-    seen = Preprocessing(height=16, width=16, channels=1)
-    scan, _ = prepare(manifest, seen)
-    watch = Remarks()
-    ready = SimpleNamespace(
-        manifest=scan.manifest, scan=scan, preprocessing=seen,
-        recipe=SimpleNamespace(data=SimpleNamespace(follow_links=False)),
-    )  # fmt: skip
-    assert given_strangers(ready, watch) is None  # type: ignore[arg-type]
-    assert said in watch.said[0]
+def test_a_run_says_how_well_it_tells_corrupted_pictures(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    run = hubel.train("digits", epochs=2, limit=600, out=str(tmp_path), device="cpu", threads=1, verbose=False)
+    told = json.loads((run.folder / "summary.json").read_text())["trust"][f"separation_{CORRUPTED}"]
+    assert 0.5 < told < 1
+    page = (run.folder / "report.html").read_text()
+    assert "each spoilt by one corruption at its worst" in page

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from hubel.assembly.seeing import Look
-from hubel.assembly.trusting import MOST_SHOWN, MOST_STRANGE, best_of, scale_of, some_of
+from hubel.assembly.strangers import make_strange, some_of
+from hubel.assembly.trusting import MOST_SHOWN, MOST_STRANGE, best_of, scale_of
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import STEPS, Trust, averaged
 from hubel.data.preprocessing import Preprocessing
-from hubel.data.strange import KINDS
 from hubel.errors import ArtefactError, DataError
 from hubel.metrics.strangeness import strangeness
 from hubel.nn.modes import evaluating
@@ -92,10 +92,8 @@ def joined(trust: Trust, look: Look, score: Score, val: np.ndarray, train: np.nd
 
     val = np.sort(some_of(val, MOST_SHOWN, draw))
     known = said(*look.at(val), images[val])
-    odd = {}
-    for name, kind in KINDS.items():
-        pictures = kind(images[np.sort(some_of(train, MOST_STRANGE, draw))], draw)
-        odd[name] = said(*look.at_pictures(pictures), pictures)
+    made = make_strange(images, train, val, MOST_STRANGE, draw)
+    odd = {name: said(*look.at_pictures(pictures), pictures) for name, pictures in made}
     chosen, _ = best_of(known, odd, dict(trust.scores) | {NAME: scale_of(known[NAME])})
     if NAME not in chosen:
         return trust

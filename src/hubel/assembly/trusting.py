@@ -2,7 +2,8 @@
 
 A temperature, or another map where one serves better, makes its probabilities honest; limits make sets that hold the
 truth 95 times in 100; and a mixture of scores tells what is unlike anything it was shown. The mixture is chosen by how
-well it tells the validation pictures from strange ones made of training pictures; the test split takes no part.
+well it tells the validation pictures from strange ones made of training pictures, and from corrupted ones; the test
+split takes no part.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import torch
 from hubel.assembly.afterwards import learn_afterwards
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.seeing import Look
-from hubel.assembly.strangers import given_strangers
+from hubel.assembly.strangers import COST, given_strangers, make_strange, some_of
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
 from hubel.data.folders import STRANGERS
-from hubel.data.strange import KINDS
+from hubel.data.strange import CORRUPTED
 from hubel.metrics.calibrators import choose_calibrator
 from hubel.metrics.probability import ece, log_loss, log_softmax
 from hubel.metrics.sets import KINDS as SETS
@@ -41,7 +42,7 @@ MOST_STRANGE, FEWEST_STRANGE = 200, 16
 """Strange pictures of each kind."""
 EXAMINED = 2_000
 """Samples at most that show how it holds elsewhere."""
-CLEARLY = 0.01
+CLEARLY = 0.02
 """What a mixture of fewer scores must be better by, in the sum of mean and worst AUROC."""
 
 
@@ -159,17 +160,15 @@ def _knowing(
     rows = prepared.ids("train")
     draw = np.random.default_rng(0)
     shown = some_of(rows, int(np.clip(affordable * 0.4, FEWEST_SHOWN, MOST_SHOWN)), draw)
-    each = int(np.clip(affordable * 0.6 / len(KINDS), FEWEST_STRANGE, MOST_STRANGE))
+    each = int(np.clip(affordable * 0.6 / COST, FEWEST_STRANGE, MOST_STRANGE))
     seen = None
     if usual[1] is not None and len(shown) > 2:
         logits, features = look.at(shown)
         assert features is not None
         seen = familiar(features, prepared.manifest.labels[shown], logits)
     known = strangeness(*usual, seen)
-    odd = {}
-    for name, kind in KINDS.items():
-        pictures = kind(prepared.decoded.images[np.sort(some_of(rows, each, draw))], draw)
-        odd[name] = strangeness(*look.at_pictures(pictures), seen)
+    made = make_strange(prepared.decoded.images, rows, prepared.splits.ids("val"), each, draw)
+    odd = {name: strangeness(*look.at_pictures(pictures), seen) for name, pictures in made}
     rest = None
     if given is not None:
         odd[STRANGERS] = strangeness(*look.at_pictures(given[::2]), seen)
@@ -193,11 +192,6 @@ def _knowing(
     )
 
 
-def some_of(rows: np.ndarray, count: int, draw: np.random.Generator) -> np.ndarray:
-    """So many of them at most, by lot."""
-    return rows if len(rows) <= count else draw.choice(rows, count, replace=False)
-
-
 def scale_of(values: np.ndarray) -> tuple[float, float]:
     """Middle, and how far the strangest twentieth begins from it."""
     middle, high = np.quantile(values, [0.5, ACCEPTED])
@@ -209,7 +203,8 @@ def best_of(
 ) -> tuple[dict[str, tuple[float, float]], dict[str, float]]:
     """The scores whose mean tells strange pictures best, the worst kind counting as all together; how well it does.
 
-    Strangers that were given count as much again as both: they are what the net will meet.
+    Corrupted pictures are no worst kind, since many are still what they were. Strangers that were given count as much
+    again as both: they are what the net will meet.
     """
     best: tuple[float, dict[str, tuple[float, float]], dict[str, float]] | None = None
     for count in range(len(scales), 0, -1):  # of equals the larger mixture: it depends on no single score
@@ -217,7 +212,8 @@ def best_of(
             mixture = {name: scales[name] for name in names}
             usual = averaged(known, mixture)
             apart = {kind: separation(usual, averaged(values, mixture)) for kind, values in odd.items()}
-            worth = float(np.mean(list(apart.values()))) + min(apart.values()) + 2 * apart.get(STRANGERS, 0.0)
+            worst = min(value for kind, value in apart.items() if kind != CORRUPTED)
+            worth = float(np.mean(list(apart.values()))) + worst + 2 * apart.get(STRANGERS, 0.0)
             if best is None or worth > best[0] + CLEARLY:
                 best = (worth, mixture, apart)
     assert best is not None

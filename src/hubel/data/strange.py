@@ -95,6 +95,9 @@ WORDS = {
 }
 """What each kind is, for reports."""
 
+CORRUPTED = "corrupted"
+"""What a kind is called that is made elsewhere: held-out pictures, spoilt as `hubel robust` spoils them."""
+
 KINDS: dict[str, Kind] = {
     "shuffled": shuffled,
     "blended": blended,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hubel.data.folders import STRANGERS
-from hubel.data.strange import WORDS
+from hubel.data.strange import CORRUPTED, WORDS
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, diagnose_curves
 from hubel.figures.bars import reliability
 from hubel.figures.curves import curves
@@ -175,7 +175,11 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         contact=_contact(report),
         splits=_splits(report),
         parts=parts_of(report.evaluation),
-        strange_kinds=WORDS | {STRANGERS: f"those in the folder {STRANGERS}/ that took no part in the choice"},
+        strange_kinds=WORDS
+        | {
+            CORRUPTED: "validation pictures, each spoilt by one corruption at its worst",
+            STRANGERS: f"those in the folder {STRANGERS}/ that took no part in the choice",
+        },
         set_kinds={"aps": "Sets by sums of probability", "per-class": "With a limit for each class"},
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
