@@ -8,6 +8,8 @@
     python benchmarks/trust.py blurpool --epochs 6 --pictures 4000 --seeds 3     blur-pool against max-pool
     python benchmarks/trust.py blurpool --augment alternating-flip …     where training moves no picture
     HUBEL_PEER_OOD=PEER/bin/python python benchmarks/trust.py ood-peer [--run RUN]    the scores of pytorch-ood
+    python benchmarks/trust.py halvings --epochs 6 --pictures 4000 --seeds 3     maxima, strides and blurs in one net
+    python benchmarks/trust.py turned --seeds 3                  plain, group-equivariant and harmonic nets, turned
     python benchmarks/trust.py six --seeds 3                     a net of the digits 0 to 5 before 6 to 9
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
@@ -342,6 +344,62 @@ def blurpool(options: argparse.Namespace, folder: Path) -> None:
     )  # fmt: skip
 
 
+def halvings(options: argparse.Namespace, folder: Path) -> None:
+    """One net that halves by maxima, by strides, and by each with a blur: answers that stay, shifted by 0 to 8."""
+    said = cifar(folder, options.pictures, options.tested)
+    arms: dict[str, dict[str, Any]] = {
+        "max": {}, "stride": {"halving": "stride"}, "max, blur": {"blur": 4},
+        "stride, blur": {"halving": "stride", "blur": 4},
+    }  # fmt: skip
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in arms}
+    for seed in range(options.seeds):
+        for name, how in arms.items():
+            run = hubel.train(
+                **said, epochs=options.epochs or 6, model=options.model, model_options=how, seed=seed, verbose=False,
+                out=str(folder / "runs"), threads=options.threads,
+                **({"augment": options.augment} if options.augment else {}),
+            )  # fmt: skip
+            curve = run.robust(limit=options.measured, shifts=8, corruptions=["none"]).curves[0]
+            line = {"clean": run.summary["test"]["accuracy"], "same": list(curve.consistency)}
+            print(json.dumps({"seed": seed, "halving": name, **line}), flush=True)
+            found[name].append(line)
+    for name in list(arms)[1:]:
+        same = [[statistics.mean(line["same"][1:]) for line in found[arm]] for arm in ("max", name)]
+        clean = [[line["clean"] for line in found[arm]] for arm in ("max", name)]
+        claim(
+            f"{options.model} halved by {name}, against by max: the same answer under shifts of 1–8 pixels",
+            "fewer stay" if name == "stride" else "more stay",
+            f"{paired('same answer', *same)}; {paired('clean', *clean)}",
+            (statistics.mean(same[1]) > statistics.mean(same[0])) == (name != "stride"),
+        )
+
+
+def turned(options: argparse.Namespace, folder: Path) -> None:
+    """Nets that saw upright digits only, asked about turned ones: plain, group-equivariant, harmonic."""
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ("quicknet", "p4_cnn", "harmonic_net")}
+    for seed in range(options.seeds):
+        for name, lines in found.items():
+            run = hubel.train(
+                "mnist", data_dir=str(DATA / "mnist"), limit=options.limit or 10_000, epochs=options.epochs or 4,
+                model=name, augment=["none"], seed=seed, threads=options.threads, out=str(folder / "runs"),
+                verbose=False, baseline=False,
+            )  # fmt: skip
+            measured = run.robust(limit=options.measured, shifts=1, corruptions=["none"])
+            curve = next(each for each in measured.curves if each.name == "turned")
+            lines.append(
+                {"clean": run.summary["test"]["accuracy"], **dict(zip(curve.at, curve.consistency, strict=True))}
+            )
+            print(json.dumps({"seed": seed, "net": name, "right": list(curve.accuracy), **lines[-1]}), flush=True)
+    for name in list(found)[1:]:
+        same = [[line[30.0] for line in found[arm]] for arm in ("quicknet", name)]
+        quarter = [[line[90.0] for line in found[arm]] for arm in ("quicknet", name)]
+        claim(
+            f"{name} against a plain net, upright digits learnt: answers that stay when pictures are turned",
+            "more stay", f"{paired('by 30 degrees', *same)}; {paired('by 90 degrees', *quarter)}",
+            statistics.mean(same[1]) > statistics.mean(same[0]),
+        )  # fmt: skip
+
+
 def ood_peer(options: argparse.Namespace, folder: Path) -> None:
     """Net, pictures and features the same: AUROC of each score of pytorch-ood, and of the mixture."""
     peer = os.environ.get("HUBEL_PEER_OOD")
@@ -408,7 +466,7 @@ def main() -> None:
         "part",
         nargs="?",
         default="digits",
-        choices=["digits", "sets", "cifar", "robust", "jsd", "blurpool", "ood-peer", "six"],
+        choices=["digits", "sets", "cifar", "robust", "jsd", "blurpool", "halvings", "turned", "ood-peer", "six"],
     )
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--minutes", type=float, default=10)
@@ -431,6 +489,8 @@ def main() -> None:
             "robust": robust,
             "jsd": consistency,
             "blurpool": blurpool,
+            "halvings": halvings,
+            "turned": turned,
             "ood-peer": ood_peer,
             "six": before_other_digits,
         }

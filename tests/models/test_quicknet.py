@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
+from hubel.errors import UsageError
 from hubel.models import create_model
+from hubel.models.architectures.quicknet import Group
 
 
 def pictures(channels: int) -> torch.Tensor:
@@ -56,3 +60,29 @@ def test_with_blurs_it_has_the_same_weights_and_moves_with_the_picture() -> None
     for side in (8, 9, 17, 64):
         made = create_model("quicknet", num_classes=4, in_chans=1, img_size=side, blur=3).eval()
         assert made(torch.rand(1, 1, side, side)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("blur", [None, 3])
+def test_halving_by_strides_takes_the_same_weights_at_any_size(blur: int | None) -> None:
+    kind = {"num_classes": 4, "in_chans": 1, "blur": blur}
+    usual = create_model("quicknet", img_size=32, **kind)
+    strided = create_model("quicknet", img_size=32, halving="stride", **kind).eval()
+    strided.load_state_dict(usual.state_dict())
+    assert not any(isinstance(module, nn.MaxPool2d) for module in strided.modules())
+    for side in (8, 9, 17, 64):
+        made = create_model("quicknet", img_size=side, halving="stride", **kind).eval()
+        assert made(torch.rand(1, 1, side, side)).shape == (1, 4)
+
+
+def test_a_stride_is_every_second_place_of_what_is_computed_everywhere() -> None:
+    torch.manual_seed(0)
+    group = Group(3, 8, halving="stride").eval()
+    x = torch.rand(2, 3, 16, 16)
+    everywhere = functional.conv2d(x, group.conv1.weight, padding=1)
+    torch.testing.assert_close(group.pool(group.conv1(x)), everywhere[..., ::2, ::2])
+
+
+def test_another_halving_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="halving") as caught:
+        create_model("quicknet", num_classes=4, in_chans=1, img_size=32, halving="strid")
+    assert "stride" in (caught.value.hint or "")

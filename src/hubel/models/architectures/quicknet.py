@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hubel.errors import unknown
 from hubel.nn.layers import BlurPool2d, largest
 
 # Maps of groups 1, 2, 3, ... at width 1; further groups keep the last number.
@@ -33,15 +34,20 @@ WIDTHS = (64, 256, 256)
 LOGIT_SCALE = 1 / 9
 # Variance below which a direction of the patches counts as noise and is not blown up; pictures have variance 1.
 WHITENING_EPSILON = 5e-4
+HALVINGS = ("max", "stride")
 
 
 class Group(nn.Module):
-    """Two convolutions; B C H W -> B maps H/2 W/2."""
+    """Two convolutions, halving between them; B C H W -> B maps H/2 W/2."""
 
-    def __init__(self, in_maps: int, maps: int, blur: int = 0) -> None:
+    def __init__(self, in_maps: int, maps: int, blur: int = 0, halving: str = "max") -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_maps, maps, 3, padding="same", bias=False)
-        self.pool = nn.Sequential(nn.MaxPool2d(2, 1), BlurPool2d(blur, 2)) if blur else nn.MaxPool2d(2)
+        strided = halving == "stride"
+        # What a blur is to smooth must be there at full size first.
+        step = 2 if strided and not blur else 1
+        self.conv1 = nn.Conv2d(in_maps, maps, 3, stride=step, padding=1, bias=False)
+        largest_of = nn.Identity() if strided else nn.MaxPool2d(2, 1 if blur else 2)
+        self.pool = nn.Sequential(largest_of, BlurPool2d(blur, 2)) if blur else largest_of
         self.norm1 = nn.BatchNorm2d(maps)
         self.conv2 = nn.Conv2d(maps, maps, 3, padding="same", bias=False)
         self.norm2 = nn.BatchNorm2d(maps)
@@ -60,13 +66,14 @@ class QuickNet(nn.Module):
     prepares_from = 4096
 
     def __init__(
-        self, num_classes: int, in_chans: int, img_size: int, width: float, dropout: float, blur: int = 0
-    ) -> None:
+        self, num_classes: int, in_chans: int, img_size: int, width: float, dropout: float, blur: int = 0,
+        halving: str = "max",
+    ) -> None:  # fmt: skip
         super().__init__()
         maps = [max(8, 8 * round(width * WIDTHS[min(i, len(WIDTHS) - 1)] / 8)) for i in range(group_count(img_size))]
         stem_maps = 8 * in_chans  # 4 C principal directions of 2x2 patches, with both signs
         self.stem = nn.Sequential(nn.Conv2d(in_chans, stem_maps, 2), nn.GELU())
-        self.groups = nn.ModuleList(Group(a, b, blur) for a, b in zip([stem_maps, *maps], maps, strict=False))
+        self.groups = nn.ModuleList(Group(a, b, blur, halving) for a, b in zip([stem_maps, *maps], maps, strict=False))
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(maps[-1], num_classes, bias=False)
         self.stages = ("stem", *(f"groups.{i}" for i in range(len(maps))))
@@ -130,12 +137,16 @@ def quicknet(
     width: float | None = None,
     dropout: float = 0.0,
     blur: int | None = None,
+    halving: str = "max",
 ) -> QuickNet:
     """The default net; `width` scales the maps of all groups (None: 1, and 0.5 below 16 pixels, which hold less).
 
     `blur`: taps of a blur before each halving (Zhang, arXiv:1904.11486; 3 or 4 are usual). Maps then move
     along with the picture. It has no parameters: weights of the net without it fit.
+    `halving`: "max", the larger of neighbours, or "stride", every second place of the first convolution.
     """
+    if halving not in HALVINGS:
+        raise unknown("halving", halving, HALVINGS)
     if width is None:
         width = 0.5 if min(img_size) < 16 else 1.0
-    return QuickNet(num_classes, in_chans, min(img_size), width, dropout, blur or 0)
+    return QuickNet(num_classes, in_chans, min(img_size), width, dropout, blur or 0, halving)
