@@ -16,10 +16,11 @@ from hubel.data.signals import read_signals
 from hubel.deploy.points import TABLES, read_points
 from hubel.deploy.prediction import in_batches
 from hubel.errors import UsageError
-from hubel.evaluation.answers import Answers, answer_points, answer_some, with_classes
+from hubel.evaluation.answers import answer_points, answer_some, with_classes
 from hubel.evaluation.fields import rendered
 from hubel.evaluation.metric_learning import embedded
 from hubel.records.samples import samples_of
+from hubel.tasks.answers import Answers
 from hubel.watching import Watcher
 
 
