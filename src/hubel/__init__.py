@@ -33,7 +33,7 @@ wait_asleep_where_others_compute()  # before torch is loaded, or it is too late
 # any function of its name: with a room called runs, `hubel.runs()` would stop working at the first look at a run.
 _DOORS = {
     "Anomalies": "hubel.verbs.anomaly",
-    "Answers": "hubel.evaluation.answers",
+    "Answers": "hubel.tasks.answers",
     "ArtefactError": "hubel.errors",
     "Baseline": "hubel.verbs.baseline",
     "CheckUp": "hubel.diagnosis.finding",
@@ -47,7 +47,7 @@ _DOORS = {
     "Ensembled": "hubel.searching.ensembles",
     "Evaluation": "hubel.evaluation",
     "Explained": "hubel.report.pages.explanation",
-    "Exported": "hubel.verbs.export",
+    "Exported": "hubel.deploy.written",
     "HubelError": "hubel.errors",
     "Parts": "hubel.deploy.parts",
     "Prediction": "hubel.deploy.prediction",
@@ -96,16 +96,17 @@ if TYPE_CHECKING:
     from hubel.data.editing import Edits
     from hubel.deploy.parts import Parts
     from hubel.deploy.prediction import Prediction, Predictions
+    from hubel.deploy.written import Exported
     from hubel.diagnosis.finding import CheckUp
     from hubel.errors import ArtefactError, DataError, HubelError, UnknownName, UsageError
     from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
-    from hubel.evaluation.answers import Answers
     from hubel.evaluation.growing import Curve
     from hubel.models import create_model, list_models, load_nets, register_model
     from hubel.records.ledger import Runs, runs
     from hubel.report.pages.explanation import Explained
     from hubel.searching.ensembles import Ensembled
     from hubel.searching.found import Search
+    from hubel.tasks.answers import Answers
     from hubel.verbs.anomaly import Anomalies, anomaly
     from hubel.verbs.baseline import Baseline, baseline
     from hubel.verbs.classifier import Classifier, load
@@ -118,7 +119,7 @@ if TYPE_CHECKING:
     from hubel.verbs.ensemble import ensemble
     from hubel.verbs.evaluate import evaluate
     from hubel.verbs.explain import explain
-    from hubel.verbs.export import Exported, export
+    from hubel.verbs.export import export
     from hubel.verbs.predict import predict
     from hubel.verbs.predict_parts import predict_parts
     from hubel.verbs.pretrain import pretrain

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from sklearn.datasets import load_digits
 
 import hubel
 
@@ -106,4 +107,36 @@ def reconstruct_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     """An autoencoder of the digits."""
     return hubel.train(
         "digits", task="reconstruct", out=str(tmp_path_factory.mktemp("runs")), epochs=12, limit=300, **QUICK
+    )
+
+
+def pairs(folder: Path, count: int = 400) -> Path:
+    """Two digits of 0 to 2 side by side, their names in one cell: 0|2; nothing at all is none."""
+    folder.mkdir(parents=True)
+    digits, draw = load_digits(n_class=3), np.random.default_rng(0)
+    lines = ["file,label"]
+    for row in range(count):
+        board, there = np.zeros((8, 16), np.uint8), set()
+        for half in range(2):
+            if draw.random() < 0.8:
+                which = int(draw.integers(0, len(digits.images)))
+                board[:, 8 * half : 8 * half + 8] = digits.images[which] * 15
+                there.add(int(digits.target[which]))
+        Image.fromarray(board).save(folder / f"{row:03}.png")
+        lines.append(f"{row:03}.png,{'|'.join(f'digit {k}' for k in sorted(there)) or 'none'}")
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four hundred pictures of two digits, or one, or none."""
+    return pairs(tmp_path_factory.mktemp("pairs") / "pairs")
+
+
+@pytest.fixture(scope="session")
+def pairs_run(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """A net that says which of the digits 0 to 2 are there."""
+    return hubel.train(
+        pairs_folder, out=str(tmp_path_factory.mktemp("runs")), model="mlp", epochs=12, augment="none", **QUICK
     )

@@ -12,8 +12,7 @@ import hubel
 from hubel.diagnosis.checks import CHECKS, NEEDS
 from hubel.diagnosis.listing import in_order
 
-from .conftest import QUICK, scans
-from .test_multilabel import pairs
+from .conftest import QUICK, pairs, scans
 
 EVERY = [name for _, names, _ in in_order() for name in names]
 OF_CLASSES = {name for name in EVERY if CHECKS.get(name).needs == "classes"}

@@ -18,10 +18,10 @@ from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import requested
 from hubel.data.batches import class_order
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.metric_learning import MetricLearning
 from hubel.metrics.retrieval import retrieve, verify
 from hubel.nn.losses import PairLoss, build_loss, semi_hard_triplets
+from hubel.tasks.answers import Answers
 from hubel.watching import SILENT
 from trainers import Brief, Enough
 

@@ -15,9 +15,9 @@ from torch import nn
 import hubel
 from hubel.data.one_picture import grid, open_picture
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.fields import PictureField, derived
 from hubel.models import create_model
+from hubel.tasks.answers import Answers
 from hubel.verbs.predict import save_answers
 
 from .conftest import QUICK, photograph

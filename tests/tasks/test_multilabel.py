@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
-from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score, f1_score
 
 import hubel
@@ -19,43 +17,18 @@ from hubel.checkpoint.learnt import Learnt, read_learnt, save_learnt
 from hubel.data.lists import read_lists
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.several import average_precision, best_thresholds, mean_precision_interval
 from hubel.nn.losses import build_loss
 from hubel.store import RunStore
+from hubel.tasks.answers import Answers
 
-from .conftest import QUICK
-
-
-def pairs(folder: Path, count: int = 400) -> Path:
-    """Two digits of 0 to 2 side by side, their names in one cell: 0|2; nothing at all is none."""
-    folder.mkdir(parents=True)
-    digits, draw = load_digits(n_class=3), np.random.default_rng(0)
-    lines = ["file,label"]
-    for row in range(count):
-        board, there = np.zeros((8, 16), np.uint8), set()
-        for half in range(2):
-            if draw.random() < 0.8:
-                which = int(draw.integers(0, len(digits.images)))
-                board[:, 8 * half : 8 * half + 8] = digits.images[which] * 15
-                there.add(int(digits.target[which]))
-        Image.fromarray(board).save(folder / f"{row:03}.png")
-        lines.append(f"{row:03}.png,{'|'.join(f'digit {k}' for k in sorted(there)) or 'none'}")
-    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
-    return folder
+from .conftest import pairs
 
 
 @pytest.fixture(scope="module")
-def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pairs(tmp_path_factory.mktemp("pairs") / "pairs")
-
-
-@pytest.fixture(scope="module")
-def run(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
-    return hubel.train(
-        pairs_folder, out=str(tmp_path_factory.mktemp("runs")), model="mlp", epochs=12, augment="none", **QUICK
-    )
+def run(pairs_run: hubel.Run) -> hubel.Run:
+    return pairs_run
 
 
 def test_a_table_with_lists_is_known_by_itself_and_learnt(run: hubel.Run) -> None:

@@ -14,11 +14,11 @@ from torch.distributions import Normal, kl_divergence
 
 import hubel
 from hubel.errors import ArtefactError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.models import create_model
 from hubel.nn.losses import build_loss
 from hubel.records.side_by_side import compare
+from hubel.tasks.answers import Answers
 from hubel.verbs.compare import weigh
 from hubel.verbs.predict import save_answers
 

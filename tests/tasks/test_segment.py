@@ -23,11 +23,11 @@ from hubel.data.masks import IGNORED, numbers_of, open_masks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.segmentation import Segmentation
 from hubel.metrics.overlap import dice, iou, overlaps
 from hubel.nn.losses import PixelLoss, build_loss
 from hubel.tasks import TASKS
+from hubel.tasks.answers import Answers
 from hubel.verbs.predict import save_answers
 from trainers import Brief, Enough
 

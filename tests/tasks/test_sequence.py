@@ -14,10 +14,10 @@ import torch
 import hubel
 from hubel.checkpoint import load
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.evaluation.sequences import SequenceClasses, SequenceNumbers
 from hubel.models import create_model
 from hubel.nn.stepwise import StepLoss
+from hubel.tasks.answers import Answers
 
 from .conftest import QUICK, waves
 

@@ -54,7 +54,7 @@ def _thresholds(classifier: Classifier, prepared: Prepared, device: torch.device
         )
         return None
     logits = _said(classifier, prepared, rows, device).astype(np.float64)
-    limits = best_thresholds(1 / (1 + np.exp(-logits)), targets[rows])
+    limits = best_thresholds(classifier.probabilities(logits), targets[rows])
     return Learnt(arrays={"thresholds": limits.astype(np.float32)}, facts={"samples": len(rows)})
 
 

@@ -205,7 +205,7 @@ class Cleaning(Viewed):
             "labels": None,
             "accepted": list(self.accepted),
         }  # fmt: skip
-        check, names = self.labels, self.manifest.class_names
+        check = self.labels
         if check is not None:
             found["labels"] = {
                 "expected": check.expected if check.countable else None,
@@ -214,7 +214,7 @@ class Cleaning(Viewed):
                 "suspects": [
                     {"file": self.name(one.row), "given": one.given, "suggested": one.suggested,
                      "probability": one.probability, "own": one.own, "confident": one.confident,
-                     "neighbours": [[self.name(row), names[self.manifest.labels[row]]] for row in one.neighbours]}
+                     "neighbours": [[self.name(row), self.manifest.labelled_as(row)] for row in one.neighbours]}
                     for one in check.suspects
                 ],
             }  # fmt: skip

@@ -95,6 +95,27 @@ def predict_out_of_fold(
     return as_probabilities(scores, labels)
 
 
+def predict_labels_out_of_fold(
+    features: np.ndarray,
+    truth: np.ndarray,
+    fold: np.ndarray,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    seed: int = 0,
+) -> np.ndarray:
+    """The same where several labels may hold, N K `truth` of 0 and 1: N K probabilities, each of its label alone."""
+    scores, folds = np.zeros(truth.shape), int(fold.max()) + 1
+    flat = features.reshape(len(features), -1).astype(np.float32)
+    for number in range(folds):
+        held = fold == number
+        known, asked = _standardised(flat[~held], flat[held])
+        scores[held] = _fit(known, truth[~held].astype(np.float64), asked, np.random.default_rng(seed + number))
+        if progress is not None:
+            progress(number + 1, folds)
+    both = np.stack([1 - scores, scores], axis=-1).reshape(-1, 2)
+    return as_probabilities(both, truth.reshape(-1).astype(np.int64))[:, 1].reshape(truth.shape)
+
+
 def as_probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Scores N K as probabilities, by the one temperature for all by which the labels N are most likely.
 

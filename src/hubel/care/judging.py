@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hubel.care.bursts import Burst, find_bursts
 from hubel.care.cleaning import Cleaning
-from hubel.care.folds import as_probabilities, deal, predict_out_of_fold
-from hubel.care.labels import NEIGHBOURS, judge_labels
+from hubel.care.folds import as_probabilities, deal, predict_labels_out_of_fold, predict_out_of_fold
+from hubel.care.labels import NEIGHBOURS, SHARE, LabelCheck, judge_labels, judge_several
 from hubel.care.oddities import Shortcut, cues_of, find_oddities, probe_shortcuts
 from hubel.care.sharpness import read_sharpness
 from hubel.care.strangers import Stranger, find_strangers
@@ -54,7 +55,7 @@ def compare_pictures(listed: Manifest, splits: dict[str, np.ndarray] | None, wat
         small = scan.sides.min(axis=1) < SMALL
         bursts = find_bursts(manifest.paths, grey, _moments(scan), twins, part, small=small)
     shortcuts: list[Shortcut] = []
-    if not manifest.regression and len(manifest) >= 4 * FOLDS:
+    if not manifest.regression and not manifest.several and len(manifest) >= 4 * FOLDS:
         watch.stage("looking for shortcuts")
         sizes = None if manifest.stats is None else manifest.stats[:, 0]
         fold = deal(manifest.labels, _units(manifest, twins), FOLDS)
@@ -80,11 +81,14 @@ def judge(
         raise DataError(f"{manifest.source} has numbers as labels, and classes are judged", hint="leave --folds out")
     watch.stage("judging labels out of fold")
     fold = deal(manifest.labels, _units(manifest, list(found.twins)), folds, seed)
-    probabilities = predict_out_of_fold(features, manifest.labels, fold, progress=watch.progress, seed=seed)
+    told: dict[str, Any] = {"progress": watch.progress, "seed": seed}
+    if manifest.several:
+        assert manifest.targets is not None
+        probabilities = predict_labels_out_of_fold(features, manifest.targets, fold, **told)
+    else:
+        probabilities = predict_out_of_fold(features, manifest.labels, fold, **told)
     near = _nearest_others(features, np.arange(len(features)))
-    check = judge_labels(
-        probabilities, manifest.labels, near, manifest.class_names, folds=folds, by=by, seed=seed
-    )  # fmt: skip
+    check = _judged(manifest, probabilities, near, folds, by, seed)
     odd: list[Stranger] = []
     if strangers:
         watch.stage("looking for strangers")
@@ -143,9 +147,20 @@ def judge_left_out(
         seen, held = features(number), np.flatnonzero(fold == number)
         neighbours[held] = _nearest_others(seen, held)
         odd += find_strangers(seen, labels, np.where(fold == number, 0, -1))
-    names = found.manifest.class_names
-    check = judge_labels(probabilities, labels, neighbours, names, folds=folds, by=by, seed=seed, share=0.0)
+    check = _judged(found.manifest, probabilities, neighbours, folds, by, seed, share=0.0)
     return replace(found, labels=check, strangers=tuple(sorted(odd, key=lambda one: -one.score)))
+
+
+def _judged(
+    manifest: Manifest, probabilities: np.ndarray, near: np.ndarray, folds: int, by: str, seed: int,
+    share: float = SHARE,
+) -> LabelCheck:  # fmt: skip
+    """The labels of a manifest by probabilities N K of nets that do not know them."""
+    same: dict[str, Any] = {"folds": folds, "by": by, "seed": seed, "share": share}
+    if manifest.several:
+        assert manifest.targets is not None
+        return judge_several(probabilities, manifest.targets, near, manifest.class_names, **same)
+    return judge_labels(probabilities, manifest.labels, near, manifest.class_names, **same)
 
 
 def _nearest_others(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -176,8 +191,7 @@ def _twins(
         for pair in find_pairs(grey[large], watch.progress)
     ]
     part = _parts(manifest, splits)
-    names = manifest.class_names
-    labels = [names[label] if names else "" for label in manifest.labels.tolist()]
+    labels = ["" if manifest.regression else manifest.labelled_as(row) for row in range(len(manifest))]
     sizes = np.zeros(len(manifest)) if manifest.stats is None else manifest.stats[:, 0]
     return grouped(
         [*pairs, *same, *near], lambda row: (float(sides[row].prod()), float(sizes[row])), part, labels

@@ -175,6 +175,13 @@ def expected_wrong(
     probabilities: np.ndarray, labels: np.ndarray, *, seed: int = 0
 ) -> tuple[float, tuple[float, float], np.ndarray]:
     """(expected number of wrong labels, its 95 % interval, the confident joint)."""
+    found, drawn, joint = drawn_wrong(probabilities, labels, seed)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return found, (min(float(low), found), max(float(high), found)), joint
+
+
+def drawn_wrong(probabilities: np.ndarray, labels: np.ndarray, seed: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """(expected number of wrong labels, the same for DRAWS draws of the pictures, the confident joint)."""
     classes, count = probabilities.shape[1], len(labels)
     joint = confident_joint(labels, confident_class(probabilities, labels), classes)
     rng = np.random.default_rng(seed)
@@ -184,9 +191,79 @@ def expected_wrong(
         seen, given = probabilities[rows], labels[rows]
         one = confident_joint(given, confident_class(seen, given), classes)
         drawn.append(count - np.trace(one))
+    return count - float(np.trace(joint)), np.array(drawn), joint
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeveralCheck(LabelCheck):
+    """Where a picture may have several labels: every answer judged, that a label is there and that it is not."""
+
+    class_names: tuple[str, ...]
+
+    @property
+    def guessing(self) -> float:
+        """The share of the answers that who says of each label what is most frequent agrees with."""
+        return float(self.joint.sum(axis=2).max(axis=1).sum() / self.joint.sum())
+
+    def pairs(self, class_names: tuple[str, ...], most: int = 8) -> list[tuple[str, str, float]]:
+        """(what is said, what is probably meant, expected number), label by label, the most frequent first."""
+        if not self.countable:
+            return []
+        found = [
+            (*(answers[::-1] if there else answers), float(self.joint[k, there, 1 - there]))
+            for k, answers in enumerate(map(two_answers, self.class_names))
+            for there in (0, 1)
+        ]
+        return [each for each in sorted(found, key=lambda each: -each[2])[:most] if each[2] >= 0.5]
+
+
+def two_answers(label: str) -> tuple[str, str]:
+    """What can be said of a label.
+
+    >>> two_answers("cat")
+    ('without cat', 'with cat')
+    """
+    return f"without {label}", f"with {label}"
+
+
+def judge_several(
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    neighbours: np.ndarray,
+    class_names: tuple[str, ...],
+    *,
+    folds: int,
+    by: str,
+    seed: int = 0,
+    share: float = SHARE,
+) -> SeveralCheck:
+    """The same where several labels may hold, N K `truth` of 0 and 1 and N K probabilities: each label is a question of
+    its own with two answers (Thyagarajan et al. 2022, arXiv:2211.13895, section 3), each picture as believable as the
+    least believable of its answers.
+
+    >>> sure = np.array([[0.98], [0.97], [0.02], [0.03], [0.99]])
+    >>> truth, near = np.array([[1], [1], [0], [0], [0]]), np.zeros((5, 0), int)
+    >>> found = judge_several(sure, truth, near, ("cat",), folds=5, by="heads")
+    >>> [(one.row, one.given, one.suggested) for one in found.suspects]
+    [(4, 'without cat', 'with cat')]
+    """
+    whole, drawn, suspects, joints = 0.0, np.zeros(DRAWS), [], []
+    scores = np.ones(len(truth))
+    for k, name in enumerate(class_names):
+        one, given = np.stack([1 - probabilities[:, k], probabilities[:, k]], axis=1), truth[:, k].astype(np.int64)
+        wrong, again, joint = drawn_wrong(one, given, seed)
+        believable, found = _suspected(one, given, neighbours, two_answers(name), wrong, share)
+        whole, drawn = whole + wrong, drawn + again  # by the same draws of all pictures
+        suspects += [(float(believable[each.row]), each) for each in found]
+        joints.append(joint)
+        scores = np.minimum(scores, believable)
+    accuracy = float(((probabilities >= 0.5) == (truth > 0)).mean())
     low, high = np.quantile(drawn, [0.025, 0.975])
-    found = count - float(np.trace(joint))
-    return found, (min(float(low), found), max(float(high), found)), joint
+    return SeveralCheck(
+        suspects=tuple(each for _, each in sorted(suspects, key=lambda pair: pair[0])), scores=scores, expected=whole,
+        interval=(0.0 if accuracy < SURE else min(float(low), whole), max(float(high), whole)),
+        joint=np.stack(joints), accuracy=accuracy, folds=folds, by=by, class_names=class_names,
+    )  # fmt: skip
 
 
 def judge_labels(
@@ -206,7 +283,6 @@ def judge_labels(
     The neighbours' labels count for `share` of the score. `learnt` says that a net learns the labels that it judges.
     Suspects are those that confident learning counts as of another class, and others up to the expected number.
     """
-    rows = np.arange(len(labels))
     expected, interval, joint = expected_wrong(probabilities, labels, seed=seed)
     suggested = probabilities.argmax(axis=1)
     accuracy = float((suggested == labels).mean())
@@ -220,13 +296,26 @@ def judge_labels(
         interval = interval[0], max(interval[1], most)
     if accuracy < SURE:
         interval = 0.0, interval[1]
+    scores, suspects = _suspected(probabilities, labels, neighbours, class_names, expected, share)
+    return LabelCheck(
+        suspects=tuple(suspects), scores=scores, expected=expected, interval=interval, joint=joint, folds=folds, by=by,
+        accuracy=accuracy,
+    )  # fmt: skip
+
+
+def _suspected(
+    probabilities: np.ndarray, labels: np.ndarray, neighbours: np.ndarray, class_names: tuple[str, ...],
+    expected: float, share: float,
+) -> tuple[np.ndarray, list[WrongLabel]]:  # fmt: skip
+    """(N: how believable each label is, those that are probably wrong, the least believable first)."""
+    suggested, rows = probabilities.argmax(axis=1), np.arange(len(labels))
     confident = confident_class(probabilities, labels)
     own = probabilities[rows, labels]
     scores = believed(own, labels, neighbours, share)
     other = (confident >= 0) & (confident != labels)
     order = np.argsort(scores, kind="stable")
     few = set(order[: round(expected)].tolist())
-    suspects = [
+    return scores, [
         WrongLabel(
             row=row,
             given=class_names[labels[row]],
@@ -240,10 +329,6 @@ def judge_labels(
         for row in order.tolist()
         if suggested[row] != labels[row] and (other[row] or row in few)
     ]
-    return LabelCheck(
-        suspects=tuple(suspects), scores=scores, expected=expected, interval=interval, joint=joint, folds=folds, by=by,
-        accuracy=accuracy,
-    )  # fmt: skip
 
 
 def believed(own: np.ndarray, labels: np.ndarray, neighbours: np.ndarray, share: float) -> np.ndarray:

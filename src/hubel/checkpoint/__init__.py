@@ -8,6 +8,7 @@ the catalogue of models, never an import path.
 """
 
 from hubel.checkpoint.classifier import Classifier, ModelSpec, Provenance, check_classes, golden_images, golden_logits
+from hubel.checkpoint.learnt import Learnt
 from hubel.checkpoint.saving import EPOCH, packed_size, save_weights
 from hubel.checkpoint.state import SavedState, discard_state, generations, load_state, save_state
 from hubel.checkpoint.tensors import read_header, read_tensors, write_tensors
@@ -16,6 +17,7 @@ from hubel.checkpoint.weights import load
 __all__ = [
     "EPOCH",
     "Classifier",
+    "Learnt",
     "ModelSpec",
     "Provenance",
     "SavedState",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +18,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.inference import with_views
 from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.probability import shares_of
 from hubel.models import create_model
 from hubel.models.ensemble import NAME as ENSEMBLE
 from hubel.models.ensemble import build_ensemble
@@ -24,6 +26,7 @@ from hubel.models.pretrained import Published, published_as
 from hubel.nn.calibrated import Calibrated
 from hubel.nn.modes import evaluating
 from hubel.store import shown
+from hubel.tasks import TASKS
 from hubel.words import plural
 
 PROBES = 16
@@ -168,19 +171,41 @@ class Classifier:
     @property
     def labels(self) -> bool:
         """Are its answers labels: a class or a number for each picture?"""
-        return self.task in ("classify", "regress")
+        return self.task in TASKS and TASKS.get(self.task).labels
 
-    def require_labels(self) -> None:
-        """Raise ArtefactError for a net whose task is another than to name a class or a number."""
-        if not self.labels:
+    @property
+    def several(self) -> bool:
+        """May several of its labels hold of one picture, or none? Then each output is a question of its own."""
+        return self.task in TASKS and TASKS.get(self.task).several
+
+    @property
+    def label_thresholds(self) -> np.ndarray:
+        """K: from which probability on a label is said, where several may be; 0.5 where nothing was learnt for that."""
+        if self.learnt is None:
+            return np.full(len(self.class_names), 0.5)
+        return np.asarray(self.learnt.arrays["thresholds"], dtype=np.float64)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """N K float64 of the net's logits N K, made honest: rows sum to 1, but where several labels may hold."""
+        return shares_of(self.calibrator(logits), several=self.several)
+
+    def require_labels(self, *, several: bool = False) -> None:
+        """Raise ArtefactError for a net whose task is another than to name a class or a number.
+
+        `several`: one that says which of its labels are there will do, too.
+        """
+        if not (self.labels or (several and self.several)):
             raise ArtefactError(
                 f"this net was trained for the task {self.task}, and here a net is needed that names classes",
                 hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
             )
 
-    def require_answers(self) -> None:
-        """Raise ArtefactError for a net that has learnt to see, but not to name a class or a number."""
-        self.require_labels()
+    def require_answers(self, *, several: bool = False) -> None:
+        """Raise ArtefactError for a net that has learnt to see, but not to name a class or a number.
+
+        `several`: one that says which of its labels are there will do, too.
+        """
+        self.require_labels(several=several)
         if self.method == "byol":
             raise ArtefactError(
                 "this net learnt to see from pictures without labels, and names no classes",

@@ -27,7 +27,7 @@ def command(
             "--target",
             "--class",
             metavar="CLASS",
-            help="the class to explain, by name or number; else the predicted one",
+            help="the class to explain, by name or number; else the predicted one, or each label",
         ),
     ] = "",
     layer: LAYER = "",
@@ -67,9 +67,12 @@ def command(
     for name, figure in drawings(report).items():
         write_file(file.with_name(f"{file.stem}-{name}.png"), figure.data, beside=[picture], told=False)
     say(report.sentence)
-    for index, found in enumerate(report.maps):
-        verdict = report.trusts[index] if report.trusts else None
-        say(hanging(f"  {found.method:<21}{found.seconds:6.2f} s  ", " ".join(verdicts(found, verdict))))
+    for part in (report, *report.others):
+        if report.others:
+            say(f"{part.target}:")
+        for index, found in enumerate(part.maps):
+            verdict = part.trusts[index] if part.trusts else None
+            say(hanging(f"  {found.method:<21}{found.seconds:6.2f} s  ", " ".join(verdicts(found, verdict))))
     for name, why in report.refusals:
         note(hanging(f"{name}: ", why, indent=2))
     note(f"wrote {file}")

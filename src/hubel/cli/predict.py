@@ -196,10 +196,7 @@ def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
 
         note(f"wrote {plural(len(save_answers(found, folder)), 'picture')} into {folder}")
     if form is Format.json:
-        print_json([
-            {"file": each.name} | ({} if each.labels is None else {"labels": list(each.labels)}) | each.numbers
-            for each in found
-        ])  # fmt: skip
+        print_json([{"file": each.name} | each.to_dict() for each in found])
     elif form is Format.csv:
         print_data(found.to_csv())
     else:

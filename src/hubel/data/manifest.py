@@ -193,6 +193,20 @@ class Manifest:
         return not self.regression and self.masks is None and self.targets is None
 
     @property
+    def several(self) -> bool:
+        """Has each sample a list of labels: several, or none?"""
+        return self.targets is not None and self.targets.ndim == 2 and bool(self.class_names)
+
+    def labelled_as(self, row: int) -> str:
+        """What a sample is labelled, in words: its class, its number, or its labels with | between them."""
+        if self.several:
+            assert self.targets is not None
+            return "|".join(name for name, there in zip(self.class_names, self.targets[row], strict=True) if there) or (
+                "none"
+            )
+        return f"{self.labels[row]:g}" if self.regression else self.class_names[int(self.labels[row])]
+
+    @property
     def unit(self) -> str:
         """What a sample is called: picture or point; where columns say how it is read row, series, signal or volume."""
         if self.kind != "points":

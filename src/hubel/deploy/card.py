@@ -21,7 +21,7 @@ TO_FILL_IN = "to be filled in by who ships it"
 UNSTATED = "not stated: who ships this net says under which licence, which depends on its data and on its start too"
 _SHARES = {
     "top1": "accuracy", "top5": "top-5 accuracy", "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "F1, mean of classes",
+    "macro_f1": "F1, mean of classes", "mean_ap": "mAP", "exact": "all labels right", "micro_f1": "F1 over all answers",
 }  # fmt: skip
 _NUMBERS = {"auc": "AUC, mean of classes", "log_loss": "log loss, nats", "brier": "Brier score"}
 
@@ -85,6 +85,7 @@ def describe(
             "weights_sha256": said.sha256,
         },
         "classes": list(classifier.class_names),
+        "thresholds": classifier.label_thresholds.tolist() if classifier.several else [],
         "input": {} if seen is None else seen.to_dict() | {"views": views},
         "data": {
             "source": _base(data.get("source") or _part(recipe, "data").get("data") or public.get("trained_on", "")),
@@ -95,7 +96,7 @@ def describe(
         "start": {key: _base(value) for key, value in _part(recipe, "transfer").items() if key == "from" and value},
         "published": public,
         "measured": _measured(evaluation),
-        "per_class": _per_class(evaluation),
+        "per_class": (_per_label if classifier.several else _per_class)(evaluation),
         "calibration": _calibration(evaluation) | {"kind": calibrator.kind, "words": calibrator.words},
         "confusions": list(evaluation.get("most_confused") or [])[:WORST],
         "intended_use": TO_FILL_IN,
@@ -152,6 +153,14 @@ def _per_class(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _per_label(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    table = evaluation.get("per_class") or {}
+    return [
+        {"class": name, "support": row["samples"]} | {key: row[key] for key in ("precision", "recall", "f1")}
+        for name, row in table.items()
+    ]
+
+
 def _calibration(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     found = evaluation.get("calibration") or {}
     return {key: found[key] for key in ("ece", "mce", "mean_confidence") if found.get(key) is not None}
@@ -175,7 +184,12 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
             f"- input: {seen['width']} x {seen['height']} pixels, {colour}, {seen['fit']}, {seen['interpolation']}, "
             f"views: {seen['views']}"
         )
-    lines.append(f"- {len(card['classes'])} classes: " + ", ".join(map(_code, card["classes"][:100])))
+    if card["thresholds"]:
+        each = zip(card["classes"], card["thresholds"], strict=True)
+        limits = [f"{_code(name)} from {limit:.3g} on" for name, limit in each]
+        lines.append(f"- {len(limits)} labels, each said by its own probability: " + ", ".join(limits[:100]))
+    else:
+        lines.append(f"- {len(card['classes'])} classes: " + ", ".join(map(_code, card["classes"][:100])))
     lines.append(f"- weights: SHA-256 {net['weights_sha256'] or 'unknown'}")
     public = card.get("published") or {}
     if public:
@@ -199,7 +213,7 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
         lines.append(
             f"- mean confidence {percent(how['mean_confidence'])}, expected calibration error {percent(how['ece'])}"
         )
-    lines.append(f"- logits are {how['words']} before the softmax")
+    lines.append(f"- logits are {how['words']} before the {'sigmoid' if card['thresholds'] else 'softmax'}")
     lines += ["", "## Where it fails", ""]
     worst = [
         f"- {_code(row['label'])} is called {_code(row['predicted'])}: {row['count']} of its samples, "
@@ -225,7 +239,15 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
 
 
 def _summary(card: Mapping[str, Any]) -> str:
-    found = card["measured"].get("numbers", {}).get("top1")
+    numbers = card["measured"].get("numbers", {})
+    if card["thresholds"]:
+        found = numbers.get("exact")
+        measured = "" if not found else (
+            f" All labels are right in {percent(found['value'])} of the {card['measured']['samples']:,} "
+            f"{card['measured']['split']} samples (95 % interval {span(found['interval'])})."
+        )  # fmt: skip
+        return f"A net that says which of {len(card['classes'])} labels hold of a picture.{measured}"
+    found = numbers.get("top1")
     if not found:
         return f"A classifier of pictures into {len(card['classes'])} classes."
     interval = f" (95 % interval {span(found['interval'])})" if found["interval"] else ""

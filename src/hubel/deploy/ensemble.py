@@ -6,7 +6,7 @@ answer and member (Depeweg et al., arXiv:1710.07283). M members, N pictures, K c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,10 @@ from scipy.special import entr
 
 from hubel.checkpoint import Classifier, check_classes
 from hubel.checkpoint.trust import ACCEPTED
+from hubel.data.manifest import Problem
 from hubel.deploy.prediction import Prediction, Predictions, classify, gather
 from hubel.errors import ArtefactError, DataError
+from hubel.tasks.answers import Answers, say_labels
 from hubel.words import plural
 
 
@@ -27,9 +29,40 @@ def classify_together(members: Sequence[Classifier], pictures: Any, **settings: 
     picture that one of them cannot read is answered by none. Raises ArtefactError for members of other classes, or that
     predict numbers.
     """
-    first, *others = members
     if not all(member.class_names for member in members):
         raise ArtefactError("a net among these predicts a number, which has no probability", hint="leave it out")
+    kept, problems = _each(members, pictures, settings, lambda member, items: classify(member, items, **settings))
+    together = Predictions(_mean(answers) for answers in zip(*kept, strict=True))
+    together.problems = problems
+    return together
+
+
+def say_together(
+    members: Sequence[Classifier],
+    pictures: Any,
+    ask: Callable[[Classifier, Any], Answers],
+    *,
+    follow_links: bool = False,
+) -> Answers:
+    """The same of nets that say several labels: the mean of the probabilities of each label, said where it reaches the
+    mean of the members' thresholds. `ask` gives what one of them answers.
+    """
+    first = members[0]
+    kept, problems = _each(members, pictures, {"follow_links": follow_links}, ask)
+    names = [answer.name for answer in kept[0]]
+    shares = np.mean([[[a.numbers[name] for name in first.class_names] for a in said] for said in kept], axis=0)
+    limits = [dict(zip(each.class_names, each.label_thresholds.tolist(), strict=True)) for each in members]
+    mean = np.array([np.mean([each[name] for each in limits]) for name in first.class_names])
+    together = Answers(say_labels(names, shares, first.class_names, mean))
+    together.problems = problems
+    return together
+
+
+def _each(
+    members: Sequence[Classifier], pictures: Any, settings: Mapping[str, Any], ask: Callable[[Classifier, Any], Any]
+) -> tuple[list[list[Any]], tuple[Problem, ...]]:
+    """What each member says of the pictures that all of them can read, and what one of them cannot."""
+    first, *others = members
     for number, member in enumerate(others, start=2):
         check_classes(
             sorted(first.class_names), sorted(member.class_names), what=f"net {number} of {plural(len(members), 'net')}"
@@ -38,16 +71,14 @@ def classify_together(members: Sequence[Classifier], pictures: Any, **settings: 
     if first.preprocessing is not None:  # what can be read once only is read once
         links = bool(settings.get("follow_links"))
         items = list(gather(pictures, [], follow_links=links)) or pictures
-    found = [classify(member, items, **settings) for member in members]
+    found = [ask(member, items) for member in members]
     problems = {problem.path: problem for answers in found for problem in answers.problems}
     kept = [[answer for answer in answers if answer.name not in problems] for answers in found]
     if not kept[0] or any([a.name for a in answers] != [a.name for a in kept[0]] for answers in kept):
         raise DataError(
             "there is no picture that all of these nets can read", hint="ask them one by one: hubel predict RUN PICTURE"
         )
-    together = Predictions(_mean(answers) for answers in zip(*kept, strict=True))
-    together.problems = tuple(problems.values())
-    return together
+    return kept, tuple(problems.values())
 
 
 def _mean(answers: Sequence[Prediction]) -> Prediction:

@@ -106,7 +106,7 @@ def _signed(
     assert classifier.preprocessing is not None
     model = onnx_graph.assembled(
         net, classifier.preprocessing, classes=len(classifier.class_names), calibrator=wanted.calibrator,
-        tells=None if trust is None else partial(onnx_known.familiarity, trust=trust),
+        several=classifier.several, tells=None if trust is None else partial(onnx_known.familiarity, trust=trust),
     )  # fmt: skip
     data = shipped.signed(model, classifier, wanted.views, wanted.calibrator, wanted.card, golden)
     opened = shipped.Shipped(data, name="the exported file")
@@ -133,9 +133,11 @@ def make_program(wanted: Wanted) -> Made:
     assert classifier.preprocessing is not None
     net, _, count = folded(wanted)
     # Parameters are marked as not learning: those of the net itself are left as they are.
-    whole = program.Whole(copy.deepcopy(net), classifier.preprocessing, wanted.calibrator)
+    whole = program.Whole(
+        copy.deepcopy(net), classifier.preprocessing, wanted.calibrator, several=classifier.several
+    )  # fmt: skip
     try:
-        data, written = program.exported(whole, wanted.card, classifier.class_names)
+        data, written = program.exported(whole, wanted.card, classifier.class_names, wanted.limits)
     except Exception as error:
         raise ArtefactError(
             f"the net cannot be written as a program: {first_line(error)}", hint="--to onnx may do"

@@ -77,6 +77,7 @@ class Row:
     """float32 or int8."""
     bytes: int
     accuracy: float
+    """Share of pictures whose class is right; where several labels may hold, of which all labels are."""
     interval: tuple[float, float]
     """95 %, Wilson."""
     milliseconds: float
@@ -118,12 +119,18 @@ def cost(
     *,
     seconds: float = 0.5,
     known: tuple[float | None, float | None] = (None, None),
+    limits: np.ndarray | None = None,
 ) -> Cost:
     """float32 beside int8: `answers` are probabilities N K, `run` gives them for pictures H W C, `picture` is one.
 
+    `labels` are N classes; with `limits` K, from which probability on each label is said, N K of 0 and 1.
+
     `known`: seconds that a picture takes where the files will run, if that is not here; else both are timed.
     """
-    right = [found.argmax(axis=1) == labels for found in answers]
+    if limits is None:
+        right = [found.argmax(axis=1) == labels for found in answers]
+    else:
+        right = [((found >= limits) == (labels > 0)).all(axis=1) for found in answers]
     one = torch.from_numpy(picture)
     calls = {"float32": lambda some: run[0]([some.numpy()]), "int8": lambda some: run[1]([some.numpy()])}
     timed = {kind: time for kind, time in zip(calls, known, strict=True) if time is not None}

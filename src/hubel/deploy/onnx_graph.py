@@ -47,12 +47,19 @@ def down_first() -> bool:
 
 
 def assembled(
-    net: bytes, preprocessing: Preprocessing, *, classes: int, calibrator: Calibrator, tells: Tells | None = None
+    net: bytes,
+    preprocessing: Preprocessing,
+    *,
+    classes: int,
+    calibrator: Calibrator,
+    several: bool = False,
+    tells: Tells | None = None,
 ) -> Any:
     """An ONNX model (`onnx.ModelProto`) of `net`, the bytes of one that maps N C H W float32 to logits N K.
 
-    Before it stands what `preprocessing` says, behind it `calibrator` and the softmax. With `tells`
-    there is a second output; the net may then give its features behind its logits, N (K + F).
+    Before it stands what `preprocessing` says, behind it `calibrator` and the softmax, or, where `several` labels may
+    hold of a picture, the sigmoid of each. With `tells` there is a second output; the net may then give its features
+    behind its logits, N (K + F).
     """
     import onnx
 
@@ -67,7 +74,11 @@ def assembled(
     logits, features = said, None
     if width > classes:
         logits, features = (_columns(behind, said, *ends) for ends in ((0, classes), (classes, width)))
-    behind.last("Softmax", _honest(behind, logits, calibrator), output=PROBABILITIES, axis=1)
+    honest = _honest(behind, logits, calibrator)
+    if several:
+        behind.last("Sigmoid", honest, output=PROBABILITIES)
+    else:
+        behind.last("Softmax", honest, output=PROBABILITIES, axis=1)
     second = None if tells is None else tells(behind, logits, features)
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]

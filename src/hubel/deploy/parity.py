@@ -69,6 +69,9 @@ class Parity(Viewed):
     known_differ: int | None = None
     """Pictures of which net and file do not say alike whether they are known, ties left out; None where the file does
     not tell. A tie is a familiarity within a hundredth of the threshold."""
+    several: bool = False
+    """May several labels be said of a picture? Then all that are said must be the same, and a tie is a picture whose
+    other labels all lie within twice the tolerance of their thresholds."""
     rounds: bool = False
     """Is the file in whole numbers, so that it answers otherwise now and then, and what that costs is measured?"""
 
@@ -90,8 +93,9 @@ class Parity(Viewed):
         )
         tie = f" ({plural(self.ties, 'tie')})" if self.ties else ""
         allowed = "" if self.rounds else f", allowed {self.tolerance:.0e}"
+        told = "sets of labels" if self.several else "labels"
         return (
-            f"{same:,} of {self.pictures:,} labels are those of the net{tie}; probabilities differ by at most "
+            f"{same:,} of {self.pictures:,} {told} are those of the net{tie}; probabilities differ by at most "
             f"{self.largest_difference:.1e}{allowed}: {of}.{self._known}"
         )
 
@@ -119,9 +123,12 @@ def compare(
     *,
     split: str,
     tolerance: float,
+    limits: np.ndarray | None = None,
     rounds: bool = False,
 ) -> Parity:
     """Probabilities of the net (N K) beside those of a file, picture by picture.
+
+    `limits` K: from which probability on each label is said, where several may be.
 
     Numbers that are none are infinitely far away.
 
@@ -130,13 +137,21 @@ def compare(
     >>> found = compare("onnx", net, file, some, split="test", tolerance=1e-4)
     >>> found.holds, found.ties, found.worst
     (True, 1, 'b')
+    >>> compare("onnx", net, file, some, split="test", tolerance=1e-4, limits=np.array([0.5, 0.39999])).labels_differ
+    0
     """
     away = np.abs(wanted - found).max(axis=1) if found.shape == wanted.shape else np.full(len(wanted), np.inf)
     away = np.where(np.isfinite(away), away, np.inf)
     worst = int(away.argmax())
-    other = wanted.argmax(axis=1) != (found.argmax(axis=1) if found.shape == wanted.shape else -1)
-    best = np.sort(wanted, axis=1)[:, -2:]
-    tied = best[:, -1] - best[:, 0] < 2 * tolerance if wanted.shape[1] > 1 else np.zeros(len(wanted), bool)
+    if found.shape != wanted.shape:
+        other, tied = np.ones(len(wanted), bool), np.zeros(len(wanted), bool)
+    elif limits is None:
+        other = wanted.argmax(axis=1) != found.argmax(axis=1)
+        best = np.sort(wanted, axis=1)[:, -2:]
+        tied = best[:, -1] - best[:, 0] < 2 * tolerance if wanted.shape[1] > 1 else np.zeros(len(wanted), bool)
+    else:
+        moved = (wanted >= limits) != (found >= limits)
+        other, tied = moved.any(axis=1), (~moved | (np.abs(wanted - limits) < 2 * tolerance)).all(axis=1)
     differ = np.flatnonzero(other & ~tied)
     return Parity(
         form=form,
@@ -149,6 +164,7 @@ def compare(
         labels_differ=len(differ),
         ties=int((other & tied).sum()),
         first_different=pictures.names[differ[0]] if len(differ) else "",
+        several=limits is not None,
         rounds=rounds,
     )
 

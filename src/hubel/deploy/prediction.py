@@ -24,11 +24,12 @@ from hubel.data.shards import pictures_inside
 from hubel.data.signals import read_signals
 from hubel.deploy.points import classify_points, read_points
 from hubel.deploy.ready import kept
-from hubel.errors import ArtefactError, DataError, unknown
+from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.inference import predict as forward
 from hubel.inference import with_views
 from hubel.metrics.sets import KINDS, coins
 from hubel.nn.beside import with_features
+from hubel.tasks.answers import Answer, say_labels
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
@@ -176,7 +177,7 @@ def classify(
         return Predictions(told(classifier, points.names, classify_points(classifier, points.values), sets))
     seen = classifier.preprocessing
 
-    def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
+    def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
         if not first:
             _SEEN[classifier.model] = _SEEN.get(classifier.model, 0) + total
         hurry = _SEEN[classifier.model] >= PAYS if fast is None else fast
@@ -214,7 +215,7 @@ L = TypeVar("L", bound=Listed)
 
 def in_batches(
     pictures: Any,
-    some: Callable[[list[Any], int, int], tuple[list[Any], tuple[Problem, ...]]],
+    some: Callable[[list[Any], int, int], tuple[Sequence[Any], tuple[Problem, ...]]],
     *,
     found: L,
     batch_size: int,
@@ -263,6 +264,25 @@ def answers(
     sets: str = "lac",
 ) -> list[Prediction]:
     """Predictions for prepared pictures N C H W uint8; `fast` through the net made ready for such pictures."""
+    return told(classifier, names, _asked(classifier, images, device, views=views, fast=fast), sets, images)
+
+
+def say_plainly(
+    classifier: Classifier,
+    names: Sequence[str],
+    images: np.ndarray,
+    device: torch.device,
+    *,
+    views: str | None = None,
+) -> Sequence[Prediction | Answer]:
+    """What the net as it was trained says of prepared pictures N C H W uint8: a class, or several labels, of each."""
+    return say(classifier, names, _asked(classifier, images, device, views=views))
+
+
+def _asked(
+    classifier: Classifier, images: np.ndarray, device: torch.device, *, views: str | None, fast: bool = False
+) -> Answers:
+    """Logits of prepared pictures, and the features behind them where those are needed."""
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
@@ -270,7 +290,7 @@ def answers(
     model = inside or classifier.model
     net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
-    return told(classifier, names, forward(model, [Batch(inputs, ids, ids)], forward=look), sets, images)
+    return forward(model, [Batch(inputs, ids, ids)], forward=look)
 
 
 def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
@@ -301,6 +321,14 @@ def check_sets(classifier: Classifier, kind: str) -> None:
             hint="leave --sets out; docs/trust.md says when a run learns them",
         )
     classifier.trust.sets.refuse(kind)
+
+
+def say(classifier: Classifier, names: Sequence[str], result: Answers) -> Sequence[Prediction | Answer]:
+    """As `told`; of a net that says several labels, those that reach their thresholds."""
+    if classifier.several:
+        shares = classifier.probabilities(result.logits)
+        return say_labels(names, shares, classifier.class_names, classifier.label_thresholds)
+    return told(classifier, names, result)
 
 
 def told(
@@ -343,6 +371,12 @@ def told(
             )
         )
     return found
+
+
+def refuse_views(classifier: Classifier, views: str | None) -> None:
+    """Raise UsageError for views of a net that says several labels, whose thresholds are for one look."""
+    if classifier.several and views not in (None, "none"):
+        raise UsageError(f"views are averaged of classes, and the task is {classifier.task}", hint="leave --views out")
 
 
 def winners(classifier: Classifier, shares_NK: np.ndarray) -> np.ndarray:

@@ -20,28 +20,35 @@ from hubel.deploy.placing import Placing
 from hubel.metrics.calibrators import Calibrator
 from hubel.nn.calibrated import Calibrated
 
-CARD, CLASSES = "card.json", "classes.json"
+CARD, CLASSES, THRESHOLDS = "card.json", "classes.json", "thresholds.json"
 """Further files in the archive."""
 
 
 class Whole(nn.Module):
     """Pictures N H W C uint8 to probabilities N K float32."""
 
-    def __init__(self, net: nn.Module, preprocessing: Preprocessing, calibrator: Calibrator) -> None:
+    def __init__(
+        self, net: nn.Module, preprocessing: Preprocessing, calibrator: Calibrator, *, several: bool = False
+    ) -> None:
         super().__init__()
         self.place = Placing(preprocessing)
         self.net = net
         self.calibrated = Calibrated(calibrator)
+        self.several = several
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """N H W C uint8 -> N K float32."""
-        return torch.softmax(self.calibrated(self.net(self.place(pictures))), dim=1)
+        logits = self.calibrated(self.net(self.place(pictures)))
+        return torch.sigmoid(logits) if self.several else torch.softmax(logits, dim=1)
 
 
 def exported(
-    whole: Whole, card: Mapping[str, Any], classes: Sequence[str]
+    whole: Whole, card: Mapping[str, Any], classes: Sequence[str], thresholds: np.ndarray | None = None
 ) -> tuple[bytes, torch.export.ExportedProgram]:
-    """The bytes of a .pt2 file, and the program in it. Raises what `torch.export` raises for nets it cannot follow."""
+    """The bytes of a .pt2 file, and the program in it. Raises what `torch.export` raises for nets it cannot follow.
+
+    `thresholds` K: where several labels may hold, from which probability on each is said.
+    """
     seen = whole.place.seen
     pictures = torch.zeros((2, seen.height + 3, 2 * seen.width + 3, seen.channels), dtype=torch.uint8)
     free = {number: torch.export.Dim(name, min=1) for number, name in enumerate(("N", "H", "W"))}
@@ -59,6 +66,8 @@ def exported(
             CARD: json.dumps(dict(card), ensure_ascii=False),
             CLASSES: json.dumps(list(classes), ensure_ascii=False),
         }
+        if thresholds is not None:
+            files[THRESHOLDS] = json.dumps(thresholds.tolist())
         torch.export.save(program, buffer, extra_files=files)
     return buffer.getvalue(), program
 

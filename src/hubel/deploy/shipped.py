@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from hubel.checkpoint import Classifier, ModelSpec, Provenance
+from hubel.checkpoint import Classifier, Learnt, ModelSpec, Provenance
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import read_each
 from hubel.data.manifest import Problem
@@ -31,13 +31,17 @@ from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.sets import Sets
 from hubel.runtime import environment
 from hubel.store import dump_json, parse_json, read_regular, shown
+from hubel.tasks import TASKS
+from hubel.tasks.answers import Answer, say_labels
+from hubel.tasks.answers import Answers as LabelAnswers
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
 
 SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
 """Entries of the metadata: what the file is, and its card."""
-VERSION = 1
+VERSION, SEVERAL_VERSION = 1, 2
+"""Of a file that names a class, and of one that says several labels, which readers of version 1 would take for one."""
 MOST_BYTES = 1 << 30
 MOST_NOTES = 16 << 20
 MOST_SIDE = 8192
@@ -78,7 +82,7 @@ def signed(
         golden = np.concatenate([session.run(each[None]) for each in golden_pictures(classifier.preprocessing)])
     says = {
         "format": "hubel-onnx",
-        "version": VERSION,
+        "version": SEVERAL_VERSION if classifier.several else VERSION,
         "class_names": list(classifier.class_names),
         "preprocessing": classifier.preprocessing.to_dict(),
         "views": views,
@@ -94,13 +98,18 @@ def signed(
     }
     if classifier.threshold is not None:
         says["threshold"] = {"positive": classifier.threshold.positive, "value": classifier.threshold.value}
+    more: dict[str, str] = {}
+    if classifier.several:
+        says |= {"task": classifier.task, "thresholds": classifier.label_thresholds.tolist()}
+        says["fitted"] = classifier.learnt is not None
+        more = {"thresholds": json.dumps(says["thresholds"])}
     model.producer_name, model.producer_version = "hubel", str(environment()["hubel"])
     facts = {
         KEY: dump_json(says).decode(),
         CARD: dump_json(dict(card)).decode(),
         "class_names": json.dumps(list(classifier.class_names), ensure_ascii=False),
         "licence": str(card.get("licence", "")),
-    }
+    } | more
     return stated(model, facts)
 
 
@@ -132,6 +141,12 @@ class Shipped:
         kept = says.get("threshold")
         self.threshold = None if kept is None else (self.class_names.index(kept["positive"]), float(kept["value"]))
         """Class, and the probability from which on it is said; None where the likeliest is."""
+        limits = says.get("thresholds")
+        self.limits = None if limits is None else np.array(limits, np.float64)
+        """K: from which probability on each label is said, where several may be; None where one class is named."""
+        self.task = "classify" if limits is None else str(says["task"])
+        self.fitted = bool(says.get("fitted", False))
+        """Were these thresholds found on validation samples? Else all are 0.5."""
         self.allowed = GOLDEN_INT8 if says.get("numbers") == "int8" else GOLDEN
         try:
             self.runtime = onnx.Session(data, threads=threads)
@@ -181,31 +196,36 @@ class Shipped:
         *,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Answers:
-        """What a bench judges: the logarithms of the probabilities stand for logits, since they have its softmax."""
+        """What a bench judges: logarithms of the probabilities stand for logits, since they have its softmax; where
+        several labels may hold, of the odds, since they have its sigmoid.
+        """
         found, waiting = [], iter(pictures)
         while some := list(islice(waiting, TOGETHER)):
-            found.append(np.log(np.maximum(self.answer(some), TINY)))
+            shares = self.answer(some)
+            against = np.maximum(1 - shares, TINY) if self.limits is not None else 1.0
+            found.append(np.log(np.maximum(shares, TINY) / against))
             progress(len(found) * TOGETHER, len(labels))
         logits = np.concatenate(found) if found else np.zeros((0, len(self.class_names)))
         return Answers(logits.astype(np.float32), labels, ids)
 
     def classify(
         self, pictures: Any, *, batch_size: int = 64, follow_links: bool = False, watch: Watcher = SILENT
-    ) -> Predictions:
+    ) -> Predictions | LabelAnswers:
         """As `hubel.deploy.prediction.classify`, by this file: the same pictures, the same reader."""
         whole = self.preprocessing.whole()
 
-        def some(items: list[Any], first: int, total: int) -> tuple[list[Prediction], tuple[Problem, ...]]:
+        def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
             names, images, bad = read_each(items, whole, first=first)
             return self.named(names, images), bad
 
-        return in_batches(
-            pictures, some, found=Predictions(), batch_size=batch_size, follow_links=follow_links, watch=watch
-        )
+        found: Predictions | LabelAnswers = Predictions() if self.limits is None else LabelAnswers()
+        return in_batches(pictures, some, found=found, batch_size=batch_size, follow_links=follow_links, watch=watch)
 
-    def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+    def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction] | list[Answer]:
         """What it says of pictures C H W uint8, each with its name."""
         shares, familiar = self.told([image.transpose(1, 2, 0) for image in images])
+        if self.limits is not None:
+            return say_labels(names, shares, self.class_names, self.limits)
         return [self._prediction(*each) for each in zip(names, shares, familiar.tolist(), strict=True)]
 
     def _prediction(self, name: str, shares: np.ndarray, familiar: float) -> Prediction:
@@ -234,7 +254,8 @@ class Shipped:
         )  # fmt: skip
         return Classifier(
             model=nn.Identity(), preprocessing=seen, class_names=self.class_names, spec=spec,
-            provenance=Provenance(source=self.name),
+            provenance=Provenance(source=self.name, recipe={"train": {"task": self.task}}),
+            learnt=Learnt(arrays={"thresholds": self.limits}) if self.limits is not None and self.fitted else None,
         )  # fmt: skip
 
     def _ask(self, golden: np.ndarray) -> None:
@@ -293,9 +314,9 @@ def _understood(text: str, name: str) -> dict[str, Any]:
     says = parse_json(text.encode("utf-8", "surrogatepass"), name=f"the metadata of {name}", limit=MOST_NOTES)
     if not isinstance(says, dict) or says.get("format") != "hubel-onnx":
         raise _foreign(name, "its metadata are not hubel's")
-    if says.get("version") != VERSION:
+    if says.get("version") not in (VERSION, SEVERAL_VERSION):
         raise ArtefactError(
-            f"{name} is of version {shown(says.get('version'))}, and this hubel reads {VERSION}",
+            f"{name} is of version {shown(says.get('version'))}, and this hubel reads {VERSION} and {SEVERAL_VERSION}",
             hint="export it again with this hubel, or install the newer one",
         )
     names = says.get("class_names")
@@ -322,6 +343,8 @@ def _understood(text: str, name: str) -> dict[str, Any]:
         fits and isinstance(names, list) and len(names) == 2 and kept.get("positive") in names
     ):
         raise _foreign(name, "its threshold is none for its classes")
+    if not _fit_labels(says):
+        raise _foreign(name, "its thresholds are none for its labels")
     try:
         says["preprocessing"] = Preprocessing.from_dict(says["preprocessing"])
     except (HubelError, TypeError, ValueError) as error:
@@ -330,6 +353,23 @@ def _understood(text: str, name: str) -> dict[str, Any]:
     if not all(isinstance(side, int) and side <= MOST_SIDE for side in sides):
         raise _foreign(name, f"its preprocessing cannot be read: sides of {shown(sides)} pixels")
     return says
+
+
+def _fit_labels(says: Mapping[str, Any]) -> bool:
+    """Are there thresholds, a probability for each label, exactly where the file says several labels?"""
+    limits, task = says.get("thresholds"), says.get("task")
+    if limits is None:
+        return says["version"] == VERSION
+    return (
+        says["version"] == SEVERAL_VERSION
+        and isinstance(limits, list)
+        and len(limits) == len(says["class_names"])
+        and all(isinstance(limit, (int, float)) and 0 <= limit <= 1 for limit in limits)
+        and isinstance(says.get("fitted"), bool)
+        and isinstance(task, str)
+        and task in TASKS
+        and TASKS.get(task).several
+    )
 
 
 def _hold(model: Any, says: Mapping[str, Any], name: str) -> None:

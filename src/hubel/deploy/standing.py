@@ -14,11 +14,12 @@ from torch import nn
 
 from hubel.checkpoint import Classifier
 from hubel.deploy import onnx
-from hubel.deploy.prediction import Prediction, net_that_tells, told
+from hubel.deploy.prediction import Prediction, net_that_tells, say
 from hubel.deploy.ready import PROBE, ready
 from hubel.errors import ArtefactError, HubelError, UsageError, unknown
 from hubel.inference import with_views
 from hubel.nn.fuse import twin_of
+from hubel.tasks.answers import Answer
 from hubel.types import Predictions as Answers
 
 FORMS = ("ready", "onnx", "auto")
@@ -29,8 +30,8 @@ PASSES = 15
 
 Net = Callable[[torch.Tensor], torch.Tensor]
 """Normalised pictures in, logits out."""
-Answering = Callable[[Sequence[str], np.ndarray], list[Prediction]]
-"""Names and pictures N C H W uint8 in, predictions out."""
+Answering = Callable[[Sequence[str], np.ndarray], Sequence[Prediction | Answer]]
+"""Names and pictures N C H W uint8 in, predictions out, or answers of a net that says several labels."""
 
 
 def answering(
@@ -66,12 +67,12 @@ def answering(
     seen = classifier.views if views is None else views
     looks = with_views(one, seen), with_views(several, seen)
 
-    def answer(names: Sequence[str], images: np.ndarray) -> list[Prediction]:
+    def answer(names: Sequence[str], images: np.ndarray) -> Sequence[Prediction | Answer]:
         with torch.inference_mode():
             inputs = normalise(torch.from_numpy(images).to(device))
             logits = looks[len(images) > 1](inputs).float().cpu().numpy()
         ids = np.arange(len(images))
-        return told(classifier, names, Answers(logits, ids, ids))
+        return say(classifier, names, Answers(logits, ids, ids))
 
     return answer
 

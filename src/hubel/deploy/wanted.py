@@ -15,13 +15,14 @@ from torch import nn
 
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import Trust
-from hubel.deploy.prediction import net_that_tells
+from hubel.deploy.prediction import net_that_tells, refuse_views
 from hubel.errors import ArtefactError
 from hubel.inference import predict, with_views
 from hubel.metrics.calibrators import Calibrator
+from hubel.metrics.probability import shares_of
 from hubel.nn.beside import with_features
 from hubel.nn.fuse import fused, pairs, twin_of
-from hubel.types import Batch, Predictions
+from hubel.types import Batch
 
 AT_ONCE = 1 << 20
 """Numbers of the pictures that go through the net together: few enough to stay near the processor."""
@@ -36,12 +37,17 @@ class Wanted:
     views: str
     """The views of a picture that are averaged (`hubel.inference.VIEWS`)."""
     calibrator: Calibrator
-    """What makes logits honest before the softmax."""
+    """What makes logits honest before they become probabilities."""
     card: Mapping[str, Any]
     """`hubel.deploy.card.describe`."""
     int8: bool = False
     calibration: np.ndarray | None = None
     """Pictures of the run's own training part, N C H W uint8, fitted; for int8 only."""
+
+    @property
+    def limits(self) -> np.ndarray | None:
+        """K: from which probability on a label is said, where several may be; None where one class is named."""
+        return self.classifier.label_thresholds if self.classifier.several else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +60,19 @@ class Said:
     """N float64; None where it was not asked for, or cannot be told."""
 
 
-def require_pictures(classifier: Classifier) -> None:
-    """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing."""
-    classifier.require_answers()
+def require_pictures(classifier: Classifier, views: str | None = None) -> None:
+    """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing.
+
+    UsageError for `views` that the net itself does not average.
+    """
+    classifier.require_answers(several=True)
     if classifier.preprocessing is None or not classifier.class_names:
         what = f"learnt from {classifier.material}" if classifier.preprocessing is None else "predicts a number"
         raise ArtefactError(
             f"only classifiers of pictures can be exported, and this net ({classifier.spec.architecture}) {what}",
             hint="hubel predict answers with it, from Python or the command line",
         )
+    refuse_views(classifier, views)
 
 
 def reference(wanted: Wanted, images: np.ndarray, *, familiar: bool = False) -> Said:
@@ -83,7 +93,7 @@ def reference(wanted: Wanted, images: np.ndarray, *, familiar: bool = False) -> 
     net = inside or classifier.model
     found = predict(net, batches, forward=with_views(net, wanted.views))
     logits, features = np.split(found.logits, [len(classifier.class_names)], axis=1)
-    shares = Predictions(wanted.calibrator(logits), found.labels, found.ids).probabilities
+    shares = shares_of(wanted.calibrator(logits), several=classifier.several)
     if not familiar or classifier.trust is None:
         return Said(probabilities=shares, familiarity=None)
     how = classifier.trust.familiarity(logits, features if features.shape[1] else None)

@@ -23,6 +23,7 @@ from hubel.data.decode import Decoded, decode
 from hubel.errors import DataError
 from hubel.evaluation.judge import answered
 from hubel.inference import features
+from hubel.metrics.probability import shares_of
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
 from hubel.records.own_data import OwnData, own_data
@@ -39,13 +40,13 @@ def judge_run(
 
     Where that was not kept, or `folds` are said, by heads on what it sees. Raises ArtefactError, DataError.
     """
-    classifier, name = classifier_of(folder)
+    classifier, name = classifier_of(folder, several=True)
     own = own_data(folder, classifier, watch, data_root=data_root)
     parts = {part: own.ids(part) for part in ("train", "val", "test")}
     found = compare_pictures(own.scan.manifest, parts, watch)
     target = runtime.pick_device(device)
     seen = _features(classifier, own.decoded, target, watch)
-    means = None if folds is not None else means_of(RunStore.open(folder))
+    means = None if folds is not None or classifier.several else means_of(RunStore.open(folder))
     if means is None or means.shape != (len(own.scan.manifest), len(classifier.class_names)):
         count = folds or FOLDS
         by = f"{count} heads on the frozen features of {name}, each on pictures that it was not fitted to"
@@ -54,7 +55,7 @@ def judge_run(
         rest = np.flatnonzero(np.isnan(means).any(axis=1))
         at_end = np.full(means.shape, 1 / means.shape[1])
         if len(rest):
-            at_end[rest] = answered(classifier, own.decoded, rest, target).probabilities
+            at_end[rest] = _shares(classifier, own.decoded, rest, target)
         told = before_known(means, at_end, own.scan.manifest.labels)
         by = f"{name} itself, by what it said of its training pictures before it could know them by heart"
         by += ", and of the others in the end" if len(rest) else ""
@@ -67,7 +68,7 @@ def judge_folds(series: SeriesRecord, device: str, seed: int, data_root: str | P
     """The same of a series of folds: each picture is judged by the net that was not trained on it."""
     target = runtime.pick_device(device)
     folders = [run.folder for _, run in sorted(series.runs().items())]
-    nets = [classifier_of(folder)[0] for folder in folders]
+    nets = [classifier_of(folder, several=True)[0] for folder in folders]
     own = own_data(folders[0], nets[0], watch, data_root=data_root)
     count = len(own.scan.manifest)
     found = compare_pictures(own.scan.manifest, None, watch)
@@ -75,7 +76,7 @@ def judge_folds(series: SeriesRecord, device: str, seed: int, data_root: str | P
     for number, (place, net) in enumerate(zip(folders, nets, strict=True)):
         own = own_data(place, net, watch, data_root=data_root)
         rows = own.left_out
-        fold[rows], probabilities[rows] = number, answered(net, own.decoded, rows, target).probabilities
+        fold[rows], probabilities[rows] = number, _shares(net, own.decoded, rows, target)
     if (fold < 0).any():
         raise DataError(
             f"{plural(int((fold < 0).sum()), 'picture')} of {own.scan.manifest.source} were left out by none of the "
@@ -108,6 +109,11 @@ def _features(classifier: Classifier, decoded: Decoded, device: torch.device, wa
     return features(classifier.model.to(device), fed, last_stage(classifier.model))
 
 
+def _shares(classifier: Classifier, decoded: Decoded, rows: np.ndarray, device: torch.device) -> np.ndarray:
+    """N K: what a net says of some rows."""
+    return shares_of(answered(classifier, decoded, rows, device).logits, several=classifier.several)
+
+
 def _leaked(found: Cleaning, classifier: Classifier, own: OwnData, device: torch.device) -> Leaked | None:
     """The accuracy on the test with and without pictures that have a twin in training or validation."""
     test = own.ids("test")
@@ -116,7 +122,12 @@ def _leaked(found: Cleaning, classifier: Classifier, own: OwnData, device: torch
     if not len(test) or not mixed & set(test.tolist()) or not classifier.class_names:
         return None
     said = answered(classifier, own.decoded, test, device)
-    right = said.predicted == own.scan.manifest.labels[test]
+    if classifier.several:
+        assert own.decoded.targets is not None
+        there = shares_of(said.logits, several=True) >= classifier.label_thresholds
+        right = (there == (own.decoded.targets[test] > 0)).all(axis=1)
+    else:
+        right = said.predicted == own.scan.manifest.labels[test]
     twin = np.isin(test, list(mixed))
     return Leaked(
         split="test", right=int(right.sum()), samples=len(test), twins=int(twin.sum()),

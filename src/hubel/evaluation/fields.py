@@ -19,9 +19,9 @@ from hubel.checkpoint import Classifier
 from hubel.data.decode import Decoded
 from hubel.data.one_picture import grid, shape_of
 from hubel.data.scan import Scan
-from hubel.evaluation.answers import Answer
 from hubel.evaluation.result import TaskResult
 from hubel.nn.modes import evaluating
+from hubel.tasks.answers import Answer
 from hubel.words import csv_text, plain
 
 Colours = TypeVar("Colours", torch.Tensor, np.ndarray)

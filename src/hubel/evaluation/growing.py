@@ -81,6 +81,13 @@ class Curve(Viewed):
     """The most to be gained first."""
     doubts: tuple[str, ...]
     """Why it cannot be told; () where it can."""
+    mean_aps: tuple[tuple[float, ...], ...] = ()
+    """Where pictures have several labels, and right is what has all of them right: for each size mAP, one a seed."""
+
+    @property
+    def several(self) -> bool:
+        """May pictures have several labels?"""
+        return bool(self.mean_aps)
 
     @property
     def sentence(self) -> str:
@@ -88,8 +95,16 @@ class Curve(Viewed):
         count = plural(self.sizes[-1], "picture") if self.sizes else "no picture"
         if self.doubts:
             now = "" if math.isnan(self.now) else f" It names {percent(self.now)} correctly now."
+            if self.several:
+                now = f" All labels of {percent(self.now)} are right now."
             return f"From {count} it cannot be told what more would bring: {'; '.join(self.doubts)}.{now}"
         no_gain = ", which may be no gain at all" if self.interval[0] <= self.now else ""
+        if self.several:
+            return (
+                f"With {count} to learn from all labels of {percent(self.now)} are right (mAP "
+                f"{percent(float(np.mean(self.mean_aps[-1])))}); twice as many would bring it to "
+                f"{percent(self.twice)} (90 % interval {span(self.interval)}{no_gain})."
+            )
         return (
             f"With {count} to learn from it names {percent(self.now)} correctly; twice as many would bring it to "
             f"{percent(self.twice)} (90 % interval {span(self.interval)}{no_gain})."
@@ -117,6 +132,8 @@ class Curve(Viewed):
         for size, values in zip(self.sizes, self.accuracies, strict=False):
             spread = f"  {', '.join(percent(value) for value in values)}" if len(values) > 1 else ""
             found[f"{size:,}"] = f"{percent(float(np.mean(values)))}{spread}"
+        for size, ranked in zip(self.sizes, self.mean_aps, strict=False):
+            found[f"{size:,}"] += f"  mAP {percent(float(np.mean(ranked)))}"
         return found | ({"runs": self.folder} if self.folder else {})
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,7 +144,7 @@ class Curve(Viewed):
 def doubts_before(
     train: np.ndarray, tested: int, classes: Sequence[str], shares: Sequence[float] = SHARES
 ) -> list[str]:
-    """Why a curve over parts of the training labels (N) could tell nothing; [] where it may.
+    """Why a curve over parts of the training labels (N, or N K of 0 and 1) could tell nothing; [] where it may.
 
     >>> doubts_before(np.array([0, 0, 0, 1, 1, 1]), 40, ["oak", "elm"])
     ["the smallest part, 1/8, would hold fewer than 2 pictures of 'oak', which has 3"]
@@ -135,7 +152,7 @@ def doubts_before(
     found = []
     if tested < FEWEST_TESTED:
         found.append(f"the test has {plural(tested, 'picture')}, of which {FEWEST_TESTED} are needed")
-    counts = np.bincount(train, minlength=len(classes))
+    counts = train.sum(axis=0, dtype=np.int64) if train.ndim == 2 else np.bincount(train, minlength=len(classes))
     least = int(counts.argmin())
     if round(counts[least] * shares[0]) < FEWEST_OF_CLASS:
         found.append(
@@ -164,10 +181,12 @@ def grow(
     data: str = "",
     folder: str = "",
     seed: int = 0,
+    mean_aps_M: Sequence[float] = (),
 ) -> Curve:
     """The curve from who named which test picture right: M members x N pictures, and how many each had learnt from.
 
-    `counts_K`: training pictures of each class in the whole. Every size has as many members.
+    `counts_K`: training pictures of each class in the whole; none where pictures have several labels, and `mean_aps_M`
+    in their place: mAP of each member. Every size has as many members.
 
     >>> random = np.random.default_rng(0)
     >>> sizes = [n for n in (100, 200, 400, 800) for _ in range(3)]
@@ -196,7 +215,7 @@ def grow(
     interval = percentiles(1 - ahead, level=LEVEL)
     means = plain_Ss.mean(axis=1)
     middle = int(np.argsort(ahead)[DRAWS // 2])
-    more = _round(float(np.median(np.maximum(1, np.asarray(counts_K)))))
+    more = _round(float(np.median(np.maximum(1, np.asarray([*counts_K] or [1])))))
     doubts = _doubts_after(means, errors_DS, interval, tested)
     return Curve(
         data=data,
@@ -213,7 +232,10 @@ def grow(
         if K < 2
         else _gains(by_size, hits, alike, labels, counts_K, class_names, (a, b, c), sizes, more, random),
         doubts=tuple(doubts),
-    )
+        mean_aps=tuple(
+            tuple(float(value) for value in np.asarray(mean_aps_M)[place == s]) for s in range(len(sizes))
+        ) if len(mean_aps_M) else (),
+    )  # fmt: skip
 
 
 def _redrawn(

@@ -16,11 +16,12 @@ from hubel.data.unlabelled import turned
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult, assess, assess_regression
 from hubel.evaluation.judging import JUDGES
+from hubel.evaluation.several_labels import assess_labels
 from hubel.inference import VIEWS, predict
 from hubel.tasks import TASKS
 from hubel.types import Predictions
 
-__all__ = ["VIEWS", "assessed", "examined", "judge"]
+__all__ = ["VIEWS", "assess_answers", "assessed", "examined", "judge"]
 
 EXAMINED = 2_500
 """Pictures at most that are turned four ways to judge a net by."""
@@ -41,11 +42,8 @@ def judge(
 
     Raises UsageError for metrics of labels where the task is another.
     """
+    refuse_metrics(classifier, metrics)
     if not classifier.labels:
-        if metrics:
-            raise UsageError(
-                f"{metrics[0]!r} judges labels, and here is the task {classifier.task}", hint="leave --metrics out"
-            )
         TASKS.get(classifier.task).check_data(scan.manifest)
         return JUDGES[classifier.task](classifier, scan, decoded, rows, split, device)
     found = answered(classifier, decoded, rows, device, views=views)
@@ -53,6 +51,14 @@ def judge(
         logits, labels = (classifier.columns.told(part) for part in (found.logits, found.labels[:, None]))
         found = replace(found, logits=logits, labels=labels[:, 0])
     return assessed(found, classifier.class_names, scan, rows, split, metrics)
+
+
+def refuse_metrics(classifier: Classifier, metrics: Sequence[str]) -> None:
+    """Raise UsageError for metrics of labels where the task is another."""
+    if metrics and not classifier.labels:
+        raise UsageError(
+            f"{metrics[0]!r} judges labels, and here is the task {classifier.task}", hint="leave --metrics out"
+        )
 
 
 def answered(
@@ -81,6 +87,21 @@ def examined(
         return scan, decoded, rows
     step = -(-len(rows) // EXAMINED)
     return turned(scan, decoded, rows[:: max(1, step)])
+
+
+def assess_answers(
+    classifier: Classifier,
+    predictions: Predictions,
+    scan: Scan,
+    decoded: Decoded,
+    rows: np.ndarray,
+    split: str,
+    metrics: Sequence[str] = (),
+) -> Evaluation | RegressionEvaluation | TaskResult:
+    """Logits of some rows, however they were come by, judged as those of this classifier."""
+    if classifier.several:
+        return assess_labels(classifier, predictions.logits, scan, decoded, rows, split)
+    return assessed(predictions, classifier.class_names, scan, rows, split, metrics)
 
 
 def assessed(

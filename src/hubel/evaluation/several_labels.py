@@ -157,14 +157,22 @@ def judge_labels(
     classifier: Classifier, scan: Scan, decoded: Decoded, rows: np.ndarray, split: str, device: torch.device
 ) -> SeveralLabels:
     """Run the net over some rows and judge the labels it says."""
-    assert decoded.targets is not None
     reading = batches(
         decoded, rows, preprocessing=classifier.preprocessing, batch_size=reading_size(decoded), device=device,
         channels_last=True,
     )  # fmt: skip
-    logits = predict(classifier.model.to(device), reading).logits.astype(np.float64)
-    shares, truth = 1 / (1 + np.exp(-logits)), decoded.targets[rows]
-    limits = thresholds_of(classifier)
+    return assess_labels(
+        classifier, predict(classifier.model.to(device), reading).logits, scan, decoded, rows, split
+    )  # fmt: skip
+
+
+def assess_labels(
+    classifier: Classifier, logits: np.ndarray, scan: Scan, decoded: Decoded, rows: np.ndarray, split: str
+) -> SeveralLabels:
+    """Logits N K of some rows as a result: the labels that they say, beside those that are there."""
+    assert decoded.targets is not None
+    shares, truth = classifier.probabilities(logits), decoded.targets[rows]
+    limits = classifier.label_thresholds
     right = int(((shares >= limits) == (truth > 0)).all(1).sum())
     found = SeveralLabels(
         split=split,
@@ -183,10 +191,3 @@ def judge_labels(
         return found
     kept = {place: np.ascontiguousarray(decoded.images[rows[place]]) for place in found.worst()}
     return SeveralLabels(**{name: getattr(found, name) for name in found.__dataclass_fields__} | {"pictures": kept})
-
-
-def thresholds_of(classifier: Classifier) -> np.ndarray:
-    """K: the thresholds that were found after the training, 0.5 where none were."""
-    if classifier.learnt is None:
-        return np.full(len(classifier.class_names), 0.5)
-    return np.asarray(classifier.learnt.arrays["thresholds"], dtype=np.float64)

@@ -27,7 +27,7 @@ class Attribution(Viewed):
     scores: tuple[float, ...]
     """B logits of those classes on the untouched images."""
     probabilities: tuple[float, ...]
-    """B softmax probabilities of those classes."""
+    """B probabilities of those classes: their softmax, or their sigmoid where several labels may hold."""
     layer: str = ""
     """The module whose activations were read, for methods that read one."""
     seconds: float = 0.0

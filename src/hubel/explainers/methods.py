@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from hubel.errors import HubelError, UsageError
 from hubel.explainers import attention, cams, gradients, occlusion, rise
 from hubel.explainers.attribution import Attribution, Raw
-from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick
+from hubel.nn.scores import Target, checked_images, chosen, logits_of, pick, probabilities_of
 from hubel.registry import Registry, adopt, check_options
 
 
@@ -190,13 +190,20 @@ EXPLAINERS.add(
 
 
 def attribute(
-    model: nn.Module, images: torch.Tensor, *, method: str = "grad-cam", target: Target = None, **settings: Any
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    method: str = "grad-cam",
+    target: Target = None,
+    several: bool = False,
+    **settings: Any,
 ) -> Attribution:
     """Explain the score of a class on each image by the method of that name.
 
     `model` is any torch module that maps images B C H W to logits B K; it is run in evaluation mode and left as it was
     found, also after an exception. `target` is a class index, one for each image, or None for the predicted class.
-    `settings` are the method's own (`layer=`, `patch=`, `steps=`, `seed=`, ...).
+    `several`: several labels may hold of a picture, and the probability of each is the sigmoid of its logit. `settings`
+    are the method's own (`layer=`, `patch=`, `steps=`, `seed=`, ...).
 
     Raises UnknownName for the method, UsageError for targets, layers and settings that cannot be, and where the method
     does not apply to the net.
@@ -213,7 +220,7 @@ def attribute(
     targets = chosen(logits, target)
     started = time.perf_counter()
     try:
-        raw = explainer.run(model, images, targets, **settings)
+        raw = explainer.run(model, images, targets, **settings, **_told_of(explainer, several))
     except Exception as error:
         origin = EXPLAINERS.origin(method)
         if not origin or isinstance(error, HubelError):
@@ -232,7 +239,7 @@ def attribute(
         signed=explainer.signed,
         targets=tuple(targets.tolist()),
         scores=tuple(pick(logits, targets).tolist()),
-        probabilities=tuple(pick(logits.softmax(dim=1), targets).tolist()),
+        probabilities=tuple(pick(probabilities_of(logits, several=several), targets).tolist()),
         layer=raw.layer,
         seconds=seconds,
         details=dict(raw.details),
@@ -250,6 +257,11 @@ def _blank(maps: torch.Tensor) -> str:
     return f"{where} the same everywhere: by this method no place speaks for the class more than another"
 
 
+def _told_of(explainer: Explainer, several: bool) -> dict[str, bool]:
+    """The argument by which a method that looks at probabilities learns that several labels may hold; {} for others."""
+    return {"several": True} if several and "several" in inspect.signature(explainer.run).parameters else {}
+
+
 def _check_settings(method: str, explainer: Explainer, settings: dict[str, Any]) -> None:
-    known = list(inspect.signature(explainer.run).parameters)[3:]
+    known = [name for name in list(inspect.signature(explainer.run).parameters)[3:] if name != "several"]
     check_options(f"method {method!r}", settings, known, word="setting")

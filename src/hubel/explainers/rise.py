@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from hubel.errors import UsageError
 from hubel.explainers.attribution import Raw
 from hubel.explainers.fast.forward import Fast
-from hubel.nn.scores import digest
+from hubel.nn.scores import digest, probabilities_of
 from hubel.runtime import generator
 
 
@@ -29,10 +29,12 @@ def rise(
     keep: float = 0.5,
     seed: int = 0,
     batch_size: int = 32,
+    several: bool = False,
 ) -> Raw:
     """The mean probability of the target over `masks` masks that show a pixel, minus the mean over all masks.
 
     A cell is visible with probability `keep`. The masks of an image depend on the seed and on its content only.
+    `several`: the probability of a label is the sigmoid of its logit.
     """
     if masks < 1 or cells < 1 or not 0 < keep < 1:
         raise UsageError(
@@ -47,7 +49,7 @@ def rise(
         total = 0.0
         for first in range(0, masks, batch_size):
             mask = draw(min(batch_size, masks - first), cells, keep, image.shape[1:], source).to(image)
-            score = fast(image * mask).softmax(dim=1)[:, target].double()
+            score = probabilities_of(fast(image * mask), several=several)[:, target].double()
             weighed += (score[:, None, None] * mask[:, 0]).sum(dim=0)
             shown += mask[:, 0].sum(dim=0)
             total += float(score.sum())

@@ -53,13 +53,16 @@ def explain_together(
     layer: str | None = None,
     trusted: bool = True,
     thorough: bool = False,
+    several: bool = False,
+    times: int = 1,
     name: str = "the picture",
     watch: Watcher = SILENT,
 ) -> Together:
     """Explain the class `target` of one image C H W, called `name`, by `methods` (the usual ones unless given).
 
-    `thorough` checks maps of a large net as those of a small one. What all of it will take is said before. Methods that
-    cannot be applied to the net are named with the reason; when none can, or the only one named, UsageError says so.
+    `thorough` checks maps of a large net as those of a small one. `several`: each label is a question of its own. What
+    all of it will take is said before, of so many `times`, which are still to come; 0 says nothing. Methods that cannot
+    be applied to the net are named with the reason; when none can, or the only one named, UsageError says so.
     """
     if thorough and not trusted:
         raise UsageError(
@@ -67,8 +70,9 @@ def explain_together(
         )
     wanted = sorted(methods or usual_methods(model), key=lambda method: EXPLAINERS.get(method).passes)
     pains, spared = pains_for(model, image) if trusted and not thorough else (THOROUGH, "")
-    _foretell(model, image, wanted, pains if trusted else None, watch)
-    if spared:
+    if times:
+        _foretell(model, image, wanted, pains if trusted else None, times, watch)
+    if spared and times:
         watch.remark(spared)
     maps: list[Attribution] = []
     trusts: list[Trust] = []
@@ -78,7 +82,9 @@ def explain_together(
         watch.stage(f"{method} on {name}")
         try:
             heard = heard_by(watch, method)
-            maps.append(attribute(model, image, method=method, target=target, **settings[method], **heard))
+            maps.append(
+                attribute(model, image, method=method, target=target, several=several, **settings[method], **heard)
+            )
         except UsageError as refusal:
             if methods and len(wanted) == 1:
                 raise
@@ -90,11 +96,11 @@ def explain_together(
         )
     if trusted:
         watch.stage(f"random maps on {name}, to compare with")
-        chance = by_chance(model, image, target=target, steps=pains.steps)
+        chance = by_chance(model, image, target=target, steps=pains.steps, several=several)
         for found in maps:
             watch.stage(f"how far to trust {found.method}")
             same: dict[str, Any] = dict(method=found.method, target=target, chance=chance, **settings[found.method])
-            same |= {"steps": pains.steps, "copies": pains.copies}
+            same |= {"steps": pains.steps, "copies": pains.copies, "several": several}
             trusts.append(trust(model, image, found.map, **same))
     return Together(maps=tuple(maps), trusts=tuple(trusts), refusals=tuple(refusals), spared=spared)
 
@@ -111,10 +117,10 @@ def heard_by(watch: Watcher, method: str) -> dict[str, Any]:
 
 
 def _foretell(
-    model: nn.Module, image: torch.Tensor, methods: Sequence[str], pains: Pains | None, watch: Watcher
+    model: nn.Module, image: torch.Tensor, methods: Sequence[str], pains: Pains | None, times: int, watch: Watcher
 ) -> None:
     """Say what all of it will take, from the time of one pass, where that is long enough to be wondered about."""
-    one = min(_timed(model, image) for _ in range(2))  # the first pass of a process is no measure
+    one = times * min(_timed(model, image) for _ in range(2))  # the first pass of a process is no measure
     costs = [EXPLAINERS.get(method).passes for method in methods]
     checks = [passes(cost, pains) for cost in costs] if pains else []
     seconds = one * (sum(costs) + sum(each for _, each in checks) + (checks[0][0] if checks else 0))

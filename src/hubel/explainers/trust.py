@@ -34,7 +34,7 @@ from hubel.anatomy.graph import record
 from hubel.errors import UsageError
 from hubel.explainers.fast.forward import Fast
 from hubel.explainers.methods import attribute
-from hubel.nn.scores import checked_images, chosen, digest, logits_of
+from hubel.nn.scores import checked_images, chosen, digest, logits_of, probabilities_of
 from hubel.runtime import generator, seeded
 from hubel.views import Viewed
 from hubel.words import short
@@ -184,28 +184,29 @@ def trust(
     seed: int = 0,
     chance: Chance | None = None,
     make: Maker | None = None,
+    several: bool = False,
     **settings: Any,
 ) -> Trust:
     """Measure one map H W of one image C H W.
 
     `method` and `settings` are needed to make the comparison maps; for a map that is not of `EXPLAINERS`, `make` makes
     them and `method` is only its name. They are made of so many noisy `copies` of the image. `chance` is what
-    `by_chance` found for the same image, if it is at hand.
+    `by_chance` found for the same image, if it is at hand. `several`: the probability of a label is its own sigmoid.
     """
     batch = checked_images(model, image)
     picked = int(chosen(logits_of(model, batch), target)[0])
     if chance is None:
-        chance = by_chance(model, batch[0], target=picked, steps=steps, seed=seed)
+        chance = by_chance(model, batch[0], target=picked, steps=steps, seed=seed, several=several)
     elif chance.target != picked or chance.steps != steps:
         raise UsageError(
             f"chance was measured for class {chance.target} in {chance.steps} steps, not for {picked} in {steps}",
             hint="leave chance out, and it is measured",
         )
-    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps, ends=chance.ends)
+    deleted, inserted = curves(model, batch[0], map_, picked, steps=steps, ends=chance.ends, several=several)
     score = float(inserted.mean() - deleted.mean())
 
     def by_method(net: nn.Module, picture: torch.Tensor) -> np.ndarray:
-        return attribute(net, picture[None], method=method, target=picked, **settings).map
+        return attribute(net, picture[None], method=method, target=picked, several=several, **settings).map
 
     make = make or by_method
     shaken = [make(model, noisy) for noisy in noisy_copies(batch[0], samples=copies, seed=seed)]
@@ -247,6 +248,7 @@ def by_chance(
     count: int = RANDOM,
     steps: int = THOROUGH.steps,
     seed: int = 0,
+    several: bool = False,
 ) -> Chance:
     """What random maps and the edges of one image C H W reach; measured once for all maps of that image and target."""
     batch = checked_images(model, image)
@@ -255,9 +257,10 @@ def by_chance(
     fast = Fast(model)
     source = generator(seed, digest(batch[0]))
     maps = np.stack([random_map(height, width, GRIDS[row % len(GRIDS)], source) for row in range(count)])
-    ends = _ends(fast, batch[0], picked)
+    ends = _ends(fast, batch[0], picked, several)
     orders = (*maps, edges(batch[0]))
-    both = [curves(model, batch[0], order, picked, steps=steps, fast=fast, ends=ends) for order in orders]
+    same: dict[str, Any] = {"steps": steps, "fast": fast, "ends": ends, "several": several}
+    both = [curves(model, batch[0], order, picked, **same) for order in orders]
     deletion, insertion = (np.array([pair[part].mean() for pair in both]) for part in (0, 1))
     return Chance(
         target=picked, steps=steps, maps=maps, deletion=deletion[:-1], insertion=insertion[:-1],
@@ -294,6 +297,7 @@ def curves(
     steps: int = THOROUGH.steps,
     fast: Fast | None = None,
     ends: Ends | None = None,
+    several: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(deletion, insertion): the probability of the target with 0, 1/n, ..., all of the pixels replaced, n + 1 each.
 
@@ -312,27 +316,28 @@ def curves(
     counts = torch.linspace(0, order.size, steps + 1, dtype=torch.float64, device=image.device)[1:-1]
     done = (rank_HW < counts[:, None, None])[:, None]  # n-1 1 H W
     fast = fast or Fast(model)
-    whole, none, soft = ends or _ends(fast, image, target)
+    whole, none, soft = ends or _ends(fast, image, target, several)
     results = []
     for (first, before), (last, after) in (
         ((whole, image), (none, torch.zeros_like(image))),
         ((soft, blurred(image)), (whole, image)),
     ):
-        between = [_shares(fast, torch.where(part, after, before), target) for part in done.split(32)]
+        between = [_shares(fast, torch.where(part, after, before), target, several) for part in done.split(32)]
         results.append(np.concatenate([[first], *between, [last]]))
     return results[0], results[1]
 
 
-def _ends(fast: Fast, image: torch.Tensor, target: int) -> Ends:
-    whole, none, soft = _shares(fast, torch.stack([image, torch.zeros_like(image), blurred(image)]), target).tolist()
+def _ends(fast: Fast, image: torch.Tensor, target: int, several: bool) -> Ends:
+    three = torch.stack([image, torch.zeros_like(image), blurred(image)])
+    whole, none, soft = _shares(fast, three, target, several).tolist()
     return whole, none, soft
 
 
-def _shares(fast: Fast, images: torch.Tensor, target: int) -> np.ndarray:
+def _shares(fast: Fast, images: torch.Tensor, target: int, several: bool) -> np.ndarray:
     """B: the probability of the target."""
     if not len(images):
         return np.empty(0)
-    return np.asarray(fast(images).softmax(dim=1)[:, target].double().cpu().numpy())
+    return np.asarray(probabilities_of(fast(images), several=several)[:, target].double().cpu().numpy())
 
 
 def blurred(image: torch.Tensor) -> torch.Tensor:

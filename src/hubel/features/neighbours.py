@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hubel.errors import DataError
 from hubel.features.space import nearest
 from hubel.features.table import FeatureTable
 from hubel.views import Viewed
@@ -39,7 +40,7 @@ class NeighboursFound(Viewed):
 
     @property
     def sentence(self) -> str:
-        """The classes of both lists."""
+        """The labels of both lists."""
         by_features, by_pixels = (", ".join(part.labels) for part in self.lists)
         return f"Nearest by features: {by_features}. By pixels: {by_pixels}"
 
@@ -58,7 +59,7 @@ def find_neighbours(
         return NearestSamples(
             by=by,
             names=tuple(table.names[row] for row in rows),
-            labels=tuple(table.class_names[int(table.labels[row])] for row in rows),
+            labels=tuple(table.label(row) for row in rows),
             distances=tuple(found.distances[0].tolist()),
             pictures=pixels[rows],
         )
@@ -84,14 +85,19 @@ class Agreement(Viewed):
     by_pixels: tuple[float, float]
     chance: float
     """The first share for neighbours drawn by lot."""
+    several: bool = False
+    """May samples have several labels? Then the share is that of the neighbours that have a label of the sample, in the
+    mean over all labels of all samples, and a vote is right where it is for every label."""
 
     @property
     def sentence(self) -> str:
         """The result in words."""
         of = f"of the {self.k} nearest of {plural(self.searched, 'sample')}, for {plural(self.queries, 'sample')}"
+        what = "Neighbours that have a label of the sample" if self.several else "Neighbours of the right class"
+        vote = "has all labels right" if self.several else "is right"
         return (
-            f"Neighbours of the right class, {of}: {self.by_features[0]:.1%} by features, {self.by_pixels[0]:.1%} by "
-            f"pixels, {self.chance:.1%} by lot. Their vote is right for {self.by_features[1]:.1%} by features, "
+            f"{what}, {of}: {self.by_features[0]:.1%} by features, {self.by_pixels[0]:.1%} by "
+            f"pixels, {self.chance:.1%} by lot. Their vote {vote} for {self.by_features[1]:.1%} by features, "
             f"{self.by_pixels[1]:.1%} by pixels."
         )
 
@@ -103,8 +109,17 @@ def measure_agreement(
     k: int = 5,
     watch: Watcher = SILENT,
 ) -> Agreement:
-    """How often the k nearest `searched` samples are of the class of those `asked`; both with pixels N C H W uint8."""
+    """How often the k nearest `searched` samples are of the class of those `asked`; both with pixels N C H W uint8.
+
+    Raises DataError where several labels are asked about and the samples searched have others.
+    """
     table, own = searched[0], asked[0].labels
+    several = asked[0].targets is not None
+    if several and (table.targets is None or table.class_names != asked[0].class_names):
+        raise DataError(
+            f"the samples that are searched have other labels ({', '.join(table.class_names[:8])}) than those asked",
+            hint="leave the data out, or give a table with the run's labels",
+        )
     shares = []
     for by in ("features", "pixels"):
         watch.stage(f"comparing {by}")
@@ -112,12 +127,30 @@ def measure_agreement(
             part.values if by == "features" else pixels.astype(np.float32) for part, pixels in (asked, searched)
         )
         found = nearest(query, others, k=k)
+        if table.targets is not None:
+            assert asked[0].targets is not None
+            shares.append(_of_labels(table.targets[found.indices], asked[0].targets > 0))
+            continue
         near = table.labels[found.indices]  # M k
         votes = (near[:, :, None] == np.arange(len(table.class_names))).sum(axis=1)  # M K, ties to the first
         right = float((votes.argmax(axis=1) == own).mean())
         shares.append((found.agreement(table.labels, own), right))
+    if table.targets is not None:
+        assert asked[0].targets is not None
+        there = asked[0].targets > 0
+        chance = float(np.broadcast_to(table.targets.mean(axis=0), there.shape)[there].mean()) if there.any() else 0.0
+        return Agreement(
+            queries=len(own), searched=len(table.labels), k=min(k, len(table.labels)), by_features=shares[0],
+            by_pixels=shares[1], chance=chance, several=True,
+        )  # fmt: skip
     frequency = np.bincount(table.labels, minlength=int(own.max()) + 1) / len(table.labels)
     return Agreement(
         queries=len(own), searched=len(table.labels), k=min(k, len(table.labels)), by_features=shares[0],
         by_pixels=shares[1], chance=float(frequency[own].mean()),
     )  # fmt: skip
+
+
+def _of_labels(near: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+    """From labels of neighbours M k K and own ones M K: (share of neighbours that have an own label, votes right)."""
+    have = near.mean(axis=1)
+    return float(have[own].mean()) if own.any() else 0.0, float(((have > 0.5) == own).all(axis=1).mean())

@@ -25,6 +25,16 @@ class FeatureTable(Viewed):
     names: tuple[str, ...]
     """N: what each sample is called."""
     class_names: tuple[str, ...]
+    targets: np.ndarray | None = None
+    """N K of 0 and 1: the labels of each sample, where it may have several; None where it has one class."""
+
+    def label(self, row: int) -> str:
+        """What a sample is labelled, in words."""
+        if self.targets is None:
+            return self.class_names[int(self.labels[row])]
+        return "|".join(name for name, there in zip(self.class_names, self.targets[row], strict=True) if there) or (
+            "none"
+        )
 
     def to_npz(self) -> bytes:
         """An .npz that `numpy.load` reads without pickle: features, labels, names, class_names, layer."""

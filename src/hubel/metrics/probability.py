@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from hubel.metrics.classification import check
 
@@ -18,6 +19,15 @@ def log_softmax(logits_NK: np.ndarray) -> np.ndarray:
     shifted -= logits_NK.max(axis=1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return np.asarray(shifted)
+
+
+def shares_of(logits_NK: np.ndarray, *, several: bool = False) -> np.ndarray:
+    """N K probabilities in float64: the softmax of each row, or, where `several` may hold, the sigmoid of each logit.
+
+    >>> shares_of(np.array([[0.0, 0.0]])).tolist(), shares_of(np.array([[0.0, 800.0]]), several=True).tolist()
+    ([[0.5, 0.5]], [[0.5, 1.0]])
+    """
+    return np.asarray(expit(logits_NK.astype(np.float64)) if several else np.exp(log_softmax(logits_NK)))
 
 
 def log_losses(log_probabilities_NK: np.ndarray, labels_N: np.ndarray) -> np.ndarray:

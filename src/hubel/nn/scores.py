@@ -75,6 +75,15 @@ def chosen(logits: torch.Tensor, target: Target) -> torch.Tensor:
     return wanted.expand(count)
 
 
+def probabilities_of(logits: torch.Tensor, *, several: bool = False) -> torch.Tensor:
+    """B K: the softmax of logits B K, or, where `several` labels may hold of a picture, the sigmoid of each.
+
+    >>> probabilities_of(torch.zeros(1, 4)), probabilities_of(torch.zeros(1, 4), several=True)
+    (tensor([[0.2500, 0.2500, 0.2500, 0.2500]]), tensor([[0.5000, 0.5000, 0.5000, 0.5000]]))
+    """
+    return logits.sigmoid() if several else logits.softmax(dim=1)
+
+
 def pick(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """B: the logit of its target for each image."""
     return logits.gather(1, targets[:, None])[:, 0]

@@ -29,6 +29,13 @@ class Contender:
     net: Classifier
     own: OwnData
 
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """What its data say of some rows: N class numbers, or N K of 0 and 1 where several labels may hold."""
+        manifest = self.own.scan.manifest
+        known = manifest.targets if manifest.several else manifest.labels
+        assert known is not None
+        return np.asarray(known[rows])
+
 
 def open_contenders(
     runs: Runs,
@@ -63,7 +70,7 @@ def open_contenders(
 
 def _classifier(folder: Path) -> Classifier:
     net = load_checkpoint(folder)
-    net.require_answers()
+    net.require_answers(several=True)
     if net.preprocessing is None or not net.class_names or net.method:
         without = "pictures without labels" if net.class_names else "pictures with a number each"
         what = net.material if net.preprocessing is None else without

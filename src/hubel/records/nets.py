@@ -81,16 +81,17 @@ def keeps_outputs(what: str, num_classes: int | None) -> None:
 
 
 def classifier_of(
-    run: str | PathLike[str] | Classifier, *, points: bool = False, answers: bool = True
+    run: str | PathLike[str] | Classifier, *, points: bool = False, answers: bool = True, several: bool = False
 ) -> tuple[Classifier, str]:
-    """The classifier and what to call it; raises ArtefactError for runs on points (unless `points`) and for regression.
+    """The classifier and what to call it; raises ArtefactError for runs on points (unless `points`), for regression,
+    and for several labels (unless `several`).
 
     Whoever looks into a net asks it many times, so this process keeps its memory from now on.
     """
     runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
     if answers or classifier.task != "embed":  # what is near needs features and classes, and no logits
-        classifier.require_labels()
+        classifier.require_labels(several=several)
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(
             "only nets that name classes of pictures are looked into, and this one "

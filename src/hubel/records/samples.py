@@ -46,6 +46,14 @@ class Samples:
         return np.asarray(self.decoded.labels[self.rows])
 
     @property
+    def targets(self) -> np.ndarray | None:
+        """N K of 0 and 1 where samples may have several labels, else None."""
+        if not self.manifest.several:
+            return None
+        assert self.decoded.targets is not None
+        return np.asarray(self.decoded.targets[self.rows])
+
+    @property
     def pixels(self) -> np.ndarray:
         """N C H W uint8; N F numbers of points."""
         return np.ascontiguousarray(self.decoded.images[self.rows])
@@ -75,20 +83,22 @@ def samples_of(
     seed: int = 0,
     judged: bool = False,
     points: bool = False,
+    several: bool = False,
     watch: Watcher = SILENT,
 ) -> Samples:
     """A `split` of the run's data, or all of other `data`; of more than `limit` samples a random part, by `seed`.
 
     Classes of other data are numbered as the net numbers them, where it knows them all. `judged`: what the net says is
     held against the labels; other data with classes it does not know then raise ArtefactError. `points`: a run on
-    points will do, too.
+    points will do, too; `several`: one that says several labels, whose data are read by label.
     """
-    classifier, _ = classifier_of(run, points=points, answers=judged)
+    classifier, _ = classifier_of(run, points=points, answers=judged, several=several)
     target = runtime.pick_device(device)
     classifier.model.to(target)
     if data is not None:
         folder = None if isinstance(run, Classifier) else find_run(run)
-        listed = open_source(str(data), **reading_of(folder, str(data)), progress=watch.progress)
+        reading = reading_of(folder, str(data)) | ({"lists": True} if classifier.several else {})
+        listed = open_source(str(data), **reading, progress=watch.progress)
         if classifier.columns is not None:
             raise UsageError("a run on a table is looked into on its own rows", hint="leave the data out")
         if (listed.kind == "points") != (classifier.preprocessing is None):

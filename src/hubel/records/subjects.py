@@ -24,6 +24,7 @@ from hubel.inference import with_views
 from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
+from hubel.nn.scores import probabilities_of
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
 from hubel.records.pictures import one_picture, read
@@ -135,6 +136,13 @@ class SeenPicture:
     """The views that `hubel predict` averages over (`hubel.inference.VIEWS`)."""
     honest: nn.Module = field(default_factory=nn.Identity)
     """What makes logits honest before they become probabilities."""
+    limits: np.ndarray | None = None
+    """K: from which probability on each label is said, where several may hold; None where one class is named."""
+
+    @property
+    def several(self) -> bool:
+        """May several of its labels hold of a picture?"""
+        return self.limits is not None
 
     @property
     def calibrated(self) -> bool:
@@ -145,29 +153,44 @@ class SeenPicture:
         """K: what `hubel predict` says of the picture, averaged over its views."""
         forward = with_views(self.model, self.views)
         with evaluating(self.model), torch.no_grad():
-            return np.asarray(self.honest(forward(self.image[None]).double()).softmax(dim=1)[0].cpu().numpy())
+            honest = self.honest(forward(self.image[None]).double())
+            return np.asarray(probabilities_of(honest, several=self.several)[0].cpu().numpy())
+
+    def said(self, probabilities: np.ndarray) -> list[int]:
+        """The classes that are said, by number: the most probable, or every label that reaches its threshold."""
+        order = np.argsort(-probabilities, kind="stable").tolist()
+        return order[:1] if self.limits is None else [k for k in order if probabilities[k] >= self.limits[k]]
 
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
         return None if target is None else class_index(self.class_names, target)
 
-    def ranking(self, probabilities: np.ndarray, count: int = 5) -> list[tuple[str, float]]:
-        """The most probable classes by name, best first."""
-        order = np.argsort(-probabilities, kind="stable")[:count]
-        return [(self.class_names[k], float(probabilities[k])) for k in order]
+    def ranking(self, probabilities: np.ndarray, count: int = 5, also: int | None = None) -> list[tuple[str, float]]:
+        """The most probable classes by name, best first; with them all that are said, and the class `also`."""
+        kept = {*self.said(probabilities), also}
+        order = np.argsort(-probabilities, kind="stable").tolist()
+        return [
+            (self.class_names[k], float(probabilities[k])) for rank, k in enumerate(order) if rank < count or k in kept
+        ]
 
 
 def see_picture(
-    run: str | PathLike[str] | Classifier, picture: Any, *, device: str = "auto", answers: bool = True
+    run: str | PathLike[str] | Classifier,
+    picture: Any,
+    *,
+    device: str = "auto",
+    answers: bool = True,
+    several: bool = False,
 ) -> SeenPicture:
     """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
     `answers`: it will be asked what it says about it, and ArtefactError is raised where it names nothing.
+    `several`: nets that say several labels will do, too.
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.
     """
-    classifier, name = classifier_of(run, answers=answers)
+    classifier, name = classifier_of(run, answers=answers, several=several)
     if answers:
-        classifier.require_answers()
+        classifier.require_answers(several=several)
     preprocessing = classifier.preprocessing
     assert preprocessing is not None
     target = runtime.pick_device(device)
@@ -189,4 +212,5 @@ def see_picture(
     return SeenPicture(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
         name=called, pixels=pixels, image=image, views=classifier.views, honest=classifier.honest,
+        limits=classifier.label_thresholds if classifier.several else None,
     )  # fmt: skip

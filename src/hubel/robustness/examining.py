@@ -11,6 +11,7 @@ from torch import nn
 
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
+from hubel.robustness.answers import Labels
 from hubel.robustness.corruptions import SEVERITIES
 from hubel.robustness.measuring import Forward, Robustness, answers, measure
 from hubel.robustness.moving import Curve, bend_curve, shift_curve, size_curve, stage_shifts, turn_curve
@@ -78,7 +79,7 @@ class Net:
 def examine(
     net: Net,
     pictures: np.ndarray,
-    labels: np.ndarray,
+    labels: Labels,
     ids: np.ndarray,
     asked: Asked,
     *,
@@ -88,7 +89,7 @@ def examine(
     size: int,
     watch: Watcher = SILENT,
 ) -> Robustness:
-    """The net on pictures N C H W uint8 with labels N and ids N, `size` at a time."""
+    """The net on pictures N C H W uint8 with labels and ids N, `size` at a time."""
 
     def ask(changed: np.ndarray) -> np.ndarray:
         return answers(net.model, net.forward, net.preprocessing, changed, device, size=size)
@@ -122,7 +123,7 @@ def examine(
 
 
 def _curves(
-    title: str, ask: Callable[[np.ndarray], np.ndarray], pictures: np.ndarray, labels: np.ndarray, ids: np.ndarray,
+    title: str, ask: Callable[[np.ndarray], np.ndarray], pictures: np.ndarray, labels: Labels, ids: np.ndarray,
     far: int, seed: int, watch: Watcher,
 ) -> tuple[Curve, ...]:  # fmt: skip
     watch.stage(f"{title} on pictures moved, turned and bent")

@@ -17,7 +17,8 @@ from torch import nn
 from hubel.data.preprocessing import Preprocessing
 from hubel.inference import predict
 from hubel.metrics.intervals import Interval, mean_interval, wilson
-from hubel.metrics.probability import calibration, log_softmax
+from hubel.metrics.probability import calibration
+from hubel.robustness.answers import Labels, truth_of
 from hubel.robustness.corruptions import corrupt
 from hubel.robustness.moving import Curve, StageShift
 from hubel.types import Batch
@@ -36,11 +37,13 @@ class Cell:
     severity: int
     """1 to 5; 0 for the pictures as they are."""
     predicted: np.ndarray
-    """N class numbers."""
+    """N class numbers; N K bool where several labels may be said."""
     confidence: np.ndarray
-    """N largest probabilities."""
+    """N largest probabilities; of several labels that of all answers together."""
     right: np.ndarray
-    """N bool."""
+    """N bool: is the class right, or are all labels?"""
+    mean_ap: float = float("nan")
+    """mAP of several labels."""
 
     @property
     def accuracy(self) -> float:
@@ -99,6 +102,15 @@ class Robustness(Viewed):
         return float(self.shares(corruption).mean())
 
     @property
+    def several(self) -> bool:
+        """May several labels be said of a picture?"""
+        return self.clean.predicted.ndim == 2
+
+    def mean_ap(self, corruption: str | None = None) -> float:
+        """Of several labels the mean mAP over the cells (of one corruption, or of all)."""
+        return float(np.mean([cell.mean_ap for cell in (self.cells if corruption is None else self.of(corruption))]))
+
+    @property
     def corrupted(self) -> float:
         """Mean accuracy over all corruptions and severities."""
         return float(self.shares().mean())
@@ -117,13 +129,16 @@ class Robustness(Viewed):
     def sentence(self) -> str:
         """In one sentence."""
         n = plural(len(self.ids), f"{self.split} picture")
+        right = "have all their labels right" if self.several else "are named right"
+        ranked = f" mAP is {percent(self.clean.mean_ap, 1)} as they are" if self.several else ""
         if not self.cells:
-            return f"{percent(self.clean.accuracy, 1)} of {n} are named right as they are."
+            return f"{percent(self.clean.accuracy, 1)} of {n} {right} as they are.{ranked and ranked + '.'}"
         low = self.worst[0]
+        ranked = f"{ranked}, {percent(self.mean_ap(), 1)} spoilt." if self.several else ""
         return (
-            f"{percent(self.clean.accuracy, 1)} of {n} are named right as they are, "
+            f"{percent(self.clean.accuracy, 1)} of {n} {right} as they are, "
             f"{percent(self.corrupted, 1)} in the mean of {plural(len(self.corruptions), 'corruption')} "
-            f"(95 % interval {span(self.interval)}); {low} is the worst with {percent(self.accuracy(low), 1)}."
+            f"(95 % interval {span(self.interval)}); {low} is the worst with {percent(self.accuracy(low), 1)}.{ranked}"
         )
 
     def facts(self) -> dict[str, str]:
@@ -138,10 +153,17 @@ class Robustness(Viewed):
     def __str__(self) -> str:
         lines = [textwrap.fill(self.sentence, 80), ""]
         if self.cells:
-            lines.append(f"{'':<18}" + "".join(f"{f'severity {s}':>11}" for s in self.severities) + f"{'mean':>7}")
-            whole = [f"{'as they are':<18}{'':>{11 * len(self.severities)}}{_short(self.clean.accuracy)}"]
+            head, last = (f"{'mAP':>7}", _short(self.clean.mean_ap)) if self.several else ("", "")
+            word, wide = ("sev.", 9) if self.several else ("severity", 11)
+            lines.append(
+                f"{'':<18}" + "".join(f"{f'{word} {s}':>{wide}}" for s in self.severities) + f"{'mean':>7}{head}"
+            )
+            whole = [f"{'as they are':<18}{'':>{wide * len(self.severities)}}{_short(self.clean.accuracy)}{last}"]
             lines += whole + [
-                f"{in_columns(name, 18)}" + "".join(f"{_short(v):>11}" for v in values) + _short(mean)
+                f"{in_columns(name, 18)}"
+                + "".join(f"{_short(v):>{wide}}" for v in values)
+                + _short(mean)
+                + (_short(self.mean_ap(name)) if self.several else "")
                 for name, values, mean in self.rows()
             ]
             lines.append("")
@@ -164,13 +186,15 @@ class Robustness(Viewed):
             "available": self.available,
             "seed": self.seed,
             "shape": list(self.shape),
-            "clean": {"accuracy": self.clean.accuracy, "interval": [low, high], "ece": self.clean.ece},
+            "clean": {"accuracy": self.clean.accuracy, "interval": [low, high], "ece": self.clean.ece}
+            | _ranked(self.clean),
             "corrupted": plain({"accuracy": self.corrupted, "interval": self.interval}) if self.cells else None,
             "corruptions": {
                 name: {
                     "accuracy": self.accuracy(name),
                     "severities": {
-                        str(cell.severity): {"accuracy": cell.accuracy, "ece": cell.ece} for cell in self.of(name)
+                        str(cell.severity): {"accuracy": cell.accuracy, "ece": cell.ece} | _ranked(cell)
+                        for cell in self.of(name)
                     },
                 }
                 for name in self.corruptions
@@ -178,6 +202,10 @@ class Robustness(Viewed):
             "moved": [curve.to_dict() for curve in self.curves],
             "stages": [stage.to_dict() for stage in self.stages],
         }
+
+
+def _ranked(cell: Cell) -> dict[str, float]:
+    return {"mean_ap": cell.mean_ap} if cell.predicted.ndim == 2 else {}
 
 
 def _short(share: float) -> str:
@@ -211,7 +239,7 @@ def answers(
 def measure(
     ask: Callable[[np.ndarray], np.ndarray],
     pictures: np.ndarray,
-    labels: np.ndarray,
+    labels: Labels,
     ids: np.ndarray,
     *,
     corruptions: Sequence[str],
@@ -229,17 +257,14 @@ def measure(
     return clean, tuple(found)
 
 
-def as_cell(name: str, severity: int, logits: np.ndarray, labels: np.ndarray) -> Cell:
-    """Logits N K and labels N as a cell."""
-    predicted = logits.argmax(axis=1)
-    shares = np.exp(log_softmax(logits))
+def as_cell(name: str, severity: int, logits: np.ndarray, labels: Labels) -> Cell:
+    """Logits N K and labels as a cell."""
+    truth = truth_of(labels)
+    predicted = truth.said(logits)
     return Cell(
-        corruption=name,
-        severity=severity,
-        predicted=predicted,
-        confidence=shares.max(axis=1),
-        right=predicted == labels,
-    )
+        corruption=name, severity=severity, predicted=predicted, confidence=truth.sureness(logits),
+        right=truth.right(predicted), mean_ap=truth.mean_ap(logits),
+    )  # fmt: skip
 
 
 def most_wrong(found: Robustness, corruption: str, count: int = 6) -> list[int]:

@@ -21,6 +21,7 @@ from hubel.data.draws import Draws
 from hubel.errors import unknown
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import record
+from hubel.robustness.answers import Labels, alike, truth_of
 from hubel.robustness.filters import as_bytes, as_shares, blurred, doubled, grid, read_at, uniforms
 from hubel.words import percent
 
@@ -109,7 +110,7 @@ def shifted(pictures: torch.Tensor, dy: int, dx: int, *, border: str = "black") 
     return moved
 
 
-def shift_curve(ask: Ask, pictures: np.ndarray, labels: np.ndarray, *, far: int = 8, border: str = "black") -> Curve:
+def shift_curve(ask: Ask, pictures: np.ndarray, labels: Labels, *, far: int = 8, border: str = "black") -> Curve:
     """Pictures N C H W uint8 moved by 0 to `far` pixels in four directions; `ask` gives their logits N K."""
     images = torch.from_numpy(pictures)
 
@@ -121,7 +122,7 @@ def shift_curve(ask: Ask, pictures: np.ndarray, labels: np.ndarray, *, far: int 
     return _curve(f"shifted, {kind}", "pixels", ask, changed, tuple(map(float, range(far + 1))), labels)
 
 
-def turn_curve(ask: Ask, pictures: np.ndarray, labels: np.ndarray, at: Sequence[float] = TURNS) -> Curve:
+def turn_curve(ask: Ask, pictures: np.ndarray, labels: Labels, at: Sequence[float] = TURNS) -> Curve:
     """Pictures turned about their middle both ways, black where nothing is."""
 
     def changed(degrees: float) -> list[np.ndarray]:
@@ -131,13 +132,13 @@ def turn_curve(ask: Ask, pictures: np.ndarray, labels: np.ndarray, at: Sequence[
     return _curve("turned", "degrees", ask, changed, tuple(at), labels)
 
 
-def size_curve(ask: Ask, pictures: np.ndarray, labels: np.ndarray, at: Sequence[float] = SIZES) -> Curve:
+def size_curve(ask: Ask, pictures: np.ndarray, labels: Labels, at: Sequence[float] = SIZES) -> Curve:
     """Pictures made smaller and larger about their middle, black where nothing is."""
     return _curve("resized", "% of the size", ask, lambda size: [_mapped(pictures, size / 100, 0.0)], tuple(at), labels)
 
 
 def bend_curve(
-    ask: Ask, pictures: np.ndarray, labels: np.ndarray, ids: np.ndarray, at: Sequence[float] = BENDS, *, seed: int = 0
+    ask: Ask, pictures: np.ndarray, labels: Labels, ids: np.ndarray, at: Sequence[float] = BENDS, *, seed: int = 0
 ) -> Curve:
     """Pictures under smooth deformations; their displacements deviate by so many per cent of the side."""
     x = as_shares(torch.from_numpy(pictures))
@@ -172,17 +173,17 @@ def _mapped(pictures: np.ndarray, size: float, angle: float) -> np.ndarray:
 
 def _curve(
     name: str, unit: str, ask: Ask, changed: Callable[[float], list[np.ndarray]], at: tuple[float, ...],
-    labels: np.ndarray,
+    labels: Labels,
 ) -> Curve:  # fmt: skip
-    still = 100.0 if name == "resized" else 0.0
-    before = ask(changed(still)[0]).argmax(axis=1)
-    said = [[ask(pictures).argmax(axis=1) for pictures in changed(value)] for value in at]
+    still, truth = 100.0 if name == "resized" else 0.0, truth_of(labels)
+    before = truth.said(ask(changed(still)[0]))
+    said = [[truth.said(ask(pictures)) for pictures in changed(value)] for value in at]
     return Curve(
         name=name,
         unit=unit,
         at=at,
-        accuracy=tuple(float(np.mean([answer == labels for answer in answers])) for answers in said),
-        consistency=tuple(float(np.mean([answer == before for answer in answers])) for answers in said),
+        accuracy=tuple(float(np.mean([truth.right(answer) for answer in answers])) for answers in said),
+        consistency=tuple(float(np.mean([alike(answer, before) for answer in answers])) for answers in said),
     )
 
 

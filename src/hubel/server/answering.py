@@ -23,7 +23,7 @@ from hubel.checkpoint import Classifier
 from hubel.data.given import read_each, read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
-from hubel.deploy.prediction import Prediction, answers
+from hubel.deploy.prediction import Prediction, refuse_views, say_plainly
 from hubel.deploy.shipped import MOST_BYTES, Shipped, is_shipped, refuse_settings
 from hubel.deploy.standing import answering
 from hubel.errors import ArtefactError, HubelError
@@ -31,6 +31,7 @@ from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.server.wire import Frame
 from hubel.store import read_regular, shown
+from hubel.tasks.answers import Answer
 
 Send = Callable[..., None]
 WARM = 2
@@ -80,8 +81,8 @@ class Served(Protocol):
     def read(self, data: bytes) -> np.ndarray | Problem:
         """A picture file as the net takes it, C H W uint8, or what is wrong with it."""
 
-    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
-        """Predictions for pictures as they were read."""
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> Sequence[Prediction | Answer]:
+        """Predictions for pictures as they were read, or answers of a net that says several labels."""
 
 
 def opened(run: str, *, threads: int, **settings: Any) -> Served:
@@ -99,7 +100,8 @@ class ServedRun:
         runtime.keep_memory()
         self.device = runtime.pick_device(device)
         self.classifier = load(run, which=which)
-        self.classifier.require_answers()
+        self.classifier.require_answers(several=True)
+        refuse_views(self.classifier, views)
         if self.classifier.preprocessing is None:
             raise ArtefactError(
                 f"pictures are served, and this run learnt from {self.classifier.material}",
@@ -120,6 +122,7 @@ class ServedRun:
             "input": list(self.preprocessing.shape),
             "digest": digest_of(net),
             "views": net.views if self.views is None else self.views,
+            "thresholds": net.label_thresholds.tolist() if net.several else None,
             "finished": self.finished,
         }
 
@@ -135,14 +138,14 @@ class ServedRun:
         _, images, problems = read_given([data], self.preprocessing)
         return problems[0] if problems else images[0]
 
-    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> Sequence[Prediction | Answer]:
         """Together in the form that is fastest here, or, if exact, one after another through the net as trained."""
         if self._together is not None:
             return self._together(names, np.stack(images))
         return [
             each
             for name, image in zip(names, images, strict=True)
-            for each in answers(self.classifier, [name], image[None], self.device, views=self.views)
+            for each in say_plainly(self.classifier, [name], image[None], self.device, views=self.views)
         ]
 
 
@@ -175,6 +178,7 @@ class ServedFile:
             "input": list(self.shipped.preprocessing.shape),
             "digest": self.digest,
             "views": self.shipped.views,
+            "thresholds": None if self.shipped.limits is None else self.shipped.limits.tolist(),
             "finished": True,
         }
 
@@ -186,7 +190,7 @@ class ServedFile:
         _, images, problems = read_each([data], self.whole)
         return problems[0] if problems else images[0]
 
-    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction]:
+    def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> Sequence[Prediction | Answer]:
         """Pictures of one size go together."""
         return self.shipped.named(names, images)
 
@@ -218,8 +222,18 @@ def answer_batch(
     return {"decode": decoding, "net": net, "bad": ["problem" in each for each in told]}, blobs
 
 
-def said(prediction: Prediction, top: int | None) -> dict[str, Any]:
-    """A prediction as a client reads it; the `top` most probable classes, or all in the order of the outputs."""
+def said(prediction: Prediction | Answer, top: int | None) -> dict[str, Any]:
+    """A prediction as a client reads it; the `top` most probable classes, or all in the order of the outputs.
+
+    Of several labels never fewer than are said.
+    """
+    if isinstance(prediction, Answer):
+        found = {"name": prediction.name} | prediction.to_dict()
+        if top is not None:
+            first = sorted(prediction.numbers.items(), key=lambda item: -item[1])
+            kept = [each for rank, each in enumerate(first) if rank < top or each[0] in found["labels"]]
+            found["probabilities"] = dict(kept)
+        return found
     if not prediction.probabilities:
         return {"name": prediction.name, "value": prediction.value}
     return {
@@ -234,11 +248,17 @@ def said(prediction: Prediction, top: int | None) -> dict[str, Any]:
 
 
 def digest_of(classifier: Classifier) -> str:
-    """SHA-256 of all that makes its answers: that of the weights file, or of it with what was learnt about trust."""
+    """SHA-256 of all that makes its answers: that of the weights file, or of it with what was learnt about trust, and
+    with the thresholds of its labels.
+    """
     trust = classifier.trust
-    if trust is None:
+    if trust is None and not classifier.several:
         return classifier.provenance.sha256
     found = sha256(classifier.provenance.sha256.encode())
+    if classifier.several:
+        found.update(classifier.label_thresholds.tobytes())
+    if trust is None:
+        return found.hexdigest()
     how, sets = trust.calibrator, trust.sets
     found.update(json.dumps([how.temperature, sets.limit, sets.sum, sorted(trust.scores.items())]).encode())
     arrays = [trust.usual, how.scales, how.shifts, how.knots, sets.own]

@@ -67,7 +67,8 @@ class App:
             {
                 "name": name, "path": f"/predict/{name}", "architecture": crew.about["architecture"],
                 "digest": crew.about["digest"], "classes": crew.about["classes"], "input": crew.about["input"],
-                "views": crew.about["views"], "workers": crew.up, "queue": len(crew.waiting),
+                "views": crew.about["views"], "thresholds": crew.about["thresholds"],
+                "workers": crew.up, "queue": len(crew.waiting),
             }
             for name, crew in self.models
         ]  # fmt: skip

@@ -28,7 +28,10 @@ SCHEMAS: dict[str, Any] = {
             ["read", "wait", "decode", "net", "total"],
             **dict.fromkeys(("read", "wait", "decode", "net", "total"), _NUMBER),
         ),
-        predictions={"type": "array", "items": {"oneOf": [_ref("Prediction"), _ref("Value"), _ref("Unreadable")]}},
+        predictions={
+            "type": "array",
+            "items": {"oneOf": [_ref("Prediction"), _ref("Labels"), _ref("Value"), _ref("Unreadable")]},
+        },
     ),
     "Prediction": _object(
         ["name", "label", "probability", "known", "familiarity", "plausible", "probabilities"],
@@ -38,6 +41,12 @@ SCHEMAS: dict[str, Any] = {
         known={"type": ["boolean", "null"], "description": "is it like what was trained on? null: the run cannot tell"},
         familiarity={"type": ["number", "null"], "description": "share of known pictures that were as strange"},
         plausible={"type": "array", "items": _TEXT, "description": "classes that are not ruled out"},
+        probabilities={"type": "object", "additionalProperties": _NUMBER},
+    ),
+    "Labels": _object(
+        ["name", "labels", "probabilities"],
+        name=_TEXT,
+        labels={"type": "array", "items": _TEXT, "description": "of a run of several labels: those that are said"},
         probabilities={"type": "object", "additionalProperties": _NUMBER},
     ),
     "Value": _object(["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}),
@@ -62,7 +71,10 @@ SCHEMAS: dict[str, Any] = {
         models={
             "type": "array",
             "items": _object(
-                ["name", "path", "architecture", "digest", "classes", "input", "views", "workers", "queue"],
+                [
+                    "name", "path", "architecture", "digest", "classes", "input", "views", "thresholds", "workers",
+                    "queue",
+                ],
                 name=_TEXT,
                 path=_TEXT,
                 architecture=_TEXT,
@@ -70,6 +82,10 @@ SCHEMAS: dict[str, Any] = {
                 classes={"type": "array", "items": _TEXT},
                 input={"type": "array", "items": _WHOLE, "description": "channels, height, width"},
                 views=_TEXT,
+                thresholds={
+                    "type": ["array", "null"], "items": _NUMBER,
+                    "description": "of a run of several labels: from which probability on each is said",
+                },
                 workers=_WHOLE,
                 queue=_WHOLE,
             ),
@@ -110,7 +126,7 @@ def openapi(settings: Settings) -> dict[str, Any]:
         "info": {
             "title": "hubel serve",
             "version": "1",
-            "description": "Pictures in, classes with probabilities out.",
+            "description": "Pictures in, classes or labels with probabilities out.",
         },
         "paths": {
             "/": {"get": _get("A page to try it", "text/html", _TEXT)},

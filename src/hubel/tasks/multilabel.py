@@ -67,5 +67,6 @@ MULTILABEL = MultiLabel(
     losses=("bce-with-logits", "asymmetric"),
     score="map",
     labels=False,
+    several=True,
     shared=False,
 )

@@ -53,6 +53,9 @@ class Task:
     """The number, larger is better, by which epochs are compared; "" for the loss."""
     labels: bool = True
     """Are labels what is learnt? Then label smoothing, class weights, mix-up, teachers and trained starts apply."""
+    several: bool = False
+    """May several labels hold of one sample, or none? Then each output is a question of its own: its probability is the
+    sigmoid of its logit, and it is said from a threshold of its own on."""
     shared: bool = True
     """Do several processes measure it alike? Means over samples may be averaged, other numbers not."""
     counts: ClassVar[bool] = False

@@ -13,20 +13,28 @@ from hubel.data.kinds import refuse_file
 from hubel.data.one_picture import size_from
 from hubel.data.series import is_table, read_series
 from hubel.data.signals import read_signals
+from hubel.deploy.ensemble import say_together
 from hubel.deploy.points import TABLES, read_points
 from hubel.deploy.prediction import in_batches
 from hubel.errors import UsageError
-from hubel.evaluation.answers import Answers, answer_points, answer_some, with_classes
+from hubel.evaluation.answers import answer_points, answer_some, with_classes
 from hubel.evaluation.fields import rendered
 from hubel.evaluation.metric_learning import embedded
 from hubel.records.samples import samples_of
+from hubel.tasks.answers import Answers
 from hubel.watching import Watcher
 
 
 def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> Answers:
-    """What a net says whose task is no label. Raises UsageError for several nets, and for what is for labels."""
+    """What a net says whose task is no label. Several nets say together which labels are there.
+
+    Raises UsageError for several nets of another task, and for what is for labels.
+    """
     net = members[0]
-    if len(members) > 1:
+    if len(members) > 1 and not all(member.several for member in members):
+        tasks = list(dict.fromkeys(member.task for member in members))
+        if len(tasks) > 1:
+            raise UsageError(f"these nets were trained for different tasks: {', '.join(tasks)}", hint="give one run")
         raise UsageError(f"a net for the task {net.task} answers alone, got {len(members)} nets", hint="give one run")
     if settings.pop("views") not in (None, "none"):
         raise UsageError(f"views are averaged of classes, and the task is {net.task}", hint="leave --views out")
@@ -39,11 +47,20 @@ def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> A
         raise UsageError(f"further classes are for the task embed, and this is {net.task}", hint="leave them out")
     if net.preprocessing is None:
         return (_of_series if net.columns is not None else _at_points)(net, given, device)
+    if len(members) > 1:
+        return say_together(
+            members, given, lambda member, items: _of_pictures(member, items, device, settings),
+            follow_links=settings["follow_links"],
+        )  # fmt: skip
     if further is not None:
         found = samples_of(net, fspath(further), device=str(device), watch=settings["watch"])
         points = embedded(net, found.decoded, found.rows, device)
         there, labels = np.unique(found.labels, return_inverse=True)
         net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
+    return _of_pictures(net, given, device, settings)
+
+
+def _of_pictures(net: Classifier, given: Any, device: Any, settings: dict[str, Any]) -> Answers:
     return in_batches(given, answer_some(net, device), found=Answers(), **settings)
 
 

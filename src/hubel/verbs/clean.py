@@ -10,7 +10,7 @@ from typing import Any
 from hubel.care.cleaning import Cleaning
 from hubel.care.judging import FOLDS, compare_pictures, judge
 from hubel.data.editing import editor_of, require_files, undo_command, with_groups
-from hubel.data.sources import open_source
+from hubel.data.sources import open_as_learnt
 from hubel.diagnosis.labels_of_runs import judge_folds, judge_run, seen_by
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
@@ -71,7 +71,7 @@ def clean(
         else:
             raise UsageError(f"the series has {len(series.members)} folds of its own", hint="leave --folds out")
     else:
-        listed = open_source(data, data_root=data_root, progress=watch.progress, **reading)
+        listed = open_as_learnt(data, data_root=data_root, progress=watch.progress, **reading)
         if listed.masks is not None and (folds is not None or eyes is not None):
             raise UsageError(
                 f"--{'folds' if eyes is None else 'eyes'} judges labels, and {data} has masks",
@@ -85,6 +85,11 @@ def clean(
         elif folds is not None:
             by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"
             found = judge(found, found.pictures, by, folds=folds, seed=seed, watch=watch)
+    if accept is not None and found.manifest.several:
+        raise UsageError(
+            f"edits are of classes, and pictures of {found.source} have several labels",
+            hint="leave --accept out, and mend the cells of the table that are named",
+        )
     if accept is not None and found.labels is None:
         raise UsageError(
             "labels were not judged: there is nothing to accept", hint="add --folds 5 or --eyes NET, or give a run"

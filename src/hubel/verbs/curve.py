@@ -62,12 +62,13 @@ def curve(
     watch = Once(watch)
     with computing(recipe):
         ready = foreseen(recipe, watch)
-    if not ready.task.labels or ready.manifest.regression:
+    if not (ready.task.labels or ready.task.several) or ready.manifest.regression:
         what = "these data have numbers for labels" if ready.task.labels else f"the task here is {ready.task.name}"
         raise UsageError(f"a curve counts what is named right, and {what}",
                          hint="hubel train DATA --train-fraction 0.5 trains on a part")  # fmt: skip
-    train, tested = ready.splits.train, len(ready.splits.test)
-    doubts = doubts_before(ready.manifest.labels[train], tested, ready.class_names)
+    train, tested, manifest = ready.splits.train, len(ready.splits.test), ready.manifest
+    known = manifest.targets if manifest.several and manifest.targets is not None else manifest.labels
+    doubts = doubts_before(known[train], tested, ready.class_names)
     if doubts:
         return nothing_told(ready.manifest.source, len(train), tested, doubts)
     return read_curve(train_series(recipe, "curve", seeds, watch).folder)
@@ -103,20 +104,24 @@ def read_curve(folder: Path) -> Curve:
     last = runs[len(record.members) - 1].folder
     own = own_data(last, load_checkpoint(last, "best"))
     labels, test = own.scan.manifest.labels, own.ids("test")
-    right, sizes = [], []
+    right, sizes, ranked = [], [], []
     for place in range(len(record.members)):
         store = RunStore.open(runs[place].folder)
-        rows = list(csv.DictReader(store.read_bytes("predictions.csv").decode("utf-8", "replace").splitlines()))
-        known = {int(row["id"]): row["right"] == "1" for row in rows}
+        head, *rows = csv.reader(store.read_bytes("predictions.csv").decode("utf-8", "replace").splitlines())
+        at = head.index("right")  # the first: labels, which follow, may be called anything
+        known = {int(row[0]): row[at] == "1" for row in rows}
         if set(known) != set(test.tolist()):
             raise ArtefactError(f"{runs[place].folder} was tested on other pictures", hint="begin another curve")
         right.append([known[row] for row in test.tolist()])
         sizes.append(int(store.read_json("data.json", limit=1 << 30)["samples"]["train"]))
-    names = own.scan.manifest.class_names
+        if own.scan.manifest.several:
+            ranked.append(float(store.read_json("evaluation.json", limit=1 << 30)["mean_ap"]))
+    names = () if ranked else own.scan.manifest.class_names  # of several labels none is the picture's class
     counts = np.bincount(labels[own.ids("train")], minlength=len(names))
     return grow(
-        np.array(right), sizes, labels[test], counts.tolist(), names, data=record.recipe.data.data, folder=str(folder)
-    )
+        np.array(right), sizes, labels[test], counts.tolist() if names else (), names, data=record.recipe.data.data,
+        folder=str(folder), mean_aps_M=ranked,
+    )  # fmt: skip
 
 
 def conclude_curve(store: RunStore, record: SeriesRecord) -> None:

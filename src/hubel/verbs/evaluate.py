@@ -16,7 +16,7 @@ from hubel.data.splits import NAMES
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
-from hubel.evaluation.judge import assessed, examined, judge
+from hubel.evaluation.judge import assess_answers, examined, judge, refuse_metrics
 from hubel.faces.progress import shows_progress
 from hubel.metrics import METRICS
 from hubel.records.ledger import find_run
@@ -128,21 +128,23 @@ def _by_file(
     metrics: Sequence[str],
     reading: dict[str, Any],
     watch: Watcher,
-) -> Evaluation | RegressionEvaluation:
+) -> Evaluation | RegressionEvaluation | TaskResult:
     """The same by an exported file, which has no data of its own."""
     if data is None:
         raise UsageError(
             f"{file} does not know the data of its run, and none are named", hint=f"hubel evaluate {file} DATA"
         )
     shipped = open_shipped(file)
-    found = other_data(Path(file), shipped.reader(), str(data), split=split, reading=reading, watch=watch)
+    reader = shipped.reader()
+    found = other_data(Path(file), reader, str(data), split=split, reading=reading, watch=watch)
     watch.stage(f"measuring on {plural(len(found.rows), 'sample')}")
     manifest = found.scan.manifest
+    refuse_metrics(reader, metrics)
     answers = shipped.predictions(
         read_whole(manifest, found.rows, shipped.preprocessing), manifest.labels[found.rows], found.rows,
         progress=watch.progress,
     )  # fmt: skip
-    return assessed(answers, shipped.class_names, found.scan, found.rows, found.name, metrics)
+    return assess_answers(reader, answers, found.scan, found.decoded, found.rows, found.name, metrics)
 
 
 def write_results(store: RunStore, result: Evaluation | RegressionEvaluation | TaskResult) -> None:

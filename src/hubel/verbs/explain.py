@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from typing import Any
 
 from hubel.checkpoint import Classifier
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
-from hubel.explainers.together import explain_together, heard_by
+from hubel.explainers.together import Together, explain_together, heard_by
 from hubel.faces.progress import shows_progress
 from hubel.inference import VIEWS
 from hubel.records.subjects import SeenPicture, see_picture
 from hubel.report.pages.explanation import Explained, Explanation
 from hubel.watching import SILENT, Watcher
+
+MOST = 4
+"""Labels of a picture that are explained where none is named."""
 
 
 def listing() -> dict[str, str]:
@@ -37,18 +40,18 @@ def explain(
 ) -> Explained:
     """Why does the net say what it says about this picture? One map, by one method (`hubel.explainers.EXPLAINERS`).
 
-    `target` is a class by name or number, else the predicted class; `settings` are the method's own (`layer=`,
-    `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
+    `target` is a class by name or number, else the predicted class (of several labels the most probable); `settings`
+    are the method's own (`layer=`, `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
 
     Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
-    seen = see_picture(run, picture, device=device)
+    seen = see_picture(run, picture, device=device, several=True)
     watch.stage(f"{method} on {seen.name}")
     shares = seen.probabilities()
     picked = seen.index(target)
     picked = int(shares.argmax()) if picked is None else picked
     settings = heard_by(watch, method) | settings
-    found = attribute(seen.model, seen.image, method=method, target=picked, **settings)
+    found = attribute(seen.model, seen.image, method=method, target=picked, several=seen.several, **settings)
     values = {field.name: getattr(found, field.name) for field in fields(Attribution)}
     name = seen.class_names[picked]
     return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
@@ -72,28 +75,31 @@ def explain_page(
 
     Maps of a net of 100 million multiply-accumulates a picture or more are checked in fewer steps unless `thorough`.
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
-    named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`.
+    named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`. Where
+    several labels may hold and no `target` is named, each that is said is explained, MOST at most.
     """
-    seen = see_picture(run, picture, device=device)
-    picked = seen.index(target)
+    seen = see_picture(run, picture, device=device, several=True)
+    named = seen.index(target)
     shares = seen.probabilities()
-    picked = int(shares.argmax()) if picked is None else picked
-    found = explain_together(
-        seen.model, seen.image, target=picked, methods=methods, layer=layer, trusted=trusted, thorough=thorough,
-        name=seen.name, watch=watch,
-    )  # fmt: skip
-    return Explanation(
-        title=seen.name,
-        model=seen.run,
-        pixels=seen.pixels,
-        ranking=seen.ranking(shares),
-        target=seen.class_names[picked],
-        maps=found.maps,
-        trusts=found.trusts,
-        refusals=found.refusals,
-        spared=found.spared,
-        looks=_looks(seen, found.maps[0]),
-    )
+    picked = (seen.said(shares) or [int(shares.argmax())]) if named is None else [named]
+    if len(picked) > MOST:
+        left = ", ".join(seen.class_names[k] for k in picked[MOST:])
+        watch.remark(f"the {MOST} most probable labels are explained; --class NAME explains another: {left}")
+    limits = {} if seen.limits is None else dict(zip(seen.class_names, seen.limits.tolist(), strict=True))
+    parts = []
+    for number, place in enumerate(picked[:MOST]):
+        found = explain_together(
+            seen.model, seen.image, target=place, methods=methods, layer=layer, trusted=trusted, thorough=thorough,
+            several=seen.several, times=0 if number else len(picked[:MOST]), watch=watch,
+            name=seen.name + (f", {seen.class_names[place]}" if seen.several else ""),
+        )  # fmt: skip
+        same: dict[str, Any] = {field.name: getattr(found, field.name) for field in fields(Together)}
+        one = Explanation(
+            title=seen.name, model=seen.run, pixels=seen.pixels, ranking=seen.ranking(shares, also=place),
+            target=seen.class_names[place], looks=_looks(seen, found.maps[0]), limits=limits, **same,
+        )  # fmt: skip
+        parts.append(one)
+    return replace(parts[0], others=tuple(parts[1:]))
 
 
 def _looks(seen: SeenPicture, found: Attribution) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,20 +13,20 @@ from hubel.checkpoint import Classifier
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.exporting import FORMS, Form, Made, check_form
+from hubel.deploy.exporting import FORMS, Made, check_form
 from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
-from hubel.deploy.parity import Parity, Pictures
+from hubel.deploy.parity import Pictures
 from hubel.deploy.wanted import Wanted, reference, require_pictures
+from hubel.deploy.written import Exported, place_of, written
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import RunRecord, find_run
 from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
-from hubel.store import RunStore
-from hubel.views import Viewed
 from hubel.watching import SILENT, Watcher
-from hubel.words import amount, plain
+
+__all__ = ["Exported", "export"]
 
 PICTURES = 256
 """Pictures that are compared, if nobody says otherwise: the run's own where it has so many, else generated ones too."""
@@ -36,36 +34,8 @@ ODD = 40
 """Generated ones at least."""
 CALIBRATED, SCORED = 128, 1000
 """Pictures of the training part that int8 takes its ranges from; labelled ones at most that its cost is measured on."""
-INT8 = ".int8.json"
-"""Beside the file: what whole numbers cost."""
 LOSABLE = 0.5
 """Points of accuracy that int8 may lose if nobody says otherwise."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Exported(Viewed):
-    """A file that was written, and what is known of it."""
-
-    path: Path
-    form: str
-    bytes: int
-    what: str
-    """How it was made."""
-    parity: Parity
-    cost: Cost | None
-    """What whole numbers cost; None without int8."""
-    files: tuple[Path, ...]
-    """All that was written: the card, its JSON, the parity, and the file itself last."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        found: dict[str, Any] = plain(asdict(self) | {"path": str(self.path), "files": [str(f) for f in self.files]})
-        return found
-
-    def __str__(self) -> str:
-        beside = ", ".join(path.name for path in self.files[:-1])
-        table = "" if self.cost is None else f"{self.cost}\n"
-        return f"{self.path}  {amount(self.bytes)}, {self.what}\n{self.parity.sentence}\n{table}beside it: {beside}"
 
 
 @shows_progress
@@ -119,7 +89,7 @@ def export(
         raise UsageError(f"the tolerance must be 0 to 1, got {tolerance:g}", hint=f"{form.tolerance:g} is usual")
     folder = find_run(run)
     classifier = load(folder, which=which)
-    require_pictures(classifier)
+    require_pictures(classifier, views)
     if classifier.threshold is not None:
         watch.remark(
             "the run's threshold is in the file's metadata: hubel predict FILE names classes by it"
@@ -127,7 +97,7 @@ def export(
         )  # fmt: skip
     entry, place = classifier.published, folder.resolve()
     name = entry.model if entry is not None else place.name if folder.is_dir() else place.stem
-    path = _place(name, form, out)
+    path = place_of(name, form, out)
     wanted = Wanted(
         classifier=classifier,
         views=classifier.views if views is None else views,
@@ -156,6 +126,7 @@ def export(
     found = parity.compare(
         to, net.probabilities, file.probabilities, seen, split=split,
         tolerance=form.tolerance if tolerance is None else tolerance, rounds=made.plain is not None,
+        limits=wanted.limits,
     )  # fmt: skip
     if net.familiarity is not None and file.familiarity is not None:
         differ = parity.told_otherwise(net.familiarity, file.familiarity)
@@ -172,7 +143,7 @@ def export(
         lost = _cost(own, wanted, made, made.plain, LOSABLE if accept_loss is None else accept_loss)
     for remark in made.remarks:
         watch.remark(remark)
-    return _write(path, to, made, found, wanted, lost)
+    return written(path, to, made, found, wanted, lost)
 
 
 def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: float) -> Cost:
@@ -182,10 +153,12 @@ def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: f
     rows = own.ids(split)
     rows = rows[parity.in_parts(len(rows), SCORED)]
     whole = list(read_whole(own.scan.manifest, rows, wanted.classifier.preprocessing))
+    manifest, limits = own.scan.manifest, wanted.limits
+    labels = manifest.labels if limits is None or manifest.targets is None else manifest.targets
     found = cost(
-        split, own.scan.manifest.labels[rows], (plain_one.answer(whole), made.answer(whole)),
+        split, labels[rows], (plain_one.answer(whole), made.answer(whole)),
         (len(plain_one.data), len(made.data)), (plain_one.answer, made.answer), np.ascontiguousarray(whole[0]),
-        known=(plain_one.seconds, made.seconds),
+        known=(plain_one.seconds, made.seconds), limits=limits,
     )  # fmt: skip
     if found.loss > accepted:
         raise ArtefactError(
@@ -193,18 +166,6 @@ def _cost(own: OwnData, wanted: Wanted, made: Made, plain_one: Made, accepted: f
             hint=f"--accept-loss {math.ceil(10 * found.loss) / 10:g} takes it as it is; without --int8 nothing is lost",
         )
     return found
-
-
-def _place(name: str, form: Form, out: str | Path | None) -> Path:
-    """The file to write."""
-    path = Path(f"{name}{form.suffix}" if out is None else out)
-    if path.name in ("", "..") or path.is_dir():
-        raise UsageError(f"--out must name a file, got {str(path)!r}", hint=f"e.g. --out {path / (name + form.suffix)}")
-    if path.suffix.lower() != form.suffix:
-        raise UsageError(
-            f"this form is a file {form.suffix}, got {str(path)!r}", hint=f"e.g. --out {path.with_suffix(form.suffix)}"
-        )
-    return path
 
 
 def _tell_unfinished(folder: Path, watch: Watcher) -> None:
@@ -244,29 +205,3 @@ def _seen(own: OwnData | None, classifier: Classifier, most: int) -> tuple[Pictu
     _, whole, _ = read_each(files, any_file.whole())
     odd = Pictures(names=names, placed=placed, whole=tuple(each.transpose(1, 2, 0) for each in whole), real=0)
     return (odd if real is None else real + odd), split
-
-
-def _write(path: Path, to: str, made: Made, found: Parity, wanted: Wanted, lost: Cost | None) -> Exported:
-    """The card and the parity beside the file, and the file last: where it stands, all of it does."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    store = RunStore(path.parent)
-    lines = {"form": f"{to}, {amount(len(made.data))}, {made.what}", "parity": found.sentence}
-    if lost is not None:
-        lines["int8"] = f"{lost.loss:.2f} points of accuracy lost on {lost.samples:,} {lost.split} samples"
-    beside = {
-        ".card.md": card.markdown(wanted.card, files=lines).encode(),
-        ".card.json": (json.dumps(wanted.card, indent=1, ensure_ascii=False) + "\n").encode(),
-        ".parity.json": found.to_json().encode(),
-        **made.more,
-    }
-    if lost is not None:
-        beside[INT8] = (json.dumps(plain(asdict(lost)), indent=1) + "\n").encode()
-    else:  # what an earlier file of this name lost is not said of this one
-        path.with_name(path.name + INT8).unlink(missing_ok=True)
-    for suffix, data in beside.items():
-        store.write_bytes(path.name + suffix, data)
-    store.write_bytes(path.name, made.data)
-    files = (*(path.with_name(path.name + suffix) for suffix in beside), path)
-    return Exported(
-        path=path, form=to, bytes=len(made.data), what=made.what, parity=found, cost=lost, files=files
-    )  # fmt: skip

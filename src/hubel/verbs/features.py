@@ -41,6 +41,7 @@ def read_features(samples: Samples, stage: str | int | None = None) -> FeatureTa
         labels=samples.labels,
         names=tuple(samples.name(int(row)) for row in samples.rows),
         class_names=samples.manifest.class_names,
+        targets=samples.targets,
     )
 
 

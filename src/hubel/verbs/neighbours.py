@@ -34,8 +34,8 @@ def neighbours(
     watch: Watcher = SILENT,
 ) -> NeighboursFound:
     """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
-    seen = see_picture(run, picture, device=device, answers=False)
-    samples = samples_of(run, data, split=split, limit=limit, device=device, watch=watch)
+    seen = see_picture(run, picture, device=device, answers=False, several=True)
+    samples = samples_of(run, data, split=split, limit=limit, device=device, several=True, watch=watch)
     watch.stage("reading features")
     table = read_features(samples, stage)
     one = [Batch(seen.image[None], seen.image.new_zeros(1), seen.image.new_zeros(1))]
@@ -61,8 +61,9 @@ def agreement(
 
     Both parts are drawn by `seed` where they are larger than their limit.
     """
-    asked = samples_of(run, split="test", limit=queries, device=device, seed=seed, watch=watch)
-    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, watch=watch)
+    same: dict[str, Any] = {"device": device, "seed": seed, "several": True, "watch": watch}
+    asked = samples_of(run, split="test", limit=queries, **same)
+    samples = samples_of(run, data, split=split, limit=limit, **same)
     watch.stage("reading features")
     first, second = ((read_features(part, stage), part.pixels) for part in (asked, samples))
     return measure_agreement(first, second, k=k, watch=watch)

@@ -18,12 +18,12 @@ from hubel.deploy.prediction import Prediction, Predictions, classify
 from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.deploy.thinned import classify_thinned
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.answers import Answers
 from hubel.faces.progress import shows_progress
 from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
+from hubel.tasks.answers import Answers
 from hubel.verbs.answer import answer, seconded
 from hubel.watching import SILENT, Watcher
 

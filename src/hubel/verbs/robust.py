@@ -14,6 +14,7 @@ from hubel.data.batches import reading_size
 from hubel.faces.progress import shows_progress
 from hubel.records.contenders import Runs, open_contenders
 from hubel.report.pages.robust import render_robust
+from hubel.robustness.answers import Truth
 from hubel.robustness.beside import RobustComparison, lay_beside
 from hubel.robustness.corruptions import SEVERITIES, chosen, corrupt, list_corruptions
 from hubel.robustness.examining import Asked, Net, examine
@@ -52,13 +53,14 @@ def robust(
     found = []
     for each in contenders:
         assert each.net.preprocessing is not None
+        truth = Truth(labels=each.labels(taken), limits=each.net.label_thresholds if each.net.several else None)
         net = Net(
             title=each.title, architecture=each.net.spec.architecture, model=each.net.model.to(target),
             forward=each.net.look(), preprocessing=each.net.preprocessing,
         )  # fmt: skip
         found.append(
             examine(
-                net, each.own.decoded.images[taken], each.own.scan.manifest.labels[taken], taken, asked, split=split,
+                net, each.own.decoded.images[taken], truth, taken, asked, split=split,
                 available=len(rows), device=target, size=reading_size(each.own.decoded), watch=watch,
             )
         )  # fmt: skip
@@ -78,5 +80,6 @@ def write_page(
         for place, name in enumerate(names)
     ]
     spoilt = np.concatenate([pictures[:0], *parts])
-    trust = weigh_trust(contender.net, own, first.ids, spoilt, runtime.pick_device(device))
-    return render_robust(found, pictures, own.scan.manifest.labels[first.ids], contender.net.class_names, trust)
+    net, target = contender.net, runtime.pick_device(device)
+    trust = None if net.several else weigh_trust(net, own, first.ids, spoilt, target)
+    return render_robust(found, pictures, contender.labels(first.ids), net.class_names, trust)

@@ -77,7 +77,7 @@ export function begin() {
     return { ...answer, drawn };
   }
 
-  /** The picture, as large as there is room, and a bar for each of the most probable classes. */
+  /** The picture, as large as there is room, and a bar for each of the most probable classes, or each label that is said. */
   function show(answer, name) {
     const side = Math.max(answer.drawn.width, answer.drawn.height), small = side < 128;
     const scale = small ? Math.floor(192 / side) : Math.min(1, 640 / side);
@@ -86,27 +86,36 @@ export function begin() {
     const context = canvas.getContext('2d');
     context.imageSmoothingEnabled = !small;  // small ones are shown pixel by pixel
     context.drawImage(answer.drawn, 0, 0, canvas.width, canvas.height);
-    const order = best(answer.probabilities);
-    canvas.setAttribute('aria-label', `${name}: ${about.classes[order[0]]}`);
-    rows.replaceChildren(...order.slice(0, SHOWN).map((k) => {
-      const share = answer.probabilities[k], bar = el('span', { className: 'bar' }), fill = el('span');
+    const order = best(answer.probabilities), said = saidOf(answer.probabilities), limits = about.thresholds;
+    canvas.setAttribute('aria-label', `${name}: ${namesOf(said)}`);
+    rows.replaceChildren(...order.filter((k, rank) => rank < SHOWN || (limits && said.includes(k))).map((k) => {
+      const share = answer.probabilities[k], from = limits ? `, said from ${percent(limits[k])} on` : '', bar = el('span', { className: 'bar' }), fill = el('span');
       fill.style.width = `${100 * share}%`;
       bar.append(fill);
-      return el('li', {}, [el('span', { className: 'name', textContent: about.classes[k] }), bar, el('span', { className: 'share', textContent: percent(share) })]);
+      return el('li', { className: said.includes(k) ? 'said' : limits ? 'unsaid' : '' }, [el('span', { className: 'name', textContent: about.classes[k] }), bar, el('span', { className: 'share', textContent: percent(share) + from })]);
     }));
-    find('note').textContent = remark(answer, order);
+    find('note').textContent = remark(answer, order, said);
     find('note').classList.toggle('unknown', !answer.known);
     find('result').hidden = false;
   }
 
   /** What else should be known about an answer: that the picture is strange, or that other classes are as plausible. */
-  function remark(answer, order) {
+  function remark(answer, order, said) {
+    if (about.thresholds && !said.length) return 'None of its labels: no probability reaches its threshold.';
     if (!answer.known) return 'Not like the pictures it was measured with: it does not know this one, whatever it says.';
     const others = about.limit ? order.slice(1).filter((k) => answer.probabilities[k] >= about.limit) : [];
     return others.length ? `It may also be ${others.map((k) => about.classes[k]).join(', ')}: in 95 of 100 cases the truth is among these.` : '';
   }
 
   const best = (/** @type {number[]} */ shares) => shares.map((_, k) => k).sort((a, b) => shares[b] - shares[a] || a - b);
+
+  /** What is said, by number: the most probable class, or, where several labels may hold, each that reaches its threshold. */
+  function saidOf(/** @type {number[]} */ shares) {
+    const order = best(shares), limits = about.thresholds;
+    return limits ? order.filter((k) => shares[k] >= limits[k]) : order.slice(0, 1);
+  }
+
+  const namesOf = (/** @type {number[]} */ said) => said.map((k) => about.classes[k]).join(', ') || 'none';
 
   async function opened(/** @type {Blob} */ file) {
     let bitmap;
@@ -134,9 +143,9 @@ export function begin() {
         const answer = await classify(bitmap, bitmap.width, bitmap.height, shrink);
         bitmap.close();
         show(answer, name);
-        const [k] = best(answer.probabilities);
-        lines.append(line(name, about.classes[k], percent(answer.probabilities[k]), about.trust ? (answer.known ? 'yes' : 'no') : ''));
-        said = `${name}: ${about.classes[k]}, ${percent(answer.probabilities[k])}${answer.known ? '' : ', but it does not know this picture'} (${Math.round(answer.milliseconds)} ms)`;
+        const found = saidOf(answer.probabilities), shares = found.map((k) => percent(answer.probabilities[k])).join(', ');
+        lines.append(line(name, namesOf(found), shares, about.trust ? (answer.known ? 'yes' : 'no') : ''));
+        said = `${name}: ${found.map((k) => `${about.classes[k]}, ${percent(answer.probabilities[k])}`).join('; ') || 'none'}${answer.known ? '' : ', but it does not know this picture'} (${Math.round(answer.milliseconds)} ms)`;
       } catch (error) {
         lines.append(line(name, `not read: ${error.message}`, '', ''));
         said = `${name} was not read: ${error.message}`;
@@ -173,7 +182,7 @@ export function begin() {
           if (live !== mine) break;
           show(answer, 'camera');
           document.documentElement.dataset.frames = String(++frames);
-          if (frames % 10 === 1) say(`Camera: ${about.classes[best(answer.probabilities)[0]]} (${Math.round(answer.milliseconds)} ms a picture)`);
+          if (frames % 10 === 1) say(`Camera: ${namesOf(saidOf(answer.probabilities))} (${Math.round(answer.milliseconds)} ms a picture)`);
         } catch (error) {
           stop();
           return say(`The camera stopped: ${error.message}`);
@@ -205,5 +214,6 @@ export function begin() {
       const files = kind === 'drop' ? [...event.dataTransfer.files] : [];
       if (files.length) take(files);
     });
+  if (about.thresholds) find('what').textContent = 'Labels';
   find('card').replaceChildren(...about.card.flatMap(([name, text]) => [el('dt', { textContent: name }), el('dd', { textContent: text })]));
 }

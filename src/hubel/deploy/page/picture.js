@@ -209,8 +209,10 @@ export function honest(logits, { temperature, scales, shifts, knots: [from, to] 
   });
 }
 
-/** Probabilities of logits that are made honest first. @param {ArrayLike<number>} logits */
-export const shares = (logits, calibration) => softmax(honest(logits, calibration));
+/** Probabilities of logits that are made honest first: of each label its own where `several` may hold. @param {ArrayLike<number>} logits */
+export const shares = (logits, calibration, several = false) => (several ? honest(logits, calibration).map(sigmoid) : softmax(honest(logits, calibration)));
+
+const sigmoid = (/** @type {number} */ value) => 1 / (1 + Math.exp(-value));
 
 function softmax(/** @type {number[]} */ values) {
   const top = max(...values);

@@ -36,6 +36,8 @@ MOST_SECONDS = 3.0
 
 MOST_BYTES = 200_000_000
 """A page that would be larger is not written."""
+MEASURED = {"top1": "Accuracy", "mean_ap": "mAP", "exact": "All labels right"}
+"""Numbers of a card that a page shows, and what it calls them."""
 WIDTHS = {"f32": 4, "i16": 2, "i8": 1}
 """Bytes of a weight."""
 AT_ONCE = 1 << 20
@@ -107,6 +109,7 @@ def made(
             "knots": calibrator.knots.tolist(),
         },
         "views": views,
+        "thresholds": classifier.label_thresholds.tolist() if classifier.several else None,
         "limit": 0.0 if classifier.trust is None else classifier.trust.sets.limit,
         "trust": None if trust is None else _trusted(trust),
         "card": _rows(card, seconds),
@@ -118,7 +121,13 @@ def made(
     return Page(
         data=text.encode("utf-8", "replace"),
         answer=lambda pictures: answered(
-            again, seen, pictures, views=views, calibrator=calibrator, classes=len(classifier.class_names)
+            again,
+            seen,
+            pictures,
+            views=views,
+            calibrator=calibrator,
+            classes=len(classifier.class_names),
+            several=classifier.several,
         ),
         what=f"a page of HTML, weights in {stored}, about {milliseconds(seconds)} a picture",
         seconds=seconds,
@@ -147,6 +156,7 @@ def answered(
     views: str,
     calibrator: Calibrator,
     classes: int,
+    several: bool = False,
 ) -> np.ndarray:
     """Probabilities N K float64 that a page gives for pictures H W C uint8, computed here by another implementation."""
 
@@ -159,7 +169,8 @@ def answered(
     for start in range(0, len(pictures), some):
         fitted = np.stack([seen.array(picture) for picture in pictures[start : start + some]])
         logits.append(look(seen.normalise(torch.from_numpy(fitted))).double())
-    return Calibrated(calibrator)(torch.cat(logits)).softmax(1).numpy()
+    honest = Calibrated(calibrator)(torch.cat(logits))
+    return (honest.sigmoid() if several else honest.softmax(1)).numpy()
 
 
 def _trusted(trust: Trust) -> dict[str, Any]:
@@ -190,10 +201,10 @@ def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
     measured, made = card.get("measured", {}), card.get("reproduce", {}).get("made_with", {})
     rows = [("Net", f"{net['architecture']}, {net['parameters']:,} parameters" if net else "")]
     for key, found in measured.get("numbers", {}).items():
-        if key == "top1":
+        if key in MEASURED:
             interval = f" (95 % interval {span(found['interval'])})" if found.get("interval") else ""
             on = f" on {plural(measured['samples'], measured['split'] + ' sample')}"
-            rows.append(("Accuracy", f"{percent(found['value'])}{interval}{on}"))
+            rows.append((MEASURED[key], f"{percent(found['value'])}{interval}{on}"))
     if card.get("published"):
         rows.append(("Accuracy", as_published(card["published"])))
     worst = [f"{row['label']} for {row['predicted']}" for row in card.get("confusions", [])[:3]]
@@ -203,7 +214,7 @@ def _rows(card: Mapping[str, Any], seconds: float) -> list[list[str]]:
     if seen:
         colour = "colour" if seen["channels"] == 3 else "grey"
         rows.append(("It sees", f"{seen['width']} x {seen['height']} pixels, {colour}, fit: {seen['fit']}"))
-    rows.append(("Classes", ", ".join(card.get("classes", []))))
+    rows.append(("Labels" if card.get("thresholds") else "Classes", ", ".join(card.get("classes", []))))
     rows.append(("Intended use", str(card.get("intended_use", "")).replace(TO_FILL_IN, "")))
     rows.append(("Licence", str(card.get("licence", ""))))
     rows.append(("A picture takes", f"about {milliseconds(seconds)}"))

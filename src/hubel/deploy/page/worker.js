@@ -28,7 +28,7 @@ export function answered(net, about, seen, rgba, width, height, shrink = 1) {
   }
   const said = [...(logits ?? [])], own = said.slice(0, about.classes.length), { trust } = about;
   const share = trust ? familiarity(own, said.slice(own.length), trust, seen) : null;
-  return { probabilities: shares(own, about.calibration), familiarity: share, known: share === null || share >= trust.known };
+  return { probabilities: shares(own, about.calibration, Boolean(about.thresholds)), familiarity: share, known: share === null || share >= trust.known };
 }
 
 /** Listen to the page, in a worker. */

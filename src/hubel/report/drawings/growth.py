@@ -33,7 +33,8 @@ def draw_growth(found: Curve, *, width: int = 560) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
         axes.set_xlabel("pictures to learn from")
-        axes.set_title("Accuracy on the test pictures")
+        what = "All labels right" if found.several else "Accuracy"
+        axes.set_title(f"{what} on the test pictures")
         axes.grid(visible=False, axis="x")
         axes.axvline(found.sizes[-1], color=MUTED, linewidth=0.8, dashes=(3, 3))
         spoken = "; ".join(
@@ -43,5 +44,5 @@ def draw_growth(found: Curve, *, width: int = 560) -> Figure:
         return finish(
             drawing,
             caption="Dots are trainings; the dashed line is all pictures there are; the bar is the 90 % interval.",
-            alt=f"Accuracy: {spoken}; predicted {percent(found.twice, 1)} ({span(found.interval)}) from {ends[-1]:,}.",
+            alt=f"{what}: {spoken}; predicted {percent(found.twice, 1)} ({span(found.interval)}) from {ends[-1]:,}.",
         )

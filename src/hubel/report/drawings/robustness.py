@@ -54,9 +54,8 @@ def draw_severities(found: Sequence[Robustness]) -> Figure:
     if len(found) > 1:
         lines = {run.run: (run, list(first.corruptions)) for run in found}
     series = {title: _by_severity(run, names) for title, (run, names) in lines.items()}
-    return curves(
-        series, x=[0, *first.severities], title="Accuracy by severity", x_label="severity", share=True, width=420
-    )
+    title = f"{'All labels right' if first.several else 'Accuracy'} by severity"
+    return curves(series, x=[0, *first.severities], title=title, x_label="severity", share=True, width=420)
 
 
 def _by_severity(run: Robustness, names: Sequence[str]) -> list[float]:
@@ -84,11 +83,11 @@ def draw_stage_shifts(found: Sequence[StageShift]) -> Figure:
     return curves(series, x=(0, *found[0].at), title=title, x_label="pixels", steep=False, width=460)
 
 
-def draw_spoilt(pictures: Sequence[tuple[str, np.ndarray]], *, title: str) -> Figure:
-    """Pictures side by side, each with what is to be said of it underneath."""
-    side = max(96, min(160, 4 * max(pictures[0][1].shape[1:])))
+def draw_spoilt(pictures: Sequence[tuple[str, np.ndarray]], *, title: str, columns: int = 6) -> Figure:
+    """Pictures side by side, each with what is to be said of it underneath; fewer in a row leave more room for that."""
+    side = max(96 * 6 // columns, min(160, 4 * max(pictures[0][1].shape[1:])))
     labels = [label for label, _ in pictures]
-    return tiles([shown for _, shown in pictures], labels=labels, side=side, columns=6, alt=title, caption=title)
+    return tiles([shown for _, shown in pictures], labels=labels, side=side, columns=columns, alt=title, caption=title)
 
 
 def draw_reliability(found: Trusted) -> list[tuple[str, Figure]]:

@@ -33,16 +33,12 @@ def render_cleaning(found: Cleaning) -> str:
     """The page as text: self-contained, readable at the width of a phone."""
     manifest, check = found.manifest, found.labels
 
-    def label(row: int) -> str:
-        value = manifest.labels[row]
-        return f"{value:g}" if manifest.regression else manifest.class_names[value]
-
     @cache
     def drawn(row: int) -> Figure:
-        return picture(thumbnail(found, row), alt=f"{found.name(row)}, {label(row)}")
+        return picture(thumbnail(found, row), alt=f"{found.name(row)}, {manifest.labelled_as(row)}")
 
     def shown(row: int) -> tuple[Figure, str, str]:
-        return drawn(row), label(row), found.name(row)
+        return drawn(row), manifest.labelled_as(row), found.name(row)
 
     def fitting(wanted: Iterable[Iterable[int]], most: int) -> int:
         """How many of these, each with its pictures, fit into so many bytes; one at least."""
@@ -65,7 +61,7 @@ def render_cleaning(found: Cleaning) -> str:
     words = [word for name in manifest.class_names for word in name.split()]
     return page(
         "clean.html.j2",
-        editable=found.source not in SOURCES,
+        editable=found.source not in SOURCES and not manifest.several,
         title=os.path.basename(os.path.abspath(found.source)) or found.source,
         found=found,
         # A tile is as wide as the longest word of a class, so that no such word is broken; nobody calls a class longer.
@@ -74,7 +70,7 @@ def render_cleaning(found: Cleaning) -> str:
         pairs=check.pairs(manifest.class_names) if check is not None else [],
         groups=[(found.told(group), together(group.rows)) for group in twins],
         bursts=[(found.joined(burst), together(burst.rows)) for burst in bursts],
-        strangers=[(drawn(one.row), one, label(one.row)) for one in strangers],
+        strangers=[(drawn(one.row), one, manifest.labelled_as(one.row)) for one in strangers],
         oddities=[(drawn(one.row), one) for one in oddities],
         shortcuts=[(one, together(one.rows)) for one in found.warnings],
     )

@@ -29,6 +29,7 @@ def render_curve(found: Curve) -> str:
         found=found,
         drawing=draw_growth(found) if shown and not math.isnan(found.fitted[0]) else None,
         sizes=[(size, mean, percent(mean), cells) for size, mean, cells in sizes],
+        ranked=[percent(float(np.mean(values))) for values in found.mean_aps],
         seeds=len(found.accuracies[0]) if shown else 0,
         interval=span(found.interval),
         twice=percent(found.twice),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -70,22 +71,49 @@ class Explanation(Viewed):
     """What the checks of a large net leave out, in words."""
     looks: str = ""
     """Why the maps' own probability differs from the prediction's, as a sentence; "" where it does not."""
+    limits: Mapping[str, float] = field(default_factory=dict)
+    """Where several labels may hold: from which probability on each of the ranking is said; {} where one class is."""
+    others: Sequence[Explanation] = ()
+    """The same for the other labels of the picture that are explained."""
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the net says: a class, or labels, most probable first."""
+        if not self.limits:
+            return (self.ranking[0][0],)
+        return tuple(name for name, share in self.ranking if share >= self.limits[name])
 
     @property
     def sentence(self) -> str:
         """The result in words."""
-        best, share = self.ranking[0]
-        text = f"The net says {best} ({share:.0%})."
-        if self.target != best:
-            text += f" The maps explain {self.target} ({dict(self.ranking).get(self.target, 0):.0%})."
+        shares = dict(self.ranking)
+        text = f"The net says {', '.join(f'{name} ({shares[name]:.0%})' for name in self.said)}."
+        if not self.said:
+            best, share = self.ranking[0]
+            text = f"The net says none of its labels; the nearest is {best} ({share:.0%})."
+        explained = [part.target for part in (self, *self.others)]
+        if tuple(explained) != self.said:
+            text += f" The maps explain {', '.join(f'{name} ({shares[name]:.0%})' for name in explained)}."
         return f"{text} {self.looks}".rstrip()
 
 
 def drawings(report: Explanation) -> dict[str, Figure]:
-    """Method -> its map over the picture."""
+    """Method -> its map over the picture; where several labels are explained, label and method."""
+    parts = (report, *report.others)
+    found: dict[str, Figure] = {}
+    for number, part in enumerate(parts):
+        first = ""
+        if len(parts) > 1:  # a number where two labels are written alike
+            word = re.sub(r"[^\w.-]+", "-", part.target).strip("-.")[:40]
+            alike = any(name.startswith(f"{word}-") for name in found)
+            first = f"{number + 1}-{word}-" if alike or not word else f"{word}-"
+        found |= {f"{first}{name}": figure for name, figure in _drawn(part).items()}
+    return found
+
+
+def _drawn(part: Explanation) -> dict[str, Figure]:
     return {
-        found.method: overlay(report.pixels, found.map, signed=found.signed, title=found.method)
-        for found in report.maps
+        found.method: overlay(part.pixels, found.map, signed=found.signed, title=found.method) for found in part.maps
     }
 
 
@@ -99,14 +127,19 @@ def render(report: Explanation) -> str:
     >>> "The net says three (90%)." in text, "<b>" in text
     (True, False)
     """
-    figures = drawings(report)
-    trusts = list(report.trusts) or [None] * len(report.maps)
-    panels = [
-        (figures[found.method], EXPLAINERS.get(found.method).question, verdicts(found, trust), _facts(found))
-        for found, trust in zip(report.maps, trusts, strict=True)
-    ]
+    parts = [(part, _panels(part)) for part in (report, *report.others)]
     what = picture(report.pixels, alt=f"{report.title}, as the net sees it", caption="")
-    return page("explanation.html.j2", report=report, panels=panels, picture=what)
+    return page("explanation.html.j2", report=report, parts=parts, picture=what)
+
+
+def _panels(part: Explanation) -> list[tuple[Figure, str, list[str], str]]:
+    """Of every method: its map, its question, what is to be said of it, and its facts."""
+    figures = _drawn(part)
+    trusts = list(part.trusts) or [None] * len(part.maps)
+    return [
+        (figures[found.method], EXPLAINERS.get(found.method).question, verdicts(found, trust), _facts(found))
+        for found, trust in zip(part.maps, trusts, strict=True)
+    ]
 
 
 def verdicts(found: Attribution, trust: Trust | None) -> list[str]:

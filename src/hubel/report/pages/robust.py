@@ -18,6 +18,7 @@ from hubel.report.drawings.robustness import (
     draw_stage_shifts,
 )
 from hubel.report.page import page
+from hubel.robustness.answers import in_words
 from hubel.robustness.beside import RobustComparison
 from hubel.robustness.corruptions import CORRUPTIONS, corrupt
 from hubel.robustness.measuring import Robustness, most_wrong
@@ -29,12 +30,12 @@ WORST = 3
 
 def render_robust(
     found: Robustness | RobustComparison, pictures: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
-    trust: Trusted,
+    trust: Trusted | None,
 ) -> str:  # fmt: skip
     """The page as text, self-contained.
 
-    `pictures` N C H W uint8 and `labels` N are those that the first run was measured on, and `trust` is what its
-    answers to them are worth.
+    `pictures` N C H W uint8 and `labels` (N, or N K of 0 and 1) are those that the first run was measured on, and
+    `trust` is what its answers to them are worth; None where it says several labels.
     """
     first = found if isinstance(found, Robustness) else found.runs[0]
     together = found if isinstance(found, RobustComparison) else None
@@ -57,10 +58,10 @@ def render_robust(
         stages=draw_stage_shifts(first.stages) if first.stages else None,
         beside=_beside(together) if together else [],
         trust=trust,
-        reliability=draw_reliability(trust),
-        risk=draw_risk(trust),
-        known=draw_known_and_strange(trust) if len(trust.own) else None,
-        unknown=[(name, _percent(share)) for name, share in trust.unknown.items()] if len(trust.own) else [],
+        reliability=draw_reliability(trust) if trust else [],
+        risk=draw_risk(trust) if trust else None,
+        known=draw_known_and_strange(trust) if trust and len(trust.own) else None,
+        unknown=[(name, _percent(share)) for name, share in trust.unknown.items()] if trust and len(trust.own) else [],
     )  # fmt: skip
 
 
@@ -79,6 +80,9 @@ def _tiles(found: Robustness) -> list[tuple[str, str, str]]:
             ("the worst", _percent(found.accuracy(low)), low),
             ("calibration error", _percent(ece), f"spoilt; {_percent(found.clean.ece)} as they are"),
         ]
+    if found.several:
+        note = f"spoilt; {_percent(found.clean.mean_ap)} as they are" if found.cells else "as they are"
+        tiles.append(("mAP", _percent(found.mean_ap() if found.cells else found.clean.mean_ap), note))
     if found.curves:
         at = found.curves[0].at
         place = min(4, len(at) - 1)
@@ -108,10 +112,12 @@ def _lost(
         shown: list[tuple[str, np.ndarray]] = []
         for place in most_wrong(found, name):
             spoilt = corrupt(pictures[[place]], found.ids[[place]], name, cell.severity, seed=found.seed)[0]
-            told = f"{class_names[labels[place]]} as {class_names[cell.predicted[place]]} {cell.confidence[place]:.0%}"
+            words = [in_words(answer[place], class_names) for answer in (labels, cell.predicted)]
+            told = f"{' as '.join(words)} {cell.confidence[place]:.0%}"
             shown.append((told, spoilt))
         if shown:
-            groups.append((name, draw_spoilt(shown, title=f"Right before, surely wrong after {name}.")))
+            title = f"Right before, surely wrong after {name}."
+            groups.append((name, draw_spoilt(shown, title=title, columns=3 if found.several else 6)))
     return groups
 
 

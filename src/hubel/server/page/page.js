@@ -5,6 +5,7 @@ const at = (id) => document.getElementById(id);
 const SHOWN = 5, KEPT = 24;
 let token = "";
 let limits = { bytes: 20 << 20, pictures: 64 };
+let thresholds = {};  // of a model of several labels: from which probability on each is said
 let live = null;
 
 // A token comes in the part of the address that is never sent, and leaves the address at once.
@@ -60,7 +61,10 @@ async function open() {
   const show = () => {
     const model = said.models[at("model").selectedIndex];
     const [channels, height, width] = model.input;
-    const what = model.classes.length ? model.classes.length + " classes" : "a number";
+    const what = model.thresholds ? model.classes.length + " labels"
+      : model.classes.length ? model.classes.length + " classes" : "a number";
+    document.querySelector("h1").textContent = model.thresholds ? "Which labels does it have?" : "Which class is it?";
+    thresholds = Object.fromEntries(model.classes.map((name, k) => [name, model.thresholds?.[k]]));
     at("about").textContent = `${model.name}: ${what}, ${model.architecture}, sees ${height} × ${width} pixels`
       + (channels === 1 ? " in grey" : "");
     at("about").title = model.classes.slice(0, 200).join(", ");
@@ -94,16 +98,18 @@ function fill(item, name, said) {
   } else if (one.probabilities === undefined) {
     text.append(made("h2", "", String(one.value)));
   } else {
+    const several = one.labels !== undefined;
     if (one.known === false) text.append(made("p", "unknown", "like nothing it was trained on"));
-    text.append(made("h2", "", one.label));
-    if (one.plausible.length > 1) text.append(made("p", "quiet", "plausible: " + one.plausible.join(", ")));
+    text.append(made("h2", "", several ? one.labels.join(", ") || "none of its labels" : one.label));
+    if (!several && one.plausible.length > 1) text.append(made("p", "quiet", "plausible: " + one.plausible.join(", ")));
     const bars = made("ul", "bars");
     for (const [label, share] of Object.entries(one.probabilities).sort((a, b) => b[1] - a[1])) {
-      const row = made("li"), track = made("span", "track"), bar = made("div", "bar");
+      const below = several && !one.labels.includes(label);
+      const row = made("li", below ? "below" : ""), track = made("span", "track"), bar = made("div", "bar");
       bar.style.width = 100 * share + "%";
       track.append(bar);
       const word = made("span", "name", label);
-      word.title = label;
+      word.title = label + (several ? `, said from ${(100 * thresholds[label]).toFixed(1)} % on` : "");
       row.append(word, track, made("span", "share", (100 * share).toFixed(1) + " %"));
       bars.append(row);
     }

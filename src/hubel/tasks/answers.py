@@ -1,0 +1,130 @@
+"""What nets answer whose task is no label: what is told of each picture, its numbers, and what is drawn of it.
+
+Letters: N pictures, K labels, C H W channels, height and width.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from hubel.data.manifest import Problem
+from hubel.words import csv_text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a net answers to one picture."""
+
+    name: str
+    """The path, or "picture 3" for pictures that were no file."""
+    told: str
+    """In words, in half a line."""
+    numbers: dict[str, float]
+    """By name."""
+    picture: np.ndarray | None = field(repr=False, default=None)
+    """C H W uint8, a picture given back; H W uint8, the class of each pixel; None where it answers with neither."""
+    palette: np.ndarray | None = field(repr=False, default=None)
+    """K 3 uint8: the colours in which classes are saved."""
+    labels: tuple[str, ...] | None = None
+    """The labels that are said, where a picture may have several; None where it has none to say."""
+    of_labels: str = ""
+    """What its numbers are, where there is one for each label: "probabilities"; "" where each has a name of its own."""
+    steps: dict[str, np.ndarray] | None = field(repr=False, default=None)
+    """Of a series whose next steps are foretold: how strange each is, by method; 1 is the threshold."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.told}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, but for the name: the labels that are said, and the numbers.
+
+        >>> Answer("a.jpg", "cat 90.0%", {"cat": 0.9, "dog": 0.2}, labels=("cat",), of_labels="probabilities").to_dict()
+        {'labels': ['cat'], 'probabilities': {'cat': 0.9, 'dog': 0.2}}
+        """
+        said = {} if self.labels is None else {"labels": list(self.labels)}
+        return said | ({self.of_labels: self.numbers} if self.of_labels else self.numbers)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture for a file: grey, colour, or with the class of each pixel as its number in a palette."""
+        assert self.picture is not None
+        if self.picture.ndim == 3:
+            pixels = self.picture.transpose(1, 2, 0)
+            return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        found = Image.fromarray(self.picture).convert("L")
+        if self.palette is not None:
+            found.putpalette(self.palette.tobytes())
+        return found
+
+
+class Answers(list[Answer]):
+    """Answers in the order of the pictures, and what could not be read."""
+
+    problems: tuple[Problem, ...] = ()
+    """Files that are no pictures, each with the reason."""
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self), *(f"{p.path}: not read, {p.reason}" for p in self.problems)])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_csv(self) -> str:
+        """A table with a line for each picture: file, and every number."""
+        names = list(self[0].numbers) if self else []
+        rows: list[list[object]] = [[each.name, *each.numbers.values()] for each in self]
+        if self and self[0].labels is not None:
+            rows = [[row[0], "|".join(each.labels or ()), *row[1:]] for row, each in zip(rows, self, strict=True)]
+            return csv_text(["file", "labels", *names], rows)
+        return csv_text(["file", *names], rows)
+
+    def files(self) -> dict[str, bytes]:
+        """File name -> PNG of every picture, named after what it answers."""
+        found: dict[str, bytes] = {}
+        for each in self:
+            if each.picture is not None:
+                stem = Path(each.name).stem or "picture"
+                names = (f"{stem}{f'-{number}' if number else ''}.png" for number in range(len(self) + 1))
+                found[next(name for name in names if name not in found)] = _png(each.image)
+        return found
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{escape(str(each))}</p>" for each in self)
+
+
+def _png(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def say_labels(names: Sequence[str], shares: np.ndarray, classes: Sequence[str], limits: np.ndarray) -> list[Answer]:
+    """Of each picture the labels whose probability reaches its threshold, the most probable first.
+
+    `shares` N K: the probability of each of `classes`; `limits` K: from which on it is said.
+
+    >>> found = say_labels(["a.jpg", "b.jpg"], np.array([[0.9, 0.4], [0.2, 0.1]]), ["cat", "dog"], np.array([0.5, 0.3]))
+    >>> print(found[0], found[0].labels)
+    a.jpg: cat 90.0%, dog 40.0% ('cat', 'dog')
+    >>> print(found[1])
+    b.jpg: none (nearest: cat 20.0%)
+    """
+    found = []
+    for name, row in zip(names, shares, strict=True):
+        order = np.argsort(-row, kind="stable")
+        labels = tuple(classes[k] for k in order if row[k] >= limits[k])
+        told = ", ".join(f"{classes[k]} {row[k]:.1%}" for k in order if row[k] >= limits[k])
+        nearest = f"{classes[order[0]]} {row[order[0]]:.1%}"
+        numbers = {label: float(share) for label, share in zip(classes, row, strict=True)}
+        found.append(
+            Answer(name, told or f"none (nearest: {nearest})", numbers, labels=labels, of_labels="probabilities")
+        )
+    return found
