@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "care": {"metrics", "data", "features"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
-    "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference"},
+    "robustness": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},
     "evaluation": {"registry", "nn", "metrics", "data", "inference", "checkpoint", "tasks"},
     "records": {"runtime", "store", "recipes", "nn", "data", "models", "inference", "checkpoint"},
     "training": _BENCHES | {"store", "recipes", "tasks"},

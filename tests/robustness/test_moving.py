@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UnknownName
-from hubel.robustness.moving import bend_curve, shift_curve, shifted, size_curve, stage_shifts, turn_curve
+from hubel.robustness.moving import bend_curve, shift_curve, shifted, size_curve, turn_curve
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)
@@ -23,19 +23,6 @@ def as_floats(pictures: torch.Tensor) -> torch.Tensor:
 
 def ask_of(net: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pictures: net(as_floats(torch.from_numpy(pictures))).detach().numpy()
-
-
-class Strided(nn.Module):
-    stages = ("first", "second")
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.first = nn.Conv2d(1, 4, 3, padding=1)
-        self.second = nn.Conv2d(4, 4, 3, stride=2, padding=1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.second(self.first(images)).mean(dim=(2, 3))
 
 
 def test_a_net_of_points_and_a_mean_does_not_see_a_wrapped_shift() -> None:
@@ -57,15 +44,6 @@ def test_a_net_that_reads_one_pixel_sees_every_shift() -> None:
         [PICTURES[:, 0, 8 - dy, 8 - dx] == PICTURES[:, 0, 8, 8] for dy, dx in ((0, 2), (0, -2), (2, 0), (-2, 0))]
     )
     assert curve.consistency[2] == pytest.approx(by_hand)
-
-
-def test_stages_move_along_by_multiples_of_their_stride_alone() -> None:
-    first, second = stage_shifts(Strided().eval(), torch.from_numpy(PICTURES), as_floats, far=3)
-    assert (first.stride, second.stride) == (1, 2)
-    assert max(first.distance) < 1e-5
-    assert second.distance[1] < 1e-5
-    assert second.distance[0] > 0.1
-    assert second.distance[2] > 0.1
 
 
 def test_what_a_shift_brings_in_is_what_the_border_says() -> None:

@@ -13,16 +13,17 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 from hubel.robustness.answers import Labels
 from hubel.robustness.corruptions import SEVERITIES
+from hubel.robustness.equivariance import stage_changes
 from hubel.robustness.measuring import Forward, Robustness, answers, measure
-from hubel.robustness.moving import Curve, bend_curve, shift_curve, size_curve, stage_shifts, turn_curve
+from hubel.robustness.moving import Curve, bend_curve, shift_curve, size_curve, turn_curve
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
 AFFORDABLE = 60_000_000
 """Places of pictures that are spoilt, all together, where nobody says how many: about a minute on a few cores."""
 FEWEST, MOST = 100, 2_000
-INSIDE = 64
-"""Pictures whose maps are followed through the stages."""
+INSIDE, FEWEST_INSIDE, PLACES_INSIDE = 64, 16, 600_000
+"""Pictures whose maps are followed through the stages: so many, and fewer of large ones, of so many places together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +106,9 @@ def examine(
         watch.remark(
             f"pictures are shifted by up to {plural(far, 'pixel')}, half their side, and not by {asked.shifts}"
         )
-    some = torch.from_numpy(pictures[:INSIDE]).to(device)
     _, C, H, W = pictures.shape
+    some = torch.from_numpy(pictures[: int(np.clip(PLACES_INSIDE // (H * W), FEWEST_INSIDE, INSIDE))]).to(device)
+    watch.stage(f"the stages of {net.title} on pictures moved, turned, resized and bent")
     return Robustness(
         run=net.title,
         net=net.architecture,
@@ -117,7 +119,7 @@ def examine(
         clean=clean,
         cells=cells,
         curves=_curves(net.title, ask, pictures, labels, ids, far, asked.seed, watch) if far else (),
-        stages=stage_shifts(net.model, some, net.preprocessing.normalise, far=min(far, max(1, side // 8))),
+        stages=stage_changes(net.model, some, net.preprocessing.normalise, far=min(far, max(1, side // 8))),
         available=available,
     )
 

@@ -20,7 +20,8 @@ from hubel.metrics.intervals import Interval, mean_interval, wilson
 from hubel.metrics.probability import calibration
 from hubel.robustness.answers import Labels, truth_of
 from hubel.robustness.corruptions import corrupt
-from hubel.robustness.moving import Curve, StageShift
+from hubel.robustness.equivariance import StageChange
+from hubel.robustness.moving import Curve
 from hubel.types import Batch
 from hubel.views import Viewed, html_table
 from hubel.words import in_columns, percent, plain, plural, span
@@ -71,8 +72,8 @@ class Robustness(Viewed):
     cells: tuple[Cell, ...]
     curves: tuple[Curve, ...] = ()
     """How answers change where pictures are moved, turned, resized and bent."""
-    stages: tuple[StageShift, ...] = ()
-    """How far the maps of each stage move along where pictures are moved."""
+    stages: tuple[StageChange, ...] = ()
+    """How far the maps of each stage change along where pictures are moved, turned, resized and bent."""
     available: int = 0
     """Pictures of the split, of which N were taken."""
     net: str = ""

@@ -1,7 +1,5 @@
-"""What a net makes of pictures that are moved, turned, resized and bent, and where in it that begins to matter.
+"""What a net makes of pictures that are moved, turned, resized and bent: it is invariant where its answer stays.
 
-A net is invariant where its answer stays, and a layer equivariant where its maps move along: φ(T x) = T φ(x). Strided
-layers break that for all shifts but multiples of their stride (Zhang, ICML 2019, arXiv 1904.11486).
 Letters: N pictures, C channels, H W height and width.
 """
 
@@ -14,13 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from hubel.data.augment_ops import mirrored
 from hubel.data.draws import Draws
 from hubel.errors import unknown
-from hubel.nn.modes import evaluating
-from hubel.nn.taps import record
 from hubel.robustness.answers import Labels, alike, truth_of
 from hubel.robustness.filters import as_bytes, as_shares, blurred, doubled, grid, read_at, uniforms
 from hubel.words import percent
@@ -36,6 +31,8 @@ SMOOTH = 0.08
 """Of a smooth deformation: how far a displacement reaches, as a share of the side."""
 
 Ask = Callable[[np.ndarray], np.ndarray]
+Warp = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Rows and columns of a changed picture (N or 1, h, w; in pixels) to those where the picture itself is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,23 +67,6 @@ class Curve:
             "accuracy": list(self.accuracy),
             "consistency": list(self.consistency),
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class StageShift:
-    """How far the output of a stage is from moving along with the picture."""
-
-    stage: str
-    stride: float
-    """Pixels of the picture to one place of the map; 0 where the output has no places."""
-    at: tuple[int, ...]
-    """Shifts in pixels."""
-    distance: tuple[float, ...]
-    """0: it moves along exactly; 1: as far as the maps of two unrelated pictures."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {"stage": self.stage, "stride": self.stride, "at": list(self.at), "distance": list(self.distance)}
 
 
 def shifted(pictures: torch.Tensor, dy: int, dx: int, *, border: str = "black") -> torch.Tensor:
@@ -144,12 +124,7 @@ def bend_curve(
     x = as_shares(torch.from_numpy(pictures))
     height, width = x.shape[2:]
     side = math.sqrt(height * width)
-    draws = Draws(torch.as_tensor(ids, dtype=torch.int64), seed, 1 << 40)
-    fields = [
-        blurred(2 * uniforms(draws, height, width) - 1, max(1.0, SMOOTH * side), truncate=3, rim=doubled)
-        for _ in range(2)
-    ]
-    fields = [field / field.std(dim=(1, 2), keepdim=True).clamp(min=1e-9) for field in fields]
+    fields = displacements(Draws(torch.as_tensor(ids, dtype=torch.int64), seed, 1 << 40), height, width)
 
     def changed(share: float) -> list[np.ndarray]:
         rows, cols = (
@@ -160,15 +135,38 @@ def bend_curve(
     return _curve("bent", "% of the side", ask, changed, tuple(at), labels)
 
 
+def displacements(draws: Draws, height: int, width: int) -> list[torch.Tensor]:
+    """Smooth fields for rows and for columns, N H W each, that deviate by one."""
+    side = math.sqrt(height * width)
+    fields = [
+        blurred(2 * uniforms(draws, height, width) - 1, max(1.0, SMOOTH * side), truncate=3, rim=doubled)
+        for _ in range(2)
+    ]
+    return [field / field.std(dim=(1, 2), keepdim=True).clamp(min=1e-9) for field in fields]
+
+
+def about_middle(size: float, angle: float, height: int, width: int) -> Warp:
+    """Turned counter-clockwise by `angle` radians about the middle of a picture H W, and `size` times as large."""
+    down, right = (height - 1) / 2, (width - 1) / 2
+
+    def warp(rows: torch.Tensor, cols: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, cols = rows - down, cols - right
+        there = (rows * math.cos(angle) + cols * math.sin(angle)) / size + down
+        return there, (cols * math.cos(angle) - rows * math.sin(angle)) / size + right
+
+    return warp
+
+
+def rounded(*places: torch.Tensor) -> list[torch.Tensor]:
+    """Places that miss a whole number by the rounding of a sine are that number: a quarter turn meets the pixels."""
+    return [torch.where((at - at.round()).abs() < 1e-9, at.round(), at) for at in places]
+
+
 def _mapped(pictures: np.ndarray, size: float, angle: float) -> np.ndarray:
     x = as_shares(torch.from_numpy(pictures))
     height, width = x.shape[2:]
-    rows, cols = (places - (side - 1) / 2 for places, side in zip(grid(height, width), (height, width), strict=True))
-    there = (rows * math.cos(angle) + cols * math.sin(angle)) / size + (height - 1) / 2
-    across = (cols * math.cos(angle) - rows * math.sin(angle)) / size + (width - 1) / 2
-    # A quarter turn meets the pixels but for the rounding of its sine.
-    near = [torch.where((p - p.round()).abs() < 1e-9, p.round(), p) for p in (there, across)]
-    return as_bytes(read_at(x, *near, black=True)).numpy()
+    places = about_middle(size, angle, height, width)(*grid(height, width))
+    return as_bytes(read_at(x, *rounded(*places), black=True)).numpy()
 
 
 def _curve(
@@ -185,61 +183,3 @@ def _curve(
         accuracy=tuple(float(np.mean([truth.right(answer) for answer in answers])) for answers in said),
         consistency=tuple(float(np.mean([alike(answer, before) for answer in answers])) for answers in said),
     )
-
-
-def stage_shifts(
-    model: nn.Module,
-    images: torch.Tensor,
-    normalise: Callable[[torch.Tensor], torch.Tensor],
-    *,
-    far: int = 8,
-    stages: Sequence[str] | None = None,
-    border: str = "mirror",
-) -> tuple[StageShift, ...]:
-    """For each stage: how far φ(T x) is from T φ(x), T moving pictures N C H W uint8 right by 1 to `far` pixels.
-
-    Distances are those of maps less their mean over places and pictures, over the root of the sum of both squares;
-    where a shift is no whole number of places the map is read between them. All but the middle half of a map is left
-    out, since what a border shows is no matter of the net. Outputs without places are compared as they are.
-    """
-    names = tuple(stages if stages is not None else getattr(model, "stages", ()))
-    if not names or not far:
-        return ()
-    width = images.shape[3]
-    with evaluating(model), torch.no_grad(), record(model, *names, copy=True) as seen:
-
-        def outputs(pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-            seen.clear()
-            model(normalise(pictures))
-            return {name: seen[name].detach().float().cpu() for name in names if name in seen}
-
-        still = outputs(images)
-        moved = [outputs(shifted(images, 0, far_, border=border)) for far_ in range(1, far + 1)]
-    found = []
-    for name, before in still.items():
-        is_map = before.dim() == 4 and before.shape[3] > 1
-        stride = width / before.shape[3] if is_map else 0.0
-        distances = tuple(
-            _apart(after[name], _moved_along(before, distance / stride) if is_map else before)
-            for distance, after in enumerate(moved, 1)
-        )
-        found.append(StageShift(stage=name, stride=stride, at=tuple(range(1, far + 1)), distance=distances))
-    return tuple(found)
-
-
-def _moved_along(maps: torch.Tensor, places: float) -> torch.Tensor:
-    """N C h w moved right by so many places, read between them where they are no whole number; wrapped around."""
-    low = math.floor(places)
-    share = places - low
-    return maps.roll(low, 3) * (1 - share) + maps.roll(low + 1, 3) * share
-
-
-def _apart(first: torch.Tensor, second: torch.Tensor) -> float:
-    if first.dim() == 4 and min(first.shape[2:]) >= 4:
-        height, width = first.shape[2:]
-        middle = (slice(None), slice(None), slice(height // 4, -(height // 4)), slice(width // 4, -(width // 4)))
-        first, second = first[middle], second[middle]
-    axes = tuple(axis for axis in range(first.dim()) if axis != 1)
-    one, two = (each.double() - each.double().mean(dim=axes, keepdim=True) for each in (first, second))
-    total = float((one.square().sum() + two.square().sum()).sqrt())
-    return float((first.double() - second.double()).square().sum().sqrt()) / total if total > 1e-12 else 0.0

@@ -124,6 +124,13 @@ class GroupNet(nn.Module):
         x = self.stage6(self.stage5(self.stage4(self.stage3(x))))
         return self.classify(x).mean(dim=(2, 3, 4)) + self.bias  # B K
 
+    def turned_channels(self, maps: torch.Tensor, degrees: float) -> torch.Tensor:
+        """What turning the picture does to maps B C G H W beside turning them: their planes change places.
+
+        Counter-clockwise; of other than quarter turns, the nearest.
+        """
+        return maps[:, :, left_division(maps.shape[2])[round(degrees / 90) % 4].to(maps.device)]
+
 
 def group_cnn(
     *,

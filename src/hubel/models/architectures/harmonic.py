@@ -141,6 +141,16 @@ class HarmonicNet(nn.Module):
         magnitude = torch.sqrt(x[:, 0].square().sum(1) + 1e-8) + torch.sqrt(x[:, 1].square().sum(1) + 1e-8)
         return self.classify(magnitude.mean(dim=(2, 3)))  # B K
 
+    def turned_channels(self, maps: torch.Tensor, degrees: float) -> torch.Tensor:
+        """What turning the picture does to maps B M 2 C H W beside turning them: the phase of order m goes on by m θ.
+
+        Counter-clockwise.
+        """
+        angle = torch.arange(maps.shape[1], device=maps.device) * math.radians(degrees)
+        cos, sin = (wave[:, None, None, None] for wave in (angle.cos(), angle.sin()))
+        real, imaginary = maps.unbind(dim=2)
+        return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=2)
+
 
 def halved(x: torch.Tensor) -> torch.Tensor:
     """Mean-pooling by 2, which commutes with turns of maps with even sides."""

@@ -16,8 +16,9 @@ from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
 from hubel.robustness.attacks import AttackedPicture
 from hubel.robustness.corruptions import CORRUPTIONS
+from hubel.robustness.equivariance import StageChange
 from hubel.robustness.measuring import Robustness
-from hubel.robustness.moving import Curve, StageShift
+from hubel.robustness.moving import Curve
 from hubel.words import percent
 
 
@@ -75,12 +76,20 @@ def draw_moved(found: Mapping[str, Curve]) -> Figure:
     return curves(series, x=first.at, title=title, x_label=first.unit, share=True, width=340)
 
 
-def draw_stage_shifts(found: Sequence[StageShift]) -> Figure:
-    """How far each stage is from moving along, against the shift; of many stages a few, evenly taken."""
-    step = -(-len(found) // 8)
-    series = {stage.stage: (0.0, *stage.distance) for stage in found[::step]}
-    title = "Distance of φ(shifted) from shifted φ"
-    return curves(series, x=(0, *found[0].at), title=title, x_label="pixels", steep=False, width=460)
+def draw_stage_changes(found: Sequence[StageChange]) -> list[Figure]:
+    """How far each stage is from changing along, against how much; a drawing a change, of many stages a few."""
+    figures = []
+    for change in dict.fromkeys(each.change for each in found):
+        lines = [each for each in found if each.change == change]
+        still = 100.0 if change == "resized" else 0.0
+        at = sorted({still, *lines[0].at})
+        place = at.index(still)
+        series = {
+            line.stage: (*line.distance[:place], 0.0, *line.distance[place:]) for line in lines[:: -(-len(lines) // 8)]
+        }
+        title = f"Distance of φ({change}) from {change} φ"
+        figures.append(curves(series, x=at, title=title, x_label=lines[0].unit, steep=False, width=340))
+    return figures
 
 
 def draw_spoilt(pictures: Sequence[tuple[str, np.ndarray]], *, title: str, columns: int = 6) -> Figure:

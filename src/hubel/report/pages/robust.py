@@ -15,7 +15,7 @@ from hubel.report.drawings.robustness import (
     draw_risk,
     draw_severities,
     draw_spoilt,
-    draw_stage_shifts,
+    draw_stage_changes,
 )
 from hubel.report.page import page
 from hubel.robustness.answers import in_words
@@ -55,7 +55,7 @@ def render_robust(
         example=_example(first, pictures),
         lost=_lost(first, pictures, labels, class_names),
         moved=[draw_moved({run.run: run.curves[place] for run in runs}) for place in range(len(first.curves))],
-        stages=draw_stage_shifts(first.stages) if first.stages else None,
+        stages=draw_stage_changes(first.stages),
         beside=_beside(together) if together else [],
         trust=trust,
         reliability=draw_reliability(trust) if trust else [],
