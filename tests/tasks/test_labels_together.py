@@ -50,5 +50,8 @@ def test_what_one_of_them_cannot_read_is_named_and_other_labels_are_refused(
     renamed = dataclasses.replace(first, class_names=("digit 0", "digit 1", "digit 8"))
     with pytest.raises(ArtefactError, match="net 2 of 2 nets has classes the model was not trained on: 'digit 8'"):
         hubel.predict([first, renamed], pairs_folder / "000.png")
+    with pytest.raises(ArtefactError, match="of the task multilabel") as refused:
+        hubel.ensemble([pairs_run.folder] * 2)
+    assert "hubel predict RUN RUN PICTURES" in refused.value.hint
     with pytest.raises(UsageError, match="these nets were trained for different tasks: multilabel, classify"):
         hubel.predict([pairs_run.folder, digits_run], pairs_folder / "000.png")

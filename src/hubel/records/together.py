@@ -66,6 +66,7 @@ def candidates_of(
     """
     left_out: Counter[str] = Counter()
     known: list[Candidate] = []
+    several = False
     folders = named_folders(names)
     nets = [(folder, which) for folder in folders for which in (cycles_of(folder) if snapshots else ["best"])]
     if not nets:
@@ -79,6 +80,7 @@ def candidates_of(
         except HubelError:
             left_out["unreadable"] += 1
             continue
+        several = several or net.several
         if not net.labels:
             left_out[f"of the task {net.task}"] += 1
         elif not net.class_names or net.method:
@@ -98,7 +100,9 @@ def candidates_of(
         raise ArtefactError(
             f"an ensemble needs two runs of the same data, split and picture size, got {len(same)}"
             + (f" ({told})" if told else ""),
-            hint="hubel ensemble search/photos-1, or several runs: hubel ensemble runs/photos-1 runs/photos-2",
+            hint="nets that say several labels answer together without one: hubel predict RUN RUN PICTURES"
+            if several
+            else "hubel ensemble search/photos-1, or several runs: hubel ensemble runs/photos-1 runs/photos-2",
         )
     return same, left_out
 
