@@ -16,6 +16,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from hubel.models.shared import answer_for_pixels
+
 
 def block(in_maps: int, maps: int) -> nn.Sequential:
     """Convolution 3x3 without padding, max-pooling 2x2, ReLU.
@@ -69,6 +71,13 @@ class MnistGap(nn.Module):
         x = self.block2(x)  # B 64 H/4 W/4
         x = self.classify(self.dropout(x))  # B K H/4 W/4
         return x.mean(dim=(2, 3))  # B K
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: those of the places, of which `forward` takes the mean."""
+        x = self.dropout(self.block2(self.block1(images)))
+        weight, bias = self.classify.weight[:, :, 0, 0], self.classify.bias
+        # Two windows of 3 and two of 2: the first place looks at pixels 0 to 9.
+        return answer_for_pixels(x, weight, bias, (images.shape[2], images.shape[3]), first=4.5, jump=4)
 
 
 def mnist_cnn(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> MnistCnn:

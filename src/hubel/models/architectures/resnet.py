@@ -24,7 +24,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from hubel.models.shared import is_small
+from hubel.models.shared import answer_for_pixels, is_small
 
 Block = Callable[[int, int, int], nn.Module]
 """(maps that come in, maps of the stage, stride) -> residual block, whose `out_maps` says how many maps leave it."""
@@ -120,14 +120,24 @@ class ResNet(nn.Module):
         initialise(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.avgpool(self.see(images)).flatten(1)
+        return self.fc(x)  # B K
+
+    def see(self, images: torch.Tensor) -> torch.Tensor:
+        """The last maps: B 512 H/32 W/32 (2048 maps with bottlenecks; with the small stem H/8 W/8)."""
         x = self.relu(self.bn1(self.conv1(images)))  # B 64 H/2 W/2 (small stem: H W)
         x = self.maxpool(x)  # B 64 H/4 W/4 (small stem: H W)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
-        x = self.layer4(x)  # B 512 H/32 W/32 (2048 maps with bottlenecks)
-        x = self.avgpool(x).flatten(1)
-        return self.fc(x)  # B K
+        return self.layer4(x)
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
+        jump = 8 if isinstance(self.maxpool, nn.Identity) else 32
+        size = (images.shape[2], images.shape[3])
+        # Every stride begins at the first pixel: padding is half the window.
+        return answer_for_pixels(self.see(images), self.fc.weight, self.fc.bias, size, first=0, jump=jump)
 
 
 def stage(block: Block, in_maps: int, maps: int, count: int, stride: int) -> tuple[nn.Sequential, int]:
