@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,10 +18,14 @@ from hubel.searching.engines import Proposal
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost
 from hubel.searching.nets.engines import net_engine
-from hubel.searching.nets.genes import NetSpace, without_dense
+from hubel.searching.nets.genes import without_dense
+from hubel.searching.nets.macro import LayerSpace
 from hubel.searching.nets.morphing import inherit, moved, moves
+from hubel.searching.nets.spaces import usual_nets
 
-SPACE = NetSpace(kind="layers", side=12)
+USUAL = usual_nets("layers")
+assert isinstance(USUAL, LayerSpace)
+SPACE = replace(USUAL, side=12)
 GENES = ["conv 8 3", "sep 16 3", "maxpool 2", "res 16 3", "conv 8 3", "avgpool 2", "sep 8 5"]
 
 
@@ -37,7 +42,7 @@ def net(genes: list[str], seed: int) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("move", moves(GENES), ids=lambda move: f"{move[0]}-{move[1]}")
+@pytest.mark.parametrize("move", moves(GENES, SPACE), ids=lambda move: f"{move[0]}-{move[1]}")
 def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
     parent, child = net(GENES, 0), net(moved(GENES, move), 1)
     pictures = 2 * torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(2)) + 1
@@ -70,7 +75,7 @@ def test_every_step_leads_to_a_net_of_the_space() -> None:
     random = Random(0)
     for _ in range(50):
         genes = without_dense(SPACE.draw(random)["net"])
-        for move in moves(genes):
+        for move in moves(genes, SPACE):
             after = moved(genes, move)
             assert len(after) == len(genes) + (move[0] == "deeper")
             parse(SPACE.layers({"net": after}), in_shape=(3, 12, 12), num_classes=5)
@@ -96,7 +101,7 @@ def test_the_best_net_has_the_children() -> None:
     assert len({tuple(proposal.values["net"]) for proposal in found}) > 3
     assert found[0] == engine.propose(tried, 5, 0), "a function of what was tried"
     with pytest.raises(hubel.UsageError, match="searches no cells"):
-        net_engine("morphism", NetSpace(kind="cells", side=12), 0)
+        net_engine("morphism", replace(usual_nets("cells"), side=12), 0)
 
 
 def test_a_child_begins_where_its_parent_ended_also_after_a_kill(tmp_path: Path) -> None:
