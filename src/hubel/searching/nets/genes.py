@@ -29,10 +29,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, TypeVar
 
-from hubel.errors import UsageError
+from hubel.errors import UnfitLayer, UsageError
+from hubel.models.layerlist import follow
 from hubel.nn.activations import ACTIVATIONS
 from hubel.searching.axes import Space
-from hubel.searching.nets.reading import one_of
+from hubel.searching.nets.reading import fault, one_of
 
 END = ("globalpool", "dense K")
 """Of a net; without its pooling where a dense layer stands before."""
@@ -51,10 +52,14 @@ class Style:
     def read(cls, said: Mapping[str, Any]) -> Style:
         """As a space says it, the usual where it does not. Raises UsageError, UnknownName."""
         usual = cls()
-        return cls(
-            one_of(said.get("norm", usual.norm), "norm", NORMS),
-            one_of(said.get("activation", usual.activation), "activation", list(ACTIVATIONS)),
-        )
+        activation = one_of(said.get("activation", usual.activation), "activation", list(ACTIVATIONS))
+        try:
+            before, after = follow(["conv 6 3x3 padding=same", activation], in_shape=(1, 8, 8), num_classes=2)
+        except UnfitLayer as error:
+            raise fault("activation", f"cannot be {activation}: {error.what.partition(': ')[2]}", error.hint) from None
+        if before.shape != after.shape:
+            raise fault("activation", f"must leave as many maps as it gets, and {activation} does not", "relu, gelu, …")
+        return cls(one_of(said.get("norm", usual.norm), "norm", NORMS), activation)
 
     @property
     def normed(self) -> list[str]:
