@@ -20,7 +20,7 @@ from hubel.searching.limits import Cost
 from hubel.searching.nets.engines import net_engine
 from hubel.searching.nets.genes import without_dense
 from hubel.searching.nets.macro import LayerSpace
-from hubel.searching.nets.morphing import inherit, moved, moves
+from hubel.searching.nets.morphing import inherit, moved, moves, step_between
 from hubel.searching.nets.spaces import usual_nets
 
 USUAL = usual_nets("layers")
@@ -42,18 +42,41 @@ def net(genes: list[str], seed: int) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("move", moves(GENES, SPACE), ids=lambda move: f"{move[0]}-{move[1]}")
-def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
-    parent, child = net(GENES, 0), net(moved(GENES, move), 1)
+def held_to_its_parent(genes: list[str], move: Any) -> None:
+    """A child computes what its parent computes, though as it was drawn it does not."""
+    parent, child = net(genes, 0), net(moved(genes, move), 1)
     pictures = 2 * torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(2)) + 1
     with torch.no_grad():
         assert (parent(pictures) - child(pictures)).abs().max() > 0.1, "as it was drawn, it computes something else"
-    inherit(child, parent, GENES, move, pictures, Random(3))
+    inherit(child, parent, genes, move, pictures, Random(3))
     with torch.no_grad():
         assert torch.allclose(child.eval()(pictures), parent.eval()(pictures), atol=1e-4, rtol=1e-4)
         # In training each norm takes its statistics from the batch; those of what is new, from what it was shown.
         close = torch.allclose(child.train()(pictures), parent.train()(pictures), atol=1e-4, rtol=1e-4)
         assert close or move[0] == "deeper"
+
+
+@pytest.mark.parametrize("move", moves(GENES, SPACE), ids=lambda move: f"{move[0]}-{move[1]}")
+def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
+    held_to_its_parent(GENES, move)
+
+
+OWN = LayerSpace.read(
+    {
+        "layers": {
+            "conv": {"filters": [4, 6, 9], "kernel": [1, 5, 7], "stride": [1, 2]},
+            "res": {"filters": 6, "kernel": [3, 7]},
+            "sep": {"filters": [6, 8], "kernel": [3, 5], "stride": [1, 2]}, "maxpool": {"window": [3]},
+        }
+    }
+)  # fmt: skip
+STRIDED = ["conv 4 1", "sep 6 3 2", "res 6 3", "conv 6 5 2", "maxpool 3"]
+
+
+@pytest.mark.parametrize("move", moves(STRIDED, OWN), ids=lambda move: f"{move[0]}-{move[1]}-{move[2]}")
+def test_it_does_in_a_space_of_ones_own_too_with_strides(move: Any) -> None:
+    held_to_its_parent(STRIDED, move)
+    assert moved(STRIDED, step_between(STRIDED, moved(STRIDED, move))) == moved(STRIDED, move)
 
 
 def test_copies_of_a_channel_do_not_stay_alike() -> None:

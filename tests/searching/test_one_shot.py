@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import torch
 import hubel
 from hubel.searching.nets.one_shot import OneShot, Shared, judge, train_shared
 from hubel.searching.nets.paths import PathSpace
+from hubel.searching.nets.smash import Generated
 from hubel.searching.nets.spaces import usual_nets
 
 SIDE = 8
@@ -22,18 +24,30 @@ assert isinstance(USUAL, PathSpace)
 PATHS = replace(USUAL, side=SIDE)
 
 
-def test_a_path_is_the_net_that_its_genes_say() -> None:
-    shared, random = Shared(PATHS, 1, 10), Random(0)
+OWN = replace(
+    PathSpace.read(
+        {"stages": [6, 9], "places": [["conv 1", "sep 7"], ["res 3", "none"], ["conv 3", "sep 5", "none"]],
+         "smallest": 2}
+    ),
+    side=SIDE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("space", [PATHS, OWN], ids=["usual", "own"])
+@pytest.mark.parametrize("kind", [Shared, Generated])
+def test_a_path_is_the_net_that_its_genes_say(space: PathSpace, kind: Any) -> None:
+    whole, random = kind(space, 1, 10), Random(0)
+    shared = whole if kind is Shared else whole.body
     for _ in range(20):
-        path = PATHS.draw_path(random)
+        path = space.draw_path(random)
         alone = hubel.create_model(
             "layers", num_classes=10, in_chans=1, img_size=SIDE,
-            layers=PATHS.layers({"net": PATHS.genes_of(path)}),
+            layers=space.layers({"net": space.genes_of(path)}),
         )  # fmt: skip
         inside = [choices[choice] for choices, choice in zip(shared.places, path, strict=True) if choice != "none"]
         filters = [p.shape for module in [*inside, shared.head] for p in module.parameters() if p.ndim > 1]
         assert filters == [p.shape for p in alone.parameters() if p.ndim > 1]
-        assert shared(torch.zeros(2, 1, SIDE, SIDE), path).shape == (2, 10)
+        assert whole(torch.zeros(2, 1, SIDE, SIDE), path).shape == (2, 10)
 
 
 def test_only_the_path_of_a_batch_learns() -> None:
