@@ -339,7 +339,12 @@ def test_a_search_that_was_begun_before_spaces_were_files_goes_on(tmp_path: Path
 
 
 def test_printing_a_space_takes_nothing_that_would_have_no_effect(call: Callable[..., Said]) -> None:
-    for more, said in ((["digits"], "data is given"), (["--trials", "3"], "trials is given"), ([], "")):
+    for more, said in (
+        (["digits"], "data is given"),
+        (["--trials", "3"], "trials is given"),
+        (["--out", "x"], "out is given"),
+        ([], ""),
+    ):
         printed = call("search", *more, "--nets", "evolution", "--print-space")
         assert printed.code == (2 if more else 0)
         assert said in printed.err

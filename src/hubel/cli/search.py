@@ -58,7 +58,7 @@ def command(
         option(
             "--space",
             metavar="NAME=VALUES",
-            help="to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml, of nets with --nets",
+            help="lr=1e-4..1e-1:log model=a,b, or a .yaml; of nets, too",
         ),
     ] = None,
     nets: Annotated[str, option("--nets", metavar="WAY", help=", ".join(WAYS))] = "",
@@ -76,9 +76,7 @@ def command(
     max_ms: Annotated[
         float | None, option("--max-ms", metavar="X", help="milliseconds a picture on this machine, at most")
     ] = None,
-    engine: Annotated[
-        str, option("--engine", metavar="NAME", help="who proposes: random, or tpe, gp (extra: search)")
-    ] = "random",
+    engine: Annotated[str, option("--engine", metavar="NAME", help="random, or tpe, gp (extra: search)")] = "random",
     trial_epochs: Annotated[
         int | None, option("--trial-epochs", min=1, metavar="N", help="epochs of a whole training")
     ] = None,
@@ -108,8 +106,6 @@ def command(
     hubel search photos/ --trials 9 --space lr=1e-4..1e-1:log model=resnet20,vgg11
     hubel search prices.csv --column target=price --trials 9
     hubel search mnist --nets evolution --trials 30 --set limit=10000
-    hubel search --nets evolution --print-space > nets.yaml
-    hubel search mnist --nets evolution --space nets.yaml --set limit=10000
     hubel search --resume search/photos-1
     """
     words = [*(space or []), *(more or [])]
@@ -134,7 +130,7 @@ def command(
         _refuse_beside_print(
             data=data, space=words, resume=resume, time=time, trials=trials, epochs=epochs, max_params=max_params,
             max_macs=max_macs, max_mb=max_mb, max_ms=max_ms, trial_epochs=trial_epochs, seed=seed, config=config,
-            name=name, **fixed,
+            name=name, engine=engine != "random", on=on != "here", out=out != "search", **fixed,
         )  # fmt: skip
         text = usual_text(nets, cells=cells)
         if as_json:

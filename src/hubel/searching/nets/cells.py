@@ -4,8 +4,9 @@
 >>> space = replace(CellSpace.read({"operations": {"sep": {"kernel": 3}}, "filters": 8, "stages": 2}), side=8)
 >>> space.draw(Random(0))
 {'cell': [['sep 3', 'sep 3'], ['sep 3', 'sep 3']], 'maps': 8, 'cells': 2}
->>> [layer for layer in space.layers({"cell": [["sep 3"]], "maps": 8, "cells": 1}) if "conv" in str(layer)][1::2]
-['conv 16 1x1']
+>>> layers = space.layers({"cell": [["sep 3"]], "maps": 8, "cells": 1})
+>>> layers[layers.index("maxpool 2") :][:2]
+['maxpool 2', 'conv 16 1x1']
 """
 
 from __future__ import annotations
