@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,10 +39,11 @@ from hubel.nn.modes import evaluating
 from hubel.recipes.schema import compose
 from hubel.searching.limits import count
 from hubel.searching.nets.engines import HOW
-from hubel.searching.nets.genes import NetSpace
-from hubel.searching.nets.one_shot import draw_path, genes_of
+from hubel.searching.nets.paths import PathSpace
+from hubel.searching.nets.spaces import usual_text
 from hubel.searching.shared import OnePlan, judge_paths, labels_of, seen_of, train_one
 from hubel.searching.workshop import Workshop
+from hubel.store.documents import read_yaml
 from hubel.training.loop import fit
 from hubel.watching import SILENT
 
@@ -162,20 +164,21 @@ def ranking(many: int, epochs: int, threads: int) -> None:
     """
     given = {"data": "mnist", "limit": 2000, "img_size": [SIDE, SIDE], "val_fraction": 0.01, "batch_size": 32,
              "threads": threads, "device": "cpu", "augment": ["none"], "views": "none"}  # fmt: skip
+    space = replace(PathSpace.read(read_yaml(usual_text("paths"))), side=SIDE)
     with computing(compose(given)):
         shop = Workshop(given, SILENT)
         held = np.setdiff1d(shop.first.splits.ids("train"), shop.first.ids("train"))[:4000]
         random = Random("0/ranked")
-        paths = list(dict.fromkeys(draw_path(SIDE, random) for _ in range(2 * many)))[:many]
+        paths = list(dict.fromkeys(space.draw_path(random) for _ in range(2 * many)))[:many]
         began = time.process_time()
         said: dict[str, list[float]] = {}
         for called, how, even in (("drawn evenly", "enas", True), ("ENAS", "enas", False), ("SMASH", "smash", True)):
-            net, *_ = train_one(OnePlan(how, SIDE, epochs=60, even=even), shop, lambda share: True)
+            net, *_ = train_one(OnePlan(how, space, epochs=60, even=even), shop, lambda share: True)
             said[called] = judge_paths(net, paths, shop, held[:2000])
             tell(how=called, seconds_of_core=round(time.process_time() - began, 1), mean=statistics.fmean(said[called]))
         alone = []
         for place, path in enumerate(paths):
-            layers = NetSpace(kind="layers", side=SIDE).layers({"net": genes_of(path)})
+            layers = space.layers({"net": space.genes_of(path)})
             recipe = shop.recipe({"model": "layers", "model_options": {"layers": layers}}, epochs=epochs)
             training = shop.ready(recipe).training
             for _ in fit(training):

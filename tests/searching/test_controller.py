@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -15,10 +16,19 @@ from hubel.cli.completion import candidates
 from hubel.cli.search import WAYS
 from hubel.searching.nets.controller import Controller, Reinforced
 from hubel.searching.nets.engines import HOW
-from hubel.searching.nets.genes import NetSpace, without_dense
-from hubel.searching.nets.one_shot import FIRST, Shared, draw_path, new_pupil, sentence_of, written_by
-from hubel.searching.nets.reinforce import WORDS, genes_said, may_follow, words_of
+from hubel.searching.nets.genes import without_dense
+from hubel.searching.nets.macro import LayerSpace
+from hubel.searching.nets.one_shot import Shared, new_pupil, sentence_of, written_by
+from hubel.searching.nets.paths import PathSpace
+from hubel.searching.nets.reinforce import genes_said, may_follow, words_in, words_of
 from hubel.searching.nets.smash import Generated
+from hubel.searching.nets.spaces import usual_nets
+
+
+def paths(side: int) -> PathSpace:
+    space = usual_nets("paths")
+    assert isinstance(space, PathSpace)
+    return replace(space, side=side)
 
 
 def two_words(words: Sequence[str]) -> tuple[str, ...]:
@@ -66,54 +76,54 @@ def test_what_it_learns_from_is_the_gradient_of_what_it_expects(baseline: float)
 
 
 def test_every_net_is_a_sentence_and_every_sentence_a_net() -> None:
-    space, random = NetSpace(kind="layers", side=28), Random(0)
+    space, random = replace(usual_nets("layers"), side=28), Random(0)
+    assert isinstance(space, LayerSpace)
     torch.manual_seed(0)
-    controller = Controller(WORDS)
+    controller = Controller(words_in(space))
     for _ in range(30):
         genes = without_dense(space.draw(random)["net"])  # as in the paper
-        words = words_of(genes)
+        words = words_of(genes, space)
         assert genes_said(words) == genes
-        assert all(word in may_follow(words[:place], 28) for place, word in enumerate(words))
-        assert may_follow(words, 28) == ()
-        written = controller.write(lambda words: may_follow(words, 28), random)
-        assert words_of(genes_said(written)) == written
+        assert all(word in may_follow(words[:place], space) for place, word in enumerate(words))
+        assert may_follow(words, space) == ()
+        written = controller.write(lambda words: may_follow(words, space), random)
+        assert words_of(genes_said(written), space) == written
         assert space.layers({"net": genes_said(written)})[-1] == "dense K"
 
 
 def test_a_controller_of_paths_writes_what_was_worth_more() -> None:
     torch.manual_seed(0)
-    pupil, random = new_pupil(16), Random(0)
+    pupil, random = new_pupil(paths(16)), Random(0)
     for _ in range(150):
-        path = written_by(pupil.controller, 16, random)
+        path = written_by(pupil.controller, paths(16), random)
         pupil.learn(sentence_of(path), sum(choice == "sep 5" for choice in path) / len(path))
-    written = [written_by(pupil.controller, 16, random) for _ in range(20)]
+    written = [written_by(pupil.controller, paths(16), random) for _ in range(20)]
     assert sum(path.count("sep 5") for path in written) > 0.5 * 20 * 6, "by chance a fifth"
 
 
 def test_generated_kernels_of_one_part_are_a_net_of_shared_weights() -> None:
     torch.manual_seed(3)
-    net, random = Generated(8, 1, 10), Random(3)
+    net, random = Generated(paths(8), 1, 10), Random(3)
     with torch.no_grad():
         net.mix.weight.zero_()
         net.mix.bias.copy_(torch.tensor([2.0, 0.0, 0.0, 0.0]).repeat(4))
-    alone = Shared(8, 1, 10)
+    alone = Shared(paths(8), 1, 10)
     alone.load_state_dict(net.body.state_dict())
     for _ in range(4):
-        path = draw_path(8, random)
+        path = paths(8).draw_path(random)
         pictures = torch.randn(4, 1, 8, 8)
         torch.testing.assert_close(net(pictures, path), alone(pictures, path), atol=1e-5, rtol=1e-4)
 
 
 def test_the_error_of_a_path_teaches_the_hypernet_and_only_the_kernels_of_that_path() -> None:
     torch.manual_seed(0)
-    net = Generated(8, 1, 10)
+    net = Generated(paths(8), 1, 10)
     path = ("conv 3", "none", "sep 5", "res 3")
     net(torch.randn(4, 1, 8, 8), path).square().sum().backward()
     learnt = {name for name, parameter in net.named_parameters() if parameter.grad is not None}
     assert {"read.weight", "mix.weight", "body.head.weight"} <= learnt
     kernels = {name.split("/")[1] + " " + name.split("/")[2] for name in learnt if name.startswith("basis")}
     assert kernels == {"0 conv 3", "2 sep 5", "3 res 3"}
-    assert len(FIRST) == 4
 
 
 def test_all_ways_are_said_in_the_help_and_completed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,10 +18,14 @@ from hubel.searching.engines import Proposal
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost
 from hubel.searching.nets.engines import net_engine
-from hubel.searching.nets.genes import NetSpace, without_dense
-from hubel.searching.nets.morphing import inherit, moved, moves
+from hubel.searching.nets.genes import without_dense
+from hubel.searching.nets.macro import LayerSpace
+from hubel.searching.nets.morphing import inherit, moved, moves, step_between
+from hubel.searching.nets.spaces import usual_nets
 
-SPACE = NetSpace(kind="layers", side=12)
+USUAL = usual_nets("layers")
+assert isinstance(USUAL, LayerSpace)
+SPACE = replace(USUAL, side=12)
 GENES = ["conv 8 3", "sep 16 3", "maxpool 2", "res 16 3", "conv 8 3", "avgpool 2", "sep 8 5"]
 
 
@@ -37,18 +42,41 @@ def net(genes: list[str], seed: int) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize("move", moves(GENES), ids=lambda move: f"{move[0]}-{move[1]}")
-def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
-    parent, child = net(GENES, 0), net(moved(GENES, move), 1)
+def held_to_its_parent(genes: list[str], move: Any) -> None:
+    """A child computes what its parent computes, though as it was drawn it does not."""
+    parent, child = net(genes, 0), net(moved(genes, move), 1)
     pictures = 2 * torch.randn(64, 3, 12, 12, generator=torch.Generator().manual_seed(2)) + 1
     with torch.no_grad():
         assert (parent(pictures) - child(pictures)).abs().max() > 0.1, "as it was drawn, it computes something else"
-    inherit(child, parent, GENES, move, pictures, Random(3))
+    inherit(child, parent, genes, move, pictures, Random(3))
     with torch.no_grad():
         assert torch.allclose(child.eval()(pictures), parent.eval()(pictures), atol=1e-4, rtol=1e-4)
         # In training each norm takes its statistics from the batch; those of what is new, from what it was shown.
         close = torch.allclose(child.train()(pictures), parent.train()(pictures), atol=1e-4, rtol=1e-4)
         assert close or move[0] == "deeper"
+
+
+@pytest.mark.parametrize("move", moves(GENES, SPACE), ids=lambda move: f"{move[0]}-{move[1]}")
+def test_a_child_computes_what_its_parent_computed(move: Any) -> None:
+    held_to_its_parent(GENES, move)
+
+
+OWN = LayerSpace.read(
+    {
+        "layers": {
+            "conv": {"filters": [4, 6, 9], "kernel": [1, 5, 7], "stride": [1, 2]},
+            "res": {"filters": 6, "kernel": [3, 7]},
+            "sep": {"filters": [6, 8], "kernel": [3, 5], "stride": [1, 2]}, "maxpool": {"window": [3]},
+        }
+    }
+)  # fmt: skip
+STRIDED = ["conv 4 1", "sep 6 3 2", "res 6 3", "conv 6 5 2", "maxpool 3"]
+
+
+@pytest.mark.parametrize("move", moves(STRIDED, OWN), ids=lambda move: f"{move[0]}-{move[1]}-{move[2]}")
+def test_it_does_in_a_space_of_ones_own_too_with_strides(move: Any) -> None:
+    held_to_its_parent(STRIDED, move)
+    assert moved(STRIDED, step_between(STRIDED, moved(STRIDED, move))) == moved(STRIDED, move)
 
 
 def test_copies_of_a_channel_do_not_stay_alike() -> None:
@@ -70,7 +98,7 @@ def test_every_step_leads_to_a_net_of_the_space() -> None:
     random = Random(0)
     for _ in range(50):
         genes = without_dense(SPACE.draw(random)["net"])
-        for move in moves(genes):
+        for move in moves(genes, SPACE):
             after = moved(genes, move)
             assert len(after) == len(genes) + (move[0] == "deeper")
             parse(SPACE.layers({"net": after}), in_shape=(3, 12, 12), num_classes=5)
@@ -96,7 +124,7 @@ def test_the_best_net_has_the_children() -> None:
     assert len({tuple(proposal.values["net"]) for proposal in found}) > 3
     assert found[0] == engine.propose(tried, 5, 0), "a function of what was tried"
     with pytest.raises(hubel.UsageError, match="searches no cells"):
-        net_engine("morphism", NetSpace(kind="cells", side=12), 0)
+        net_engine("morphism", replace(usual_nets("cells"), side=12), 0)
 
 
 def test_a_child_begins_where_its_parent_ended_also_after_a_kill(tmp_path: Path) -> None:

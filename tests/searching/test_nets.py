@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,13 +18,15 @@ from hubel.models import create_model
 from hubel.models.layerlist import parse, read_text
 from hubel.searching.journal import Point, Trial
 from hubel.searching.limits import Cost, count
-from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, RandomNets, net_engine
-from hubel.searching.nets.genes import DEEPEST, KINDS, NetSpace
+from hubel.searching.nets.engines import BEAM, HOW, POPULATION, SAMPLE, RandomNets, net_engine, usual_space_of
+from hubel.searching.nets.genes import NetSpace
 from hubel.searching.nets.methods import PAPERS, phases
+from hubel.searching.nets.spaces import recorded, usual_nets
 from hubel.searching.nets.written import as_yaml
 
-LAYERS = NetSpace(kind="layers", side=28)
-MOTIFS = NetSpace(kind="motifs", side=28)
+LAYERS = replace(usual_space_of("evolution"), side=28)
+MOTIFS = replace(usual_space_of("hierarchical"), side=28)
+KINDS = ("layers", "cells", "motifs")
 
 
 def tried(engine: Any, many: int, judge: Any) -> list[Trial]:
@@ -39,8 +42,8 @@ def tried(engine: Any, many: int, judge: Any) -> list[Trial]:
     return found
 
 
-def space_of(how: str) -> NetSpace:
-    return MOTIFS if how == "hierarchical" else LAYERS
+def space_of(how: str, side: int = 28) -> NetSpace:
+    return replace(usual_space_of(how), side=side)
 
 
 def residuals(values: dict[str, Any]) -> float:
@@ -53,7 +56,7 @@ def residuals(values: dict[str, Any]) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [8, 28, 32, 96])
 def test_every_net_that_is_drawn_or_changed_can_be_built(kind: str, side: int) -> None:
-    space, random = NetSpace(kind=kind, side=side), Random(side)
+    space, random = replace(usual_nets(kind), side=side), Random(side)
     for _ in range(20):
         values = space.draw(random)
         for _ in range(4):
@@ -63,12 +66,12 @@ def test_every_net_that_is_drawn_or_changed_can_be_built(kind: str, side: int) -
             assert changed
     net = create_model(space.layers(values), num_classes=10, in_chans=1, img_size=side)
     assert net(torch.zeros(2, 1, side, side)).shape == (2, 10)
-    assert NetSpace.read(space.to_dict()) == space
+    assert recorded(json.loads(json.dumps(space.to_dict()))) == space
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_winner_is_written_as_a_file_that_training_reads(kind: str) -> None:
-    space, random = NetSpace(kind=kind, side=28), Random(0)
+    space, random = replace(usual_nets(kind), side=28), Random(0)
     for _ in range(20):
         layers = space.layers(space.draw(random))
         assert read_text(as_yaml(layers)) == json.loads(json.dumps(layers))
@@ -142,14 +145,14 @@ def test_who_learns_does_better_than_chance(how: str) -> None:
 
 
 def test_q_learning_walks_at_random_first_and_as_learnt_later() -> None:
-    found = tried(net_engine("q-learning", LAYERS, 1), 40, residuals)
+    found = tried(net_engine("q-learning", space_of("q-learning"), 1), 40, residuals)
     assert found[0].origin.startswith("ε = 1:")
     assert found[-1].origin.startswith("ε = 0.1:")
-    assert max(len(trial.values["net"]) for trial in found) <= DEEPEST
+    assert max(len(trial.values["net"]) for trial in found) <= 9
 
 
 def test_progressive_goes_deeper_step_by_step() -> None:
-    found = tried(net_engine("progressive", LAYERS, 1), 4 * BEAM, residuals)
+    found = tried(net_engine("progressive", space_of("progressive"), 1), 4 * BEAM, residuals)
     depths = [len(trial.values["net"]) for trial in found]
     assert depths == sorted(depths)
     assert set(Counter(depths).values()) == {BEAM}
@@ -225,9 +228,10 @@ def test_no_net_that_is_proposed_is_smaller_than_the_smallest(how: str) -> None:
         found = count(spec)
         return found.params, found.macs
 
-    space = NetSpace(kind=space_of(how).kind, side=8)
+    space = space_of(how, side=8)
     engine = net_engine(how, space, 0)
-    least = cost(engine.smallest())
+    small = [cost(values) for values in engine.small_nets()]
+    least = min(params for params, _ in small), min(macs for _, macs in small)
     for trial in tried(engine, 8, lambda values: 0.5):
         params, macs = cost(trial.values)
         assert params >= least[0]

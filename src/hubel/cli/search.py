@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from time import CLOCK_BOOTTIME, clock_gettime, perf_counter
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from hubel.cli.options import JSON, SEED, one_source, option
 from hubel.cli.output import print_json, watched
 from hubel.cli.settings import PRETEXT, assignments, columns_among, with_settings
 from hubel.errors import UsageError
+from hubel.store.documents import read_yaml
 from hubel.watching import SILENT
 
 WAYS = (
@@ -53,10 +55,17 @@ def command(
     ] = None,
     space: Annotated[
         list[str] | None,
-        option("--space", metavar="NAME=VALUES", help="to try: lr=1e-4..1e-1:log, model=a,b; or space.yaml"),
+        option(
+            "--space",
+            metavar="NAME=VALUES",
+            help="lr=1e-4..1e-1:log model=a,b, or a .yaml; of nets, too",
+        ),
     ] = None,
     nets: Annotated[str, option("--nets", metavar="WAY", help=", ".join(WAYS))] = "",
     cells: Annotated[bool, option("--cells", help="of cells that repeat, not of any layers")] = False,
+    print_space: Annotated[
+        bool, option("--print-space", help="print the space of --nets as YAML, to begin with")
+    ] = False,
     max_params: Annotated[
         str | None, option("--max-params", metavar="N", help="parameters of a net, at most: 100k")
     ] = None,
@@ -67,9 +76,7 @@ def command(
     max_ms: Annotated[
         float | None, option("--max-ms", metavar="X", help="milliseconds a picture on this machine, at most")
     ] = None,
-    engine: Annotated[
-        str, option("--engine", metavar="NAME", help="who proposes: random, or tpe, gp (extra: search)")
-    ] = "random",
+    engine: Annotated[str, option("--engine", metavar="NAME", help="random, or tpe, gp (extra: search)")] = "random",
     trial_epochs: Annotated[
         int | None, option("--trial-epochs", min=1, metavar="N", help="epochs of a whole training")
     ] = None,
@@ -117,8 +124,20 @@ def command(
     time, seed = fixed.pop("time", time), fixed.pop("seed", seed)
     out, name = fixed.pop("out", out), fixed.pop("name", name)
     data = one_source(source or "", fixed.pop("data", ""))
-    from hubel.verbs.search import search
+    from hubel.verbs.search import search, usual_text
 
+    if print_space:
+        _refuse_beside_print(
+            data=data, space=words, resume=resume, time=time, trials=trials, epochs=epochs, max_params=max_params,
+            max_macs=max_macs, max_mb=max_mb, max_ms=max_ms, trial_epochs=trial_epochs, seed=seed, config=config,
+            name=name, engine=engine != "random", on=on != "here", out=out != "search", **fixed,
+        )  # fmt: skip
+        text = usual_text(nets, cells=cells)
+        if as_json:
+            print_json(read_yaml(text))
+        else:
+            sys.stdout.write(text)  # as it is: a file is made of it
+        return
     with watched(quiet=quiet or as_json) as watch:
         found = search(
             data, time=time, trials=trials, epochs=epochs, space=words or None, nets=nets, cells=cells,
@@ -131,6 +150,16 @@ def command(
         print_json(found.to_dict())
     else:
         say(str(found))
+
+
+def _refuse_beside_print(**given: Any) -> None:
+    """Raise UsageError for what has no effect where a space is printed and nothing is searched."""
+    new = [name for name, value in given.items() if value]
+    if new:
+        raise UsageError(
+            f"--print-space prints the usual space of --nets and searches nothing, and {new[0]} is given",
+            hint="hubel search --nets evolution --print-space, or with --cells",
+        )
 
 
 def _amount(flag: str, text: str | None) -> int | None:

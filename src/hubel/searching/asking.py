@@ -17,8 +17,8 @@ from hubel.searching.axes import Axis, Space
 from hubel.searching.budget import Budget
 from hubel.searching.engines import ENGINES
 from hubel.searching.limits import Limits
-from hubel.searching.nets.engines import HOW
-from hubel.searching.nets.genes import NetSpace
+from hubel.searching.nets.engines import HOW, usual_space_of, way_of
+from hubel.searching.nets.spaces import recorded
 from hubel.store import RunStore
 
 NAME = "search.json"
@@ -90,14 +90,23 @@ def read_ask(store: RunStore) -> Ask:
         return Ask(
             **{
                 **found,
-                "space": NetSpace.read(found["space"]),
+                "space": _recorded(found),
                 "limits": Limits(**found["limits"]),
                 "budget": Budget(**found["budget"]),
                 "rungs": tuple(found["rungs"]),
             }
         )
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise ArtefactError(f"{store.path(NAME)} is no search: {error}", hint=DAMAGED) from None
+    except (TypeError, KeyError, ValueError, AttributeError, UsageError) as error:
+        why = error.what if isinstance(error, UsageError) else error
+        raise ArtefactError(f"{store.path(NAME)} is no search: {why}", hint=DAMAGED) from None
+
+
+def _recorded(found: Mapping[str, Any]) -> Space:
+    """The space of a search, of which older ones with nets say the kind alone: it was the usual one."""
+    said = dict(found["space"])
+    if found["nets"] and "space" not in said:
+        said["space"] = usual_space_of(found["nets"], cells=found["cells"]).plain()
+    return recorded(said)
 
 
 def plain_settings(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,8 +179,7 @@ def check_nets(how: str, *, cells: bool, engine: str) -> None:
         raise UsageError("cells are searched with --nets", hint=f"--nets evolution --cells; ways: {', '.join(HOW)}")
     if not how:
         return
-    if how not in HOW:
-        raise unknown("way to search nets", how, HOW)
+    way_of(how)
     if engine != "random":
         raise UsageError(f"--engine {engine} proposes settings, and --nets {how} nets", hint="leave one of them out")
 

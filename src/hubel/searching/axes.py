@@ -152,12 +152,12 @@ class Space:
 
 def read_space(words: Sequence[str]) -> Space:
     """The space of words such as "lr=1e-4..1e-1:log", or of one YAML file. Raises UsageError."""
-    if len(words) == 1 and words[0].endswith((".yaml", ".yml")):
-        return space_of(read_file_of_names(words[0], what="a space", flag="--space", example="lr: 1e-4..1e-1:log"))
+    if len(words) == 1 and is_file(words[0]):
+        return space_of(in_file(words[0]))
     found: dict[str, Any] = {}
     for word in words:
         name, equals, said = word.partition("=")
-        if not equals and word.endswith((".yaml", ".yml")):
+        if not equals and is_file(word):
             raise UsageError(
                 f"a file holds the whole space, got {' '.join(words)}", hint=f"write all of it into {word}"
             )
@@ -169,8 +169,23 @@ def read_space(words: Sequence[str]) -> Space:
     return space_of(found)
 
 
+def is_file(word: str) -> bool:
+    """Does a word name a file that holds a whole space?"""
+    return word.endswith((".yaml", ".yml"))
+
+
+def in_file(path: str) -> dict[str, Any]:
+    """What a YAML file says of a space, of settings or of nets. Raises UsageError."""
+    return read_file_of_names(path, what="a space", flag="--space", example="lr: 1e-4..1e-1:log")
+
+
 def space_of(found: Mapping[str, Any]) -> Space:
     """The space of a mapping: name -> "1e-4..1e-1:log", a list of values, or {low, high, log}. Raises UsageError."""
+    if "kind" in found:
+        raise UsageError(
+            f"this is a space of nets (kind: {str(found['kind'])[:40]}), and settings are searched",
+            hint="say how nets are searched: --nets evolution, beside --space FILE",
+        )
     if not found:
         raise UsageError("a space needs at least one setting, got none", hint=EXAMPLE)
     axes = tuple(_axis(str(name), said) for name, said in found.items())

@@ -18,7 +18,7 @@ from hubel.searching.hunt import score_words
 from hubel.searching.importance import Importance, importances
 from hubel.searching.journal import REFUSED, Journal, Trial
 from hubel.searching.nets.genes import NetSpace
-from hubel.searching.nets.written import as_code, as_yaml
+from hubel.searching.nets.written import as_code, as_yaml, space_as_yaml
 from hubel.searching.room import is_far
 from hubel.searching.standing import Beside, Finalist, Standing
 from hubel.store import RunStore
@@ -93,6 +93,8 @@ class Search(Viewed):
     code: str
     """The winner as PyTorch."""
     limits: str
+    space: str = ""
+    """The space of nets in YAML, as `--space` takes it; "" where settings were searched."""
 
     @property
     def best(self) -> Path:
@@ -205,6 +207,7 @@ def conclude_search(
         layers=as_yaml(layers) if layers else "",
         code=as_code(layers, *sight) if layers else "",
         limits=ask.limits.flags,
+        space=space_as_yaml(ask.space) if isinstance(ask.space, NetSpace) else "",
     )
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from hubel.checkpoint import load as load_checkpoint
 from hubel.errors import DAMAGED, ArtefactError
 from hubel.searching.journal import Journal
-from hubel.searching.nets.morphing import inherit, moved, moves
+from hubel.searching.nets.morphing import inherit, step_between
 from hubel.searching.workshop import Workshop
 from hubel.store import RunStore
 
@@ -66,7 +66,7 @@ def giving(heir: Heir | None, folder: Path, workshop: Workshop, seed: int) -> Ca
         return None
 
     def give(model: nn.Module) -> None:
-        move = next(one for one in moves(heir.before) if tuple(moved(heir.before, one)) == heir.after)
+        move = step_between(heir.before, heir.after)
         parent = load_checkpoint(folder / heir.parent, "best")
         assert parent.preprocessing is not None
         rows = workshop.first.ids("train")[:LOOKED_AT]

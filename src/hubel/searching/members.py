@@ -47,7 +47,9 @@ def check_members(ask: Ask, workshop: Workshop, watch: Watcher) -> None:
     if smallest is None:
         raise UsageError(
             f"no member of the space can be built: {faults[0] if faults else 'it is empty'}",
-            hint="change the space: --space model=resnet20,mobilenet_v2",
+            hint=f"change the space: hubel search --nets {ask.nets} --print-space prints one that can"
+            if ask.nets
+            else "change the space: --space model=resnet20,mobilenet_v2",
         )
     _, values, cost = smallest
     size = f"{cost.params:,} parameters, {short(cost.macs)} MACs, {amount(cost.megabytes * 1e6)}"
@@ -90,7 +92,7 @@ def corners(ask: Ask) -> Iterator[dict[str, Any]]:
     Of architectures the smallest alone: the defaults are none of them.
     """
     if isinstance(ask.space, NetSpace):
-        yield net_engine(ask.nets, ask.space, ask.seed).smallest()
+        yield from net_engine(ask.nets, ask.space, ask.seed).small_nets()
         return
     axes = [axis for axis in ask.space.axes if axis.net or axis.name.partition(".")[0] in NET]
     yield {}

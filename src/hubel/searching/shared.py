@@ -18,7 +18,8 @@ from hubel.searching.budget import Clock
 from hubel.searching.engines import Engine
 from hubel.searching.journal import Journal
 from hubel.searching.nets import one_shot
-from hubel.searching.nets.one_shot import BATCH, JUDGED, OneNet, OneShot, Path, Shared, draw_path, judge, train_shared
+from hubel.searching.nets.one_shot import BATCH, JUDGED, OneNet, OneShot, Shared, judge, train_shared
+from hubel.searching.nets.paths import Path, PathSpace
 from hubel.searching.nets.smash import Generated
 from hubel.searching.workshop import Workshop
 from hubel.store import RunStore
@@ -68,7 +69,7 @@ def _rank(
         watch.progress(round(100 * done), 100)
         return time.perf_counter() - began < most
 
-    asked = OnePlan(engine.how, engine.side, epochs=epochs, seed=ask.seed)
+    asked = OnePlan(engine.how, engine.space, epochs=epochs, seed=ask.seed)
     net, draw, done = train_one(asked, workshop, goes_on)
     random = Random(f"{ask.seed}/judged")
     drawn = (draw(epochs, random) for _ in range(10 * JUDGED))
@@ -94,7 +95,7 @@ class OnePlan:
 
     how: str
     """enas, or smash."""
-    side: int
+    space: PathSpace
     epochs: int
     seed: int = 0
     even: bool = False
@@ -113,10 +114,10 @@ def train_one(plan: OnePlan, workshop: Workshop, goes_on: Callable[[float], bool
     device, train = workshop.device, workshop.first.ids("train")
     runtime.seed_all(plan.seed, runtime.Stream.WEIGHTS)
     (channels, *_), classes = workshop.sight
-    net = NETS[plan.how](plan.side, channels, classes).to(device)
+    net = NETS[plan.how](plan.space, channels, classes).to(device)
     labels = labels_of(workshop, train)
     steps = plan.epochs * steps_of(workshop)
-    draw: Draw = lambda epoch, random: draw_path(plan.side, random)  # noqa: E731
+    draw: Draw = lambda epoch, random: plan.space.draw_path(random)  # noqa: E731
     after: Callable[[int], None] = lambda epoch: None  # noqa: E731
     if plan.how == "enas" and not plan.even:
         with torch.random.fork_rng(devices=[]):
@@ -135,14 +136,14 @@ class School:
 
     def __init__(self, net: OneNet, workshop: Workshop, plan: OnePlan) -> None:
         self.net, self.workshop, self.plan = net, workshop, plan
-        self.pupil = one_shot.new_pupil(plan.side)
+        self.pupil = one_shot.new_pupil(plan.space)
         self.random = Random(f"{plan.seed}/controller")
 
     def draw(self, epoch: int, random: Random) -> Path:
         """Any path in the first epochs, then one that the controller writes."""
         if epoch < one_shot.EVEN * self.plan.epochs:
-            return draw_path(self.plan.side, random)
-        return one_shot.written_by(self.pupil.controller, self.plan.side, random)
+            return self.plan.space.draw_path(random)
+        return one_shot.written_by(self.pupil.controller, self.plan.space, random)
 
     def teach(self, epoch: int) -> None:
         """Lessons after an epoch: paths that the controller writes, and what they reach on some validation samples."""
@@ -150,7 +151,7 @@ class School:
             return
         rows = self.workshop.first.ids("val")
         for _ in range(max(1, round(one_shot.LESSONS * steps_of(self.workshop)))):
-            path = one_shot.written_by(self.pupil.controller, self.plan.side, self.random)
+            path = one_shot.written_by(self.pupil.controller, self.plan.space, self.random)
             some = np.array(self.random.sample(rows.tolist(), min(one_shot.LOOKED_AT, len(rows))))
             (reward,) = judge(self.net, [path], seen_of(self.workshop, some), labels_of(self.workshop, some))
             self.pupil.learn(one_shot.sentence_of(path), reward)

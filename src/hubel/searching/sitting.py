@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hubel.data.afar import reading_over
 from hubel.data.sources import SOURCES
@@ -15,13 +13,13 @@ from hubel.errors import UsageError
 from hubel.records.folder import edits_of
 from hubel.runtime.places import HERE, check_where
 from hubel.searching.asking import Ask, plain_settings, read_ask, usual_space, write_ask
-from hubel.searching.axes import Space, in_words, read_space, space_of
+from hubel.searching.axes import Space, in_words
 from hubel.searching.budget import DEFAULT_TIME, Budget, Clock
 from hubel.searching.halving import rungs
 from hubel.searching.hunt import Hunt, least_time, too_short
 from hubel.searching.journal import Journal
 from hubel.searching.members import check_members
-from hubel.searching.proposing import nets_of, proposer
+from hubel.searching.proposing import nets_of, proposer, read_words, usual_text
 from hubel.searching.workshop import Workshop
 from hubel.store import RunStore
 from hubel.watching import Watcher
@@ -29,15 +27,6 @@ from hubel.words import duration, plural
 
 CHILD_EPOCHS = 4
 """Epochs of a net of an architecture search, where nothing is said and the defaults would take more."""
-
-
-def read_words(space: Sequence[str] | Mapping[str, Any] | str | None) -> Space | None:
-    """A space as a user gives it; None where none is given. Raises UsageError."""
-    if space is None or (not isinstance(space, str) and not space):
-        return None
-    if isinstance(space, Mapping):
-        return space_of(space)
-    return read_space([space] if isinstance(space, str) else list(space))
 
 
 def begin_search(
@@ -125,4 +114,4 @@ def clock_of(since: float) -> Clock:
     return Clock(0.0, since)
 
 
-__all__ = ["begin_search", "in_words", "read_words", "take_up_search"]
+__all__ = ["begin_search", "in_words", "read_words", "take_up_search", "usual_text"]

@@ -21,13 +21,13 @@ from hubel.searching.asking import Ask, budget_of, check_nets, fixed_settings, j
 from hubel.searching.found import LAYERS, NAME, Search, conclude_search, read_search
 from hubel.searching.hunt import Hunt
 from hubel.searching.running import data_of
-from hubel.searching.sitting import begin_search, read_words, take_up_search
+from hubel.searching.sitting import begin_search, read_words, take_up_search, usual_text
 from hubel.searching.standing import Standing, stand
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Search", "read_search", "search"]
+__all__ = ["Search", "read_search", "search", "usual_text"]
 
 
 @shows_progress
@@ -91,7 +91,9 @@ def search(
     given = fixed_settings(layers)
     ask = Ask(given=given, limits=limits, budget=allowed, engine=engine, seed=seed, nets=nets, cells=cells)
     with computing(compose(given)), joined(on, compose(given)):
-        hunt = begin_search(ask, read_words(space), out=fspath(out), name=name, since=since, watch=watch, on=on)
+        hunt = begin_search(
+            ask, read_words(space, nets, cells=cells), out=fspath(out), name=name, since=since, watch=watch, on=on
+        )
         return _run(hunt, watch)
 
 

@@ -12,8 +12,9 @@ own offset and gain, so that the function stays in training, too (H. Cai et al.,
 The search is that of T. Elsken, J.-H. Metzen, F. Hutter, Simple and Efficient Architecture Search for Convolutional
 Neural Networks, arXiv:1711.04528: the best net so far is changed by one step at random, and its child trains a little.
 
->>> moves(["conv 16 3", "maxpool 2", "conv 16 3"])[:3]
-[('wider', 0, 'conv 24 3'), ('wider', 2, 'conv 24 3'), ('further', 0, 'conv 16 5')]
+>>> space = LayerSpace.read({"layers": {"conv": {"filters": [16, 24], "kernel": [3, 5]}}})
+>>> moves(["conv 16 3", "conv 16 3"], space)[:3]
+[('wider', 0, 'conv 24 3'), ('wider', 1, 'conv 24 3'), ('further', 0, 'conv 16 5')]
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import torch
 from torch import nn
 
 from hubel.nn.modes import evaluating
-from hubel.searching.nets.genes import DEEPEST, MAPS
+from hubel.searching.nets.macro import CONVOLUTIONS, POOLS, STRIDED, LayerSpace, named, numbers_of
 
 Move = tuple[str, int, str]
 """What is done (wider, further, deeper), where (for deeper: after which gene), and the gene that is there then."""
@@ -34,9 +35,9 @@ UNEQUAL = 0.5
 """The smallest share that a copy of a channel has, by the largest; between them they are spread evenly."""
 
 
-def moves(genes: Sequence[str]) -> list[Move]:
-    """All steps that keep what a net computes."""
-    return [*_wider(genes), *_further(genes), *_deeper(genes)]
+def moves(genes: Sequence[str], space: LayerSpace) -> list[Move]:
+    """All steps within a space that keep what a net computes."""
+    return [*_wider(genes, space), *_further(genes, space), *_deeper(genes, space)]
 
 
 def moved(genes: Sequence[str], move: Move) -> list[str]:
@@ -46,31 +47,58 @@ def moved(genes: Sequence[str], move: Move) -> list[str]:
     return [*genes[:cut], gene, *genes[place + 1 :]]
 
 
-def _wider(genes: Sequence[str]) -> list[Move]:
+def step_between(before: Sequence[str], after: Sequence[str]) -> Move:
+    """The step by which one net became the other.
+
+    >>> step_between(["conv 16 3", "conv 8 3"], ["conv 16 3", "conv 16 3", "conv 8 3"])
+    ('deeper', 0, 'conv 16 3')
+    >>> step_between(["conv 16 3", "maxpool 2"], ["conv 16 5", "maxpool 2"])
+    ('further', 0, 'conv 16 5')
+    """
+    places = range(len(before))
+    if len(after) > len(before):
+        steps: list[Move] = [("deeper", place, after[place + 1]) for place in places]
+        return next(step for step in steps if moved(before, step) == list(after))
+    place = next(place for place in places if before[place] != after[place])
+    wider = numbers_of(before[place])[0] != numbers_of(after[place])[0]
+    return "wider" if wider else "further", place, after[place]
+
+
+def _wider(genes: Sequence[str], space: LayerSpace) -> list[Move]:
     found: list[Move] = []
     for place, gene in enumerate(genes):
-        kind, *numbers = gene.split()
+        name = gene.split()[0]
         reader = next((other.split()[0] for other in genes[place + 1 :] if "pool" not in other), "dense")
         # What a residual block adds must be as wide as what it is added to: it would have to grow, too.
-        if kind in ("conv", "sep") and reader != "res" and int(numbers[0]) < MAPS[-1]:
-            wide = MAPS[MAPS.index(int(numbers[0])) + 1]
-            found.append(("wider", place, f"{kind} {wide} {numbers[1]}"))
+        if name in STRIDED and reader != "res":
+            maps, window, stride = numbers_of(gene)
+            if more := [wide for wide in space.kinds[name].filters if wide > maps]:
+                found.append(("wider", place, named(name, more[0], window, stride)))
     return found
 
 
-def _further(genes: Sequence[str]) -> list[Move]:
-    return [
-        ("further", place, f"{gene.removesuffix(' 3')} 5") for place, gene in enumerate(genes) if gene.endswith(" 3")
-    ]
+def _further(genes: Sequence[str], space: LayerSpace) -> list[Move]:
+    found: list[Move] = []
+    for place, gene in enumerate(genes):
+        name = gene.split()[0]
+        if name in CONVOLUTIONS:
+            maps, window, stride = numbers_of(gene)
+            if more := [side for side in space.kinds[name].windows if side > window]:
+                found.append(("further", place, named(name, maps, more[0], stride)))
+    return found
 
 
-def _deeper(genes: Sequence[str]) -> list[Move]:
+def _deeper(genes: Sequence[str], space: LayerSpace) -> list[Move]:
     found: list[Move] = []
     maps = 0
     for place, gene in enumerate(genes):
-        maps = maps if "pool" in gene else int(gene.split()[1])
-        if maps and len(genes) < DEEPEST:  # what stands there is a rectifier's, never below 0
-            found += [("deeper", place, f"res {maps} 3"), ("deeper", place, f"conv {maps} 3")]
+        maps = maps if gene.split()[0] in POOLS else numbers_of(gene)[0]
+        if not maps or len(genes) >= space.depth[1]:
+            continue
+        for name in ("res", "conv"):  # what stands there is a rectifier's, never below 0
+            kind = space.kinds.get(name)
+            if kind and maps in kind.filters and 1 in kind.strides:
+                found.append(("deeper", place, named(name, maps, kind.windows[0])))
     return found
 
 

@@ -7,22 +7,16 @@ writes are judged, and the best are trained by themselves. In the first epochs, 
 first would else be written more often and learn still more. (L. Li, A. Talwalkar, arXiv:1902.07638, and C. Sciuto et
 al., arXiv:1902.08142, found even draws as good as the controller.)
 
-A path has two places in each of up to three stages, with 16, 32 and 48 maps and a pooling between stages:
+Which choices a path has is said by its space (`paths`); as it comes, two places in each of up to three stages.
 
-    first of a stage    conv 3, conv 5, sep 3, sep 5
-    second              the same, res 3, res 5, or none
-
->>> sum(1 for _ in all_paths(28)), len(places(8))
-(21952, 4)
->>> genes_of(("conv 3", "none", "sep 5", "res 3"))
-['conv 16 3', 'maxpool 2', 'sep 32 5', 'res 32 3']
+>>> sentence_of(("conv 3", "none"))
+['0: conv 3', '1: none']
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
 from random import Random
 from typing import Any, Protocol, cast
 
@@ -33,15 +27,10 @@ from torch.nn import functional
 from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
 from hubel.searching.nets.controller import Controller, Grammar, Reinforced
-from hubel.searching.nets.genes import SMALLEST
+from hubel.searching.nets.paths import NONE, Path, PathSpace
 
-Path = tuple[str, ...]
 WEIGHTS = {"enas": "shared weights", "smash": "generated weights"}
 """With what paths are judged before they are trained."""
-STAGES = (16, 32, 48)
-"""Maps of each."""
-FIRST = ("conv 3", "conv 5", "sep 3", "sep 5")
-SECOND = (*FIRST, "res 3", "res 5", "none")
 JUDGED = 100
 """Paths that are ranked."""
 BATCH, RATE, DECAY = 64, 0.05, 3e-4
@@ -53,73 +42,42 @@ CONTROLLER_RATE, FLAT, ENTROPY = 0.005, 2.5, 1e-3
 """Of Adam (0.00035 in the paper), the tanh constant of the logits, and what entropy is worth (0.0001 in the paper)."""
 
 
-def places(side: int) -> list[tuple[str, ...]]:
-    """What may stand at each place of a path, for pictures of `side` pixels."""
-    stages = [stage for stage in range(len(STAGES)) if side >> stage >= SMALLEST]
-    return [choices for _ in stages for choices in (FIRST, SECOND)]
-
-
-def all_paths(side: int) -> Iterator[Path]:
-    """Every path there is."""
-    return product(*places(side))
-
-
-def draw_path(side: int, random: Random) -> Path:
-    """Any path, each as likely as any other."""
-    return tuple(random.choice(choices) for choices in places(side))
-
-
-def written_by(controller: Controller, side: int, random: Random) -> Path:
+def written_by(controller: Controller, space: PathSpace, random: Random) -> Path:
     """A path as a controller writes it."""
-    return tuple(word.partition(" ")[2] for word in controller.write(grammar_of(side), random))
+    return tuple(word.partition(" ")[2] for word in controller.write(grammar_of(space), random))
 
 
 def sentence_of(path: Path) -> list[str]:
-    """A path as a controller says it.
-
-    >>> sentence_of(("conv 3", "none"))
-    ['0: conv 3', '1: none']
-    """
+    """A path as a controller says it."""
     return [f"{place}: {choice}" for place, choice in enumerate(path)]
 
 
-def grammar_of(side: int) -> Grammar:
+def grammar_of(space: PathSpace) -> Grammar:
     """Paths as sentences: a word for each place, which says the place, too."""
-    choices = [tuple(f"{place}: {one}" for one in these) for place, these in enumerate(places(side))]
+    choices = [tuple(f"{place}: {one}" for one in these) for place, these in enumerate(space.places)]
     return lambda words: choices[len(words)] if len(words) < len(choices) else ()
 
 
-def new_pupil(side: int) -> Reinforced:
+def new_pupil(space: PathSpace) -> Reinforced:
     """A controller of paths that has learnt nothing, and how it learns."""
-    grammar = grammar_of(side)
-    words = [f"{place}: {one}" for place, these in enumerate(places(side)) for one in these]
+    grammar = grammar_of(space)
+    words = [f"{place}: {one}" for place, these in enumerate(space.places) for one in these]
     controller = Controller(words, flat=FLAT)
     return Reinforced(controller, grammar, rate=CONTROLLER_RATE, decay=0.95, entropy=ENTROPY)
-
-
-def genes_of(path: Path) -> list[str]:
-    """A path as a net of the space of layers."""
-    found: list[str] = []
-    for place, choice in enumerate(path):
-        stage, second = divmod(place, 2)
-        found += ["maxpool 2"] if stage and not second else []
-        kind, _, window = choice.partition(" ")
-        found += [] if kind == "none" else [f"{kind} {STAGES[stage]} {window}"]
-    return found
 
 
 class Shared(nn.Module):
     """All paths at once. Norms take their statistics from each batch, since those of one path are not another's."""
 
-    def __init__(self, side: int, channels: int, classes: int) -> None:
-        """For pictures C H W of `channels` and `side` pixels a side."""
+    def __init__(self, space: PathSpace, channels: int, classes: int) -> None:
+        """For the paths of a space, and pictures C H W of `channels`."""
         super().__init__()
-        self.side = side
+        self.space = space
         self.places = nn.ModuleList()
         maps = channels
-        for place, choices in enumerate(places(side)):
-            wide = STAGES[place // 2]
-            self.places.append(nn.ModuleDict({one: _layers(one, maps, wide) for one in choices if one != "none"}))
+        for place, choices in enumerate(space.places):
+            wide = space.maps_at(place)
+            self.places.append(nn.ModuleDict({one: _layers(one, maps, wide) for one in choices if one != NONE}))
             maps = wide
         self.head = nn.Linear(maps, classes)
 
@@ -127,9 +85,9 @@ class Shared(nn.Module):
         """What the net of a path says: B C H W -> logits B K."""
         out = images
         for place, (choices, choice) in enumerate(zip(self.places, path, strict=True)):
-            if place and place % 2 == 0:
+            if self.space.pools_before(place):
                 out = functional.max_pool2d(out, 2)
-            if choice != "none":
+            if choice != NONE:
                 out = cast(nn.ModuleDict, choices)[choice](out)
         return cast(torch.Tensor, self.head(out.mean((2, 3))))
 
@@ -137,7 +95,7 @@ class Shared(nn.Module):
 class OneNet(Protocol):
     """A net that holds all nets: of shared weights, or of weights that another net says (`smash`)."""
 
-    side: int
+    space: PathSpace
 
     def __call__(self, images: torch.Tensor, path: Path) -> torch.Tensor:
         """What the net of a path says: B C H W -> logits B K."""
@@ -199,7 +157,7 @@ def train_shared(
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 + math.cos(math.pi * step / (epochs * steps))) / 2
         batch = rows[step % steps * BATCH : (step % steps + 1) * BATCH]
-        path = draw_path(net.side, random) if draw is None else draw(step // steps, random)
+        path = net.space.draw_path(random) if draw is None else draw(step // steps, random)
         loss = functional.cross_entropy(net(see(batch), path), labels[batch])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -219,22 +177,21 @@ def judge(net: OneNet, paths: Sequence[Path], inputs: torch.Tensor, labels: torc
 class OneShot:
     """Proposes the paths that the one net holds for the best."""
 
-    def __init__(self, how: str, side: int, seed: int) -> None:
+    def __init__(self, how: str, space: PathSpace, seed: int) -> None:
         """`how`: enas, or smash."""
-        self.how, self.side, self.seed = how, side, seed
+        self.how, self.space, self.seed = how, space, seed
         self.ranking: list[tuple[Path, float]] = []
         """Paths and their accuracy with shared weights, the best first; [] before they are judged."""
 
-    def smallest(self) -> dict[str, Any]:
-        """The net of the smallest path."""
-        return {"net": genes_of(tuple("none" if "none" in choices else "sep 3" for choices in places(self.side)))}
+    def small_nets(self) -> Iterator[dict[str, Any]]:
+        """Nets of which one is the smallest that may be proposed."""
+        return self.space.small_nets()
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """The best path that was not tried; beyond the ranking any."""
         known = {tuple(trial.values["net"]) for trial in tried if trial.values}
-        left = [(path, score) for path, score in self.ranking if tuple(genes_of(path)) not in known]
+        left = [(path, score) for path, score in self.ranking if tuple(self.space.genes_of(path)) not in known]
         if attempt < len(left):
             path, score = left[attempt]
-            return Proposal({"net": genes_of(path)}, f"{score:.1%} with {WEIGHTS[self.how]}")
-        path = draw_path(self.side, Random(f"{self.seed}/{number}/{attempt}"))
-        return Proposal({"net": genes_of(path)}, "drawn at random")
+            return Proposal({"net": self.space.genes_of(path)}, f"{score:.1%} with {WEIGHTS[self.how]}")
+        return Proposal(self.space.draw(Random(f"{self.seed}/{number}/{attempt}")), "drawn at random")

@@ -4,16 +4,20 @@ B. Zoph, Q. Le, Neural Architecture Search with Reinforcement Learning, arXiv:16
 is three words, its kind, its maps and its window, each said after all that was said before; the net ends where the
 controller says so (in the paper all nets of a time are equally deep). Skip connections are the residual layers.
 
+>>> from dataclasses import replace
+>>> kind = {"filters": [16, 24], "kernel": [3, 5]}
+>>> space = LayerSpace.read({"depth": "2..9", "layers": {"conv": kind, "res": kind, "maxpool": {}}})
+>>> space = replace(space, side=28)
 >>> words = ["conv", "16", "3", "maxpool 2", "res", "24", "5", "end"]
->>> genes_said(words)
-['conv 16 3', 'maxpool 2', 'res 24 5']
->>> may_follow(words[:2], 28), may_follow(words[:4], 28)[-3:], may_follow(words, 28)
-(('3', '5'), ('maxpool 2', 'avgpool 2', 'end'), ())
+>>> genes_said(words), words_of(genes_said(words), space) == words
+(['conv 16 3', 'maxpool 2', 'res 24 5'], True)
+>>> may_follow(words[:2], space), may_follow(words[:4], space), may_follow(words, space)
+(('3', '5'), ('conv', 'res', 'maxpool 2', 'end'), ())
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -22,67 +26,93 @@ import torch
 from hubel.searching.engines import Proposal
 from hubel.searching.journal import Trial
 from hubel.searching.nets.controller import Controller, Reinforced
-from hubel.searching.nets.genes import DEEPEST, MAPS, SHALLOWEST, SMALLEST, WINDOWS, NetSpace
+from hubel.searching.nets.macro import CONVOLUTIONS, LAST, POOLS, LayerSpace, numbers_of
 
-KINDS, POOLS, END = ("conv", "sep", "res"), ("maxpool 2", "avgpool 2"), "end"
-NUMBERS = tuple(map(str, MAPS))
-SIDES = tuple(map(str, WINDOWS))
-WORDS = (*KINDS, *POOLS, END, *NUMBERS, *SIDES)
 RATE = 0.01
 """Of Adam (0.0006 in the paper, for 12,800 nets)."""
 POWER = 3
 """The reward is the accuracy to this power, as in the paper."""
 
 
-def may_follow(words: Sequence[str], side: int) -> tuple[str, ...]:
-    """What may be said after some words, for pictures of `side` pixels."""
-    last = words[-1] if words else ""
-    if last in KINDS:
-        return NUMBERS
-    if last in NUMBERS:
-        return SIDES
-    depth = sum(word in KINDS or word in POOLS for word in words)
-    if last == END or depth == DEEPEST:
+def words_in(space: LayerSpace) -> list[str]:
+    """Every word of which the nets of a space are made."""
+    kinds = {name: kind for name, kind in space.kinds.items() if name in CONVOLUTIONS}
+    pools = [f"{name} {window}" for name in POOLS if name in space.kinds for window in space.kinds[name].windows]
+    maps = sorted({maps for kind in kinds.values() for maps in kind.filters})
+    windows = sorted({window for kind in kinds.values() for window in kind.windows})
+    strides = sorted({stride for kind in kinds.values() for stride in kind.strides if kind.strides != (1,)})
+    words = [*kinds, *pools, LAST, *map(str, maps), *map(str, windows), *(f"stride {stride}" for stride in strides)]
+    return list(dict.fromkeys(words))
+
+
+def may_follow(words: Sequence[str], space: LayerSpace) -> tuple[str, ...]:
+    """What may be said after some words."""
+    if words and words[-1] == LAST:
         return ()
-    pools = sum(word in POOLS for word in words)
-    return (
-        *KINDS, *(POOLS if side >> (pools + 1) >= SMALLEST else ()), *((END,) if depth >= SHALLOWEST else ()),
-    )  # fmt: skip
+    genes, begun = genes_said(words), _begun(words, space)
+    if begun is not None:
+        name, *numbers = begun
+        kind = space.kinds[name]
+        if not numbers:
+            return tuple(map(str, kind.filters))
+        if len(numbers) == 1:
+            return tuple(map(str, kind.windows))
+        return tuple(f"stride {stride}" for stride in space.strides(name, genes[:-1]))
+    if len(genes) == space.depth[1]:
+        return ()
+    found, room = [], space.room(genes)
+    for name in space.fitting(genes):
+        windows = space.kinds[name].windows
+        found += [f"{name} {window}" for window in windows if window <= room] if name in POOLS else [name]
+    return (*found, *((LAST,) if len(genes) >= space.depth[0] else ()))
 
 
 def genes_said(words: Sequence[str]) -> list[str]:
-    """The net that a sentence is."""
+    """The net that a sentence is; its last layer may be one of which not all is said."""
     genes: list[str] = []
     for word in words:
-        if word in KINDS or word in POOLS:
+        if word.split()[0] in (*CONVOLUTIONS, *POOLS):
             genes.append(word)
-        elif word != END:
-            genes[-1] += f" {word}"
+        elif word not in (LAST, "stride 1"):
+            genes[-1] += f" {word.removeprefix('stride ')}"
     return genes
 
 
-def words_of(genes: Sequence[str]) -> list[str]:
-    """The sentence that a net is.
+def words_of(genes: Sequence[str], space: LayerSpace) -> list[str]:
+    """The sentence that a net is."""
+    words: list[str] = []
+    for gene in genes:
+        name = gene.split()[0]
+        if name in POOLS:
+            words.append(gene)
+            continue
+        maps, window, stride = numbers_of(gene)
+        words += [name, str(maps), str(window)]
+        words += [f"stride {stride}"] if space.kinds[name].strides != (1,) else []
+    return [*words, *([LAST] if len(genes) < space.depth[1] else [])]
 
-    >>> words_of(["conv 16 3", "maxpool 2"])
-    ['conv', '16', '3', 'maxpool 2', 'end']
-    """
-    words = [word for gene in genes for word in ([gene] if gene in POOLS else gene.split())]
-    return [*words, *([END] if len(genes) < DEEPEST else [])]
+
+def _begun(words: Sequence[str], space: LayerSpace) -> list[str] | None:
+    """The words of a convolution of which not all is said; None where the last layer is whole."""
+    place = next((at for at in reversed(range(len(words))) if words[at].split()[0] in space.kinds), None)
+    if place is None or words[place] not in CONVOLUTIONS:
+        return None
+    said = list(words[place:])
+    return said if len(said) < (3 if space.kinds[said[0]].strides == (1,) else 4) else None
 
 
 class Reinforce:
     """Proposes what the controller writes after it has learnt from all nets so far, one after the other."""
 
-    def __init__(self, space: NetSpace, seed: int) -> None:
+    def __init__(self, space: LayerSpace, seed: int) -> None:
         self.space, self.seed = space, seed
         self._learnt: list[tuple[int, float]] = []
         """(trial, score) that the pupil has learnt from: a shorter way to what could be learnt anew."""
         self._pupil = self._new()
 
-    def smallest(self) -> dict[str, Any]:
-        """The smallest net that may be proposed."""
-        return self.space.smallest()
+    def small_nets(self) -> Iterator[dict[str, Any]]:
+        """Nets of which one is the smallest that may be proposed."""
+        return self.space.small_nets()
 
     def propose(self, tried: Sequence[Trial], number: int, attempt: int) -> Proposal:
         """A net that the controller writes; what it has learnt follows from `tried` alone."""
@@ -91,7 +121,7 @@ class Reinforce:
         if facts[: len(self._learnt)] != self._learnt:
             self._learnt, self._pupil = [], self._new()
         for trial, fact in zip(known[len(self._learnt) :], facts[len(self._learnt) :], strict=True):
-            self._pupil.learn(words_of(trial.values["net"]), max(0.0, fact[1]) ** POWER)
+            self._pupil.learn(words_of(trial.values["net"], self.space), max(0.0, fact[1]) ** POWER)
         self._learnt = facts
         words = self._pupil.controller.write(self._grammar, Random(f"{self.seed}/{number}/{attempt}"))
         with torch.no_grad():
@@ -101,7 +131,7 @@ class Reinforce:
     def _new(self) -> Reinforced:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return Reinforced(Controller(WORDS), self._grammar, rate=RATE)
+            return Reinforced(Controller(words_in(self.space)), self._grammar, rate=RATE)
 
     def _grammar(self, words: Sequence[str]) -> tuple[str, ...]:
-        return may_follow(words, self.space.side)
+        return may_follow(words, self.space)

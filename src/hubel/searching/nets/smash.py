@@ -12,8 +12,11 @@ drawing of the architecture; here a dense net reads the path, and a kernel is a 
 With P = 1 it would be a net of shared weights. What it has more: the kernel of a layer may depend on what stands before
 and after it.
 
+>>> from dataclasses import replace
 >>> torch.manual_seed(0) and None
->>> net = Generated(8, 1, 10)
+>>> choices = ["conv 3", "conv 5", "sep 3", "sep 5"]
+>>> space = PathSpace.read({"stages": [16, 32], "places": [choices, [*choices, "res 3", "none"]]})
+>>> net = Generated(replace(space, side=8), 1, 10)
 >>> net(torch.zeros(2, 1, 8, 8), ("conv 3", "none", "sep 5", "res 3")).shape
 torch.Size([2, 10])
 >>> paths = [("conv 3", "none", last, "none") for last in ("sep 3", "conv 5")]
@@ -28,7 +31,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from hubel.searching.nets.one_shot import Path, Shared, places
+from hubel.searching.nets.one_shot import Shared
+from hubel.searching.nets.paths import Path, PathSpace
 
 PARTS = 4
 """Kernels that a kernel is mixed of."""
@@ -38,12 +42,12 @@ HIDDEN = 64
 class Generated(nn.Module):
     """All paths at once, their kernels said by a hypernet: images B C H W and a path -> logits B K."""
 
-    def __init__(self, side: int, channels: int, classes: int) -> None:
-        """For pictures of `channels` and `side` pixels a side."""
+    def __init__(self, space: PathSpace, channels: int, classes: int) -> None:
+        """For the paths of a space, and pictures of `channels`."""
         super().__init__()
-        self.side = side
-        self.choices = places(side)
-        self.body = Shared(side, channels, classes)
+        self.space = space
+        self.choices = space.places
+        self.body = Shared(space, channels, classes)
         self.basis = nn.ParameterDict()
         self.length: dict[str, float] = {}
         for name, kernel in list(self.body.named_parameters()):

@@ -1,4 +1,4 @@
-"""A net that was found, as its finder takes it home: a layer list in YAML, and plain PyTorch."""
+"""A net that was found, as its finder takes it home: a layer list in YAML, and plain PyTorch; its space."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from hubel.errors import HubelError
 from hubel.models.layerlist import parse
 from hubel.models.layers import to_code
+from hubel.searching.nets.genes import NetSpace
 
 
 def as_yaml(layers: Sequence[Any]) -> str:
@@ -26,6 +27,16 @@ def as_yaml(layers: Sequence[Any]) -> str:
     """
     apart = json.loads(json.dumps(list(layers)))  # YAML would name what is the same object, such as a repeated cell
     return yaml.safe_dump({"layers": apart}, sort_keys=False, width=120)
+
+
+def space_as_yaml(space: NetSpace) -> str:
+    """A file that `hubel search DATA --nets WAY --space FILE` takes.
+
+    >>> from hubel.searching.nets.spaces import usual_nets
+    >>> print(space_as_yaml(usual_nets("paths")).splitlines()[1])
+    stages: [16, 32, 48]
+    """
+    return yaml.safe_dump(space.plain(), sort_keys=False, width=100, default_flow_style=None)
 
 
 def as_code(layers: Sequence[Any], shape: tuple[int, ...], classes: int) -> str:
