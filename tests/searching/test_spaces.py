@@ -142,23 +142,22 @@ def test_every_net_that_is_proposed_lies_in_the_space_and_can_be_built(how: str,
         assert parse(json.loads(layers), in_shape=(1, SIDE, SIDE), num_classes=10).num_classes == 10
 
 
-# What was proposed before spaces were files: sha-256 of 40 nets of the usual space, seed 0, 28 pixels a side.
+# What was proposed before spaces were files: sha-256 of 40 nets of the usual space, seed 0, 28 pixels a side. Of ways
+# that only draw: what a controller or a surrogate has learnt by gradients may differ from one processor to another.
 BEFORE = {
     ("random", "layers"): "e07c1bc85a734750",
     ("random", "cells"): "1933ad733850a34b",
     ("evolution", "layers"): "fb0aaba034561677",
     ("evolution", "cells"): "d2311195bf0aaf95",
     ("hierarchical", "motifs"): "8acbb160d701beb4",
-    ("reinforce", "layers"): "6c9a1d779731bea1",
     ("q-learning", "layers"): "8dcb7925e433ddb7",
-    ("progressive", "layers"): "976d270607edaf72",
     ("morphism", "layers"): "9904e2c09665b19d",
     ("enas", "paths"): "96b81018f05b00d1",
     ("smash", "paths"): "96b81018f05b00d1",
 }
 
 
-@pytest.mark.parametrize(("how", "kind"), SEARCHED)
+@pytest.mark.parametrize(("how", "kind"), list(BEFORE))
 def test_the_usual_space_proposes_what_it_always_did(how: str, kind: str) -> None:
     space = replace(usual_space_of(how, cells=kind == "cells"), side=28)
     nets = [trial.values for trial in tried(net_engine(how, space, 0), 40)]
