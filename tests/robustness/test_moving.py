@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.data.augment_ops import shifted
 from hubel.errors import UnknownName
-from hubel.robustness.moving import bend_curve, shift_curve, shifted, size_curve, turn_curve
+from hubel.robustness.moving import bend_curve, shift_curve, size_curve, turn_curve
 
 RNG = np.random.default_rng(0)
 PICTURES = RNG.integers(0, 256, (12, 1, 16, 16), dtype=np.uint8)

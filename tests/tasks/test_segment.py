@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from hubel.data.masks import IGNORED, numbers_of, open_masks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.segmentation import Segmentation
+from hubel.evaluation.segmentation import Segmentation, _move_along
 from hubel.metrics.overlap import dice, iou, overlaps
+from hubel.models import create_model
 from hubel.nn.losses import PixelLoss, build_loss
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answers
@@ -337,3 +339,74 @@ def test_what_cannot_be_learnt_from_masks_is_refused_before_there_is_a_run(scans
     with pytest.raises(DataError, match=r"(?s)task classify needs a class for each picture.*--task segment"):
         hubel.train(scans_folder, out=str(tmp_path), task="classify", epochs=1, **QUICK)
     assert not list(tmp_path.iterdir())
+
+
+def test_areas_move_along_with_the_picture_as_far_as_the_net_is_equivariant(segment_run: hubel.Run) -> None:
+    found = segment_run.evaluate()
+    assert isinstance(found, Segmentation)
+    assert len(found.moves_along) == 8
+    assert 0.5 < min(found.moves_along) <= max(found.moves_along) < 1
+    stored = json.loads((segment_run.folder / "evaluation.json").read_text())
+    assert stored["moves_along"] == pytest.approx(list(found.moves_along))
+    assert "its areas should move along" in (segment_run.folder / "report.html").read_text()
+
+
+def test_a_net_of_points_moves_along_and_one_that_goes_by_place_does_not() -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), np.uint8))
+
+    def points(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, 1 - x], dim=1)
+
+    def places(x: torch.Tensor) -> torch.Tensor:
+        right = torch.arange(16.0).expand(len(x), 1, 16, 16)
+        return torch.cat([right - 7.5, 7.5 - right], dim=1)
+
+    shares = [_move_along(Calls(net), images, lambda x: x / 255, torch.device("cpu")) for net in (points, places)]
+    assert shares[0] == (1.0,) * 8
+    # Of 16 - s columns that are compared, s lie on the other side of the middle.
+    assert shares[1] == pytest.approx([1 - step / (16 - step) for step in range(1, 9)])
+
+
+class Calls(torch.nn.Module):
+    def __init__(self, net: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x)
+
+
+@pytest.mark.parametrize(("name", "jump"), [("resnet18", 8), ("mnist_gap", 4)])
+def test_a_net_for_classes_is_asked_place_by_place(name: str, jump: int) -> None:
+    torch.manual_seed(0)
+    net = create_model(name, num_classes=3, in_chans=1, img_size=32).eval()
+    images = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        pixels, answer = net.segment(images), net(images)
+        assert pixels.shape == (2, 3, 32, 32)
+        # At the pixels where its places lie, bilinear answers are those of the places, of which the net takes the mean.
+        first = {8: 0, 4: 4.5}[jump]
+        places = len(range(32 // jump)) - (jump == 4) * 2
+        if jump == 8:
+            at = pixels[:, :, first::jump, first::jump]
+        else:  # half-way between two pixels
+            low, high = pixels[:, :, 4::4, :], pixels[:, :, 5::4, :]
+            rows = (low[:, :, :places] + high[:, :, :places]) / 2
+            at = (rows[..., 4::4][..., :places] + rows[..., 5::4][..., :places]) / 2
+        torch.testing.assert_close(at.mean(dim=(2, 3)), answer)
+
+
+def test_a_net_for_classes_learns_to_segment_and_its_run_answers(scans_folder: Path, tmp_path: Path) -> None:
+    run = hubel.train(
+        scans_folder, model="mnist_gap", epochs=12, batch_size=6, learning_rate=0.01, out=str(tmp_path), **QUICK
+    )
+    losses = run.history["train_loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    (said,) = run.predict([next((scans_folder / "images").iterdir())])
+    assert said.picture.ndim == 2
+
+
+def test_a_net_that_has_no_answer_for_pixels_is_refused_with_those_that_have(scans_folder: Path) -> None:
+    with pytest.raises(UsageError, match="needs a net that answers for pixels") as caught:
+        hubel.train(scans_folder, model="mlp", epochs=1, **QUICK)
+    assert "resnet18" in (caught.value.hint or "")

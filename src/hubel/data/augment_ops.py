@@ -19,9 +19,10 @@ import torch
 import torch.nn.functional as F
 
 from hubel.data.draws import Draws
-from hubel.errors import UsageError
+from hubel.errors import UsageError, unknown
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+SHIFT_BORDERS = ("black", "mirror", "wrap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,27 @@ def mirrored(index: torch.Tensor, count: int) -> torch.Tensor:
         return torch.zeros_like(index)
     last = count - 1
     return last - (index.remainder(2 * last) - last).abs()
+
+
+def shifted(pictures: torch.Tensor, dy: int, dx: int, *, border: str = "black") -> torch.Tensor:
+    """… H W moved down by `dy` and right by `dx` whole pixels; where nothing was stands what `border` says.
+
+    >>> shifted(torch.tensor([[1, 2, 3]]), 0, 1, border="black").tolist()
+    [[0, 1, 2]]
+    >>> shifted(torch.tensor([[1, 2, 3]]), 0, 1, border="wrap").tolist()
+    [[3, 1, 2]]
+    """
+    if border not in SHIFT_BORDERS:
+        raise unknown("border", border, SHIFT_BORDERS)
+    if border == "wrap":
+        return pictures.roll((dy, dx), (-2, -1))
+    height, width = pictures.shape[-2:]
+    rows, cols = torch.arange(height) - dy, torch.arange(width) - dx
+    moved = pictures[..., mirrored(rows, height), :][..., mirrored(cols, width)]
+    if border == "black":
+        inside = ((rows >= 0) & (rows < height))[:, None] & ((cols >= 0) & (cols < width))
+        moved = moved * inside.to(moved.device)
+    return moved
 
 
 # ------------------------------------------------------------------------------------------------ warps

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from hubel.checkpoint import Classifier
+from hubel.data.augment_ops import shifted
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
@@ -22,6 +24,8 @@ from hubel.words import csv_text, percent, plain, plural, span
 
 SHOWN, DRAWS = 8, 1_000
 """Pictures shown of each kind; draws of the bootstrap."""
+MOVED, FAR, AT_ONCE = 32, 8, 8
+"""Pictures that are moved, by how many pixels at most; how many are asked about at once."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -42,6 +46,8 @@ class Segmentation(TaskResult):
     paths: tuple[str, ...]
     usual: tuple[Exhibit, ...]
     worst: tuple[Exhibit, ...]
+    moves_along: tuple[float, ...]
+    """Share of the pixels whose class moves along where pictures are moved right by 1, 2, … pixels."""
 
     @property
     def iou(self) -> np.ndarray:
@@ -105,7 +111,8 @@ class Segmentation(TaskResult):
         }
         return plain(
             {"task": "segment", "split": self.split, "samples": self.samples, **self.headline,
-             "intervals": self.intervals, "per_class": classes, "confusion": self.confusion.tolist()}
+             "intervals": self.intervals, "per_class": classes, "confusion": self.confusion.tolist(),
+             "moves_along": list(self.moves_along)}
         )  # fmt: skip
 
     def tables(self) -> Mapping[str, str]:
@@ -145,6 +152,8 @@ def judge_segmentation(
         unions = truth + answered - hits
         each = np.divide(hits, unions, out=np.full(hits.shape, np.nan), where=unions > 0)
         scores = np.array([np.nanmean(row) if np.isfinite(row).any() else 1.0 for row in each])
+        some = rows[spread_rows(len(rows), MOVED)]
+        moves_along = _move_along(net, torch.from_numpy(decoded.images[some]), seen.normalise, device)
         last = np.argsort(scores, kind="stable")[:SHOWN]
         for batch in batches(decoded, rows[last], preprocessing=seen, batch_size=size, device=device):
             places = [int(np.flatnonzero(rows == row)[0]) for row in batch.ids.cpu().numpy()]
@@ -165,7 +174,7 @@ def judge_segmentation(
             for place in places
         )  # fmt: skip
 
-    some = len(rows) > 1
+    several = len(rows) > 1
     nothing = (math.nan, math.nan)
     return Segmentation(
         split=split,
@@ -174,15 +183,34 @@ def judge_segmentation(
         confusion=confusion,
         mean_iou=mean_iou(confusion),
         intervals={
-            "mean_iou": percentiles(_means(drawn)) if some else nothing,
-            "pixel_accuracy": percentiles(right) if some else nothing,
+            "mean_iou": percentiles(_means(drawn)) if several else nothing,
+            "pixel_accuracy": percentiles(right) if several else nothing,
         },
-        class_intervals=tuple(percentiles(column) if some else nothing for column in drawn.T),
+        class_intervals=tuple(percentiles(column) if several else nothing for column in drawn.T),
         ids=np.asarray(rows),
         scores=scores,
         paths=tuple(manifest.name(int(row)) for row in rows),
         usual=shown(sorted(wanted)),
         worst=shown(last.tolist()),
+        moves_along=moves_along,
+    )
+
+
+def _move_along(
+    net: nn.Module, images: torch.Tensor, normalise: Callable[[torch.Tensor], torch.Tensor], device: torch.device
+) -> tuple[float, ...]:
+    """Pictures N C H W uint8 moved right by 1 to FAR pixels, the border mirrored: where does the answer move along?"""
+
+    def said(pictures: torch.Tensor) -> torch.Tensor:
+        return torch.cat([net(normalise(part.to(device))).argmax(1) for part in pictures.split(AT_ONCE)])
+
+    still, width = said(images), images.shape[3]
+    steps = range(1, min(FAR, width // 2) + 1)
+    return tuple(
+        float(
+            (said(shifted(images, 0, step, border="mirror"))[..., step:] == still[..., : width - step]).double().mean()
+        )
+        for step in steps
     )
 
 

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from hubel.data.augment_ops import mirrored
+from hubel.data.augment_ops import shifted
 from hubel.data.draws import Draws
-from hubel.errors import unknown
 from hubel.robustness.answers import Labels, alike, truth_of
 from hubel.robustness.filters import as_bytes, as_shares, blurred, doubled, grid, read_at, uniforms
 from hubel.words import percent
 
-BORDERS = ("black", "mirror", "wrap")
 DIRECTIONS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 TURNS = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 180.0)
 SIZES = (50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 110.0, 125.0, 150.0, 175.0, 200.0)
@@ -67,27 +65,6 @@ class Curve:
             "accuracy": list(self.accuracy),
             "consistency": list(self.consistency),
         }
-
-
-def shifted(pictures: torch.Tensor, dy: int, dx: int, *, border: str = "black") -> torch.Tensor:
-    """… H W moved down by `dy` and right by `dx` whole pixels; where nothing was stands what `border` says.
-
-    >>> shifted(torch.tensor([[1, 2, 3]]), 0, 1, border="black").tolist()
-    [[0, 1, 2]]
-    >>> shifted(torch.tensor([[1, 2, 3]]), 0, 1, border="wrap").tolist()
-    [[3, 1, 2]]
-    """
-    if border not in BORDERS:
-        raise unknown("border", border, BORDERS)
-    if border == "wrap":
-        return pictures.roll((dy, dx), (-2, -1))
-    height, width = pictures.shape[-2:]
-    rows, cols = torch.arange(height) - dy, torch.arange(width) - dx
-    moved = pictures[..., mirrored(rows, height), :][..., mirrored(cols, width)]
-    if border == "black":
-        inside = ((rows >= 0) & (rows < height))[:, None] & ((cols >= 0) & (cols < width))
-        moved = moved * inside.to(moved.device)
-    return moved
 
 
 def shift_curve(ask: Ask, pictures: np.ndarray, labels: Labels, *, far: int = 8, border: str = "black") -> Curve:

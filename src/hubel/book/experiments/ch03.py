@@ -27,10 +27,10 @@ from hubel.book.verdicts import (
     percent,
     together,
 )
+from hubel.data.augment_ops import shifted
 from hubel.lessons.dimensions import ball_volume, samples_per_cell
 from hubel.metrics.intervals import wilson
 from hubel.models import create_model
-from hubel.robustness.moving import shifted
 from hubel.words import magnitude
 
 

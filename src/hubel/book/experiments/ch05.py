@@ -16,9 +16,9 @@ from hubel.book.experiments.ch05_fields import EXPERIMENTS as FIELDS
 from hubel.book.plots import Bars, Lines, Listing, Pictures
 from hubel.book.shared import run_a
 from hubel.book.verdicts import Finding, exact, more_in_mean, more_right, together
+from hubel.data.augment_ops import shifted
 from hubel.models import create_model
 from hubel.nn.layers import BlurPool2d
-from hubel.robustness.moving import shifted
 from hubel.runtime.seeds import generator, seeded
 from hubel.words import magnitude
 

@@ -13,8 +13,8 @@ from hubel.book.experiments.ch10_means import EXPERIMENTS as MEANS
 from hubel.book.plots import Lines, Listing
 from hubel.book.shared import run_a
 from hubel.book.verdicts import exact, more_in_mean, more_right, percent, together
+from hubel.data.augment_ops import shifted
 from hubel.models import create_model
-from hubel.robustness.moving import shifted
 from hubel.runtime.seeds import generator, seeded
 
 

@@ -16,6 +16,7 @@ from hubel.evaluation.sequences import SequenceClasses, SequenceNumbers
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.figures.areas import areas, tinted
 from hubel.figures.bars import bars
+from hubel.figures.curves import curves
 from hubel.figures.embedding import embedding
 from hubel.figures.images import to_hwc
 from hubel.figures.roc import roc
@@ -23,7 +24,7 @@ from hubel.figures.theme import Figure
 from hubel.report.drawings.fields import draw_field
 from hubel.report.drawings.part import Part
 from hubel.report.drawings.sequences import draw_classes, draw_numbers
-from hubel.words import number, percent, span
+from hubel.words import number, percent, plural, span
 
 
 def parts_of(result: object) -> tuple[Part, ...]:
@@ -90,6 +91,17 @@ def _pairs(shown: Sequence[Exhibit], alt: str) -> Figure:
     return areas(rows, (), labels=labels, alt=f"{len(shown)} columns: {alt}.")
 
 
+def _moved_along(shares: Sequence[float]) -> str:
+    """How far the answer is from being equivariant, in words."""
+    low = min(range(len(shares)), key=lambda place: shares[place])
+    return (
+        "A class belongs to what is seen, not to where: where a picture is moved, its areas should move along. "
+        f"Moved by {plural(low + 1, 'pixel')}, {percent(shares[low], 1)} of the pixels keep their class, which is the "
+        f"least of 1 to {plural(len(shares), 'pixel')}. A net that halves its maps does so exactly only for multiples "
+        "of what it halves by, and apart from what comes in at the border."
+    )
+
+
 def draw_segmentation(result: Segmentation) -> tuple[Part, ...]:
     """Overlap by class, overlays, and the worst pictures."""
     rows = result.by_class()
@@ -119,6 +131,16 @@ def draw_segmentation(result: Segmentation) -> tuple[Part, ...]:
             title="What it sees where",
             text="Pictures evenly spread over the split: as they are, with their true areas, with those the net finds.",
             figures={"overlays": _overlays(result.usual, result, "pictures with true and found areas")},
+        ),
+        Part(
+            title="Moved pictures",
+            text=_moved_along(result.moves_along),
+            figures={
+                "moved": curves(
+                    {"of the pixels": (1.0, *result.moves_along)}, x=range(len(result.moves_along) + 1), share=True,
+                    title="The answer moves along", x_label="pixels to the right", width=420,
+                )
+            },
         ),
         Part(
             title="Worst pictures",
