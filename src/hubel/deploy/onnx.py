@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hubel.deploy.onnx_graph import tidy
 from hubel.deploy.ready import difference
 from hubel.errors import ArtefactError, missing_extra
 
@@ -63,6 +64,7 @@ def annotated(
         )  # fmt: skip
     assert program is not None
     proto = program.model_proto
+    tidy(proto)
     for key, value in about.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value

@@ -37,6 +37,8 @@ from hubel.watching import SILENT, Watcher
 SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
 """Entries of the metadata: what the file is, and its card."""
+DETECTOR = "detector"
+"""What the first says of a file whose answer is how strange something is."""
 VERSION = 1
 MOST_BYTES = 1 << 30
 MOST_NOTES = 16 << 20
@@ -280,6 +282,11 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except Exception:
         raise _foreign(name, "it is no ONNX file, or is cut off") from None
     notes = {entry.key: entry.value for entry in model.metadata_props}
+    if notes.get(KEY) == DETECTOR:
+        raise ArtefactError(
+            f"{name} is an exported detector: it gives scores to other programs, and no classes",
+            hint="in hubel its folder answers: hubel predict DETECTOR new/",
+        )
     if KEY not in notes:
         raise _foreign(name, "it does not say that hubel wrote it")
     says = _understood(notes[KEY], name)
