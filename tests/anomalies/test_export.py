@@ -101,7 +101,7 @@ def test_a_detector_on_pixels_gives_its_scores_and_maps_elsewhere(name: str, sid
     settings = Settings(epochs=2, seconds=60, coreset=0.02)
     learnt = learn(name, eyes, normal, divide(eyes, normal, 0.1), 0.1, settings)
     told = export_detector(kept(learnt, None, tmp_path / "d"), tmp_path / "d.onnx")
-    allowed = max(TOLERANCE, ROUNDINGS * told.rounding)  # FPI is a net
+    allowed = max(TOLERANCE, ROUNDINGS * (told.rounding or 0))  # FPI is a net
     assert allowed < 1e-4
     others = np.concatenate([normal[:10], scratched(good(10, seed=7, side=side))[0][..., 3:]])
     ours, maps = learnt.look(others)
@@ -163,6 +163,7 @@ def test_a_score_that_a_net_rounds_coarsely_may_be_off_by_a_few_of_its_roundings
     assert 0 < apart(exact, learnt.look(photographs[60:90])[0]) < 1e-5
     close = replace(learnt, threshold=replace(learnt.threshold, score=learnt.threshold.usual * (1 + 1e-6)))
     told = export_detector(kept(close, net, tmp_path / "close"), tmp_path / "close.onnx")
+    assert told.rounding is not None
     assert told.difference <= max(TOLERANCE, ROUNDINGS * told.rounding)
     monkeypatch.setattr("hubel.anomalies.flat_graph.Neighbours.forward", lambda self, images: (
         self.sight.vectors(images).double().square().sum(dim=1).sqrt(), None

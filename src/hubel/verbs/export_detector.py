@@ -45,8 +45,8 @@ class ExportedDetector(Viewed):
     """The largest of a score, between hubel and ONNX Runtime."""
     compared: int
     """Pictures or steps that both were asked about."""
-    rounding: float = 0.0
-    """The largest difference between scores of pictures in single and in double precision."""
+    rounding: float | None = None
+    """The largest difference between scores of pictures in single and in double precision; None of steps."""
     bytes: int = 0
     """Of the file."""
 
@@ -75,7 +75,7 @@ def export_detector(
     if file.suffix != ".onnx" or file.is_dir():
         raise UsageError(f"--out must name a file that ends in .onnx, got {str(file)!r}", hint="--out detector.onnx")
     data, found = (_of_steps if judges_steps(detector) else _of_pictures)(detector, watch)
-    if not found.difference <= max(TOLERANCE, ROUNDINGS * found.rounding):
+    if not found.difference <= max(TOLERANCE, ROUNDINGS * (found.rounding or 0)):
         raise ArtefactError(
             f"the file scores otherwise than hubel does, by {found.difference:.2g}; nothing was written",
             hint="please report it, with the detector",
@@ -103,7 +103,7 @@ def _of_pictures(detector: str | PathLike[str], watch: Watcher) -> tuple[bytes, 
 
 def _of_steps(detector: str | PathLike[str], watch: Watcher) -> tuple[bytes, ExportedDetector]:
     known = load_steps(detector)
-    series, least = generated_series(known), known.window + (known.window > 1)
+    series, least = generated_series(known), known.least
     watch.stage("writing ONNX")
     data = annotated(
         StepScore(known), torch.from_numpy(series[-1]), takes="steps", gives=["score"], least=least,
