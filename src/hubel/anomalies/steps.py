@@ -62,7 +62,7 @@ STEP_METHODS = {
         title="moving average", formula="distance from the mean of the steps before", read=lambda window: window
     ),
     "dropout": StepMethod(
-        title="net with drop-out left on",
+        title="net with drop-out (GRU)",
         formula="over a window, error of the mean of several passes and how far they lie apart, by their usual sizes",
         net=True, read=lambda window: 2 * window - 1,
     ),

@@ -285,7 +285,7 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if notes.get(KEY) == DETECTOR:
         raise ArtefactError(
             f"{name} is an exported detector: it gives scores to other programs, and no classes",
-            hint="in hubel its folder answers: hubel predict DETECTOR new/",
+            hint="ask its folder: hubel predict DETECTOR new/",
         )
     if KEY not in notes:
         raise _foreign(name, "it does not say that hubel wrote it")
