@@ -127,18 +127,25 @@ def _fit(images: np.ndarray, settings: Settings, watch: Watcher, *, spread: bool
 
 def look(eyes: Eyes, state: State, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Where the picture and what was given back differ, over 3 x 3 places; a score is the mean of the largest."""
-    channels, height, width, latent, wide, spread = (int(x) for x in state["shape"])
-    if not all(0 < side <= 4096 for side in (channels, height, width, latent, wide)):
-        raise ValueError("no net has such a shape")
-    net = filled(
-        AutoEncoder((channels, height, width), latent=latent, width=wide, spread=bool(spread)), state, eyes.device
-    )
+    net = opened(state, eyes.device)
     small = shrunken(torch.from_numpy(np.ascontiguousarray(images)), SIDE)
     found = []
     with torch.inference_mode():
         for start in range(0, len(small), 256):
-            batch = small[start : start + 256].to(eyes.device)
-            off = functional.avg_pool2d(batch - net(batch), 3, 1, 1, count_include_pad=False)
-            found.append(off.abs().mean(dim=1).cpu().numpy())
+            found.append(seen(net, small[start : start + 256].to(eyes.device)).cpu().numpy())
     maps = np.concatenate(found) if found else np.zeros((0, *small.shape[2:]), np.float32)
     return top_mean(maps, TOP), maps
+
+
+def opened(state: State, device: str) -> nn.Module:
+    """The net from what was learnt. Raises ValueError for what is none."""
+    channels, height, width, latent, wide, spread = (int(x) for x in state["shape"])
+    if not all(0 < side <= 4096 for side in (channels, height, width, latent, wide)):
+        raise ValueError("no net has such a shape")
+    empty = AutoEncoder((channels, height, width), latent=latent, width=wide, spread=bool(spread))
+    return filled(empty, state, device)
+
+
+def seen(net: nn.Module, small: torch.Tensor) -> torch.Tensor:
+    """Maps B H W of pictures of the size that the net sees: the error, averaged over 3 x 3 places."""
+    return functional.avg_pool2d(small - net(small), 3, 1, 1, count_include_pad=False).abs().mean(dim=1)

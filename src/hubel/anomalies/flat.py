@@ -240,12 +240,16 @@ def look_forest(eyes: Eyes, state: State, images: np.ndarray) -> tuple[np.ndarra
         after = np.where(goes_left, state["left"][each, node], state["right"][each, node])
         depth += inner
         node = np.where(inner, after, node)
-    depth += _expected(state["samples"][each, node])
-    return np.asarray(2 ** -(depth.mean(axis=0) / max(float(_expected(state["drawn"])[0]), 1e-12))), None
+    depth += expected_depth(state["samples"][each, node])
+    return np.asarray(2 ** -(depth.mean(axis=0) / max(float(expected_depth(state["drawn"])[0]), 1e-12))), None
 
 
-def _expected(samples: np.ndarray) -> np.ndarray:
-    """Mean depth at which a random tree of so many samples ends (Liu, Ting, Zhou 2008, equation 1)."""
+def expected_depth(samples: np.ndarray) -> np.ndarray:
+    """Mean depth at which a random tree of so many samples ends (Liu, Ting, Zhou 2008, equation 1).
+
+    >>> expected_depth(np.array([1, 2, 256])).round(3).tolist()
+    [0.0, 1.0, 10.245]
+    """
     n = np.maximum(samples, 2).astype(np.float64)
     found = 2 * (np.log(n - 1) + np.euler_gamma) - 2 * (n - 1) / n
     return np.where(samples <= 1, 0.0, np.where(samples == 2, 1.0, found))

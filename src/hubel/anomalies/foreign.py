@@ -133,12 +133,23 @@ def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> S
 
 def look(eyes: Eyes, state: State, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """What looks foreign at every place; a picture's score is the mean of its strangest hundredth."""
-    net = filled(PatchFinder(int(state["channels"][0])), state, eyes.device)
+    net = opened(state, eyes.device)
     small = shrunken(torch.from_numpy(np.ascontiguousarray(images)), SIDE)
     found = []
     with torch.inference_mode():
         for start in range(0, len(small), 128):
-            # Logits, not shares: those of two very foreign pictures could not be told apart.
-            found.append(net(small[start : start + 128].to(eyes.device) - 0.5)[:, 0].cpu().numpy())
+            found.append(seen(net, small[start : start + 128].to(eyes.device)).cpu().numpy())
     maps = np.concatenate(found) if found else np.zeros((0, *small.shape[2:]), np.float32)
     return top_mean(maps, TOP), maps
+
+
+def opened(state: State, device: str) -> nn.Module:
+    """The net from what was learnt."""
+    return filled(PatchFinder(int(state["channels"][0])), state, device)
+
+
+def seen(net: nn.Module, small: torch.Tensor) -> torch.Tensor:
+    """Maps B H W of pictures of the size that the net sees: logits, since the shares of two very foreign pictures could
+    not be told apart.
+    """
+    return torch.as_tensor(net(small - 0.5)[:, 0])

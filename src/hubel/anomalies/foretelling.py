@@ -33,27 +33,35 @@ def learn_to_foretell(
     """What a net has learnt from scaled series F+1 T_n, whose last row is 1: arrays behind "net.". `places` are the K
     rows that it foretells.
     """
+    inputs, wanted = pieces_of(series), list(places)
+
+    def loss(net: torch.nn.Module, batch: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+        assert isinstance(net, RowNet)
+        return loss_of_steps(net.steps(batch), batch, wanted)
+
+    net = fresh(lambda: _net(inputs.shape[1], len(wanted)), settings.seed)
+    learn(net, inputs, loss, settings, watch)
+    return weights_of(net)
+
+
+def pieces_of(series: Sequence[np.ndarray]) -> torch.Tensor:
+    """N F+1 T: series F+1 T_n in pieces that are learnt from, 0 behind the end of one."""
     pieces = [
         one[:, start : start + PIECE]
         for one in series
         for start in range(0, max(1, one.shape[1] - 1), PIECE)
         if one.shape[1] - start > 1
     ]  # fmt: skip
-    pieces = pieces[:: -(-len(pieces) // MOST)]
-    inputs = torch.from_numpy(padded(pieces, 0.0))
-    loss_of = StepLoss("mse")
-    wanted = list(places)
+    return torch.from_numpy(padded(pieces[:: -(-len(pieces) // MOST)], 0.0))
 
-    def loss(net: torch.nn.Module, batch: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-        assert isinstance(net, RowNet)
-        truth = batch[:, wanted, 1:].transpose(1, 2)
-        there = batch[:, -1, 1:].unsqueeze(2) > 0
-        unknown = truth == 0  # the mean, exactly, stands for what is not known
-        return loss_of(net.steps(batch)[:, :-1], truth.masked_fill(~there | unknown, torch.nan))
 
-    net = fresh(lambda: _net(inputs.shape[1], len(wanted)), settings.seed)
-    learn(net, inputs, loss, settings, watch)
-    return weights_of(net)
+def loss_of_steps(said: torch.Tensor, batch: torch.Tensor, wanted: list[int]) -> torch.Tensor:
+    """The mean squared error of what was said, N T K, of the next steps of pieces N F+1 T in the rows `wanted`."""
+    truth = batch[:, wanted, 1:].transpose(1, 2)
+    there = batch[:, -1, 1:].unsqueeze(2) > 0
+    unknown = truth == 0  # the mean, exactly, stands for what is not known
+    found: torch.Tensor = StepLoss("mse")(said[:, :-1], truth.masked_fill(~there | unknown, torch.nan))
+    return found
 
 
 def foreteller(state: State, features: int, outputs: int, device: str = "cpu") -> RowNet:

@@ -1,26 +1,26 @@
 """The score of a detector as one net of PyTorch, for exporters: bytes in, score and map out, thresholds inside.
 
-Letters: B pictures, C channels, H height, W width, F numbers, M pictures that are kept; h w places.
+What each method does stands in `flat_graph`, `patch_graph` and `net_graph`, and is named by `Method.graph`.
+
+Letters: N or B pictures, C channels, H height, W width; h w places.
 """
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
-from hubel.anomalies import adversarial
-from hubel.anomalies.autoencoders import SIDE as NET_SIDE
-from hubel.anomalies.autoencoders import TOP, AutoEncoder
 from hubel.anomalies.detecting import Learnt
-from hubel.anomalies.eyes import patches, shrunken
-from hubel.anomalies.flat import most_of
-from hubel.anomalies.training import filled
-from hubel.errors import UsageError
+from hubel.anomalies.eyes import SOME
+from hubel.anomalies.thresholds import Threshold
+from hubel.data.preprocessing import Preprocessing
+from hubel.nn.modes import evaluating
+from hubel.nn.taps import watch
 
-CAN = ("pca", "knn", "mahalanobis", "padim", "autoencoder", "vae", "anogan")
-"""Methods whose score can be written so, on pixels."""
 PICTURES = 32
 """Generated ones that a file is asked about."""
 
@@ -28,90 +28,41 @@ PICTURES = 32
 class Score(nn.Module):
     """Pictures B C H W uint8, of the detector's size, to (score B, map B h w) float32, 0 the usual and 1 the threshold.
 
-    Of a method without maps the map is B 1 1: the score.
+    Of a method without maps the map is B 1 1: the score. Raises UsageError for a method that cannot be written so.
     """
 
     def __init__(self, learnt: Learnt) -> None:
         super().__init__()
-        self.name = learnt.name
-        self.usual, self.scale = learnt.threshold.usual, _scale(learnt.threshold.usual, learnt.threshold.score)
-        about = learnt.map_threshold
-        self.map_usual, self.map_scale = (
-            (0.0, 1.0) if about is None else (about.usual, _scale(about.usual, about.score))
-        )
-        self.net: nn.Module | None = None
-        self.weight = 0.0
-        if learnt.name == "anogan":
-            self.net, self.weight = adversarial.opened(learnt.state, "cpu")
-        elif learnt.name in ("autoencoder", "vae"):
-            channels, height, width, latent, wide, spread = (int(x) for x in learnt.state["shape"])
-            empty = AutoEncoder((channels, height, width), latent=latent, width=wide, spread=bool(spread))
-            self.net = filled(empty, learnt.state, "cpu")
-        else:
-            for key, value in learnt.state.items():
-                if key in ("neighbours", "places"):
-                    continue
-                tensor = torch.from_numpy(value)
-                self.register_buffer(key, tensor.double() if tensor.is_floating_point() else tensor)
-        self.neighbours = int(learnt.state["neighbours"][0]) if learnt.name == "knn" else 0
-        self.places = tuple(int(x) for x in learnt.state["places"]) if learnt.name == "padim" else (1, 1)
+        self.raw = learnt.method.graph(learnt.eyes, learnt.state)
+        self.threshold, self.map_threshold = learnt.threshold, learnt.map_threshold
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Score and map."""
-        raw, maps = self._raw(images)
-        score = (raw - self.usual) / self.scale
-        if maps is None:
-            return score.float(), score.float()[:, None, None]
-        return score.float(), ((maps - self.map_usual) / self.map_scale).float()
-
-    def _raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        if isinstance(self.net, adversarial.Maker):
-            off, maps = adversarial.seen(self.net, shrunken(images, adversarial.SIDE), self.weight)
-            return off.double(), maps.double()
-        if self.net is not None:
-            small = shrunken(images, NET_SIDE)
-            off = functional.avg_pool2d(small - self.net(small), 3, 1, 1, count_include_pad=False)
-            maps = off.abs().mean(dim=1)
-            count = most_of(maps[0].numel(), TOP)
-            return maps.flatten(1).topk(count, dim=1).values.mean(dim=1).double(), maps.double()
-        if self.name == "padim":
-            seen = patches(images).flatten(2)[:, self.get_buffer("kept")].permute(2, 0, 1).double()
-            plain = torch.matmul(seen - self.get_buffer("mean")[:, None], self.get_buffer("whitener").transpose(1, 2))
-            maps = (plain**2).mean(dim=2).sqrt().transpose(0, 1)
-            return maps.amax(dim=1), maps.reshape(-1, *self.places)
-        small = shrunken(images).double()
-        values = small.flatten(1)
-        if self.name == "pca":
-            off = values - self.get_buffer("mean")
-            off = (off - (off @ self.get_buffer("basis")) @ self.get_buffer("basis").T) ** 2
-            return off.mean(dim=1), off.reshape(small.shape).mean(dim=1)
-        if self.name == "knn":
-            mixed = (
-                (values**2).sum(dim=1, keepdim=True)
-                - 2 * values @ self.get_buffer("bank").T
-                + (self.get_buffer("bank") ** 2).sum(dim=1)
-            )
-            near = mixed.clamp(min=0).topk(self.neighbours, dim=1, largest=False).values
-            return near.sqrt().mean(dim=1), None
-        off = values - self.get_buffer("mean")
-        along = off @ self.get_buffer("basis")
-        outside = ((off**2).sum(dim=1) - (along**2).sum(dim=1)).clamp(min=0)
-        scaled = (along**2 / self.get_buffer("variance")).sum(dim=1) + outside / self.get_buffer("outside")[0]
-        return scaled / off.shape[1], None
+        raw, maps = self.raw(images)
+        score = _normalised(raw, self.threshold)
+        if maps is None or self.map_threshold is None:
+            return score, score[:, None, None]
+        return score, _normalised(maps, self.map_threshold)
 
 
-def _scale(usual: float, score: float) -> float:
-    return max(score - usual, 1e-12 * max(1.0, abs(score)), 1e-300)
+def _normalised(raw: torch.Tensor, about: Threshold) -> torch.Tensor:
+    return ((raw - about.usual) / about.scale).float()
 
 
-def require_exportable(learnt: Learnt) -> None:
-    """Raise UsageError for a method whose score cannot be written as one net."""
-    if learnt.name not in CAN or learnt.eyes.net is not None:
-        what = f"{learnt.name} on {learnt.eyes.name}"
-        raise UsageError(
-            f"a detector is exported that sees pixels by {', '.join(CAN)}; this one is {what}",
-            hint="learn another one: hubel anomaly GOOD --method pca --features pixels",
-        )
+def answered(score: Score, images: np.ndarray, *, double: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Scores N and maps N h w of pictures N C H W uint8; with `double`, every net computes in double precision,
+    to which single precision only comes near.
+    """
+    asked = copy.deepcopy(score).double() if double else score
+
+    def wide(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> object:
+        return tuple(one.double() if torch.is_tensor(one) and one.is_floating_point() else one for one in inputs)
+
+    within = {name: module for name, module in asked.named_modules() if name and double}
+    with watch(within, wide, before=True), evaluating(asked), torch.inference_mode():
+        found = [asked(torch.from_numpy(images[start : start + SOME])) for start in range(0, len(images), SOME)]
+    scores, maps = (torch.cat([one[place] for one in found]).numpy() for place in (0, 1))
+    return scores, maps
 
 
 def generated_pictures(shape: tuple[int, int, int]) -> np.ndarray:
@@ -126,3 +77,21 @@ def generated_pictures(shape: tuple[int, int, int]) -> np.ndarray:
         ramp = np.linspace(0, 255, shape[2])[None, None] * (row / PICTURES) + 4 * row
         found[row] = np.clip(ramp + rng.normal(0, row, shape), 0, 255)
     return found
+
+
+def asked_pictures(preprocessing: Preprocessing) -> tuple[list[np.ndarray], np.ndarray]:
+    """(batches N C H W uint8 that a file is asked about, all of them as a detector sees them).
+
+    One batch of its size, the first few of that one by one, and noise of other sizes: wide, tall, small.
+
+    >>> batches, every = asked_pictures(Preprocessing(height=8, width=8, channels=1))
+    >>> [one.shape for one in batches[-4:]], every.shape
+    ([(1, 1, 8, 8), (1, 1, 11, 17), (1, 1, 26, 9), (1, 1, 5, 8)], (38, 1, 8, 8))
+    """
+    rng = np.random.default_rng(0)
+    height, width = preprocessing.height, preprocessing.width
+    together = generated_pictures(preprocessing.shape)
+    sizes = [(height + 3, 2 * width + 1), (3 * height + 2, width + 1), (height // 2 + 1, width)]
+    odd = [rng.integers(0, 256, (preprocessing.channels, *size), dtype=np.uint8) for size in sizes]
+    every = [*together, *together[:3], *(preprocessing.array(one.transpose(1, 2, 0)) for one in odd)]
+    return [together, *(one[None] for one in [*together[:3], *odd])], np.stack(every)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hubel.anomalies.eyes import Eyes
+from hubel.anomalies.flat import squared
 from hubel.anomalies.settings import Settings, State
 from hubel.watching import SILENT, Watcher
 
@@ -22,6 +23,8 @@ PROJECTED = 256
 are taken for others."""
 NEIGHBOURS = 9
 """PatchCore: patches around the nearest one by which the score of a picture is weighed."""
+ROUNDED = 2e-6
+"""Share of the squared lengths by which their product in single precision may be off."""
 
 
 # ---------------------------------------------------------------- PaDiM
@@ -145,6 +148,7 @@ class Bank:
         self.patches = patches_MF
         self.lengths = (patches_MF**2).sum(axis=1)
         self._turned = np.ascontiguousarray(-2 * patches_MF.T)
+        self._exact = patches_MF.astype(np.float64)
 
     def judge(self, maps_NFhw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(the score of each picture N, the distances of its patches N P).
@@ -155,25 +159,46 @@ class Bank:
         """
         count, width = maps_NFhw.shape[:2]
         rows = np.ascontiguousarray(maps_NFhw.reshape(count, width, -1).transpose(0, 2, 1)).reshape(-1, width)
-        apart = self._apart(rows)
-        near = apart.argmin(axis=1)
-        # A row's own length is the same before every patch, so that it is added to the nearest only.
-        squares = apart[np.arange(len(rows)), near] + (rows**2).sum(axis=1)
-        distance = np.sqrt(np.maximum(squares, 0)).reshape(count, -1)
+        near = self._nearest(rows)
+        distance = _length(rows - self.patches[near]).reshape(count, -1)
         worst = np.arange(count) * distance.shape[1] + distance.argmax(axis=1)
         return distance.max(axis=1) * self._weights(rows[worst], near[worst]), distance
 
-    def _apart(self, rows: np.ndarray) -> np.ndarray:
-        """Squared distances N M, less the rows' own squared lengths."""
-        apart = rows @ self._turned
+    def _nearest(self, rows: np.ndarray) -> np.ndarray:
+        """N: which normal patch is the nearest. Where single precision cannot tell two apart, double precision does."""
+        apart = rows @ self._turned  # less the rows' own squared lengths, which are the same before every patch
         apart += self.lengths
-        return np.asarray(apart)
+        near = np.asarray(apart.argmin(axis=1))
+        slack = ROUNDED * ((rows**2).sum(axis=1) + self.lengths.max())
+        close = np.flatnonzero((apart <= (apart[np.arange(len(rows)), near] + slack)[:, None]).sum(axis=1) > 1)
+        for start in range(0, len(close), 512):
+            some = close[start : start + 512]
+            near[some] = squared(rows[some].astype(np.float64), self._exact).argmin(axis=1)
+        return near
 
     def _weights(self, rows: np.ndarray, near: np.ndarray) -> np.ndarray:
         """N: 1 - softmax over the nearest normal patch and those around it, of the distances to the row."""
-        count = min(NEIGHBOURS, len(self.patches))
-        around = np.argpartition(self._apart(self.patches[near]), count - 1, axis=1)[:, :count]
-        own = np.linalg.norm(self.patches[near] - rows, axis=1)
-        apart = np.linalg.norm(self.patches[around] - rows[:, None], axis=2)
+        own = _length(self.patches[near] - rows)
+        apart = _length(self.patches[self._around(near)] - rows[:, None])
         most = apart.max(axis=1)
         return np.asarray(1 - np.exp(own - most) / np.exp(apart - most[:, None]).sum(axis=1))
+
+    def _around(self, near: np.ndarray) -> np.ndarray:
+        """N K: the normal patches around each of some of them, itself among them."""
+        count = min(NEIGHBOURS, len(self.patches))
+        return np.argpartition(squared(self._exact[near], self._exact), count - 1, axis=1)[:, :count]
+
+    def all_around(self) -> np.ndarray:
+        """M K: those around each of them.
+
+        >>> sorted(Bank(np.array([[0.0], [1.0]], np.float32)).all_around()[0].tolist())
+        [0, 1]
+        """
+        every = np.arange(len(self.patches))
+        return np.concatenate([self._around(every[start : start + 512]) for start in range(0, len(every), 512)])
+
+
+def _length(rows: np.ndarray) -> np.ndarray:
+    """The length of each row … F, in double precision."""
+    wide = rows.astype(np.float64)
+    return np.asarray(np.sqrt(np.einsum("...f,...f->...", wide, wide)))

@@ -1,6 +1,6 @@
 """A detector of strange steps on disk: one folder, without any code.
 
-detector.safetensors     what was learnt of windows ("windows.mean", …) and the net that foretells ("net.…")
+detector.safetensors     what was learnt of windows ("windows.mean", …) and nets that foretell ("net.…", "dropout.…")
 detector.json            columns, methods, window, rate and usual scores; sealed by its digest, and that of the arrays
 """
 
@@ -17,11 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hubel import runtime
 from hubel.anomalies.artefact import AGAIN, ARRAYS, DOCUMENT, LIMIT, read_arrays, read_document
-from hubel.anomalies.steps import StepDetector
+from hubel.anomalies.steps import STEP_METHODS, StepDetector
 from hubel.checkpoint.tensors import write_tensors
 from hubel.data.columns import Columns
 from hubel.errors import DAMAGED, ArtefactError
-from hubel.metrics.surprise import METHODS
 from hubel.store import RunStore, shown
 
 MOST_SCORES = 10_000
@@ -37,7 +36,7 @@ class _Document(BaseModel):
     kind: Literal["series", "rows", "signals"]
     columns: dict[str, Any]
     said: dict[str, str]
-    methods: list[str] = Field(min_length=1, max_length=len(METHODS))
+    methods: list[str] = Field(min_length=1, max_length=len(STEP_METHODS))
     window: int = Field(ge=1)
     asked: float = Field(gt=0, lt=1)
     rate: float = Field(gt=0, lt=1)
@@ -52,6 +51,7 @@ class _Document(BaseModel):
 def save_steps(store: RunStore, detector: StepDetector) -> None:
     """Write a detector, the JSON last: where it stands, all of it does."""
     arrays = {f"windows.{name}": array for name, array in detector.arrays.items()} | dict(detector.net)
+    arrays |= {f"dropout.{name}": array for name, array in detector.dropout.items()}
     with store.writing(ARRAYS, read_back=True) as writer:
         write_tensors(writer, {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()})
     here, usual = runtime.environment(), detector.usual_scores
@@ -76,16 +76,19 @@ def load_steps(place: str | os.PathLike[str], *, device: str = "cpu") -> StepDet
         columns = Columns.from_dict(said.columns)
     except (TypeError, KeyError) as error:
         raise ArtefactError(f"{name} is no description of a detector of steps: {error}", hint=DAMAGED) from None
-    odd = [method for method in said.methods if method not in METHODS]
+    odd = [method for method in said.methods if method not in STEP_METHODS]
     if odd or not columns.answers:
         what = f"the method {shown(odd[0])}, which is not known here" if odd else "no column to judge by"
         raise ArtefactError(f"{name} was made with {what}", hint=f"upgrade hubel, or {AGAIN}")
     tensors = {key: value.numpy() for key, value in read_arrays(path.parent / ARRAYS, said.sha256).items()}
-    windows = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith("windows.")}
+    windows, dropout = (
+        {k.removeprefix(whose): v for k, v in tensors.items() if k.startswith(whose)}
+        for whose in ("windows.", "dropout.")
+    )
     found = StepDetector(
         name=said.name, kind=said.kind, columns=columns, said=said.said, methods=tuple(said.methods),
         window=said.window, asked=said.asked, rate=said.rate, learnt=said.learnt, held=said.held, worth=said.worth,
-        arrays=windows,
+        arrays=windows, dropout=dropout,
         net={k: v for k, v in tensors.items() if k.startswith("net.")}, usual_scores=np.array(said.usual_scores),
     )  # fmt: skip
     return replace(found, device=device, folder=str(place))

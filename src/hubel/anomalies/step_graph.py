@@ -10,8 +10,10 @@ import math
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 from hubel.anomalies.foretelling import foreteller
+from hubel.anomalies.mc_dropout import opened
 from hubel.anomalies.steps import StepDetector
 from hubel.metrics.surprise import METHODS, NEAR
 
@@ -23,20 +25,27 @@ class StepScore(nn.Module):
     """One series T F float32, NaN where a number is not known, to scores T float32 of the detector's first method: 1 is
     the threshold, NaN where a step cannot be judged. Of words a column is 1 where it is there and 0 elsewhere.
 
-    T must be above W where the method looks at steps that follow one another, at least 1 where W is 1.
+    T must be at least `StepDetector.least`.
     """
 
     def __init__(self, detector: StepDetector) -> None:
         super().__init__()
         columns = detector.columns
         self.name, self.window = detector.methods[0], detector.window
-        features = columns.features
-        self.places = [features.index(column.name) for column in columns.answers]
+        features, self.places = columns.features, detector.places
         scale = [(column.mean, column.std) for column in columns.columns for _ in range(column.width)]
         self.register_buffer("mean_of", torch.tensor([mean for mean, _ in scale], dtype=torch.float64))
         self.register_buffer("std_of", torch.tensor([std for _, std in scale], dtype=torch.float64))
-        self.limit = float(detector.arrays["limits"][METHODS.index(self.name)])
         self.net = foreteller(detector.net, len(features), len(self.places)) if self.name == "recurrent" else None
+        self.doubtful = (
+            opened(detector.dropout, len(features) + 1, len(self.places)) if self.name == "dropout" else None
+        )
+        if self.doubtful is not None:
+            self.limit = float(detector.dropout["limit"][0])
+            for key in ("error", "spread"):
+                self.register_buffer(key, torch.from_numpy(np.array(detector.dropout[key])))
+            return
+        self.limit = float(detector.arrays["limits"][METHODS.index(self.name)])
         kept = {"recurrent": ("spread",), "pca": ("mean", "directions"), "knn": ("bank",), "average": ()}[self.name]
         for key in kept:
             self.register_buffer(key, torch.from_numpy(np.array(detector.arrays[key])).double())
@@ -48,6 +57,8 @@ class StepScore(nn.Module):
         series = scaled[:, self.places].double()
         if self.net is not None:
             return (self._foretold(scaled, series) / self.limit).float()
+        if self.doubtful is not None:
+            return self._doubted(scaled, series)
         if self.name == "average":
             before = series.unfold(0, self.window, 1)[:-1].mean(2)
             return self._behind(self.window, (series[self.window :] - before).square().mean(1).sqrt())
@@ -71,6 +82,20 @@ class StepScore(nn.Module):
         count = known.double().sum(1)
         errors = torch.where(count > 0, (parts.sum(1) / count.clamp(min=1)).sqrt(), torch.nan)
         return torch.cat([torch.full_like(series[: self.window, 0], torch.nan), errors[self.window - 1 :]])
+
+    def _doubted(self, scaled: torch.Tensor, series: torch.Tensor) -> torch.Tensor:
+        assert self.doubtful is not None
+        there = torch.cat([scaled, torch.ones_like(scaled[:, :1])], dim=1)
+        said = self.doubtful.passes(there.T).double()[:, self.window - 1 : -1]
+        truth = series[self.window :]
+        errors, apart = (said.mean(0) - truth) / self.get_buffer("error"), said.var(0, correction=0).sqrt()
+        known = truth != 0
+        parts = (errors.square() + (apart / self.get_buffer("spread")).square()) / 2 * known
+        # By sums from the beginning on, as windows taken apart would burn the number of steps in.
+        ends = [functional.pad(each.double().sum(1).cumsum(0), (1, 0)) for each in (parts, known)]
+        sums, counts = (each[self.window :] - each[: -self.window] for each in ends)
+        scores = torch.where(counts > 0, (sums / counts.clamp(min=1)).sqrt(), torch.nan)
+        return self._behind(2 * self.window - 1, scores)
 
     def _behind(self, first: int, scores: torch.Tensor) -> torch.Tensor:
         """Scores behind so many steps that cannot be judged."""

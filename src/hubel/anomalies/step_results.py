@@ -11,7 +11,7 @@ from html import escape
 import numpy as np
 
 from hubel.anomalies.step_data import ROWS, Steps
-from hubel.anomalies.steps import TITLES, StepDetector
+from hubel.anomalies.steps import STEP_METHODS, StepDetector
 from hubel.data.columns import SIGNALS
 from hubel.data.manifest import Problem
 from hubel.metrics.intervals import NOTHING, Interval, wilson
@@ -188,7 +188,7 @@ class StepAnomalies:
     def sentences(self) -> list[str]:
         """The result in words."""
         first, said = self.first, []
-        title = TITLES[first.method]
+        title = STEP_METHODS[first.method].title
         title = title[0].upper() + title[1:]
         rows = self.detector.kind == ROWS
         what = "signals" if self.detector.kind == SIGNALS else "rows" if rows else "steps"
@@ -198,10 +198,10 @@ class StepAnomalies:
                 f"{percent(first.caught, 1)} of the strange {'rows' if rows else 'steps'} pass the threshold, and "
                 f"{percent(first.false, 1)} of the normal ones."
             )
-            best = max(self.methods[1:], key=lambda one: one.auroc)
-            if first.method == "recurrent" and best.auroc >= first.auroc:
+            best = max((m for m in self.methods if not STEP_METHODS[m.method].net), key=lambda one: one.auroc)
+            if STEP_METHODS[first.method].net and best.auroc >= first.auroc:
                 said.append(
-                    f"{TITLES[best.method]} gets {number(best.auroc)} without a net: the simpler choice is "
+                    f"{STEP_METHODS[best.method].title} gets {number(best.auroc)} without a net: the simpler choice is "
                     f"--method {best.method}."
                 )
         elif self.judged:
@@ -217,8 +217,8 @@ class StepAnomalies:
         if self.measured:
             found += ["", f"  {'method':<27}{'AUROC':>7}{'caught':>9}{'alarms':>9}{'learnt in':>12}"]
             found += [
-                f"  {TITLES[m.method]:<27}{number(m.auroc):>7}{percent(m.caught, 1):>9}{percent(m.false, 1):>9}"
-                f"{duration(m.seconds):>12}" for m in self.methods
+                f"  {STEP_METHODS[m.method].title:<27}{number(m.auroc):>7}{percent(m.caught, 1):>9}"
+                f"{percent(m.false, 1):>9}{duration(m.seconds):>12}" for m in self.methods
             ]  # fmt: skip
         if self.judged:
             found += ["", *self.judged.lines(most), "  (1 is the threshold)"]

@@ -7,12 +7,13 @@ were held out, passed by a stated rate of them. Letters: F features, T steps, K 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from hubel.anomalies.foretelling import foreteller, foretold, learn_to_foretell
+from hubel.anomalies.mc_dropout import judge_dropout, learn_dropout
 from hubel.anomalies.settings import Settings, State
 from hubel.anomalies.step_data import ROWS, Steps
 from hubel.anomalies.step_parts import OddSteps, divide_steps, find_odd
@@ -28,19 +29,45 @@ from hubel.words import plural, span
 
 FEWEST = 40
 """Normal steps at least."""
-TITLES = {
-    "recurrent": "net that foretells (GRU)",
-    "pca": "PCA of windows",
-    "knn": "nearest windows",
-    "average": "moving average",
-}
-"""What methods are called, by name."""
-FORMULAS = {
-    "recurrent": "error of what was foretold of the step, by the usual size of errors",
-    "pca": "what the main directions of windows do not give back",
-    "knn": "mean distance to the five nearest normal windows",
-    "average": "distance from the mean of the steps before",
-}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepMethod:
+    """One way to tell a strange step."""
+
+    title: str
+    """What people call it."""
+    formula: str
+    """The score in a line."""
+    net: bool = False
+    """Does it train a net?"""
+    read: Callable[[int], int]
+    """Window -> steps that are read before the first one that can be judged."""
+
+
+STEP_METHODS = {
+    "recurrent": StepMethod(
+        title="net that foretells (GRU)", formula="error of what was foretold of the step, by the usual size of errors",
+        net=True, read=lambda window: window,
+    ),
+    "pca": StepMethod(
+        title="PCA of windows", formula="what the main directions of windows do not give back",
+        read=lambda window: window - 1,
+    ),
+    "knn": StepMethod(
+        title="nearest windows", formula="mean distance to the five nearest normal windows",
+        read=lambda window: window - 1,
+    ),
+    "average": StepMethod(
+        title="moving average", formula="distance from the mean of the steps before", read=lambda window: window
+    ),
+    "dropout": StepMethod(
+        title="net with drop-out (GRU)",
+        formula="over a window, error of the mean of several passes and how far they lie apart, by their usual sizes",
+        net=True, read=lambda window: 2 * window - 1,
+    ),
+}  # fmt: skip
+"""By name; those of `hubel.metrics.surprise` are learnt where nobody names any."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,6 +96,8 @@ class StepDetector:
     """Of `hubel.metrics.surprise`."""
     net: State
     """Of `hubel.anomalies.foretelling`; empty where no net was asked for."""
+    dropout: State = field(default_factory=dict)
+    """Of `hubel.anomalies.mc_dropout`; empty where that was not asked for."""
     usual_scores: np.ndarray
     """Of the first method: scores of the steps that were held out, rising."""
     device: str = "cpu"
@@ -85,6 +114,16 @@ class StepDetector:
         """95 % of the rate; NaN where it is not known what the steps that were held out are worth."""
         return rate_interval(self.rate, self.worth) if self.worth else NOTHING
 
+    @property
+    def places(self) -> list[int]:
+        """K: rows of the columns' features that are foretold."""
+        return _places(self.columns)
+
+    @property
+    def least(self) -> int:
+        """Steps that a series must have for the first method to judge one of them, and a window's at least."""
+        return max(self.window + (self.window > 1), STEP_METHODS[self.methods[0]].read(self.window) + 1)
+
     def judge(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """T scores of a series F T, or of rows, by method; NaN where a step cannot be judged.
 
@@ -95,6 +134,8 @@ class StepDetector:
         try:
             said = self._said(scaled[0])
             found = surprises(self.arrays, series, np.full_like(series, np.nan) if said is None else said)
+            if self.dropout:
+                found["dropout"] = judge_dropout(self.dropout, scaled[0], self.places, self.window, self.device)
         except (KeyError, IndexError, ValueError, RuntimeError) as error:
             raise ArtefactError(
                 f"what this detector has learnt does not fit together: {str(error).splitlines()[0][:160]}",
@@ -151,18 +192,20 @@ def checked_steps(names: Sequence[str], kind: str, window: int) -> tuple[str, ..
     (('recurrent', 'pca', 'knn', 'average'), ('average', 'pca', 'knn'), ('knn', 'pca'))
     """
     alone = window == 1
-    every = ("knn", "pca") if alone else METHODS
+    every = ("knn", "pca") if alone else tuple(STEP_METHODS)
     asked = [name for word in names for name in (every if word == "all" else (word,))]
     for name in asked:
-        if name not in TITLES:
-            raise unknown("method for steps", name, TITLES)
+        if name not in STEP_METHODS:
+            raise unknown("method for steps", name, STEP_METHODS)
         if name not in every:
             raise UsageError(
                 f"the method {name!r} needs steps that follow one another, and each "
                 f"{'row' if kind == ROWS else 'step'} is taken by itself",
                 hint="--window 8 looks at eight together; --column time=COLUMN says when rows were; --method knn",
             )
-    return tuple(dict.fromkeys([*(asked or every), *(("knn", "pca") if alone else ("pca", "knn"))]))
+    return tuple(
+        dict.fromkeys([*(asked or (every if alone else METHODS)), *(("knn", "pca") if alone else ("pca", "knn"))])
+    )
 
 
 def learn_steps(
@@ -185,38 +228,46 @@ def learn_steps(
     columns = _measured(steps, fit)
     scaled = [[columns.scaled(one[None]) for one in part] for part in (fit, held)]
     train, val = ([columns.answered(one)[0] for one in part] for part in scaled)
-    judged = sum(max(0, len(one) - length + (methods[0] in ("pca", "knn"))) for one in val)
+    read = STEP_METHODS[methods[0]].read(length)
+    judged = sum(max(0, len(one) - read) for one in val)
     if steps.count < FEWEST or judged < 1 or all(len(one) < length for one in train):
         raise DataError(
-            f"at least {FEWEST} normal steps are needed, in series of at least {length + 1}, and "
+            f"at least {FEWEST} normal steps are needed, in series of at least {max(length, read) + 1}, and "
             f"{plural(steps.count, 'step')} of {len(steps.values)} series came",
             hint="some hundreds are better: a rate of false alarms of 1 % needs 99 for the threshold alone",
         )
     promised = max(rate, 1 / (judged + 1))
+    places = _places(columns)
     seconds: dict[str, float] = {}
     net: State = {}
     told = None
     if "recurrent" in methods:
-        watch.stage(f"learning: {TITLES['recurrent']}")
+        watch.stage(f"learning: {STEP_METHODS['recurrent'].title}")
         began = time.perf_counter()
-        features = columns.features
-        places = [features.index(column.name) for column in columns.answers]
         net = learn_to_foretell([one[0] for one in scaled[0]], places, settings, watch)
-        speaker = foreteller(net, len(features), len(places), settings.device)
+        speaker = foreteller(net, len(columns.features), len(places), settings.device)
         told = [informed(foretold(speaker, one[0]), length) for one in scaled[1]]
         seconds["recurrent"] = time.perf_counter() - began
     watch.stage("learning windows")
     began = time.perf_counter()
     arrays = learn_surprise(train, val, told, window=length, rate=promised)
-    seconds |= {method: time.perf_counter() - began for method in methods if method != "recurrent"}
+    seconds |= {method: time.perf_counter() - began for method in methods if not STEP_METHODS[method].net}
     if arrays is None:
         raise DataError(
             f"no series of normal steps is as long as a window of {plural(length, 'step')}", hint="--window 4"
         )
+    dropout: State = {}
+    if "dropout" in methods:
+        watch.stage(f"learning: {STEP_METHODS['dropout'].title}")
+        dropout, seconds["dropout"] = learn_dropout(
+            [one[0] for one in scaled[0]], [one[0] for one in scaled[1]], places, settings, window=length,
+            rate=promised, watch=watch,
+        )  # fmt: skip
     found = StepDetector(
         name=name, kind=steps.kind, columns=columns, said=dict(said or {}), methods=methods, window=length, asked=rate,
         rate=promised, learnt=sum(one.shape[1] for one in fit), held=judged, arrays=arrays,
-        net=net, usual_scores=np.zeros(0), device=settings.device, seconds=seconds, odd=odd, kept_odd=keep_odd,
+        net=net, dropout=dropout, usual_scores=np.zeros(0), device=settings.device, seconds=seconds, odd=odd,
+        kept_odd=keep_odd,
     )  # fmt: skip
     scores = [found.judge(one)[methods[0]] for one in held]
     usual = np.concatenate(scores)
@@ -230,6 +281,11 @@ def _measured(steps: Steps, series: Sequence[np.ndarray]) -> Columns:
     """The columns with mean and deviation of these series F T; all numbers among them are what is foretold."""
     columns = steps.columns.measured(padded(list(series), np.inf))
     return Columns(columns.columns, tuple(c for c in columns.columns if not c.words), files=columns.files)
+
+
+def _places(columns: Columns) -> list[int]:
+    features = columns.features
+    return [features.index(column.name) for column in columns.answers]
 
 
 def informed(said: np.ndarray, window: int) -> np.ndarray:

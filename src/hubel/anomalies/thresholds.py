@@ -41,7 +41,12 @@ class Threshold:
         >>> about.normalised(np.array([2.0, 4.0, 5.0])).tolist()
         [0.0, 1.0, 1.5]
         """
-        return (raw - self.usual) / max(self.score - self.usual, 1e-12 * max(1.0, abs(self.score)), 1e-300)
+        return (raw - self.usual) / self.scale
+
+    @property
+    def scale(self) -> float:
+        """Raw: from the usual to the threshold, which is 1 then; above 0."""
+        return max(self.score - self.usual, 1e-12 * max(1.0, abs(self.score)), 1e-300)
 
     @property
     def promised(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from hubel.deploy.onnx_graph import tidy
 from hubel.deploy.ready import difference
 from hubel.errors import ArtefactError, missing_extra
 
@@ -52,7 +53,8 @@ def annotated(
 ) -> bytes:
     """The bytes of an ONNX file of a net whose input, called `takes`, has a first axis of any length from `least` on.
 
-    `about` goes into the metadata. Raises MissingExtra, and what PyTorch's exporter raises.
+    `about` goes into the metadata. Raises MissingExtra, ArtefactError where that length was fixed, and what PyTorch's
+    exporter raises.
     """
     if absent():
         raise missing_extra(absent(), "export", "writing ONNX")
@@ -63,6 +65,14 @@ def annotated(
         )  # fmt: skip
     assert program is not None
     proto = program.model_proto
+    # Once it has written one recurrent net, PyTorch's exporter unrolls the next one in the same process.
+    if not proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param:
+        raise ArtefactError(
+            "PyTorch's exporter has fixed the length of what this file takes, as it does with recurrent nets from the "
+            "second one of a process on; nothing was written",
+            hint="a process of its own for each: hubel export DETECTOR",
+        )
+    tidy(proto)
     for key, value in about.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value

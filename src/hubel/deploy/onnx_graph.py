@@ -65,7 +65,7 @@ def assembled(
 
     model = onnx.load_from_string(net)
     graph = model.graph
-    _tidy(model)
+    tidy(model)
     before = Nodes("place")
     images = placed(before, PICTURES, preprocessing)
     before.last("Identity", images, output=graph.input[0].name)
@@ -113,7 +113,27 @@ def _honest(n: Nodes, logits: str, how: Calibrator) -> str:
     return n("Log", n("Add", rising, number(first)))
 
 
-def _tidy(model: Any) -> None:
+def fitting(net: bytes, preprocessing: Preprocessing, *, takes: str, facts: Mapping[str, str]) -> bytes:
+    """An ONNX file that takes pictures N C H W uint8 of any size, called `takes`, before the net of another one whose
+    only input are pictures of the size that `preprocessing` says. What comes out is the same; `facts` are its metadata.
+    """
+    import onnx
+
+    model = onnx.load_from_string(net)
+    graph = model.graph
+    before = Nodes("place")
+    floats = fitted(before, before("Transpose", takes, perm=[0, 2, 3, 1]), preprocessing)
+    before.last("Cast", floats, output=graph.input[0].name, to=onnx.TensorProto.UINT8)
+    nodes = [*before.nodes, *graph.node]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(before.initializers)
+    size: list[str | int | None] = ["N", preprocessing.channels, "H", "W"]
+    graph.input.append(onnx.helper.make_tensor_value_info(takes, onnx.TensorProto.UINT8, size))
+    return stated(model, facts)
+
+
+def tidy(model: Any) -> None:
     """Take out what the exporter notes of the source: names and lines of files that are nobody's business."""
     del model.metadata_props[:], model.graph.metadata_props[:]
     model.doc_string = model.graph.doc_string = ""
@@ -168,6 +188,14 @@ def _columns(nodes: Nodes, rows: str, begin: int, end: int) -> str:
 
 def placed(nodes: Nodes, pictures: str, preprocessing: Preprocessing) -> str:
     """Nodes that bring pictures N H W C uint8 to N C h w float32, as `Preprocessing.fitted` and `.normalise` do."""
+    floats = fitted(nodes, pictures, preprocessing)
+    scales, shifts = preprocessing._scale_and_shift(bytes_=True)
+    scaled = nodes("Mul", floats, nodes.number(scales, np.float32))
+    return nodes("Add", scaled, nodes.number(shifts, np.float32))
+
+
+def fitted(nodes: Nodes, pictures: str, preprocessing: Preprocessing) -> str:
+    """Nodes that bring pictures N H W C uint8 to the bytes N C h w, as float32, that `Preprocessing.fitted` gives."""
     p, n = preprocessing, nodes
     shape = n("Shape", pictures)
     high, wide = (n("Gather", shape, n.number(axis, np.int64)) for axis in (1, 2))
@@ -198,9 +226,7 @@ def placed(nodes: Nodes, pictures: str, preprocessing: Preprocessing) -> str:
     else:
         pixels = _bytes(n, n("MatMul", over_y, _bytes(n, n("MatMul", pixels, over_x))))
     seen = n("And", n("Unsqueeze", seen_y, n.number([1], np.int64)), n("Unsqueeze", seen_x, n.number([0], np.int64)))
-    floats = n("Cast", n("Where", seen, pixels, n.number(GREY)), to=FLOAT)
-    scales, shifts = p._scale_and_shift(bytes_=True)
-    return n("Add", n("Mul", floats, n.number(scales, np.float32)), n.number(shifts, np.float32))
+    return n("Cast", n("Where", seen, pixels, n.number(GREY)), to=FLOAT)
 
 
 def matrix(

@@ -40,6 +40,8 @@ from hubel.watching import SILENT, Watcher
 SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
 """Entries of the metadata: what the file is, and its card."""
+DETECTOR = "detector"
+"""What the first says of a file whose answer is how strange something is."""
 VERSION, SEVERAL_VERSION = 1, 2
 """Of a file that names a class, and of one that says several labels, which readers of version 1 would take for one."""
 MOST_BYTES = 1 << 30
@@ -301,6 +303,11 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except Exception:
         raise _foreign(name, "it is no ONNX file, or is cut off") from None
     notes = {entry.key: entry.value for entry in model.metadata_props}
+    if notes.get(KEY) == DETECTOR:
+        raise ArtefactError(
+            f"{name} is an exported detector: it gives scores to other programs, and no classes",
+            hint="ask its folder: hubel predict DETECTOR new/",
+        )
     if KEY not in notes:
         raise _foreign(name, "it does not say that hubel wrote it")
     says = _understood(notes[KEY], name)

@@ -69,7 +69,7 @@ def learn_surprise(
         "limits": np.ones(len(METHODS)),
     }
     judged = [surprises(found, one, then) for one, then in zip(val, said, strict=True)]
-    limits = [_limit(np.concatenate([each[name] for each in judged]), rate) for name in METHODS]
+    limits = [limit_of(np.concatenate([each[name] for each in judged]), rate) for name in METHODS]
     return {name: array.astype(np.float32) for name, array in (found | {"limits": np.array(limits)}).items()}
 
 
@@ -129,7 +129,7 @@ def _nearest(windows: np.ndarray, bank: np.ndarray) -> np.ndarray:
     return found / math.sqrt(windows.shape[1])
 
 
-def _limit(scores: np.ndarray, rate: float) -> float:
+def limit_of(scores: np.ndarray, rate: float) -> float:
     """The smallest score that this share of new ones passes, by order statistics; above 0."""
     usual = np.sort(scores[np.isfinite(scores)])
     if not len(usual):

@@ -63,7 +63,7 @@ def anomaly(
 
     Where `good` is a table, a NumPy file or a folder of such, steps are judged instead of pictures (`StepAnomalies`):
     `columns` says which column is what, `window` how many steps are looked at together, and methods are recurrent, pca,
-    knn and average.
+    knn, average and dropout.
 
     The detector, scores.csv and anomaly.html are written to `out`, by itself detectors/NAME-N (`hubel.predict` reads
     it). Raises UsageError, DataError, ArtefactError.

@@ -8,7 +8,7 @@ from pathlib import Path
 from hubel.anomalies.detecting import full_size
 from hubel.anomalies.methods import METHODS, Method
 from hubel.anomalies.sighting import Sightings
-from hubel.anomalies.steps import TITLES
+from hubel.anomalies.steps import STEP_METHODS
 from hubel.errors import UsageError
 from hubel.report.drawings.anomalies import draw_sighting
 from hubel.store import RunStore
@@ -21,7 +21,7 @@ def list_methods() -> dict[str, Method]:
 
 def list_step_methods() -> dict[str, str]:
     """Methods for tables and signals by name, and what they are called."""
-    return dict(TITLES)
+    return {name: method.title for name, method in STEP_METHODS.items()}
 
 
 def save_maps(found: Sightings, folder: str | Path) -> list[Path]:

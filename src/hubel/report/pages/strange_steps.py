@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hubel.anomalies.step_results import StepAnomalies
-from hubel.anomalies.steps import FORMULAS, TITLES
+from hubel.anomalies.steps import STEP_METHODS
 from hubel.figures.curves import curves
 from hubel.figures.theme import Figure
 from hubel.report.page import page
@@ -28,7 +28,8 @@ def render_steps(found: StepAnomalies) -> str:
         found=found,
         methods=[
             {
-                "title": TITLES[one.method], "formula": FORMULAS[one.method], "auroc": number(one.auroc),
+                "title": STEP_METHODS[one.method].title, "formula": STEP_METHODS[one.method].formula,
+                "auroc": number(one.auroc),
                 "caught": percent(one.caught, 1), "false": percent(one.false, 1), "learnt": duration(one.seconds),
             }
             for one in found.methods
@@ -46,7 +47,7 @@ def draw_scores(scores: Mapping[str, np.ndarray], name: str) -> Figure:
     first = np.nan_to_num(next(iter(scores.values())))
     start = max(0, min(int(first.argmax()) - LONGEST // 2, len(first) - LONGEST))
     part = slice(start, start + LONGEST)
-    lines = {TITLES[method]: np.minimum(np.nan_to_num(each[part]), 3.0).tolist() for method, each in
+    lines = {STEP_METHODS[method].title: np.minimum(np.nan_to_num(each[part]), 3.0).tolist() for method, each in
              list(scores.items())[:2]}  # fmt: skip
     lines["threshold"] = [1.0] * len(first[part])
     return curves(
