@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 import hubel
+from hubel.care import twins
 from hubel.care.folds import deal, predict_out_of_fold
 from hubel.care.labels import confident_class, confident_joint, expected_wrong, judge_labels
 from hubel.care.oddities import find_oddities, probe_shortcuts
@@ -175,6 +176,15 @@ def test_a_changed_copy_is_a_twin_and_no_other_picture_is(change: str) -> None:
     images = textures(20)
     pairs = find_pairs(seen([*images, *map(CHANGES[change], images)]))  # type: ignore[no-untyped-call]
     assert {(pair.first, pair.second) for pair in pairs} == {(row, row + 20) for row in range(20)}
+
+
+def test_the_same_twins_are_found_however_few_pictures_are_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = textures(20)
+    grey = seen([*images, *map(CHANGES["mirror"], images)])  # type: ignore[no-untyped-call]
+    whole = find_pairs(grey)
+    monkeypatch.setattr(twins, "_SCORES", 100)
+    assert find_pairs(grey) == whole
+    assert len(whole) == 20
 
 
 @pytest.mark.parametrize("box", [(3, 6, 90, 93), (2, 7, 89, 94), (3, 3, 90, 90)])

@@ -42,6 +42,11 @@ def test_it_is_told_class_by_class_what_the_old_net_calls_the_new_pictures(
     page = (run.folder / "report.html").read_text()
     assert "What it would have said by itself" in page
     assert "are called by that very name" in page
+    shown = told["shown"]
+    assert shown[0]["name"] == "0", "what the old net has the very name for comes first"
+    assert {one["name"] for one in shown} == {"0", "one", "two"}
+    assert all(one["called"] == by_name[one["name"]]["called"][0][0] for one in shown)
+    assert "Its class, and what the old net calls it" in page
 
 
 def test_a_source_that_is_gone_costs_no_report(teacher: hubel.Run, picture_folder: Path, tmp_path: Path) -> None:

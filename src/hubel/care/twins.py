@@ -36,7 +36,8 @@ NEARLY = 0.8
 """The correlation of pixels from which finer windows are tried: half a pixel of 32 may cost a tenth of it."""
 FLAT = 3.0
 """Deviation of the levels below which a picture shows nothing that could be compared."""
-_BLOCK = 2048
+_SCORES = 1 << 22
+"""Likenesses that are sorted at once: some 70 MB."""
 _PAIRS = 4096
 
 
@@ -195,8 +196,9 @@ def _candidates(
     queries = _unit(small[:, :, ::-1].reshape(count, -1)) if mirrored else others
     nearest = min(NEAREST, count - 1)
     found: list[np.ndarray] = []
-    for start in range(0, count, _BLOCK):
-        alike = queries[start : start + _BLOCK] @ others.T
+    block = max(1, _SCORES // count)
+    for start in range(0, count, block):
+        alike = queries[start : start + block] @ others.T
         rows = np.arange(len(alike))
         alike[rows, start + rows] = -2.0  # nobody is his own twin
         best = np.argpartition(-alike, nearest - 1, axis=1)[:, :nearest]
@@ -204,7 +206,7 @@ def _candidates(
         left, place = np.nonzero(kept)
         found.append(np.sort(np.stack([start + left, best[left, place]], axis=1), axis=1))
         if progress is not None:
-            progress(min(count, start + _BLOCK), count)
+            progress(min(count, start + block), count)
     pairs = np.unique(np.concatenate(found), axis=0)
     return pairs[:, 0], pairs[:, 1]
 

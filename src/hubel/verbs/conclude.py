@@ -111,6 +111,8 @@ def report(
     shown, labels, caption = exhibits(prepared)
     named = prepared.task.labels and classifier.method != "byol"
     wrong = [m.id for m in result.mistakes[:24]] if isinstance(result, Evaluation) else []
+    transfer = store.read_json("transfer.json") if store.exists("transfer.json") else {}
+    told = [one["id"] for one in (transfer.get("beforehand") or {}).get("shown", ())]
     seen = classifier.preprocessing
     shape = prepared.decoded.images.shape[1:] if seen is None else seen.shape
     return TrainingReport(
@@ -146,7 +148,8 @@ def report(
         contact_caption=caption,
         pretext=summary.get("pretext", {}),
         mistake_images={row: judged[row] for row in wrong} if pictures else {},
-        transfer=store.read_json("transfer.json") if store.exists("transfer.json") else {},
+        transfer=transfer,
+        told_images={row: prepared.decoded.images[row] for row in told} if pictures else {},
         trust=summary["trust"],
         simple=summary.get("baseline", {}),
         taught=store.read_json("teacher.json") | summary["teacher"] if summary.get("teacher") else {},

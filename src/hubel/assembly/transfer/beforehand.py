@@ -16,14 +16,16 @@ from hubel.models.imagenet import name_of
 
 ASKED = 120
 """Samples that it is asked about at most, evenly through the split."""
-WORDS = 3
-"""Names for a class that are told, the commonest first."""
+WORDS, SHOWN = 3, 8
+"""Names for a class that are told, the commonest first; pictures shown, one a class."""
 
 
 def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> dict[str, Any]:
     """For each new class what the old net calls its pictures, and how often that is the very name of the class.
 
-    {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that is gone.
+    `shown` are pictures by their rows, each with its class and what that is called most often, the ones first whose own
+    name that is. {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that
+    is gone.
     """
     name = prepared.recipe.transfer.from_
     preprocessing = prepared.preprocessing
@@ -45,16 +47,22 @@ def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> di
     )  # fmt: skip
     said = predict(net.eval().to(device), reading).predicted
     labels = prepared.manifest.labels[rows]
-    classes, right, counted = [], 0, 0
+    classes, right, counted, shown = [], 0, 0, []
     for k, own in enumerate(prepared.class_names):
         names = [source.class_names[answer] for answer in said[labels == k]]
         if not names:
             continue
         has_word = any(same(own, old) for old in source.class_names)
         hits = sum(same(own, old) for old in names)
-        classes.append({"name": own, "samples": len(names), "called": Counter(names).most_common(WORDS), "right": hits})
+        called = Counter(names).most_common(WORDS)
+        classes.append({"name": own, "samples": len(names), "called": called, "right": hits})
+        first = int(rows[labels == k][names.index(called[0][0])])
+        shown.append({"id": first, "name": own, "called": called[0][0], "right": same(own, called[0][0])})
         right, counted = right + hits, counted + (len(names) if has_word else 0)
-    return {"split": split, "asked": len(rows), "classes": classes, "right": right, "of": counted}
+    shown = sorted(shown, key=lambda one: not one["right"])[:SHOWN]
+    return {
+        "split": split, "asked": len(rows), "classes": classes, "right": right, "of": counted, "shown": shown
+    }  # fmt: skip
 
 
 def same(own: str, old: str) -> bool:

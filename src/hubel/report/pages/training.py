@@ -21,6 +21,7 @@ from hubel.figures.images import picture
 from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
+from hubel.figures.tiles import tiles
 from hubel.report.drawings.tasks import parts_of
 from hubel.report.drawings.vitals import draw_vitals
 from hubel.report.page import page, written
@@ -101,6 +102,9 @@ class TrainingReport(Viewed):
     mistake_images: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Sample id -> uint8 image, for the evaluation's worst mistakes."""
 
+    told_images: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Sample id -> uint8 image, of what the old net would have said by itself."""
+
     transfer: Mapping[str, Any] = field(default_factory=dict)
     """What a run from a trained net took over, how alike the data are, what learnt (the facts of transfer.json)."""
 
@@ -173,6 +177,7 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         classes=_classes(report),
         mistakes=_mistakes(report),
         contact=_contact(report),
+        told_before=_told_before(report),
         splits=_splits(report),
         parts=parts_of(report.evaluation),
         strange_kinds=WORDS
@@ -308,6 +313,19 @@ def _mistakes(report: TrainingReport) -> list[dict[str, object]]:
 def _contact(report: TrainingReport) -> list[Figure]:
     names = [report.class_names[k] for k in report.contact_labels] or ["a training picture"] * len(report.contact_sheet)
     return [picture(image, alt=name) for image, name in zip(report.contact_sheet, names, strict=True)]
+
+
+def _told_before(report: TrainingReport) -> Figure | None:
+    """A picture of some classes, each with what the old net calls most of that class."""
+    shown = [
+        (report.told_images[one["id"]], f"{one['name']}: {one['called']}")
+        for one in (report.transfer.get("beforehand") or {}).get("shown", ())
+        if one["id"] in report.told_images
+    ]
+    if not shown:
+        return None
+    alt = "Pictures, each with its class and what the old net calls it"
+    return tiles([image for image, _ in shown], labels=[label for _, label in shown], side=180, columns=4, alt=alt)
 
 
 def _splits(report: TrainingReport) -> list[tuple[str, int, float]]:
