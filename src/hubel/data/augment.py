@@ -48,6 +48,12 @@ class Augmentation(Component[Callable[..., Any]]):
 ONE_OF_MANY = ("trivial", "augmix")
 """Those that choose among others for each image, and so compute."""
 
+FOLLOWED: dict[str, Callable[..., torch.Tensor]] = {
+    "quarter-turns": ops.quarter_turns,
+    "elastic": ops.elastic_nearest,
+}
+"""What masks do where neither a move nor a warp says where pixels come from, with the same draws and options."""
+
 LARGE = 1 << 14
 """Bytes of an image from which on a flip by itself costs less than its share of a batch's (224 x 224: a sixth)."""
 
@@ -157,7 +163,9 @@ class Augment:
                 maps = ops.warp_nearest(maps, first)
             else:
                 for step, (function, draws) in zip(steps, occasions, strict=True):
-                    maps = function(maps, draws) if step.name == "quarter-turns" else maps
+                    if step.name in FOLLOWED:
+                        assert isinstance(function, partial)
+                        maps = FOLLOWED[step.name](maps, draws, **function.keywords)
         return maps[:, 0]
 
     @property
@@ -184,13 +192,13 @@ class Augment:
 
 
 def check_moves_masks(augment: Augment) -> None:
-    """Raise UsageError where a chain bends or blends pictures in a way that their masks cannot follow."""
-    bending = [step.name for step in augment.steps if step.name in ("elastic", *ONE_OF_MANY)]
+    """Raise UsageError where a chain changes or blends pictures in a way that their masks cannot follow."""
+    bending = [step.name for step in augment.steps if step.name in ONE_OF_MANY]
     bending += [augment.blend.name] if augment.blend is not None else []
     if bending:
         raise UsageError(
             f"augmentation {bending[0]!r} does not take masks along with their pictures",
-            hint="rotate, shear, scale, translate, flip and resized-crop do; effects leave masks as they are",
+            hint="rotate, shear, scale, translate, flip, resized-crop and elastic do; effects leave masks as they are",
         )
 
 

@@ -274,11 +274,11 @@ def warp_nearest(maps: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     return seen.round().to(maps.dtype)
 
 
-def sample(images: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def sample(images: torch.Tensor, x: torch.Tensor, y: torch.Tensor, *, mode: str = "bilinear") -> torch.Tensor:
     """The images (B C H W) at the places x, y (B H' W', pixels from the middle): B C H' W'."""
     height, width = images.shape[2:]
     grid = torch.stack((x * (2 / width), y * (2 / height)), dim=-1).to(images.dtype)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode="reflection", align_corners=False)
 
 
 # ------------------------------------------------------------------------------------------------ effects
@@ -379,13 +379,23 @@ def sharpen(images: torch.Tensor, draws: Draws, *, by: float = 0.5) -> torch.Ten
 
 def elastic(images: torch.Tensor, draws: Draws, *, by: float = 1.5, knots: int = 4) -> torch.Tensor:
     """Bent like rubber: a smooth field of shifts, `by` pixels strong, through knots × knots drawn ones."""
+    return sample(images, *_bent(images, draws, by, knots))
+
+
+def elastic_nearest(maps: torch.Tensor, draws: Draws, *, by: float = 1.5, knots: int = 4) -> torch.Tensor:
+    """Maps of numbers (B 1 H W, uint8) bent as `elastic` bends pictures, nearest pixel taken."""
+    return sample(maps.float(), *_bent(maps, draws, by, knots), mode="nearest").round().to(maps.dtype)
+
+
+def _bent(images: torch.Tensor, draws: Draws, by: float, knots: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where bent pictures are read, B H W each, in pixels from the middle."""
+    height, width = images.shape[2:]
     _within("the bend", by, 0, 50, "1.5")
     _within("the number of knots", knots, 2, 64, "4")
-    height, width = images.shape[2:]
     coarse = draws.normal(2, int(knots), int(knots)) * by
     field = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)  # B 2 H W
     x, y = coordinates(height, width, images.device)
-    return sample(images, x + field[:, 0], y + field[:, 1])
+    return x + field[:, 0], y + field[:, 1]
 
 
 def grey(images: torch.Tensor) -> torch.Tensor:
