@@ -23,17 +23,18 @@ WORDS = 3
 def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> dict[str, Any]:
     """For each new class what the old net calls its pictures, and how often that is the very name of the class.
 
-    {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that is gone.
+    {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that is gone, or
+    pictures that have no class each.
     """
     name = prepared.recipe.transfer.from_
     preprocessing = prepared.preprocessing
-    if not name or preprocessing is None:
+    if not name or preprocessing is None or not prepared.task.labels:
         return {}
     try:
         source = find_source(name)
     except HubelError:  # it was there when the training began, and the report does not need it
         return {}
-    if not source.class_names or source.spec.in_chans != preprocessing.channels:
+    if not source.names_classes or source.spec.in_chans != preprocessing.channels:
         return {}
     net = source.spec.build()
     net.load_state_dict(dict(source.tensors))
