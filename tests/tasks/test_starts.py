@@ -263,6 +263,17 @@ def test_several_labels_get_a_head_fitted_to_what_a_frozen_net_sees(eyes: Path, 
     assert loss == pytest.approx(best["val_loss"], rel=1e-3)
 
 
+def test_photographs_with_several_labels_start_from_published_eyes_by_themselves(tmp_path: Path) -> None:
+    draw, lines = np.random.default_rng(0), ["file,label"]
+    for row in range(12):
+        Image.fromarray(draw.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / f"{row}.png")
+        lines.append(f"{row}.png,{('cat|dog', 'dog|fox', 'cat', 'fox')[row % 4]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    ready = make_ready(compose({"data": str(tmp_path / "labels.csv"), **QUICK}), SILENT)
+    assert (ready.prepared.task.name, ready.spec.architecture) == ("multilabel", "efficientnet_lite0")
+    assert "pictures that may be photographs" in ready.facts["why"]
+
+
 @pytest.mark.parametrize("task", ["reconstruct", "sequence", "field"])
 def test_a_task_without_a_trained_start_says_why(eyes: Path, task: str) -> None:
     pictures = eyes.parent.parent / "pictures"

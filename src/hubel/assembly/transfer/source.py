@@ -141,8 +141,7 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             hint="give the old weights with --from, or leave from_sha256 out",
         )
     options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
-    stem = stem_of(source.spec, part.img_size)
-    options |= {"stem": stem} if stem else {}
+    options |= same_stem(source.spec, part.img_size)
     if wrap:
         inner = recipe.model.model_options.get("backbone", name)
         if inner != name:
@@ -189,6 +188,25 @@ def wrapped_in(recipe: Recipe, source: Source) -> str:
     task = asked(Chosen(recipe=recipe)).recipe.train.task
     wraps = TASKS.get(task).wraps if task is not None else ""
     return "" if wraps == source.spec.architecture else wraps
+
+
+def same_stem(spec: ModelSpec, size: int | tuple[int, int] | None) -> dict[str, Any]:
+    """The options by which a net at another `size` has the stem that was trained, or its backbone has; {} where none
+    is needed.
+
+    >>> net = ModelSpec(
+    ...     architecture="siamese", num_classes=2, in_chans=3, img_size=(64, 64), options={"backbone": "resnet18"}
+    ... )
+    >>> same_stem(net, 96), same_stem(net, 64)
+    ({'backbone_options': {'stem': 'small'}}, {})
+    """
+    builder = card(spec.architecture).builder if spec.architecture in CARDS else None
+    if "backbone" not in spec.options or builder is None or "backbone_options" not in signature(builder).parameters:
+        stem = stem_of(spec, size)
+        return {"stem": stem} if stem else {}
+    own = dict(spec.options.get("backbone_options") or {})
+    stem = stem_of(replace(spec, architecture=str(spec.options["backbone"]), options=own), size)
+    return {"backbone_options": own | {"stem": stem}} if stem else {}
 
 
 def stem_of(spec: ModelSpec, size: int | tuple[int, int] | None) -> str:
