@@ -2,6 +2,8 @@
 
     python benchmarks/tasks.py segment [--pictures 1500] [--time 5m]      shapes, and digits pasted over photographs
     python benchmarks/tasks.py segment --only digits --augment translate=4    digits alone, which no mirror leaves right
+    python benchmarks/tasks.py segment --only digits --pictures 500 --time 2m --threads 1 --model resnet18
+                                                                 by another net; --from efficientnet_lite0: a start
     python benchmarks/tasks.py multilabel [--pictures 6000] [--time 5m]   two or three digits of MNIST in one picture
     python benchmarks/tasks.py embed [--limit 10000] [--epochs 8] [--loss …] [--learnt 56789]   MNIST: five digits
                                                                  learnt (0 to 4), all ten searched
@@ -99,15 +101,19 @@ def _save(folder: Path, row: int, picture: Image.Image, mask: Image.Image) -> No
     mask.save(folder / "masks" / f"{row:05}.png")
 
 
-def segment(pictures: int, allowed: float, only: str, augment: str | None, out: Path, threads: int) -> None:
+def segment(
+    pictures: int, allowed: float, only: str, augment: str | None, net: dict[str, object], out: Path, threads: int
+) -> None:
     """Target: mean IoU of 0.95 in five minutes on both."""
     for name, make in (("shapes", shapes), ("digits over photographs", pasted)):
         if not name.startswith(only):
             continue
         folder = make(out / name.replace(" ", "-"), pictures)
-        run = hubel.train(folder, time=allowed, augment=augment, out=out / "runs", threads=threads, verbose=False)
+        run = hubel.train(
+            folder, time=allowed, augment=augment, out=out / "runs", threads=threads, verbose=False, **net
+        )
         found = run.evaluate()
-        print(json.dumps({"task": "segment", "data": name, "pictures": pictures, "augment": augment,
+        print(json.dumps({"task": "segment", "data": name, "pictures": pictures, "augment": augment, **net,
                           "seconds": run.summary["seconds"], "epochs": run.summary["epochs"],
                           "mean_iou": run.summary["test"]["mean_iou"], "worst": min(found.iou.tolist()),
                           "interval": found.intervals["mean_iou"]}), flush=True)  # fmt: skip
@@ -331,6 +337,11 @@ def main() -> None:
     parser.add_argument("--time", default="5m")
     parser.add_argument("--only", default="", choices=["shapes", "digits"], help="of segment: one of its two sets")
     parser.add_argument("--augment", help="of segment, as hubel train takes it; else as it chooses")
+    parser.add_argument("--model", help="of segment: the net; else as it chooses")
+    parser.add_argument("--from", help="of segment: a run, or a net with published weights")
+    parser.add_argument("--unfreeze", help="of segment, with --from, as hubel train takes it")
+    parser.add_argument("--layer-decay", type=float, help="of segment, with --from, as hubel train takes it")
+    parser.add_argument("--img-size", type=int, help="of segment: pixels a side that the net sees; else as they are")
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--loss", default="triplet", help="of embed")
@@ -345,7 +356,12 @@ def main() -> None:
         out = Path(folder)
         if given.part == "segment":
             allowed = float(str(seconds(given.time)))
-            segment(given.pictures, allowed, given.only, given.augment, out, given.threads)
+            said = {
+                "model": given.model, "from_": getattr(given, "from"), "unfreeze": given.unfreeze,
+                "layer_decay": given.layer_decay, "img_size": given.img_size,
+            }  # fmt: skip
+            net = {name: value for name, value in said.items() if value is not None}
+            segment(given.pictures, allowed, given.only, given.augment, net, out, given.threads)
         elif given.part == "multilabel":
             multilabel(given.pictures, float(str(seconds(given.time))), out, given.threads)
         elif given.part == "embed":

@@ -9,8 +9,9 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
+from hubel.metrics.several import mean_precision
 from hubel.recipes.schema import compose
-from hubel.tasks import REGRESS
+from hubel.tasks import MULTILABEL, REGRESS
 from hubel.training.features import Features
 from hubel.training.heads import PATIENCE, PENALTIES, STILL, Scaling, fit_head
 from hubel.training.loop import Training
@@ -54,6 +55,19 @@ def test_the_linear_head_is_scikit_learns_logistic_regression(penalty: float) ->
     oracle = LogisticRegression(C=1 / (600 * penalty), max_iter=5000, tol=1e-8).fit(scaled(X[:600]).numpy(), Y[:600])
     ours = net(X[900:]).softmax(1).detach().numpy()
     np.testing.assert_allclose(ours, oracle.predict_proba(scaled(X[900:]).numpy()), atol=2e-3)
+
+
+def test_of_several_labels_each_gets_scikit_learns_logistic_regression() -> None:
+    net, truth = Net(2), torch.stack([Y % 2, (Y > 4).long()], 1)
+    run = training(net, nn.BCEWithLogitsLoss(), task=MULTILABEL)
+    list(fit_head(run, seen(labels=truth), 1 / 9, penalty=0.1))
+    scaled = Scaling.of(X[:600], centre=True)
+    ours = net(X[900:]).sigmoid().detach().numpy()
+    for k in range(2):  # the loss is the mean over labels as well
+        oracle = LogisticRegression(C=1 / (600 * 2 * 0.1), max_iter=5000, tol=1e-8)
+        oracle.fit(scaled(X[:600]).numpy(), truth[:600, k])
+        np.testing.assert_allclose(ours[:, k], oracle.predict_proba(scaled(X[900:]).numpy())[:, 1], atol=2e-3)
+    assert run.best["val_map"] == pytest.approx(mean_precision(ours, truth[900:].numpy()))
 
 
 def test_a_number_as_target_gives_ridge_regression() -> None:

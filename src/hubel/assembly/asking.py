@@ -22,11 +22,14 @@ from hubel.tasks import CLASSIFY, REGRESS, TASKS, Task
 __all__ = ["Task", "asked", "by_data", "check_settings", "settled", "task_of"]
 
 CLASSES_ONLY = (
-    "from_", "from_sha256", "pretrained", "compare_start", "unfreeze", "head", "penalty", "feature_views", "teacher",
-    "teacher_sha256", "temperature", "teacher_weight", "label_smoothing", "class_weights", "mixup", "cutmix", "views",
-    "sampler", "logit_adjustment", "jsd",
+    "pretrained", "teacher", "teacher_sha256", "temperature", "teacher_weight", "label_smoothing", "class_weights",
+    "mixup", "cutmix", "views", "sampler", "logit_adjustment", "jsd",
 )  # fmt: skip
 """Settings that mean something only where labels are learnt."""
+STARTED = ("from_", "from_sha256", "compare_start", "unfreeze")
+"""Settings of a net that starts from a trained one."""
+FITTED = ("penalty", "feature_views")
+"""Settings of a head that is fitted to what a frozen net sees."""
 
 
 def asked(begun: Chosen) -> Chosen:
@@ -105,6 +108,12 @@ def check_settings(recipe: Recipe, task: Task) -> None:
     """
     given, usual = flatten(recipe), flatten(compose({}))
     idle = {} if task.labels else dict.fromkeys(CLASSES_ONLY, "which is for classes and numbers")
+    if not task.fits_head:
+        idle |= dict.fromkeys(FITTED, "since no head is fitted to what a frozen net sees of a whole picture")
+    if task.wraps:
+        idle["head"] = f"since {task.wraps} has an embedding in the place of a head"
+    if task.unstarted:
+        idle |= dict.fromkeys(STARTED, task.unstarted)
     if not task.by_class:
         idle["turned_classes"] = "whose classes are what is learnt" if task.labels else "which learns no classes"
     for name, why in (idle | {name: why for name, (_, why) in task.unused.items()}).items():

@@ -175,9 +175,9 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         chosen["augment"], reasons["augment"] = augment, f"{reasons.get('augment', 'as was said')}; {why}"
     check_forms(recipe.change(augment=augment), facts.task)
     choose("views", recipe.augment.views, *_views(facts, augment))
-    if facts.reused:
+    if facts.reused and TASKS.get(facts.task).fits_head:
         choose("feature_views", recipe.transfer.feature_views, *_feature_views(facts, augment))
-    else:
+    if not facts.reused:
         choose("layer_decay", recipe.optimizer.layer_decay, 1.0, "every layer starts from nothing")
     return begun.change(reasons, **chosen)
 
@@ -188,10 +188,13 @@ def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
     batch = facts.samples if size == "full" else int(size)
     rule = recipe.optimizer.optimizer or "adamw"
     epochs = min(20, max(3, round(REUSED_SEEN / max(facts.samples, 1))))
-    low = round(usual_rate(rule, batch)[0] / 3, 7)
+    usual = usual_rate(rule, batch)[0]
+    rate = (round(usual / 3, 7), "a third of the usual rate, so that what was learnt is not lost")
+    if not TASKS.get(facts.task).fits_head:
+        rate = usual, "the usual rate, which a head needs that nothing was fitted for; the stages learn at lower ones"
     return [
         ("optimizer", rule, "gentle with weights that are good already"),
-        ("lr", low, "a third of the usual rate, so that what was learnt is not lost"),
+        ("lr", *rate),
         ("epochs", epochs, "a trained net starts near its goal"),
         ("schedule", "one-cycle", "warms up, then anneals to nought by the last epoch"),
         ("label_smoothing", 0.0, "what was learnt, and the penalty of the head, guard against over-confidence"),

@@ -26,9 +26,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from hubel.errors import UsageError, unknown
+from hubel.models.shared import enlarge_to_pixels, jump_of
 from hubel.nn.modes import evaluating
+from hubel.nn.padding import first_place
 from hubel.nn.taps import pooled, record, watch
 
 
@@ -53,20 +56,51 @@ class AllStages(nn.Module):
 
     head = "fc"
 
-    def __init__(self, body: nn.Module, read: tuple[str, ...], features: int) -> None:
+    def __init__(self, body: nn.Module, read: tuple[str, ...], widths: tuple[int, ...]) -> None:
+        """`read`: the stages beside the last; `widths`: how many features each of them has."""
         super().__init__()
         old = body.get_submodule(str(body.head))
         assert isinstance(old, nn.Linear)
         put(body, str(body.head), nn.Identity())
         self.body = body
-        self.read = read
-        self.fc = nn.Linear(features, old.out_features, bias=old.bias is not None)
+        self.read, self.widths = read, widths
+        self.fc = nn.Linear(sum(widths) + old.in_features, old.out_features, bias=old.bias is not None)
         self.stages = tuple(f"body.{stage}" for stage in body.stages)  # type: ignore[union-attr]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         with record(self.body, *self.read, read=pooled) as seen:
             last = self.body(images)
         return self.fc(torch.cat([*(seen[stage] for stage in self.read), last], dim=1))
+
+
+class Hypercolumns(AllStages):
+    """A net whose dense head sees all its stages, and answers for pixels: at each of them, with what the stages have
+    there (Hariharan et al., Hypercolumns for Object Segmentation and Fine-grained Localization, CVPR 2015, arXiv
+    1411.5752).
+
+    Early stages know where something is, late ones what it is. What the head says is linear, so each stage is asked at
+    its own places, and the answers are enlarged and added.
+    """
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W."""
+        size = (images.shape[2], images.shape[3])
+        parts: list[torch.Tensor] = []
+        widths = [*self.widths, self.fc.in_features - sum(self.widths)]
+        shares = dict(zip((*self.read, str(self.body.head)), self.fc.weight.split(widths, dim=1), strict=True))
+
+        def say(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> object:
+            if name == self.body.head:  # which lets through what it is asked about, at each place
+                return functional.linear(output, shares[name], self.fc.bias)
+            said = functional.linear(output.movedim(1, -1), shares[name]).movedim(-1, 1)
+            jump = (jump_of(size[0], said.shape[2]), jump_of(size[1], said.shape[3]))
+            first = first_place(self.body, size, until=name)
+            parts.append(enlarge_to_pixels(said, size, first=first, jump=jump))
+            return None
+
+        with watch({name: self.body.get_submodule(name) for name in shares}, say):
+            last: torch.Tensor = self.body.segment(images)  # type: ignore[operator]
+        return last + torch.stack(parts).sum(0)
 
 
 def over_stages(net: nn.Module, shape: tuple[int, ...]) -> AllStages:
@@ -88,7 +122,8 @@ def over_stages(net: nn.Module, shape: tuple[int, ...]) -> AllStages:
             hint="leave all_stages out (--head linear)",
         )
     read = tuple(stage for stage in stages if stage in seen)
-    return AllStages(net, read, sum(seen[stage].shape[1] for stage in read) + head.in_features)
+    over = Hypercolumns if callable(getattr(net, "segment", None)) else AllStages
+    return over(net, read, tuple(seen[stage].shape[1] for stage in read))
 
 
 def trunk(net: nn.Module) -> nn.Module:

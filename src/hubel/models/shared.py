@@ -7,8 +7,10 @@ the one that its authors or the usual CIFAR ports use, and takes it for pictures
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch.nn import functional
+from torch import nn
 
 from hubel.errors import UsageError
 
@@ -49,24 +51,44 @@ def require(name: str, img_size: tuple[int, int], smallest: int) -> None:
 
 
 def answer_for_pixels(
-    maps: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, size: tuple[int, int], *, first: float,
-    jump: float,
-) -> torch.Tensor:  # fmt: skip
+    maps: torch.Tensor, head: nn.Module, size: tuple[int, int], *, first: tuple[float, float] = (0, 0)
+) -> torch.Tensor:
     """The head of a classification net, asked at every place of its last maps B C h w: logits B K H W.
 
-    Where a net averages its maps and then asks a dense head (`weight` K C, `bias` K), the head is a convolution 1x1
-    before the average: the net is fully convolutional (Long, Shelhamer & Darrell, CVPR 2015, arXiv 1411.4038, section
-    3.1). Between places, `jump` pixels apart from pixel `first` on, answers are bilinear; beyond the outermost they are
-    those of the outermost.
+    Where a net averages its maps and then asks a dense head (B C -> B K), the head asked before the average is a
+    convolution 1x1: the net is fully convolutional (Long, Shelhamer & Darrell, CVPR 2015, arXiv 1411.4038, section
+    3.1). `first`: the pixel, down and across, in the middle of what the first place looks at.
 
-    >>> maps = torch.tensor([[[[0.0, 4.0]]]])
-    >>> answer_for_pixels(maps, torch.ones(1, 1), None, (1, 6), first=0.5, jump=4).flatten().tolist()
+    >>> net = nn.Linear(1, 1)
+    >>> _ = nn.init.ones_(net.weight), nn.init.zeros_(net.bias)
+    >>> answer_for_pixels(torch.tensor([[[[0.0, 4.0]]]]), net, (1, 8)).flatten().tolist()
+    [0.0, 1.0, 2.0, 3.0, 4.0, 4.0, 4.0, 4.0]
+    """
+    jumps = (jump_of(size[0], maps.shape[2]), jump_of(size[1], maps.shape[3]))
+    return enlarge_to_pixels(head(maps.movedim(1, -1)).movedim(-1, 1), size, first=first, jump=jumps)
+
+
+def jump_of(pixels: int, places: int) -> int:
+    """How many pixels lie between two of `places`, where each halving of `pixels` leaves an odd one over.
+
+    >>> jump_of(224, 7), jump_of(33, 2), jump_of(64, 64)
+    (32, 32, 1)
+    """
+    return 1 << max(0, math.ceil(math.log2(pixels / places)))
+
+
+def enlarge_to_pixels(
+    answers: torch.Tensor, size: tuple[int, int], *, first: tuple[float, float], jump: tuple[float, float]
+) -> torch.Tensor:
+    """Answers B K h w at places `jump` pixels apart, from pixel `first` on (down and across): at each pixel, B K H W.
+
+    Between places they are bilinear; beyond the outermost they are those of the outermost.
+
+    >>> enlarge_to_pixels(torch.tensor([[[[0.0, 4.0]]]]), (1, 6), first=(0, 0.5), jump=(4, 4)).flatten().tolist()
     [0.0, 0.5, 1.5, 2.5, 3.5, 4.0]
     """
-    answers = functional.conv2d(maps, weight[:, :, None, None], bias)
     down, across = (
-        _between(pixels, places, first, jump).to(answers)
-        for pixels, places in zip(size, answers.shape[2:], strict=True)
+        _between(*numbers).to(answers) for numbers in zip(size, answers.shape[2:], first, jump, strict=True)
     )
     return torch.einsum("yh,bkhw,xw->bkyx", down, answers, across)
 

@@ -68,6 +68,7 @@ FIELD = Field(
     nets="a net over two numbers: --model siren, fourier_field or mlp",
     losses=("mse", "l1", "smooth-l1", "huber"),
     labels=False,
+    unstarted="whose net holds one picture and nothing of any other",
     shared=False,
     model="siren",
     why_model="sines hold fine detail and its slopes; mlp (ReLU) and fourier_field are there to compare",

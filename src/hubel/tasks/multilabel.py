@@ -45,7 +45,11 @@ class MultiLabel(Task):
     def targets(self, batch: Batch) -> torch.Tensor:
         """B K, 0 or 1."""
         assert batch.targets is not None
-        return batch.targets.float()
+        return self.aim(batch.targets)
+
+    def aim(self, labels: torch.Tensor) -> torch.Tensor:
+        """B K, 0 or 1, as numbers."""
+        return labels.float()
 
     def tally(self) -> Tally:
         """Cross-entropy and mAP."""
@@ -67,6 +71,7 @@ MULTILABEL = MultiLabel(
     losses=("bce-with-logits", "asymmetric"),
     score="map",
     labels=False,
+    fits_head=True,
     several=True,
     shared=False,
 )

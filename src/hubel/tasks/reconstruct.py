@@ -58,6 +58,7 @@ RECONSTRUCT = Reconstruct(
     nets="a net that gives pictures back: --model autoencoder, vae or neural_process",
     losses=("mse", "l1", "smooth-l1", "huber", "elbo", "gaussian-nll"),
     labels=False,
+    unstarted="since the way back from a code is learnt with the code, and no head can be put anew",
     shared=False,
     model="autoencoder",
     why_model="two convolutions down, a code of 32 numbers, and the same way back",

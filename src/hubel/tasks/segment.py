@@ -71,7 +71,8 @@ SEGMENT = Segment(
     title="Segmentation",
     about="A picture in, a class for each of its pixels out.",
     asks="segment",
-    nets="a net that answers for pixels: --model unet; or a net for classes, asked place by place: resnet18, mnist_gap",
+    nets="a net that answers for pixels: --model unet; or a net for classes, asked place by place: resnet18, "
+    "efficientnet_lite0, mobilenet_v2, mnist_gap",
     losses=("cross-entropy-dice", "cross-entropy", "dice", "focal"),
     score="iou",
     labels=False,

@@ -111,6 +111,7 @@ SEQUENCE = Sequence(
     losses=("cross-entropy", *NUMBERS),
     score="accuracy",
     labels=False,
+    unstarted="whose nets read the columns of one table, each with its own meaning",
     shared=False,
     model="lstm_rows",
     why_model="a memory that lasts over hundreds of steps",

@@ -52,7 +52,11 @@ class Task:
     score: str = ""
     """The number, larger is better, by which epochs are compared; "" for the loss."""
     labels: bool = True
-    """Are labels what is learnt? Then label smoothing, class weights, mix-up, teachers and trained starts apply."""
+    """Are labels what is learnt? Then label smoothing, class weights, mix-up and teachers apply."""
+    unstarted: str = ""
+    """Why its nets start from no trained one, and no other net from them; "" where `--from` applies."""
+    fits_head: bool = False
+    """Is an answer what a dense head says of a whole sample? Then a head is fitted to what a frozen net sees."""
     several: bool = False
     """May several labels hold of one sample, or none? Then each output is a question of its own: its probability is the
     sigmoid of its logit, and it is said from a threshold of its own on."""

@@ -63,11 +63,11 @@ class Features:
     train: torch.Tensor
     """V N F."""
     train_labels: torch.Tensor
-    """N."""
+    """N, or N K where each of K labels may hold."""
     val: torch.Tensor
     """M F."""
     val_labels: torch.Tensor
-    """M."""
+    """M, or M K."""
     key: str = ""
     cached: bool = False
     """Whether they were on the disk already."""
@@ -116,10 +116,12 @@ def collect(
     precision: torch.dtype = torch.float32,
     channels_last: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    labels: np.ndarray | None = None,
 ) -> Features:
     """The features of the rows `train` in every view and of the rows `val` as they are: from the disk, else computed.
 
-    The model is left as it was. A disk that takes nothing costs the cache, not the result.
+    `labels`: of every row of `decoded`, where they are more than a class or a number each. The model is left as it was.
+    A disk that takes nothing costs the cache, not the result.
     """
     started = time.perf_counter()
     counts = {f"train.{number}": len(train) for number in range(len(request.views))} | {"val": len(val)}
@@ -146,7 +148,7 @@ def collect(
                     progress(done, total)
             found[name] = torch.cat(parts) if parts else torch.zeros(0, found["train.0"].shape[1])
         kept.write(folder(), request, found)
-    labels = decoded.labels
+    labels = decoded.labels if labels is None else labels
     return Features(
         train=torch.stack([found[f"train.{number}"] for number in range(len(request.views))]),
         train_labels=torch.from_numpy(labels[train]),

@@ -30,6 +30,7 @@ from hubel.nn.taps import find_module
 from hubel.tasks import Task
 from hubel.training.features import Features
 from hubel.training.state import Training, improves
+from hubel.types import Batch
 
 PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5)
 """λ in mean loss + λ/2 ‖W‖² over standardised features; below the last one nothing changes any more."""
@@ -97,7 +98,7 @@ def fit_head(run: Training, features: Features, scale: float, *, penalty: float 
     started, before = time.perf_counter(), run.seconds
     head = find_module(run.model, str(run.model.head))
     views, _, width = features.train.shape
-    inputs, labels = features.train.reshape(-1, width), features.train_labels.repeat(views)
+    inputs, labels = features.train.reshape(-1, width), torch.cat([features.train_labels] * views)
     told = () if run.answers is None else (run.answers.repeat(views, 1),)
     scaling = Scaling.of(inputs, centre=not isinstance(head, nn.Linear) or head.bias is not None)
     inputs, val = scaling(inputs), scaling(features.val)
@@ -149,7 +150,13 @@ def ended(run: Training, walk: tuple[float, ...]) -> str:
 def measured(
     name: str, logits: torch.Tensor, labels: torch.Tensor, *answers: torch.Tensor, task: Task, loss: Loss
 ) -> dict[str, float]:
-    """Loss and accuracy of logits N K: of training samples the loss that was minimised, of others the plain one."""
+    """Loss and score of logits N K: of training samples the loss that was minimised, of others the plain one."""
+    if task.several:
+        if name == "train":
+            return {"train_loss": float(loss(logits, task.aim(labels)))}
+        tally = task.tally()
+        tally.add(logits, Batch(logits, labels, torch.arange(len(labels)), targets=labels))
+        return {f"{name}_{key}": value for key, value in tally.numbers().items()}
     if not task.counts:
         return {f"{name}_loss": float((logits[:, 0] - labels.float()).square().mean())}
     value = loss(logits, labels, *answers) if name == "train" else F.cross_entropy(logits, labels)

@@ -111,6 +111,19 @@ def choose(samples: int, probes: Sequence[Probe], measured_on: int, together: fl
     return Plan(unfreeze=unfreeze, cut=None, head="linear", layer_decay=decay, reason=reason, similar=similar)
 
 
+def choose_unfitted(unfreeze: str | int | None) -> Plan:
+    """The plan where no head is fitted to what the frozen net sees: everything learns, unless `unfreeze` says less.
+
+    >>> choose_unfitted(None).unfreeze, choose_unfitted("last").unfreeze
+    ('all', 'last')
+    """
+    why = "an answer is more than a word on what the last stage sees, so that every stage may have to change"
+    return Plan(
+        unfreeze="all" if unfreeze is None else unfreeze, cut=None, head="linear", layer_decay=0.5, reason=why,
+        similar=True,
+    )  # fmt: skip
+
+
 def noise(accuracy: float, samples: int) -> float:
     """One standard error of an accuracy measured on so many samples.
 

@@ -25,17 +25,17 @@ def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> di
 
     `shown` are pictures by their rows, each with its class and what that is called most often, the ones first whose own
     name that is. {} where there is nothing to ask: no source, one that names nothing or takes other pictures, one that
-    is gone.
+    is gone, or pictures that have no class each.
     """
     name = prepared.recipe.transfer.from_
     preprocessing = prepared.preprocessing
-    if not name or preprocessing is None:
+    if not name or preprocessing is None or not prepared.task.labels:
         return {}
     try:
         source = find_source(name)
     except HubelError:  # it was there when the training began, and the report does not need it
         return {}
-    if not source.class_names or source.spec.in_chans != preprocessing.channels:
+    if not source.names_classes or source.spec.in_chans != preprocessing.channels:
         return {}
     net = source.spec.build()
     net.load_state_dict(dict(source.tensors))

@@ -28,7 +28,11 @@ def only_head(prepared: Prepared, model: nn.Module) -> bool:
 
 
 def scale_of(prepared: Prepared, model: nn.Module) -> float | None:
-    """The a of logits = a · head(features), by a look at a few pictures; None for heads that need the whole net."""
+    """The a of logits = a · head(features), by a look at a few pictures; None for heads that need the whole net, and
+    for tasks in which a head is asked for more than a word on the whole sample.
+    """
+    if not prepared.task.fits_head:
+        return None
     rows = prepared.ids("train")[:4]
     device = next(model.parameters()).device
     batch = next(
@@ -60,6 +64,7 @@ def look(prepared: Prepared, model: nn.Module, watch: Watcher) -> Features:
         model, prepared.decoded, train, val,
         request=request, preprocessing=preprocessing, device=device, precision=precision,
         channels_last=recipe.train.channels_last and preprocessing is not None, progress=watch.progress,
+        labels=prepared.decoded.targets if prepared.task.several else None,
     )  # fmt: skip
 
 
@@ -82,7 +87,8 @@ def warm(training: Training, prepared: Prepared, facts: dict[str, Any], watch: W
     started = time.perf_counter()
     scale = scale_of(prepared, training.model)
     if scale is None:
-        watch.remark("the head of this net needs the whole net: it learns in the loop from the start")
+        whose = "of this net needs the whole net" if prepared.task.fits_head else "is asked for more than labels"
+        watch.remark(f"the head {whose}: it learns in the loop from the start")
         return 0.0
     features = look(prepared, training.model, watch)
     best: dict[str, torch.Tensor] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.transfer.head import only_head
-from hubel.assembly.transfer.source import Source, told, transplant
+from hubel.assembly.transfer.source import HEADS, Source, keeps_head, told, transplant
 from hubel.assembly.transfer.study import Study, stages_of, study
 from hubel.checkpoint import ModelSpec
 from hubel.errors import UsageError
@@ -20,7 +21,7 @@ from hubel.recipes.schema import Recipe
 from hubel.training.heads import penalties
 from hubel.training.loop import Training
 from hubel.training.optimisers import depths
-from hubel.training.transfer import Plan, choose, choose_head, counts, freeze, thawed
+from hubel.training.transfer import Plan, choose, choose_head, choose_unfitted, counts, freeze, thawed
 from hubel.watching import Watcher
 from hubel.words import duration
 
@@ -40,7 +41,7 @@ def planned(
     """
     model, spec = build(prepared)
     recipe = prepared.recipe
-    facts = told(transplant(model, source), source)
+    facts = told(transplant(model, source, spec), source)
     part, options = recipe.transfer, recipe.model.model_options
     count = len(stages_of(model))
     if isinstance(part.unfreeze, int) and part.unfreeze > count + 1:  # one more: what lies before the first stage
@@ -48,18 +49,38 @@ def planned(
             f"unfreeze must be at most {count}, so many stages has {spec.architecture}, got {part.unfreeze}",
             hint=f"--unfreeze all, or fewer: hubel summary {source.name} lists them",
         )
+    task = prepared.task
+    if task.wraps and part.unfreeze in ("head", 0, "gradual"):
+        raise UsageError(
+            f"the task {task.name} learns no head, and unfreeze {part.unfreeze} would let nothing learn: the numbers "
+            "that a picture becomes belong to the last stage",
+            hint="--unfreeze last, or half or all",
+        )
     head = part.head or said_by(options)
     looked = Study()
-    if part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None):
+    if task.fits_head and (part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None)):
         looked = study(prepared, model, watch)
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
-    plan = _plan(recipe, len(prepared.ids("train")), looked, head)
+    if task.fits_head:
+        plan = _plan(recipe, len(prepared.ids("train")), looked, head)
+    else:
+        plan = choose_unfitted(part.unfreeze)
     if by_default and recipe.train.time is None and not recipe.augment.robust:
         plan = within(PATIENCE, plan, looked, passes=(recipe.train.epochs or 1) * len(prepared.ids("train")))
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
-    if part.head is None:
+    if not task.fits_head:
+        model, spec, found = with_head(prepared, source, model, spec, open_=head is None)
+        settings |= found
+        whole = keeps_head(prepared.with_recipe(recipe.change(**found)), source)
+        facts |= told(transplant(model, source, spec, whole=whole), source, whole=whole)
+        if head is None and found:
+            alone = "what the last stage sees is asked at each place"
+            staged = "early stages know where something is, late ones what"
+            kept = "the one that the net it starts from has"
+            reasons["head"] = kept if whole else staged if found["head"] == "stages" else alone
+    elif part.head is None:
         settings["head"], reasons["head"] = plan.head, plan.reason if head is None else "as the options of the net say"
     if part.unfreeze is None:
         settings["unfreeze"] = plan.unfreeze
@@ -68,7 +89,7 @@ def planned(
     if other:
         try:
             model, spec = build(prepared.with_recipe(recipe.change(model_options=options | other)))
-            facts |= told(transplant(model, source), source)
+            facts |= told(transplant(model, source, spec), source)
             settings["model_options"], reasons["model_options"] = options | other, plan.reason
         except UsageError as error:
             if plan.cut is None:
@@ -100,6 +121,27 @@ def planned(
         "stages": stage_rows(model, prepared.recipe),
     }
     return model, spec, prepared, facts
+
+
+def with_head(
+    prepared: Prepared, source: Source, model: nn.Module, spec: ModelSpec, *, open_: bool
+) -> tuple[nn.Module, ModelSpec, dict[str, Any]]:
+    """The net with the head that suits a task in which none is fitted beforehand, and the settings that say so.
+
+    Where it is `open_`: the source's, if that was trained for the same task, else one over all stages, where the net
+    can have it.
+    """
+    task, recipe = prepared.task, prepared.recipe
+    if task.wraps:
+        return model, spec, {}
+    options = recipe.model.model_options
+    if open_:
+        own = {name: source.spec.options[name] for name in HEADS if name in source.spec.options}
+        wanted = options | (own if source.task == task.name else {"all_stages": True})
+        with suppress(UsageError):  # its head may be no dense layer
+            model, spec = build(prepared.with_recipe(recipe.change(model_options=wanted)))
+            options = wanted
+    return model, spec, {"head": said_by(options) or "linear", "model_options": options}
 
 
 def in_the_end(recipe: Recipe, model: nn.Module) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hubel.assembly.asking import asked
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import ModelSpec
 from hubel.checkpoint import load as load_checkpoint
@@ -26,8 +27,11 @@ from hubel.models.pretrained import DEFAULT, WEIGHTS, is_published, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
 from hubel.records.ledger import find_folder
+from hubel.tasks import CLASSIFY, TASKS
 from hubel.words import plural
 
+HEADS = ("head_hidden", "all_stages", "cut")
+"""Options by which a net has another head."""
 HIDDEN_UNITS = 256
 """Of a head with a hidden layer, where `model_options` say nothing."""
 
@@ -44,6 +48,13 @@ class Source:
     sha256: str
     """Of the weights file."""
     class_names: tuple[str, ...] = ()
+    task: str = CLASSIFY.name
+    """What it was trained for, by name."""
+
+    @property
+    def names_classes(self) -> bool:
+        """Does it answer with one of its classes?"""
+        return bool(self.class_names) and TASKS.get(self.task).labels
 
 
 def find_source(name: str) -> Source:
@@ -61,7 +72,13 @@ def find_source(name: str) -> Source:
             f"{name} is no run of hubel's", hint=f"import it first: hubel import-weights {name} --as ARCHITECTURE"
         )
     classifier = load_checkpoint(place)
-    classifier.require_labels()
+    known = TASKS.get(classifier.task)
+    if known.unstarted:
+        raise ArtefactError(
+            f"{name} was trained for the task {known.name}, {known.unstarted}: it is no start for another training",
+            hint="--from a run with labels, masks or embeddings, or leave --from out; its own training goes on with "
+            "hubel train --resume",
+        )
     return Source(
         name=name,
         spec=classifier.spec,
@@ -69,6 +86,7 @@ def find_source(name: str) -> Source:
         tensors=classifier.model.state_dict(),
         sha256=classifier.provenance.sha256,
         class_names=classifier.class_names,
+        task=known.name,
     )
 
 
@@ -109,10 +127,11 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
     Raises UsageError where the recipe names another net, ArtefactError where it was made for other weights.
     """
     part, seen = recipe.data, source.preprocessing
-    if recipe.model.model not in (None, source.spec.architecture):
+    name = source.spec.architecture
+    wrap = wrapped_in(recipe, source)
+    if recipe.model.model not in (None, name, wrap or name):
         raise UsageError(
-            f"from brings the net {source.spec.architecture}, and the recipe asks for {recipe.model.model}",
-            hint="leave --model out",
+            f"from brings the net {name}, and the recipe asks for {recipe.model.model}", hint="leave --model out"
         )
     wanted = recipe.transfer.from_sha256
     if wanted is not None and wanted != source.sha256:
@@ -122,17 +141,25 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             hint="give the old weights with --from, or leave from_sha256 out",
         )
     options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
-    stem = stem_of(source.spec, part.img_size)
-    options |= ({"stem": stem} if stem else {}) | recipe.model.model_options
+    options |= same_stem(source.spec, part.img_size)
+    if wrap:
+        inner = recipe.model.model_options.get("backbone", name)
+        if inner != name:
+            raise UsageError(
+                f"from brings the net {name}, and the recipe asks for the backbone {inner}",
+                hint="leave --model-option backbone out",
+            )
+        options = {"backbone": name} | ({"backbone_options": options} if options else {})
+    options |= recipe.model.model_options
     if recipe.transfer.head == "mlp":
         options.setdefault("head_hidden", HIDDEN_UNITS)
     if recipe.transfer.head == "stages":
         options["all_stages"] = True
     took = f"as the net of {source.name} was trained"
     settings: dict[str, Any] = {
-        "model": source.spec.architecture, "model_options": options, "from_sha256": source.sha256,
+        "model": wrap or name, "model_options": options, "from_sha256": source.sha256,
     }  # fmt: skip
-    reasons = {"model": f"the net of {source.name}"}
+    reasons = {"model": f"{wrap} around the net of {source.name}" if wrap else f"the net of {source.name}"}
     if seen is not None:
         channels = part.in_chans or seen.channels
         for name, value in (
@@ -146,6 +173,40 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             if getattr(part, name) is None:
                 settings[name], reasons[name] = value, took
     return Chosen(recipe=recipe).change(reasons, **settings)
+
+
+def wrapped_in(recipe: Recipe, source: Source) -> str:
+    """The net that the recipe's task puts around the source's; "" where it takes the source's own.
+
+    >>> lite = Source(
+    ...     name="efficientnet_lite0", preprocessing=None, tensors={}, sha256="",
+    ...     spec=ModelSpec(architecture="efficientnet_lite0", num_classes=2, in_chans=3, img_size=(224, 224)),
+    ... )
+    >>> wrapped_in(Recipe().change(task="embed"), lite), wrapped_in(Recipe().change(task="segment"), lite)
+    ('siamese', '')
+    """
+    task = asked(Chosen(recipe=recipe)).recipe.train.task
+    wraps = TASKS.get(task).wraps if task is not None else ""
+    return "" if wraps == source.spec.architecture else wraps
+
+
+def same_stem(spec: ModelSpec, size: int | tuple[int, int] | None) -> dict[str, Any]:
+    """The options by which a net at another `size` has the stem that was trained, or its backbone has; {} where none
+    is needed.
+
+    >>> net = ModelSpec(
+    ...     architecture="siamese", num_classes=2, in_chans=3, img_size=(64, 64), options={"backbone": "resnet18"}
+    ... )
+    >>> same_stem(net, 96), same_stem(net, 64)
+    ({'backbone_options': {'stem': 'small'}}, {})
+    """
+    builder = card(spec.architecture).builder if spec.architecture in CARDS else None
+    if "backbone" not in spec.options or builder is None or "backbone_options" not in signature(builder).parameters:
+        stem = stem_of(spec, size)
+        return {"stem": stem} if stem else {}
+    own = dict(spec.options.get("backbone_options") or {})
+    stem = stem_of(replace(spec, architecture=str(spec.options["backbone"]), options=own), size)
+    return {"backbone_options": own | {"stem": stem}} if stem else {}
 
 
 def stem_of(spec: ModelSpec, size: int | tuple[int, int] | None) -> str:
@@ -181,22 +242,42 @@ def _for_channels(values: tuple[float, ...], channels: int) -> tuple[float, ...]
     return values if len(values) == channels else (sum(values) / len(values),) * channels
 
 
-def transplant(model: nn.Module, source: Source) -> Fit:
-    """The source's weights put into `model`, but for its head, which stays fresh; the stem adapted to its channels.
+def keeps_head(prepared: Prepared, source: Source) -> bool:
+    """Does the source's head go on learning, since it says of the same classes what is to be said here?
 
-    Auxiliary heads, which have a row for each class, stay fresh too. Raises UsageError where the body does not fit.
+    Where a head is fitted to what a frozen net sees, it is always a new one; where answers know no classes, never.
+    """
+    task = prepared.task
+    alike = bool(task.wraps) or source.class_names == prepared.class_names
+    before, now = source.spec.options, prepared.recipe.model.model_options
+    return (
+        not task.fits_head
+        and source.task == task.name
+        and alike
+        and all(before.get(option) == now.get(option) for option in HEADS)
+    )
+
+
+def transplant(model: nn.Module, source: Source, spec: ModelSpec, *, whole: bool = False) -> Fit:
+    """The source's weights put into `model`, which `spec` describes; the stem adapted to its channels.
+
+    Its head stays fresh, unless the `whole` net is taken over. Where the task puts a net around the source's, this goes
+    into its backbone. Auxiliary heads, which have a row for each class, stay fresh too. Raises UsageError where the
+    body does not fit.
     """
     if not getattr(model, "stages", ()) or not getattr(model, "head", ""):
         raise UsageError(
             f"the net of {source.name} does not say what its stages and its head are, so it cannot be transferred",
             hint="a net needs the attributes `stages` and `head`; hubel models lists nets that have them",
         )
-    model = trunk(model)
+    model = model if whole else trunk(model)
+    if spec.architecture != source.spec.architecture:
+        model = model.get_submodule("backbone")
     tensors = source.tensors
-    if source.spec.options.get("all_stages"):
+    if source.spec.options.get("all_stages") and not whole:
         tensors = {name.removeprefix("body."): value for name, value in tensors.items() if name.startswith("body.")}
     head = f"{model.head}."
-    body = {name: value for name, value in tensors.items() if not name.startswith(head)}
+    body = {name: value for name, value in tensors.items() if whole or not name.startswith(head)}
     if not body:
         raise UsageError(
             f"the net of {source.name} is a head alone: it has learnt nothing below its classes to start from",
@@ -235,9 +316,11 @@ def check_kind(prepared: Prepared, source: Source) -> None:
         )
 
 
-def told(fit: Fit, source: Source) -> dict[str, Any]:
+def told(fit: Fit, source: Source, *, whole: bool = False) -> dict[str, Any]:
     """What was taken over, as plain data."""
     return {
+        "old_task": source.task,
+        "head_kept": whole,
         "from": source.name,
         "sha256": source.sha256,
         "architecture": source.spec.architecture,

@@ -34,10 +34,10 @@ class Study:
 
 
 def study(prepared: Prepared, model: nn.Module, watch: Watcher) -> Study:
-    """Look at the training part with a frozen net; empty in regression, or where there is hardly any to look at."""
+    """Look at the training part with a frozen net; empty where samples have no class each, or are hardly any."""
     manifest = prepared.manifest
     train = prepared.ids("train")
-    if manifest.regression or len(train) < 2 * FOLDS:
+    if not prepared.task.counts or len(train) < 2 * FOLDS:
         return Study()
     rows = limited(train, manifest.labels[train], STUDIED)
     watch.stage("looking how alike the new pictures are")

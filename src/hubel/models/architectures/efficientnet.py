@@ -28,9 +28,10 @@ import torch
 from torch import nn
 
 from hubel.models.architectures.mobilenet import divisible
-from hubel.models.shared import is_small
+from hubel.models.shared import answer_for_pixels, is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import DropPath, SqueezeExcite
+from hubel.nn.padding import first_place
 
 # Stages 2 to 8: (expansion, kernel, stride, maps, layers).
 TABLE_1 = (
@@ -130,6 +131,11 @@ class EfficientNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.features(images)  # B 1280w H/32 W/32
         return self.classifier(self.avgpool(x).flatten(1))  # B K
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
+        size = (images.shape[2], images.shape[3])
+        return answer_for_pixels(self.features(images), self.classifier, size, first=first_place(self.features, size))
 
 
 def initialise(net: nn.Module) -> None:

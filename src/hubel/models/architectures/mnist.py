@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from hubel.models.shared import answer_for_pixels
+from hubel.models.shared import enlarge_to_pixels
 
 
 def block(in_maps: int, maps: int) -> nn.Sequential:
@@ -74,10 +74,9 @@ class MnistGap(nn.Module):
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         """Logits for each pixel, B K H W: those of the places, of which `forward` takes the mean."""
-        x = self.dropout(self.block2(self.block1(images)))
-        weight, bias = self.classify.weight[:, :, 0, 0], self.classify.bias
+        x = self.classify(self.dropout(self.block2(self.block1(images))))
         # Two windows of 3 and two of 2: the first place looks at pixels 0 to 9.
-        return answer_for_pixels(x, weight, bias, (images.shape[2], images.shape[3]), first=4.5, jump=4)
+        return enlarge_to_pixels(x, (images.shape[2], images.shape[3]), first=(4.5, 4.5), jump=(4, 4))
 
 
 def mnist_cnn(*, num_classes: int, in_chans: int, img_size: tuple[int, int], dropout: float = 0.0) -> MnistCnn:

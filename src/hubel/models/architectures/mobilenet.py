@@ -24,7 +24,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from hubel.models.shared import is_small
+from hubel.models.shared import answer_for_pixels, is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import SqueezeExcite
 
@@ -119,6 +119,11 @@ class MobileNetV1(nn.Module):
         x = self.blocks(self.stem(images))  # B 1024 H/32 W/32
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))  # B K
 
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
+        maps = self.dropout(self.blocks(self.stem(images)))
+        return answer_for_pixels(maps, self.fc, (images.shape[2], images.shape[3]))
+
 
 class InvertedResidual(nn.Module):
     """Version 2, figure 3b: 1x1 out to t times the maps, depthwise 3x3, 1x1 back without ReLU, plus the input.
@@ -170,6 +175,10 @@ class MobileNetV2(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.features(images)  # B 1280 H/32 W/32
         return self.classifier(self.avgpool(x).flatten(1))  # B K
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
+        return answer_for_pixels(self.features(images), self.classifier, (images.shape[2], images.shape[3]))
 
 
 class BlockV3(nn.Module):
@@ -229,6 +238,10 @@ class MobileNetV3(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         x = self.features(images)  # B 960 H/32 W/32 (small net: 576)
         return self.classifier(self.avgpool(x).flatten(1))  # B K
+
+    def segment(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
+        return answer_for_pixels(self.features(images), self.classifier, (images.shape[2], images.shape[3]))
 
 
 def initialise(net: nn.Module) -> None:

@@ -134,10 +134,8 @@ class ResNet(nn.Module):
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
-        jump = 8 if isinstance(self.maxpool, nn.Identity) else 32
-        size = (images.shape[2], images.shape[3])
         # Every stride begins at the first pixel: padding is half the window.
-        return answer_for_pixels(self.see(images), self.fc.weight, self.fc.bias, size, first=0, jump=jump)
+        return answer_for_pixels(self.see(images), self.fc, (images.shape[2], images.shape[3]))
 
 
 def stage(block: Block, in_maps: int, maps: int, count: int, stride: int) -> tuple[nn.Sequential, int]:

@@ -18,6 +18,9 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -93,11 +96,22 @@ def siamese(
     backbone: str = "mnist_cnn",
     width: int = 64,
     scale: float = 16.0,
+    backbone_options: Mapping[str, Any] | None = None,
 ) -> Siamese:
-    """The architecture `backbone` with `width` outputs as embedding; raises what `create_model` raises for it."""
+    """The architecture `backbone`, with options of its own, and `width` outputs as embedding.
+
+    Raises what `create_model` raises for it.
+    """
     if width < 2:
         raise UsageError(f"an embedding needs at least 2 dimensions, got width={width}", hint="width=64 is usual")
     if backbone == "siamese":
         raise UsageError("the backbone cannot be siamese itself", hint="name any other net: hubel models")
-    net = create_model(backbone, num_classes=width, in_chans=in_chans, img_size=img_size)
+    if backbone_options is not None and not isinstance(backbone_options, Mapping):
+        raise UsageError(
+            f"option 'backbone_options' of model 'siamese' must be options of {backbone} by name, "
+            f"got {backbone_options!r}",
+            hint="--model-option 'backbone_options={KEY: VALUE}'",
+        )
+    options = dict(backbone_options or {})
+    net = create_model(backbone, num_classes=width, in_chans=in_chans, img_size=img_size, **options)
     return Siamese(net, width, num_classes, scale)

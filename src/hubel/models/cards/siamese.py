@@ -16,7 +16,7 @@ CARDS = (
         min_size=10,
         params=121_920,
         notes=(
-            "backbone='resnet18' puts any net of the catalogue under it; width=64 sets the embedding.",
+            "backbone='resnet18' puts any net under it, backbone_options are its own; width=64 sets the embedding.",
             "Trains as a classifier by its cosine head, or with the losses triplet, contrastive and cosine-embedding.",
         ),
         rows=("S75", "K29", "K87"),

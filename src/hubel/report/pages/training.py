@@ -22,11 +22,12 @@ from hubel.figures.matrix import confusion, hardest
 from hubel.figures.scatter import predicted_against_true
 from hubel.figures.theme import Figure
 from hubel.figures.tiles import tiles
+from hubel.records.ledger import told_score
 from hubel.report.drawings.tasks import parts_of
 from hubel.report.drawings.vitals import draw_vitals
 from hubel.report.page import page, written
 from hubel.views import Viewed
-from hubel.words import duration, number, percent, plural, span
+from hubel.words import MEASURES, duration, number, percent, plural, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,26 @@ def render(report: TrainingReport, drawings: Mapping[str, Figure] | None = None)
         set_kinds={"aps": "Sets by sums of probability", "per-class": "With a limit for each class"},
         sections=_sections(report.recipe, report.reasons),
         parameters=parameters,
+        worth=worth_of(report),
     )
+
+
+def worth_of(report: TrainingReport) -> tuple[str, str]:
+    """What counts of the test, as the run from nothing had it and as this one has; ("", "") for an accuracy, and where
+    there are not both.
+
+    >>> found = TrainingReport(title="t", transfer={"from_nothing": {"test": {"rmse": 0.25}}})
+    >>> worth_of(found)
+    ('', '')
+    """
+    before = (report.transfer.get("from_nothing") or {}).get("test") or {}
+    found = report.evaluation
+    if isinstance(found, RegressionEvaluation):
+        after: Mapping[str, float] = {"rmse": found.rmse}
+    else:
+        after = found.headline if isinstance(found, TaskResult) else {}
+    name = next((name for name in MEASURES if name in before and name in after), "")
+    return (told_score(name, before[name]), told_score(name, after[name])) if name else ("", "")
 
 
 _SPOKEN = {"train": "training", "val": "validation"}
