@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional
 
 import hubel
 from hubel.assembly.begin import make_ready
@@ -21,8 +22,7 @@ from hubel.errors import ArtefactError, UsageError
 from hubel.events import EpochDone
 from hubel.models import create_model
 from hubel.models.heads import trunk
-from hubel.models.shared import enlarge_to_pixels
-from hubel.nn.padding import EvenPad, first_place
+from hubel.models.shared import answer_for_pixels
 from hubel.nn.taps import record
 from hubel.recipes.schema import compose
 from hubel.tasks import TASKS
@@ -85,37 +85,30 @@ def test_a_net_for_classes_says_at_each_place_what_its_head_says_there(name: str
     torch.manual_seed(0)
     net = create_model(name, num_classes=3, in_chans=3, img_size=(64, 48)).eval()
     images = torch.rand(2, 3, 64, 48)
-    seen: list[torch.Tensor] = []
-    net.avgpool.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    for layer in net.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight)
     with torch.no_grad():
-        logits, asked = net(images), net.segment(images)
-        (maps,) = seen
-        assert asked.shape == (2, 3, 64, 48)
-        down, across = 64 // maps.shape[2], 48 // maps.shape[3]
-        first = 7 if name == "efficientnet_lite0" else 0  # three odd zeros, below and right: 1 + 2 + 4
-        one = maps[:, :, 2:3, 1:2]
-        net.avgpool.register_forward_pre_hook(lambda module, inputs: (one,))
-        alone = net(images)
-    torch.testing.assert_close(asked[:, :, first + 2 * down, first + across], alone, rtol=1e-4, atol=1e-5)
-    assert logits.shape == alone.shape
+        asked = net.segment(images)
+        # Each place is a picture of its own: the average over one place is that place.
+        hook = net.avgpool.register_forward_pre_hook(
+            lambda module, inputs: (inputs[0].movedim(1, -1).reshape(-1, inputs[0].shape[1], 1, 1),)
+        )
+        places = net(images).reshape(2, 8, 6, 3).movedim(-1, 1)
+        hook.remove()
+    wanted = functional.interpolate(places, (64, 48), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(asked, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
 
 
-@pytest.mark.parametrize("size", [(64, 64), (50, 47), (33, 90)])
-def test_the_first_place_is_the_middle_of_what_it_looks_at(size: tuple[int, int]) -> None:
-    layers: list[nn.Module] = []
-    for kernel in (3, 5, 3):
-        layers += [EvenPad(kernel, 2), nn.Conv2d(1, 1, kernel, 2, bias=False)]
-    net = nn.Sequential(*layers)
-    for layer in net:
-        if isinstance(layer, nn.Conv2d):
-            nn.init.ones_(layer.weight)
-    images = torch.zeros(1, 1, *size, requires_grad=True)
-    net(images)[0, 0, 2, 3].backward()  # far enough from every rim
-    assert images.grad is not None
-    rows, columns = (images.grad[0, 0].sum(axis).nonzero()[:, 0] for axis in (1, 0))
-    middle = [(float(found.min()) + float(found.max())) / 2 for found in (rows, columns)]
-    first = first_place(net, size)
-    assert middle == [first[0] + 2 * 8, first[1] + 3 * 8]
+@pytest.mark.parametrize("size", [(64, 48), (50, 47), (33, 90)])
+def test_of_a_mirrored_picture_a_net_without_a_side_says_the_mirror_image(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    maps = torch.rand(1, 4, -(-size[0] // 8), -(-size[1] // 8))
+    head = nn.Linear(4, 2)
+    with torch.no_grad():
+        plain, mirrored = (answer_for_pixels(each, head, size) for each in (maps, maps.flip(-1, -2)))
+    torch.testing.assert_close(mirrored.flip(-1, -2), plain)
+    assert plain.shape == (1, 2, *size)
 
 
 def test_a_segmenter_starts_from_a_net_for_classes_with_a_new_head(eyes: Path, scans_folder: Path) -> None:
@@ -187,9 +180,7 @@ def test_a_head_over_all_stages_sees_each_stage_at_the_pixel(name: str) -> None:
     for stage in net.read:
         with torch.no_grad(), record(net.body, stage, copy=True) as seen:
             last = net.body.segment(images)  # whose head lets its last maps through
-        jump = 64 // seen[stage].shape[2]
-        first = float(jump - 1) if name == "efficientnet_lite0" else 0.0
-        columns.append(enlarge_to_pixels(seen[stage], (64, 48), first=(first, first), jump=(jump, jump)))
+        columns.append(functional.interpolate(seen[stage], (64, 48), mode="bilinear", align_corners=False))
     with torch.no_grad():
         wanted = net.fc(torch.cat([*columns, last], 1).movedim(1, -1)).movedim(-1, 1)
         torch.testing.assert_close(net.segment(images), wanted, rtol=1e-4, atol=1e-5)

@@ -29,9 +29,8 @@ from torch import nn
 from torch.nn import functional
 
 from hubel.errors import UsageError, unknown
-from hubel.models.shared import enlarge_to_pixels, jump_of
+from hubel.models.shared import spread_over_pixels
 from hubel.nn.modes import evaluating
-from hubel.nn.padding import first_place
 from hubel.nn.taps import pooled, record, watch
 
 
@@ -93,9 +92,7 @@ class Hypercolumns(AllStages):
             if name == self.body.head:  # which lets through what it is asked about, at each place
                 return functional.linear(output, shares[name], self.fc.bias)
             said = functional.linear(output.movedim(1, -1), shares[name]).movedim(-1, 1)
-            jump = (jump_of(size[0], said.shape[2]), jump_of(size[1], said.shape[3]))
-            first = first_place(self.body, size, until=name)
-            parts.append(enlarge_to_pixels(said, size, first=first, jump=jump))
+            parts.append(spread_over_pixels(said, size))
             return None
 
         with watch({name: self.body.get_submodule(name) for name in shares}, say):

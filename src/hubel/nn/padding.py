@@ -36,27 +36,3 @@ class EvenPad(nn.Module):
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}"
-
-
-def first_place(net: nn.Module, size: tuple[int, int], *, until: str = "") -> tuple[float, float]:
-    """The pixel, down and across, in the middle of what the first place of the last maps of `net` looks at, or of the
-    maps that its module called `until` puts out.
-
-    0 where every padding is half its window; each `EvenPad` with an odd zero, which lies below and right, moves it on.
-    `size`: H and W of the pictures. The paddings stand in the order in which maps pass them.
-
-    >>> first_place(nn.Sequential(EvenPad(3, 2), EvenPad(5, 2)), (224, 25))  # 25 -> 13: zeros on either side
-    (3.0, 0.0)
-    """
-    sides, first, jump = list(size), [0.0, 0.0], 1
-    names = [name for name, _ in net.named_modules()]
-    end = max(place for place, name in enumerate(names) if not until or f"{name}.".startswith(f"{until}."))
-    for pad in (net.get_submodule(name) for name in names[: end + 1]):
-        if not isinstance(pad, EvenPad):
-            continue
-        left, _, above, _ = pad.zeros(sides[0], sides[1])
-        for axis, before in enumerate((above, left)):
-            first[axis] += ((pad.kernel - 1) / 2 - before) * jump
-            sides[axis] = math.ceil(sides[axis] / pad.stride)
-        jump *= pad.stride
-    return first[0], first[1]

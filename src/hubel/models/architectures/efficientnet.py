@@ -31,7 +31,6 @@ from hubel.models.architectures.mobilenet import divisible
 from hubel.models.shared import answer_for_pixels, is_small
 from hubel.nn.blocks import conv_norm_act
 from hubel.nn.layers import DropPath, SqueezeExcite
-from hubel.nn.padding import first_place
 
 # Stages 2 to 8: (expansion, kernel, stride, maps, layers).
 TABLE_1 = (
@@ -135,7 +134,7 @@ class EfficientNet(nn.Module):
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
         size = (images.shape[2], images.shape[3])
-        return answer_for_pixels(self.features(images), self.classifier, size, first=first_place(self.features, size))
+        return answer_for_pixels(self.features(images), self.classifier, size)
 
 
 def initialise(net: nn.Module) -> None:

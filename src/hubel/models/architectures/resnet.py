@@ -134,7 +134,6 @@ class ResNet(nn.Module):
 
     def segment(self, images: torch.Tensor) -> torch.Tensor:
         """Logits for each pixel, B K H W: what the head says at each place of the last maps."""
-        # Every stride begins at the first pixel: padding is half the window.
         return answer_for_pixels(self.see(images), self.fc, (images.shape[2], images.shape[3]))
 
 
