@@ -255,6 +255,8 @@ def calibrated_on_cifar(options: argparse.Namespace, folder: Path) -> None:
 def paired(name: str, plain: list[float], other: list[float]) -> str:
     """A difference in points, its mean with the 95 % interval over the seeds."""
     apart = [100 * (b - a) for a, b in zip(plain, other, strict=True)]
+    if len(apart) == 1:
+        return f"{name} {apart[0]:+.1f} points (1 seed)"
     low, high = mean_interval(np.array(apart))
     return f"{name} {statistics.mean(apart):+.1f} points ({low:+.1f} to {high:+.1f}, {len(apart)} seeds)"
 

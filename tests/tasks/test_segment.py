@@ -377,24 +377,18 @@ class Calls(torch.nn.Module):
         return self.net(x)
 
 
-@pytest.mark.parametrize(("name", "jump"), [("resnet18", 8), ("mnist_gap", 4)])
-def test_a_net_for_classes_is_asked_place_by_place(name: str, jump: int) -> None:
+@pytest.mark.parametrize(("name", "first", "jump", "places"), [("resnet18", 3, 8, 4), ("mnist_gap", 4, 4, 6)])
+def test_a_net_for_classes_is_asked_place_by_place(name: str, first: int, jump: int, places: int) -> None:
     torch.manual_seed(0)
     net = create_model(name, num_classes=3, in_chans=1, img_size=32).eval()
     images = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
         pixels, answer = net.segment(images), net(images)
-        assert pixels.shape == (2, 3, 32, 32)
-        # At the pixels where its places lie, bilinear answers are those of the places, of which the net takes the mean.
-        first = {8: 0, 4: 4.5}[jump]
-        places = len(range(32 // jump)) - (jump == 4) * 2
-        if jump == 8:
-            at = pixels[:, :, first::jump, first::jump]
-        else:  # half-way between two pixels
-            low, high = pixels[:, :, 4::4, :], pixels[:, :, 5::4, :]
-            rows = (low[:, :, :places] + high[:, :, :places]) / 2
-            at = (rows[..., 4::4][..., :places] + rows[..., 5::4][..., :places]) / 2
-        torch.testing.assert_close(at.mean(dim=(2, 3)), answer)
+    assert pixels.shape == (2, 3, 32, 32)
+    # Its places lie half-way between two pixels, where bilinear answers are theirs; of these the net takes the mean.
+    rows = (pixels[:, :, first::jump][:, :, :places] + pixels[:, :, first + 1 :: jump][:, :, :places]) / 2
+    at = (rows[..., first::jump][..., :places] + rows[..., first + 1 :: jump][..., :places]) / 2
+    torch.testing.assert_close(at.mean(dim=(2, 3)), answer)
 
 
 def test_a_net_for_classes_learns_to_segment_and_its_run_answers(scans_folder: Path, tmp_path: Path) -> None:
