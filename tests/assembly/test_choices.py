@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubel.assembly.choices import Facts, complete
+from hubel.assembly.choices import Facts, check_loss, complete
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 from hubel.recipes.chosen import Chosen
@@ -70,3 +70,13 @@ def test_a_net_that_learns_from_every_pixel_takes_many_small_steps(model: str, e
     facts = Facts(kind="images", task="reconstruct", samples=60_000, classes=10, side=28, channels=1, accelerator=False)
     chosen = complete(Chosen(recipe=compose({"data": "mnist", "model": model})), facts)
     assert chosen.recipe.train.batch_size == expected
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"sampler": "balanced"}, {"logit_adjustment": 1.0}, {"class_weights": "balanced"}],
+    ids=lambda s: next(iter(s)),
+)
+def test_where_numbers_are_learnt_there_are_no_classes_to_even_out(settings: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="the target is a number, and"):
+        check_loss(compose(settings), "regress")

@@ -282,7 +282,7 @@ def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = No
         raise UsageError("the target is a number, and class weights need classes", hint="leave --class-weights out")
     evened = {"sampler": part.sampler != "none", "logit_adjustment": part.logit_adjustment > 0}
     said = next((name for name, is_said in evened.items() if is_said), "")
-    if task == "regression" and said:
+    if task == "regress" and said:
         flag = f"--{said.replace('_', '-')}"
         raise UsageError(f"the target is a number, and {flag} needs classes", hint=f"leave {flag} out")
     if part.loss is None:
