@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import hubel
-from anomalies.test_steps import ODD, rhythm, written
+from anomalies.test_steps import ODD, rhythm, rhythms, written
 from hubel.anomalies.mc_dropout import PASSES, judge_dropout, opened
 from hubel.anomalies.step_artefact import load_steps
 from hubel.anomalies.step_graph import StepScore, generated_series
@@ -27,10 +27,7 @@ from hubel.verbs.streaming import stream
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dropout")
-    written(folder / "normal.csv", rhythm(900, 0))
-    written(folder / "mixed.csv", rhythm(300, 1, ODD), ODD)
-    return folder
+    return rhythms(tmp_path_factory.mktemp("dropout"))
 
 
 @pytest.fixture(scope="module")

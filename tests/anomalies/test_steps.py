@@ -45,12 +45,16 @@ def written(path: Path, values: np.ndarray, odd: range | None = None) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("steps")
+def rhythms(folder: Path) -> Path:
+    """A rhythm to learn from, normal.csv, and one with pauses, mixed.csv."""
     written(folder / "normal.csv", rhythm(900, 0))
     written(folder / "mixed.csv", rhythm(300, 1, ODD), ODD)
     return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return rhythms(tmp_path_factory.mktemp("steps"))
 
 
 @pytest.fixture(scope="module")

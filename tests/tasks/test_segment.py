@@ -24,7 +24,7 @@ from hubel.data.masks import IGNORED, numbers_of, open_masks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.segmentation import Segmentation, _move_along
+from hubel.evaluation.segmentation import Segmentation, move_along
 from hubel.metrics.overlap import dice, iou, overlaps
 from hubel.models import create_model
 from hubel.nn.losses import PixelLoss, build_loss
@@ -362,7 +362,7 @@ def test_a_net_of_points_moves_along_and_one_that_goes_by_place_does_not() -> No
         right = torch.arange(16.0).expand(len(x), 1, 16, 16)
         return torch.cat([right - 7.5, 7.5 - right], dim=1)
 
-    shares = [_move_along(Calls(net), images, lambda x: x / 255, torch.device("cpu")) for net in (points, places)]
+    shares = [move_along(Calls(net), images, lambda x: x / 255, torch.device("cpu")) for net in (points, places)]
     assert shares[0] == (1.0,) * 8
     # Of 16 - s columns that are compared, s lie on the other side of the middle.
     assert shares[1] == pytest.approx([1 - step / (16 - step) for step in range(1, 9)])

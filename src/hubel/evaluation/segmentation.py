@@ -153,7 +153,7 @@ def judge_segmentation(
         each = np.divide(hits, unions, out=np.full(hits.shape, np.nan), where=unions > 0)
         scores = np.array([np.nanmean(row) if np.isfinite(row).any() else 1.0 for row in each])
         some = rows[spread_rows(len(rows), MOVED)]
-        moves_along = _move_along(net, torch.from_numpy(decoded.images[some]), seen.normalise, device)
+        moves_along = move_along(net, torch.from_numpy(decoded.images[some]), seen.normalise, device)
         last = np.argsort(scores, kind="stable")[:SHOWN]
         for batch in batches(decoded, rows[last], preprocessing=seen, batch_size=size, device=device):
             places = [int(np.flatnonzero(rows == row)[0]) for row in batch.ids.cpu().numpy()]
@@ -196,10 +196,13 @@ def judge_segmentation(
     )
 
 
-def _move_along(
+def move_along(
     net: nn.Module, images: torch.Tensor, normalise: Callable[[torch.Tensor], torch.Tensor], device: torch.device
 ) -> tuple[float, ...]:
-    """Pictures N C H W uint8 moved right by 1 to FAR pixels, the border mirrored: where does the answer move along?"""
+    """Shares of the pixels whose class moves along where pictures N C H W uint8 move right by 1 to FAR pixels.
+
+    The border is mirrored. `net` answers B C H W with logits B K H W, and `normalise` makes bytes what it takes.
+    """
 
     def said(pictures: torch.Tensor) -> torch.Tensor:
         return torch.cat([net(normalise(part.to(device))).argmax(1) for part in pictures.split(AT_ONCE)])

@@ -69,8 +69,7 @@ def spread_over_pixels(answers: torch.Tensor, size: tuple[int, int]) -> torch.Te
     """Answers B K h w at places that lie evenly in the picture, at each of its pixels: B K H W.
 
     The outermost places are as far from the one rim as from the other, wherever the windows of a net begin: one that
-    has learnt from mirrored pictures sees so. (A spot moves the last maps of the published EfficientNet-Lite0 around a
-    place 14 pixels from its own first one, though the windows have their middle at 31.)
+    has learnt from mirrored pictures as from others has no side.
 
     >>> spread_over_pixels(torch.tensor([[[[0.0, 4.0]]]]), (1, 5)).flatten().tolist()
     [0.0, 1.0, 2.0, 3.0, 4.0]
