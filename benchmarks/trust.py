@@ -34,6 +34,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ from hubel.metrics.probability import log_softmax
 from hubel.metrics.sets import KINDS, coins, fit_sets
 from hubel.metrics.strangeness import separation, strangeness
 from hubel.records.own_data import own_data
+from hubel.verbs import conclude
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TESTED = 2_000
@@ -409,14 +411,19 @@ def cost(options: argparse.Namespace, folder: Path) -> None:
     """What calibration, scores and sets take at the end of a training, as a share of it."""
     taken: list[float] = []
 
-    def timed(*given: Any, **more: Any) -> Any:
-        start = time.perf_counter()
-        found = learn_trust(*given, **more)
-        taken.append(time.perf_counter() - start)
-        return found
+    def timed(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: Any, **more: Any) -> Any:
+            start = time.perf_counter()
+            found = work(*given, **more)
+            taken[-1] += time.perf_counter() - start
+            return found
 
-    trusting.learn_trust = timed  # hubel.train looks it up there
+        return run
+
+    trusting.learn_trust = timed(learn_trust)  # hubel.train looks them up there
+    conclude.trust_facts = timed(trusting.trust_facts)
     for seed in range(options.seeds):
+        taken.append(0.0)
         run = hubel.train(
             **cifar(folder, options.pictures, TESTED), time=f"{options.minutes}m", from_="none", seed=seed,
             out=str(folder / "runs"), threads=options.threads, verbose=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,29 @@ def test_the_report_says_what_was_done_and_how_it_holds(run: hubel.Run) -> None:
     assert "after its logits were divided by a temperature of" in page
     assert "What does it not know?" in page
     assert "clouds of the same grain and colour" in page
+
+
+def test_at_the_end_no_picture_is_asked_twice_and_the_test_alone_in_full_precision(tmp_path: Path) -> None:
+    settings = {"epochs": 1, "views": "mirror", "precision": "bf16", "device": "cpu", "threads": 1}
+    run = hubel.train("digits", out=str(tmp_path), **settings)
+    (run.folder / "report.html").unlink()
+    passes = Counter[torch.dtype]()
+
+    def count(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if isinstance(module, torch.nn.Linear) and len(output) > 2:  # two are a probe
+            passes[output.dtype] += len(output)
+
+    hook = torch.nn.modules.module.register_module_forward_hook(count)
+    try:
+        hubel.train(resume=str(run.folder))  # the end alone, once more
+    finally:
+        hook.remove()
+    val, test, shown, strange, views = 180, 180, 200, 9 * 16, 2
+    assert passes[torch.bfloat16] == views * (val + strange) + shown
+    assert passes[torch.float32] == views * test + 16, "and those by which a checkpoint is known again"
+    told = hubel.Run(run.folder).summary["test"]
+    assert told["accuracy"] == run.evaluate().top1
+    assert told["one_view"]["accuracy"] == run.evaluate(views="none").top1 != told["accuracy"]
 
 
 def test_too_few_validation_samples_are_said_to_be_too_few(tmp_path: Path) -> None:

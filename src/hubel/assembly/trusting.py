@@ -17,7 +17,7 @@ import torch
 
 from hubel.assembly.afterwards import learn_afterwards
 from hubel.assembly.prepare import Prepared
-from hubel.assembly.seeing import Look
+from hubel.assembly.seeing import Look, Seen
 from hubel.assembly.strangers import COST, given_strangers, make_strange, some_of
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
@@ -29,15 +29,16 @@ from hubel.metrics.sets import KINDS as SETS
 from hubel.metrics.sets import coins, fit_sets
 from hubel.metrics.strangeness import familiar, separation, strangeness
 from hubel.store import RunStore
+from hubel.training.loop import forward_precision
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
 FEWEST = 30
 """Validation samples below which nothing is learnt from them."""
 SHARE = 0.03
-"""Of the training's passes through the net that this may take, apart from one over the validation split."""
-MOST_SHOWN, FEWEST_SHOWN = 1_000, 64
-"""Training pictures that stand for what is familiar."""
+"""Of the training's passes through the net that this may take; the validation split is looked at in any case."""
+MOST_SHOWN, FEWEST_SHOWN = 1_000, 200
+"""Training pictures that stand for what is familiar; one look at each will do."""
 MOST_STRANGE, FEWEST_STRANGE = 200, 16
 """Strange pictures of each kind."""
 EXAMINED = 2_000
@@ -60,17 +61,22 @@ def trusted(
     return replace(classifier, trust=trust), ""
 
 
+def look_closely(classifier: Classifier, prepared: Prepared, device: torch.device, rows: np.ndarray) -> Seen | None:
+    """What the net says of the samples it is measured on, in one pass for all that asks; None where it has no trust."""
+    return None if classifier.trust is None else Look(classifier, prepared.decoded, device).closely(rows)
+
+
 def trust_facts(
-    classifier: Classifier, why_not: str, prepared: Prepared, device: torch.device, split: str
+    classifier: Classifier, why_not: str, prepared: Prepared, split: str, seen: Seen | None
 ) -> dict[str, Any]:
-    """What is said of it in summary and report: how it was learnt, and how it holds on the split that is measured."""
+    """What is said of it in summary and report: how it was learnt, and how it holds on what was `seen` of the split."""
     trust = classifier.trust
     if trust is None:
         return {"note": why_not}
     found: dict[str, Any] = {"temperature": trust.calibrator.temperature, "scores": sorted(trust.scores)}
     found |= {"calibration": trust.calibrator.kind, "words": trust.calibrator.words, **trust.facts}
-    if split == "test":
-        found["test"] = measured(trust, classifier, prepared, device, prepared.splits.ids(split))
+    if split == "test" and seen is not None:
+        found["test"] = measured(trust, seen, prepared.manifest.labels[prepared.splits.ids(split)])
     return found
 
 
@@ -81,7 +87,8 @@ def learn_trust(
 
     `watch` is told what was made of a folder of strangers beside the classes.
 
-    It counts passes, not seconds, so that the same training ends in the same trust.
+    It counts passes, not seconds, so that the same training ends in the same trust; and they are as coarse as those of
+    the training, since what is learnt here (a temperature, a border) is far coarser than any rounding.
     """
     rows = prepared.splits.ids("val")
     if not classifier.class_names or classifier.method or not classifier.labels:
@@ -93,7 +100,9 @@ def learn_trust(
             f"{'is' if len(rows) == 1 else 'are'} too few to make them honest by, {FEWEST} would do"
             f"{'; nor was anything learnt from the folder of strangers' if unused else ''}"
         )
-    look = Look(classifier, prepared.decoded, device)
+    look = Look(
+        classifier, prepared.decoded, device, forward_precision(prepared.recipe.train.precision or "auto", device)
+    )
     logits, features = look.at(rows)
     labels = prepared.manifest.labels[rows]
     chosen = choose_calibrator(logits, labels)
@@ -115,17 +124,15 @@ def learn_trust(
         return plain, ""
     # A step costs three passes; a head learns from what one pass has kept.
     passes = 1 if prepared.recipe.transfer.unfreeze == "head" else 3 * epochs
-    given = given_strangers(prepared, watch)
-    return _knowing(plain, prepared, look, SHARE * passes * prepared.samples, (logits, features), given), ""
+    affordable = SHARE * passes * prepared.samples - look.passes * len(rows)
+    return _knowing(plain, prepared, look, affordable, (logits, features), given_strangers(prepared, watch)), ""
 
 
-def measured(
-    trust: Trust, classifier: Classifier, prepared: Prepared, device: torch.device, rows: np.ndarray
-) -> dict[str, Any]:
+def measured(trust: Trust, seen: Seen, labels: np.ndarray) -> dict[str, Any]:
     """How what was learnt holds on other samples, `EXAMINED` of them at most: for summary and report."""
-    rows = np.sort(some_of(rows, EXAMINED, np.random.default_rng(0)))
-    logits, features = Look(classifier, prepared.decoded, device).at(rows)
-    labels = prepared.manifest.labels[rows]
+    rows = np.sort(some_of(np.arange(len(labels)), EXAMINED, np.random.default_rng(0)))
+    logits, labels = seen.logits[rows], labels[rows]
+    features = None if seen.features is None else seen.features[rows]
     honest = trust.calibrator(logits)
     shares, coin = np.exp(log_softmax(honest)), coins(logits)
     inside = {kind: trust.sets.within(shares, kind, coin) for kind in SETS if not trust.sets.lacks(kind)}
@@ -153,17 +160,17 @@ def _knowing(
     plain: Trust, prepared: Prepared, look: Look, affordable: float, usual: tuple[np.ndarray, np.ndarray | None],
     given: np.ndarray | None,
 ) -> Trust:  # fmt: skip
-    """The same, able to tell what is strange; `affordable` pictures may be looked at, and the `given` strangers.
+    """The same, able to tell what is strange, in `affordable` passes and those that the `given` strangers take.
 
     Every second of those helps to choose, and the others show how well they are told.
     """
     rows = prepared.ids("train")
     draw = np.random.default_rng(0)
     shown = some_of(rows, int(np.clip(affordable * 0.4, FEWEST_SHOWN, MOST_SHOWN)), draw)
-    each = int(np.clip(affordable * 0.6 / COST, FEWEST_STRANGE, MOST_STRANGE))
+    each = int(np.clip(affordable * 0.6 / COST / look.passes, FEWEST_STRANGE, MOST_STRANGE))
     seen = None
     if usual[1] is not None and len(shown) > 2:
-        logits, features = look.at(shown)
+        logits, features = look.at(shown, views="none")
         assert features is not None
         seen = familiar(features, prepared.manifest.labels[shown], logits)
     known = strangeness(*usual, seen)

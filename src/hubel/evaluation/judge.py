@@ -37,8 +37,11 @@ def judge(
     *,
     views: str | None = None,
     metrics: Sequence[str] = (),
+    logits: np.ndarray | None = None,
 ) -> Evaluation | RegressionEvaluation | TaskResult:
     """The forward pass over some rows, and everything that can be said about it; `metrics` are more numbers by name.
+
+    `logits` N K are the net's in those views, not yet honest, where they are known already.
 
     Raises UsageError for metrics of labels where the task is another.
     """
@@ -46,7 +49,11 @@ def judge(
     if not classifier.labels:
         TASKS.get(classifier.task).check_data(scan.manifest)
         return JUDGES[classifier.task](classifier, scan, decoded, rows, split, device)
-    found = answered(classifier, decoded, rows, device, views=views)
+    if logits is None:
+        found = answered(classifier, decoded, rows, device, views=views)
+    else:
+        honest = classifier.honest(torch.from_numpy(logits)).numpy()
+        found = Predictions(honest, decoded.labels[rows], rows)
     if classifier.columns is not None and classifier.columns.answers:  # in the units of the table
         logits, labels = (classifier.columns.told(part) for part in (found.logits, found.labels[:, None]))
         found = replace(found, logits=logits, labels=labels[:, 0])

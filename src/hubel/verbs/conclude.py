@@ -12,7 +12,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.pretext.exhibits import exhibits
 from hubel.assembly.pretext.outcome import conclude_pretext
 from hubel.assembly.transfer.beforehand import named_beforehand
-from hubel.assembly.trusting import trust_facts, trusted
+from hubel.assembly.trusting import look_closely, trust_facts, trusted
 from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.diagnosis.edited import since_edits
@@ -39,17 +39,18 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     classifier, why_not = trusted(store, classifier, prepared, device, summary["epochs"], watch)
     labelled = not classifier.method
     split = "test" if len(prepared.splits.test) and labelled else "val" if len(prepared.splits.val) else "train"
-    result, seen = None, (prepared.scan, prepared.decoded, prepared.splits.ids(split))
+    result, told, seen = None, None, (prepared.scan, prepared.decoded, prepared.splits.ids(split))
     headline: dict[str, Any] = {"split": split}
     if classifier.method != "byol":
         seen = examined(classifier, *seen)
-        result = judge(classifier, *seen, split, device)
+        told = look_closely(classifier, prepared, device, seen[2])
+        result = judge(classifier, *seen, split, device, logits=told and told.logits)
         write_results(store, result)
         headline |= {"sentence": result.sentence, **numbers(result)}
     if classifier.views != "none":
-        once = judge(classifier, *seen, split, device, views="none")
+        once = judge(classifier, *seen, split, device, views="none", logits=told and told.once)
         headline |= {"views": classifier.views, "one_view": numbers(once)}
-    summary = summary | {"trust": trust_facts(classifier, why_not, prepared, device, split)}
+    summary = summary | {"trust": trust_facts(classifier, why_not, prepared, split, told)}
     if prepared.lesson is not None:
         summary = summary | {"teacher": prepared.lesson.beside(classifier, prepared.splits, device)}
     simple = net_beside(prepared, result, summary["seconds"], watch)
@@ -59,9 +60,9 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
         summary = summary | {"edits": since}
     if not labelled:
         turns = result if isinstance(result, Evaluation) else None
-        told = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
-        store.write_json("pretext.json", told)
-        summary, headline["sentence"] = summary | {"pretext": told}, told["sentence"]
+        learnt = conclude_pretext(prepared, classifier, turns, summary["best"], watch).to_dict()
+        store.write_json("pretext.json", learnt)
+        summary, headline["sentence"] = summary | {"pretext": learnt}, learnt["sentence"]
     if labelled and store.exists("transfer.json") and not store.read_json("transfer.json").get("beforehand"):
         found = named_beforehand(prepared, split, device)
         store.write_json("transfer.json", store.read_json("transfer.json") | {"beforehand": found})
