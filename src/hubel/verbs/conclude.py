@@ -44,11 +44,11 @@ def conclude(store: RunStore, prepared: Prepared, summary: dict[str, Any], watch
     if classifier.method != "byol":
         seen = examined(classifier, *seen)
         told = look_closely(classifier, prepared, device, seen[2])
-        result = judge(classifier, *seen, split, device, logits=told and told.logits)
+        result = judge(classifier, *seen, split, device, logits=told.logits if told else None)
         write_results(store, result)
         headline |= {"sentence": result.sentence, **numbers(result)}
     if classifier.views != "none":
-        once = judge(classifier, *seen, split, device, views="none", logits=told and told.once)
+        once = judge(classifier, *seen, split, device, views="none", logits=told.once if told else None)
         headline |= {"views": classifier.views, "one_view": numbers(once)}
     summary = summary | {"trust": trust_facts(classifier, why_not, prepared, split, told)}
     if prepared.lesson is not None:
