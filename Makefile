@@ -105,6 +105,7 @@ pictures: $(VENV)/dev
 	$(BIN)/python -m benchmarks profile_run --write
 	$(BIN)/python benchmarks/heard.py signals --pictures docs/pictures
 	$(BIN)/python benchmarks/heard.py sounds --pictures docs/pictures
+	$(BIN)/python benchmarks/task_pages.py
 	$(BIN)/python benchmarks/studio_pictures.py
 
 # Wheel and sdist, whole: the sdist holds what its tests need.

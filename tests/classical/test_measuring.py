@@ -48,6 +48,7 @@ def test_the_test_part_decides_nothing() -> None:
     assert isinstance(first.test, Evaluation)
     assert isinstance(second.test, Evaluation)
     assert first.test.top1 > second.test.top1
+    assert max(len(line) for line in str(first).splitlines()) <= 80, "a terminal's width"
 
 
 def test_numbers_are_predicted_too() -> None:

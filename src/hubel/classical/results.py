@@ -107,8 +107,8 @@ class Baseline:
     def __str__(self) -> str:
         score = "val RMSE" if self.regression else "val"
         lines = [*textwrap.wrap(self.sentence, 80), ""]
-        lines += [f"  {'learner':<24}{'features':<10}{'setting':<14}{score:>9}  {'95 % interval':<15}{'time':>6}"]
-        lines += [f"  {a:<24}{b:<10}{c:<14}{d:>9}  {e:<15}{f:>6}".rstrip() for a, b, c, d, e, f in self.rows()]
+        lines += [f"  {'learner':<23}{'features':<9}{'setting':<13}{score:>9}  {'95 % interval':<13}{'time':>9}"]
+        lines += [f"  {a:<23}{b:<9}{c:<13}{d:>9}  {e:<13}{f:>9}".rstrip() for a, b, c, d, e, f in self.rows()]
         lines += [f"  {name}: left out, {why}" for name, why in self.left_out.items()]
         counts = ", ".join(f"{count:,} {name}" for name, count in self.samples.items())
         lines += ["", *textwrap.wrap(f"Chosen on val; test was looked at once, by the best ({counts}).", 80)]
