@@ -24,6 +24,7 @@ from hubel.inference import with_views
 from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
+from hubel.nn.one_label import OneLabel
 from hubel.nn.scores import probabilities_of
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
@@ -161,6 +162,20 @@ class SeenPicture:
         order = np.argsort(-probabilities, kind="stable").tolist()
         return order[:1] if self.limits is None else [k for k in order if probabilities[k] >= self.limits[k]]
 
+    def decision(self, target: str | int | None) -> tuple[nn.Module, tuple[str, ...]]:
+        """(a net, its classes) whose decision is the one that is meant: among the classes, or about one label.
+
+        Of a net of several labels `target` names it, else it is the most probable one, and the net decides whether it
+        is said (`hubel.nn.one_label`). Raises UsageError for a target where one class is named: what is said is meant.
+        """
+        if self.limits is None:
+            refuse_target(target)
+            return self.model, self.class_names
+        named = self.index(target)
+        place = int(self.probabilities().argmax()) if named is None else named
+        one = OneLabel(self.model, place=place, limit=float(self.limits[place]), name=self.class_names[place])
+        return one, one.class_names
+
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
         return None if target is None else class_index(self.class_names, target)
@@ -172,6 +187,15 @@ class SeenPicture:
         return [
             (self.class_names[k], float(probabilities[k])) for rank, k in enumerate(order) if rank < count or k in kept
         ]
+
+
+def refuse_target(target: str | int | None) -> None:
+    """Raise UsageError where a label is named, and the net names one class."""
+    if target is not None:
+        raise UsageError(
+            f"this net names one class, and it is that decision that is changed; got the label {target!r}",
+            hint="leave --class out: it is for nets that say several labels",
+        )
 
 
 def see_picture(

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
+from hubel.nn.one_label import OneLabel
+from hubel.records.nets import class_index
 from hubel.records.samples import samples_of
-from hubel.records.subjects import see_picture
+from hubel.records.subjects import refuse_target, see_picture
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -22,15 +26,20 @@ def attack(
     method: str = "pgd",
     eps: float = 4 / 255,
     steps: int = 20,
+    target: str | int | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> AttackedPicture:
-    """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1."""
-    seen = see_picture(run, picture, device=device)
+    """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1.
+
+    Of a net that says several labels one is attacked, so that it is said no more, or is said: `target` by name or
+    number, else the most probable.
+    """
+    seen = see_picture(run, picture, device=device, several=True)
+    net, names = seen.decision(target)
     return attack_picture(
-        seen.model, seen.image, seen.pixels, seen.preprocessing, seen.class_names, method=method, eps=eps, steps=steps,
-        seed=seed,
-    )  # fmt: skip
+        net, seen.image, seen.pixels, seen.preprocessing, names, method=method, eps=eps, steps=steps, seed=seed
+    )
 
 
 @shows_progress
@@ -41,6 +50,7 @@ def attack_rate(
     method: str = "pgd",
     eps: float = 4 / 255,
     steps: int = 20,
+    target: str | int | None = None,
     split: str = "test",
     limit: int | None = 500,
     seed: int = 0,
@@ -48,15 +58,36 @@ def attack_rate(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> AttackRate:
-    """Attack a `split` of the run's data, or other `data`: how many right decisions flip?"""
-    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, judged=True, watch=watch)
+    """Attack a `split` of the run's data, or other `data`: how many right decisions flip?
+
+    Of a net that says several labels `target` names the one whose decision is attacked.
+    """
+    samples = samples_of(
+        run, data, split=split, limit=limit, device=device, seed=seed, judged=True, several=True, watch=watch
+    )
+    net = _attacked(samples.classifier, target)
     assert samples.classifier.preprocessing is not None
     total = len(samples.rows)
     watch.stage(f"attacking {plural(total, 'sample')}")
     return attack_batches(
-        samples.classifier.model, samples.batches(64), samples.classifier.preprocessing, method=method, eps=eps,
+        net, samples.batches(64), samples.classifier.preprocessing, method=method, eps=eps,
         steps=steps, seed=seed, progress=lambda done: watch.progress(done, total),
     )  # fmt: skip
+
+
+def _attacked(classifier: Classifier, target: str | int | None) -> nn.Module:
+    """The net whose decisions are attacked. Raises UsageError where a label is missing, or too much."""
+    if not classifier.several:
+        refuse_target(target)
+        return classifier.model
+    if target is None:
+        raise UsageError(
+            "this net says several labels, and it must be said which of them is attacked",
+            hint=f"--class {classifier.class_names[0]!r}; all of them: {', '.join(classifier.class_names)[:200]}",
+        )
+    place, names = class_index(classifier.class_names, target), classifier.class_names
+    limit = float(classifier.label_thresholds[place])
+    return OneLabel(classifier.model, place=place, limit=limit, name=names[place])
 
 
 def as_eps(text: str) -> float:
