@@ -274,7 +274,7 @@ def labelled(asked: Client) -> hubel.Run:
     """A run of several labels among those of the studio, and its data among its folders."""
     home: Path = asked.home  # type: ignore[attr-defined]
     return hubel.train(
-        pairs(home / "pairs", 200),
+        pairs(home / "pairs", 320),
         out=str(home / "runs"),
         model="mlp",
         epochs=8,
@@ -305,6 +305,7 @@ def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_i
     assert answer["label"] == ("|".join(sorted(own.labels or ())) or "none"), "as the truth is written"
     assert dict(answer["top"]) == pytest.approx(own.numbers)
     net = labelled.load()
+    assert len({*net.label_thresholds}) > 1, "found on the validation split"
     assert dict(zip(net.class_names, net.label_thresholds, strict=True)) == pytest.approx(
         {name: limit for (name, _), limit in zip(answer["top"], answer["limits"], strict=True)}
     )
@@ -327,7 +328,7 @@ def test_data_of_several_labels_are_shown_with_all_of_them_and_changed_in_their_
     about = good(asked.get("/api/data/about", source=source))
     assert (about["several"], about["editable"]) == (True, False)
     table = (Path(source) / "labels.csv").read_text().splitlines()[1:]
-    rows = good(asked.get("/api/data/rows", source=source, count=200))
+    rows = good(asked.get("/api/data/rows", source=source, count=400))
     told = ["|".join(about["classes"][k] for k in row) or "none" for row in rows["labels"]]
     assert told == [line.partition(",")[2] for line in table]
     some = good(asked.get("/api/data/rows", source=source, count=200, **{"class": 1}))

@@ -201,11 +201,17 @@ def check_moves_masks(augment: Augment) -> None:
             f"{augment.blend.name!r} blends two pictures, and a mask is that of one",
             hint=f"leave {augment.blend.name} out: moves take masks along, and effects leave them as they are",
         )
-    if any(step.name == "augmix" and step.function.keywords.get("moves", 1) for step in augment.steps):
+    if any(step.name == "augmix" and _said(step).get("moves", 1) for step in augment.steps):
         raise UsageError(
             "augmix blends copies of a picture that were moved apart, and no mask belongs to what is seen then",
             hint="augmix=3:3:0 leaves pictures where they are; trivial moves pictures and masks together",
         )
+
+
+def _said(step: Step) -> dict[str, Any]:
+    """The options that a step was given."""
+    assert isinstance(step.function, partial)
+    return step.function.keywords
 
 
 def as_float(images: torch.Tensor) -> torch.Tensor:

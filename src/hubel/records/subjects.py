@@ -165,16 +165,12 @@ class SeenPicture:
     def decision(self, target: str | int | None) -> tuple[nn.Module, tuple[str, ...]]:
         """(a net, its classes) whose decision is the one that is meant: among the classes, or about one label.
 
-        Of a net of several labels `target` names it, else it is the most probable one, and the net decides whether it
-        is said (`hubel.nn.one_label`). Raises UsageError for a target where one class is named: what is said is meant.
+        Of a net of several labels `target` names it, else it is the most probable one (`decided`).
         """
-        if self.limits is None:
-            refuse_target(target)
-            return self.model, self.class_names
-        named = self.index(target)
-        place = int(self.probabilities().argmax()) if named is None else named
-        one = OneLabel(self.model, place=place, limit=float(self.limits[place]), name=self.class_names[place])
-        return one, one.class_names
+        if target is None and self.several:
+            target = int(self.probabilities().argmax())
+        net = _decided(self.model, self.class_names, self.limits, target)
+        return net, net.class_names if isinstance(net, OneLabel) else self.class_names
 
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
@@ -189,13 +185,32 @@ class SeenPicture:
         ]
 
 
-def refuse_target(target: str | int | None) -> None:
-    """Raise UsageError where a label is named, and the net names one class."""
-    if target is not None:
+def decided(classifier: Classifier, target: str | int | None) -> nn.Module:
+    """The net whose decisions are meant: itself, or of one that says several labels whether `target` is said.
+
+    Raises UsageError where a label is missing, or named though the net names one class.
+    """
+    limits = classifier.label_thresholds if classifier.several else None
+    return _decided(classifier.model, classifier.class_names, limits, target)
+
+
+def _decided(
+    model: nn.Module, class_names: tuple[str, ...], limits: np.ndarray | None, target: str | int | None
+) -> nn.Module:
+    if limits is None:
+        if target is not None:
+            raise UsageError(
+                f"this net names one class, and it is that decision that is changed; got the label {target!r}",
+                hint="leave --class out: it is for nets that say several labels",
+            )
+        return model
+    if target is None:
         raise UsageError(
-            f"this net names one class, and it is that decision that is changed; got the label {target!r}",
-            hint="leave --class out: it is for nets that say several labels",
+            "this net says several labels, and it must be said which of them is attacked",
+            hint=f"--class {class_names[0]!r}; all of them: {', '.join(class_names)[:200]}",
         )
+    place = class_index(class_names, target)
+    return OneLabel(model, place=place, limit=float(limits[place]), name=class_names[place])
 
 
 def see_picture(

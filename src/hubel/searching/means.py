@@ -14,12 +14,14 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from hubel.assembly.afterwards import FEWEST
 from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier, Learnt
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import compare
+from hubel.evaluation.judge import judge
 from hubel.evaluation.pairs import corrected, pair_of
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.calibrating import fit_temperature
@@ -200,6 +202,12 @@ class NumberMean(Mean):
 def mean_for(net: Classifier) -> Mean:
     """How nets answer together that answer as this one."""
     return LabelMean() if net.several else ClassMean() if net.class_names else NumberMean()
+
+
+def judged(net: Classifier, prepared: Prepared, device: torch.device) -> list[Any]:
+    """How good a net is on the validation split, by which members were chosen, and on the test split if it has one."""
+    splits = ("val", *(("test",) if len(prepared.splits.test) else ()))
+    return [judge(net, prepared.scan, prepared.decoded, prepared.splits.ids(split), split, device) for split in splits]
 
 
 def label_losses(shares_NK: np.ndarray, truth_NK: np.ndarray) -> tuple[float, float]:

@@ -114,7 +114,7 @@ def _of(manifest: Manifest, number: int) -> np.ndarray:
     if not manifest.several or manifest.targets is None:
         return np.asarray(manifest.labels) == number
     there = manifest.targets > 0
-    return there[:, number] if number < there.shape[1] else ~there.any(axis=1)
+    return np.asarray(there[:, number] if number < there.shape[1] else ~there.any(axis=1))
 
 
 def _labels(manifest: Manifest, shown: np.ndarray) -> Any:

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
-from hubel.nn.one_label import OneLabel
-from hubel.records.nets import class_index
 from hubel.records.samples import samples_of
-from hubel.records.subjects import refuse_target, see_picture
+from hubel.records.subjects import decided, see_picture
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -65,29 +61,14 @@ def attack_rate(
     samples = samples_of(
         run, data, split=split, limit=limit, device=device, seed=seed, judged=True, several=True, watch=watch
     )
-    net = _attacked(samples.classifier, target)
-    assert samples.classifier.preprocessing is not None
+    asked = samples.classifier
+    assert asked.preprocessing is not None
     total = len(samples.rows)
     watch.stage(f"attacking {plural(total, 'sample')}")
     return attack_batches(
-        net, samples.batches(64), samples.classifier.preprocessing, method=method, eps=eps,
+        decided(asked, target), samples.batches(64), asked.preprocessing, method=method, eps=eps,
         steps=steps, seed=seed, progress=lambda done: watch.progress(done, total),
     )  # fmt: skip
-
-
-def _attacked(classifier: Classifier, target: str | int | None) -> nn.Module:
-    """The net whose decisions are attacked. Raises UsageError where a label is missing, or too much."""
-    if not classifier.several:
-        refuse_target(target)
-        return classifier.model
-    if target is None:
-        raise UsageError(
-            "this net says several labels, and it must be said which of them is attacked",
-            hint=f"--class {classifier.class_names[0]!r}; all of them: {', '.join(classifier.class_names)[:200]}",
-        )
-    place, names = class_index(classifier.class_names, target), classifier.class_names
-    limit = float(classifier.label_thresholds[place])
-    return OneLabel(classifier.model, place=place, limit=limit, name=names[place])
 
 
 def as_eps(text: str) -> float:

@@ -13,14 +13,13 @@ import torch
 from hubel import runtime
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
-from hubel.evaluation.judge import judge
 from hubel.faces.progress import shows_progress
 from hubel.models.ensemble import SPACES_OF
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, check_space
 from hubel.searching.joining import chosen, said, scores_alone, shared_data, write_ensemble
-from hubel.searching.means import ALONE, TOGETHER, mean_for
+from hubel.searching.means import judged, mean_for
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -71,28 +70,23 @@ def ensemble(
     first = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[prepared.ids("train")[:16]]))
     store, together = write_ensemble(parts, numbers, first, Path(out or candidates[0].folder.parent), "ensemble")
     together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
-    measured: dict[str, list[Any]] = {}
     watch.stage("measuring")
-    alone = mean.alone(candidates[best].net, logits[best], truth)
-    for name, net in ((TOGETHER, together), (ALONE, alone)):
-        for split in ("val", *(("test",) if len(prepared.splits.test) else ())):
-            found = judge(net, prepared.scan, prepared.decoded, prepared.splits.ids(split), split, target)
-            measured.setdefault(name, []).append(found)
-    last = measured[TOGETHER][-1]
+    alone = judged(mean.alone(candidates[best].net, logits[best], truth), prepared, target)
+    both = judged(together, prepared, target)
+    last = both[-1]
     write_results(store, last)
     result = Ensembled(
         folder=store.folder, space=numbers["space"], members=tuple(told), candidates=len(candidates),
-        left_out=dict(left_out), together=tuple(map(mean.measured, measured[TOGETHER])),
-        single=tuple(map(mean.measured, measured[ALONE])),
-        best=candidates[best].name, sentence=mean.difference(last, measured[ALONE][-1]), disagreement=apart,
-        apart=mean.apart, loss=mean.loss,
+        left_out=dict(left_out), together=tuple(map(mean.measured, both)),
+        single=tuple(map(mean.measured, alone)), best=candidates[best].name,
+        sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
     )  # fmt: skip
     store.write_json("ensemble.json", result.to_dict())
     store.write_text("report.html", render_ensemble(result))
     headline = {"split": last.split, "sentence": last.sentence, **result.together[-1].numbers}
     store.write_json(
         "summary.json",
-        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": mean.best(measured[TOGETHER][0]),
+        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": mean.best(both[0]),
          last.split: headline, "parameters": sum(member.params for member in told)},
     )  # fmt: skip
     watch.done()
