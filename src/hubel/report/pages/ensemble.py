@@ -48,7 +48,8 @@ def draw(found: Ensembled) -> Figure:
         for name, one in zip(("together", "alone"), pair, strict=True)
     ]
     title, write = WRITTEN[found.measure]
+    title = title.capitalize() if title.islower() else title
     return estimates(
         [name for name, _ in pairs], [one.numbers[found.measure] for _, one in pairs],
-        [one.interval for _, one in pairs], title=title[:1].upper() + title[1:], share=write is percent,
+        [one.interval for _, one in pairs], title=title, share=write is percent,
     )  # fmt: skip
