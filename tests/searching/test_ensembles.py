@@ -161,3 +161,45 @@ def test_an_ensemble_is_built_without_its_weights_before_they_are_read() -> None
 
 def test_a_list_of_runs_says_which_are_ensembles(made: hubel.Ensembled) -> None:
     assert [row["model"] for row in hubel.runs(made.folder.parent)] == ["ensemble"]
+
+
+@pytest.fixture(scope="module")
+def slopes(tmp_path_factory: pytest.TempPathFactory) -> list[hubel.Run]:
+    folder, draw = tmp_path_factory.mktemp("slopes"), np.random.default_rng(0)
+    lines = ["long,wide,kind,target"]
+    for long, wide in draw.uniform(0, 9, (240, 2)):
+        kind = ("plain", "dear")[int(long) % 2]
+        price = 1000 * (long * wide + (20 if kind == "dear" else 0)) + draw.normal(0, 3000)
+        lines.append(f"{long:.3f},{wide:.3f},{kind},{price:.1f}")
+    (folder / "slopes.csv").write_text("\n".join(lines) + "\n")
+    nets: dict[str, Any] = {**SETTINGS, "limit": None, "epochs": 15, "augment": None}
+    given = {key: value for key, value in nets.items() if value is not None}
+    return [hubel.train(folder / "slopes.csv", out=folder, seed=seed, **given) for seed in (0, 1, 2)]
+
+
+def test_numbers_have_their_mean_in_the_units_of_the_table(slopes: list[hubel.Run], tmp_path: Path) -> None:
+    made = hubel.ensemble(slopes, out=tmp_path, device="cpu")
+    run, row = hubel.Run(made.folder), {"long": 4.0, "wide": 5.0, "kind": "dear"}
+    said = [hubel.predict(member.run, row)[0].value for member in made.members]
+    mean = np.average(said, weights=[member.weight for member in made.members])
+    assert run.predict(row)[0].value == pytest.approx(mean, rel=1e-5)
+    assert run.evaluate().rmse == made.together[-1].numbers["rmse"]
+    assert made.together[0].numbers["rmse"] < made.single[0].numbers["rmse"]
+    assert (made.measure, made.space) == ("rmse", "number")
+    assert "squared error" in (made.folder / "report.html").read_text()
+    with pytest.raises(hubel.UsageError, match="whose mean has no space, got 'logit'"):
+        hubel.ensemble(slopes, out=tmp_path, space="logit")
+
+
+def test_nets_that_say_numbers_answer_side_by_side_with_their_spread(
+    slopes: list[hubel.Run], runs: list[hubel.Run]
+) -> None:
+    row = {"long": 4.0, "wide": 5.0, "kind": "dear"}
+    said = [hubel.predict(run, row)[0].value for run in slopes]
+    (together,) = found = hubel.predict(slopes, row)
+    assert together.value == pytest.approx(np.mean(said))
+    assert together.disagreement == pytest.approx(np.std(said, ddof=1))
+    assert str(together).endswith(f" ± {together.disagreement:.3g}")
+    assert found.to_csv().startswith("file,value,disagreement")
+    with pytest.raises(hubel.ArtefactError, match="some of these nets predict a number and others name classes"):
+        hubel.predict([slopes[0], runs[0]], row)

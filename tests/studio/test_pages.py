@@ -22,6 +22,7 @@ import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
 from studio.test_house_of_it import until
+from tasks.conftest import pairs
 
 pytestmark = pytest.mark.browser
 chromium.PATIENCE = 240.0  # trainings are started here, on machines that may be busy
@@ -473,6 +474,42 @@ def served(runs: Path, port: int) -> subprocess.Popen[str]:
     assert found.stdout is not None
     assert "the studio is at http://127.0.0.1:" in found.stdout.readline()
     return found
+
+
+def test_a_run_of_several_labels_is_trained_read_asked_and_explained(
+    browser: Chromium, studio: Serving, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = Path(studio.studio.places.folders[0])
+    data = pairs(home / "pairs", 120)
+    run = hubel.train(
+        data, out=str(studio.studio.places.runs), model="mlp", epochs=6, augment="none", device="cpu", threads=1
+    )
+    opened(browser, studio, "data", f"?source={data}")
+    browser.until("document.querySelectorAll('.cell img').length > 4")
+    assert browser.evaluate("document.querySelector('#class').options.length") == 5  # all, three labels, none
+    fits(browser)
+    look(browser, "data-labels")
+    opened(browser, studio, "evaluate", f"?run={run.name}&split=train")
+    browser.until("document.querySelectorAll('tbody tr').length === 3")
+    browser.evaluate("document.querySelector('tbody button').click()")
+    browser.until("document.querySelector('.tile span')?.textContent.startsWith('✓')")
+    fits(browser)
+    look(browser, "evaluate-labels")
+    opened(browser, studio, "ship", f"?run={run.name}")
+    browser.until("!!document.querySelector('.drop input')")
+    browser.choose(".drop input", [data / "000.png"])
+    browser.until("document.querySelectorAll('.answers .bars .limit').length === 3")
+    assert browser.evaluate("[...document.querySelectorAll('.answers button')].length") == 0
+    fits(browser)
+    look(browser, "ship-labels")
+    opened(browser, studio, "explain", f"?run={run.name}&methods=saliency&target=digit 1")
+    browser.until("document.documentElement.dataset.maps === '1'")
+    assert "why digit 1" in browser.evaluate("document.querySelector('.maps').textContent")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Change it').click()")
+    browser.until("document.querySelector('.changed strong')?.textContent.includes('digit 1')")
+    fits(browser)
+    look(browser, "explain-labels")
+    clean(browser, studio)
 
 
 def test_a_studio_that_is_killed_is_missed_within_two_seconds_and_found_again(

@@ -24,6 +24,7 @@ from hubel.verbs.doubt import selective, strangers
 from hubel.verbs.groups import grouped
 from hubel.verbs.train import resolve
 from studio.asgi import Client, Got
+from tasks.conftest import pairs
 
 TOKEN = "t" * 43
 
@@ -266,3 +267,74 @@ def test_a_picture_that_is_kept_leaves_what_was_measured_as_it_was(asked: Client
     assert about["added"] == 1
     assert about["source"].endswith("grown")
     assert good(asked.get(f"/api/evaluate/result?run={run.name}"))["sentence"] == hubel.evaluate(run.folder).sentence
+
+
+@pytest.fixture(scope="module")
+def labelled(asked: Client) -> hubel.Run:
+    """A run of several labels among those of the studio, and its data among its folders."""
+    home: Path = asked.home  # type: ignore[attr-defined]
+    return hubel.train(
+        pairs(home / "pairs", 320),
+        out=str(home / "runs"),
+        model="mlp",
+        epochs=8,
+        augment="none",
+        device="cpu",
+        threads=1,
+    )
+
+
+def test_a_run_of_several_labels_is_told_label_by_label_as_evaluate_tells_it(
+    asked: Client, labelled: hubel.Run
+) -> None:
+    own = labelled.evaluate()
+    answer = good(asked.get("/api/evaluate/result", run=labelled.name, split="test"))
+    assert answer["sentence"] == own.sentence
+    assert answer["labels"] == [[value if value == value else None for value in row[1:]] for row in own.by_class()]
+    assert [len(said) for said in answer["samples"]["said"]] == own.said.sum(1).tolist()
+    assert [len(there) for there in answer["samples"]["there"]] == own.truth.sum(1).tolist()
+
+
+def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_it(
+    asked: Client, labelled: hubel.Run
+) -> None:
+    file = sorted((asked.home / "pairs").glob("*.png"))[0]  # type: ignore[attr-defined]
+    (own,) = hubel.predict(labelled, file)
+    answer = good(asked.post("/api/ship/answer", file.read_bytes(), run=labelled.name))
+    assert tuple(answer["labels"]) == own.labels
+    assert answer["label"] == ("|".join(sorted(own.labels or ())) or "none"), "as the truth is written"
+    assert dict(answer["top"]) == pytest.approx(own.numbers)
+    net = labelled.load()
+    assert len({*net.label_thresholds}) > 1, "found on the validation split"
+    assert dict(zip(net.class_names, net.label_thresholds, strict=True)) == pytest.approx(
+        {name: limit for (name, _), limit in zip(answer["top"], answer["limits"], strict=True)}
+    )
+    kept = asked.post("/api/ship/keep", file.read_bytes(), run=labelled.name, label="digit 0")
+    assert kept.status == 400
+    assert "a line of a table" in kept.json["error"]["reason"]
+    told = good(asked.post("/api/explain/says", {}, run=labelled.name, id=0))
+    assert set(told["truth"].split("|")) <= {"digit 0", "digit 1", "digit 2", "none"}
+    mapped = good(asked.post("/api/explain/map", {}, run=labelled.name, id=0, method="saliency", target="digit 2"))
+    assert mapped["target"] == "digit 2"
+    changed = good(asked.post("/api/explain/change", {}, run=labelled.name, id=0, method="flip", target="digit 2"))
+    assert "digit 2" in changed["sentence"]
+    assert changed["command"].endswith("--class 'digit 2'")
+
+
+def test_data_of_several_labels_are_shown_with_all_of_them_and_changed_in_their_table(
+    asked: Client, labelled: hubel.Run
+) -> None:
+    source = str(asked.home / "pairs")  # type: ignore[attr-defined]
+    about = good(asked.get("/api/data/about", source=source))
+    assert (about["several"], about["editable"]) == (True, False)
+    table = (Path(source) / "labels.csv").read_text().splitlines()[1:]
+    rows = good(asked.get("/api/data/rows", source=source, count=400))
+    told = ["|".join(about["classes"][k] for k in row) or "none" for row in rows["labels"]]
+    assert told == [line.partition(",")[2] for line in table]
+    some = good(asked.get("/api/data/rows", source=source, count=200, **{"class": 1}))
+    assert some["total"] == sum("digit 1" in line for line in table)
+    none = good(asked.get("/api/data/rows", source=source, count=200, **{"class": 3}))
+    assert none["total"] == sum(line.endswith(",none") for line in table)
+    edited = asked.post("/api/data/edit", {"source": source, "do": "exclude", "words": ["000.png"]})
+    assert edited.status == 400
+    assert "changed in the table itself" in edited.json["error"]["reason"]

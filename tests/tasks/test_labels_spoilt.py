@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import average_precision_score
 
 import hubel
 from hubel.cli import main
+from hubel.errors import UsageError
 from hubel.robustness.corruptions import corrupt
 from hubel.robustness.measuring import Robustness
 from hubel.tasks.answers import Answers
+from hubel.verbs.attack import attack, attack_rate
+from hubel.verbs.counterfactual import anchor, counterfactual
 from hubel.verbs.robust import RobustComparison, robust, write_page
 
 
@@ -87,3 +91,41 @@ def test_the_page_has_both_numbers_and_runs_lie_beside_each_other(
               str(tmp_path / "a.html")])  # fmt: skip
     assert left.value.code == 0
     assert "mAP is" in capsys.readouterr().out
+
+
+def test_an_attack_on_one_label_leaves_the_question_to_its_threshold(pairs_run: hubel.Run, pairs_folder: Path) -> None:
+    net, file = pairs_run.load(), pairs_folder / "000.png"
+    (says,) = hubel.predict(net, file)
+    assert says.labels
+    for place, name in enumerate(net.class_names):
+        found = counterfactual(net, file, target=name)
+        limit = net.label_thresholds[place]
+        assert net.preprocessing is not None
+        with torch.no_grad():
+            logits = net.model(torch.from_numpy(found.done.images))[0]
+        share = float(logits[place].sigmoid())
+        there = name in says.labels
+        assert (share >= limit) is not there, "it crossed its own threshold"
+        assert share == pytest.approx(limit, abs=0.03), "and went no farther than it had to"
+        assert found.before == (name if there else f"no {name}", pytest.approx(
+            says.numbers[name] if there else 1 - says.numbers[name], abs=1e-4))  # fmt: skip
+        assert found.after[0] == (f"no {name}" if there else name)
+        assert found.after[1] == pytest.approx(1 - share if there else share, abs=1e-4)
+    usual = attack(net, file, method="fgsm")
+    assert usual.before[0].removeprefix("no ") == max(says.numbers, key=says.numbers.__getitem__)
+    kept = anchor(pairs_run.folder, file, target=says.labels[0], cells=4)
+    assert kept.label == says.labels[0]
+
+
+def test_over_a_split_the_decisions_on_one_label_are_counted(pairs_run: hubel.Run, digits_run: Path) -> None:
+    judged = pairs_run.evaluate()
+    rate = attack_rate(pairs_run.folder, target="digit 1", eps=1 / 255, method="fgsm")
+    assert (rate.label, rate.samples) == ("digit 1", judged.samples)
+    assert rate.right == int((judged.said == (judged.truth > 0))[:, 1].sum())
+    assert attack_rate(pairs_run.folder, target="digit 1", eps=0.5).flipped > rate.flipped
+    assert "accuracy on the label digit 1 falls from" in rate.sentence
+    with pytest.raises(UsageError, match="which of them is attacked") as refused:
+        attack_rate(pairs_run.folder)
+    assert "--class 'digit 0'" in refused.value.hint
+    with pytest.raises(UsageError, match="this net names one class"):
+        attack(digits_run, "digits:0", target="3")

@@ -161,9 +161,38 @@ def test_what_a_picture_does_not_show_belongs_to_no_class_and_effects_leave_mask
     assert (build_augment("contrast=0.5,noise=0.1,erase=3").masks(masks, ids, seed=0, epoch=0) == masks).all()
 
 
-@pytest.mark.parametrize("chain", ["augmix", "trivial", "mixup=0.2"])
-def test_augmentations_that_masks_cannot_follow_are_refused(chain: str) -> None:
-    with pytest.raises(UsageError, match="does not take masks along"):
+def test_trivial_moves_masks_with_pictures_where_it_moves_and_leaves_them_where_it_changes_colours() -> None:
+    """Held against the chosen one by itself: of each sample the mask moves as that of the one move that it got."""
+    blocks = np.kron(np.random.default_rng(0).integers(0, 2, (200, 4, 4)), np.ones((8, 8))).astype(np.uint8)
+    masks, ids, augment = torch.from_numpy(blocks), torch.arange(200), build_augment("flip,trivial")
+    pictures = (masks[:, None] * 120 + 60).expand(-1, 3, -1, -1)  # neither black, as beyond a rim, nor near it
+    seen = augment(pictures, ids, seed=3, epoch=1).float().mean(1)
+    moved = augment.masks(masks, ids, seed=3, epoch=1)
+    inside = moved != IGNORED
+    parted = 0
+    for picture, mask, there in zip(seen, moved, inside, strict=True):
+        dark, light = picture[there & (mask == 0)], picture[there & (mask == 1)]
+        if len(dark) and len(light):  # by colour alone masks can be read off, whatever became of the colours
+            parted += bool((dark.median() - light.median()).abs() > 0.01)
+            border = (dark.median() + light.median()) / 2
+            agree = ((picture > border) == ((mask == 1) == (light.median() > dark.median())))[there].float().mean()
+            assert agree > 0.9
+    assert parted > 150
+    flipped = build_augment("flip").masks(masks, ids, seed=3, epoch=1)
+    stayed = (flipped == moved).flatten(1).all(1).float().mean()
+    assert 0.4 < stayed < 0.8, "four of ten move, and one in eleven is left alone"
+
+
+def test_blended_levels_leave_masks_where_they_are() -> None:
+    masks = torch.from_numpy(np.random.default_rng(0).integers(0, 3, (4, 8, 8)).astype(np.uint8))
+    assert (build_augment("augmix=3:3:0").masks(masks, torch.arange(4), seed=0, epoch=0) == masks).all()
+
+
+@pytest.mark.parametrize(
+    ("chain", "why"), [("augmix", "copies of a picture that were moved apart"), ("mixup=0.2", "blends two pictures")]
+)
+def test_augmentations_that_masks_cannot_follow_are_refused(chain: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
         build_augment(chain).masks(torch.ones(1, 4, 4, dtype=torch.uint8), torch.arange(1), seed=0, epoch=0)
 
 
@@ -296,7 +325,7 @@ def test_other_data_are_measured_by_the_names_of_the_classes(segment_run: hubel.
         ({"task": "segment", "class_weights": "balanced"}, "has no use for class_weights"),
         ({"loss": "hinge"}, "has no use for the loss 'hinge'"),
         ({"model": "quicknet"}, "the task segment needs a net that answers for pixels"),
-        ({"augment": "trivial"}, "does not take masks along"),
+        ({"augment": "augmix"}, "no mask belongs to what is seen then"),
         ({"task": "segmnt"}, "train.task must be 'classify', 'regress'"),
         ({"metrics": "x"}, "no setting 'metrics'"),
     ],

@@ -405,7 +405,12 @@ def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
 
 
 def _mixed(facts: Facts) -> tuple[str, str]:
-    """What --robust adds: nothing that `hubel robust` measures, for grey pictures no turns and shifts either."""
+    """What --robust adds: nothing that `hubel robust` measures, for grey pictures no turns and shifts either.
+
+    Nor where pixels are learnt: copies that are moved apart and blended have no mask.
+    """
+    if facts.channels != 1 and TASKS.get(facts.task).asks == "segment":
+        return "augmix=3:3:0", "robust: blended levels and shades, which leave masks where they are"
     if facts.channels == 1:
         return "augmix=3:3:0", "robust: blended levels and shades, none of what hubel robust measures"
     return "augmix", "robust: blended levels, shades and small moves, none of the corruptions of hubel robust"

@@ -10,6 +10,7 @@ from hubel.cli.options import (
     DATA_OPTION,
     DEVICE,
     LIMIT,
+    ONE_LABEL,
     RUN,
     SEED,
     SOME_PICTURE,
@@ -32,6 +33,7 @@ def command(
         str, option("--eps", "--epsilon", metavar="X", help="largest change of a pixel, as a share of 1")
     ] = "4/255",
     steps: STEPS = 20,
+    target: ONE_LABEL = None,
     data: DATA_OPTION = "",
     split: SPLIT = "test",
     limit: LIMIT = 500,
@@ -43,6 +45,7 @@ def command(
 
     hubel attack runs/photos-1 cat.jpg --method pgd --eps 4/255
     hubel attack runs/photos-1 --eps 8/255
+    hubel attack runs/scenes-1 beach.jpg --class boat    (of several labels, this one)
     """
     from hubel.report.drawings.robustness import draw_attacked_picture
     from hubel.verbs.attack import as_eps, attack, attack_rate
@@ -50,13 +53,13 @@ def command(
     size = as_eps(eps)
     if picture:
         picture = one_picture(picture)
-        found = attack(run, picture, method=method, eps=size, steps=steps, seed=seed, device=device)
+        found = attack(run, picture, method=method, eps=size, steps=steps, target=target, seed=seed, device=device)
         say(found.sentence)
         write_figure(draw_attacked_picture(found), file, beside=[picture])
         return
     with watched() as watch:
         rate = attack_rate(
-            run, data or None, method=method, eps=size, steps=steps, split=split, limit=limit, seed=seed, device=device,
-            watch=watch,
+            run, data or None, method=method, eps=size, steps=steps, target=target, split=split, limit=limit,
+            seed=seed, device=device, watch=watch,
         )  # fmt: skip
     say(rate.sentence)

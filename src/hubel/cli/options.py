@@ -89,6 +89,10 @@ SHAPE = Annotated[str, option("--input", "--input-size", metavar="CxHxW", help="
 NUM_CLASSES = Annotated[
     int | None, option("--num-classes", min=1, metavar="N", help="outputs of a net by name, if not as published")
 ]
+ONE_LABEL = Annotated[
+    str | None,
+    option("--class", "--target", metavar="CLASS", help="of a run that says several labels, the one that is meant"),
+]
 STEPS = Annotated[int, option("--steps", "--iterations", min=1, metavar="N", help="steps at most")]
 
 

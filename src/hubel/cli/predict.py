@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -202,7 +203,9 @@ def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
     else:
         names = shortened([each.name for each in found])
         wide = min(max((len(name) for name in names), default=0), 40)
-        say("\n".join(f"{name[-40:]:<{wide}}  {each.told}" for name, each in zip(names, found, strict=True)))
+        say(
+            "\n".join(f"{name[-40:]:<{wide}}  {each.told}{each.apart}" for name, each in zip(names, found, strict=True))
+        )
 
 
 def shortened(names: list[str]) -> list[str]:
@@ -217,12 +220,13 @@ def shortened(names: list[str]) -> list[str]:
 
 def _numbers(prediction: Prediction, top: int | None) -> dict[str, object]:
     if not prediction.probabilities:
-        return {"value": prediction.value}
+        apart = {} if math.isnan(prediction.disagreement) else {"disagreement": prediction.disagreement}
+        return {"value": prediction.value, **apart}
     shares = prediction.probabilities if top is None else dict(prediction.top(top))
     found: dict[str, object] = {"probability": prediction.probability, "probabilities": shares}
     if prediction.known is not None:
         found |= {"known": prediction.known, "familiarity": prediction.familiarity}
-    if prediction.disagreement == prediction.disagreement:  # not NaN: several nets
+    if not math.isnan(prediction.disagreement):  # several nets
         found["disagreement"] = prediction.disagreement
     if prediction.plausible:
         found["plausible"] = list(prediction.plausible)
@@ -254,7 +258,8 @@ def _table(found: list[Prediction], top: int, sets: str = "lac") -> str:
     for name, prediction in zip(names, found, strict=True):
         shown = name if len(name) <= wide else f"…{name[-wide + 1 :]}"
         if not prediction.probabilities:
-            lines.append(f"{shown:<{wide}}  {prediction.label}")
+            apart = "" if math.isnan(prediction.disagreement) else f" ± {prediction.disagreement:.3g}"
+            lines.append(f"{shown:<{wide}}  {prediction.label}{apart}")
             continue
         first, *rest = prediction.top(top)
         parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]

@@ -51,6 +51,7 @@ ONE_OF_MANY = ("trivial", "augmix")
 FOLLOWED: dict[str, Callable[..., torch.Tensor]] = {
     "quarter-turns": ops.quarter_turns,
     "elastic": ops.elastic_nearest,
+    "trivial": lambda maps, draws: _trivial_masks(maps, draws),
 }
 """What masks do where neither a move nor a warp says where pixels come from, with the same draws and options."""
 
@@ -192,14 +193,25 @@ class Augment:
 
 
 def check_moves_masks(augment: Augment) -> None:
-    """Raise UsageError where a chain changes or blends pictures in a way that their masks cannot follow."""
-    bending = [step.name for step in augment.steps if step.name in ONE_OF_MANY]
-    bending += [augment.blend.name] if augment.blend is not None else []
-    if bending:
+    """Raise UsageError where a chain blends pictures, or copies that were moved apart: no mask belongs to what is seen
+    then.
+    """
+    if augment.blend is not None:
         raise UsageError(
-            f"augmentation {bending[0]!r} does not take masks along with their pictures",
-            hint="rotate, shear, scale, translate, flip, resized-crop and elastic do; effects leave masks as they are",
+            f"{augment.blend.name!r} blends two pictures, and a mask is that of one",
+            hint=f"leave {augment.blend.name} out: moves take masks along, and effects leave them as they are",
         )
+    if any(step.name == "augmix" and _said(step).get("moves", 1) for step in augment.steps):
+        raise UsageError(
+            "augmix blends copies of a picture that were moved apart, and no mask belongs to what is seen then",
+            hint="augmix=3:3:0 leaves pictures where they are; trivial moves pictures and masks together",
+        )
+
+
+def _said(step: Step) -> dict[str, Any]:
+    """The options that a step was given."""
+    assert isinstance(step.function, partial)
+    return step.function.keywords
 
 
 def as_float(images: torch.Tensor) -> torch.Tensor:
@@ -332,6 +344,19 @@ def trivial(images: torch.Tensor, draws: Draws) -> torch.Tensor:
             step = _step(words, place=index)
             seed, epoch, place = draws.words
             result[mine] = as_float(_apply(step.kind, [step], images[mine], draws.ids[mine], seed + place, epoch))
+    return result
+
+
+def _trivial_masks(maps: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """Masks B 1 H W as `trivial` moves their pictures; what changes colours leaves them."""
+    chosen = draws.integer(0, len(_TRIVIAL))
+    result = maps.clone()
+    for index, words in enumerate(_TRIVIAL):
+        mine = (chosen == index).nonzero().squeeze(1)
+        if len(mine):
+            seed, epoch, place = draws.words
+            alone = Augment((_step(words, place=index),))
+            result[mine] = alone.masks(maps[mine, 0], draws.ids[mine], seed=seed + place, epoch=epoch)[:, None]
     return result
 
 

@@ -25,6 +25,19 @@ def in_lists(manifest: Manifest) -> str | None:
     return next((p.path for p in manifest.problems if p.kind == "several labels" and "|" in p.path), None)
 
 
+def unread_edits(manifest: Manifest) -> str:
+    """Who reads no edits of these labels, in words; "" where no class lists labels, and edits are read."""
+    some = in_lists(manifest)
+    return (
+        ""
+        if some is None
+        else (
+            f"{some!r} lists labels: a training of several labels reads no edits, only --task classify does; "
+            "for several labels change the table itself"
+        )
+    )
+
+
 def mark_of(cells: Sequence[str]) -> str:
     """What stands between labels in these cells, "" where nothing does.
 

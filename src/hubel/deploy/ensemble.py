@@ -1,7 +1,8 @@
-"""Several nets that answer together: the mean of their probabilities, and how much they disagree.
+"""Several nets that answer together: the mean of their probabilities or numbers, and how much they disagree.
 
 Deep ensembles (Lakshminarayanan, Pritzel & Blundell, arXiv:1612.01474); the disagreement is the mutual information of
-answer and member (Depeweg et al., arXiv:1710.07283). M members, N pictures, K classes.
+answer and member (Depeweg et al., arXiv:1710.07283); of numbers it is their standard deviation. M members, N pictures,
+K classes.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import entr
 
 from hubel.checkpoint import Classifier, check_classes
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.manifest import Problem
 from hubel.deploy.prediction import Prediction, Predictions, classify, gather
 from hubel.errors import ArtefactError, DataError
+from hubel.metrics.probability import disagreements
 from hubel.tasks.answers import Answers, say_labels
 from hubel.words import plural
 
@@ -26,11 +27,14 @@ def classify_together(members: Sequence[Classifier], pictures: Any, **settings: 
     """What several nets say together; `pictures` and `settings` as of `hubel.deploy.prediction.classify`.
 
     The classes are those of the first; each member may number them otherwise and see pictures in its own size. A
-    picture that one of them cannot read is answered by none. Raises ArtefactError for members of other classes, or that
-    predict numbers.
+    picture that one of them cannot read is answered by none. Raises ArtefactError for members of other classes, or of
+    which some predict numbers and others name classes.
     """
-    if not all(member.class_names for member in members):
-        raise ArtefactError("a net among these predicts a number, which has no probability", hint="leave it out")
+    if len({bool(member.class_names) for member in members}) > 1:
+        raise ArtefactError(
+            "some of these nets predict a number and others name classes: these have no mean",
+            hint="ask them one by one, or nets of one kind together",
+        )
     kept, problems = _each(members, pictures, settings, lambda member, items: classify(member, items, **settings))
     together = Predictions(_mean(answers) for answers in zip(*kept, strict=True))
     together.problems = problems
@@ -45,15 +49,20 @@ def say_together(
     follow_links: bool = False,
 ) -> Answers:
     """The same of nets that say several labels: the mean of the probabilities of each label, said where it reaches the
-    mean of the members' thresholds. `ask` gives what one of them answers.
+    mean of the members' thresholds; and label by label how much they disagree. `ask` gives what one of them answers.
     """
     first = members[0]
     kept, problems = _each(members, pictures, {"follow_links": follow_links}, ask)
     names = [answer.name for answer in kept[0]]
-    shares = np.mean([[[a.numbers[name] for name in first.class_names] for a in said] for said in kept], axis=0)
+    each_MNK = np.array([[[a.numbers[name] for name in first.class_names] for a in said] for said in kept])
     limits = [dict(zip(each.class_names, each.label_thresholds.tolist(), strict=True)) for each in members]
     mean = np.array([np.mean([each[name] for each in limits]) for name in first.class_names])
-    together = Answers(say_labels(names, shares, first.class_names, mean))
+    apart_NK = disagreements(np.stack([1 - each_MNK, each_MNK], axis=-1).reshape(len(members), -1, 2))
+    rows = apart_NK.reshape(each_MNK.shape[1:]).tolist()
+    together = Answers(
+        replace(answer, disagreement=dict(zip(first.class_names, row, strict=True)))
+        for answer, row in zip(say_labels(names, each_MNK.mean(axis=0), first.class_names, mean), rows, strict=True)
+    )
     together.problems = problems
     return together
 
@@ -83,6 +92,10 @@ def _each(
 
 def _mean(answers: Sequence[Prediction]) -> Prediction:
     """What the members say of one picture, as one."""
+    if not answers[0].probabilities:
+        values = np.array([answer.value for answer in answers])
+        middle = float(values.mean())
+        return replace(answers[0], label=f"{middle:.6g}", value=middle, disagreement=float(values.std(ddof=1)))
     names = list(answers[0].probabilities)
     shares = np.array([[answer.probabilities[name] for name in names] for answer in answers])
     mean = shares.mean(axis=0)
@@ -108,4 +121,4 @@ def disagreement(shares_MK: np.ndarray) -> float:
     >>> round(disagreement(np.array([[1.0, 0.0], [0.0, 1.0]])), 4)  # log 2
     0.6931
     """
-    return max(0.0, float(entr(shares_MK.mean(axis=0)).sum() - entr(shares_MK).sum(axis=1).mean()))
+    return float(disagreements(shares_MK[:, None])[0])

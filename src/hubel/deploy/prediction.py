@@ -62,7 +62,8 @@ class Prediction:
     plausible: tuple[str, ...] = ()
     """The classes that hold the truth 95 times in 100, most probable first; empty for a net that cannot tell."""
     disagreement: float = float("nan")
-    """Of several nets that answer together: mutual information of answer and member, in nats; NaN for one net."""
+    """Of several nets that answer together: mutual information of answer and member, in nats; of numbers the standard
+    deviation of what they say. NaN for one net."""
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The most probable classes, best first."""
@@ -70,7 +71,9 @@ class Prediction:
 
     def __str__(self) -> str:
         if not self.probabilities:
-            return f"{self.name}: {self.label}"
+            return f"{self.name}: {self.label}" + (
+                "" if math.isnan(self.disagreement) else f" ± {self.disagreement:.3g}"
+            )
         rest = ", ".join(f"{label} {share:.1%}" for label, share in self.top(3)[1:])
         strange = ", not like anything it was shown" if self.known is False else ""
         return f"{self.name}: {self.label} {self.probability:.1%}" + (f" ({rest})" if rest else "") + strange
@@ -115,7 +118,9 @@ class Predictions(list[Prediction]):
         plausible, with | between them.
         """
         if not self or not self[0].probabilities:
-            return csv_text(["file", "value"], [[p.name, p.value] for p in self])
+            apart = bool(self) and not math.isnan(self[0].disagreement)
+            header = ["file", "value", *(["disagreement"] if apart else [])]
+            return csv_text(header, [[p.name, p.value, *([p.disagreement] if apart else [])] for p in self])
         header = ["file", "label", "probability", *self[0].probabilities]
         rows = [[p.name, p.label, p.probability, *p.probabilities.values()] for p in self]
         if self[0].known is not None:

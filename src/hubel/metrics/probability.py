@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import entr, expit
 
 from hubel.metrics.classification import check
 
@@ -56,6 +56,17 @@ def brier(logits_NK: np.ndarray, labels_N: np.ndarray) -> float:
     check(logits_NK, labels_N)
     scores = brier_scores(np.exp(log_softmax(logits_NK)), labels_N)
     return float(scores.mean()) if len(scores) else float("nan")
+
+
+def disagreements(shares_MNK: np.ndarray, weights_M: np.ndarray | None = None) -> np.ndarray:
+    """N: mutual information of answer and member, in nats: entropy of the mean minus the mean entropy; 0 if all agree.
+
+    >>> disagreements(np.array([[[0.9, 0.1], [1.0, 0.0]], [[0.9, 0.1], [0.0, 1.0]]])).round(4).tolist()  # log 2
+    [0.0, 0.6931]
+    """
+    mean = np.average(shares_MNK, axis=0, weights=weights_M)
+    apart = entr(mean).sum(axis=-1) - np.average(entr(shares_MNK).sum(axis=-1), axis=0, weights=weights_M)
+    return np.asarray(np.maximum(0.0, apart))
 
 
 @dataclass(frozen=True, slots=True)

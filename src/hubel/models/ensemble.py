@@ -10,6 +10,8 @@ and come from a greedy selection with repeats), and in the space of logits inste
     log Σ_m w_m softmax(f_m(x) / T_m)        Σ_m w_m log softmax(f_m(x) / T_m)
 
 each member made honest by a temperature T_m first, so that none outvotes the others by being too sure of itself.
+Of nets that say several labels each label is a question of two answers, there with the logit z or not with 0; the same
+mean is taken of each question, and its log-odds are given back. Of numbers the mean is the mean.
 
 >>> nets = [nn.Linear(4, 3), nn.Linear(4, 3)]
 >>> together = Ensemble(nets)
@@ -35,7 +37,9 @@ __all__ = ["NAME", "SPACES", "Ensemble", "build_ensemble"]
 NAME = "ensemble"
 """What a checkpoint calls several nets that answer as one."""
 SPACES = ("probability", "logit")
-FIELDS = {"members", "weights", "temperatures", "space"}
+SPACES_OF = {"classes": SPACES, "labels": SPACES, "numbers": ("number",)}
+"""Where the mean can be taken, by what the nets answer with: one of several classes, several labels, a number."""
+FIELDS = {"members", "weights", "temperatures", "space", "answers"}
 MOST = 64
 """Members at most."""
 
@@ -44,9 +48,9 @@ class Ensemble(nn.Module):
     """Any nets of one task: inputs B … -> logits B K, the logarithm of the members' mean probabilities.
 
     `weights` (all alike if None) are shares of the answer, `temperatures` (1 if None) divide the logits of each,
-    `space` is where the mean is taken: "probability" or "logit". `stages` and `head` are those of the first member,
-    under `nets.0`. Raises UsageError for no member at all, or, when it is called, for members with different numbers of
-    classes.
+    `answers` is what they answer with, and `space` where the mean is taken, one of `SPACES_OF[answers]`. `stages` and
+    `head` are those of the first member, under `nets.0`. Raises UsageError for no member at all, or, when it is called,
+    for members with different numbers of classes.
     """
 
     def __init__(
@@ -55,7 +59,8 @@ class Ensemble(nn.Module):
         *,
         weights: Sequence[float] | None = None,
         temperatures: Sequence[float] | None = None,
-        space: str = "probability",
+        space: str = "",
+        answers: str = "classes",
     ) -> None:
         super().__init__()
         if not nets:
@@ -64,11 +69,14 @@ class Ensemble(nn.Module):
             )
         shares = _numbers("a weight", weights, len(nets))
         self.temperatures = _numbers("a temperature", temperatures, len(nets))
-        if space not in SPACES:
-            raise UsageError(f"the mean is taken in the space of {' or '.join(SPACES)}, got {space!r}")
+        if answers not in SPACES_OF:
+            raise UsageError(f"the nets of an ensemble answer with {', '.join(SPACES_OF)}, got {answers!r}")
+        space = space or SPACES_OF[answers][0]
+        if space not in SPACES_OF[answers]:
+            raise UsageError(f"the mean is taken in the space of {' or '.join(SPACES_OF[answers])}, got {space!r}")
         self.nets = nn.ModuleList(nets)
         self.weights = tuple(share / sum(shares) for share in shares)
-        self.space = space
+        self.space, self.answers = space, answers
         self.stages = tuple(f"nets.0.{stage}" for stage in getattr(nets[0], "stages", ()))
         self.head = f"nets.0.{head}" if (head := getattr(nets[0], "head", "")) else "nets.0"
 
@@ -81,11 +89,22 @@ class Ensemble(nn.Module):
                 hint="train all of them on the same data",
             )
         sure = zip(answers, self.temperatures, strict=True)
-        together = torch.stack([(answer.float() / heat).log_softmax(dim=-1) for answer, heat in sure])  # M B K
-        shares = together.new_tensor(self.weights)[:, None, None]
+        together = torch.stack([answer.float() / heat for answer, heat in sure])  # M B K
+        shares = together.new_tensor(self.weights)
+        if self.answers == "numbers":
+            return (shares[:, None, None] * together).sum(dim=0)
+        if self.answers == "classes":
+            return self._mean(together, shares[:, None, None])
+        asked = torch.stack([together, torch.zeros_like(together)], dim=-1)  # M B K 2
+        there, not_there = self._mean(asked, shares[:, None, None, None]).unbind(dim=-1)
+        return there - not_there
+
+    def _mean(self, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """M … K -> … K: logarithms of the mean."""
+        logs = logits.log_softmax(dim=-1)
         if self.space == "logit":
-            return (shares * together).sum(dim=0)
-        return (together + shares.log()).logsumexp(dim=0)
+            return (shares * logs).sum(dim=0)
+        return (logs + shares.log()).logsumexp(dim=0)
 
 
 def _numbers(what: str, given: Sequence[float] | None, many: int) -> tuple[float, ...]:
@@ -98,7 +117,7 @@ def _numbers(what: str, given: Sequence[float] | None, many: int) -> tuple[float
 def build_ensemble(
     options: Mapping[str, Any], *, num_classes: int, in_chans: int, img_size: tuple[int, int] | None
 ) -> Ensemble:
-    """The ensemble that a checkpoint describes: members (name and options each), weights, space; fresh weights.
+    """The ensemble that a checkpoint describes: members (name and options each), weights, space …; fresh weights.
 
     >>> two = {"members": [{"name": "mlp", "options": {"hidden": [4]}}] * 2}
     >>> len(build_ensemble(two, num_classes=3, in_chans=1, img_size=(8, 8)).nets)
@@ -119,5 +138,5 @@ def build_ensemble(
     ]
     return Ensemble(
         nets, weights=options.get("weights"), temperatures=options.get("temperatures"),
-        space=str(options.get("space", "probability")),
+        space=str(options.get("space", "")), answers=str(options.get("answers", "classes")),
     )  # fmt: skip

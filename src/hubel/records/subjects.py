@@ -24,6 +24,7 @@ from hubel.inference import with_views
 from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
+from hubel.nn.one_label import OneLabel
 from hubel.nn.scores import probabilities_of
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
@@ -161,6 +162,16 @@ class SeenPicture:
         order = np.argsort(-probabilities, kind="stable").tolist()
         return order[:1] if self.limits is None else [k for k in order if probabilities[k] >= self.limits[k]]
 
+    def decision(self, target: str | int | None) -> tuple[nn.Module, tuple[str, ...]]:
+        """(a net, its classes) whose decision is the one that is meant: among the classes, or about one label.
+
+        Of a net of several labels `target` names it, else it is the most probable one (`decided`).
+        """
+        if target is None and self.several:
+            target = int(self.probabilities().argmax())
+        net = _decided(self.model, self.class_names, self.limits, target)
+        return net, net.class_names if isinstance(net, OneLabel) else self.class_names
+
     def index(self, target: str | int | None) -> int | None:
         """The class of that name or number; raises UnknownName with near names."""
         return None if target is None else class_index(self.class_names, target)
@@ -172,6 +183,34 @@ class SeenPicture:
         return [
             (self.class_names[k], float(probabilities[k])) for rank, k in enumerate(order) if rank < count or k in kept
         ]
+
+
+def decided(classifier: Classifier, target: str | int | None) -> nn.Module:
+    """The net whose decisions are meant: itself, or of one that says several labels whether `target` is said.
+
+    Raises UsageError where a label is missing, or named though the net names one class.
+    """
+    limits = classifier.label_thresholds if classifier.several else None
+    return _decided(classifier.model, classifier.class_names, limits, target)
+
+
+def _decided(
+    model: nn.Module, class_names: tuple[str, ...], limits: np.ndarray | None, target: str | int | None
+) -> nn.Module:
+    if limits is None:
+        if target is not None:
+            raise UsageError(
+                f"this net names one class, and it is that decision that is changed; got the label {target!r}",
+                hint="leave --class out: it is for nets that say several labels",
+            )
+        return model
+    if target is None:
+        raise UsageError(
+            "this net says several labels, and it must be said which of them is attacked",
+            hint=f"--class {class_names[0]!r}; all of them: {', '.join(class_names)[:200]}",
+        )
+    place = class_index(class_names, target)
+    return OneLabel(model, place=place, limit=float(limits[place]), name=class_names[place])
 
 
 def see_picture(

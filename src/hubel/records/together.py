@@ -34,8 +34,10 @@ class Candidate:
     @property
     def sight(self) -> str:
         """What all members must have in common: data, classes, and how pictures are seen."""
-        seen = None if self.net.preprocessing is None else replace(self.net.preprocessing, takes="").to_dict()
-        return json.dumps([self.net.provenance.data_digest, self.net.class_names, seen], sort_keys=True)
+        net = self.net
+        seen = None if net.preprocessing is None else replace(net.preprocessing, takes="").to_dict()
+        columns = None if net.columns is None else net.columns.to_dict()
+        return json.dumps([net.provenance.data_digest, net.class_names, seen, columns], sort_keys=True)
 
 
 def named_folders(names: Sequence[str | PathLike[str]]) -> list[Path]:
@@ -62,11 +64,11 @@ def candidates_of(
 ) -> tuple[list[Candidate], Counter[str]]:
     """The runs that may answer together, and how many may not, by reason; of each its cycles, where `snapshots`.
 
-    Those that share data, split, classes and sight with most of the others; raises ArtefactError for fewer than two.
+    Those that share task, data, split, classes and sight with most of the others; raises ArtefactError for fewer than
+    two. Tasks whose answers have a mean are those that name a class, a number, or labels.
     """
     left_out: Counter[str] = Counter()
     known: list[Candidate] = []
-    several = False
     folders = named_folders(names)
     nets = [(folder, which) for folder in folders for which in (cycles_of(folder) if snapshots else ["best"])]
     if not nets:
@@ -80,19 +82,20 @@ def candidates_of(
         except HubelError:
             left_out["unreadable"] += 1
             continue
-        several = several or net.several
-        if not net.labels:
+        if not (net.labels or net.several):
             left_out[f"of the task {net.task}"] += 1
-        elif not net.class_names or net.method:
-            left_out["without classes"] += 1
+        elif net.method:
+            left_out["that learnt without labels"] += 1
         elif net.spec.architecture == NAME:
             left_out["made of several nets already"] += 1
         else:
             known.append(Candidate(folder=folder, net=net, which=which))
-    kept = _most(known, [_split(each.folder) for each in known])  # another split has other statistics, too
+    alike = _most(known, [each.net.task for each in known])
+    left_out.update(f"of the task {each.net.task}" for each in known if each.net.task != alike[0].net.task)
+    kept = _most(alike, [_split(each.folder) for each in alike])  # another split has other statistics, too
     same = _most(kept, [each.sight for each in kept])
-    if len(known) > len(kept):
-        left_out["with another split of the data"] += len(known) - len(kept)
+    if len(alike) > len(kept):
+        left_out["with another split of the data"] += len(alike) - len(kept)
     if len(kept) > len(same):
         left_out["with other data, classes or picture sizes"] += len(kept) - len(same)
     if len(same) < 2:
@@ -100,9 +103,7 @@ def candidates_of(
         raise ArtefactError(
             f"an ensemble needs two runs of the same data, split and picture size, got {len(same)}"
             + (f" ({told})" if told else ""),
-            hint="nets that say several labels answer together without one: hubel predict RUN RUN PICTURES"
-            if several
-            else "hubel ensemble search/photos-1, or several runs: hubel ensemble runs/photos-1 runs/photos-2",
+            hint="hubel ensemble search/photos-1, or several runs: hubel ensemble runs/photos-1 runs/photos-2",
         )
     return same, left_out
 

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import UsageError
 from hubel.nn.modes import evaluating, frozen
+from hubel.nn.one_label import OneLabel
 from hubel.nn.scores import Target, checked_images, chosen, digest, logits_of
 from hubel.registry import Registry
 from hubel.runtime import generator
@@ -246,6 +247,8 @@ class AttackRate(Viewed):
     """Samples that the net classified rightly before."""
     flipped: int
     """Of these, wrong afterwards."""
+    label: str = ""
+    """The label that was attacked, where a net says several; "" where it names one class."""
 
     @property
     def sentence(self) -> str:
@@ -253,8 +256,9 @@ class AttackRate(Viewed):
         before, after = self.right / self.samples, (self.right - self.flipped) / self.samples
         change = "the smallest change" if np.isnan(self.eps) else f"{255 * self.eps:.2g} of 255"
         share = f"{self.flipped / self.right:.0%}" if self.right else "none"
+        of = f"accuracy on the label {self.label}" if self.label else "accuracy"
         return (
-            f"{self.method} with {change}: accuracy falls from {before:.1%} to {after:.1%} on {self.samples:,} "
+            f"{self.method} with {change}: {of} falls from {before:.1%} to {after:.1%} on {self.samples:,} "
             f"samples; {share} of the right decisions flip."
         )
 
@@ -267,12 +271,14 @@ def attack_picture(
     class_names: Sequence[str],
     **settings: Any,
 ) -> AttackedPicture:
-    """Attack one image C H W, whose bytes are `pixels` C H W uint8; `settings` as for `attack`."""
+    """Attack one image C H W, whose bytes are `pixels` C H W uint8; `settings` as for `attack`.
+
+    Of a net of several labels it is one label that is attacked: `model` is an `hubel.nn.one_label.OneLabel` then.
+    """
     done = attack(model, image, pixels=Pixels.of(preprocessing), **settings)
     tops = [int(shares[0].argmax()) for shares in (done.before, done.after)]
-    before, after = (
-        (class_names[k], float(shares[0][k])) for k, shares in zip(tops, (done.before, done.after), strict=True)
-    )
+    both = [model.shares(each) if isinstance(model, OneLabel) else each for each in (done.before, done.after)]
+    before, after = ((class_names[k], float(shares[0][k])) for k, shares in zip(tops, both, strict=True))
     changed = np.asarray(preprocessing.denormalise(torch.from_numpy(done.images)))[0]
     return AttackedPicture(done=done, pixels=pixels, changed=changed, before=before, after=after)
 
@@ -288,17 +294,26 @@ def attack_batches(
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> AttackRate:
-    """Attack labelled batches: how many right decisions flip? `progress` hears how many samples are done."""
+    """Attack labelled batches: how many right decisions flip? `progress` hears how many samples are done.
+
+    Of a net of several labels it is one label that is attacked (`attack_picture`).
+    """
+    one = model if isinstance(model, OneLabel) else None
     samples = right = flipped = 0
     for batch in batches:
+        labels = batch.labels
+        if one is not None:
+            assert batch.targets is not None
+            labels = batch.targets[:, one.place].long()
         done = attack(
-            model, batch.images, method=method, eps=eps, labels=batch.labels, pixels=Pixels.of(preprocessing),
+            model, batch.images, method=method, eps=eps, labels=labels, pixels=Pixels.of(preprocessing),
             steps=steps, seed=seed,
         )  # fmt: skip
-        was_right = done.before.argmax(axis=1) == batch.labels.cpu().numpy()
+        was_right = done.before.argmax(axis=1) == labels.cpu().numpy()
         right += int(was_right.sum())
         flipped += int((done.flipped & was_right).sum())
         samples += len(batch)
         progress(samples)
     size = float("nan") if method == "flip" else eps
-    return AttackRate(method=method, eps=size, samples=samples, right=right, flipped=flipped)
+    label = "" if one is None else one.class_names[1]
+    return AttackRate(method=method, eps=size, samples=samples, right=right, flipped=flipped, label=label)

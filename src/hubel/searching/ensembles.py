@@ -2,15 +2,18 @@
 
 R. Caruana, A. Niculescu-Mizil, G. Crew, A. Ksikes, Ensemble Selection from Libraries of Models, ICML 2004: begin with
 the best net; again and again add the one, of all, with which the mean answers best; a net that is added twice weighs
-twice; what was best on the way is kept. Best is: least log-loss on the validation samples.
+twice; what was best on the way is kept. Best is: least log-loss on the validation samples; of numbers, least squared
+error.
 
     probability    mean of the members' probabilities      (what is usual)
     logit          mean of their log-probabilities         (one net that is sure it cannot be outvoted less easily)
+    number         mean of what they say                   (where that is a number)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,7 @@ from hubel.metrics.intervals import Interval
 from hubel.metrics.probability import log_loss, log_softmax
 from hubel.models.ensemble import SPACES
 from hubel.views import Viewed
-from hubel.words import percent, plain, plural, short, span
+from hubel.words import in_full, percent, plain, plural, short, span
 
 STEPS = 25
 """Additions at most."""
@@ -38,8 +41,8 @@ class Member:
     architecture: str
     params: int
     macs: int
-    accuracy: float
-    """On the validation samples, alone."""
+    alone: float
+    """On the validation samples, by itself: the number that counts (`Ensembled.measure`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +51,55 @@ class Measured:
 
     split: str
     samples: int
-    accuracy: float
+    numbers: Mapping[str, float]
+    """By name, as `WRITTEN` lists them; the first is the one that counts."""
     interval: Interval
-    log_loss: float
-    ece: float
-    """Calibration error."""
+    """95 % of the first."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of samples that are named right; NaN where no class is named."""
+        return self.numbers.get("accuracy", math.nan)
+
+    @property
+    def log_loss(self) -> float:
+        """In nats a sample, or a label where several may hold; NaN of numbers."""
+        return self.numbers.get("log_loss", math.nan)
+
+    @property
+    def ece(self) -> float:
+        """Calibration error; NaN of numbers."""
+        return self.numbers.get("ece", math.nan)
+
+    @property
+    def between(self) -> str:
+        """The interval, as it is written."""
+        low, high = self.interval
+        return span(self.interval) if WRITTEN[next(iter(self.numbers))][1] is percent else f"{low:.4g} to {high:.4g}"
+
+    def told(self) -> dict[str, str]:
+        """Title -> number, as it is written."""
+        return {WRITTEN[name][0]: WRITTEN[name][1](value) for name, value in self.numbers.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {"split": self.split, "samples": self.samples, **self.numbers, "interval": self.interval}
+
+
+def _in_full(value: float) -> str:
+    return f"{value:.4f}"
+
+
+WRITTEN: dict[str, tuple[str, Callable[[float], str]]] = {
+    "accuracy": ("accuracy", percent),
+    "mean_ap": ("mAP", percent),
+    "exact": ("all labels right", percent),
+    "log_loss": ("log-loss", _in_full),
+    "ece": ("calibration error", percent),
+    "rmse": ("rmse", in_full),
+    "mae": ("mae", in_full),
+}
+"""Numbers by which nets are told: what they are called, and how they are written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +121,17 @@ class Ensembled(Viewed):
     """That net's run."""
     sentence: str
     """The difference on the test split, picture by picture."""
+    disagreement: float
+    """How much the members disagree on the validation samples; 0 if all say the same."""
+    apart: str
+    """What that counts."""
+    loss: str
+    """By which they were chosen."""
+
+    @property
+    def measure(self) -> str:
+        """The number that counts: accuracy, mean_ap, rmse."""
+        return next(iter(self.together[0].numbers))
 
     @property
     def cost(self) -> float:
@@ -86,10 +144,9 @@ class Ensembled(Viewed):
         found = {"ensemble": str(self.folder), "members": self.told, "": self.sentence}
         for pair in zip(self.together, self.single, strict=True):
             found[pair[0].split] = "; ".join(
-                f"{name} {percent(each.accuracy)} ({span(each.interval)}), log-loss {each.log_loss:.4f}, "
-                f"calibration error {percent(each.ece)}"
-                for name, each in zip(("together", "the best alone"), pair, strict=True)
+                f"{name} {_in_words(each)}" for name, each in zip(("together", "the best alone"), pair, strict=True)
             )
+        found["disagreement"] = f"{self.disagreement:.4g} on validation ({self.apart})"
         params = sum(member.params for member in self.members)
         macs = short(sum(member.macs for member in self.members))
         found["cost"] = f"{params:,} parameters, {macs} MACs a picture: {self.cost:.1f} times the best alone"
@@ -106,14 +163,22 @@ class Ensembled(Viewed):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        rows = {
-            name: [{k: getattr(each, k) for k in each.__dataclass_fields__} for each in getattr(self, name)]
-            for name in ("members", "together", "single")
-        }
+        told = {name: [each.to_dict() for each in getattr(self, name)] for name in ("together", "single")}
+        members = [
+            {"run": each.run, "weight": each.weight, "architecture": each.architecture, "params": each.params,
+             "macs": each.macs, self.measure: each.alone}
+            for each in self.members
+        ]  # fmt: skip
         return plain({
             "folder": str(self.folder), "space": self.space, "candidates": self.candidates, "best": self.best,
-            "left_out": self.left_out, "sentence": self.sentence, "cost": self.cost, **rows,
+            "left_out": self.left_out, "sentence": self.sentence, "disagreement": self.disagreement, "cost": self.cost,
+            "members": members, **told,
         })  # fmt: skip
+
+
+def _in_words(each: Measured) -> str:
+    (title, first), *rest = each.told().items()
+    return ", ".join([f"{title} {first} ({each.between})", *(f"{title} {text}" for title, text in rest)])
 
 
 def select(
@@ -136,6 +201,26 @@ def select(
             return float(log_loss(mean, labels))
         return float(-np.log(np.maximum(mean[rows, labels], 1e-300)).mean())
 
+    return _greedy(terms, loss, members)
+
+
+def select_numbers(said_MNK: np.ndarray, targets: np.ndarray, members: int) -> tuple[dict[int, int], float]:
+    """The same of nets that say a number each, M N 1, by the squared error of their mean as a share of the variance.
+
+    >>> select_numbers(np.array([[[0.0], [2.0]], [[2.0], [4.0]], [[9.0], [9.0]]]), np.array([1.0, 3.0]), 2)
+    ({0: 1, 1: 1}, 0.0)
+    """
+    check_space("", members)
+    unit = float(targets.std()) or 1.0  # what is better by less than nothing hangs on no unit of measure
+
+    def loss(total: np.ndarray, count: int) -> float:
+        return float((((total[:, 0] / count - targets) / unit) ** 2).mean())
+
+    return _greedy(np.asarray(said_MNK, dtype=np.float64), loss, members)
+
+
+def _greedy(terms: np.ndarray, loss: Callable[[np.ndarray, int], float], members: int) -> tuple[dict[int, int], float]:
+    """Additions one by one, of M terms, each the one whose sum has the least `loss`; what was best on the way."""
     chosen: dict[int, int] = {}
     total, best = np.zeros_like(terms[0]), float("inf")
     kept: dict[int, int] = {}
@@ -151,11 +236,14 @@ def select(
     return kept, best
 
 
-def check_space(space: str, members: int) -> None:
+def check_space(space: str, members: int, allowed: Sequence[str] = SPACES) -> None:
     """Raise UsageError for a space or a number of members that there is not."""
-    if space not in (*SPACES, ""):
+    if space not in (*allowed, "") and set(allowed) == {"number"}:
+        raise UsageError(f"these nets answer with numbers, whose mean has no space, got {space!r}",
+                         hint="leave --space out")  # fmt: skip
+    if space not in (*allowed, ""):
         raise UsageError(
-            f"space must be {' or '.join(SPACES)}, got {space!r}", hint="leave --space out: the better one is taken"
+            f"space must be {' or '.join(allowed)}, got {space!r}", hint="leave --space out: the better one is taken"
         )
     if not 2 <= members <= 64:
         raise UsageError(f"an ensemble has 2 to 64 members, got {members}", hint="--members 5")

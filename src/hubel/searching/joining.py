@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,15 @@ from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.errors import DataError, HubelError
 from hubel.inference import predict
-from hubel.metrics.calibrating import fit_temperature
-from hubel.models.ensemble import NAME, SPACES, Ensemble
+from hubel.models.ensemble import NAME, SPACES_OF, Ensemble
 from hubel.records.folder import create_beside
 from hubel.records.together import Candidate
-from hubel.searching.ensembles import Member, select
+from hubel.searching.ensembles import Member
 from hubel.searching.limits import count
+from hubel.searching.means import mean_for
 from hubel.store import RunStore
+from hubel.tasks import TASKS
+from hubel.types import Batch
 from hubel.watching import Watcher
 from hubel.words import plural
 
@@ -54,17 +55,35 @@ def said(candidates: Sequence[Candidate], decoded: Decoded, rows: np.ndarray, de
     return found
 
 
+def scores_alone(candidates: Sequence[Candidate], logits: Sequence[np.ndarray], prepared: Prepared) -> list[float]:
+    """How good each is by itself on the validation samples, larger is better: as its task compares epochs."""
+    rows = prepared.splits.val
+    targets = None if prepared.decoded.targets is None else torch.from_numpy(prepared.decoded.targets[rows])
+    ids, labels = torch.from_numpy(rows), torch.from_numpy(prepared.decoded.labels[rows])
+    found, task = [], TASKS.get(candidates[0].net.task)
+    for each in logits:
+        tally = task.tally()
+        tally.add(torch.from_numpy(each), Batch(torch.empty(0), labels, ids, targets=targets))
+        numbers = tally.numbers()
+        found.append(numbers[task.score] if task.score else -numbers["loss"])
+    return found
+
+
 def chosen(
-    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], labels: np.ndarray, members: int, space: str
-) -> tuple[list[Candidate], dict[str, Any], list[Member]]:
-    """Members, their weights, temperatures and space, and what is told of them.
+    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], truth: np.ndarray, alone: Sequence[float],
+    members: int, space: str,
+) -> tuple[list[Candidate], dict[str, Any], list[Member], float]:  # fmt: skip
+    """Members, their weights, temperatures and space, what is told of them, and how much they disagree.
 
     Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
-    log-loss there. Raises HubelError where no second net helps the best one.
+    loss there. `alone`: how good each is by itself. Raises HubelError where no second net helps the best one.
     """
-    heats = [fit_temperature(each, labels) for each in logits]
-    honest = [each / heat for each, heat in zip(logits, heats, strict=True)]
-    found = {each: select(honest, labels, members, each) for each in ((space,) if space else SPACES)}
+    mean = mean_for(candidates[0].net)
+    heats = [mean.heat(each, truth) for each in logits]
+    honest = np.stack([each / heat for each, heat in zip(logits, heats, strict=True)])
+    found = {
+        each: mean.select(honest, truth, members, each) for each in ((space,) if space else SPACES_OF[mean.answers])
+    }
     space = min(found, key=lambda each: found[each][1])
     picked = found[space][0]
     if len(picked) < 2:
@@ -80,27 +99,17 @@ def chosen(
         told.append(
             Member(
                 run=each.name, weight=picked[place] / total, architecture=each.net.spec.architecture,
-                params=cost.params, macs=cost.macs,
-                accuracy=float((logits[place].argmax(axis=1) == labels).mean()),
+                params=cost.params, macs=cost.macs, alone=alone[place],
             )
         )  # fmt: skip
     numbers: dict[str, Any] = {
         "space": space, "weights": [float(picked[place]) for place in order],
         "temperatures": [float(heats[place]) for place in order],
     }  # fmt: skip
-    return [candidates[place] for place in order], numbers, told
-
-
-def honest(candidate: Candidate, logits: np.ndarray, labels: np.ndarray) -> Classifier:
-    """A candidate as it would be used alone: with a temperature, if its training learnt none, as trials do not.
-
-    `logits`: what it says of the validation samples with those `labels`.
-    """
-    net = candidate.net
-    if net.trust is not None:
-        return net
-    heat = float(fit_temperature(logits, labels))
-    return replace(net, model=Ensemble([net.model], space="probability", weights=[1.0], temperatures=[heat]).eval())
+    if mean.answers != "classes":  # what ensembles of classes say of themselves stays as it was
+        numbers["answers"] = mean.answers
+    apart = mean.disagreement(honest[order], np.array([picked[place] / total for place in order]))
+    return [candidates[place] for place in order], numbers, told, apart
 
 
 def write_ensemble(
@@ -125,7 +134,7 @@ def write_ensemble(
     golden = golden_images(first)
     save_weights(
         store, "best", net.state_dict(), spec=spec, preprocessing=lead.net.preprocessing,
-        class_names=lead.net.class_names, recipe=recipe.model_dump(mode="json"), metrics={},
+        class_names=lead.net.class_names, columns=lead.net.columns, recipe=recipe.model_dump(mode="json"), metrics={},
         data_digest=lead.net.provenance.data_digest,
         probes=(golden, golden_logits(net, lead.net.preprocessing, golden)),
     )  # fmt: skip

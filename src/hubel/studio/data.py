@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hubel.data.decode import read_images, read_whole
-from hubel.data.manifest import Manifest
+from hubel.data.manifest import Manifest, printable
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import SOURCES, edit_log
 from hubel.data.splits import NAMES, split
@@ -76,9 +76,10 @@ def about(asked: Asked) -> dict[str, Any]:
     sight = report.preprocessing
     return {
         "source": source, "at": _stamp(source), "text": str(report).splitlines()[0], "kind": report.summary.kind,
-        "classes": list(report.summary.class_names), "samples": report.summary.samples,
+        "classes": list(report.summary.class_names), "several": found.manifest.several,
+        "samples": report.summary.samples,
         "counts": report.summary.split_counts, "sizes": report.summary.sizes[:5],
-        "formats": report.summary.formats, "editable": found.manifest.paths is not None,
+        "formats": report.summary.formats, "editable": found.manifest.paths is not None and not found.manifest.several,
         "sight": None if sight is None else [sight.channels, sight.height, sight.width],
         "problems": [asdict(problem) for problem in report.problems[:PROBLEMS]],
         "more_problems": max(0, len(report.problems) - PROBLEMS), "command": spoken(["data", source]),
@@ -92,7 +93,7 @@ def rows(asked: Asked) -> dict[str, Any]:
     manifest = found.manifest
     keep = np.ones(len(manifest), bool)
     if (word := asked.query.get("class", "")) != "":
-        keep &= np.asarray(manifest.labels) == asked.number("class", least=0)
+        keep &= _of(manifest, asked.number("class", least=0))
     if (word := asked.query.get("split", "")) in NAMES:
         keep &= found.parts == NAMES.index(word)
     if word := asked.query.get("find", "").casefold():
@@ -102,10 +103,25 @@ def rows(asked: Asked) -> dict[str, Any]:
     shown = ids[first : first + count]
     paths = manifest.paths
     return {
-        "total": len(ids), "from": first, "ids": shown, "labels": manifest.labels[shown],
+        "total": len(ids), "from": first, "ids": shown, "labels": _labels(manifest, shown),
         "names": [manifest.name(int(row)) if paths is not None else f"sample {row}" for row in shown],
         "splits": [NAMES[part] if part < 3 else "" for part in found.parts[shown].tolist()],
     }  # fmt: skip
+
+
+def _of(manifest: Manifest, number: int) -> np.ndarray:
+    """N, bool: has the sample that label? Where it may have several, one more than there are labels means none."""
+    if not manifest.several or manifest.targets is None:
+        return np.asarray(manifest.labels) == number
+    there = manifest.targets > 0
+    return np.asarray(there[:, number] if number < there.shape[1] else ~there.any(axis=1))
+
+
+def _labels(manifest: Manifest, shown: np.ndarray) -> Any:
+    """Of some samples the number of their label; or all numbers of each, where it may have several."""
+    if not manifest.several or manifest.targets is None:
+        return manifest.labels[shown]
+    return [np.flatnonzero(row) for row in manifest.targets[shown]]
 
 
 def tile(asked: Asked) -> Sent:
@@ -144,6 +160,11 @@ def change(asked: Asked) -> dict[str, Any]:
     do = str(said.get("do", ""))
     if do not in ("relabel", "exclude", "merge", "group", "undo"):
         raise UsageError(f"{do[:40]!r} is no edit", hint="relabel, exclude, merge, group, undo")
+    if listed(asked, source).manifest.several:
+        raise UsageError(
+            "labels that stand in lists, cat|dog, are changed in the table itself",
+            hint=f"change the lines of the table in {printable(source)}, and look again",
+        )
     new = said.get("new_class") is True
     found = edit(source, do, *words, new_class=new, verbose=False)
     return {

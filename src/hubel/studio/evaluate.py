@@ -12,6 +12,7 @@ from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.doubt import keep_back
 from hubel.evaluation.groups import LOOKS
+from hubel.evaluation.several_labels import SeveralLabels
 from hubel.studio.asking import Asked, Route, Sent
 from hubel.studio.jobs import spoken
 from hubel.studio.seen import net, own, row_of, sent, stamp
@@ -59,6 +60,8 @@ def result(asked: Asked) -> dict[str, Any]:
     """All numbers of one split, and each sample: its class, its answer, how sure."""
     folder, split, found = _measured(asked)
     command = spoken(_said(asked, folder, split))
+    if isinstance(found, SeveralLabels):
+        return {"command": command, "sentence": found.sentence, "rows": found.rows(), **_by_label(found)}
     if not isinstance(found, Evaluation):
         return {"command": command, "sentence": found.sentence, "rows": found.rows(), "number": True}
     few = slice(0, MOST)
@@ -76,11 +79,25 @@ def result(asked: Asked) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _by_label(found: SeveralLabels) -> dict[str, Any]:
+    """How well each label is found, and of each sample which labels it has and which are said, by their numbers."""
+    there, said = found.truth[:MOST] > 0, found.said[:MOST]
+    return {
+        "several": True, "classes": list(found.class_names), "fitted": found.fitted,
+        "labels": [[count, *numbers] for _, count, *numbers in found.by_class()],
+        "samples": {
+            "id": found.ids[:MOST], "path": list(found.paths)[:MOST],
+            "there": [np.flatnonzero(row) for row in there], "said": [np.flatnonzero(row) for row in said],
+        },
+        "left_out": max(0, found.samples - MOST),
+    }  # fmt: skip
+
+
 def known(asked: Asked) -> dict[str, Any]:
     """How familiar each sample of a split is to the net; [] where it cannot tell."""
     folder, split, found = _measured(asked)
     if not isinstance(found, Evaluation):
-        raise ArtefactError("a run that predicts a number does not say what it knows")
+        raise ArtefactError("only a run that names one class says what it knows")
 
     def look() -> list[float | None]:
         classifier, data = net(asked.studio, folder), own(asked.studio, folder)

@@ -15,12 +15,12 @@ from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import spoken
-from hubel.studio.seen import net, own, row_of
+from hubel.studio.seen import net, own, row_of, said
 from hubel.verbs.attack import attack
 from hubel.verbs.counterfactual import anchor
 from hubel.verbs.explain import explain_page, listing
 from hubel.verbs.neighbours import neighbours
-from hubel.verbs.predict import Prediction, predict
+from hubel.verbs.predict import predict
 
 NEAR = 8
 LISTED = 2000
@@ -37,7 +37,7 @@ def about(asked: Asked) -> dict[str, Any]:
     """Classes and methods of a run, and the samples of its splits."""
     folder = asked.studio.places.run(asked.word("run"))
     classifier = net(asked.studio, folder)
-    classifier.require_answers()
+    classifier.require_answers(several=True)
     if classifier.preprocessing is None or not classifier.class_names:
         raise UsageError("maps are of pictures and classes, and this run has not both")
     samples, lost = {}, ""
@@ -47,7 +47,8 @@ def about(asked: Asked) -> dict[str, Any]:
     except HubelError as error:  # its data are gone or were edited since: other pictures can still be asked about
         lost = f"{error.what}. {error.hint}"
     return {
-        "classes": list(classifier.class_names), "usual": usual_methods(classifier.model),
+        "classes": list(classifier.class_names), "several": classifier.several,
+        "usual": usual_methods(classifier.model),
         "methods": [
             {"name": name, "question": question, "passes": EXPLAINERS.get(name).passes if name in EXPLAINERS else 0}
             for name, question in listing().items()
@@ -75,13 +76,11 @@ def says(asked: Asked) -> dict[str, Any]:
     given, name = _picture(asked)
     with asked.studio.computing:
         (one,) = predict(classifier, given, fast=False, verbose=False)
-    if not isinstance(one, Prediction):
-        raise UsageError("this run gives no label", hint="hubel predict writes what it answers")
     truth = ""
     if name != "PICTURE":
         data = own(asked.studio, folder)
-        truth = data.scan.manifest.class_names[int(data.scan.manifest.labels[row_of(asked, data)])]
-    return {"label": one.label, "top": one.top(8), "known": one.known, "name": name, "truth": truth}
+        truth = data.scan.manifest.labelled_as(row_of(asked, data))
+    return said(classifier, one, 8) | {"name": name, "truth": truth}
 
 
 def mapped(asked: Asked) -> dict[str, Any]:
@@ -135,22 +134,29 @@ def changed(asked: Asked) -> dict[str, Any]:
     given, name = _picture(asked)
     method, levels = asked.choice("method", CHANGES, "pgd"), asked.number("eps", 4, least=1, most=STRONGEST)
     words = [asked.studio.places.spoken(folder), name]
+    target = (asked.query.get("target") or None) if net(asked.studio, folder).several else None
+    which = ["--class", target] if target else []
     if method == "keep":
         with asked.studio.computing:
-            kept = anchor(folder, given, verbose=False)
+            kept = anchor(folder, given, target=target, verbose=False)
         faded = (kept.pixels * 0.15 + 255 * 0.8).round().astype(np.uint8)
         return {
             "sentence": kept.sentence, "before": _address(kept.pixels),
             "after": _address(np.where(kept.anchor.mask, kept.pixels, faded)), "labels": [kept.label, kept.label],
-            "difference": None, "command": spoken(["counterfactual", *words, "--keep"]),
+            "difference": None, "command": spoken(["counterfactual", *words, "--keep", *which]),
         }  # fmt: skip
     with asked.studio.computing:
         found = attack(
-            net(asked.studio, folder), given, method=method, eps=levels / 255, steps=50 if method == "flip" else 20
+            net(asked.studio, folder),
+            given,
+            method=method,
+            eps=levels / 255,
+            steps=50 if method == "flip" else 20,
+            target=target,
         )
     change = (found.changed - found.pixels / 255.0).mean(axis=0)
     limit = float(np.abs(change).max()) or 1.0
-    said = (
+    done = (
         ["counterfactual", *words]
         if method == "flip"
         else ["attack", *words, "--method", method, "--eps", f"{levels}/255"]
@@ -164,7 +170,7 @@ def changed(asked: Asked) -> dict[str, Any]:
             "height": change.shape[0], "width": change.shape[1], "signed": True, "picture": _address(found.pixels),
             "alt": f"What was changed: {found.sentence}", "largest": 255 * float(found.done.largest[0]),
         },
-        "command": spoken(said),
+        "command": spoken([*done, *which]),
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
 from hubel.studio.asking import Asked, Sent
 from hubel.studio.state import Studio
+from hubel.verbs.predict import Answer, Prediction
 
 
 def stamp(folder: Path) -> int:
@@ -31,6 +33,28 @@ def net(studio: Studio, folder: Path) -> Classifier:
 def own(studio: Studio, folder: Path) -> OwnData:
     """The data that a run was trained and measured on."""
     return studio.keep(("own", folder, stamp(folder)), lambda: own_data(folder, net(studio, folder)))
+
+
+def said(classifier: Classifier, one: Any, most: int) -> dict[str, Any]:
+    """What a net says of a picture: its label and the most probable classes; or each label that reaches its threshold.
+
+    Of several labels all that are said are among `top`, however many these are, and `limits` has the thresholds.
+    """
+    if isinstance(one, Prediction):
+        return {
+            "label": one.label, "value": one.value, "top": one.top(most), "known": one.known,
+            "familiarity": one.familiarity, "plausible": one.plausible,
+        }  # fmt: skip
+    if not (isinstance(one, Answer) and classifier.several and one.labels is not None):
+        raise UsageError("this run gives no label", hint="hubel predict writes what it answers")
+    order = sorted(one.numbers.items(), key=lambda pair: -pair[1])
+    top = [pair for place, pair in enumerate(order) if place < most or pair[0] in one.labels]
+    limits = dict(zip(classifier.class_names, classifier.label_thresholds.tolist(), strict=True))
+    in_order = [name for name in classifier.class_names if name in one.labels]  # as the truth is written
+    return {
+        "labels": one.labels, "label": "|".join(in_order) or "none", "top": top,
+        "limits": [limits[name] for name, _ in top], "known": None, "plausible": (),
+    }  # fmt: skip
 
 
 def row_of(asked: Asked, data: OwnData) -> int:

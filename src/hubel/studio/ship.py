@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hubel.data.manifest import printable
 from hubel.deploy.exporting import FORMS
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.recipes.schema import compose, read_file
@@ -13,8 +14,8 @@ from hubel.records.own_data import open_data, placed
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import Job, spoken
 from hubel.studio.keeping import class_folder, keep
-from hubel.studio.seen import net
-from hubel.verbs.predict import Prediction, predict
+from hubel.studio.seen import net, said
+from hubel.verbs.predict import predict
 
 TOP = 8
 """Classes that are told of each picture."""
@@ -24,7 +25,7 @@ def about(asked: Asked) -> dict[str, Any]:
     """What a run can answer, and in which forms it can be written."""
     folder = asked.studio.places.run(asked.word("run"))
     classifier = net(asked.studio, folder)
-    classifier.require_answers()
+    classifier.require_answers(several=True)
     if classifier.preprocessing is None:
         raise UsageError("this run was trained on points, and takes no picture", hint="the Playground shows such nets")
     sight = classifier.preprocessing
@@ -32,7 +33,8 @@ def about(asked: Asked) -> dict[str, Any]:
     return {
         "classes": list(classifier.class_names), "net": classifier.spec.architecture,
         "input": [sight.channels, sight.height, sight.width],
-        "knows": classifier.trust is not None and classifier.trust.knows, "forms": list(FORMS),
+        "several": classifier.several, "knows": classifier.trust is not None and classifier.trust.knows,
+        "forms": list(FORMS),
         "predict": spoken(["predict", word, "PICTURE"]), "serve": spoken(["serve", word]),
         "export": {form: spoken(["export", word, "--to", form]) for form in FORMS},
     }  # fmt: skip
@@ -41,7 +43,7 @@ def about(asked: Asked) -> dict[str, Any]:
 def answer(asked: Asked) -> dict[str, Any]:
     """What a run says of the picture in the body."""
     classifier = net(asked.studio, asked.studio.places.run(asked.word("run")))
-    classifier.require_answers()
+    classifier.require_answers(several=True)
     if classifier.preprocessing is None:
         raise UsageError("this run was trained on points, and takes no picture")
     began = time.perf_counter()
@@ -49,14 +51,8 @@ def answer(asked: Asked) -> dict[str, Any]:
         found = predict(classifier, asked.body, fast=False, verbose=False)
     if found.problems:
         raise DataError(f"this is no picture that can be read: {found.problems[0].reason}")
-    one = found[0]
-    if not isinstance(one, Prediction):
-        raise UsageError("this run gives no label", hint="hubel predict writes what it answers")
-    return {
-        "label": one.label, "value": one.value, "top": one.top(TOP), "known": one.known,
-        "familiarity": one.familiarity, "plausible": one.plausible,
-        "milliseconds": round(1e3 * (time.perf_counter() - began), 1),
-    }  # fmt: skip
+    spent = round(1e3 * (time.perf_counter() - began), 1)
+    return said(classifier, found[0], TOP) | {"milliseconds": spent}
 
 
 def keep_it(asked: Asked) -> dict[str, Any]:
@@ -66,6 +62,11 @@ def keep_it(asked: Asked) -> dict[str, Any]:
         raise ArtefactError(f"{folder.name} does not say which data it was trained on")
     recipe = placed(folder, compose(read_file(folder / "config.yaml")))
     manifest = open_data(recipe)
+    if net(asked.studio, folder).several:
+        raise UsageError(
+            "a picture with several labels is a line of a table, which is yours to write",
+            hint=f"put the picture beside the table in {printable(manifest.source)}, write its line, and train again",
+        )
     place = class_folder(asked.studio.places, manifest, asked.word("label"))
     kept = keep(place, asked.body)
     source = asked.studio.places.spoken(Path(manifest.source))
@@ -74,8 +75,8 @@ def keep_it(asked: Asked) -> dict[str, Any]:
 
 def export(asked: Asked) -> Job:
     """Write the run as one file, beside the runs; the job tells how far it is from the net's own answers."""
-    said = asked.said
-    folder, form = asked.studio.places.run(str(said.get("run", ""))), str(said.get("form", "onnx"))
+    wish = asked.said
+    folder, form = asked.studio.places.run(str(wish.get("run", ""))), str(wish.get("form", "onnx"))
     if form not in FORMS:
         raise unknown("form", form, FORMS)
     ending = FORMS[form].suffix
@@ -87,7 +88,7 @@ def export(asked: Asked) -> Job:
         "--out",
         f"{asked.studio.places.spoken(folder)}{ending}",
     ]
-    return asked.studio.jobs.start([*words, *(["--int8"] if said.get("int8") is True else [])])
+    return asked.studio.jobs.start([*words, *(["--int8"] if wish.get("int8") is True else [])])
 
 
 ROUTES = [

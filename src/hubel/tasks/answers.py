@@ -40,8 +40,25 @@ class Answer:
     steps: dict[str, np.ndarray] | None = field(repr=False, default=None)
     """Of a series whose next steps are foretold: how strange each is, by method; 1 is the threshold."""
 
+    disagreement: dict[str, float] | None = None
+    """Of several nets that answer together, by label: mutual information of answer and member, in nats."""
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.told}"
+        return f"{self.name}: {self.told}{self.apart}"
+
+    @property
+    def apart(self) -> str:
+        """Where several nets answered and do not agree, in words: by how much, and about which label most.
+
+        >>> Answer("a.jpg", "cat 90.0%", {"cat": 0.9}, disagreement={"cat": 0.01, "dog": 0.2}).apart
+        '   (they disagree by 0.21, most about dog)'
+        """
+        total = sum(self.disagreement.values()) if self.disagreement else 0.0
+        if not self.disagreement or total < 0.01:
+            return ""
+        return (
+            f"   (they disagree by {total:.2f}, most about {max(self.disagreement, key=self.disagreement.__getitem__)})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, but for the name: the labels that are said, and the numbers.
@@ -49,8 +66,9 @@ class Answer:
         >>> Answer("a.jpg", "cat 90.0%", {"cat": 0.9, "dog": 0.2}, labels=("cat",), of_labels="probabilities").to_dict()
         {'labels': ['cat'], 'probabilities': {'cat': 0.9, 'dog': 0.2}}
         """
-        said = {} if self.labels is None else {"labels": list(self.labels)}
-        return said | ({self.of_labels: self.numbers} if self.of_labels else self.numbers)
+        said: dict[str, Any] = {} if self.labels is None else {"labels": list(self.labels)}
+        said |= {self.of_labels: self.numbers} if self.of_labels else self.numbers
+        return said | ({"disagreement": self.disagreement} if self.disagreement is not None else {})
 
     @property
     def image(self) -> Image.Image:
@@ -78,9 +96,14 @@ class Answers(list[Answer]):
         return str(self)
 
     def to_csv(self) -> str:
-        """A table with a line for each picture: file, and every number."""
+        """A table with a line for each picture: file, and every number; of several nets together also by how much they
+        disagree, the sum over the labels.
+        """
         names = list(self[0].numbers) if self else []
         rows: list[list[object]] = [[each.name, *each.numbers.values()] for each in self]
+        if self and self[0].disagreement is not None:
+            names.append("disagreement")
+            rows = [[*row, sum((each.disagreement or {}).values())] for row, each in zip(rows, self, strict=True)]
         if self and self[0].labels is not None:
             rows = [[row[0], "|".join(each.labels or ()), *row[1:]] for row, each in zip(rows, self, strict=True)]
             return csv_text(["file", "labels", *names], rows)

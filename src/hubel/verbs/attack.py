@@ -9,7 +9,7 @@ from hubel.checkpoint import Classifier
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.samples import samples_of
-from hubel.records.subjects import see_picture
+from hubel.records.subjects import decided, see_picture
 from hubel.robustness.attacks import AttackedPicture, AttackRate, attack_batches, attack_picture
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -22,15 +22,20 @@ def attack(
     method: str = "pgd",
     eps: float = 4 / 255,
     steps: int = 20,
+    target: str | int | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> AttackedPicture:
-    """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1."""
-    seen = see_picture(run, picture, device=device)
+    """Attack one picture by "fgsm", "pgd" or "flip" (the smallest change); `eps` is the largest change, of 1.
+
+    Of a net that says several labels one is attacked, so that it is said no more, or is said: `target` by name or
+    number, else the most probable.
+    """
+    seen = see_picture(run, picture, device=device, several=True)
+    net, names = seen.decision(target)
     return attack_picture(
-        seen.model, seen.image, seen.pixels, seen.preprocessing, seen.class_names, method=method, eps=eps, steps=steps,
-        seed=seed,
-    )  # fmt: skip
+        net, seen.image, seen.pixels, seen.preprocessing, names, method=method, eps=eps, steps=steps, seed=seed
+    )
 
 
 @shows_progress
@@ -41,6 +46,7 @@ def attack_rate(
     method: str = "pgd",
     eps: float = 4 / 255,
     steps: int = 20,
+    target: str | int | None = None,
     split: str = "test",
     limit: int | None = 500,
     seed: int = 0,
@@ -48,13 +54,19 @@ def attack_rate(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> AttackRate:
-    """Attack a `split` of the run's data, or other `data`: how many right decisions flip?"""
-    samples = samples_of(run, data, split=split, limit=limit, device=device, seed=seed, judged=True, watch=watch)
-    assert samples.classifier.preprocessing is not None
+    """Attack a `split` of the run's data, or other `data`: how many right decisions flip?
+
+    Of a net that says several labels `target` names the one whose decision is attacked.
+    """
+    samples = samples_of(
+        run, data, split=split, limit=limit, device=device, seed=seed, judged=True, several=True, watch=watch
+    )
+    asked = samples.classifier
+    assert asked.preprocessing is not None
     total = len(samples.rows)
     watch.stage(f"attacking {plural(total, 'sample')}")
     return attack_batches(
-        samples.classifier.model, samples.batches(64), samples.classifier.preprocessing, method=method, eps=eps,
+        decided(asked, target), samples.batches(64), asked.preprocessing, method=method, eps=eps,
         steps=steps, seed=seed, progress=lambda done: watch.progress(done, total),
     )  # fmt: skip
 

@@ -19,10 +19,18 @@ from hubel.watching import SILENT, Watcher
 
 
 def counterfactual(
-    run: str | Path | Classifier, picture: Any, *, steps: int = 50, device: str = "auto"
+    run: str | Path | Classifier,
+    picture: Any,
+    *,
+    target: str | int | None = None,
+    steps: int = 50,
+    device: str = "auto",
 ) -> AttackedPicture:
-    """The nearest picture, in Euclidean distance of pixels, that the net puts into another class (DeepFool)."""
-    return attack(run, picture, method="flip", steps=steps, device=device)
+    """The nearest picture, in Euclidean distance of pixels, that the net puts into another class (DeepFool).
+
+    Of a net that says several labels: of which one label, `target` or else the most probable, is said no more, or is.
+    """
+    return attack(run, picture, method="flip", target=target, steps=steps, device=device)
 
 
 @shows_progress
@@ -40,12 +48,18 @@ def anchor(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> KeptPatches:
-    """Patches that keep the decision on `precision` of other backgrounds: pictures of the run's data, or of `data`."""
-    seen = see_picture(run, picture, device=device)
-    samples = samples_of(run, data, split=split, limit=160, device=device, seed=seed, watch=watch)
+    """Patches that keep the decision on `precision` of other backgrounds: pictures of the run's data, or of `data`.
+
+    `target`: the class that is to be kept, else the predicted one. Of a net that says several labels it names the label
+    whose decision is kept, said or not; else that is the most probable one.
+    """
+    seen = see_picture(run, picture, device=device, several=True)
+    net, names = seen.decision(target) if seen.several else (seen.model, seen.class_names)
+    samples = samples_of(run, data, split=split, limit=160, device=device, seed=seed, several=True, watch=watch)
     backgrounds = torch.cat([batch.images for batch in samples.batches()])
     watch.stage("looking for patches")
     found = keep(
-        seen.model, seen.image, backgrounds, target=seen.index(target), cells=cells, precision=precision, seed=seed
-    )
-    return KeptPatches(anchor=found, pixels=seen.pixels, label=seen.class_names[found.target])
+        net, seen.image, backgrounds, target=None if seen.several else seen.index(target), cells=cells,
+        precision=precision, seed=seed,
+    )  # fmt: skip
+    return KeptPatches(anchor=found, pixels=seen.pixels, label=names[found.target])

@@ -11,6 +11,7 @@ from hubel.data.changes import Edit
 from hubel.data.clean_copy import write_copy
 from hubel.data.editing import ACTIONS, Editor, Edits, require_files, require_request
 from hubel.data.edits import edited
+from hubel.data.lists import unread_edits
 from hubel.data.sources import SOURCES, edit_log, moved, open_source
 from hubel.faces.progress import shows_progress
 from hubel.watching import SILENT, Watcher
@@ -51,6 +52,8 @@ def edit(
     path = Path(data).expanduser() if data_root is None or os.fspath(data) in SOURCES else moved(str(data), data_root)
     log = edit_log(path, listed.root)
     known, bad = log.read()
+    if do in ACTIONS and (unread := unread_edits(listed)):
+        watch.remark(unread)
     made: list[Edit] = []
     place = log.place
     if do in ACTIONS:

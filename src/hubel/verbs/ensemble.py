@@ -13,14 +13,13 @@ import torch
 from hubel import runtime
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
-from hubel.evaluation import Evaluation
-from hubel.evaluation.comparison import compare
-from hubel.evaluation.judge import judge
 from hubel.faces.progress import shows_progress
+from hubel.models.ensemble import SPACES_OF
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
-from hubel.searching.ensembles import Ensembled, Measured, check_space
-from hubel.searching.joining import chosen, honest, said, shared_data, write_ensemble
+from hubel.searching.ensembles import Ensembled, check_space
+from hubel.searching.joining import chosen, said, scores_alone, shared_data, write_ensemble
+from hubel.searching.means import judged, mean_for
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -40,10 +39,11 @@ def ensemble(
 ) -> Ensembled:
     """Choose at most `members` of the `runs` (a search: all of its trials) on validation, and write them as one run.
 
-    Greedy, with repeats (`hubel.searching.ensembles`); the mean is taken in `space` "probability" or "logit", the
-    better one on validation if not given. What comes out is a run folder in `out` (None: beside the first run):
-    predict, evaluate, serve and export take it. Its temperature is learnt as a training's is, and it is measured on the
-    test split beside the best single net.
+    Runs that name a class, several labels or a number. Greedy, with repeats (`hubel.searching.ensembles`); the mean is
+    taken in `space` "probability" or "logit", the better one on validation if not given; numbers have one mean. What
+    comes out is a run folder in `out` (None: beside the first run): predict, evaluate, serve and export take it. Its
+    temperature, or its thresholds, are learnt as a training's are, and it is measured on the test split beside the best
+    single net.
 
     `snapshots`: of each run the weights at the ends of its cycles (schedule "cycles"), in place of its best (G. Huang
     et al., Snapshot Ensembles, arXiv:1704.00109).
@@ -56,52 +56,38 @@ def ensemble(
         raise UsageError("runs are needed, got none", hint="hubel ensemble search/photos-1")
     watch.stage("reading the nets")
     candidates, left_out = candidates_of(names, snapshots=snapshots)
+    mean = mean_for(candidates[0].net)
+    check_space(space, members, SPACES_OF[mean.answers])
     prepared = shared_data(candidates[0], watch)
-    rows, labels = prepared.splits.val, prepared.manifest.labels
+    rows = prepared.splits.val
+    truth = mean.truth(prepared, rows)
     target = runtime.pick_device(device)
     watch.stage(f"asking {plural(len(candidates), 'net')} about {plural(len(rows), 'validation sample')}")
     logits = said(candidates, prepared.decoded, rows, target)
-    parts, numbers, told = chosen(candidates, logits, labels[rows], members, space)
-    best = max(range(len(candidates)), key=lambda each: (_right(logits[each], labels[rows]), -each))
+    scores = scores_alone(candidates, logits, prepared)
+    parts, numbers, told, apart = chosen(candidates, logits, truth, scores, members, space)
+    best = max(range(len(candidates)), key=lambda each: (scores[each], -each))
     first = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[prepared.ids("train")[:16]]))
     store, together = write_ensemble(parts, numbers, first, Path(out or candidates[0].folder.parent), "ensemble")
     together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
-    measured: dict[str, list[Evaluation]] = {}
     watch.stage("measuring")
-    alone = honest(candidates[best], logits[best], labels[rows])
-    for name, net in (("together", together), ("the best alone", alone)):
-        for split in ("val", *(("test",) if len(prepared.splits.test) else ())):
-            found = judge(net, prepared.scan, prepared.decoded, prepared.splits.ids(split), split, target)
-            assert isinstance(found, Evaluation), "candidates name classes"
-            measured.setdefault(name, []).append(found)
-    last = measured["together"][-1]
+    alone = judged(mean.alone(candidates[best].net, logits[best], truth), prepared, target)
+    both = judged(together, prepared, target)
+    last = both[-1]
     write_results(store, last)
     result = Ensembled(
         folder=store.folder, space=numbers["space"], members=tuple(told), candidates=len(candidates),
-        left_out=dict(left_out), together=tuple(map(_numbers, measured["together"])),
-        single=tuple(map(_numbers, measured["the best alone"])),
-        best=candidates[best].name,
-        sentence=compare({name: each[-1] for name, each in measured.items()}).tests[0].sentence,
+        left_out=dict(left_out), together=tuple(map(mean.measured, both)),
+        single=tuple(map(mean.measured, alone)), best=candidates[best].name,
+        sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
     )  # fmt: skip
     store.write_json("ensemble.json", result.to_dict())
     store.write_text("report.html", render_ensemble(result))
-    headline = {"split": last.split, "sentence": last.sentence, "accuracy": last.top1, "log_loss": last.log_loss}
-    best_row = {"val_accuracy": measured["together"][0].top1, "val_loss": measured["together"][0].log_loss}
+    headline = {"split": last.split, "sentence": last.sentence, **result.together[-1].numbers}
     store.write_json(
         "summary.json",
-        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": best_row, last.split: headline,
-         "parameters": sum(member.params for member in told)},
+        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": mean.best(both[0]),
+         last.split: headline, "parameters": sum(member.params for member in told)},
     )  # fmt: skip
     watch.done()
     return result
-
-
-def _numbers(found: Evaluation) -> Measured:
-    return Measured(
-        split=found.split, samples=found.samples, accuracy=found.top1, interval=found.intervals["top1"],
-        log_loss=found.log_loss, ece=found.calibration.ece,
-    )  # fmt: skip
-
-
-def _right(logits: np.ndarray, labels: np.ndarray) -> float:
-    return float((logits.argmax(axis=1) == labels).mean())

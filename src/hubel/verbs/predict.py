@@ -23,11 +23,11 @@ from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
 from hubel.store.kinds import is_detector
-from hubel.tasks.answers import Answers
+from hubel.tasks.answers import Answer, Answers
 from hubel.verbs.answer import answer, seconded
 from hubel.watching import SILENT, Watcher
 
-__all__ = ["Answers", "JudgedSteps", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
+__all__ = ["Answer", "Answers", "JudgedSteps", "Prediction", "Predictions", "Sightings", "predict", "predict_proba"]
 
 
 @shows_progress

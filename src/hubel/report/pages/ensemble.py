@@ -7,25 +7,26 @@ from pathlib import Path
 from hubel.figures.bars import estimates
 from hubel.figures.theme import Figure
 from hubel.report.page import page
-from hubel.searching.ensembles import Ensembled
-from hubel.words import percent, short, span
+from hubel.searching.ensembles import WRITTEN, Ensembled, Measured
+from hubel.words import percent, short
 
 
 def render_ensemble(found: Ensembled) -> str:
     """The page as text, self-contained."""
+    titles = list(found.together[0].told())
     return page(
         "ensemble.html.j2",
         title="Several nets as one",
         found=found,
+        columns=[*titles[:1], "95 % interval", *titles[1:]],
         rows=[
-            (one.split, name, f"{one.samples:,}", percent(one.accuracy), span(one.interval), f"{one.log_loss:.4f}",
-             percent(one.ece))
+            (one.split, name, f"{one.samples:,}", *_with_interval(one))
             for pair in zip(found.together, found.single, strict=True)
             for name, one in zip(("together", "the best alone"), pair, strict=True)
         ],
         members=[
             (Path(each.run).name, percent(each.weight, 0), each.architecture, f"{each.params:,}", short(each.macs),
-             percent(each.accuracy))
+             WRITTEN[found.measure][1](each.alone))
             for each in found.members
         ],
         drawing=draw(found),
@@ -34,14 +35,21 @@ def render_ensemble(found: Ensembled) -> str:
     )  # fmt: skip
 
 
+def _with_interval(one: Measured) -> list[str]:
+    first, *others = one.told().values()
+    return [first, one.between, *others]
+
+
 def draw(found: Ensembled) -> Figure:
-    """Accuracy of both with intervals, split by split."""
+    """The number that counts of both with intervals, split by split."""
     pairs = [
         (f"{name}, {one.split}", one)
         for pair in zip(found.together, found.single, strict=True)
         for name, one in zip(("together", "alone"), pair, strict=True)
     ]
+    title, write = WRITTEN[found.measure]
+    title = title.capitalize() if title.islower() else title
     return estimates(
-        [name for name, _ in pairs], [one.accuracy for _, one in pairs], [one.interval for _, one in pairs],
-        title="Accuracy", share=True,
+        [name for name, _ in pairs], [one.numbers[found.measure] for _, one in pairs],
+        [one.interval for _, one in pairs], title=title, share=write is percent,
     )  # fmt: skip

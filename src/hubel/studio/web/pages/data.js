@@ -38,7 +38,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const select = el('select', { id }, options.map(([each, shown]) => el('option', { value: each, textContent: shown, selected: String(each) === value })));
       return { select, label: el('label', { for: id, className: 'line' }, [text, select]) };
     };
-    const which = pick('class', 'Class', [['', 'all'], ...classes.map((name, k) => [k, name])], wanted.get('class') ?? '');
+    const which = pick('class', found.several ? 'Label' : 'Class', [['', 'all'], ...classes.map((name, k) => [k, name]), ...(found.several ? [[classes.length, 'no label']] : [])], wanted.get('class') ?? '');
     const split = pick('split', 'Split', [['', 'all'], ...Object.keys(found.counts).map((name) => [name, name])], wanted.get('split') ?? '');
     const find = el('input', { type: 'search', id: 'find', placeholder: 'part of a name', value: wanted.get('find') ?? '' });
     const sees = el('input', { type: 'checkbox', checked: wanted.get('as') === 'net' });
@@ -53,7 +53,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     const tiles = grid({ count: 0, label: 'Pictures', draw, chosen });
 
     const picture = (/** @type {any} */ row, side = 96) => at('data/tile', { source: found.source, at: found.at, id: row.id, as: sees.checked ? 'net' : '', side });
-    const named = (/** @type {any} */ row) => done.get(row.id) ?? (classes.length ? classes[row.label] : row.label);
+    const named = (/** @type {any} */ row) => done.get(row.id) ?? (found.several ? row.label.map((/** @type {number} */ k) => classes[k]).join(', ') || 'none' : classes.length ? classes[row.label] : row.label);
 
     const parts = [
       el('p', { className: 'lead', textContent: found.text }),
@@ -65,7 +65,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       place.append(...parts.slice(0, 3), el('p', { textContent: 'These are points, not pictures; the Playground shows them.' }), said);
       return;
     }
-    const edits = found.editable ? tools() : el('p', { className: 'muted', textContent: 'The labels of a named set are not edited; those of your own folders and tables are.' });
+    const edits = found.editable ? tools() : el('p', { className: 'muted', textContent: found.several ? 'A picture may have several labels, or none. They stand in the table and are changed there; look again after that.' : 'The labels of a named set are not edited; those of your own folders and tables are.' });
     place.append(...parts, edits, words, el('div', { className: 'browse' }, [tiles, large]), said);
     for (const each of [which.select, split.select, sees]) each.addEventListener('change', filter);
     find.addEventListener('input', filter);
@@ -185,8 +185,8 @@ function counts(/** @type {any} */ found) {
   const names = Object.keys(found.counts);
   if (!found.classes.length) return el('p', { textContent: names.map((name) => `${name} ${found.counts[name][0]}`).join(', ') });
   const shown = found.classes.slice(0, 60);
-  return el('details', { open: shown.length <= 12 }, [el('summary', { textContent: `${found.classes.length} classes by split` }), el('div', { className: 'wide' }, [el('table', {}, [
-    el('thead', {}, [el('tr', {}, ['class', ...names].map((text) => el('th', { scope: 'col', textContent: text })))]),
+  return el('details', { open: shown.length <= 12 }, [el('summary', { textContent: `${found.classes.length} ${found.several ? 'labels' : 'classes'} by split` }), el('div', { className: 'wide' }, [el('table', {}, [
+    el('thead', {}, [el('tr', {}, [found.several ? 'label' : 'class', ...names].map((text) => el('th', { scope: 'col', textContent: text })))]),
     el('tbody', {}, shown.map((name, k) => el('tr', {}, [el('th', { scope: 'row', textContent: name }), ...names.map((part) => el('td', { className: 'number', textContent: String(found.counts[part][k]) }))])))])]),
     found.classes.length > shown.length ? el('p', { className: 'muted', textContent: `and ${found.classes.length - shown.length} more` }) : '']);
 }

@@ -5,6 +5,7 @@ import { el } from '../dom.js';
 import { chart } from '../parts/chart.js';
 import { runs } from '../parts/choose.js';
 import { silence, slices, strange } from '../parts/doubt.js';
+import { byLabel } from '../parts/labels.js';
 import { rove } from '../parts/rove.js';
 import { command, number, percent, problem } from '../parts/said.js';
 import { saver } from '../parts/save.js';
@@ -48,6 +49,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('div', { className: 'line' }, [el('label', { for: 'split', textContent: 'Split' }), select]),
       el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('dd', { className: 'muted', textContent: interval })])))];
     if (found.number) return top.filter(Boolean);
+    if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, wanted)];
     const { samples, classes } = found, count = samples.id.length;
     const pictures = el('div', { className: 'grid' }), words = el('h3', { id: 'pictures-title', tabIndex: -1 }), more = el('button', { type: 'button', textContent: 'More' });
     /** @type {number[] | null} */

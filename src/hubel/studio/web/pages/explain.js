@@ -44,13 +44,13 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     const part = el('select', { id: 'split' }, splits.map((name) => el('option', { value: name, textContent: name, selected: name === split })));
     const before = el('button', { type: 'button', textContent: '← Before', onclick: () => step(-1) }), next = el('button', { type: 'button', textContent: 'Next →', onclick: () => step(1) });
     const pick = drop((files) => { state.blob = files[0]; fresh(); }, 'Your own picture');
-    const target = el('select', { id: 'target' }, [el('option', { value: '', textContent: 'what it says' }), ...about.classes.map((/** @type {string} */ name) => el('option', { value: name, textContent: name, selected: name === state.target }))]);
+    const target = el('select', { id: 'target' }, [el('option', { value: '', textContent: about.several ? 'the likeliest that it says' : 'what it says' }), ...about.classes.map((/** @type {string} */ name) => el('option', { value: name, textContent: name, selected: name === state.target }))]);
     const strength = el('input', { type: 'range', id: 'strength', min: 0, max: 1, step: 0.02, value: 0.85 }), least = el('input', { type: 'range', id: 'least', min: 0, max: 1, step: 0.02, value: 0 });
     const trust = el('input', { type: 'checkbox' }), answer = el('div', { className: 'card', 'aria-live': 'polite' }), maps = el('div', { className: 'maps' }), beside = el('div');
     const by = { method: 'pgd', eps: 4 }, done = el('div', { className: 'changed', 'aria-live': 'polite' });
     const strength255 = slider('At most, of 255', { min: 1, max: 64 }, by.eps, (v) => { by.eps = v; });
     const change = el('section', { 'aria-label': 'Change the picture' }, [el('h2', { textContent: 'Change it' }),
-      el('p', { className: 'muted', textContent: 'How little must change until the net says something else? And what alone is enough for what it says?' }),
+      el('p', { className: 'muted', textContent: about.several ? 'How little must change until the label chosen under Why (else the most probable) is said no more, or is? And what alone is enough for what is said of it?' : 'How little must change until the net says something else? And what alone is enough for what it says?' }),
       el('div', { className: 'line' }, [
         choice('What', { pgd: 'Attack in many steps (PGD)', fgsm: 'Attack in one step (FGSM)', flip: 'The smallest change that flips it (counterfactual)', keep: 'The patches that alone keep it' }, by.method, (v) => { by.method = v; strength255.hidden = v === 'flip' || v === 'keep'; }),
         strength255, el('button', { type: 'button', textContent: 'Change it', onclick: alter })]), done]);
@@ -92,9 +92,9 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       try {
         const found = await post('explain/says', body, query);
         if (mine !== turn) return;
-        const right = found.truth ? (found.truth === found.label ? ' ✓' : ` ✗ it is ${found.truth}`) : '';
-        answer.replaceChildren(el('p', {}, [el('span', { className: 'muted', textContent: `${found.name}: ` }), el('strong', { textContent: found.label }), right, found.known === false ? ' · unlike anything it was shown' : '']),
-          el('p', { textContent: found.top.slice(0, 5).map(([name, share]) => `${name} ${percent(share)}`).join(' · ') }));
+        const right = found.truth ? (found.truth === found.label ? ' ✓' : ` ✗ it is ${found.labels ? found.truth.replaceAll('|', ', ') : found.truth}`) : '';
+        answer.replaceChildren(el('p', {}, [el('span', { className: 'muted', textContent: `${found.name}: ` }), el('strong', { textContent: found.labels ? found.labels.join(', ') || 'none of its labels' : found.label }), right, found.known === false ? ' · unlike anything it was shown' : '']),
+          el('p', { textContent: found.top.slice(0, found.labels ? found.top.length : 5).map(([name, share], i) => `${name} ${percent(share)}${found.labels ? ` (from ${percent(found.limits[i])} on)` : ''}`).join(' · ') }));
       } catch (error) {
         if (mine === turn) answer.replaceChildren(problem(error));
         return;
@@ -134,7 +134,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     async function alter() {
       done.replaceChildren(el('p', { role: 'status', textContent: 'Looking …' }));
       const [body, query] = asking();
-      const found = await tried(done, () => post('explain/change', body, { ...query, ...by }));
+      const found = await tried(done, () => post('explain/change', body, { ...query, ...by, ...(about.several ? { target: state.target } : {}) }));
       if (!found) return;
       said.say(found.command);
       const shown = (/** @type {string} */ src, /** @type {string} */ text) => el('figure', {}, [el('img', { className: 'pixels', style: { width: '100%' }, src, alt: text }), el('figcaption', { textContent: text })]);

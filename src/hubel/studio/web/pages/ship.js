@@ -29,7 +29,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     button.addEventListener('click', shoot);
     leaving.push(() => film.stop(), pick.leave);
     place.replaceChildren(
-      el('p', { textContent: `${about.net} knows ${about.classes.length ? `${about.classes.length} classes: ${about.classes.slice(0, 10).join(', ')}${about.classes.length > 10 ? ' …' : ''}` : 'a number'}; it sees ${about.input.slice(1).join(' × ')} pixels${about.input[0] === 1 ? ' in grey' : ''}.` }),
+      el('p', { textContent: `${about.net} knows ${about.classes.length ? `${about.classes.length} ${about.several ? 'labels, of which several may be there' : 'classes'}: ${about.classes.slice(0, 10).join(', ')}${about.classes.length > 10 ? ' …' : ''}` : 'a number'}; it sees ${about.input.slice(1).join(' × ')} pixels${about.input[0] === 1 ? ' in grey' : ''}.` }),
       pick, el('p', { className: 'line' }, [button]), words, el('div', { className: 'line top' }, [film.video, live]), answers, said, ship(run, about));
 
     async function take(/** @type {File[]} */ files) {
@@ -51,7 +51,8 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const image = el('img', { alt: name, src: URL.createObjectURL(blob) }), told = el('p', { role: 'status' });
       leaving.push(() => URL.revokeObjectURL(image.src));
       const parts = [image, el('div', {}, [el('p', { className: 'muted', textContent: `${name}, ${found.milliseconds} ms` }), bars(found)])];
-      if (about.classes.length) {
+      if (about.several) parts[1].append(el('p', { className: 'muted', textContent: 'To learn from it: put it beside the table of the data, write a line with its labels there, and train again.' }));
+      else if (about.classes.length) {
         const other = el('select', { 'aria-label': 'What it is' }, [el('option', { value: '', textContent: 'it is …' }), ...about.classes.map((/** @type {string} */ each) => el('option', { value: each, textContent: each })), el('option', { value: '\n', textContent: 'another class …' })]);
         const right = el('button', { type: 'button', textContent: '✓ Right', title: 'keep it for the next training', onclick: () => keep(found.label) });
         other.addEventListener('change', () => {
@@ -125,12 +126,27 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 /** The most probable classes as bars with their numbers, and whether it knows such pictures at all. */
 function bars(/** @type {any} */ found) {
   if (!found.top.length) return el('p', {}, [el('strong', { textContent: found.label })]);
+  if (found.labels) return labelBars(found);
   const unsure = found.plausible.length > 1 ? `Plausible: ${found.plausible.join(', ')}` : '';
   return el('div', {}, [
     el('p', {}, [el('strong', { textContent: found.label }), found.known === false ? ' · unlike anything it was shown: do not believe it' : '']),
     el('ul', { className: 'bars' }, found.top.map(([label, share]) => el('li', {}, [
       el('span', { className: 'name', textContent: label, title: label }), el('span', { className: 'track' }, [el('span', { className: 'bar', style: { width: `${100 * share}%` } })]), el('span', { className: 'share', textContent: percent(share) })]))),
     unsure && el('p', { className: 'muted', textContent: unsure })]);
+}
+
+/** Each label as a bar with the threshold from which on it is said; those that are said first, in words too. */
+function labelBars(/** @type {any} */ found) {
+  return el('div', {}, [
+    el('p', {}, [el('strong', { textContent: found.labels.length ? found.labels.join(', ') : 'none of its labels' })]),
+    el('ul', { className: 'bars' }, found.top.map(([label, share], i) => {
+      const said = found.labels.includes(label), from = `said from ${percent(found.limits[i])} on`;
+      return el('li', { className: said ? 'said' : '' }, [
+        el('span', { className: 'name', textContent: `${said ? '✓ ' : ''}${label}`, title: `${label}, ${from}` }),
+        el('span', { className: 'track', title: from }, [el('span', { className: 'bar', style: { width: `${100 * share}%` } }), el('span', { className: 'limit', style: { left: `${100 * found.limits[i]}%` } })]),
+        el('span', { className: 'share', textContent: percent(share) })]);
+    })),
+    el('p', { className: 'muted', textContent: `The mark on a bar is the probability from which on its label is said: ${found.top.map(([label], i) => `${label} ${percent(found.limits[i])}`).join(', ')}.` })]);
 }
 
 /** The run as a file, with the proof that it answers alike. */
