@@ -162,7 +162,7 @@ def test_features_are_the_same_where_norms_are_folded_away_for_speed() -> None:
         plain = net.avgpool(net.features(pictures)).flatten(1)
     (found,) = head_inputs(net, iter([pictures]))
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
-    seen = stage_features(net, iter([pictures]), ["features.0.0", "features.0.1"])  # a convolution, and its norm
+    seen = stage_features(net, iter([pictures]), ["features.0.0", "features.0.1"]).stages  # a convolution, and its norm
     with torch.no_grad():
         for depth, name in ((1, "features.0.0"), (2, "features.0.1")):
             plain = net.features[0][:depth](pictures).mean((2, 3))

@@ -14,7 +14,7 @@ from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.data.batches import batches
 from hubel.events import EpochDone, Event
-from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
+from hubel.training.features import PLAIN, Features, Request, collect, head_scale, views_of, weights_digest
 from hubel.training.heads import fit_head
 from hubel.training.kept import digest_of
 from hubel.training.loop import Training, fit, forward_precision
@@ -59,12 +59,14 @@ def look(prepared: Prepared, model: nn.Module, watch: Watcher) -> Features:
         seed=recipe.train.seed,
         device=device.type,
     )
+    known = None if prepared.seen is None else prepared.seen.entering(model)
     watch.stage("running the frozen net once")
     return collect(
         model, prepared.decoded, train, val,
         request=request, preprocessing=preprocessing, device=device, precision=precision,
         channels_last=recipe.train.channels_last and preprocessing is not None, progress=watch.progress,
         labels=prepared.decoded.targets if prepared.task.several else None,
+        known=known if request.views[0] == PLAIN else None,
     )  # fmt: skip
 
 
@@ -90,7 +92,8 @@ def warm(training: Training, prepared: Prepared, facts: dict[str, Any], watch: W
         whose = "of this net needs the whole net" if prepared.task.fits_head else "is asked for more than labels"
         watch.remark(f"the head {whose}: it learns in the loop from the start")
         return 0.0
-    features = look(prepared, training.model, watch)
+    name = facts.get("frozen", {}).get("precision", prepared.recipe.train.precision)
+    features = look(prepared.with_recipe(prepared.recipe.change(precision=name)), training.model, watch)
     best: dict[str, torch.Tensor] = {}
     head = training.model.get_submodule(str(training.model.head))
     rows = []

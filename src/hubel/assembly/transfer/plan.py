@@ -13,11 +13,12 @@ from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.transfer.source import HEADS, Source, keeps_head, told, transplant
-from hubel.assembly.transfer.study import Study, stages_of, study
+from hubel.assembly.transfer.study import Study, arithmetic_of, stages_of, study
 from hubel.checkpoint import ModelSpec
 from hubel.errors import UsageError
 from hubel.models.heads import MLPHead
 from hubel.recipes.schema import Recipe
+from hubel.training.features import Arithmetic
 from hubel.training.heads import penalties
 from hubel.training.loop import Training
 from hubel.training.optimisers import depths
@@ -57,9 +58,9 @@ def planned(
             hint="--unfreeze last, or half or all",
         )
     head = part.head or said_by(options)
-    looked = Study()
+    looked, how = Study(), arithmetic_of(prepared, model) if task.fits_head else Arithmetic()
     if task.fits_head and (part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None)):
-        looked = study(prepared, model, watch)
+        looked = study(prepared, model, watch, how)
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
     if task.fits_head:
@@ -105,7 +106,12 @@ def planned(
         settings["layer_decay"] = plan.layer_decay
         reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
     prepared = replace(prepared, chosen=prepared.chosen.change(reasons, **settings))
+    prepared = replace(prepared, seen=None if plan.cut else looked.seen)  # a cut net sees otherwise
+    if how.reason:
+        facts["frozen"] = {"precision": how.name, "reason": how.reason}
     if only_head(prepared, model):
+        if how.reason:
+            prepared = replace(prepared, chosen=prepared.chosen.take(how.reason, precision=how.name))
         walk = penalties(recipe.transfer.penalty, held_out=len(prepared.splits.val) > 0, hidden=is_hidden(model))
         if "epochs" not in prepared.reasons:
             watch.remark("the head of a frozen net is fitted to its optimum: epochs are not counted")
