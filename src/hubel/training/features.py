@@ -257,7 +257,9 @@ def head_inputs(
     first = next(images, None)
     if first is None:
         return
-    images, model = chain([first], images), folded(model, first)
+    # Folded as when its stages are looked at: what is seen then may be taken for this, to the bit.
+    own = tuple(getattr(model, "stages", ()))
+    images, model = chain([first], images), folded(model, first, seen=own)
     seen: list[torch.Tensor] = []
 
     def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:

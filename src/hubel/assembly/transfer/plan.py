@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from hubel.assembly.build import build
@@ -17,6 +18,7 @@ from hubel.assembly.transfer.study import Study, arithmetic_of, stages_of, study
 from hubel.checkpoint import ModelSpec
 from hubel.errors import UsageError
 from hubel.models.heads import MLPHead
+from hubel.nn.layout import arrange
 from hubel.recipes.schema import Recipe
 from hubel.training.features import Arithmetic
 from hubel.training.heads import penalties
@@ -58,6 +60,9 @@ def planned(
             hint="--unfreeze last, or half or all",
         )
     head = part.head or said_by(options)
+    flat = torch.contiguous_format
+    layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else flat
+    model = arrange(model, layout)  # as it is trained: what is seen now is what would be seen then, to the bit
     looked, how = Study(), arithmetic_of(prepared, model) if task.fits_head else Arithmetic()
     if task.fits_head and (part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None)):
         looked = study(prepared, model, watch, how)
