@@ -112,6 +112,8 @@ def planned(
         reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
     prepared = replace(prepared, chosen=prepared.chosen.change(reasons, **settings))
     prepared = replace(prepared, seen=None if plan.cut else looked.seen)  # a cut net sees otherwise
+    if how.precision != torch.float32 and how.reason:
+        watch.remark(f"training pictures pass through the frozen net in {how.name}: {how.reason}")
     if how.reason:
         facts["frozen"] = {"precision": how.name, "reason": how.reason}
     if only_head(prepared, model):
