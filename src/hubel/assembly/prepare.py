@@ -30,7 +30,6 @@ from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
 from hubel.records.own_data import NO_PICTURES, Decided, bared, find_again, open_data, reads_otherwise
 from hubel.runtime import rank, world
-from hubel.training.features import Seen
 from hubel.watching import SILENT, Watcher
 
 FEWEST = 32
@@ -56,8 +55,6 @@ class Prepared:
     """The teacher before these data, where the recipe names one."""
     known: Known | None = None
     """Labels that were set aside, where the run learns without and its source has some."""
-    seen: Seen | None = None
-    """What the frozen net that the run starts from has seen of all training samples, where it has looked already."""
 
     @property
     def recipe(self) -> Recipe:

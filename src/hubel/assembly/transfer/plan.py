@@ -20,7 +20,7 @@ from hubel.errors import UsageError
 from hubel.models.heads import MLPHead
 from hubel.nn.layout import arrange
 from hubel.recipes.schema import Recipe
-from hubel.training.features import Arithmetic
+from hubel.training.features import Arithmetic, Seen
 from hubel.training.heads import penalties
 from hubel.training.loop import Training
 from hubel.training.optimisers import depths
@@ -36,11 +36,12 @@ COST = {"last": 1.2, "half": 1.8, "all": 3.0, "gradual": 3.0}
 
 def planned(
     prepared: Prepared, source: Source, watch: Watcher, *, by_default: bool = False
-) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any]]:
+) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any], Seen | None]:
     """The net with the source's weights, how much of it learns (chosen here where the recipe leaves it open), and why.
 
     Where the user has not even asked for it (`by_default`), no more learns than `PATIENCE` allows. Returns the net, its
-    description, the data with the recipe completed, and the facts for transfer.json.
+    description, the data with the recipe completed, the facts for transfer.json, and what the net has seen of all
+    training samples, if it has looked at them already.
     """
     model, spec = build(prepared)
     recipe = prepared.recipe
@@ -111,7 +112,6 @@ def planned(
         settings["layer_decay"] = plan.layer_decay
         reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
     prepared = replace(prepared, chosen=prepared.chosen.change(reasons, **settings))
-    prepared = replace(prepared, seen=None if plan.cut else looked.seen)  # a cut net sees otherwise
     if how.precision != torch.float32 and how.reason:
         watch.remark(f"training pictures pass through the frozen net in {how.name}: {how.reason}")
     if how.reason:
@@ -133,7 +133,7 @@ def planned(
         "stays": stays,
         "stages": stage_rows(model, prepared.recipe),
     }
-    return model, spec, prepared, facts
+    return model, spec, prepared, facts, None if plan.cut else looked.seen  # a cut net sees otherwise
 
 
 def with_head(
