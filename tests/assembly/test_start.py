@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import hubel
+from hubel import runtime
 from hubel.assembly import begin
 from hubel.assembly.begin import make_ready
 from hubel.assembly.transfer import rival
@@ -204,6 +205,25 @@ def test_a_small_net_learns_no_longer_than_until_it_is_far_behind_or_surely_ahea
     found = outdone(asked, {"probes": [{"accuracy": best}], "together": None, "probed_on": 1000}, SILENT)
     assert bool(found) == taken
     assert len(passes) < rival.EPOCHS // 2 if not taken else len(passes) < rival.EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("said", "quick", "taken"), [("auto", True, "bf16"), ("auto", False, "auto"), ("fp32", True, "fp32")]
+)
+def test_a_small_net_is_tried_in_bf16_where_the_processor_has_it_unless_the_recipe_says_otherwise(
+    said: str, quick: bool, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def noted(run: Training) -> Iterator[Event]:
+        found.append(run.recipe.train.precision)
+        return iter(())
+
+    monkeypatch.setattr(rival, "fit", noted)
+    monkeypatch.setattr(runtime, "has_quick_bf16", lambda device: quick)
+    asked = compose({"data": figures(tmp_path, 160), "precision": said, "device": "cpu", "threads": 1})
+    outdone(asked, {"probes": [{"accuracy": 0.5}], "together": None, "probed_on": 1000}, SILENT)
+    assert found == [taken]
 
 
 def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(
