@@ -46,7 +46,8 @@ BATCH, BATCH_PIXELS = 128, 1 << 19
 GAIN = 1.15
 """How many times faster bf16 must be to be worth its coarser numbers."""
 ALIKE = 0.05
-"""How far what is seen in bf16 may be from what is seen in float32, as a share of it: rounding alone makes 0.01."""
+"""How far what is seen in bf16 may be from what is seen in float32, as a share of it: EfficientNet-Lite0 is 0.04 away
+on photographs, which cost no accuracy that showed (docs/transfer.md); more was not measured."""
 TRIED, ROUNDS = 8, 3
 """Pictures of a trial at most, and how often each arithmetic takes its turn."""
 WORTH = 5e6
