@@ -1,12 +1,13 @@
 """How many photographs a second a frozen EfficientNet-Lite0 sees: what a start from it costs most.
 
-    python benchmarks/eyes.py [--pictures 500] [--repeat 3] [--threads 2]
+    python benchmarks/eyes.py [--pictures 500] [--repeat 3] [--threads 2] [--processor] [--only-rate]
 
-Both sides get the same photographs of HUBEL_DATA, 224 x 224 bytes in memory, in batches of 64, normalise them and give
-1,280 features each. Ours: `head_inputs`, as `hubel train` uses it for a frozen net. Peer: timm's tf_efficientnet_lite0,
-eager, in inference mode, `forward_head(forward_features(x), pre_logits=True)`; its weights are random, which costs the
-same. Sides alternate; an uncounted round comes first. HUBEL_PEER_PYTHON names the interpreter with timm; without it
-only our side is measured.
+All sides get the same photographs of HUBEL_DATA, 224 x 224 bytes in memory, normalise them and give 1,280 features
+each. Ours: `head_inputs` on the published weights, in batches and in the arithmetic that `hubel train` takes for a
+frozen net here (`quicker`), and the same in float32. Peer: timm's tf_efficientnet_lite0, eager, in batches of 64, in
+inference mode, `forward_head(forward_features(x), pre_logits=True)`; its weights are random, which costs the same.
+Sides alternate; an uncounted round comes first. HUBEL_PEER_PYTHON names the interpreter with timm; without it only our
+sides are measured. --processor counts the processor's time of one thread, for a machine that others use.
 
 Before that, for each published net in a package that is installed: of the photographs, whose files begin with the
 number of their ImageNet class, how many are named right; and, with the peer, by how much at most a logit differs from
@@ -35,31 +36,35 @@ PEER = """
 import sys, time
 import numpy, timm, torch
 torch.set_num_threads(int(sys.argv[2]))
+clock = time.process_time if sys.argv[3] == "processor" else time.perf_counter
 pictures = torch.from_numpy(numpy.load(sys.argv[1]))
 net = timm.create_model("tf_efficientnet_lite0").eval()
 with torch.inference_mode():
     for part in (pictures[:64], pictures):
-        started = time.perf_counter()
+        started = clock()
         for batch in part.split(64):
             net.forward_head(net.forward_features((batch.float() / 255 - 0.498) / 0.502), pre_logits=True)
-    print(len(pictures) / (time.perf_counter() - started))
+    print(len(pictures) / (clock() - started))
 """
 
 OURS = """
 import sys, time
 import numpy, torch
-from hubel.data.preprocessing import Preprocessing
-from hubel.models import create_model
-from hubel.training.features import head_inputs
+from hubel.nn.layout import arrange
+from hubel.records.nets import load
+from hubel.training.features import BATCH, BATCH_PIXELS, Arithmetic, head_inputs, quicker
 torch.set_num_threads(int(sys.argv[2]))
-pictures = torch.from_numpy(numpy.load(sys.argv[1]))
-p = Preprocessing(height=224, width=224, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
-net = create_model("efficientnet_lite0", num_classes=2).eval()
+clock = time.process_time if sys.argv[3] == "processor" else time.perf_counter
+pictures = torch.from_numpy(numpy.load(sys.argv[1])).contiguous(memory_format=torch.channels_last)
+found = load("efficientnet_lite0")
+net, p = arrange(found.model.eval(), torch.channels_last), found.preprocessing
+how = quicker(net, p.normalise(pictures[:8])) if sys.argv[4] == "chosen" else Arithmetic()
+print(how.reason, file=sys.stderr)
 for part in (pictures[:64], pictures):
-    started = time.perf_counter()
-    laid = (batch.contiguous(memory_format=torch.channels_last) for batch in part.split(64))
-    count = sum(len(seen) for seen in head_inputs(net, (p.normalise(batch) for batch in laid)))
-print(count / (time.perf_counter() - started))
+    started = clock()
+    shown = (p.normalise(batch) for batch in part.split(min(BATCH, BATCH_PIXELS // 224**2)))
+    count = sum(len(seen) for seen in head_inputs(net, shown, precision=how.precision))
+print(count / (clock() - started))
 """
 
 
@@ -131,7 +136,11 @@ def main() -> None:
     arguments.add_argument("--pictures", type=int, default=500)
     arguments.add_argument("--repeat", type=int, default=3)
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--processor", action="store_true", help="count the processor's time: of one thread")
+    arguments.add_argument("--only-rate", action="store_true", help="leave the logits of each net out")
     given = arguments.parse_args()
+    if given.processor and given.threads != 1:
+        arguments.error("--processor counts the time of one thread: --threads 1")
     data = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "photos"
     if not data.is_dir():
         raise SystemExit(f"needs the photographs of HUBEL_DATA, and {data} is no folder")
@@ -141,13 +150,18 @@ def main() -> None:
     peer = os.environ.get("HUBEL_PEER_PYTHON")
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        said = answers(Path(folder), data, peer)
+        said = {} if given.only_rate else answers(Path(folder), data, peer)
+        clock = "processor" if given.processor else "wall"
         place = Path(folder) / "pictures.npy"
         np.save(place, stack)
         for number in range(-1, given.repeat):
-            for side, python, code in (("ours", sys.executable, OURS), ("peer", peer, PEER)):
+            for side, python, code, how in (
+                ("ours", sys.executable, OURS, "chosen"),
+                ("ours in float32", sys.executable, OURS, "float32"),
+                ("peer", peer, PEER, ""),
+            ):
                 if python:
-                    measured = rate(str(python), code, place, given.threads)
+                    measured = rate(str(python), code, place, given.threads, clock, how)
                     if number >= 0:
                         found.setdefault(side, []).append(measured)
                         print(json.dumps({"round": number, "side": side, "per_second": round(measured, 1)}), flush=True)

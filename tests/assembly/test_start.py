@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import hubel
+from hubel import runtime
 from hubel.assembly import begin
 from hubel.assembly.begin import make_ready
 from hubel.assembly.transfer import rival
@@ -183,12 +184,14 @@ def test_a_small_net_is_tried_on_few_pictures_and_judged_by_three_in_ten_of_them
     facts: dict[str, Any] = {"probes": [{"accuracy": 0.3}], "together": None, "probed_on": 225}
     assert outdone(asked, facts, SILENT)
     assert facts["rival"]["judged_on"] == 75
-    close = {"probes": [{"accuracy": facts["rival"]["accuracy"] - 0.03}], "together": None, "probed_on": 225}
-    assert not outdone(asked, close, SILENT)  # three points may be chance
+    close: dict[str, Any] = {"probes": [{"accuracy": 0.96}], "together": None, "probed_on": 225}
+    assert not outdone(asked, close, SILENT)
+    assert close["rival"]["accuracy"] > 0.96  # three points may be chance
 
 
-def test_a_small_net_that_is_far_behind_is_given_up_at_half_of_its_epochs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("best", "taken"), [(0.97, False), (0.2, True)])
+def test_a_small_net_learns_no_longer_than_until_it_is_far_behind_or_surely_ahead(
+    best: float, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes: list[Event] = []
 
@@ -198,9 +201,29 @@ def test_a_small_net_that_is_far_behind_is_given_up_at_half_of_its_epochs(
             yield event
 
     monkeypatch.setattr(rival, "fit", counted)
-    asked = compose({"data": figures(tmp_path, 160), "test_fraction": 0.75, "threads": 1})
-    assert not outdone(asked, {"probes": [{"accuracy": 0.97}], "together": None, "probed_on": 1000}, SILENT)
-    assert len(passes) == rival.EPOCHS // 2
+    asked = compose({"data": figures(tmp_path, 160), "test_fraction": 0.4, "threads": 1})
+    found = outdone(asked, {"probes": [{"accuracy": best}], "together": None, "probed_on": 1000}, SILENT)
+    assert bool(found) == taken
+    assert len(passes) < rival.EPOCHS // 2 if not taken else len(passes) < rival.EPOCHS
+
+
+@pytest.mark.parametrize(
+    ("said", "quick", "taken"), [("auto", True, "bf16"), ("auto", False, "auto"), ("fp32", True, "fp32")]
+)
+def test_a_small_net_is_tried_in_bf16_where_the_processor_has_it_unless_the_recipe_says_otherwise(
+    said: str, quick: bool, taken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def noted(run: Training) -> Iterator[Event]:
+        found.append(run.recipe.train.precision)
+        return iter(())
+
+    monkeypatch.setattr(rival, "fit", noted)
+    monkeypatch.setattr(runtime, "has_quick_bf16", lambda device: quick)
+    asked = compose({"data": figures(tmp_path, 160), "precision": said, "device": "cpu", "threads": 1})
+    outdone(asked, {"probes": [{"accuracy": 0.5}], "together": None, "probed_on": 1000}, SILENT)
+    assert found == [taken]
 
 
 def test_the_reason_is_told_and_nothing_of_a_plan_that_was_given_up(

@@ -20,6 +20,8 @@ import hubel
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import EpochDone
 from hubel.recipes.schema import compose, read_file
+from hubel.training import features
+from hubel.training.features import head_inputs
 from hubel.verbs.train import Stopped, train
 from hubel.verbs.weights import import_weights
 from hubel.watching import Watcher
@@ -102,6 +104,24 @@ def test_the_fitted_head_says_of_pictures_what_it_said_of_features(head_run: hub
     through_the_net = head_run.evaluate(split="val")
     assert through_the_net.top1 == best["val_accuracy"]
     assert through_the_net.log_loss == pytest.approx(best["val_loss"], rel=1e-4)
+
+
+def test_a_frozen_net_runs_once_over_a_picture_that_it_was_shown_to_choose_a_head(
+    low: Path, high: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again: list[int] = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        for part in head_inputs(*given, **named):
+            again.append(len(part))
+            yield part
+
+    monkeypatch.setenv("HUBEL_HOME", str(tmp_path))
+    monkeypatch.setattr(features, "head_inputs", counted)
+    run = hubel.train(high, from_=str(low), unfreeze="head", out=str(tmp_path), **SMALL)
+    counts = json.loads((run.folder / "data.json").read_text())["samples"]
+    assert counts["train"] < 1000
+    assert sum(again) == counts["val"]
 
 
 def test_the_report_says_what_was_transferred(head_run: hubel.Run, low: Path) -> None:

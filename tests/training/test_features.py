@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from hubel import runtime
 from hubel.data.decode import decode
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.models import create_model
+from hubel.models.heads import trunk
 from hubel.runtime import seeded
 from hubel.training import features
 from hubel.training.features import (
@@ -23,6 +25,7 @@ from hubel.training.features import (
     folded,
     head_inputs,
     head_scale,
+    quicker,
     stage_features,
     views_of,
     weights_digest,
@@ -144,6 +147,54 @@ def test_heads_that_features_suffice_for_are_told_from_others(name: str, scale: 
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
+class Offset(nn.Module):
+    """Sees small differences beside a large number, which coarse arithmetic loses where the number is `far` away."""
+
+    stages, head = ("conv",), "fc"
+
+    def __init__(self, far: float) -> None:
+        super().__init__()
+        self.conv, self.fc, self.far = nn.Conv2d(3, 4, 3), nn.Linear(4, 2), far
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        seen = (self.conv(x) + self.far).mean((2, 3)) - self.far
+        return self.fc(seen)
+
+
+@pytest.mark.parametrize(("far", "gain", "name"), [(0.0, 0.0, "bf16"), (0.0, 1e9, "fp32"), (1e3, 0.0, "fp32")])
+def test_bf16_is_taken_where_it_is_faster_and_sees_the_same(
+    far: float, gain: float, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "has_quick_bf16", lambda device: True)
+    monkeypatch.setattr(features, "GAIN", gain)  # what a trial times is left to chance, and the rule is not
+    torch.manual_seed(0)
+    found = quicker(Offset(far), torch.rand(4, 3, 12, 12))
+    assert found.name == name
+    assert ("something else" in found.reason) == (far > 0)
+
+
+def test_only_training_pictures_are_looked_at_in_coarse_numbers(home: Path, net: nn.Module) -> None:
+    decoded, rows = decode(open_source("digits"), EIGHT), np.arange(40)
+    how = {"preprocessing": EIGHT, "device": torch.device("cpu")}
+    exact = gathered(net)
+    coarse = collect(net, decoded, rows[:30], rows[30:], request=replace(REQUEST, precision="bf16"),
+                     precision=torch.bfloat16, **how)  # fmt: skip
+    torch.testing.assert_close(coarse.val, exact.val)
+    assert not torch.equal(coarse.train, exact.train)
+    torch.testing.assert_close(coarse.train, exact.train, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("options", [{}, {"all_stages": True}])
+def test_one_look_at_the_stages_tells_what_enters_a_head_on_the_last_or_on_all(options: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    plain = create_model("resnet18", num_classes=3, img_size=32)
+    other = create_model("resnet18", num_classes=3, img_size=32, **options)
+    trunk(other).load_state_dict(plain.state_dict(), strict=False)
+    pictures = torch.rand(5, 3, 32, 32)
+    seen = stage_features(plain, iter([pictures]), plain.stages)
+    torch.testing.assert_close(seen.entering(other), torch.cat(list(head_inputs(other, iter([pictures])))))
+
+
 def test_the_cache_lies_beside_that_of_the_pixels(home: Path) -> None:
     assert features.folder() == home / "features"
 
@@ -162,7 +213,7 @@ def test_features_are_the_same_where_norms_are_folded_away_for_speed() -> None:
         plain = net.avgpool(net.features(pictures)).flatten(1)
     (found,) = head_inputs(net, iter([pictures]))
     torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
-    seen = stage_features(net, iter([pictures]), ["features.0.0", "features.0.1"])  # a convolution, and its norm
+    seen = stage_features(net, iter([pictures]), ["features.0.0", "features.0.1"]).stages  # a convolution, and its norm
     with torch.no_grad():
         for depth, name in ((1, "features.0.0"), (2, "features.0.1")):
             plain = net.features[0][:depth](pictures).mean((2, 3))

@@ -27,6 +27,7 @@ from hubel.assembly.wire import assemble, batch_size
 from hubel.errors import UsageError
 from hubel.recipes.schema import NOTHING, Recipe
 from hubel.runtime import world
+from hubel.training.features import Seen
 from hubel.watching import SILENT, Held, Once, Watcher
 
 __all__ = ["described", "make_ready", "make_ready_from", "settle", "unaided"]
@@ -70,7 +71,7 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
     check_kind(prepared, source)
     watch.stage("building the model")
     held = Held(watch)
-    model, spec, prepared, facts = planned(prepared, source, held, by_default=begun.by_default)
+    model, spec, prepared, facts, seen = planned(prepared, source, held, by_default=begun.by_default)
     facts["why"] = begun.chosen.reasons.get("from", "")
     if begun.by_default and not transferred(begun.asked):  # who says how it is thawed wants it
         better = outdone(begun.asked, facts, watch)
@@ -96,12 +97,12 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
             hint="--unfreeze last, or leave --jsd out",
         )
     if not only_head(prepared, model):
-        prepared, spent = settle(prepared, model, facts, watch)
+        prepared, spent = settle(prepared, model, facts, watch, seen)
         facts["stages"] = stage_rows(model, prepared.recipe)
     training = assemble(prepared.recipe, prepared, model)
     training.seconds = spent
     allow(training, prepared, time.perf_counter() - since - spent, watch)
-    return Ready(training=training, prepared=prepared, spec=spec, facts=facts)
+    return Ready(training=training, prepared=prepared, spec=spec, facts=facts, seen=seen)
 
 
 def unaided(recipe: Recipe) -> Recipe:
@@ -116,11 +117,13 @@ def unaided(recipe: Recipe) -> Recipe:
     return recipe.change(from_=NOTHING, compare_start=False, name=name, **nothing)
 
 
-def settle(prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: Watcher) -> tuple[Prepared, float]:
+def settle(
+    prepared: Prepared, model: nn.Module, facts: dict[str, Any], watch: Watcher, seen: Seen | None = None
+) -> tuple[Prepared, float]:
     """Fit the head before the rest learns, then probe and pace what is left of the time; also the seconds it took."""
     recipe = prepared.recipe
     head = assemble(recipe.change(unfreeze="head", ema=0.0), prepared, model)
-    spent = warm(head, prepared, facts, watch)
+    spent = warm(head, prepared, facts, watch, seen)
     # An epoch is timed with all learning that will ever learn, and what the head has taken is gone.
     left = None if recipe.train.time is None else max(1.0, recipe.train.time - spent)
     most = "all" if recipe.transfer.unfreeze == "gradual" else recipe.transfer.unfreeze

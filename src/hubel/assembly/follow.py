@@ -143,7 +143,7 @@ class Kept:
             try:
                 if self.reins.obey(stepped=False):
                     return None
-                for event in events(training, self.ready.prepared, self.watch):
+                for event in events(training, self.ready.prepared, self.watch, self.ready.seen):
                     self.book.event(event)
                     self.watch.event(event)
                     for one in self.attend(event):

@@ -18,6 +18,7 @@ from hubel.recipes.schema import Recipe
 from hubel.records.folder import create_folder
 from hubel.runtime import world
 from hubel.store import RunStore
+from hubel.training.features import Seen
 from hubel.training.logbook import Subject
 from hubel.training.loop import Training
 from hubel.watching import Plan
@@ -32,6 +33,8 @@ class Ready:
     spec: ModelSpec
     facts: dict[str, Any] = field(default_factory=dict)
     """What was taken over from another net, for transfer.json; {} for a net that starts from nothing."""
+    seen: Seen | None = None
+    """What a frozen net has seen of all training samples, where it has looked at them already."""
     advice: str = ""
     """What the user may do so that the next run does better; "" for nothing."""
 

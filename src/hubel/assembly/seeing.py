@@ -14,6 +14,7 @@ from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.inference import VIEWS, predict, with_views
 from hubel.nn.beside import with_features
+from hubel.training.features import folded
 from hubel.types import Batch
 
 WIDEST = 8_192
@@ -53,6 +54,8 @@ class Look:
                     wide = self.inside(probe).shape[1] - self.classes > WIDEST
                 self.inside = None if wide else self.inside
         self.net = self.inside or self.model
+        if self.preprocessing is not None:
+            self.net = folded(self.net, probe)
         cast = precision != torch.float32
         self.answer = torch.autocast(device.type, dtype=precision)(self.net) if cast else self.net
         self.views = classifier.views

@@ -24,6 +24,7 @@ from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
 from hubel.recipes.schema import Recipe
 from hubel.runtime import slowest, world
+from hubel.training.features import GAIN
 from hubel.training.loop import NonFinite, Training, fit
 from hubel.watching import Watcher
 from hubel.words import duration, plural
@@ -34,8 +35,6 @@ TRIAL_BATCH = 128
 """Samples a step of a trial: enough for the arithmetic to work as in the run, few enough to be over soon."""
 REPORT_SECONDS = 2.0
 """Seconds that the report of a run takes besides measuring."""
-GAIN = 1.15
-"""How many times faster bf16 must be to be worth its coarser numbers."""
 COMPILED_SECONDS = {"cpu": 1200.0, "cuda": 120.0}
 """Length of a run, in seconds, from which compiling is tried at all: the trial alone takes about a minute."""
 

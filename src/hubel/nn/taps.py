@@ -19,10 +19,12 @@ def find_module(model: nn.Module, name: str) -> nn.Module:
     >>> find_module(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), "1")
     ReLU()
     """
-    modules = dict(model.named_modules())
-    if name not in modules or name == "":
-        raise unknown("layer", name, [n for n in modules if n])
-    return modules[name]
+    try:
+        if name:
+            return model.get_submodule(name)
+    except AttributeError:
+        pass
+    raise unknown("layer", name, [known for known, _ in model.named_modules() if known])
 
 
 Heard = Callable[[str, nn.Module, tuple[Any, ...], Any], object]

@@ -6,6 +6,10 @@
 The key is a digest of everything the numbers depend on: the weights below the head, the wiring, the pictures and who is
 in which split, the preprocessing, the arithmetic, the views. `hubel.training.kept` reads and writes the files.
 
+On a processor with instructions for bf16 the training pictures are looked at in bf16, where a trial on a few of them
+shows that it pays and sees the same (`quicker`). The validation pictures, by which heads are compared, are looked at in
+float32, as the net will answer.
+
 Letters: N training pictures, M validation pictures, V views, F features, K classes.
 """
 
@@ -13,8 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,21 +27,31 @@ import numpy as np
 import torch
 from torch import nn
 
+from hubel import runtime
 from hubel.checkpoint.tensors import as_bytes
 from hubel.data import cache
 from hubel.data.augment import build_augment, mirrors
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
-from hubel.models.heads import MLPHead
+from hubel.models.heads import AllStages, MLPHead
 from hubel.nn.fuse import fused, pairs
 from hubel.nn.modes import evaluating
 from hubel.nn.taps import find_module, pooled, record, watch
 from hubel.training import kept
 from hubel.training.kept import Facts
 
-BATCH = 128
-"""Pictures at once: enough to keep the processor busy, few enough for its cache and any memory."""
+BATCH, BATCH_PIXELS = 128, 1 << 19
+"""Pictures at once, and their pixels on a processor: enough to keep it busy, few enough for its cache and memory."""
+GAIN = 1.15
+"""How many times faster bf16 must be to be worth its coarser numbers."""
+ALIKE = 0.05
+"""How far what is seen in bf16 may be from what is seen in float32, as a share of it: EfficientNet-Lite0 is 0.04 away
+on photographs, which cost no accuracy that showed (docs/transfer.md); more was not measured."""
+TRIED, ROUNDS = 8, 3
+"""Pictures of a trial at most, and how often each arithmetic takes its turn."""
+WORTH = 5e6
+"""Pixels below which all is seen before a trial has paid."""
 PLAIN, MIRROR = "plain", "mirror"
 
 
@@ -72,6 +86,42 @@ class Features:
     cached: bool = False
     """Whether they were on the disk already."""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Seen:
+    """What a frozen net has seen of samples in one pass."""
+
+    stages: Mapping[str, torch.Tensor]
+    """N F each: what a stage puts out, averaged over its maps."""
+    last: torch.Tensor
+    """N F: what entered the head."""
+
+    def entering(self, model: nn.Module) -> torch.Tensor | None:
+        """What would have entered the head of `model`, the same net with another head; None where that was not seen.
+
+        A head over all stages takes each of them and what the old head took, and a dense one the latter alone.
+        """
+        if isinstance(model, AllStages):
+            return torch.cat([*(self.stages[stage] for stage in model.read), self.last], dim=1)
+        head = find_module(model, str(model.head))
+        return self.last if isinstance(head, nn.Linear) and head.in_features == self.last.shape[1] else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """In which numbers a frozen net computes."""
+
+    precision: torch.dtype = torch.float32
+    gain: float = 1.0
+    """How many times as fast as in float32."""
+    reason: str = ""
+    """Of a trial; "" where none was made."""
+
+    @property
+    def name(self) -> str:
+        """As the recipe has it."""
+        return {torch.bfloat16: "bf16", torch.float16: "fp16"}.get(self.precision, "fp32")
 
 
 def weights_digest(model: nn.Module, *, without: str = "") -> str:
@@ -117,11 +167,13 @@ def collect(
     channels_last: bool = True,
     progress: Callable[[int, int], None] | None = None,
     labels: np.ndarray | None = None,
+    known: torch.Tensor | None = None,
 ) -> Features:
     """The features of the rows `train` in every view and of the rows `val` as they are: from the disk, else computed.
 
-    `labels`: of every row of `decoded`, where they are more than a class or a number each. The model is left as it was.
-    A disk that takes nothing costs the cache, not the result.
+    `precision` is that of the training rows; those of `val` are looked at in float32, as the net will answer. `labels`:
+    of every row of `decoded`, where they are more than a class or a number each. `known`: what is known already of the
+    first view. The model is left as it was. A disk that takes nothing costs the cache, not the result.
     """
     started = time.perf_counter()
     counts = {f"train.{number}": len(train) for number in range(len(request.views))} | {"val": len(val)}
@@ -135,13 +187,17 @@ def collect(
             ("val", val, PLAIN),
         ):
             number = int(name.partition(".")[2] or 0)
+            if name == "train.0" and known is not None:
+                found[name], done = known, done + len(known)
+                continue
             reading = batches(
-                decoded, rows, preprocessing=preprocessing, batch_size=reading_size(decoded, BATCH),
+                decoded, rows, preprocessing=preprocessing, batch_size=at_once(decoded, device),
                 seed=request.seed, epoch=number,
                 augment=_augment(view), device=device, channels_last=channels_last,
             )  # fmt: skip
             parts = []
-            for part in head_inputs(model, (batch.images for batch in reading), precision=precision):
+            how = precision if name != "val" else torch.float32
+            for part in head_inputs(model, (batch.images for batch in reading), precision=how):
                 parts.append(part)
                 done += len(part)
                 if progress is not None:
@@ -160,6 +216,41 @@ def collect(
     )
 
 
+def at_once(decoded: Decoded, device: torch.device) -> int:
+    """Pictures that a frozen net looks at together: on a processor so few that their maps stay in its cache."""
+    places = int(np.prod(decoded.images.shape[2:]))
+    most = BATCH if device.type != "cpu" else max(1, min(BATCH, BATCH_PIXELS // max(1, places)))
+    return reading_size(decoded, most)
+
+
+def quicker(model: nn.Module, images: torch.Tensor) -> Arithmetic:
+    """The arithmetic in which a frozen net looks at pictures like these.
+
+    bf16 where the processor has instructions for it, where it is faster by GAIN, and where what enters the head is
+    within ALIKE of what float32 sees. Each takes its turn ROUNDS times, since another program's load only ever adds.
+    """
+    if images.device.type != "cpu" or images.dim() != 4 or not runtime.has_quick_bf16(images.device):
+        return Arithmetic()
+    images = images[:TRIED]
+    taken: dict[torch.dtype, float] = {}
+    found: dict[torch.dtype, torch.Tensor] = {}
+    model = folded(model, images)
+    for _ in range(ROUNDS):
+        for precision in (torch.float32, torch.bfloat16):
+            started = time.perf_counter()
+            found[precision] = next(head_inputs(model, iter([images]), precision=precision))
+            lasted = time.perf_counter() - started
+            taken[precision] = min(lasted, taken.get(precision, lasted))
+    gain = taken[torch.float32] / taken[torch.bfloat16]
+    exact, coarse = found[torch.float32], found[torch.bfloat16]
+    away = float((coarse - exact).norm() / exact.norm().clamp_min(1e-30))
+    told = f"a trial here: in bf16 the frozen net looks {gain:.1f} times as fast"
+    if not away <= ALIKE:  # nor where it is no number
+        return Arithmetic(reason=f"{told}, but sees something else ({away:.1%} away)")
+    why = f"{told}, and sees the same within {away:.1%}"
+    return Arithmetic(precision=torch.bfloat16, gain=gain, reason=why) if gain >= GAIN else Arithmetic(reason=why)
+
+
 def head_inputs(
     model: nn.Module, images: Iterator[torch.Tensor], *, precision: torch.dtype = torch.float32
 ) -> Iterator[torch.Tensor]:
@@ -167,7 +258,9 @@ def head_inputs(
     first = next(images, None)
     if first is None:
         return
-    images, model = chain([first], images), folded(model, first)
+    # Folded as when its stages are looked at: what is seen then may be taken for this, to the bit.
+    own = tuple(getattr(model, "stages", ()))
+    images, model = chain([first], images), folded(model, first, seen=own)
     seen: list[torch.Tensor] = []
 
     def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:
@@ -176,26 +269,42 @@ def head_inputs(
     head = str(model.head)
     with watch({head: find_module(model, head)}, keep, before=True), evaluating(model), torch.inference_mode():
         for batch in images:
-            half = torch.autocast(batch.device.type, dtype=precision) if precision != torch.float32 else nullcontext()
-            with half:
+            with in_precision(precision, batch.device):
                 model(batch)
             # A clone made outside of inference mode is an ordinary tensor, with which one can train.
             yield seen.pop()
 
 
-def stage_features(model: nn.Module, images: Iterator[torch.Tensor], stages: Sequence[str]) -> dict[str, torch.Tensor]:
-    """What each of the modules `stages` puts out, maps and sequences averaged: N F each, from one pass."""
-    first = next(images, None)
-    if first is None:
-        return {}
+def in_precision(precision: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Inside, a net computes so."""
+    return torch.autocast(device.type, dtype=precision) if precision != torch.float32 else nullcontext()
+
+
+def stage_features(
+    model: nn.Module, images: Iterator[torch.Tensor], stages: Sequence[str], *, precision: torch.dtype = torch.float32
+) -> Seen:
+    """What each of the modules `stages` puts out and what enters the head, from one pass."""
+    first = next(images)
     images, model = chain([first], images), folded(model, first, seen=stages)
     found: dict[str, list[torch.Tensor]] = {stage: [] for stage in stages}
-    with evaluating(model), torch.no_grad(), record(model, *stages, read=pooled) as seen:
+    last: list[torch.Tensor] = []
+
+    def keep(name: str, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: None) -> None:
+        last.append(pooled(inputs[0].detach()).float().cpu())
+
+    head = {"head": find_module(model, str(model.head))}
+    with (
+        evaluating(model),
+        torch.no_grad(),
+        record(model, *stages, read=pooled) as seen,
+        watch(head, keep, before=True),
+    ):
         for batch in images:
-            model(batch)
+            with in_precision(precision, batch.device):
+                model(batch)
             for stage in stages:
                 found[stage].append(seen[stage].float().cpu())
-    return {stage: torch.cat(parts) for stage, parts in found.items() if parts}
+    return Seen(stages={stage: torch.cat(parts) for stage, parts in found.items()}, last=torch.cat(last))
 
 
 def folded(model: nn.Module, images: torch.Tensor, seen: Sequence[str] = ()) -> nn.Module:

@@ -212,9 +212,9 @@ def probe(train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, va
     """
     mean, std = train.mean(0), train.std(0)
     factor = torch.where(std > 1e-6, 1 / std, 1.0)
-    inputs, others = (train - mean) * factor, (val - mean) * factor
+    inputs, others = turned((train - mean) * factor, (val - mean) * factor)
     classes = int(max(train_labels.max(), val_labels.max())) + 1
-    weight = torch.zeros(classes, train.shape[1], requires_grad=True)
+    weight = torch.zeros(classes, inputs.shape[1], requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)
     found = []
     for penalty in PROBED_AT:
@@ -231,6 +231,23 @@ def probe(train: torch.Tensor, train_labels: torch.Tensor, val: torch.Tensor, va
             answers = F.linear(others, weight, bias).argmax(1)
         found.append(float((answers == val_labels).double().mean()))
     return max(found)
+
+
+def turned(inputs: torch.Tensor, others: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features N F and M F in other axes, N of them where they are fewer than F.
+
+    Weights under a quadratic penalty lie in the span of the samples, so that a classifier that is fitted to N samples
+    loses nothing with the axes outside of it, and each of its steps takes less.
+
+    >>> here, there = torch.rand(3, 7), torch.rand(2, 7)
+    >>> few, others = turned(here, there)
+    >>> few.shape, bool(torch.allclose(others @ few.T, there @ here.T, atol=1e-5))
+    (torch.Size([3, 3]), True)
+    """
+    if len(inputs) >= inputs.shape[1]:
+        return inputs, others
+    axes, coordinates = torch.linalg.qr(inputs.T)
+    return coordinates.T.contiguous(), others @ axes
 
 
 def cross_validated(features: torch.Tensor, labels: torch.Tensor, folds: int = FOLDS) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from hubel.data.batches import batches, reading_size
 from hubel.errors import HubelError
 from hubel.inference import predict
 from hubel.models.imagenet import name_of
+from hubel.training.features import folded, in_precision
+from hubel.training.state import forward_precision
 
 ASKED = 120
 """Samples that it is asked about at most, evenly through the split."""
@@ -41,11 +44,16 @@ def named_beforehand(prepared: Prepared, split: str, device: torch.device) -> di
     net.load_state_dict(dict(source.tensors))
     rows = prepared.splits.ids(split)
     rows = rows[:: max(1, -(-len(rows) // ASKED))]
+    if not len(rows):
+        return {}
     reading = batches(
         prepared.decoded, rows, preprocessing=preprocessing, batch_size=reading_size(prepared.decoded), device=device,
         channels_last=True,
     )  # fmt: skip
-    said = predict(net.eval().to(device), reading).predicted
+    net, how = net.eval().to(device), forward_precision(prepared.recipe.train.precision, device)
+    some = next(reading)
+    with in_precision(how, device):  # for a word, the training's arithmetic is fine enough
+        said = predict(folded(net, some.images), chain([some], reading)).predicted
     labels = prepared.manifest.labels[rows]
     classes, right, counted, shown = [], 0, 0, []
     for k, own in enumerate(prepared.class_names):

@@ -14,7 +14,7 @@ from hubel import runtime
 from hubel.assembly.prepare import Prepared
 from hubel.data.batches import batches
 from hubel.events import EpochDone, Event
-from hubel.training.features import Features, Request, collect, head_scale, views_of, weights_digest
+from hubel.training.features import PLAIN, Features, Request, Seen, collect, head_scale, views_of, weights_digest
 from hubel.training.heads import fit_head
 from hubel.training.kept import digest_of
 from hubel.training.loop import Training, fit, forward_precision
@@ -41,8 +41,11 @@ def scale_of(prepared: Prepared, model: nn.Module) -> float | None:
     return head_scale(model, batch.images)
 
 
-def look(prepared: Prepared, model: nn.Module, watch: Watcher) -> Features:
-    """What enters the head of `model` for the training and validation pictures: from the cache, else computed once."""
+def look(prepared: Prepared, model: nn.Module, watch: Watcher, seen: Seen | None = None) -> Features:
+    """What enters the head of `model` for the training and validation pictures: from the cache, else computed once.
+
+    `seen`: what the net has seen of the training pictures already, with another head.
+    """
     recipe = prepared.recipe
     device = runtime.pick_device(recipe.train.device)
     precision = forward_precision(recipe.train.precision, device)
@@ -59,26 +62,30 @@ def look(prepared: Prepared, model: nn.Module, watch: Watcher) -> Features:
         seed=recipe.train.seed,
         device=device.type,
     )
+    known = None if seen is None else seen.entering(model)
     watch.stage("running the frozen net once")
     return collect(
         model, prepared.decoded, train, val,
         request=request, preprocessing=preprocessing, device=device, precision=precision,
         channels_last=recipe.train.channels_last and preprocessing is not None, progress=watch.progress,
         labels=prepared.decoded.targets if prepared.task.several else None,
+        known=known if request.views[0] == PLAIN else None,
     )  # fmt: skip
 
 
-def events(training: Training, prepared: Prepared, watch: Watcher) -> Iterator[Event]:
+def events(training: Training, prepared: Prepared, watch: Watcher, seen: Seen | None = None) -> Iterator[Event]:
     """The events of a run: of the loop, or of fitting a head where nothing else learns."""
     part = training.recipe.transfer
     scale = scale_of(prepared, training.model) if part.from_ is not None and part.unfreeze in ("head", 0) else None
     if scale is None:
         return fit(training)
-    features = look(prepared.with_recipe(training.recipe), training.model, watch)
+    features = look(prepared.with_recipe(training.recipe), training.model, watch, seen)
     return fit_head(training, features, scale, penalty=part.penalty)
 
 
-def warm(training: Training, prepared: Prepared, facts: dict[str, Any], watch: Watcher) -> float:
+def warm(
+    training: Training, prepared: Prepared, facts: dict[str, Any], watch: Watcher, seen: Seen | None = None
+) -> float:
     """Fit the head before anything else learns, so that a random one does not spoil what was learnt; seconds it took.
 
     Kumar et al., Fine-Tuning can Distort Pretrained Features, arXiv:2202.10054. Heads that cannot be fitted to features
@@ -90,7 +97,8 @@ def warm(training: Training, prepared: Prepared, facts: dict[str, Any], watch: W
         whose = "of this net needs the whole net" if prepared.task.fits_head else "is asked for more than labels"
         watch.remark(f"the head {whose}: it learns in the loop from the start")
         return 0.0
-    features = look(prepared, training.model, watch)
+    name = facts.get("frozen", {}).get("precision", prepared.recipe.train.precision)
+    features = look(prepared.with_recipe(prepared.recipe.change(precision=name)), training.model, watch, seen)
     best: dict[str, torch.Tensor] = {}
     head = training.model.get_submodule(str(training.model.head))
     rows = []

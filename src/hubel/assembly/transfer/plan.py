@@ -7,17 +7,20 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.transfer.source import HEADS, Source, keeps_head, told, transplant
-from hubel.assembly.transfer.study import Study, stages_of, study
+from hubel.assembly.transfer.study import Study, arithmetic_of, stages_of, study
 from hubel.checkpoint import ModelSpec
 from hubel.errors import UsageError
 from hubel.models.heads import MLPHead
+from hubel.nn.layout import arrange
 from hubel.recipes.schema import Recipe
+from hubel.training.features import Arithmetic, Seen
 from hubel.training.heads import penalties
 from hubel.training.loop import Training
 from hubel.training.optimisers import depths
@@ -33,11 +36,12 @@ COST = {"last": 1.2, "half": 1.8, "all": 3.0, "gradual": 3.0}
 
 def planned(
     prepared: Prepared, source: Source, watch: Watcher, *, by_default: bool = False
-) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any]]:
+) -> tuple[nn.Module, ModelSpec, Prepared, dict[str, Any], Seen | None]:
     """The net with the source's weights, how much of it learns (chosen here where the recipe leaves it open), and why.
 
     Where the user has not even asked for it (`by_default`), no more learns than `PATIENCE` allows. Returns the net, its
-    description, the data with the recipe completed, and the facts for transfer.json.
+    description, the data with the recipe completed, the facts for transfer.json, and what the net has seen of all
+    training samples, if it has looked at them already.
     """
     model, spec = build(prepared)
     recipe = prepared.recipe
@@ -57,9 +61,12 @@ def planned(
             hint="--unfreeze last, or half or all",
         )
     head = part.head or said_by(options)
-    looked = Study()
+    flat = torch.contiguous_format
+    layout = torch.channels_last if recipe.train.channels_last and prepared.preprocessing else flat
+    model = arrange(model, layout)  # as it is trained: what is seen now is what would be seen then, to the bit
+    looked, how = Study(), arithmetic_of(prepared, model) if task.fits_head else Arithmetic()
     if task.fits_head and (part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None)):
-        looked = study(prepared, model, watch)
+        looked = study(prepared, model, watch, how)
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
         facts["together"] = looked.together
     if task.fits_head:
@@ -105,7 +112,13 @@ def planned(
         settings["layer_decay"] = plan.layer_decay
         reasons["layer_decay"] = slower if plan.layer_decay < 1 else "one rate for all"
     prepared = replace(prepared, chosen=prepared.chosen.change(reasons, **settings))
+    if how.precision != torch.float32 and how.reason:
+        watch.remark(f"training pictures pass through the frozen net in {how.name}: {how.reason}")
+    if how.reason:
+        facts["frozen"] = {"precision": how.name, "reason": how.reason}
     if only_head(prepared, model):
+        if how.reason:
+            prepared = replace(prepared, chosen=prepared.chosen.take(how.reason, precision=how.name))
         walk = penalties(recipe.transfer.penalty, held_out=len(prepared.splits.val) > 0, hidden=is_hidden(model))
         if "epochs" not in prepared.reasons:
             watch.remark("the head of a frozen net is fitted to its optimum: epochs are not counted")
@@ -120,7 +133,7 @@ def planned(
         "stays": stays,
         "stages": stage_rows(model, prepared.recipe),
     }
-    return model, spec, prepared, facts
+    return model, spec, prepared, facts, None if plan.cut else looked.seen  # a cut net sees otherwise
 
 
 def with_head(

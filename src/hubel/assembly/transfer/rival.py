@@ -14,6 +14,7 @@ import math
 from contextlib import suppress
 from typing import Any
 
+from hubel import runtime
 from hubel.assembly.build import build
 from hubel.assembly.prepare import prepare
 from hubel.assembly.sight import geometry
@@ -31,8 +32,8 @@ FEWEST = 60
 """Training samples below which the validation samples would tell no difference that a net can make."""
 FEW, HELD_OUT = 400, 0.3
 """Training samples below which this share of all is held out to judge by: a tenth would be too few."""
-HOPELESS = 0.15
-"""By how much the trained net must be ahead after half of the epochs for the other half to be saved."""
+HOPELESS = {1: 0.5, 2: 0.35, 4: 0.15}
+"""By how much the trained net must be ahead after so many epochs for the others to be saved."""
 SURELY = 2.0
 """Standard errors of the difference by which the small net must be ahead: the trained one learns better, as a rule."""
 OUTDONE = "a small net of its own soon tells these pictures apart better"
@@ -45,7 +46,7 @@ def outdone(asked: Recipe, facts: dict[str, Any], watch: Watcher) -> str:
     if measured_on < FEWEST or not _ahead(1.0, measured_on, best, measured_on):
         return ""
     watch.stage("trying a small net from nothing")
-    own, judged_on = learn_briefly(asked, best)
+    own, judged_on = learn_briefly(asked, best, measured_on)
     facts["rival"] = {"accuracy": own, "judged_on": judged_on}
     if not judged_on or not _ahead(own, judged_on, best, measured_on):
         return ""
@@ -57,13 +58,15 @@ def _ahead(own: float, judged_on: int, best: float, measured_on: int) -> bool:
     return own - best > SURELY * math.hypot(noise(own, judged_on), noise(best, measured_on))
 
 
-def learn_briefly(asked: Recipe, best: float) -> tuple[float, int]:
+def learn_briefly(asked: Recipe, best: float, measured_on: int) -> tuple[float, int]:
     """Validation accuracy of the recipe's own net after a few epochs on a few pictures, and on how many samples.
 
-    It is given up after half of them where it is far from `best`.
+    It is given up where it is far from `best` (`HOPELESS`), and has shown enough where it is surely ahead.
     """
     limit = min(SAMPLES, asked.data.limit or SAMPLES)
     brief = asked.change(from_=None, limit=limit, epochs=EPOCHS, time=None, target=None, patience=None)
+    if asked.train.precision == "auto" and runtime.has_quick_bf16(runtime.pick_device(asked.train.device)):
+        brief = brief.change(precision="bf16")  # a few points are told apart in coarse numbers, too, and sooner
     listed = open_data(brief)
     few, divided = (listed.given_split == "").sum() < FEW, "val" in listed.given_split
     if few and not divided and asked.data.val_fraction is None:
@@ -79,6 +82,7 @@ def learn_briefly(asked: Recipe, best: float) -> tuple[float, int]:
         for event in fit(assemble(prepared.recipe, prepared, model)):
             if isinstance(event, EpochDone):
                 found = max(found, float(event.row.get("val_accuracy", 0.0)))
-                if event.epoch + 1 >= EPOCHS // 2 and best - found > HOPELESS:
+                hopeless = best - found > HOPELESS.get(event.epoch + 1, 1.0)
+                if hopeless or _ahead(found, judged_on, best, measured_on):
                     break
     return found, judged_on
