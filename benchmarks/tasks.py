@@ -13,7 +13,8 @@
     python benchmarks/tasks.py pauses [--seeds 3] [--time 15s] [--methods all]   a rhythm that pauses, by a detector
                                                                  of hubel anomaly: its usual methods, those named, all
     python benchmarks/tasks.py field [--time 2m] [--threads 2]            photographs of 256x256, held by three nets
-    python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task
+    python benchmarks/tasks.py loop [--pictures 256] [--rounds 3]         steps a second beside a bare loop, each task;
+                                                                 --loops classify field: these alone
 
 Masks are right by construction: they are drawn with the shapes, or are the digit's own ink. The split is hubel's; test
 pictures are looked at once. One JSON line a run.
@@ -27,7 +28,6 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +37,19 @@ from PIL import Image, ImageDraw
 import hubel
 from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import requested
+from hubel.assembly.together import computing
 from hubel.data.sources import open_source
 from hubel.metrics.roc import auroc
-from hubel.recipes.schema import seconds
+from hubel.recipes.schema import Recipe, seconds
+from hubel.training.state import Training
 from hubel.training.step import step
+from hubel.types import Batch
 from hubel.watching import SILENT
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SIDE = 64
+STEPS = 120
+"""Of each loop, in a round of `loop`."""
 
 
 def shapes(folder: Path, count: int) -> Path:
@@ -276,10 +281,11 @@ def field(allowed: float, out: Path, threads: int) -> None:
                               "epochs": run.summary["epochs"], **run.evaluate().headline}), flush=True)  # fmt: skip
 
 
-def loop(pictures: int, rounds: int, batch: int | None, out: Path, threads: int) -> None:
+def loop(pictures: int, rounds: int, batch: int | None, only: list[str], out: Path, threads: int) -> None:
     """Target: at least 0.97 of the steps a second of a loop that does nothing but forward, backward and update.
 
-    Batches are those that a training takes by itself, or of `batch` samples.
+    Steps are compared by their processor time. Batches are those that a training takes by itself, or of `batch`
+    samples.
     """
     folder = shapes(out / "shapes", pictures)
     jobs: dict[str, dict[str, object]] = {
@@ -296,42 +302,45 @@ def loop(pictures: int, rounds: int, batch: int | None, out: Path, threads: int)
         },
         "field": {"data": str(sorted((DATA / "photos").glob("*.JPEG"))[0]), "task": "field", "img_size": [64, 64]},
     }
-    torch.set_num_threads(threads)
-    for task, settings in jobs.items():
-        recipe = requested({"batch_size": batch, "epochs": 4, "augment": "none", **settings})
-        taken: dict[str, list[float]] = {"hubel": [], "bare": []}
-        for _ in range(rounds):  # in turns, so that a busy moment meets both
-            for kind, run in (("bare", _bare), ("hubel", _ours)):
-                taken[kind].append(_seconds(run, recipe))
-        ratio = min(taken["bare"]) / min(taken["hubel"])
-        print(json.dumps({"loop": task, "batch": batch or "its own", "ratio": round(ratio, 4), "spread": [
-            statistics.pstdev(times) / statistics.mean(times) for times in taken.values()]}), flush=True)  # fmt: skip
+    for task in only or jobs:
+        settings = jobs[task]
+        recipe = requested({"batch_size": batch, "epochs": 4, "augment": "none", "threads": threads, **settings})
+        with computing(recipe):  # as a training does: its threads, and the memory of tensors kept
+            ratios = [_ratio(recipe) for _ in range(rounds)]
+        print(json.dumps({"loop": task, "batch": batch or "its own", "ratio": round(statistics.median(ratios), 4),
+                          "rounds": [round(ratio, 4) for ratio in sorted(ratios)]}), flush=True)  # fmt: skip
 
 
-def _seconds(run: Callable[..., None], recipe: object) -> float:
-    ready = make_ready(recipe, SILENT)  # type: ignore[arg-type]
-    batches = [batch for epoch in range(2) for batch in ready.training.batches(epoch, 0)]
-    run(ready.training, batches[:2])
-    started = time.perf_counter()
-    run(ready.training, batches)
-    return time.perf_counter() - started
+def _ratio(recipe: Recipe) -> float:
+    """Processor time of a step of the bare loop by that of one of ours: medians over steps taken in turns, so that a
+    busy moment meets both.
+    """
+    runs = {kind: make_ready(recipe, SILENT).training for kind in ("bare", "hubel")}
+    batches = [batch for epoch in range(2) for batch in runs["bare"].batches(epoch, 0)]
+    while len(batches) < STEPS:
+        batches += batches
+    taken: dict[str, list[float]] = {"hubel": [], "bare": []}
+    for at, batch in enumerate(batches[:STEPS]):
+        for kind in ("bare", "hubel") if at % 2 else ("hubel", "bare"):
+            started = time.process_time()
+            {"bare": _bare, "hubel": _ours}[kind](runs[kind], batch)
+            taken[kind].append(time.process_time() - started)
+    return statistics.median(taken["bare"][2:]) / statistics.median(taken["hubel"][2:])
 
 
-def _ours(training: object, batches: list[object]) -> None:
-    training.forward.train()  # type: ignore[attr-defined]
-    for batch in batches:
-        step(training, batch)  # type: ignore[arg-type]
+def _ours(training: Training, batch: Batch) -> None:
+    training.forward.train()
+    step(training, batch)
 
 
-def _bare(training: object, batches: list[object]) -> None:
-    forward, loss, optimiser = training.forward.train(), training.loss, training.optimiser  # type: ignore[attr-defined]
-    clip = training.recipe.optimizer.clip_grad  # type: ignore[attr-defined]
-    for batch in batches:
-        loss(forward(batch.images), training.task.targets(batch)).backward()  # type: ignore[attr-defined]
-        if clip:  # part of the update, as of every loop for recurrent nets
-            torch.nn.utils.clip_grad_norm_(training.parameters, clip)  # type: ignore[attr-defined]
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+def _bare(training: Training, batch: Batch) -> None:
+    training.forward.train()
+    training.loss(training.forward(batch.images), training.task.targets(batch)).backward()
+    clip = training.recipe.optimizer.clip_grad
+    if clip:  # part of the update, as of every loop for recurrent nets
+        torch.nn.utils.clip_grad_norm_(training.parameters, clip)
+    training.optimiser.step()
+    training.optimiser.zero_grad(set_to_none=True)
 
 
 def main() -> None:
@@ -357,6 +366,7 @@ def main() -> None:
     parser.add_argument("--learnt", default="01234", help="of embed: the digits that are seen in training")
     parser.add_argument("--methods", help="of pauses, as hubel anomaly takes --method")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loops", nargs="+", default=[], help="of loop: these tasks; else each")
     parser.add_argument("--batch", type=int, help="of loop: samples a batch; else as many as a training takes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -384,7 +394,7 @@ def main() -> None:
         elif given.part in ("sequence", "field"):
             {"sequence": sequence, "field": field}[given.part](float(str(seconds(given.time))), out, given.threads)
         else:
-            loop(given.pictures, given.rounds, given.batch, out, given.threads)
+            loop(given.pictures, given.rounds, given.batch, given.loops, out, given.threads)
 
 
 if __name__ == "__main__":

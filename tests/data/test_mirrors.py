@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from data.pictures import scene
-from hubel.data.mirrors import FEWEST, ask_mirrors
+from hubel.data.mirrors import FEWEST, ask_mirrors, ask_outlines
 
 
 def coloured_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,3 +51,23 @@ def test_few_pictures_or_classes_of_one_give_no_answer() -> None:
     assert ask_mirrors(images, labels, np.arange(FEWEST - 1)) is None
     assert ask_mirrors(images, np.arange(100), np.arange(100)) is None
     assert ask_mirrors(np.zeros((100, 3, 2, 2), np.uint8), labels, np.arange(100)) is not None, "and nothing breaks"
+
+
+def test_of_masks_the_outlines_of_whole_objects_are_asked() -> None:
+    bunch, random = load_digits(), np.random.default_rng(0)
+    masks = np.zeros((150, 40, 60), np.uint8)
+    for mask, strokes, label in zip(masks, bunch.images, bunch.target, strict=False):
+        large = (np.kron(strokes, np.ones((3, 3))) > 6).astype(np.uint8) * (label + 1)
+        top, left = random.integers(1, 15), random.integers(1, 35)
+        mask[top : top + 24, left : left + 24] = large
+    digits, mirrored = ask_outlines(masks, np.arange(150)), masks.copy()
+    mirrored[::2] = mirrored[::2, :, ::-1]
+    either_way = ask_outlines(mirrored, np.arange(150))
+    assert digits is not None
+    assert either_way is not None
+    assert (digits.asked, digits.strangers, "of 150 outlines" in digits.told) == (150, True, True)
+    assert not either_way.strangers
+    assert either_way.handed < 0.7
+    cut_off = masks.copy()
+    cut_off[:, :, 0] = cut_off.max(axis=(1, 2))[:, None]
+    assert ask_outlines(cut_off, np.arange(150)) is None, "what reaches the rim has no outline"

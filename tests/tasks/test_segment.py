@@ -18,6 +18,8 @@ from PIL import Image
 from sklearn.metrics import f1_score, jaccard_score
 
 import hubel
+from hubel.assembly.begin import make_ready
+from hubel.assembly.requests import requested
 from hubel.data.augment import build_augment
 from hubel.data.decode import prepare
 from hubel.data.masks import IGNORED, numbers_of, open_masks
@@ -31,6 +33,7 @@ from hubel.nn.losses import PixelLoss, build_loss
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answers
 from hubel.verbs.predict import save_answers
+from hubel.watching import SILENT
 from trainers import Brief, Enough
 
 from .conftest import QUICK, scans
@@ -45,6 +48,27 @@ def test_a_folder_of_pictures_and_masks_is_known_by_itself_and_the_choice_says_w
     assert {"by_class.svg", "overlays.png", "worst.png", "overlap.svg"} <= {
         path.name for path in (segment_run.folder / "figures").iterdir()
     }
+
+
+@pytest.mark.parametrize("either_way", [False, True])
+def test_objects_that_have_a_hand_are_not_mirrored_and_the_choice_says_why(either_way: bool, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for row in range(60):
+        mask = np.zeros((24, 24), np.uint8)
+        top, left, size = draw.integers(2, 8), draw.integers(2, 8), draw.integers(8, 13)
+        mask[top : top + size, left : left + 3], mask[top + size - 3 : top + size, left : left + size - 2] = (
+            1,
+            1,
+        )  # an L
+        mask = mask[:, ::-1] if either_way and row % 2 else mask
+        pixels = draw.integers(0, 256, (24, 24, 3), np.uint8) // 2 + 120 * mask[..., None]
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{row}.png")
+        Image.fromarray(np.ascontiguousarray(mask)).save(tmp_path / "masks" / f"{row}.png")
+    chosen = make_ready(requested({"data": str(tmp_path)}), SILENT).prepared.chosen
+    assert any("flip" in move for move in chosen.recipe.augment.augment or ()) == either_way
+    assert ("than to its mirror image" in chosen.reasons["augment"]) != either_way
 
 
 def test_masks_in_a_tar_are_learnt_and_measured_as_those_of_a_folder(

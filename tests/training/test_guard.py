@@ -193,6 +193,26 @@ def test_large_but_finite_numbers_are_no_fault() -> None:
     assert first_fault(list(model.parameters()), list(model.buffers()), optimiser, torch.tensor(1.0)) == "weight"
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16, torch.complex64])
+def test_every_kind_of_number_is_looked_at_and_none_is_changed_by_the_look(kind: torch.dtype) -> None:
+    odd = torch.tensor([1e-39, -0.0, 3e38, 1 / 3, 7.0, 8.0]).reshape(1, 2, 3, 1)
+    weights = [nn.Parameter(odd.to(kind).to(memory_format=torch.channels_last)), nn.Parameter(torch.zeros(0))]
+    for weight in weights:
+        weight.grad = weight.detach().clone()
+    gradient, statistic = weights[0].grad, torch.ones(1)
+    assert gradient is not None
+    buffers = [statistic.expand(2, 3), torch.tensor(5)]  # which nobody may write
+    optimiser, loss = torch.optim.SGD(weights, lr=0.1), torch.tensor(1.0, dtype=torch.float64)
+    before = repr([(tensor.tolist(), tensor.stride()) for tensor in (*weights, gradient)])
+    assert first_fault(weights, buffers, optimiser, loss) == ""
+    assert repr([(tensor.tolist(), tensor.stride()) for tensor in (*weights, gradient)]) == before
+    for where, name in ((gradient, "gradient"), (weights[0].data, "weight"), (statistic, "buffer")):
+        kept = where.clone()
+        where[..., -1:].fill_(math.nan)
+        assert first_fault(weights, buffers, optimiser, loss) == name
+        where.copy_(kept)
+
+
 class Scarce(TorchDispatchMode):
     """Memory that runs out at the n-th operation on the tensors of a step, once."""
 

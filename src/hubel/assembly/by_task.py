@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hubel.data.mirrors import Mirrors
 from hubel.models import CARDS
 from hubel.recipes.schema import Recipe
 from hubel.tasks import TASKS, Task
@@ -16,9 +17,18 @@ Choice = tuple[str, Any, str]
 """Setting, value, reason."""
 
 
-def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int, classes: int = 2) -> list[Choice]:
+def by_task(
+    recipe: Recipe,
+    task: str,
+    *,
+    samples: int,
+    side: int,
+    channels: int,
+    classes: int = 2,
+    mirrors: Mirrors | None = None,
+) -> list[Choice]:
     """Settings of a run whose task is no label; [] for one of labels. `side`: the smaller one, in pixels; 0 for
-    what is no picture. `classes`: 0 for numbers."""
+    what is no picture. `classes`: 0 for numbers. `mirrors`: what mirror images would do, where that was asked."""
     entry = TASKS.get(task)
     if entry.labels:
         return []
@@ -39,7 +49,7 @@ def by_task(recipe: Recipe, task: str, *, samples: int, side: int, channels: int
     if shaped is not None and not recipe.model.model_options:
         found.append(("model_options", *shaped(samples, side)))
     if "augment" not in entry.fixed and entry.asks and side:
-        found.append(("augment", *_moves(side, channels)))
+        found.append(("augment", *_moves(side, channels, mirrors)))
     if entry.asks == "steps":
         found += _read(samples, side)
     return found
@@ -116,8 +126,10 @@ def _read(samples: int, side: int) -> list[Choice]:
     return found
 
 
-def _moves(side: int, channels: int) -> tuple[tuple[str, ...], str]:
+def _moves(side: int, channels: int, mirrors: Mirrors | None) -> tuple[tuple[str, ...], str]:
     shift = f"translate={max(1, side // 14)}"
     if channels == 1:
         return (shift,), "shifts only; masks move along"
+    if mirrors is not None and mirrors.strangers:
+        return (shift,), f"shifts only: {mirrors.told}; masks move along"
     return ("alternating-flip", shift), "mirror images and small shifts; masks move along"

@@ -104,8 +104,9 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
     for setting, value, reason in _without_labels(recipe, facts):
         choose(setting, flatten(recipe)[setting], value, reason)
     for setting, value, reason in by_task(
-        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels, classes=facts.classes
-    ):
+        recipe, facts.task, samples=facts.samples, side=facts.side, channels=facts.channels, classes=facts.classes,
+        mirrors=facts.mirrors,
+    ):  # fmt: skip
         if flatten(recipe)[setting] in (None, {}):
             choose(setting, None, value, reason)
     recipe = recipe.change(**chosen)
@@ -399,8 +400,7 @@ def _augment(facts: Facts, erase: str | None) -> tuple[tuple[str, ...], str]:
     if facts.channels == 1:
         return (shift, *more), "shifts only: a mirrored digit or letter is another one"
     if facts.mirrors is not None and facts.mirrors.strangers:
-        share = f"{facts.mirrors.handed:.0%} of {facts.mirrors.asked:,} pictures are nearer to their class"
-        return (shift, *more), f"shifts only: {share} than to its mirror image"
+        return (shift, *more), f"shifts only: {facts.mirrors.told}"
     return ("alternating-flip", shift, *more), "mirror images and small shifts do not change what a photograph shows"
 
 

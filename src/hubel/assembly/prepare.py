@@ -188,9 +188,7 @@ def prepare(
         sides=0 if preprocessing is not None or decoded.images.ndim < 3 else decoded.images.ndim - 1,
         accelerator=runtime.pick_device(recipe.train.device).type != "cpu",
         reused=recipe.transfer.from_ is not None,
-        mirrors=asked_mirrors(preprocessing, recipe, manifest, decoded, splits.train)
-        if task_of(recipe, manifest).labels
-        else None,
+        mirrors=asked_mirrors(preprocessing, recipe, manifest, decoded, splits.train, task_of(recipe, manifest)),
         method=method or "",
     )
     return Prepared(

@@ -10,13 +10,14 @@ from hubel.data.choose import choose_preprocessing
 from hubel.data.decode import Decoded, channel_statistics
 from hubel.data.kinds import taken
 from hubel.data.manifest import Manifest
-from hubel.data.mirrors import Mirrors, ask_mirrors
+from hubel.data.mirrors import Mirrors, ask_mirrors, ask_outlines
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.models.pretrained import published
 from hubel.recipes.schema import Recipe
+from hubel.tasks import Task
 
 
 def with_statistics(
@@ -35,12 +36,23 @@ def with_statistics(
 
 
 def asked_mirrors(
-    preprocessing: Preprocessing | None, recipe: Recipe, manifest: Manifest, decoded: Decoded, train: np.ndarray
+    preprocessing: Preprocessing | None,
+    recipe: Recipe,
+    manifest: Manifest,
+    decoded: Decoded,
+    train: np.ndarray,
+    task: Task,
 ) -> Mirrors | None:
-    """What mirror images would do to classes of pictures in colour, where the recipe leaves that open; else None."""
+    """What mirror images would do to the classes of pictures in colour, or of their pixels, where the recipe leaves
+    that open and the task learns classes; else None.
+    """
     if preprocessing is None or preprocessing.channels != 3 or recipe.augment.augment is not None:
         return None
     if manifest.regression or recipe.pretext.method:
+        return None
+    if not task.labels and manifest.masks is not None and decoded.targets is not None:
+        return ask_outlines(decoded.targets, train)
+    if not (task.labels or task.by_class):
         return None
     return ask_mirrors(decoded.images, manifest.labels, train)
 

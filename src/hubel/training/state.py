@@ -89,6 +89,10 @@ class Training:
         self.totals = torch.zeros(
             3, dtype=torch.float32 if self.device.type == "mps" else torch.float64, device=self.device
         )
+        self.sums = self.totals.unbind()
+        """The three, as views of `totals`."""
+        self.noted: list[torch.Tensor] = []
+        """Where a step notes what a forward pass changes, in case it must be undone."""
         self.learner: nn.Module = self.model if self.objective is None else Learner(self.model, self.objective)
         self.parameters, self.buffers = tuple(self.learner.parameters()), tuple(self.learner.buffers())
         self.precision = forward_precision(train.precision, self.device)

@@ -256,8 +256,12 @@ def backward(
 
     `targets` are what the task holds against the answers to the whole batch.
     """
-    images, labels, targets = batch.images[part], batch.labels[part], targets[part]
-    told = () if batch.answers is None else (batch.answers[part],)  # a teacher's
+    images, labels, answers = batch.images, batch.labels, batch.answers
+    whole_batch = part == slice(0, len(batch))
+    if not whole_batch:
+        images, labels, targets = images[part], labels[part], targets[part]
+        answers = None if answers is None else answers[part]
+    told = () if answers is None else (answers,)  # a teacher's
     wait = isinstance(run.forward, DistributedDataParallel) and not last
     half = run.precision != torch.float32
     with run.forward.no_sync() if wait else nullcontext():  # type: ignore[operator]
@@ -269,18 +273,18 @@ def backward(
             loss: torch.Tensor = run.loss(logits.float(), targets, *whole_answer, *told)
             for other in () if whole_answer else others:
                 loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets, *told)  # type: ignore[arg-type]
-            if world() > 1 or len(labels) < len(batch):
+            if world() > 1 or not whole_batch:
                 loss = loss * (mass(run.loss, targets) * world() / whole.mass)
-            if last:
+            if last and (run.recipe.loss.l1 or run.recipe.loss.l2):
                 loss = loss + penalty(run)
         run.scaler.scale(loss).backward()
     with torch.no_grad():
-        counted_right = run.task.hits(logits, labels)
-        hits = loss.new_zeros(()) if counted_right is None else counted_right
-        counted = loss.detach() * whole.count / world()
-        run.totals += torch.stack(
-            [counted, hits.to(loss), loss.new_full((), len(labels))]
-        )  # new_tensor waits for a GPU
+        lost, right, seen = run.sums
+        lost += loss.detach() * (whole.count / world())
+        hits = run.task.hits(logits, labels)
+        if hits is not None:
+            right += hits
+        seen += len(labels)
         if run.dynamics is not None:
             run.dynamics.note(run.step, batch.ids[part], logits)
     return loss.detach()
@@ -298,8 +302,15 @@ def penalty(run: Training) -> torch.Tensor | float:
 
 
 def statistics(run: Training) -> list[torch.Tensor]:
-    """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes."""
-    return [value.clone() for value in (*run.buffers, run.totals)]
+    """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes.
+
+    They lie in the same place each time: what was noted before is overwritten.
+    """
+    now = [*run.buffers, run.totals]
+    if not run.noted:
+        run.noted = [torch.empty_like(value) for value in now]
+    torch._foreach_copy_(run.noted, now)  # one call, where clones are one each
+    return run.noted
 
 
 def put_back(run: Training, before: list[torch.Tensor]) -> None:
