@@ -58,10 +58,8 @@ def test_objects_that_have_a_hand_are_not_mirrored_and_the_choice_says_why(eithe
     for row in range(60):
         mask = np.zeros((24, 24), np.uint8)
         top, left, size = draw.integers(2, 8), draw.integers(2, 8), draw.integers(8, 13)
-        mask[top : top + size, left : left + 3], mask[top + size - 3 : top + size, left : left + size - 2] = (
-            1,
-            1,
-        )  # an L
+        mask[top : top + size, left : left + 3] = 1  # an L
+        mask[top + size - 3 : top + size, left : left + size - 2] = 1
         mask = mask[:, ::-1] if either_way and row % 2 else mask
         pixels = draw.integers(0, 256, (24, 24, 3), np.uint8) // 2 + 120 * mask[..., None]
         Image.fromarray(pixels).save(tmp_path / "images" / f"{row}.png")
@@ -388,8 +386,8 @@ def test_a_class_that_no_mask_shows_is_named(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_learnt_from_masks_is_refused_before_there_is_a_run(scans_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="does not take masks along"):
-        hubel.train(scans_folder, out=str(tmp_path), epochs=1, augment=["trivial"], **QUICK)
+    with pytest.raises(UsageError, match="no mask belongs to what is seen then"):
+        hubel.train(scans_folder, out=str(tmp_path), epochs=1, augment=["augmix"], **QUICK)
     with pytest.raises(DataError, match=r"(?s)task classify needs a class for each picture.*--task segment"):
         hubel.train(scans_folder, out=str(tmp_path), task="classify", epochs=1, **QUICK)
     assert not list(tmp_path.iterdir())
