@@ -4,6 +4,7 @@
     python benchmarks/tasks.py segment --only digits --augment translate=4    digits alone, which no mirror leaves right
     python benchmarks/tasks.py segment --only digits --pictures 500 --time 2m --threads 1 --model resnet18
                                                                  by another net; --from efficientnet_lite0: a start
+    python benchmarks/tasks.py reader [--pictures 6000] [--epochs 8]      the same digits, by one who is told their ink
     python benchmarks/tasks.py multilabel [--pictures 6000] [--time 5m]   two or three digits of MNIST in one picture
     python benchmarks/tasks.py embed [--limit 10000] [--epochs 8] [--loss …] [--learnt 56789]   MNIST: five digits
                                                                  learnt (0 to 4), all ten searched
@@ -28,6 +29,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ import hubel
 from hubel.assembly.begin import make_ready
 from hubel.assembly.requests import requested
 from hubel.assembly.together import computing
+from hubel.data.manifest import Manifest
 from hubel.data.sources import open_source
 from hubel.metrics.roc import auroc
 from hubel.recipes.schema import Recipe, seconds
@@ -75,25 +78,73 @@ def shapes(folder: Path, count: int) -> Path:
 
 def pasted(folder: Path, count: int) -> Path:
     """Digits of MNIST in any colour over parts of photographs: classes are ground and the ten digits."""
-    draw = np.random.default_rng(0)
-    _folders(folder, "\n".join(["ground", *(f"digit {k}" for k in range(10))]) + "\n")
     digits = open_source("mnist", data_dir=str(DATA))
+    _folders(folder, "\n".join(["ground", *(f"digit {k}" for k in range(10))]) + "\n")
+    for row, (pixels, whose, there) in enumerate(_scenes(digits, count, 0, np.arange(len(digits)))):
+        classes = np.array([0, *(1 + int(digits.labels[which]) for which, *_ in there)], np.uint8)
+        _save(folder, row, Image.fromarray(pixels), Image.fromarray(classes[whose]))
+    return folder
+
+
+def _scenes(
+    digits: Manifest, count: int, seed: int, from_: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, list[tuple[int, int, int]]]]:
+    """(pixels H W 3; whose ink is seen at each, H W, 0 for the ground; digit, top and left of each) of `count` pictures
+    with digits `from_` those rows.
+    """
+    draw = np.random.default_rng(seed)
     assert digits.arrays is not None
     photos = [Image.open(path).convert("RGB") for path in sorted((DATA / "photos").glob("*.JPEG"))]
     for row in range(count):
         photo = photos[row % len(photos)]
         x, y = (int(draw.integers(0, max(1, side - 2 * SIDE))) for side in photo.size)
-        picture = photo.crop((x, y, x + 2 * SIDE, y + 2 * SIDE)).resize((SIDE, SIDE))
-        mask = np.zeros((SIDE, SIDE), np.uint8)
-        pixels = np.asarray(picture).copy()
-        for _ in range(int(draw.integers(1, 4))):
-            which = int(draw.integers(0, len(digits)))
+        pixels = np.asarray(photo.crop((x, y, x + 2 * SIDE, y + 2 * SIDE)).resize((SIDE, SIDE))).copy()
+        whose, there = np.zeros((SIDE, SIDE), np.uint8), []
+        for number in range(int(draw.integers(1, 4))):
+            which = int(from_[draw.integers(0, len(from_))])
             ink = digits.arrays[which, :, :, 0] > 100
             top, left = draw.integers(0, SIDE - 28, 2).tolist()
             pixels[top : top + 28, left : left + 28][ink] = draw.integers(0, 255, 3)
-            mask[top : top + 28, left : left + 28][ink] = 1 + int(digits.labels[which])
-        _save(folder, row, Image.fromarray(pixels), Image.fromarray(mask))
-    return folder
+            whose[top : top + 28, left : left + 28][ink] = number + 1
+            there.append((which, top, left))
+        yield pixels, whose, there
+
+
+def reader(pictures: int, epochs: int, out: Path, threads: int) -> None:
+    """No target: the mean IoU of digits over photographs that one gets who is told whose ink every pixel is, and only
+    has to read each digit where others cover it. He has learnt from digits that are in none of the pictures.
+    """
+    digits = open_source("mnist", data_dir=str(DATA))
+    assert digits.arrays is not None
+
+    def seen(scenes: Iterable[tuple[np.ndarray, np.ndarray, list[tuple[int, int, int]]]]) -> tuple[np.ndarray, ...]:
+        """Each digit as it is seen (white) with what covers it (grey), its label, its row, its pixels of ink."""
+        found = []
+        for _, whose, there in scenes:
+            for number, (which, top, left) in enumerate(there, start=1):
+                cut = whose[top : top + 28, left : left + 28]
+                view = np.where(cut == number, 255, np.where(cut > number, 128, 0)).astype(np.uint8)
+                found.append((view, int(digits.labels[which]), which, int((whose == number).sum())))
+        return tuple(np.array(column) for column in zip(*found, strict=True))
+
+    views, labels, rows, ink = seen(_scenes(digits, pictures, 0, np.arange(len(digits))))
+    learnt = seen(_scenes(digits, 2 * pictures, 1, np.setdiff1d(np.arange(len(digits)), rows)))
+    for row, (view, label) in enumerate(zip(learnt[0], learnt[1], strict=True)):
+        (out / "seen" / str(label)).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(view).save(out / "seen" / str(label) / f"{row:05}.png")
+    run = hubel.train(out / "seen", epochs=epochs, out=out / "runs", threads=threads, verbose=False)
+    said = run.predict(views[..., None]).probabilities.argmax(1)
+    table = np.zeros((10, 10))
+    np.add.at(table, (labels, said), ink)
+    right = np.diag(table)
+    each = right / (table.sum(0) + table.sum(1) - right)
+    covered = (views == 128).any(axis=(1, 2))
+    print(json.dumps({"task": "segment", "reader": "of exact ink", "pictures": pictures, "digits": len(labels),
+                      "covered": round(float(covered.mean()), 4),
+                      "read": {kind: round(float((said == labels)[of].mean()), 4)
+                               for kind, of in (("covered", covered), ("whole", ~covered))},
+                      "mean_iou": round(float((1 + each.sum()) / 11), 4), "worst": round(float(each.min()), 4)}),
+          flush=True)  # fmt: skip
 
 
 def _folders(folder: Path, classes: str) -> None:
@@ -348,7 +399,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "part",
-        choices=["segment", "multilabel", "embed", "reconstruct", "sequence", "strange", "pauses", "field", "loop"],
+        choices=[
+            "segment",
+            "reader",
+            "multilabel",
+            "embed",
+            "reconstruct",
+            "sequence",
+            "strange",
+            "pauses",
+            "field",
+            "loop",
+        ],
     )
     parser.add_argument("--pictures", type=int, default=1500)
     parser.add_argument("--time", default="5m")
@@ -381,6 +443,8 @@ def main() -> None:
             }  # fmt: skip
             net = {name: value for name, value in said.items() if value is not None}
             segment(given.pictures, allowed, given.only, given.augment, net, out, given.threads)
+        elif given.part == "reader":
+            reader(given.pictures, given.epochs, out, given.threads)
         elif given.part == "multilabel":
             multilabel(given.pictures, float(str(seconds(given.time))), out, given.threads)
         elif given.part == "embed":
