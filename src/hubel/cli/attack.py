@@ -45,7 +45,7 @@ def command(
 
     hubel attack runs/photos-1 cat.jpg --method pgd --eps 4/255
     hubel attack runs/photos-1 --eps 8/255
-    hubel attack runs/scenes-1 beach.jpg --class boat    (of several labels, this one)
+    hubel attack runs/scenes-1 beach.jpg --class boat    (of several labels one)
     """
     from hubel.report.drawings.robustness import draw_attacked_picture
     from hubel.verbs.attack import as_eps, attack, attack_rate
