@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
-from hubel.data.batches import batches, reading_size
+from hubel.data.batches import batches
 from hubel.data.decode import Decoded
 from hubel.inference import VIEWS, predict, with_views
 from hubel.nn.beside import with_features
-from hubel.training.features import folded
+from hubel.training.features import at_once, folded
 from hubel.types import Batch
 
 WIDEST = 8_192
@@ -73,7 +73,7 @@ class Look:
     def closely(self, rows: np.ndarray, *, views: str | None = None) -> Seen:
         """The same, and what it said of each picture as it is."""
         reading = batches(
-            self.decoded, rows, preprocessing=self.preprocessing, batch_size=reading_size(self.decoded),
+            self.decoded, rows, preprocessing=self.preprocessing, batch_size=at_once(self.decoded, self.device),
             device=self.device, channels_last=True,
         )  # fmt: skip
         return self._asked(reading, views or self.views)
@@ -81,7 +81,7 @@ class Look:
     def at_pictures(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Of pictures N C H W uint8."""
         assert self.preprocessing is not None
-        size = reading_size(self.decoded)
+        size = at_once(self.decoded, self.device)
         parts = [
             torch.from_numpy(pictures[start : start + size]).to(self.device) for start in range(0, len(pictures), size)
         ]
