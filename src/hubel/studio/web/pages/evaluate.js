@@ -1,17 +1,18 @@
 // Evaluate: the report, alive. Every number leads to the pictures behind it.
 
-import { at, get, keep, to } from '../ask.js';
+import { at, get, to } from '../ask.js';
 import { el } from '../dom.js';
 import { chart } from '../parts/chart.js';
 import { runs } from '../parts/choose.js';
 import { silence, slices, strange } from '../parts/doubt.js';
+import { gallery } from '../parts/gallery.js';
 import { byLabel } from '../parts/labels.js';
 import { rove } from '../parts/rove.js';
 import { command, number, percent, problem } from '../parts/said.js';
 import { saver } from '../parts/save.js';
 
 export const title = 'Evaluate';
-const SHOWN = 48, LARGEST = 24;
+const LARGEST = 24;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
   const place = el('div'), said = command('hubel evaluate RUN'), head = el('div', { className: 'line' });
@@ -50,27 +51,11 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('dd', { className: 'muted', textContent: interval })])))];
     if (found.number) return top.filter(Boolean);
     if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, wanted)];
-    const { samples, classes } = found, count = samples.id.length;
-    const pictures = el('div', { className: 'grid' }), words = el('h3', { id: 'pictures-title', tabIndex: -1 }), more = el('button', { type: 'button', textContent: 'More' });
+    const { samples, classes } = found;
     /** @type {number[] | null} */
     let familiar = null;
-    let rows = [], shown = 0, limit = 0;
-
-    function choose(/** @type {string} */ text, /** @type {(i: number) => boolean} */ fits, /** @type {Record<string, any>} */ address, jump = true) {
-      rows = [...samples.id.keys()].filter(fits).sort((a, b) => samples.confidence[b] - samples.confidence[a]);
-      words.textContent = `${text}: ${rows.length.toLocaleString('en')} of ${count.toLocaleString('en')}`;
-      pictures.replaceChildren();
-      shown = 0;
-      add();
-      keep('evaluate', { run, split, ...address });
-      if (jump) { words.scrollIntoView({ block: 'start' }); words.focus({ preventScroll: true }); }
-    }
-
-    function add() {
-      for (const i of rows.slice(shown, shown + SHOWN)) pictures.append(tile(i));
-      shown += SHOWN;
-      more.hidden = shown >= rows.length;
-    }
+    let limit = 0;
+    const { choose, parts: shown } = gallery({ run, split }, samples, (a, b) => samples.confidence[b] - samples.confidence[a], tile);
 
     function tile(/** @type {number} */ i) {
       const right = samples.label[i] === samples.predicted[i], name = samples.path[i] ?? `sample ${samples.id[i]}`;
@@ -79,7 +64,6 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
         about.pictures && el('img', { className: 'pixels', loading: 'lazy', alt: `${name}: ${text}`, src: at('evaluate/picture', { run, id: samples.id[i] }) }),
         el('span', { textContent: `${right ? '✓' : '✗'} ${text}` }), el('span', { className: 'muted', textContent: `${percent(samples.confidence[i])} sure${familiar ? `, ${familiar[i] < limit ? 'strange' : 'familiar'}` : ''}` })]);
     }
-    more.addEventListener('click', add);
 
     const cell = (/** @type {number} */ label, /** @type {number} */ predicted, jump = true) =>
       choose(label === predicted ? `${classes[label]}, called so` : `${classes[label]}, called ${classes[predicted]}`, (i) => samples.label[i] === label && samples.predicted[i] === predicted, { label, predicted }, jump);
@@ -99,7 +83,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('section', {}, [el('h2', { textContent: 'Group by group' }), slices({ run, split }, about.by, said.say)]),
       calibration(found),
       el('section', { 'aria-labelledby': 'pictures-title' }, [el('h2', { textContent: 'The pictures' }), el('p', { className: 'line' }, [
-        el('button', { type: 'button', textContent: 'All mistakes', onclick: () => mistakes() })]), words, pictures, more])];
+        el('button', { type: 'button', textContent: 'All mistakes', onclick: () => mistakes() })]), ...shown])];
     const label = Number(wanted.get('label') ?? NaN), predicted = Number(wanted.get('predicted') ?? NaN);
     if (label >= 0 && predicted >= 0 && label < classes.length && predicted < classes.length) cell(label, predicted, false);
     else mistakes(false);

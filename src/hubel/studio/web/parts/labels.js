@@ -1,15 +1,13 @@
 // Evaluate, of a net that says several labels: how well each label is found, and the pictures behind each number.
 
-import { at, keep, to } from '../ask.js';
+import { at, to } from '../ask.js';
 import { el } from '../dom.js';
+import { gallery } from './gallery.js';
 import { number, percent } from './said.js';
-
-const SHOWN = 48;
 
 /** The table of labels, and below it the pictures: those with wrong labels at first. */
 export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /** @type {string} */ split, /** @type {any} */ found, /** @type {URLSearchParams} */ wanted) {
-  const { classes, samples } = found, count = samples.id.length;
-  const pictures = el('div', { className: 'grid' }), words = el('h3', { tabIndex: -1 }), more = el('button', { type: 'button', textContent: 'More', onclick: add });
+  const { classes, samples } = found;
   const missed = (/** @type {number} */ i) => samples.there[i].filter((/** @type {number} */ k) => !samples.said[i].includes(k));
   const added = (/** @type {number} */ i) => samples.said[i].filter((/** @type {number} */ k) => !samples.there[i].includes(k));
   const wrong = (/** @type {number} */ i) => missed(i).length + added(i).length;
@@ -19,23 +17,7 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
     added: ['said, not there', (i, k) => added(i).includes(k)],
     right: ['there and said', (i, k) => samples.there[i].includes(k) && samples.said[i].includes(k)],
   };
-  let rows = /** @type {number[]} */ ([]), shown = 0;
-
-  function choose(/** @type {string} */ text, /** @type {(i: number) => boolean} */ fits, /** @type {Record<string, any>} */ address, jump = true) {
-    rows = [...samples.id.keys()].filter(fits).sort((a, b) => wrong(b) - wrong(a));
-    words.textContent = `${text}: ${rows.length.toLocaleString('en')} of ${count.toLocaleString('en')}`;
-    pictures.replaceChildren();
-    shown = 0;
-    add();
-    keep('evaluate', { run, split, ...address });
-    if (jump) { words.scrollIntoView({ block: 'start' }); words.focus({ preventScroll: true }); }
-  }
-
-  function add() {
-    for (const i of rows.slice(shown, shown + SHOWN)) pictures.append(tile(i));
-    shown += SHOWN;
-    more.hidden = shown >= rows.length;
-  }
+  const { choose, parts } = gallery({ run, split }, samples, (a, b) => wrong(b) - wrong(a), tile);
 
   function tile(/** @type {number} */ i) {
     const name = samples.path[i] ?? `sample ${samples.id[i]}`, none = !samples.there[i].length && !samples.said[i].length;
@@ -68,7 +50,7 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
   else mistakes(false);
   return [
     el('section', {}, [el('h2', { textContent: 'Label by label' }), el('p', { className: 'muted', textContent: found.fitted ? 'Each label is said from a probability of its own on, which was found on the validation split.' : 'Each label is said from a probability of 0.5 on.' }), table]),
-    el('section', {}, [words, el('p', { className: 'line' }, [el('button', { type: 'button', textContent: 'All with a wrong label', onclick: () => mistakes() }), el('button', { type: 'button', textContent: 'All pictures', onclick: () => choose('All pictures', () => true, {}) })]), pictures, more,
+    el('section', { 'aria-labelledby': 'pictures-title' }, [parts[0], el('p', { className: 'line' }, [el('button', { type: 'button', textContent: 'All with a wrong label', onclick: () => mistakes() }), el('button', { type: 'button', textContent: 'All pictures', onclick: () => choose('All pictures', () => true, {}) })]), ...parts.slice(1),
       found.left_out ? el('p', { className: 'muted', textContent: `and ${found.left_out.toLocaleString('en')} more that are not listed` }) : '']),
     el('p', { className: 'muted' }, ['Groups, answers that are kept back and familiarity are of runs that name one class. Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` })]),
   ];
