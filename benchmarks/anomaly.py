@@ -1,13 +1,14 @@
 """Strange pictures: MNIST with one digit normal, and defects planted in digits and photographs; a peer beside.
 
     python benchmarks/anomaly.py mnist [--digits 8,2] [--methods pca,knn,autoencoder] [--seconds 30] [--seeds 0]
-    python benchmarks/anomaly.py planted --photos FOLDER [--methods pca,patchcore,fpi] [--seconds 60] [--side 64]
+    python benchmarks/anomaly.py planted --photos FOLDER [--methods pca,patchcore,fpi] [--seconds 60]
     python benchmarks/anomaly.py patchcore --photos FOLDER [--peer PYTHON]
 
 `mnist`: one digit of the training part is normal, all ten of the test part are judged; mean and worst AUROC over the
 digits, as in Deep SVDD's protocol; the processor's seconds stand beside those of the clock, which on a machine that
-others use as well are more. `planted`: crops of photographs (most pictures of FOLDER to learn from, the others
-to judge by) and digits, with a scratch, a blob, a swapped patch or a blurred patch in half of the judged ones; AUROC of
+others use as well are more. `planted`: digits, crops of photographs of anything (most pictures of FOLDER to learn
+from, the others to judge by), and views of one part, as a camera over a belt has them (of --parts photographs, one
+after the other), with a scratch, a blob, a swapped patch or a blurred patch in half of the judged ones; AUROC of
 pictures and of pixels by kind of defect. `patchcore`: ours and anomalib's (`--peer`: a Python that has anomalib) on the
 same features of a net with published weights, parts seen again and again with a faint blob in half of them: AUROC, and
 the processor's milliseconds from the maps of a picture to its score; without a peer ours alone. A line of JSON for
@@ -124,7 +125,7 @@ def crops(folder: Path, side: int, each: int, seed: int, part: slice) -> np.ndar
 
 
 def planted(given: argparse.Namespace) -> None:
-    """Defects of four kinds, in photographs and in digits."""
+    """Defects of four kinds: in digits, in photographs of anything, in views of one part."""
     manifest = open_source("mnist")
     assert manifest.arrays is not None
     digits, test = manifest.arrays.transpose(0, 3, 1, 2), np.asarray(manifest.given_split) == "test"
@@ -134,7 +135,13 @@ def planted(given: argparse.Namespace) -> None:
             crops(given.photos, given.side, -(-given.pictures // 80), 0, slice(0, -20)),
             crops(given.photos, given.side, 20, 1, slice(-20, None)),
         ),
-    }
+        **{
+            f"views of {photo.stem}": (
+                parts_of(photo, given.side, given.pictures, 0), parts_of(photo, given.side, 400, 1)
+            )
+            for photo in sorted(given.photos.glob("*.JPEG"))[: given.parts]
+        },
+    }  # fmt: skip
     for where, (normal, judged) in sets.items():
         if not where.startswith(given.only):
             continue
@@ -261,7 +268,10 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=30.0)
     arguments.add_argument("--pictures", type=int, default=800)
     arguments.add_argument("--side", type=int, default=64)
-    arguments.add_argument("--only", default="", choices=["digits", "photographs"], help="of planted: one of its sets")
+    arguments.add_argument(
+        "--only", default="", choices=["digits", "photographs", "views"], help="of planted: some of it"
+    )
+    arguments.add_argument("--parts", type=int, default=3, help="of planted: so many photographs for a part each")
     arguments.add_argument("--photos", type=Path)
     arguments.add_argument("--peer")
     arguments.add_argument("--threads", type=int, default=1)

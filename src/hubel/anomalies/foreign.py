@@ -72,7 +72,8 @@ def blended(images: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, 
 
     Half of the patches are rectangles of a tenth to two fifths of the sides, half are thin (the scars of Li et al.,
     arXiv:2104.04015). What is in them comes in equal parts from another picture at the same place, from another one at
-    another place, and from the picture itself, brighter or darker. The share is drawn evenly from 0.05 to 0.95; a
+    another place, and from the picture itself, brighter or darker by a seventh of what there is between black and white
+    up to all of it. The share is drawn evenly from 0.05 to 0.95; a
     quarter of the pictures are left as they are.
 
     >>> draw = torch.Generator().manual_seed(0)
@@ -89,7 +90,7 @@ def blended(images: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, 
     there = images.roll(int(torch.randint(1, max(2, count), (1,), generator=draw)), 0)
     steps = [int(torch.randint(0, side, (1,), generator=draw)) for side in (height, width)]
     away = there.roll((steps[0], steps[1]), (2, 3))
-    change = (0.15 + 0.45 * drawn(count, channels, 1, 1)) * (drawn(count, 1, 1, 1) < 0.5).float().mul(2).sub(1)
+    change = (0.15 + 0.85 * drawn(count, channels, 1, 1)) * (drawn(count, 1, 1, 1) < 0.5).float().mul(2).sub(1)
     lit = (images + change.to(images.device)).clamp(0, 1)
     which = torch.randint(0, 3, (count, 1, 1, 1), generator=draw).to(images.device)
     other = torch.where(which == 0, there, torch.where(which == 1, away, lit))
