@@ -22,10 +22,13 @@ def command(
         typer.Argument(metavar="DATA", help="a folder of class folders, or a CSV or JSONL table; it is not touched"),
     ],
     do: Annotated[
-        str, typer.Argument(metavar="WHAT", help="relabel, exclude, merge, group, undo, log (the default) or apply")
+        str,
+        typer.Argument(
+            metavar="WHAT", help="relabel, exclude, merge, group, label, unlabel, undo, log (the default) or apply"
+        ),
     ] = "log",
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORD", help="files, and the class or group that they go to")
+        list[str] | None, typer.Argument(metavar="WORD", help="files, and the class, label or group that they get")
     ] = None,
     new_class: Annotated[bool, option("--new-class", help="the class that is named may be a new one")] = False,
     copy: Annotated[
@@ -44,6 +47,8 @@ def command(
     hubel edit photos/ exclude 'cat/blurred-*.jpg'
     hubel edit photos/ merge cats cat
     hubel edit photos/ group 'film-1/*.png' film-1
+    hubel edit scenes/ label 17.jpg dog      several labels: one more; unlabel: one less
+    hubel edit scenes/ relabel 17.jpg 'cat|dog'
     hubel edit photos/ undo
     hubel edit photos/ log
     hubel edit photos/ apply --copy photos-clean

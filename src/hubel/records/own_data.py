@@ -18,6 +18,7 @@ from hubel.checkpoint import Classifier, check_classes
 from hubel.data.changes import Edit
 from hubel.data.decode import Decoded, decode, scaled
 from hubel.data.keeping import prepare_kept
+from hubel.data.lists import rarest
 from hubel.data.manifest import Manifest, printable
 from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
@@ -259,6 +260,10 @@ def _known(store: RunStore, listed: Manifest) -> Manifest | None:
     if not rows or not len(names) == len(rows) < len(listed):
         return None
     kept = listed.select(rows)
+    if kept.several and kept.targets is not None and set(classes) <= set(listed.class_names):
+        targets = kept.targets[:, [listed.class_names.index(name) for name in classes]]
+        labels = rarest(targets)  # among these: what came since has changed how often each label is there
+        return replace(kept, labels=labels, targets=targets, class_names=tuple(classes), _digest=[])
     if listed.regression or not set(classes) < set(listed.class_names):
         return kept
     new = {old: number for number, old in enumerate(listed.class_names.index(name) for name in classes)}
