@@ -508,7 +508,14 @@ def test_a_run_of_several_labels_is_trained_read_asked_and_explained(
     browser.until("document.querySelectorAll('tbody tr').length === 3")
     browser.evaluate("document.querySelector('tbody button').click()")
     browser.until("document.querySelector('.tile span')?.textContent.startsWith('✓')")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Compare').click()")
+    browser.until("document.querySelector('main').textContent.includes('highest (')")
+    browser.evaluate(
+        "const one = document.querySelector('#wrong'); one.value = 100; one.dispatchEvent(new Event('input'))"
+    )
+    browser.until("document.querySelector('main').textContent.includes('that all labels are right it answers')")
     fits(browser)
+    browser.evaluate("document.querySelector('#by').scrollIntoView()")
     look(browser, "evaluate-labels")
     opened(browser, studio, "ship", f"?run={run.name}")
     browser.until("!!document.querySelector('.drop input')")

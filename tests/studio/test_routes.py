@@ -293,6 +293,13 @@ def test_a_run_of_several_labels_is_told_label_by_label_as_evaluate_tells_it(
     assert answer["labels"] == [[value if value == value else None for value in row[1:]] for row in own.by_class()]
     assert [len(said) for said in answer["samples"]["said"]] == own.said.sum(1).tolist()
     assert [len(there) for there in answer["samples"]["there"]] == own.truth.sum(1).tolist()
+    apart = good(asked.get("/api/evaluate/groups", run=labelled.name, by="brightness"))
+    assert apart["rows"] == [list(row) for row in grouped(labelled.folder, own, "brightness").rows()]
+    told = good(asked.get("/api/evaluate/risk", run=labelled.name, wrong=50))
+    assert told["sentence"] == selective(labelled.folder, 0.05).sentence
+    assert answer["samples"]["right"] == own.right.tolist()
+    assert answer["samples"]["confidence"] == pytest.approx(own.confidence, abs=1e-5)
+    assert apart["columns"][:3] == ["brightness", "samples", "all right"]
 
 
 def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_it(
