@@ -13,6 +13,7 @@ from hubel.metrics.calibrating import confidence_for, risk_coverage
 from hubel.metrics.intervals import Interval, wilson
 from hubel.metrics.probability import Calibration, calibration, log_softmax
 from hubel.metrics.roc import auroc
+from hubel.metrics.several import sure_of_all
 from hubel.metrics.strangeness import separation
 from hubel.views import Viewed
 from hubel.words import percent, plural, span
@@ -244,6 +245,23 @@ def keep_back(
         coverage=coverage,
         risks=risks,
     )
+
+
+def answers_of(
+    shares_NK: np.ndarray, truth: np.ndarray, limits: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N: the probability of each answer, N: is it right?) from probabilities and labels N.
+
+    With `limits` K several labels may hold, truth is N K, and an answer is all labels of a sample.
+
+    >>> sure, right = answers_of(np.array([[0.9, 0.2], [0.5, 0.4]]), np.array([[1, 0], [1, 1]]), np.full(2, 0.5))
+    >>> sure.round(2).tolist(), right.tolist()
+    ([0.72, 0.3], [True, False])
+    """
+    if limits is None:
+        return shares_NK.max(axis=1), shares_NK.argmax(axis=1) == truth
+    said = shares_NK >= limits
+    return sure_of_all(shares_NK, said), (said == (truth > 0)).all(axis=1)
 
 
 POINTS = 200

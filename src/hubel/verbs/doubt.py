@@ -17,14 +17,12 @@ from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.keeping import prepare as scan_and_decode
-from hubel.data.manifest import Manifest
 from hubel.data.strange import KINDS
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.doubt import Selective, Strangers, Trusted, keep_back, second_of, tell_apart, trust_in
+from hubel.evaluation.doubt import Selective, Strangers, Trusted, answers_of, keep_back, second_of, tell_apart, trust_in
 from hubel.faces.progress import shows_progress
 from hubel.metrics.probability import log_softmax
-from hubel.metrics.several import sure_of_all
 from hubel.records.ledger import find_run
 from hubel.records.other_data import learnt_from
 from hubel.records.own_data import OwnData, own_data
@@ -127,6 +125,7 @@ def selective(
             "this run predicts a number, which has no probability", hint="hubel evaluate without --risk"
         )
     own = own_data(folder, classifier, watch, data_root=data_root)
+    limits = classifier.label_thresholds if classifier.several else None
     found = {}
     for name in ("val", split):
         rows = own.ids(name)
@@ -136,19 +135,10 @@ def selective(
                 hint="train with parts: --val-fraction 0.1 --test-fraction 0.1",
             )
         logits, _ = Look(classifier, own.decoded, runtime.pick_device(device)).at(rows)
-        found[name] = _answers(classifier, logits, own.scan.manifest, rows)
+        shares, data = classifier.probabilities(logits), own.scan.manifest
+        truth = np.asarray(data.labels if limits is None else data.targets)[rows]
+        found[name] = answers_of(shares, truth, limits)
     return keep_back(found["val"], found[split], risk, split, several=classifier.several)
-
-
-def _answers(
-    classifier: Classifier, logits: np.ndarray, manifest: Manifest, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(N: the probability of each answer, N: is it right?); of several labels an answer is all of a sample's."""
-    shares = classifier.probabilities(logits)
-    if classifier.several and manifest.targets is not None:
-        said = shares >= classifier.label_thresholds
-        return sure_of_all(shares, said), (said == (manifest.targets[rows] > 0)).all(axis=1)
-    return shares.max(axis=1), shares.argmax(axis=1) == manifest.labels[rows]
 
 
 def weigh_trust(net: Classifier, own: OwnData, rows: np.ndarray, spoilt: np.ndarray, device: torch.device) -> Trusted:
