@@ -18,7 +18,7 @@ import numpy as np
 
 from hubel.data.changes import OF_ONE_LABEL, Edit, in_force
 from hubel.data.edit_log import EditLog
-from hubel.data.edits import contents_digest, edited, label_lists, label_names, stat_of
+from hubel.data.edits import contents_digest, edited, stat_of
 from hubel.data.lists import NOTHING, in_lists, parted
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import class_order
@@ -110,8 +110,7 @@ class Editor:
         self.now = edited(listed, log, fewest=0)
         self.who = who or user()
         self._row_of = {path: row for row, path in enumerate(listed.paths or ())}
-        self._label_of = {**label_names(listed), **label_names(self.now)}
-        self._labels_of = {**label_lists(listed), **label_lists(self.now)}
+        self._row_now = {path: row for row, path in enumerate(self.now.paths or ())}
         groups = [""] * len(self.now) if self.now.groups is None else self.now.groups.tolist()
         self._group_of = dict(zip(self.now.paths or (), groups, strict=False))
 
@@ -162,7 +161,7 @@ class Editor:
         path, names = self.listed.paths[row], self.now.class_names
         said = parted(new, names) if self.listed.several and do == "relabel" else [new]
         return Edit(
-            id="", batch="", when="", who="", do=do, file=path, old=self._label_of[path], new=new, why=why,
+            id="", batch="", when="", who="", do=do, file=path, old=self._label(path), new=new, why=why,
             sha256=contents_digest(self.listed, row), added=added and any(name not in names for name in said),
             stat=stat_of(self.listed, row),
         )  # fmt: skip
@@ -175,7 +174,7 @@ class Editor:
         made = [
             self.about(self._row_of[path], "relabel", new, why=why)
             for path, (old, new, why) in wanted.items()
-            if path in self._row_of and self._label_of[path] == old and new in self.now.class_names
+            if path in self._row_of and self._label(path) == old and new in self.now.class_names
         ]
         return self._checked([edit for edit in made if self._changes(edit)])
 
@@ -205,6 +204,22 @@ class Editor:
         ]
         return self._checked(made)
 
+    def _as_is(self, path: str) -> tuple[Manifest, int]:
+        """Where a picture stands as it is now; one that was left out, as it was."""
+        row = self._row_now.get(path)
+        return (self.listed, self._row_of[path]) if row is None else (self.now, row)
+
+    def _label(self, path: str) -> str:
+        """Its class, or its labels with | between them; "" where the data have numbers."""
+        manifest, row = self._as_is(path)
+        return "" if manifest.regression else manifest.labelled_as(row)
+
+    def _labels(self, path: str) -> set[str]:
+        """The labels that a picture has, where it may have several."""
+        manifest, row = self._as_is(path)
+        assert manifest.targets is not None
+        return {manifest.class_names[k] for k in np.flatnonzero(manifest.targets[row])}
+
     def _checked(self, made: list[Edit]) -> list[Edit]:
         stamped = self._stamped(made)
         after = edited(self.listed, [*self.log, *stamped], fewest=0)
@@ -230,7 +245,7 @@ class Editor:
         if edit.do == "relabel":
             return edit.new != edit.old or edit.file not in (self.now.paths or ())
         if edit.do in OF_ONE_LABEL:
-            return (edit.new in self._labels_of[edit.file]) == (edit.do == "unlabel")
+            return (edit.new in self._labels(edit.file)) == (edit.do == "unlabel")
         if edit.do == "exclude":
             return edit.file in (self.now.paths or ())
         if edit.do == "group":

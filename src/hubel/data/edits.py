@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -149,11 +149,3 @@ def label_names(manifest: Manifest) -> Mapping[str, str]:
     """Path -> its class, or its labels with | between them; "" where the data have numbers."""
     told = (lambda row: "") if manifest.regression else manifest.labelled_as
     return {path: told(row) for row, path in enumerate(manifest.paths or ())}
-
-
-def label_lists(manifest: Manifest) -> Mapping[str, Set[str]]:
-    """Path -> the labels that a picture has, where it may have several; {} where it may not."""
-    if not manifest.several or manifest.targets is None:
-        return {}
-    names = np.array(manifest.class_names, dtype=object)
-    return {path: set(names[row > 0]) for path, row in zip(manifest.paths or (), manifest.targets, strict=True)}
