@@ -54,6 +54,7 @@ def test_labels_are_merged_made_and_lost_as_classes_are(scenes: Path) -> None:
     left = hubel.edit(scenes, "unlabel", "003.png", "a cat")
     assert left.classes == ("digit 1", "digit 2")
     assert "with 2 labels" in left.sentence
+    assert "scenes: 60 pictures with 2 labels\n" in str(hubel.scan(scenes)), "they are no classes"
     assert hubel.edit(scenes, "exclude", "003.png").samples == 59
 
 

@@ -72,6 +72,7 @@ def test_answers_are_kept_back_where_all_labels_together_are_not_sure(run: hubel
     given = sure[1] >= found.threshold - 1e-5
     assert (found.answered, found.wrong) == (given.sum(), (given & ~right[1]).sum())
     assert 0 < found.answered < own.samples
+    assert (found.coverage[-1], found.risks[-1]) == pytest.approx((1, 1 - own.exact))
     assert "on that all labels are right it answers" in found.sentence
     assert "a label is wrong in" in found.sentence
 
