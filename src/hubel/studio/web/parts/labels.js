@@ -55,6 +55,6 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
       found.left_out ? el('p', { className: 'muted', textContent: `and ${found.left_out.toLocaleString('en')} more that are not listed` }) : '']),
     el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), el('p', { className: 'muted', textContent: 'An answer is all labels of a picture: it is right if every one of them is, and as probable as its labels together, their probabilities multiplied.' }), silence({ run, split }, samples, (i) => samples.right[i], say)]),
     el('section', {}, [el('h2', { textContent: 'Group by group' }), el('p', { className: 'muted', textContent: 'All right: with every label right. False +: of the labels that are not there the share that is said; false −: of those that are there the share that is missed.' }), slices({ run, split }, about.by, say)]),
-    el('section', {}, [el('p', { className: 'muted' }, ['What is strange to it is told by runs that name one class. Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` })])]),
+    el('section', {}, [el('h2', { textContent: 'What commands tell beside' }), el('p', {}, ['Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` }), '. What is strange to a net is told by runs that name one class.'])]),
   ];
 }
