@@ -29,6 +29,7 @@ import chromium
 import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
+from tasks.conftest import pairs
 
 chromium.PATIENCE = 90.0
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -60,6 +61,12 @@ PAGES = {
         "document.querySelectorAll('.cell img').length >= 6",
         ("document.querySelector('.tiles-window').focus()",),
     ),
+    "data-labels": Page(
+        "data?source=pairs",
+        "document.querySelectorAll('.cell img').length >= 6",
+        ("document.querySelector('.tiles-window').focus()",),
+        "document.querySelectorAll('[aria-pressed]').length === 3",
+    ),
     "camera": Page(
         "camera?set=shapes",
         "document.querySelectorAll('.cards li').length >= 3",
@@ -74,6 +81,13 @@ PAGES = {
     ),
     "runs": Page("runs?runs=digits-1|watched-1", "document.querySelectorAll('section table thead th').length === 2"),
     "evaluate": Page("evaluate?run=digits-1", "document.querySelectorAll('.confusion button').length > 0"),
+    "evaluate-labels": Page(
+        "evaluate?run=labels-1",
+        "document.querySelectorAll('caption').length === 1",
+        ("document.querySelector('#by').form.requestSubmit()",),
+        "document.querySelectorAll('table').length === 2",
+        tall=2400,
+    ),
     "explain": Page("explain?run=digits-1", "document.documentElement.dataset.maps > 3"),
     "inspect": Page("inspect?net=resnet-1&part=3&channel=3", "!!document.documentElement.dataset.value", tall=1700),
     "ship": Page(
@@ -97,7 +111,7 @@ PAGES = {
 
 
 def prepared(home: Path) -> None:
-    """Two folders of three classes of digits, and the runs that the pages show."""
+    """Two folders of three classes of digits, one of two digits a picture, and the runs that the pages show."""
     from sklearn.datasets import load_digits
 
     photos, runs = home / "photos", home / "runs"
@@ -113,6 +127,7 @@ def prepared(home: Path) -> None:
     usual = {"out": str(runs), "device": "cpu", "verbose": False}
     hubel.train("digits", name="digits", **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="watched", lr=0.02, **usual)  # type: ignore[arg-type]
+    hubel.train(pairs(home / "pairs", 1000), name="labels", model="mlp", epochs=3, augment="none", **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="resnet", model="resnet20", epochs=3, keep_every=1, **usual)  # type: ignore[arg-type]
 
 
@@ -187,7 +202,7 @@ def main() -> None:
             prepared(home)
         browser = Chromium(Path(place) / "profile", *CAMERA)
         try:
-            with Serving(("shots", "photos"), runs="runs", port=0) as serving:
+            with Serving(("shots", "photos", "pairs"), runs="runs", port=0) as serving:
                 serving.studio.warm.wait()
                 for name in asked.pages:
                     page = PAGES[name]

@@ -181,7 +181,7 @@ def test_several_labels_are_told_as_they_are_learnt(tmp_path: Path, capsys: pyte
         Image.new("L", (8, 8), n).save(tmp_path / f"{n}.png")
     (tmp_path / "labels.csv").write_text("file,label\n" + "".join(f"{n}.png,{cell}\n" for n, cell in enumerate(lists)))
     _, out, _ = run(capsys, "data", tmp_path, "--val", "0.2", "--test", "0.2")
-    assert "17 pictures in 3 classes" in out
+    assert "17 pictures with 3 labels" in out
     assert "each combination is a class" not in out
     assert "cta: occurs once, and 'cat' 12 times: a typing error?" in out
     (cat,) = [line.split() for line in out.splitlines() if line.startswith("  cat ")]

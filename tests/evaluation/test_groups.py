@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import chi2_contingency
+from sklearn.metrics import average_precision_score
 
 from hubel.errors import DataError, UsageError
 from hubel.evaluation import Evaluation, assess
-from hubel.evaluation.groups import by_chance, by_groups, difference
+from hubel.evaluation.groups import LabelGroup, by_chance, by_groups, difference
+from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.intervals import wilson
 from hubel.types import Predictions
 
@@ -89,3 +91,29 @@ def test_what_is_no_group_is_refused() -> None:
     with pytest.raises(UsageError, match="60 values for 60 samples: it tells samples, not groups"):
         by_groups(result, [f"{n}.png" for n in range(60)], "file")
     assert by_groups(result, [""] * 30 + ["b"] * 30, "camera").groups[0].name == "(not said)"
+
+
+def test_groups_of_several_labels_have_their_own_shares_and_fit_a_terminal() -> None:
+    draw = np.random.default_rng(0)
+    truth = (draw.random((120, 3)) < 0.4).astype(np.uint8)
+    shares = np.clip(0.6 * truth + 0.5 * draw.random(truth.shape), 0, 1)
+    names = ["a clinic with a long name"] * 50 + ["old"] * 70
+    result = SeveralLabels(
+        split="test", samples=120, class_names=("a", "b", "c"), shares=shares, truth=truth, thresholds=np.full(3, 0.45),
+        fitted=True, intervals={}, ids=np.arange(120), paths=("",) * 120, pictures={},
+    )  # fmt: skip
+    found = by_groups(result, names, "camera")
+    clinic, old = found.groups
+    said = shares[50:] >= 0.45
+    assert isinstance(old, LabelGroup)
+    assert old.right == sum(row.tolist() == true.tolist() for row, true in zip(said, truth[50:] > 0, strict=True))
+    assert old.interval == wilson(old.right, 70)
+    assert old.false_positive_rate == pytest.approx(said[truth[50:] == 0].mean())
+    assert old.false_negative_rate == pytest.approx(1 - said[truth[50:] == 1].mean())
+    assert old.mean_ap == pytest.approx(average_precision_score(truth[50:], shares[50:], average="macro"))
+    assert found.gap_interval == difference(
+        *(n for g in sorted((clinic, old), key=lambda g: -g.accuracy) for n in (g.right, g.samples))
+    )
+    assert "all labels are right" in found.sentence
+    assert max(map(len, str(found).splitlines())) <= 80
+    assert found.to_dict()["groups"][1]["exact"] == old.accuracy

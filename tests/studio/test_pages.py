@@ -487,13 +487,35 @@ def test_a_run_of_several_labels_is_trained_read_asked_and_explained(
     opened(browser, studio, "data", f"?source={data}")
     browser.until("document.querySelectorAll('.cell img').length > 4")
     assert browser.evaluate("document.querySelector('#class').options.length") == 5  # all, three labels, none
+    browser.evaluate("document.querySelector('.tiles-window').focus()")
+    pressed = "[...document.querySelectorAll('[aria-pressed=true]')].map((b) => b.textContent)"
+    before = browser.evaluate(pressed)
+    press(browser, "1")
+    browser.until("document.querySelectorAll('.cell .edited').length === 1")
+    assert set(browser.evaluate(pressed)) ^ set(before) == {"1 digit 0"}, "the digit of a label turns it on or off"
+    press(browser, "2")
+    browser.until("document.querySelectorAll('.told li').length === 2")
     fits(browser)
     look(browser, "data-labels")
+    press(browser, "u")
+    browser.until("document.querySelectorAll('.told li').length === 3")
+    press(browser, "u")
+    browser.until("document.querySelectorAll('.told li').length === 4")
+    browser.until("document.querySelectorAll('.cell .edited').length === 0")
+    assert browser.evaluate(pressed) == before
+    assert not hubel.edit(data).used
     opened(browser, studio, "evaluate", f"?run={run.name}&split=train")
     browser.until("document.querySelectorAll('tbody tr').length === 3")
     browser.evaluate("document.querySelector('tbody button').click()")
     browser.until("document.querySelector('.tile span')?.textContent.startsWith('✓')")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Compare').click()")
+    browser.until("document.querySelector('main').textContent.includes('highest (')")
+    browser.evaluate(
+        "const one = document.querySelector('#wrong'); one.value = 100; one.dispatchEvent(new Event('input'))"
+    )
+    browser.until("document.querySelector('main').textContent.includes('that all labels are right it answers')")
     fits(browser)
+    browser.evaluate("document.querySelector('#by').scrollIntoView()")
     look(browser, "evaluate-labels")
     opened(browser, studio, "ship", f"?run={run.name}")
     browser.until("!!document.querySelector('.drop input')")

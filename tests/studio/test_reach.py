@@ -14,6 +14,7 @@ import hubel
 from axe import findings, needs_axe
 from chromium import Chromium
 from hubel.studio.serving import Serving
+from tasks.conftest import pairs
 
 pytestmark = pytest.mark.browser
 chromium.PATIENCE = 240.0  # the machine may be busy
@@ -32,28 +33,42 @@ READY = {
     "playground": ("", "!!document.querySelector('main canvas')"),
     "pictures": ("", "!!document.querySelector('main canvas')"),
     "lessons": ("", "!!document.querySelector('main canvas')"),
+    "data-labels": ("?source={pairs}", "document.querySelectorAll('[aria-pressed]').length === 3"),
+    "evaluate-labels": ("?run=labels", "document.querySelectorAll('caption').length === 1"),
 }
-"""Page -> (what its address says, what holds once it is there)."""
+"""Page, and with a dash what is special there -> (what its address says, what holds once it is there)."""
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path, digits_run: Path) -> Iterator[Serving]:
-    """A studio over a small folder and two runs."""
+    """A studio over a small folder and two runs, and one of several labels."""
     home = tmp_path_factory.mktemp("reach")
     shutil.copytree(picture_folder, home / "photos")
     for name in ("one", "two"):
         shutil.copytree(digits_run, home / "runs" / name)
-    with Serving((str(home / "photos"),), runs=str(home / "runs"), port=0) as found:
+    hubel.train(
+        pairs(home / "pairs", 80), out=str(home / "runs"), name="labels", model="mlp", epochs=2, device="cpu", threads=1
+    )
+    (home / "runs" / "labels-1").rename(home / "runs" / "labels")
+    with Serving((str(home / "photos"), str(home / "pairs")), runs=str(home / "runs"), port=0) as found:
         found.studio.warm.wait()
         yield found
 
 
+_ASKED = (
+    "document.querySelector('#by').form.requestSubmit();"
+    "document.querySelector('#wrong').dispatchEvent(new Event('input'))"
+)
 OPENED = {
+    "evaluate-labels": (
+        _ASKED,
+        "document.querySelectorAll('table').length === 2 && /probability of|no threshold/.test("
+        "document.querySelector('main').textContent)",
+    ),
     "home": ("document.querySelector('#help').click()", "document.querySelector('#keys').open"),
     "evaluate": (
-        "document.querySelector('#by').form.requestSubmit();"
-        "[...document.querySelectorAll('button')].find((each) => each.textContent.includes('strange')).click();"
-        "document.querySelector('#wrong').dispatchEvent(new Event('input'))",
+        f"{_ASKED};"
+        "[...document.querySelectorAll('button')].find((each) => each.textContent.includes('strange')).click()",
         "document.querySelectorAll('table').length === 3 && !!document.querySelector('#border')?.checkVisibility() &&"
         " document.querySelector('main').textContent.includes('From a probability of')",
     ),
@@ -77,8 +92,9 @@ def shown(browser: Chromium, studio: Serving, page: str) -> None:
     """Open a page and wait until all of it is there."""
     query, ready = READY[page]
     browser.open("about:blank")
-    name = "train" if page == "watch" else page
-    browser.open(f"{studio.url}#/{name}{query.format(photos=quote(str(studio.studio.places.folders[0])))}")
+    name = "train" if page == "watch" else page.partition("-")[0]
+    places = [quote(str(folder)) for folder in studio.studio.places.folders]
+    browser.open(f"{studio.url}#/{name}{query.format(photos=places[0], pairs=places[1])}")
     browser.until(f"document.documentElement.dataset.page === '{name}' && {ready}")
 
 

@@ -293,6 +293,13 @@ def test_a_run_of_several_labels_is_told_label_by_label_as_evaluate_tells_it(
     assert answer["labels"] == [[value if value == value else None for value in row[1:]] for row in own.by_class()]
     assert [len(said) for said in answer["samples"]["said"]] == own.said.sum(1).tolist()
     assert [len(there) for there in answer["samples"]["there"]] == own.truth.sum(1).tolist()
+    apart = good(asked.get("/api/evaluate/groups", run=labelled.name, by="brightness"))
+    assert apart["rows"] == [list(row) for row in grouped(labelled.folder, own, "brightness").rows()]
+    told = good(asked.get("/api/evaluate/risk", run=labelled.name, wrong=50))
+    assert told["sentence"] == selective(labelled.folder, 0.05).sentence
+    assert answer["samples"]["right"] == own.right.tolist()
+    assert answer["samples"]["confidence"] == pytest.approx(own.confidence, abs=1e-5)
+    assert apart["columns"][:3] == ["brightness", "samples", "all right"]
 
 
 def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_it(
@@ -321,12 +328,12 @@ def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_i
     assert changed["command"].endswith("--class 'digit 2'")
 
 
-def test_data_of_several_labels_are_shown_with_all_of_them_and_changed_in_their_table(
+def test_data_of_several_labels_are_shown_with_all_of_them_and_edited_one_by_one(
     asked: Client, labelled: hubel.Run
 ) -> None:
     source = str(asked.home / "pairs")  # type: ignore[attr-defined]
     about = good(asked.get("/api/data/about", source=source))
-    assert (about["several"], about["editable"]) == (True, False)
+    assert (about["several"], about["fixed"]) == (True, "")
     table = (Path(source) / "labels.csv").read_text().splitlines()[1:]
     rows = good(asked.get("/api/data/rows", source=source, count=400))
     told = ["|".join(about["classes"][k] for k in row) or "none" for row in rows["labels"]]
@@ -335,6 +342,12 @@ def test_data_of_several_labels_are_shown_with_all_of_them_and_changed_in_their_
     assert some["total"] == sum("digit 1" in line for line in table)
     none = good(asked.get("/api/data/rows", source=source, count=200, **{"class": 3}))
     assert none["total"] == sum(line.endswith(",none") for line in table)
-    edited = asked.post("/api/data/edit", {"source": source, "do": "exclude", "words": ["000.png"]})
-    assert edited.status == 400
-    assert "changed in the table itself" in edited.json["error"]["reason"]
+    first = {"source": source, "words": ["000.png", "digit 0"]}
+    edited = good(asked.post("/api/data/edit", first | {"do": "label"}))
+    assert edited["command"] == f"hubel edit {asked.studio.places.spoken(Path(source))} label 000.png 'digit 0'"  # type: ignore[attr-defined]
+    assert not good(asked.post("/api/data/edit", first | {"do": "label"}))["made"], "it has it already"
+    rows = good(asked.get("/api/data/rows", source=source, count=400))
+    assert "|".join(about["classes"][k] for k in rows["labels"][0]) == "digit 0|digit 1|digit 2"
+    good(asked.post("/api/data/edit", first | {"do": "undo", "words": []}))
+    fixed = good(asked.get("/api/data/about", source="digits"))["fixed"]
+    assert fixed.startswith("digits is a named set")

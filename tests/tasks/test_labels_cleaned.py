@@ -12,7 +12,6 @@ import hubel
 from hubel.care.folds import predict_labels_out_of_fold
 from hubel.care.labels import SeveralCheck, judge_labels, judge_several, two_answers
 from hubel.cli import main
-from hubel.errors import UsageError
 from hubel.report.pages.cleaning import render_cleaning
 
 from .conftest import QUICK, pairs
@@ -71,10 +70,22 @@ def test_the_page_and_the_command_show_what_stands_in_the_table(
     assert {"digit 0|digit 1", "none"} <= labels | {"none"}
     assert any("|" in name for name in labels), "neighbours have all their labels"
     text = (tmp_path / "clean.html").read_text()
-    assert "Several labels are mended in their table." in text
-    assert "hubel edit" not in text
-    with pytest.raises(UsageError, match="edits are of classes"):
-        hubel.clean(str(folder), accept=0.9)
+    assert "Labels are mended with" in text
+
+
+def test_sure_suggestions_become_edits_of_single_labels(
+    flipped: tuple[Path, set[tuple[str, str]]], tmp_path: Path
+) -> None:
+    folder, wrong = flipped
+    data = folder.parent.parent / "pairs"
+    found = hubel.clean(str(folder), accept=0.95, who="judge")
+    made = [one for one in hubel.edit(data).log if one.id in found.accepted]
+    assert len(made) >= 0.5 * len(wrong)
+    assert np.mean([(one.file, one.new) in wrong for one in made]) >= 0.95
+    assert {one.do for one in made} == {"label", "unlabel"}
+    assert all(one.why.startswith("suggested, ") for one in made)
+    assert not set(hubel.clean(str(folder), accept=0.95).accepted) & {one.id for one in made}
+    hubel.edit(data, "undo")
 
 
 def test_a_table_is_judged_without_a_run_too(flipped: tuple[Path, set[tuple[str, str]]]) -> None:

@@ -22,6 +22,7 @@ from hubel.metrics.several import average_precision, best_thresholds, mean_preci
 from hubel.nn.losses import build_loss
 from hubel.store import RunStore
 from hubel.tasks.answers import Answers
+from hubel.verbs.doubt import selective
 
 from .conftest import pairs
 
@@ -52,6 +53,28 @@ def test_its_numbers_are_those_of_scikit_learn(run: hubel.Run) -> None:
     assert stored["per_class"].keys() == {"digit 0", "digit 1", "digit 2"}
     low, high = found.intervals["mean_ap"]
     assert low <= found.mean_ap <= high
+
+
+def test_answers_are_kept_back_where_all_labels_together_are_not_sure(run: hubel.Run) -> None:
+    own, val = run.evaluate(), run.evaluate(split="val")
+    assert isinstance(own, SeveralLabels)
+    assert isinstance(val, SeveralLabels)
+    sure = [
+        np.array([np.prod([p if yes else 1 - p for p, yes in zip(*row, strict=True)])
+                  for row in zip(each.shares, each.shares >= each.thresholds, strict=True)])
+        for each in (val, own)
+    ]  # fmt: skip
+    right = [(each.said == (each.truth > 0)).all(1) for each in (val, own)]
+    found = selective(run.folder, 0.05)
+    order = np.argsort(-sure[0])
+    shares = np.cumsum(~right[0][order]) / np.arange(1, len(order) + 1)
+    assert found.threshold == pytest.approx(sure[0][order][np.flatnonzero(shares <= 0.05)[-1]], abs=1e-5)
+    given = sure[1] >= found.threshold - 1e-5
+    assert (found.answered, found.wrong) == (given.sum(), (given & ~right[1]).sum())
+    assert 0 < found.answered < own.samples
+    assert (found.coverage[-1], found.risks[-1]) == pytest.approx((1, 1 - own.exact))
+    assert "on that all labels are right it answers" in found.sentence
+    assert "a label is wrong in" in found.sentence
 
 
 def test_thresholds_come_from_the_validation_split_and_are_the_best_there(run: hubel.Run) -> None:

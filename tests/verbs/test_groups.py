@@ -49,6 +49,16 @@ def test_a_column_of_the_table_groups_the_test_samples(run: hubel.Run) -> None:
     assert old.right == (result.labels == result.predicted)[own].sum()
 
 
+def test_edits_since_neither_take_a_sample_away_nor_join_the_groups(run: hubel.Run) -> None:
+    result, table = run.evaluate(), Path(run.folder).parents[1] / "photos" / "table.csv"
+    before = grouped(run.folder, result, "camera").to_dict()
+    hubel.edit(table, "exclude", "old/100.png", "new/102.png")
+    hubel.edit(table, "group", "new/*.png", "a film")
+    assert grouped(run.folder, result, "camera").to_dict() == before
+    hubel.edit(table, "undo")
+    hubel.edit(table, "undo")
+
+
 @pytest.mark.parametrize("among", [{"columns": {"ignore": "camera"}}, {"columns": {"group": "camera"}}])
 def test_rows_of_a_table_are_grouped_by_a_column_as_files_are(among: dict[str, dict[str, str]], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

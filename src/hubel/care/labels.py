@@ -19,7 +19,7 @@ Letters: N pictures, K classes, k neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -56,6 +56,10 @@ class WrongLabel:
     """The nearest other pictures, in the space of the features; nearest first."""
     agreeing: int
     """How many of those have the suggested label."""
+    label: str = ""
+    """Where a picture may have several labels, the one that it lacks or has too much: the others are not meant."""
+    there: bool = False
+    """Is that label there, by what judged?"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +258,8 @@ def judge_several(
         wrong, again, joint = drawn_wrong(one, given, seed)
         believable, found = _suspected(one, given, neighbours, two_answers(name), wrong, share)
         whole, drawn = whole + wrong, drawn + again  # by the same draws of all pictures
-        suspects += [(float(believable[each.row]), each) for each in found]
+        told = [replace(one, label=name, there=one.suggested == two_answers(name)[1]) for one in found]
+        suspects += [(float(believable[one.row]), one) for one in told]
         joints.append(joint)
         scores = np.minimum(scores, believable)
     accuracy = float(((probabilities >= 0.5) == (truth > 0)).mean())

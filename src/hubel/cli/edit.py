@@ -22,12 +22,15 @@ def command(
         typer.Argument(metavar="DATA", help="a folder of class folders, or a CSV or JSONL table; it is not touched"),
     ],
     do: Annotated[
-        str, typer.Argument(metavar="WHAT", help="relabel, exclude, merge, group, undo, log (the default) or apply")
+        str,
+        typer.Argument(
+            metavar="WHAT", help="relabel, exclude, merge, group, label, unlabel, undo, log (the default) or apply"
+        ),
     ] = "log",
     words: Annotated[
-        list[str] | None, typer.Argument(metavar="WORD", help="files, and the class or group that they go to")
+        list[str] | None, typer.Argument(metavar="WORD", help="files, and the class, label or group that they get")
     ] = None,
-    new_class: Annotated[bool, option("--new-class", help="the class that is named may be a new one")] = False,
+    new_class: Annotated[bool, option("--new-class", help="the class or label that is named may be a new one")] = False,
     copy: Annotated[
         Path | None, option("--copy", "--out", metavar="FOLDER", help="with apply: the new folder of a clean copy")
     ] = None,
@@ -44,6 +47,9 @@ def command(
     hubel edit photos/ exclude 'cat/blurred-*.jpg'
     hubel edit photos/ merge cats cat
     hubel edit photos/ group 'film-1/*.png' film-1
+    hubel edit scenes/ label 17.jpg dog
+    hubel edit scenes/ unlabel 17.jpg cat
+    hubel edit scenes/ relabel 17.jpg 'cat|dog'
     hubel edit photos/ undo
     hubel edit photos/ log
     hubel edit photos/ apply --copy photos-clean

@@ -15,7 +15,9 @@ from hubel.data.manifest import printable
 from hubel.errors import ArtefactError
 from hubel.store import parse_json
 
-KINDS = ("relabel", "exclude", "merge", "group", "undo")
+KINDS = ("relabel", "exclude", "merge", "group", "label", "unlabel", "undo")
+OF_ONE_LABEL = ("label", "unlabel")
+"""Edits of one of the labels that a picture has: such data are of several labels."""
 LINE_LIMIT = 1 << 20
 """Bytes of the longest line that is read."""
 
@@ -40,9 +42,9 @@ class Edit:
     stat: str = ""
     """Size, time of modification and of change then: where they are still the same, the file is not read again."""
     old: str = ""
-    """The class before; of a merge, the class that goes."""
+    """The class before (of several labels all, with | between them); of a merge, the class that goes."""
     new: str = ""
-    """The class after, or the name of the group."""
+    """The class after, the one label that comes or goes, or the name of the group."""
     added: bool = False
     """May the class be a new one?"""
     of: tuple[str, ...] = ()
@@ -61,10 +63,22 @@ class Edit:
         return {
             "relabel": f"relabel {file}: {self.old} to {self.new}",
             "exclude": f"exclude {file} ({self.old})",
+            "label": f"label {file}: with {self.new}",
+            "unlabel": f"unlabel {file}: without {self.new}",
             "merge": f"merge {self.old} into {self.new}",
             "group": f"group {file} in {self.new}" if self.new else f"take {file} out of its group",
             "undo": f"undo {', '.join(self.of[:3])}" + (f" and {len(self.of) - 3} more" if len(self.of) > 3 else ""),
         }[self.do]
+
+    @property
+    def result(self) -> str:
+        """Of an edit of one of several labels: all that the picture had then, with | between them.
+
+        >>> Edit(id="1", batch="1", when="", who="", do="label", file="1.jpg", old="cat", new="dog").result
+        'cat|dog'
+        """
+        had = [] if self.old == "none" else [name for name in self.old.split("|") if name != self.new]
+        return "|".join([*had, *([self.new] if self.do == "label" else [])]) or "none"
 
     def line(self) -> str:
         """As it stands in the log, without the line break; letters that are no text are escaped."""

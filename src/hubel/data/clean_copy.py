@@ -9,7 +9,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from hubel.data.images import BadPicture, read_bytes
+from hubel.data.lists import MARKS, read_lists
 from hubel.data.manifest import Manifest, printable
 from hubel.data.places import place_name, placed
 from hubel.errors import DataError, UsageError
@@ -22,8 +25,8 @@ def write_copy(manifest: Manifest, out: str | Path, progress: Callable[[int, int
     """Copy the files of `manifest` to a new folder `out`, and return it.
 
     They lie in `out`/SPLIT/CLASS/NAME, without SPLIT where the source gives none. Where class folders cannot say it
-    (numbers, groups, names that no folder can have), a `metadata.csv` with file, label, split and group lies in `out`,
-    which is a source of its own. The folder appears whole or not at all.
+    (numbers, several labels, groups, names that no folder can have), a `metadata.csv` with file, label, split and group
+    lies in `out`, which is a source of its own. The folder appears whole or not at all.
     Raises UsageError where `out` is there already or lies among the data, DataError for a file that cannot be read.
     """
     target = Path(os.path.realpath(os.path.expanduser(out)))
@@ -77,7 +80,7 @@ def _by_class(manifest: Manifest) -> list[str] | None:
     """Where each file goes in class folders; None where those cannot say what the manifest does."""
     folders = manifest.class_names
     plain = all(name not in (".", "..") and "/" not in name and "\\" not in name for name in folders)
-    if manifest.regression or manifest.groups is not None or not plain:
+    if manifest.regression or manifest.several or manifest.groups is not None or not plain:
         return None
     taken: set[str] = set()
     names = []
@@ -98,9 +101,30 @@ def _table(manifest: Manifest) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["file", "target" if manifest.regression else "label", "split", "group"])
+    lists = _lists(manifest) if manifest.several else None
     for row, path in enumerate(manifest.paths or ()):
         label = manifest.labels[row]
-        named = f"{label:.9g}" if manifest.regression else manifest.class_names[label]
+        named = f"{label:.9g}" if manifest.regression else lists[row] if lists else manifest.class_names[label]
         group = "" if manifest.groups is None else manifest.groups[row]
         writer.writerow([path, named, manifest.given_split[row], group])
     return out.getvalue()
+
+
+def _lists(manifest: Manifest) -> list[str]:
+    """N cells that list the labels of each sample, with a mark by which they are read as what they are.
+
+    Raises DataError where names of labels hold so many marks that there is none.
+    """
+    assert manifest.targets is not None
+    names = np.array(manifest.class_names, dtype=object)
+    has = [names[row > 0].tolist() for row in manifest.targets]
+    for mark in MARKS:
+        cells = [mark.join(labels) or "none" for labels in has]
+        read, there, _ = read_lists(cells)
+        if read == manifest.class_names and np.array_equal(there, manifest.targets):
+            return cells
+    marks = " ".join(MARKS)
+    raise DataError(
+        f"names of labels hold the marks that would stand between them ({marks}): a table cannot list them",
+        hint="hubel edit DATA merge OLD NEW --new-class gives a label another name",
+    )

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from hubel.data.changes import Edit, in_force
+from hubel.data.changes import OF_ONE_LABEL, Edit, in_force
 from hubel.data.edit_log import EditLog
-from hubel.data.edits import contents_digest, edited, label_names, stat_of
+from hubel.data.edits import contents_digest, edited, stat_of
+from hubel.data.lists import NOTHING, in_lists, parted
 from hubel.data.manifest import Manifest, Problem, printable
+from hubel.data.names import class_order
 from hubel.data.sources import edit_log, open_source
 from hubel.errors import DataError, UsageError, near, unknown
 from hubel.views import Viewed
@@ -30,6 +32,8 @@ ACTIONS = {
     "exclude": "FILE…",
     "merge": "OLD NEW",
     "group": "FILE… NAME",
+    "label": "FILE… LABEL",
+    "unlabel": "FILE… LABEL",
     "undo": "[ID…]",
 }
 """What can be asked for, and the words that follow."""
@@ -54,12 +58,17 @@ class Edits(Viewed):
     samples: int
     copy: str = ""
     """The folder that a clean copy was written to."""
+    several: bool = False
+    """May a picture have several of the classes, as its labels?"""
 
     @property
     def sentence(self) -> str:
         """The result in words."""
         made = f"{plural(len(self.made), 'edit')} made, " if self.made else ""
-        classes = f" in {plural(len(self.classes), 'class')}" if self.classes else ""
+        word = (
+            f"with {plural(len(self.classes), 'label')}" if self.several else f"in {plural(len(self.classes), 'class')}"
+        )
+        classes = f" {word}" if self.classes else ""
         return f"{made}{plural(len(self.used), 'edit')} in force: {plural(self.samples, 'file')} listed{classes}"
 
     def state(self, one: Edit) -> str:
@@ -101,15 +110,17 @@ class Editor:
         self.now = edited(listed, log, fewest=0)
         self.who = who or user()
         self._row_of = {path: row for row, path in enumerate(listed.paths or ())}
-        self._label_of = {**label_names(listed), **label_names(self.now)}
+        self._row_now = {path: row for row, path in enumerate(self.now.paths or ())}
         groups = [""] * len(self.now) if self.now.groups is None else self.now.groups.tolist()
         self._group_of = dict(zip(self.now.paths or (), groups, strict=False))
 
     def make(self, do: str, words: Sequence[str], *, new_class: bool = False) -> list[Edit]:
         """The edits of one request; [] where everything is so already.
 
-        `new_class` lets a class be named that is not there yet. Raises UsageError for what cannot be done, with near
-        names for files and classes that do not exist; DataError where fewer than two classes would be left.
+        `new_class` lets a class be named that is not there yet; where pictures have several labels, a `relabel` says
+        all of them, cat|dog, and `label` and `unlabel` one that is there or is not. Raises UsageError for what cannot
+        be done, with near names for files and classes that do not exist; DataError where fewer than two classes would
+        be left.
         """
         if do not in ACTIONS:
             raise unknown("kind of edit", do, ACTIONS)
@@ -120,6 +131,10 @@ class Editor:
             )
         if self.listed.regression and do in ("relabel", "merge"):
             raise UsageError(f"{do} is about classes, and the data have numbers", hint="exclude takes a picture out")
+        if do in OF_ONE_LABEL and not self.listed.several:
+            what = "numbers" if self.listed.regression else "one class for each picture"
+            hint = "exclude takes a picture out" if self.listed.regression else "relabel says which class it is"
+            raise UsageError(f"{do} is for pictures with several labels, and the data have {what}", hint=hint)
         if do == "undo":
             undo = [Edit(id="", batch="", when="", who="", do="undo", of=self._undone(words))]
             # Where too few classes are left already, each step back may be one of several that are needed.
@@ -128,7 +143,9 @@ class Editor:
             made = [self._merge(*words, new_class=new_class)]
         else:
             *files, last = [*words, ""] if do == "exclude" else words
-            if do == "relabel":
+            if do == "relabel" and self.listed.several:
+                last = self._listed(last, new_class=new_class)
+            elif do in ("relabel", *OF_ONE_LABEL):
                 self._require_class(last, new_class=new_class)
             if do == "group" and last != printable(last):
                 raise UsageError(
@@ -141,10 +158,11 @@ class Editor:
     def about(self, row: int, do: str, new: str = "", *, added: bool = False, why: str = "") -> Edit:
         """An edit of the picture in a row of the listed data, not stamped yet."""
         assert self.listed.paths is not None
-        path = self.listed.paths[row]
+        path, names = self.listed.paths[row], self.now.class_names
+        said = parted(new, names) if self.listed.several and do == "relabel" else [new]
         return Edit(
-            id="", batch="", when="", who="", do=do, file=path, old=self._label_of[path], new=new, why=why,
-            sha256=contents_digest(self.listed, row), added=added and new not in self.now.class_names,
+            id="", batch="", when="", who="", do=do, file=path, old=self._label(path), new=new, why=why,
+            sha256=contents_digest(self.listed, row), added=added and any(name not in names for name in said),
             stat=stat_of(self.listed, row),
         )  # fmt: skip
 
@@ -156,7 +174,19 @@ class Editor:
         made = [
             self.about(self._row_of[path], "relabel", new, why=why)
             for path, (old, new, why) in wanted.items()
-            if path in self._row_of and self._label_of[path] == old and new in self.now.class_names
+            if path in self._row_of and self._label(path) == old and new in self.now.class_names
+        ]
+        return self._checked([edit for edit in made if self._changes(edit)])
+
+    def accepted_labels(self, wanted: Sequence[tuple[str, str, bool, str]]) -> list[Edit]:
+        """The same where pictures have several labels: (path, label, is it there?, where that comes from).
+
+        What is gone, or so already by now, is left as it is.
+        """
+        made = [
+            self.about(self._row_of[path], "label" if there else "unlabel", name, why=why)
+            for path, name, there, why in wanted
+            if path in self._row_of and name in self.now.class_names
         ]
         return self._checked([edit for edit in made if self._changes(edit)])
 
@@ -173,6 +203,22 @@ class Editor:
             if path in self._row_of and path not in taken
         ]
         return self._checked(made)
+
+    def _as_is(self, path: str) -> tuple[Manifest, int]:
+        """Where a picture stands as it is now; one that was left out, as it was."""
+        row = self._row_now.get(path)
+        return (self.listed, self._row_of[path]) if row is None else (self.now, row)
+
+    def _label(self, path: str) -> str:
+        """Its class, or its labels with | between them; "" where the data have numbers."""
+        manifest, row = self._as_is(path)
+        return "" if manifest.regression else manifest.labelled_as(row)
+
+    def _labels(self, path: str) -> set[str]:
+        """The labels that a picture has, where it may have several."""
+        manifest, row = self._as_is(path)
+        assert manifest.targets is not None
+        return {manifest.class_names[k] for k in np.flatnonzero(manifest.targets[row])}
 
     def _checked(self, made: list[Edit]) -> list[Edit]:
         stamped = self._stamped(made)
@@ -198,11 +244,20 @@ class Editor:
         """Whether an edit would make a difference."""
         if edit.do == "relabel":
             return edit.new != edit.old or edit.file not in (self.now.paths or ())
+        if edit.do in OF_ONE_LABEL:
+            return (edit.new in self._labels(edit.file)) == (edit.do == "unlabel")
         if edit.do == "exclude":
             return edit.file in (self.now.paths or ())
         if edit.do == "group":
             return edit.new != self._group_of.get(edit.file)
         return True
+
+    def _listed(self, text: str, *, new_class: bool) -> str:
+        """All labels that a picture is to have, in the order and with the mark that the log writes them."""
+        names = parted(text, self.now.class_names)
+        for name in names or ([] if text.casefold() in NOTHING else [text]):
+            self._require_class(name, new_class=new_class)
+        return "|".join(class_order(set(names))) or "none"
 
     def _merge(self, old: str, new: str, *, new_class: bool) -> Edit:
         self._require_class(old, new_class=False)
@@ -214,6 +269,8 @@ class Editor:
 
     def _require_class(self, name: str, *, new_class: bool) -> None:
         names = self.now.class_names
+        if name not in names and self.listed.several and "|" in name:
+            raise UsageError(f"one label is named here, got {name!r}", hint="relabel says all labels of a picture")
         if name in names or (new_class and name.strip() and name == printable(name)):
             return
         if new_class:
@@ -276,9 +333,26 @@ def user() -> str:
 
 def editor_of(source: str, who: str, reading: Mapping[str, Any]) -> tuple[EditLog, Editor]:
     """The log of a folder or table, which is read as `reading` says, and who writes into it."""
+    listed, log, known, _ = open_to_edit(source, Path(source).expanduser(), **reading)
+    return log, Editor(listed, known, who=who)
+
+
+def open_to_edit(
+    source: str | os.PathLike[str], place: Path, *, lists: bool = False, **reading: Any
+) -> tuple[Manifest, EditLog, list[Edit], list[Problem]]:
+    """A source at `place` without its edits, their log, all that stands in it, and what is wrong with that file.
+
+    Labels are read as lists where `lists` says so, where cells do (cat|dog), or where edits of one of several are in
+    force. Raises as `open_source` and `require_files`.
+    """
     listed = open_source(source, edits=(), **reading)
-    log = edit_log(Path(source).expanduser(), listed.root)
-    return log, Editor(listed, log.read()[0], who=who)
+    require_files(listed)
+    log = edit_log(place, listed.root)
+    known, bad = log.read()
+    lists = lists or in_lists(listed) is not None or any(edit.do in OF_ONE_LABEL for edit in in_force(known))
+    if lists:
+        listed = open_source(source, edits=(), lists=True, **reading)
+    return listed, log, known, bad
 
 
 def with_groups(manifest: Manifest, made: Sequence[Edit]) -> Manifest:
@@ -305,7 +379,7 @@ def require_request(do: str, words: Sequence[str], *, new_class: bool, copy: boo
         raise UsageError(f"{do} takes no more words, got {printable(words[0])!r}", hint=f"hubel edit DATA {do}")
     if who and do not in ACTIONS:
         raise UsageError(f"{do} decides nothing, so that --who has no meaning", hint="leave it out")
-    if new_class and do not in ("relabel", "merge"):
+    if new_class and do not in ("relabel", "merge", "label"):
         raise UsageError(f"{do} names no class, so that --new-class has no meaning", hint="leave it out")
 
 
@@ -316,8 +390,8 @@ def require_files(manifest: Manifest) -> None:
             f"{manifest.source} is a named set, and its labels are not edited",
             hint="edits belong to a folder or a table of your own",
         )
-    if manifest.masks is not None or manifest.targets is not None:
-        what = "masks" if manifest.masks is not None else "lists of labels"
+    if manifest.masks is not None or (manifest.targets is not None and not manifest.several):
+        what = "masks" if manifest.masks is not None else "targets at each step"
         raise UsageError(
             f"{printable(manifest.source)} has {what}, and no single labels that could be edited",
             hint="change them in the program that made them; names must stay",

@@ -16,11 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from hubel.data.changes import Edit, in_force
+from hubel.data.changes import OF_ONE_LABEL, Edit, in_force
 from hubel.data.images import BadPicture, read_bytes
 from hubel.data.manifest import Manifest, Problem, printable
-from hubel.data.names import class_order
 from hubel.data.places import placed, resolved
+from hubel.data.relabelled import Classes, Lists
 from hubel.errors import ArtefactError, DataError, HubelError
 from hubel.store import opened
 from hubel.words import plural
@@ -65,14 +65,12 @@ def contents_digest(manifest: Manifest, row: int) -> str:
 
 
 class _Work:
-    """A manifest on its way: names instead of numbers, since classes come and go."""
+    """A manifest on its way."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.row_of = {path: row for row, path in enumerate(manifest.paths or ())}
-        names = np.array(manifest.class_names, dtype=object)
-        self.labels = names[manifest.labels] if manifest.class_names else np.array([], dtype=object)
-        self.classes = set(manifest.class_names)
+        self.labels = Lists(manifest) if manifest.several else Classes(manifest)
         self.kept = np.ones(len(manifest), dtype=bool)
         self.groups: list[str] | None = None if manifest.groups is None else manifest.groups.tolist()
         self.unused: list[Problem] = []
@@ -80,63 +78,51 @@ class _Work:
 
     def applied(self, edit: Edit) -> bool:
         """Do what an edit says; False, with a problem that says why, where that cannot be done."""
-        why = self._class_reason(edit)
+        why = self.labels.reason(edit)
         row = -1
         if not why and edit.file:
             row = self.row_of.get(edit.file, -1)
             why = "the file is gone" if row < 0 else _changed(self.manifest, row, edit)
         if why:
-            subject = printable(edit.file or edit.old)
+            listed = edit.do in OF_ONE_LABEL and not self.manifest.several and not self.manifest.regression
+            # What such an edit makes of a picture says by its name that labels stand in lists (`lists.in_lists`).
+            subject = printable(edit.result if listed else edit.file or edit.old)
             reason = (
                 f"{why}: an edit is kept and not applied ({edit.sentence}; "
                 f"hubel edit {shlex.quote(printable(self.manifest.source))} undo {edit.id} drops it)"
             )
-            self.unused.append(Problem(subject, "edit", reason, left_out=False))
+            self.unused.append(Problem(subject, "label edit" if listed else "edit", reason, left_out=False))
             return False
         self._do(edit, row)
         return True
 
-    def _class_reason(self, edit: Edit) -> str:
-        if edit.do not in ("relabel", "merge"):
-            return ""
-        if self.manifest.regression:
-            return "the data have numbers, no classes"
-        missing = [name for name in ([edit.old] if edit.do == "merge" else []) if name not in self.classes]
-        missing += [edit.new] if edit.new not in self.classes and not edit.added else []
-        return f"there is no class {missing[0]!r} any more" if missing else ""
-
     def _do(self, edit: Edit, row: int) -> None:
-        if edit.do == "relabel":
-            self.classes.add(edit.new)
-            self.labels[row] = edit.new
-        elif edit.do == "exclude":
+        if edit.do == "exclude":
             self.kept[row] = False
-        elif edit.do == "merge":
-            self.classes = (self.classes - {edit.old}) | {edit.new}
-            self.labels[self.labels == edit.old] = edit.new
-        else:
+        elif edit.do == "group":
             self.groups = [""] * len(self.kept) if self.groups is None else self.groups
             self.groups[row] = edit.new
+        else:
+            self.labels.change(edit, row)
 
     def result(self, used: Sequence[Edit], fewest: int) -> Manifest:
         """The manifest as it is now; DataError for fewer classes than `fewest`."""
         manifest = self.manifest
         if used and not manifest.regression:
-            names = tuple(class_order(self.labels[self.kept].tolist()))
+            names = self.labels.left(self.kept)
             if len(names) < 2:
                 word = shlex.quote(printable(manifest.source))
-                left = f"the edits leave {plural(len(names), 'class')} of the {manifest.num_classes}"
+                told = f"the edits leave {plural(len(names), 'class')} of the {manifest.num_classes}"
                 why, undo = "a net needs two to tell apart", f"hubel edit {word} undo takes the last ones back"
                 if len(names) < fewest:
                     hint = f"hubel edit {word} log lists them, {undo}"
-                    raise DataError(f"{left} of {printable(manifest.source)}, and {why}", hint=hint)
-                reason = f"{left}, and {why}: {undo}"
+                    raise DataError(f"{told} of {printable(manifest.source)}, and {why}", hint=hint)
+                reason = f"{told}, and {why}: {undo}"
                 self.unused.append(Problem(printable(manifest.source), "edit", reason, left_out=False))
-            index = {name: number for number, name in enumerate(names)}
-            gone = [name for name in manifest.class_names if name in self.classes and name not in index]
+            left = set(names)
+            gone = [name for name in manifest.class_names if name in self.labels.names and name not in left]
             self.gone = [Problem(name, "empty class", "edits left it no picture", left_out=False) for name in gone]
-            labels = np.array([index.get(name, 0) for name in self.labels], dtype=np.int64)
-            manifest = replace(manifest, labels=labels, class_names=names, _digest=[])
+            manifest = self.labels.of(manifest, names)
         if self.groups is not None:
             manifest = replace(manifest, groups=np.array(self.groups) if any(self.groups) else None, _digest=[])
         problems = (*manifest.problems, *self.gone, *self.unused)
@@ -160,7 +146,6 @@ def stat_of(manifest: Manifest, row: int) -> str:
 
 
 def label_names(manifest: Manifest) -> Mapping[str, str]:
-    """Path -> the name of its class, "" where the data have numbers."""
-    labels = manifest.labels.tolist()
-    names = manifest.class_names
-    return {path: names[label] if names else "" for path, label in zip(manifest.paths or (), labels, strict=True)}
+    """Path -> its class, or its labels with | between them; "" where the data have numbers."""
+    told = (lambda row: "") if manifest.regression else manifest.labelled_as
+    return {path: told(row) for row, path in enumerate(manifest.paths or ())}

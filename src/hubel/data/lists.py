@@ -5,7 +5,7 @@ Letters: N samples, K labels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -21,21 +21,27 @@ NOTHING = frozenset({"none", "-", "nothing", "no finding"})
 
 
 def in_lists(manifest: Manifest) -> str | None:
-    """A class whose name lists labels, such as cat|dog, so that the data mean several; None where there is none."""
-    return next((p.path for p in manifest.problems if p.kind == "several labels" and "|" in p.path), None)
-
-
-def unread_edits(manifest: Manifest) -> str:
-    """Who reads no edits of these labels, in words; "" where no class lists labels, and edits are read."""
-    some = in_lists(manifest)
-    return (
-        ""
-        if some is None
-        else (
-            f"{some!r} lists labels: a training of several labels reads no edits, only --task classify does; "
-            "for several labels change the table itself"
-        )
+    """Labels that a cell lists, such as cat|dog, or an edit of one of several: the data mean several; else None."""
+    said = (
+        p.path for p in manifest.problems if p.kind == "label edit" or (p.kind == "several labels" and "|" in p.path)
     )
+    return next(said, None)
+
+
+def parted(text: str, known: Container[str]) -> list[str]:
+    """The labels that a text lists: itself where it is a known one, else what stands between marks; [] for none.
+
+    >>> parted("cat|dog", {"cat", "dog"}), parted("black, white", {"black, white"}), parted("none", {"cat"})
+    (['cat', 'dog'], ['black, white'], [])
+    """
+    if text in known:
+        return [text]
+    if text.casefold() in NOTHING:
+        return []
+    lists = [[part.strip() for part in text.split(mark) if part.strip()] for mark in MARKS if mark in text]
+    found = next((parts for parts in lists if all(part in known for part in parts)), None)
+    # A new label is listed by the mark that labels are written with here.
+    return found or [part.strip() for part in text.split("|") if part.strip()]
 
 
 def mark_of(cells: Sequence[str]) -> str:

@@ -204,7 +204,7 @@ def _same_contents(manifest: Manifest) -> list[Problem]:
 def _copy(manifest: Manifest, row: int, other: int, kind: str) -> Problem:
     """A sample that has the contents of another one."""
     reason = f"same contents as {manifest.name(other)}"
-    same = manifest.labels[row] == manifest.labels[other]
+    same = _label(manifest, row) == _label(manifest, other)
     if not same:
         reason += f", which is labelled {_label(manifest, other)} and not {_label(manifest, row)}"
     if kind == "leak":
@@ -229,6 +229,8 @@ def _parted_groups(manifest: Manifest) -> list[Problem]:
 
 
 def _label(manifest: Manifest, row: int) -> str:
+    if manifest.several:
+        return repr(manifest.labelled_as(row))
     return str(manifest.labels[row]) if manifest.regression else repr(manifest.class_names[manifest.labels[row]])
 
 

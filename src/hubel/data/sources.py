@@ -76,7 +76,7 @@ def open_source(
     `masks`: are masks in tar files learnt? None: where nothing beside the pictures says a class. Folders and tables say
     that themselves.
 
-    `lists`: a cell of a table's label column lists labels, cat|dog; such data have no edits.
+    `lists`: a cell of a table's label column lists labels, cat|dog.
 
     `progress` is told of the bytes of a download.
 
@@ -119,12 +119,11 @@ def open_source(
     if is_folder and holds_arrays(path):
         _refuse("a folder of NumPy files", columns=columns, images=images)
         return open_signals(path, follow_links=follow_links)
-    if lists and is_folder:
-        return _open_folder(path, columns, images, follow_links, lists=True)
     if lists and is_file and path.suffix.casefold() in SUFFIXES:
-        return open_table(path, columns=columns, images=images, follow_links=follow_links, lists=True)
+        listed = open_table(path, columns=columns, images=images, follow_links=follow_links, lists=True)
+        return honoured(listed, path, edits)
     if is_folder:
-        return honoured(_open_folder(path, columns, images, follow_links), path, edits)
+        return honoured(_open_folder(path, columns, images, follow_links, lists=lists), path, edits)
     if is_file and path.suffix.casefold() in SUFFIXES:
         if images is None and holds_rows(path, columns or {}):
             _refuse("a table whose rows are samples", follow_links=follow_links)

@@ -61,6 +61,13 @@ class Summary(Viewed):
     """Of the manifest."""
     edits: int = 0
     """Of labels, pictures and classes, that are in force."""
+    several: bool = False
+    """May a sample have several of the classes, as its labels, or none?"""
+
+    @property
+    def word(self) -> str:
+        """What a class is called: of several labels a label."""
+        return "label" if self.several else "class"
 
 
 def describe(scan: Scan, splits: Splits | None = None) -> Summary:
@@ -115,6 +122,7 @@ def describe(scan: Scan, splits: Splits | None = None) -> Summary:
         asked=_asked(manifest),
         digest=manifest.digest,
         edits=len(manifest.edits or ()),
+        several=manifest.several,
     )
 
 

@@ -13,6 +13,7 @@ from hubel.metrics.calibrating import confidence_for, risk_coverage
 from hubel.metrics.intervals import Interval, wilson
 from hubel.metrics.probability import Calibration, calibration, log_softmax
 from hubel.metrics.roc import auroc
+from hubel.metrics.several import sure_of_all
 from hubel.metrics.strangeness import separation
 from hubel.views import Viewed
 from hubel.words import percent, plural, span
@@ -160,6 +161,8 @@ class Selective(Viewed):
     """Samples that it answers."""
     wrong: int
     """Of those, answered wrongly."""
+    several: bool = False
+    """Is an answer all labels of a sample, its probability that of all of them together, and wrong if one label is?"""
     coverage: tuple[float, ...] = ()
     """Shares of the split's samples that are answered from one confidence or another on, rising."""
     risks: tuple[float, ...] = ()
@@ -189,9 +192,11 @@ class Selective(Viewed):
         kept = ""
         if self.interval[0] > self.wished:
             kept = f" That is more than the {percent(self.wished, 1)} that held on {self.fitted:,} validation samples."
+        what, mistake = (" that all labels are right", "a label is wrong") if self.several else ("", "is wrong")
         return (
-            f"From a probability of {self.threshold:.3f} on it answers {percent(self.answered / self.samples, 1)} of "
-            f"{plural(self.samples, f'{self.split} sample')} and is wrong in {wrong}.{kept}"
+            f"From a probability of {self.threshold:.3f} on{what} it answers "
+            f"{percent(self.answered / self.samples, 1)} of {plural(self.samples, f'{self.split} sample')} and "
+            f"{mistake} in {wrong}.{kept}"
         )
 
     def facts(self) -> dict[str, str]:
@@ -215,9 +220,10 @@ class Selective(Viewed):
 
 
 def keep_back(
-    fitted: tuple[np.ndarray, np.ndarray], measured: tuple[np.ndarray, np.ndarray], wished: float, split: str
-) -> Selective:
-    """The threshold from one pair of (largest probability N, right or not N), and what it does on another.
+    fitted: tuple[np.ndarray, np.ndarray], measured: tuple[np.ndarray, np.ndarray], wished: float, split: str, *,
+    several: bool = False,
+) -> Selective:  # fmt: skip
+    """The threshold from one pair of (probability of the answer N, right or not N), and what it does on another.
 
     >>> sure, right = np.array([0.9, 0.8, 0.7]), np.array([True, True, False])
     >>> keep_back((sure, right), (sure, right), 0.1, "test").answered
@@ -235,9 +241,27 @@ def keep_back(
         samples=len(sure),
         answered=int(given.sum()),
         wrong=int((given & ~right).sum()),
+        several=several,
         coverage=coverage,
         risks=risks,
     )
+
+
+def answers_of(
+    shares_NK: np.ndarray, truth: np.ndarray, limits: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N: the probability of each answer, N: is it right?) from probabilities and labels N.
+
+    With `limits` K several labels may hold, truth is N K, and an answer is all labels of a sample.
+
+    >>> sure, right = answers_of(np.array([[0.9, 0.2], [0.5, 0.4]]), np.array([[1, 0], [1, 1]]), np.full(2, 0.5))
+    >>> sure.round(2).tolist(), right.tolist()
+    ([0.72, 0.3], [True, False])
+    """
+    if limits is None:
+        return shares_NK.max(axis=1), shares_NK.argmax(axis=1) == truth
+    said = shares_NK >= limits
+    return sure_of_all(shares_NK, said), (said == (truth > 0)).all(axis=1)
 
 
 POINTS = 200

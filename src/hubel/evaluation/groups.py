@@ -1,7 +1,8 @@
-"""A classifier on the groups that its samples fall into: cameras, hospitals, skin tones, whatever a table says.
+"""A net that says classes or several labels on the groups that samples fall into: cameras, hospitals, skin tones,
+whatever a table says.
 
 It tells that groups differ, not why: they may hold other classes, other light, other years.
-Letters: N samples, K classes, G groups.
+Letters: N samples, K classes or labels, G groups.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import numpy as np
 
 from hubel.errors import DataError, UsageError
 from hubel.evaluation.classification import Evaluation
+from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.intervals import NOTHING, Interval, wilson
 from hubel.metrics.probability import calibration
+from hubel.metrics.several import mean_precision
 from hubel.views import Viewed, html_table
 from hubel.words import in_columns, percent, plain, plural, span
 
@@ -38,22 +41,39 @@ class Group:
     name: str
     samples: int
     right: int
+    """Named right; where several labels may hold, with every one of them right."""
     interval: Interval
     """95 % interval of the accuracy (Wilson)."""
+    false_positive_rate: float
+    """With two classes: share of the first that is taken for the second; else NaN. Of several labels: share of those
+    that are not there which are said."""
+    false_negative_rate: float
+    """With two classes: share of the second that is taken for the first; else NaN. Of several labels: share of those
+    that are there which are not said."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share that is right."""
+        return self.right / self.samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassGroup(Group):
+    """One group of a net that names a class."""
+
     balanced_accuracy: float
     """Mean over the classes that occur in it: groups with other shares of the classes become comparable."""
     ece: float
     """Calibration error in 15 bins; it grows by chance where samples are few."""
     mean_confidence: float
-    false_positive_rate: float
-    """With two classes: share of the first that is taken for the second; else NaN."""
-    false_negative_rate: float
-    """With two classes: share of the second that is taken for the first; else NaN."""
 
-    @property
-    def accuracy(self) -> float:
-        """Share that is named right."""
-        return self.right / self.samples
+
+@dataclass(frozen=True, kw_only=True)
+class LabelGroup(Group):
+    """One group of a net that says several labels."""
+
+    mean_ap: float
+    """Mean average precision over the labels that occur in it; it is higher by itself where labels are frequent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +104,10 @@ class Groups(Viewed):
             )
         low, high = self.gap_interval
         chance = "fewer than 1 in 1,000" if self.p_value < 0.001 else f"{1000 * self.p_value:.0f} in 1,000"
+        what = " in how often all labels are right" if self.several else ""
         told = (
-            f"The largest gap is {100 * self.gap:.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f}), "
-            f"between {self.best} and {self.worst}. "
+            f"The largest gap{what} is {100 * self.gap:.1f} points "
+            f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), between {self.best} and {self.worst}. "
         )
         if self.p_value >= 0.05:
             return (
@@ -103,38 +124,44 @@ class Groups(Viewed):
         return {f"by {self.by}": self.sentence}
 
     @property
+    def several(self) -> bool:
+        """Are they of a net that says several labels?"""
+        return any(isinstance(group, LabelGroup) for group in self.groups)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Titles of the table."""
+        if self.several:
+            return ("samples", "all right", "95 % interval", "false +", "false −", "mAP")
         rates = ("false +", "false −") if self._two_classes else ()
         return ("samples", "accuracy", "95 % interval", "balanced", "calibr. err.", *rates)
 
     @property
     def _two_classes(self) -> bool:
-        return any(not math.isnan(group.false_positive_rate + group.false_negative_rate) for group in self.groups)
+        rates = (group.false_positive_rate + group.false_negative_rate for group in self.groups)
+        return not self.several and any(not math.isnan(both) for both in rates)
 
     def rows(self) -> list[tuple[str, ...]]:
         """A row of texts a group."""
         return [
-            (
-                group.name,
-                f"{group.samples:,}",
-                percent(group.accuracy, 1),
-                span(group.interval),
-                percent(group.balanced_accuracy, 1),
-                percent(group.ece, 1),
-                *(
-                    (percent(group.false_positive_rate, 1), percent(group.false_negative_rate, 1))
-                    if self._two_classes
-                    else ()
-                ),
-            )
+            (group.name, f"{group.samples:,}", percent(group.accuracy, 1), span(group.interval), *self._cells(group))
             for group in self.groups
         ]
 
+    def _cells(self, group: Group) -> tuple[str, ...]:
+        """What is told beside the accuracy."""
+        rates = percent(group.false_positive_rate, 1), percent(group.false_negative_rate, 1)
+        if isinstance(group, LabelGroup):
+            return (*rates, percent(group.mean_ap, 1))
+        assert isinstance(group, ClassGroup)
+        own = percent(group.balanced_accuracy, 1), percent(group.ece, 1)
+        return (*own, *(rates if self._two_classes else ()))
+
     def __str__(self) -> str:
         # Of two classes the rates are worth more than the calibration error, and names need their room.
-        wide = (8, 10, 15, 10, 0, 9, 9) if self._two_classes else (8, 10, 15, 10, 13)
-        name = 80 - sum(wide) if self._two_classes else 24
+        wide: tuple[int, ...] = (8, 10, 15, 10, 0, 9, 9) if self._two_classes else (8, 10, 15, 10, 13)
+        wide = (8, 11, 15, 9, 9, 8) if self.several else wide
+        name = 80 - sum(wide) if self._two_classes or self.several else 24
         lines = []
         for first, *cells in ((f"by {self.by}", *self.columns), *self.rows()[:SHOWN]):
             told = (f"{cell:>{width}}" for cell, width in zip(cells, wide, strict=True) if width)
@@ -154,7 +181,9 @@ class Groups(Viewed):
             "by": self.by,
             "split": self.split,
             "samples": self.samples,
-            "groups": [{**plain(group), "accuracy": group.accuracy} for group in self.groups],
+            "groups": [
+                {**plain(group), "exact" if self.several else "accuracy": group.accuracy} for group in self.groups
+            ],
             "largest_gap": plain(
                 {"best": self.best, "worst": self.worst, "points": self.gap, "interval": self.gap_interval}
             ),
@@ -162,7 +191,7 @@ class Groups(Viewed):
         }
 
 
-def by_groups(result: Evaluation, names: Sequence[str], by: str) -> Groups:
+def by_groups(result: Evaluation | SeveralLabels, names: Sequence[str], by: str) -> Groups:
     """The samples of an evaluation by the group of each (N names, in its order); `by` is what the groups are.
 
     Raises DataError where all are of one group, UsageError where nearly every sample has a group of its own.
@@ -207,14 +236,34 @@ def by_look(images: np.ndarray, by: str) -> list[str]:
     return [f"{FIFTHS[k]} ({ends[k]:.2f}–{ends[k + 1]:.2f})" for k in place]
 
 
-def _group(result: Evaluation, own: np.ndarray, name: str) -> Group:
+def _group(result: Evaluation | SeveralLabels, own: np.ndarray, name: str) -> Group:
+    if isinstance(result, SeveralLabels):
+        return _label_group(result, own, name)
+    return _class_group(result, own, name)
+
+
+def _label_group(result: SeveralLabels, own: np.ndarray, name: str) -> LabelGroup:
+    there, said = result.truth[own] > 0, result.said[own]  # N K
+    right, samples = int(result.right[own].sum()), int(own.sum())
+    return LabelGroup(
+        name=name,
+        samples=samples,
+        right=right,
+        interval=wilson(right, samples),
+        mean_ap=mean_precision(result.shares[own], result.truth[own]) if there.any() else math.nan,
+        false_positive_rate=float(said[~there].mean()) if not there.all() else math.nan,
+        false_negative_rate=float((~said[there]).mean()) if there.any() else math.nan,
+    )
+
+
+def _class_group(result: Evaluation, own: np.ndarray, name: str) -> ClassGroup:
     labels, predicted = result.labels[own], result.predicted[own]
     right = labels == predicted
     recalls = [float(right[labels == k].mean()) for k in np.unique(labels)]
     rates = [math.nan, math.nan]
     if len(result.class_names) == 2:
         rates = [float((~right[labels == k]).mean()) if (labels == k).any() else math.nan for k in (0, 1)]
-    return Group(
+    return ClassGroup(
         name=name,
         samples=int(own.sum()),
         right=int(right.sum()),

@@ -16,7 +16,7 @@ from hubel.data.scan import Scan
 from hubel.evaluation.result import TaskResult
 from hubel.inference import predict
 from hubel.metrics.intervals import Interval, wilson
-from hubel.metrics.several import average_precision, mean_precision, mean_precision_interval, scores_of
+from hubel.metrics.several import average_precision, mean_precision, mean_precision_interval, scores_of, sure_of_all
 from hubel.words import csv_text, number, percent, plain, plural, span
 
 SHOWN = 12
@@ -49,6 +49,16 @@ class SeveralLabels(TaskResult):
         return np.asarray(self.shares >= self.thresholds)
 
     @property
+    def right(self) -> np.ndarray:
+        """N, bool: is every label of a sample right?"""
+        return np.asarray((self.said == (self.truth > 0)).all(axis=1))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """N: the probability that all labels of a sample are right (`sure_of_all`)."""
+        return sure_of_all(self.shares, self.said)
+
+    @property
     def average_precision(self) -> np.ndarray:
         """K; NaN for a label that no sample has."""
         return average_precision(self.shares, self.truth)
@@ -61,7 +71,7 @@ class SeveralLabels(TaskResult):
     @property
     def exact(self) -> float:
         """Share of samples of which every label is right."""
-        return float((self.said == (self.truth > 0)).all(1).mean())
+        return float(self.right.mean())
 
     @property
     def wrong(self) -> float:
@@ -140,7 +150,7 @@ class SeveralLabels(TaskResult):
 
     def tables(self) -> Mapping[str, str]:
         """One line a sample, one a label."""
-        said, right = self.said, (self.said == (self.truth > 0)).all(1)
+        said, right = self.said, self.right
         each = [
             [int(self.ids[n]), self.paths[n], self.named(self.truth[n] > 0), self.named(said[n]), int(right[n]),
              *self.shares[n].tolist()]

@@ -52,6 +52,16 @@ def mean_precision_interval(scores: np.ndarray, truth: np.ndarray, *, draws: int
     return percentiles(np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in found]))
 
 
+def sure_of_all(shares: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """N: the probability that a sample has the labels that are said of it (N K, bool) and no other: the product of
+    those of its K answers, since labels are taken one by one.
+
+    >>> sure_of_all(np.array([[0.9, 0.2], [0.5, 0.5]]), np.array([[True, False], [True, True]])).round(2).tolist()
+    [0.72, 0.25]
+    """
+    return np.asarray(np.where(said, shares, 1 - shares).prod(axis=1))
+
+
 def best_thresholds(shares: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """K thresholds, each that with the highest F1 on these samples; 0.5 for a class that does not occur among them.
 

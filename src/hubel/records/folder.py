@@ -7,14 +7,16 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hubel import runtime
 from hubel.data.changes import Edit, lines_of, read_edit
+from hubel.data.lists import rarest
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.splits import Splits
 from hubel.errors import ArtefactError
@@ -161,6 +163,29 @@ def data_change(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         told += [f"{shown} {one if len(names) == 1 else many}"] if names else []
     alike = "the files are the same, and their labels or groups are not" if old and new else "their digests differ"
     return ", ".join(told) or alike
+
+
+def began_with(store: RunStore, listed: Manifest) -> Manifest | None:
+    """Of samples that were listed those that the run began with, where all are there and others, too; else None."""
+    if listed.paths is None or not store.exists("data.json"):
+        return None
+    facts = store.read_json("data.json", limit=1 << 30)
+    names, classes = (facts.get(word) or {} for word in ("samples_by_name", "class_names"))
+    rows = [row for row, path in enumerate(listed.paths) if path in names]
+    if not rows or not len(names) == len(rows) < len(listed):
+        return None
+    kept = listed.select(rows)
+    if kept.several and kept.targets is not None and set(classes) <= set(listed.class_names):
+        targets = kept.targets[:, [listed.class_names.index(name) for name in classes]]
+        labels = rarest(targets)  # among these: what came since has changed how often each label is there
+        return replace(kept, labels=labels, targets=targets, class_names=tuple(classes), _digest=[])
+    if listed.regression or not set(classes) < set(listed.class_names):
+        return kept
+    new = {old: number for number, old in enumerate(listed.class_names.index(name) for name in classes)}
+    if not set(kept.labels.tolist()) <= set(new):
+        return None
+    labels = np.array([new[label] for label in kept.labels.tolist()], np.int64)
+    return replace(kept, labels=labels, class_names=tuple(classes), _digest=[])  # a class may be new, too
 
 
 def edits_of(store: RunStore) -> tuple[Edit, ...]:

@@ -59,16 +59,18 @@ def _part(name: str, by: str) -> str:
 def _read(
     folder: Path | None, data: str | None, by: str, data_root: str | Path | None, reading: Mapping[str, Any] | None
 ) -> Manifest:
-    """The data again, with the column as the one that groups."""
+    """The data again, with the column as the one that groups; without edits, which make groups of their own and leave
+    samples out."""
     try:
         if data is not None:
             read = reading_of(folder, data, reading)
             _require_table(data, by)
-            return open_source(data, **read | {"columns": _grouping(data, read.get("columns") or {}, by)})
+            columns = _grouping(data, read.get("columns") or {}, by)
+            return open_source(data, **read | {"columns": columns, "edits": ()})
         assert folder is not None
         recipe = placed(folder, compose(read_file(folder / "config.yaml")), data_root)
         _require_table(recipe.data.data if data_root is None else str(data_root), by)
-        return find_again(recipe.change(columns=_grouping(recipe.data.data, recipe.data.columns, by)))
+        return find_again(recipe.change(columns=_grouping(recipe.data.data, recipe.data.columns, by)), edits=())
     except DataError as error:
         # The columns that the message lists: in quotes where files are named, else after "it has".
         there = error.what.partition("but ")[2].split("'")[1::2] or error.what.partition("; it has ")[2].split(", ")

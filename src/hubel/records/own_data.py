@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from hubel.data.splits import Splits
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
-from hubel.records.folder import edits_of
+from hubel.records.folder import began_with, edits_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -224,7 +224,7 @@ def own_data(
     listed = find_again(placed(folder, recipe, data_root), watch, edits=edits_of(store))
     scan, decoded = _read(listed, classifier, recipe, watch)
     added = 0
-    if scan.manifest.digest != splits.manifest_digest and (known := _known(store, listed)) is not None:
+    if scan.manifest.digest != splits.manifest_digest and (known := began_with(store, listed)) is not None:
         count = len(scan.manifest)
         scan, decoded = _read(known, classifier, recipe, watch)
         added = count - len(scan.manifest)
@@ -247,22 +247,3 @@ def _read(listed: Manifest, classifier: Classifier, recipe: Recipe, watch: Watch
     )  # fmt: skip
     scan, decoded, _ = bared(recipe, scan, decoded)
     return scan, decoded
-
-
-def _known(store: RunStore, listed: Manifest) -> Manifest | None:
-    """Of samples that were listed those that the run began with, where all are there and others, too; else None."""
-    if listed.paths is None or not store.exists("data.json"):
-        return None
-    facts = store.read_json("data.json", limit=1 << 30)
-    names, classes = (facts.get(word) or {} for word in ("samples_by_name", "class_names"))
-    rows = [row for row, path in enumerate(listed.paths) if path in names]
-    if not rows or not len(names) == len(rows) < len(listed):
-        return None
-    kept = listed.select(rows)
-    if listed.regression or not set(classes) < set(listed.class_names):
-        return kept
-    new = {old: number for number, old in enumerate(listed.class_names.index(name) for name in classes)}
-    if not set(kept.labels.tolist()) <= set(new):
-        return None
-    labels = np.array([new[label] for label in kept.labels.tolist()], np.int64)
-    return replace(kept, labels=labels, class_names=tuple(classes), _digest=[])  # a class may be new, too

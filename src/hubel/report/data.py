@@ -56,8 +56,8 @@ class DataFacts:
         about = self.summary
         counts = zip(*about.split_counts.values(), strict=True) if about.class_names else ()
         table = [(known_as(name), *row) for name, row in zip(about.class_names, counts, strict=True)]
-        classes = html_table(["class", *about.split_counts], table[:MOST]) if table else ""
-        more = f"<p>… and {plural(len(table) - MOST, 'more class')}</p>" if len(table) > MOST else ""
+        classes = html_table([about.word, *about.split_counts], table[:MOST]) if table else ""
+        more = f"<p>… and {plural(len(table) - MOST, f'more {about.word}')}</p>" if len(table) > MOST else ""
         odd = [(p.path, p.kind, p.reason, "left out" if p.left_out else "kept") for p in self.problems[:MOST]]
         problems = html_table(["file", "kind", "reason", ""], odd) if odd else "<p>nothing is wrong with it</p>"
         return html_facts(about.facts()) + classes + more + problems
@@ -82,7 +82,8 @@ def lines(report: DataFacts, *, everything: bool = False) -> Iterator[str]:
     about = report.summary
     what = plural(about.samples, about.unit)
     number = "" if about.asked else ", each with a number to predict"
-    classes = f" in {plural(len(about.class_names), 'class')}" if about.class_names else number
+    joined = "with" if about.several else "in"
+    classes = f" {joined} {plural(len(about.class_names), about.word)}" if about.class_names else number
     bad = sum(about.left_out.values())
     # `hubel edit DATA log` counts what is listed.
     if about.unit == "picture" and bad:
@@ -173,14 +174,14 @@ def _counted(counts: dict[str, int]) -> str:
 def _classes(about: Summary, everything: bool) -> Iterator[str]:
     names = list(about.split_counts)
     yield ""
-    yield "  " + f"{'class':<28}" + "".join(f"{name:>9}" for name in names) + "  "
+    yield "  " + f"{about.word:<28}" + "".join(f"{name:>9}" for name in names) + "  "
     widest = max(about.class_counts)
     rows = range(len(about.class_names))
     shown = rows if everything or len(rows) <= 30 else [*rows[:15], *rows[-10:]]
     last = -1
     for row in shown:
         if row != last + 1:
-            yield f"  … {plural(row - last - 1, 'more class')}: --all lists them"
+            yield f"  … {plural(row - last - 1, f'more {about.word}')}: --all lists them"
         last = row
         name = known_as(about.class_names[row])
         there = about.class_counts[row]

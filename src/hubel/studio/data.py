@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from hubel.data.decode import read_images, read_whole
-from hubel.data.manifest import Manifest, printable
+from hubel.data.editing import ACTIONS, require_files
+from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import SOURCES, edit_log
 from hubel.data.splits import NAMES, split
-from hubel.errors import DataError, UsageError
+from hubel.errors import DataError, HubelError, UsageError
 from hubel.studio.asking import Asked, Route, Sent
 from hubel.studio.jobs import spoken
 from hubel.studio.seen import sent
@@ -79,12 +80,21 @@ def about(asked: Asked) -> dict[str, Any]:
         "classes": list(report.summary.class_names), "several": found.manifest.several,
         "samples": report.summary.samples,
         "counts": report.summary.split_counts, "sizes": report.summary.sizes[:5],
-        "formats": report.summary.formats, "editable": found.manifest.paths is not None and not found.manifest.several,
+        "formats": report.summary.formats, "fixed": _fixed(found.manifest),
         "sight": None if sight is None else [sight.channels, sight.height, sight.width],
         "problems": [asdict(problem) for problem in report.problems[:PROBLEMS]],
         "more_problems": max(0, len(report.problems) - PROBLEMS), "command": spoken(["data", source]),
         "clean": spoken(["clean", source]),
     }  # fmt: skip
+
+
+def _fixed(manifest: Manifest) -> str:
+    """Why labels are not edited, in words; "" where they are."""
+    try:
+        require_files(manifest)
+    except HubelError as error:
+        return f"{error.what}: {error.hint}"
+    return ""
 
 
 def rows(asked: Asked) -> dict[str, Any]:
@@ -151,20 +161,15 @@ def _fitted(manifest: Manifest, row: int, sight: Preprocessing) -> np.ndarray:
 
 
 def change(asked: Asked) -> dict[str, Any]:
-    """One edit: relabel, exclude, merge, group or undo; a line in the log beside the data, and no file is touched."""
+    """One edit, as `hubel edit` knows them; a line in the log beside the data, and no file is touched."""
     said = asked.said
     source = asked.studio.places.source(str(said.get("source", "")))
     words = said.get("words", [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise UsageError("words must be a list of texts")
     do = str(said.get("do", ""))
-    if do not in ("relabel", "exclude", "merge", "group", "undo"):
-        raise UsageError(f"{do[:40]!r} is no edit", hint="relabel, exclude, merge, group, undo")
-    if listed(asked, source).manifest.several:
-        raise UsageError(
-            "labels that stand in lists, cat|dog, are changed in the table itself",
-            hint=f"change the lines of the table in {printable(source)}, and look again",
-        )
+    if do not in ACTIONS:
+        raise UsageError(f"{do[:40]!r} is no edit", hint=", ".join(ACTIONS))
     new = said.get("new_class") is True
     found = edit(source, do, *words, new_class=new, verbose=False)
     return {

@@ -87,6 +87,7 @@ def _by_label(found: SeveralLabels) -> dict[str, Any]:
         "labels": [[count, *numbers] for _, count, *numbers in found.by_class()],
         "samples": {
             "id": found.ids[:MOST], "path": list(found.paths)[:MOST],
+            "confidence": np.round(found.confidence[:MOST], DIGITS), "right": found.right[:MOST],
             "there": [np.flatnonzero(row) for row in there], "said": [np.flatnonzero(row) for row in said],
         },
         "left_out": max(0, found.samples - MOST),
@@ -116,7 +117,7 @@ def groups(asked: Asked) -> dict[str, Any]:
     """How well each group of a split is named: by a column, a folder, or how bright pictures are."""
     folder, split, found = _measured(asked)
     by, data = asked.word("by").strip(), own(asked.studio, folder)
-    pictures = data.decoded.images[found.ids] if by in LOOKS and isinstance(found, Evaluation) else None
+    pictures = data.decoded.images[found.ids] if by in LOOKS and isinstance(found, Evaluation | SeveralLabels) else None
     told = grouped(folder, found, by, pictures=pictures)
     return {
         "sentence": told.sentence, "columns": [by, *told.columns], "rows": told.rows(),
@@ -128,15 +129,21 @@ def risk(asked: Asked) -> dict[str, Any]:
     """From which probability on it must answer so that at most so many of 1,000 answers are wrong."""
     folder, split, found = _measured(asked)
     fitted = _measured(asked, "val")[2]
-    if not isinstance(found, Evaluation) or not isinstance(fitted, Evaluation):
-        raise ArtefactError("answers of this run have no probability")
-    share = asked.number("wrong", most=500) / 1000
-    both = [(each.confidence, each.predicted == each.labels) for each in (fitted, found)]
-    told = keep_back(both[0], both[1], share, split)
+    share, several = asked.number("wrong", most=500) / 1000, isinstance(found, SeveralLabels)
+    told = keep_back(_sure(fitted), _sure(found), share, split, several=several)
     return {
         **told.to_dict(), "sentence": told.sentence,
         "command": spoken([*_said(asked, folder, split), "--risk", f"{share:g}"]),
     }  # fmt: skip
+
+
+def _sure(found: Evaluation | RegressionEvaluation | TaskResult) -> tuple[np.ndarray, np.ndarray]:
+    """(N: the probability of each answer, N: is it right?); of several labels an answer is all of a sample's."""
+    if isinstance(found, SeveralLabels):
+        return found.confidence, found.right
+    if not isinstance(found, Evaluation):
+        raise ArtefactError("answers of this run have no probability")
+    return found.confidence, np.asarray(found.predicted == found.labels)
 
 
 def strange(asked: Asked) -> dict[str, Any]:

@@ -85,16 +85,11 @@ def clean(
         elif folds is not None:
             by = f"{folds} heads on the pixels, each on pictures that the others were fitted to"
             found = judge(found, found.pictures, by, folds=folds, seed=seed, watch=watch)
-    if accept is not None and found.manifest.several:
-        raise UsageError(
-            f"edits are of classes, and pictures of {found.source} have several labels",
-            hint="leave --accept out, and mend the cells of the table that are named",
-        )
     if accept is not None and found.labels is None:
         raise UsageError(
             "labels were not judged: there is nothing to accept", hint="add --folds 5 or --eyes NET, or give a run"
         )
-    read = reading if folder is None else reading_of(folder, found.source)
+    read = (reading if folder is None else reading_of(folder, found.source)) | {"lists": found.manifest.several}
     if accept is not None:
         found = _accept(found, accept, who, read, watch)
     return _group(found, who, read, watch) if group == "auto" else found
@@ -130,13 +125,17 @@ def _accept(found: Cleaning, least: float, who: str, reading: dict[str, Any], wa
     require_files(manifest)
     assert found.labels is not None
     assert manifest.paths is not None
-    wanted = {
-        manifest.paths[one.row]: (one.given, one.suggested, f"suggested, {percent(one.probability, 1)}")
+    paths = manifest.paths
+    sure = [
+        (paths[one.row], one, f"suggested, {percent(one.probability, 1)}")
         for one in found.labels.suspects
         if one.confident and one.probability >= least
-    }
+    ]
     log, editor = editor_of(found.source, who, reading)
-    made = editor.accepted(wanted)
+    if manifest.several:
+        made = editor.accepted_labels([(path, one.label, one.there, why) for path, one, why in sure])
+    else:
+        made = editor.accepted({path: (one.given, one.suggested, why) for path, one, why in sure})
     if not made:
         watch.remark(f"no suggestion is as sure as {least:g}: nothing was written")
         return found

@@ -20,7 +20,7 @@ from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.strange import KINDS
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.doubt import Selective, Strangers, Trusted, keep_back, second_of, tell_apart, trust_in
+from hubel.evaluation.doubt import Selective, Strangers, Trusted, answers_of, keep_back, second_of, tell_apart, trust_in
 from hubel.faces.progress import shows_progress
 from hubel.metrics.probability import log_softmax
 from hubel.records.ledger import find_run
@@ -109,7 +109,8 @@ def selective(
 ) -> Selective:
     """From which probability on a run must answer so that at most `risk` (0..1) of its answers are wrong.
 
-    The threshold is fitted on the validation split, and measured on `split`.
+    Of several labels an answer is all of a sample's, with the probability of all together. The threshold is fitted on
+    the validation split, and measured on `split`.
     Raises UsageError, DataError, ArtefactError.
     """
     if not 0 <= risk < 1:
@@ -118,12 +119,13 @@ def selective(
         raise UsageError("the threshold is fitted on the val split, so it is not measured there", hint="--split test")
     folder = find_run(run)
     classifier = load_checkpoint(folder)
-    classifier.require_answers()
+    classifier.require_answers(several=True)
     if not classifier.class_names:
         raise ArtefactError(
             "this run predicts a number, which has no probability", hint="hubel evaluate without --risk"
         )
     own = own_data(folder, classifier, watch, data_root=data_root)
+    limits = classifier.label_thresholds if classifier.several else None
     found = {}
     for name in ("val", split):
         rows = own.ids(name)
@@ -133,9 +135,10 @@ def selective(
                 hint="train with parts: --val-fraction 0.1 --test-fraction 0.1",
             )
         logits, _ = Look(classifier, own.decoded, runtime.pick_device(device)).at(rows)
-        shares = np.exp(log_softmax(classifier.calibrator(logits)))
-        found[name] = shares.max(axis=1), shares.argmax(axis=1) == own.scan.manifest.labels[rows]
-    return keep_back(found["val"], found[split], risk, split)
+        shares, data = classifier.probabilities(logits), own.scan.manifest
+        truth = np.asarray(data.labels if limits is None else data.targets)[rows]
+        found[name] = answers_of(shares, truth, limits)
+    return keep_back(found["val"], found[split], risk, split, several=classifier.several)
 
 
 def weigh_trust(net: Classifier, own: OwnData, rows: np.ndarray, spoilt: np.ndarray, device: torch.device) -> Trusted:

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hubel.data.changes import Edit
+from hubel.data.changes import OF_ONE_LABEL, Edit
 from hubel.data.clean_copy import write_copy
-from hubel.data.editing import ACTIONS, Editor, Edits, require_files, require_request
+from hubel.data.editing import ACTIONS, Editor, Edits, open_to_edit, require_request
 from hubel.data.edits import edited
-from hubel.data.lists import unread_edits
-from hubel.data.sources import SOURCES, edit_log, moved, open_source
+from hubel.data.sources import SOURCES, moved
 from hubel.faces.progress import shows_progress
 from hubel.watching import SILENT, Watcher
 
@@ -37,23 +36,21 @@ def edit(
     """Decide something about a folder or table of pictures, or read what was decided (`do="log"`).
 
         hubel.edit("photos", "relabel", "cat/17.jpg", "dog")       also: "exclude", "merge", "group", "undo"
+        hubel.edit("scenes", "label", "17.jpg", "dog")             of several labels one more; "unlabel" takes one away
         hubel.edit("photos", "apply", copy="photos-clean")         a clean copy, for other programs
 
     `words` are files as the data call them (or as they lie on the disk, or patterns) and the class or group; for a
-    merge two classes; for an undo ids of the log, or none for the last command. `new_class` lets a class be named that
+    merge two classes; for an undo ids of the log, or none for the last command. Where pictures have several labels, a
+    relabel says all of them, "cat|dog", or "none". `new_class` lets a class be named that
     is not there yet; `who` is kept with the edit. Nothing in the data is touched but the log beside them.
     Raises UsageError for what cannot be, DataError, SaveFailed where nothing can be written.
     """
     require_request(do, words, new_class=new_class, copy=copy is not None, who=who)
     watch.stage("reading the data")
     reading: dict[str, Any] = {"columns": columns, "images": images, "follow_links": follow_links}
-    listed = open_source(data, data_root=data_root, edits=(), **reading)
-    require_files(listed)
     path = Path(data).expanduser() if data_root is None or os.fspath(data) in SOURCES else moved(str(data), data_root)
-    log = edit_log(path, listed.root)
-    known, bad = log.read()
-    if do in ACTIONS and (unread := unread_edits(listed)):
-        watch.remark(unread)
+    lists = do in OF_ONE_LABEL
+    listed, log, known, bad = open_to_edit(data, path, lists=lists, data_root=data_root, **reading)
     made: list[Edit] = []
     place = log.place
     if do in ACTIONS:
@@ -76,5 +73,6 @@ def edit(
         problems=tuple(bad) + tuple(problem for problem in now.problems if problem.kind == "edit"),
         classes=now.class_names,
         samples=len(now),
+        several=listed.several,
         copy=str(copy or ""),
     )

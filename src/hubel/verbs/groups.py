@@ -14,6 +14,7 @@ from hubel.deploy.shipped import is_shipped
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.groups import LOOKS, Groups, by_groups, by_look
+from hubel.evaluation.several_labels import SeveralLabels
 from hubel.records.groups import groups_of
 from hubel.records.ledger import find_run
 from hubel.records.other_data import other_data
@@ -38,9 +39,9 @@ def grouped(
     groups are fifths of the pictures as the net sees them, N C H W uint8, read again where nobody has them at hand.
     `data` and how it is read are those of the evaluation. Raises UsageError, DataError.
     """
-    if isinstance(result, TaskResult):
+    if isinstance(result, TaskResult) and not isinstance(result, SeveralLabels):
         raise UsageError("groups are compared by their accuracy, and this run's task is another", hint="leave --by out")
-    if not isinstance(result, Evaluation):
+    if not isinstance(result, Evaluation | SeveralLabels):
         raise UsageError("groups are compared by their accuracy, and this run predicts a number", hint="leave --by out")
     folder = None if is_shipped(run) else find_run(run)
     if by in LOOKS:
@@ -52,7 +53,7 @@ def grouped(
 
 
 def _pictures(
-    folder: Path | None, result: Evaluation, data: str | None, data_root: str | Path | None,
+    folder: Path | None, result: Evaluation | SeveralLabels, data: str | None, data_root: str | Path | None,
     reading: Mapping[str, Any] | None,
 ) -> np.ndarray:  # fmt: skip
     """The samples of an evaluation as the net sees them."""

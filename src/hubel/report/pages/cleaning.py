@@ -61,7 +61,7 @@ def render_cleaning(found: Cleaning) -> str:
     words = [word for name in manifest.class_names for word in name.split()]
     return page(
         "clean.html.j2",
-        editable=found.source not in SOURCES and not manifest.several,
+        editable=found.source not in SOURCES,
         title=os.path.basename(os.path.abspath(found.source)) or found.source,
         found=found,
         # A tile is as wide as the longest word of a class, so that no such word is broken; nobody calls a class longer.

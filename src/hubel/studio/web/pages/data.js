@@ -1,9 +1,10 @@
 // Data: what is there, what is wrong with it, and labels mended by keyboard; no file of the data is touched.
 
-import { at, get, keep, post, to } from '../ask.js';
+import { at, get, keep, to } from '../ask.js';
 import { el } from '../dom.js';
 import { keys } from '../keys.js';
 import { grid } from '../parts/grid.js';
+import { mend } from '../parts/mend.js';
 import { command, problem, tried } from '../parts/said.js';
 
 export const title = 'Data';
@@ -65,8 +66,8 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       place.append(...parts.slice(0, 3), el('p', { textContent: 'These are points, not pictures; the Playground shows them.' }), said);
       return;
     }
-    const edits = found.editable ? tools() : el('p', { className: 'muted', textContent: found.several ? 'A picture may have several labels, or none. They stand in the table and are changed there; look again after that.' : 'The labels of a named set are not edited; those of your own folders and tables are.' });
-    place.append(...parts, edits, words, el('div', { className: 'browse' }, [tiles, large]), said);
+    const edits = found.fixed ? null : mend(found, tiles, known, done, words, said.say);
+    place.append(...parts, edits ? edits.place : el('p', { className: 'muted', textContent: `${found.fixed}.` }), words, el('div', { className: 'browse' }, [tiles, large]), said);
     for (const each of [which.select, split.select, sees]) each.addEventListener('change', filter);
     find.addEventListener('input', filter);
     keys({ Enter: ['see it large', () => chosen(tiles.place)], j: ['next picture', () => tiles.choose(tiles.place + 1)], k: ['picture before', () => tiles.choose(tiles.place - 1)] });
@@ -114,69 +115,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const row = known.get(i);
       if (!row) return;
       large.replaceChildren(el('img', { alt: row.name, className: 'pixels', src: picture(row, 320) }), el('figcaption', {}, [`${row.name}: ${named(row)}`, row.split ? `, ${row.split}` : '']));
-    }
-
-    function tools() {
-      const first = classes.slice(0, 10), log = el('ol', { className: 'told' }), other = el('select', { 'aria-label': 'Another class' }, [el('option', { value: '', textContent: 'is …' }), ...classes.map((name) => el('option', { value: name, textContent: name })), el('option', { value: '\n', textContent: 'a new class …' })]);
-      other.addEventListener('change', () => {
-        const label = other.value === '\n' ? prompt('Its class') ?? '' : other.value;
-        if (label) relabel(label, other.value === '\n');
-        other.value = '';
-      });
-      /** @type {[number, number, string | undefined][]} */
-      const steps = [];
-      const digit = (/** @type {string} */ key) => first[key === '0' ? 9 : Number(key) - 1];
-      keys({
-        '1…9': ['it is the class of that number', (event) => { const name = digit(event.key); if (name) relabel(name); }],
-        ...(first.length > 9 ? { 0: [`it is ${first[9]}`, () => relabel(first[9])] } : {}),
-        x: ['leave it out', exclude], u: ['take the last edit back', undo],
-      });
-      return el('div', {}, [
-        el('div', { className: 'line', role: 'group', 'aria-label': 'What the chosen picture is' }, [
-          ...first.map((name, k) => el('button', { type: 'button', onclick: () => relabel(name) }, [el('kbd', { textContent: String((k + 1) % 10) }), ` ${name}`])), other,
-          el('button', { type: 'button', onclick: exclude }, [el('kbd', { textContent: 'x' }), ' leave out']), el('button', { type: 'button', onclick: undo }, [el('kbd', { textContent: 'u' }), ' undo'])]),
-        el('details', {}, [el('summary', { textContent: 'What was decided so far' }), log])]);
-
-      async function act(/** @type {string} */ what, /** @type {string[]} */ list, more = {}) {
-        try {
-          const answer = await post('data/edit', { source: found.source, do: what, words: list, ...more });
-          words.textContent = answer.sentence;
-          said.say(answer.command);
-          log.replaceChildren(...answer.log.map((each) => el('li', { textContent: `${each.text} (${each.state || 'undo'})` })));
-          return answer;
-        } catch (/** @type {any} */ error) {
-          words.replaceChildren(problem(error));
-          return null;
-        }
-      }
-
-      async function relabel(/** @type {string} */ name, fresh = false) {
-        const i = tiles.place, row = known.get(i);
-        if (row && (await act('relabel', [row.name, name], { new_class: fresh }))) mark(i, row, `→ ${name}`);
-      }
-
-      async function exclude() {
-        const i = tiles.place, row = known.get(i);
-        if (row && (await act('exclude', [row.name]))) mark(i, row, 'left out');
-      }
-
-      function mark(/** @type {number} */ i, /** @type {any} */ row, /** @type {string} */ text) {
-        steps.push([i, row.id, done.get(row.id)]);
-        done.set(row.id, text);
-        tiles.refresh(i);
-        tiles.choose(i + 1);
-      }
-
-      async function undo() {
-        if (!(await act('undo', []))) return;
-        const last = steps.pop();
-        if (!last) return;
-        const [i, id, before] = last;
-        if (before === undefined) done.delete(id);
-        else done.set(id, before);
-        tiles.refresh(i);
-        tiles.choose(i);
-      }
+      edits?.follow(row);
     }
   }
 }

@@ -50,7 +50,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('div', { className: 'line' }, [el('label', { for: 'split', textContent: 'Split' }), select]),
       el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('dd', { className: 'muted', textContent: interval })])))];
     if (found.number) return top.filter(Boolean);
-    if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, wanted)];
+    if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, wanted, said.say)];
     const { samples, classes } = found;
     /** @type {number[] | null} */
     let familiar = null;
@@ -78,7 +78,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       ...top,
       el('section', {}, [el('h2', { textContent: 'What is called what' }), confusion(found, cell)]),
       el('section', {}, [el('h2', { textContent: 'Class by class' }), perClass(found, (/** @type {number} */ k) => choose(`${classes[k]}, called something else`, (i) => samples.label[i] === k && samples.predicted[i] !== k, { label: k }))]),
-      el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), silence({ run, split }, samples, said.say)]),
+      el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), silence({ run, split }, samples, (i) => samples.label[i] === samples.predicted[i], said.say)]),
       el('section', {}, [el('h2', { textContent: 'What is strange to it' }), strange({ run, split }, sets, unlike, said.say)]),
       el('section', {}, [el('h2', { textContent: 'Group by group' }), slices({ run, split }, about.by, said.say)]),
       calibration(found),

@@ -7,9 +7,9 @@ import { percent, tried } from './said.js';
 
 const BINS = 20, BORDER = 0.05, PAUSE = 250;
 
-/** A slider for the probability from which on it answers, and one for the share of wrong answers that is allowed. */
-export function silence(/** @type {any} */ asked, samples, /** @type {(command: string) => void} */ say) {
-  const count = samples.id.length, right = (/** @type {number} */ i) => samples.label[i] === samples.predicted[i];
+/** A slider for the probability from which on it answers, and one for the share of wrong answers that is allowed; `right`: is the answer to a sample? */
+export function silence(/** @type {any} */ asked, samples, /** @type {(i: number) => boolean} */ right, /** @type {(command: string) => void} */ say) {
+  const count = samples.id.length;
   const from = el('input', { type: 'range', min: 0, max: 1, step: 0.001, value: 0, id: 'from' }), text = el('p', { 'aria-live': 'polite' });
   const most = el('input', { type: 'range', min: 0, max: 200, step: 1, value: 10, id: 'wrong' }), words = el('div', { 'aria-live': 'polite' }), share = el('output', { for: 'wrong', textContent: '1.0 %' });
   const order = [...samples.confidence.keys()].sort((a, b) => samples.confidence[b] - samples.confidence[a]);

@@ -2,11 +2,12 @@
 
 import { at, to } from '../ask.js';
 import { el } from '../dom.js';
+import { silence, slices } from './doubt.js';
 import { gallery } from './gallery.js';
 import { number, percent } from './said.js';
 
 /** The table of labels, and below it the pictures: those with wrong labels at first. */
-export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /** @type {string} */ split, /** @type {any} */ found, /** @type {URLSearchParams} */ wanted) {
+export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /** @type {string} */ split, /** @type {any} */ found, /** @type {URLSearchParams} */ wanted, /** @type {(command: string) => void} */ say) {
   const { classes, samples } = found;
   const missed = (/** @type {number} */ i) => samples.there[i].filter((/** @type {number} */ k) => !samples.said[i].includes(k));
   const added = (/** @type {number} */ i) => samples.said[i].filter((/** @type {number} */ k) => !samples.there[i].includes(k));
@@ -52,6 +53,8 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
     el('section', {}, [el('h2', { textContent: 'Label by label' }), el('p', { className: 'muted', textContent: found.fitted ? 'Each label is said from a probability of its own on, which was found on the validation split.' : 'Each label is said from a probability of 0.5 on.' }), table]),
     el('section', { 'aria-labelledby': 'pictures-title' }, [parts[0], el('p', { className: 'line' }, [el('button', { type: 'button', textContent: 'All with a wrong label', onclick: () => mistakes() }), el('button', { type: 'button', textContent: 'All pictures', onclick: () => choose('All pictures', () => true, {}) })]), ...parts.slice(1),
       found.left_out ? el('p', { className: 'muted', textContent: `and ${found.left_out.toLocaleString('en')} more that are not listed` }) : '']),
-    el('p', { className: 'muted' }, ['Groups, answers that are kept back and familiarity are of runs that name one class. Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` })]),
+    el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), el('p', { className: 'muted', textContent: 'An answer is all labels of a picture: it is right if every one of them is, and as probable as its labels together, their probabilities multiplied.' }), silence({ run, split }, samples, (i) => samples.right[i], say)]),
+    el('section', {}, [el('h2', { textContent: 'Group by group' }), el('p', { className: 'muted', textContent: 'All right: with every label right. False +: of the labels that are not there the share that is said; false −: of those that are there the share that is missed.' }), slices({ run, split }, about.by, say)]),
+    el('section', {}, [el('h2', { textContent: 'What commands tell beside' }), el('p', {}, ['Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` }), '. What is strange to a net is told by runs that name one class.'])]),
   ];
 }
