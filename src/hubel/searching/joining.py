@@ -77,7 +77,7 @@ def chosen(
     Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
     loss there. Raises HubelError where no second net helps the best one.
     """
-    mean = mean_for(candidates[0].net)
+    mean, task = mean_for(candidates[0].net), TASKS.get(candidates[0].net.task)
     heats = [mean.heat(each, truth) for each in logits]
     honest = np.stack([each / heat for each, heat in zip(logits, heats, strict=True)])
     found = {
@@ -94,7 +94,7 @@ def chosen(
     order = sorted(picked, key=lambda place: (-picked[place], place))
     told = []
     for place in order:
-        each, cost = candidates[place], count(candidates[place].net.spec)
+        each, cost = candidates[place], count(candidates[place].net.spec, task)
         told.append(
             Member(
                 run=each.name, weight=picked[place] / total, architecture=each.net.spec.architecture,
@@ -107,8 +107,8 @@ def chosen(
     }  # fmt: skip
     if mean.answers != "classes":  # what ensembles of classes say of themselves stays as it was
         numbers["answers"] = mean.answers
-    if asks := TASKS.get(candidates[0].net.task).asks:
-        numbers["asks"] = asks
+    if task.asks:
+        numbers["asks"] = task.asks
     apart = mean.disagreement(honest[order], np.array([picked[place] / total for place in order]))
     return [candidates[place] for place in order], numbers, told, apart
 
