@@ -18,6 +18,7 @@ from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.pairs import drawn_difference
 from hubel.evaluation.reconstruction import Reconstruction
 from hubel.evaluation.segmentation import Segmentation
+from hubel.evaluation.sequences import SequenceClasses
 from hubel.models import create_model
 from hubel.models.ensemble import Ensemble, build_ensemble
 from hubel.searching.ensembles import select_numbers
@@ -199,6 +200,24 @@ def test_series_are_answered_with_the_mean_after_each_step(waves_run: hubel.Run,
     together, x = Ensemble(nets, weights=[3, 1], asks="steps"), torch.rand(3, 1, 8, 8)
     one, other = (net.steps(x).softmax(-1) for net in nets)  # type: ignore[operator]
     assert torch.allclose(together.steps(x).exp(), 0.75 * one + 0.25 * other, atol=1e-6)  # type: ignore[operator]
+
+
+def test_series_that_name_a_class_become_one_run(tmp_path: Path) -> None:
+    settings = {"task": "sequence", "model": "lstm_rows", "model_options": {"units": 16}, "lr": 0.02, "limit": 300}
+    runs = [hubel.train("digits", out=str(tmp_path), epochs=6, seed=seed, **settings, **QUICK) for seed in (1, 2)]  # type: ignore[arg-type]
+    made = hubel.ensemble(runs, out=tmp_path, device="cpu")
+    judged = hubel.evaluate(made.folder)
+    assert isinstance(judged, SequenceClasses)
+    assert made.together[-1].numbers == {"steps_right": judged.accuracy}
+    alone = [hubel.evaluate(member.run) for member in made.members]
+    assert [each.measured[-1].numbers["steps_right"] for each in made.members] == [
+        each.accuracy for each in alone if isinstance(each, SequenceClasses)
+    ]
+    best = next(each for each, member in zip(alone, made.members, strict=True) if member.run == made.best)
+    assert isinstance(best, SequenceClasses)
+    wins, losses = ((one.said == one.truth)[:, -1] & (two.said != two.truth)[:, -1]
+                    for one, two in ((judged, best), (best, judged)))  # fmt: skip
+    assert f"{wins.sum()} against {losses.sum()} samples" in made.sentence
 
 
 def test_pictures_are_given_back_as_the_mean_of_what_members_give_back(mean_run: hubel.Ensembled) -> None:
