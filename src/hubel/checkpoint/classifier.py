@@ -187,7 +187,8 @@ class Classifier:
         """Raise ArtefactError, with the reason and what to do instead, for a net whose answers have no mean."""
         if not self.has_mean:
             task = TASKS.get(self.task)
-            raise ArtefactError(f"nets of the task {self.task} have no mean: {task.no_mean}", hint=task.instead)
+            why = task.no_mean or "the task says none of its answers"
+            raise ArtefactError(f"nets of the task {self.task} have no mean: {why}", hint=task.instead)
 
     @property
     def label_thresholds(self) -> np.ndarray:

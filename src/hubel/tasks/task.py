@@ -77,7 +77,7 @@ class Task:
     """Is a batch more than the sum of its parts, so that it is never taken in parts?"""
     by_class: bool = False
     """Does a batch need several samples of each of several classes?"""
-    mean: str = "label"
+    mean: str = ""
     """Of what the mean is taken where several of its nets answer together: of a "label" (a class, several, a number),
     of "pixels", "pictures", "steps"; "" where their answers have none."""
     no_mean: str = ""
