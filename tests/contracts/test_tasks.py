@@ -14,10 +14,12 @@ from hubel.evaluation.answers import ANSWERED
 from hubel.evaluation.judging import JUDGES
 from hubel.events import SCORES
 from hubel.models import CARDS, create_model
+from hubel.models.ensemble import ASKED
 from hubel.nn.losses import LOSSES
 from hubel.recipes.form import field_of
 from hubel.recipes.schema import SECTION_OF, compose
 from hubel.report.drawings.tasks import DRAWN
+from hubel.searching.mean_kinds import MEANS
 from hubel.tasks import TASKS, Task
 from hubel.types import Batch
 
@@ -58,6 +60,14 @@ def test_what_it_names_is_there(name: str) -> None:
     assert all(LOSSES.get(loss) for loss in task.losses)
     assert set(task.fixed) | set(task.unused) <= set(SECTION_OF)
     assert not task.model or (CARDS.get(task.model) and task.why_model)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_several_nets_have_a_mean_or_it_is_said_why_not_and_what_to_do(name: str) -> None:
+    task = TASKS.get(name)
+    assert set(MEANS) == {each.mean for each in TASKS.values() if each.mean}
+    assert bool(task.mean) != bool(task.no_mean and task.instead)
+    assert not (task.mean and task.asks) or task.asks in ASKED
 
 
 @pytest.mark.parametrize("name", NO_LABELS)

@@ -267,6 +267,20 @@ def test_labels_that_look_like_several_get_a_remark(root: Path, labels: list[str
     assert bool(remarks(manifest, "several labels")) == several
 
 
+@pytest.mark.parametrize(
+    ("labels", "named"),
+    [(["cat|dog", "cat"], "cat|dog"), (["cat+dog", "cat", "fox"], "cat+dog"), (["cat|dog", "fox"], "cat|dog"),
+     (["salt, coarse", "pepper"], None), (["cat|blue", "dog|blue", "cat"], None)],
+)  # fmt: skip
+def test_a_lone_list_of_labels_is_learnt_as_a_class_and_that_is_said_with_the_flag_that_reads_it(
+    root: Path, labels: list[str], named: str | None
+) -> None:
+    manifest = table(root, "file,label\n" + "".join(f'a/{i}.png,"{label}"\n' for i, label in enumerate(labels)))
+    problems = [problem for problem in manifest.problems if problem.kind == "perhaps labels"]
+    assert [problem.path for problem in problems] == ([] if named is None else [named])
+    assert all("a class of its own here" in p.reason and "--task multilabel" in p.reason for p in problems)
+
+
 def test_a_spreadsheet_of_sixteen_bits_is_read(root: Path) -> None:
     (root / "u.csv").write_text("file\tlabel\na/0.png\tcafé\na/1.png\ttea\n", encoding="utf-16")
     assert open_table(root / "u.csv").class_names == ("café", "tea")

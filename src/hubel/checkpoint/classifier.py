@@ -179,6 +179,18 @@ class Classifier:
         return self.task in TASKS and TASKS.get(self.task).several
 
     @property
+    def has_mean(self) -> bool:
+        """Is there a mean of its answers and those of other nets of its task?"""
+        return self.task in TASKS and bool(TASKS.get(self.task).mean)
+
+    def require_mean(self) -> None:
+        """Raise ArtefactError, with the reason and what to do instead, for a net whose answers have no mean."""
+        if not self.has_mean:
+            task = TASKS.get(self.task)
+            why = task.no_mean or "the task says none of its answers"
+            raise ArtefactError(f"nets of the task {self.task} have no mean: {why}", hint=task.instead)
+
+    @property
     def label_thresholds(self) -> np.ndarray:
         """K: from which probability on a label is said, where several may be; 0.5 where nothing was learnt for that."""
         if self.learnt is None:

@@ -31,8 +31,9 @@ def command(
 ) -> None:
     """Choose runs that are right together, on validation, and write them as one run.
 
-    Runs that name a class, several labels or a number. predict, evaluate, serve and export take the result like any
-    other run. How good it is and what it costs stand beside the same of the best single net.
+    Runs that name a class, several labels or a number, a class for each pixel, answer step by step, or give pictures
+    back. predict and evaluate take the result like any other run, serve and export where they take its members. How
+    good it is and what it costs stand beside the same of the best single net.
 
     hubel ensemble search/photos-1 --members 5
     hubel ensemble runs/photos-1 runs/photos-2 runs/photos-3

@@ -195,7 +195,10 @@ def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
     if folder is not None:
         from hubel.verbs.predict import save_answers
 
-        note(f"wrote {plural(len(save_answers(found, folder)), 'picture')} into {folder}")
+        written = save_answers(found, folder)
+        kinds = sorted({path.parent.name for path in written if path.parent != folder})
+        more = f", {' and '.join(f'{kind}/' for kind in kinds)} among them" if kinds else ""
+        note(f"wrote {plural(len(written), 'picture')} into {folder}{more}")
     if form is Format.json:
         print_json([{"file": each.name} | each.to_dict() for each in found])
     elif form is Format.csv:

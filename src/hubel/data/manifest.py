@@ -31,8 +31,8 @@ class Problem:
     kind: str
     """unreadable, truncated, corrupt, not an image, empty, bomb, link, special file, outside a class, bad row, leak,
     another kind, passed over, layout, table, empty class, class names, single-image class, several labels,
-    not measured, duplicate, conflicting labels, imbalance, beyond levels, edit, label edit, strangers, no label,
-    bad label, twice, outside the archive"""
+    perhaps labels, not measured, duplicate, conflicting labels, imbalance, beyond levels, edit, label edit, strangers,
+    no label, bad label, twice, outside the archive"""
     reason: str
     left_out: bool = True
     """False for a warning: the file is used all the same (or the problem is one of a class, or of the whole)."""

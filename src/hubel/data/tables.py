@@ -28,7 +28,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from hubel.data.images import SUFFIXES as PICTURES
-from hubel.data.lists import rarest, read_lists
+from hubel.data.lists import MARKS, rarest, read_lists
 from hubel.data.manifest import SPLIT_RANK, Manifest, Problem, leak, printable
 from hubel.data.masks import class_list, with_masks
 from hubel.data.names import as_number, class_order, look_alikes, shown_names, split_word, typing_errors
@@ -675,6 +675,21 @@ def _several_labels(names: Iterable[str]) -> list[Problem]:
             continue
         some = next((name for name, parts in split.items() if again.issuperset(parts)), next(iter(split)))
         listed = ", ".join(map(repr, split[some]))
-        reason = f"looks like several labels ({listed}); each combination is a class of its own here"
+        reason = f"looks like several labels ({listed}); each combination is a class of its own here; {_AS_LISTS}"
         return [Problem(some, "several labels", reason, left_out=False)]
+    return _perhaps_labels(names)
+
+
+_AS_LISTS = "hubel train --task multilabel reads them as several labels"
+
+
+def _perhaps_labels(names: Sequence[str]) -> list[Problem]:
+    """A remark where too few names list labels to tell, but one does: "cat|dog", or "cat+dog" beside "cat"."""
+    for mark in MARKS:
+        for name in names:
+            parts = [part.strip() for part in name.split(mark) if part.strip()]
+            if len(parts) > 1 and (mark == "|" or not set(names).isdisjoint(parts)):
+                reason = f"perhaps lists labels ({', '.join(map(repr, parts))}); it is a class of its own here, since "
+                reason += f"too few names do so to tell; {_AS_LISTS}"
+                return [Problem(name, "perhaps labels", reason, left_out=False)]
     return []

@@ -8,70 +8,213 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from hubel.checkpoint import Classifier
+from hubel.checkpoint import Classifier, check_classes
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
-from hubel.errors import ArtefactError
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError, UsageError
+from hubel.evaluation.asking import Said, ask, dissent, order_of, voices
+from hubel.metrics.probability import disagreements
 from hubel.metrics.retrieval import distances, middles
 from hubel.metrics.surprise import METHODS, stretches, surprises
-from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer, say_labels
 from hubel.words import percent
 
 
-def answers(classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device) -> list[Answer]:
+def check_together(members: Sequence[Classifier]) -> None:
+    """Raise UsageError for nets of different tasks; ArtefactError for nets whose answers have no mean, of other
+    classes, or, but for pixels, which can be laid on one grid, that take their samples in another way.
+    """
+    lead = members[0]
+    tasks = list(dict.fromkeys(member.task for member in members))
+    if len(tasks) > 1:
+        raise UsageError(f"these nets were trained for different tasks: {', '.join(tasks)}", hint="give runs of one")
+    lead.require_mean()
+    for number, member in enumerate(members[1:], start=2):
+        which = f"net {number} of {len(members)} nets"
+        check_classes(sorted(lead.class_names), sorted(member.class_names), what=which)
+        if (lead.preprocessing is None) != (member.preprocessing is None):
+            raise ArtefactError(f"{which} learnt from {member.material}, the first from {lead.material}",
+                                hint="give runs that learnt from the same data")  # fmt: skip
+        if not lead.several and TASKS.get(lead.task).mean != "pixels" and _sight(member) != _sight(lead):
+            raise ArtefactError(
+                f"{which} takes {lead.material} in another size, on another scale or from other columns than the first",
+                hint="give runs of the same data, --split-seed and --img-size, or ask them one by one",
+            )
+
+
+def _sight(member: Classifier) -> tuple[object, ...]:
+    """How a net takes its samples: equal where one tensor serves both."""
+    seen, columns = member.preprocessing, member.columns
+    return (None if seen is None else replace(seen, takes=""), None if columns is None else columns.to_dict())
+
+
+Others = Sequence[Classifier]
+"""Nets that answer together with the first."""
+
+
+ANSWERS = 1 << 24
+"""Numbers that several nets answer with and that are held together."""
+
+
+def answers(
+    classifier: Classifier, names: Sequence[str], images: np.ndarray, device: torch.device, others: Others = ()
+) -> list[Answer]:
     """Answers to prepared pictures N C H W uint8."""
     seen = classifier.preprocessing
     assert seen is not None
-    net = TASKS.get(classifier.task).answering(classifier.model.to(device))
-    with evaluating(classifier.model), torch.inference_mode():
-        inputs = seen.normalise(torch.from_numpy(images).to(device))
-        return ANSWERED[classifier.task](classifier, names, inputs, net(inputs).float())
+    members = [classifier, *others]
+    some = len(images) if voices(members) == 1 else at_once(members, seen)
+    found: list[Answer] = []
+    for start in range(0, len(images), some):
+        inputs = seen.normalise(torch.from_numpy(images[start : start + some]).to(device))
+        found += ANSWERED[classifier.task](classifier, names[start : start + some], ask(members, inputs))
+    return found
+
+
+def at_once(members: Sequence[Classifier], seen: Preprocessing) -> int:
+    """Pictures of that size whose answers by several nets are held together, if these answer for every pixel."""
+    each = seen.height * seen.width * max(seen.channels, len(members[0].class_names))
+    return max(1, ANSWERS // (each * voices(members)))
 
 
 def answer_points(
-    classifier: Classifier, names: Sequence[str], points: np.ndarray, device: torch.device
+    classifier: Classifier, names: Sequence[str], points: np.ndarray, device: torch.device, others: Others = ()
 ) -> list[Answer]:
     """Answers to points N F float32, or to series N F T, as the net takes them."""
-    net = TASKS.get(classifier.task).answering(classifier.model.to(device))
-    with evaluating(classifier.model), torch.inference_mode():
-        inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device)
-        return ANSWERED[classifier.task](classifier, names, inputs, net(inputs).float())
+    inputs = torch.from_numpy(np.ascontiguousarray(points)).to(device)
+    return ANSWERED[classifier.task](classifier, names, ask([classifier, *others], inputs))
 
 
-def answer_some(
-    classifier: Classifier, device: torch.device
-) -> Callable[[list[Any], int, int], tuple[list[Answer], tuple[Problem, ...]]]:
-    """What answers a batch of pictures as they were given: (pictures, the number of the first, how many in all)."""
+Some = Callable[[list[Any], int, int], tuple[list[Answer], tuple[Problem, ...]]]
+"""What answers a batch of pictures as they were given: (pictures, the number of the first, how many in all)."""
+
+
+def answer_some(classifier: Classifier, device: torch.device, others: Others = ()) -> Some:
+    """What answers a batch of pictures."""
     seen = classifier.preprocessing
     assert seen is not None
+    if others and TASKS.get(classifier.task).mean == "pixels":
+        return _answer_areas([classifier, *others], device)
 
     def some(items: list[Any], first: int, total: int) -> tuple[list[Answer], tuple[Problem, ...]]:
         names, images, bad = read_given(items, seen, first=first)
-        return answers(classifier, names, images, device) if len(images) else [], bad
+        return answers(classifier, names, images, device, others) if len(images) else [], bad
 
     return some
 
 
-def _given_back(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+def _answer_areas(members: Sequence[Classifier], device: torch.device) -> Some:
+    """The same of nets that answer for pixels, each asked at its own size; the mask is as large as the largest of them.
+
+    The mean is that of the probabilities of each pixel. Raises ArtefactError for nets that see other parts of a picture
+    than each other, so that their pixels lie on no common grid.
+    """
+    largest = max(members, key=lambda member: 0 if (seen := member.preprocessing) is None else seen.height * seen.width)
+    alike = {_cut(member) for member in members}
+    if len(alike) > 1:
+        raise ArtefactError(
+            f"these nets see other parts of a picture: {' and '.join(sorted(alike))}; their pixels have no mean",
+            hint="give runs of one --fit and one shape of --img-size",
+        )
+    lead = replace(members[0], preprocessing=largest.preprocessing)
+
+    def some(items: list[Any], first: int, total: int) -> tuple[list[Answer], tuple[Problem, ...]]:
+        read: dict[tuple[Any, ...], tuple[list[str], np.ndarray, tuple[Problem, ...]]] = {}
+        for member in members:
+            assert member.preprocessing is not None
+            if member.preprocessing.geometry not in read:
+                read[member.preprocessing.geometry] = read_given(items, member.preprocessing, first=first)
+        bad = {problem.path: problem for _, _, problems in read.values() for problem in problems}
+        kept = {size: [k for k, name in enumerate(names) if name not in bad] for size, (names, *_) in read.items()}
+        problems = tuple(bad.values())
+        assert lead.preprocessing is not None
+        names = read[lead.preprocessing.geometry][0]
+        places = kept[lead.preprocessing.geometry]
+        if not places:
+            return [], problems
+        found: list[Answer] = []
+        step = at_once(members, lead.preprocessing)
+        for start in range(0, len(places), step):
+
+            def inputs(member: Classifier, part: slice = slice(start, start + step)) -> torch.Tensor:
+                seen = member.preprocessing
+                assert seen is not None
+                mine = read[seen.geometry][1][kept[seen.geometry][part]]
+                return seen.normalise(torch.from_numpy(np.ascontiguousarray(mine)).to(device))
+
+            each = [
+                F.interpolate(
+                    ask([member], inputs(member)).answers.softmax(1)[:, order_of(member, lead)],
+                    lead.preprocessing.shape[1:], mode="bilinear", align_corners=False,
+                )
+                for member in members
+            ]  # fmt: skip
+            together = torch.stack(each)  # M B K H W
+            said = Said(inputs=inputs(lead), answers=together.mean(0), each=together)
+            found += areas(lead, [names[k] for k in places[start : start + step]], said)
+        return found, problems
+
+    return some
+
+
+def _cut(member: Classifier) -> str:
+    """Which part of a picture a net sees, in words."""
+    seen = member.preprocessing
+    assert seen is not None
+    if seen.fit == "squash":
+        return "all of it, squashed"
+    share = "" if seen.crop_share == 1 else f" of {seen.crop_share:g}"
+    return f"--fit {seen.fit}{share} to {seen.width / seen.height:.3g} times as wide as high"
+
+
+def _given_back(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
     assert classifier.preprocessing is not None
-    truth = classifier.preprocessing.denormalise(inputs.float())
-    given = classifier.preprocessing.denormalise(said).clamp(0, 1)
+    truth = classifier.preprocessing.denormalise(said.inputs.float())
+    given = classifier.preprocessing.denormalise(said.answers).clamp(0, 1)
     errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
     pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
+    apart = [None] * len(names)
+    if said.each is not None:
+        each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
+        apart = np.sqrt(np.square(said.spread(each)).reshape(len(names), -1).mean(1)).tolist()
     found = []
-    for name, error, picture in zip(names, errors.tolist(), pictures, strict=True):
+    for name, error, picture, far in zip(names, errors.tolist(), pictures, apart, strict=True):
         psnr = float(-10 * np.log10(max(error, 1e-10)))
         told = f"given back to {psnr:.2f} dB (mean squared error {error:.4g})"
-        found.append(Answer(name, told, {"mse": error, "psnr": psnr}, picture))
+        found.append(
+            Answer(
+                name, told, {"mse": error, "psnr": psnr}, picture,
+                disagreement=None if far is None else {"picture": far},
+                told_apart="" if far is None else f"their pixels differ by ±{far:.3g} of 1",
+            )
+        )  # fmt: skip
     return found
 
 
-def _areas(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
-    masks = said.argmax(1).to(torch.uint8).cpu().numpy()
-    classes = classifier.class_names
+def areas(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
+    """Masks, and of several nets where they differ: there a mask may be wrong."""
+    masks = said.answers.argmax(1)
+    found = areas_of(names, masks.to(torch.uint8).cpu().numpy(), classifier.class_names)
+    if said.each is None:
+        return found
+    apart = dissent(said.each, masks, said.weights).cpu().numpy()
+    pictures = shown(classifier, said.inputs)
+    return [
+        replace(
+            answer, seen=picture, beside={"disagreement": (255 * part).round().astype(np.uint8)},
+            disagreement={"pixels": float((part > 0).mean())},
+            told_apart=f"they differ at {percent(float((part > 0).mean()), 1)} of the pixels",
+        )
+        for answer, part, picture in zip(found, apart, pictures, strict=True)
+    ]  # fmt: skip
+
+
+def areas_of(names: Sequence[str], masks: np.ndarray, classes: Sequence[str]) -> list[Answer]:
+    """Masks N H W uint8 in words, as shares of their pixels."""
     palette = shades(len(classes))
     found = []
     for name, mask in zip(names, masks, strict=True):
@@ -83,31 +226,48 @@ def _areas(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, s
     return found
 
 
-def _colours(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
-    bytes_ = said.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu().numpy()
+def shown(classifier: Classifier, inputs: torch.Tensor) -> np.ndarray:
+    """Pictures as the net sees them, B C H W uint8."""
+    assert classifier.preprocessing is not None
+    pixels = classifier.preprocessing.denormalise(inputs.float()).clamp(0, 1)
+    return np.asarray(pixels.mul(255).round().to(torch.uint8).cpu().numpy())
+
+
+def _colours(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
+    bytes_ = said.answers.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu().numpy()
     called = ("red", "green", "blue") if bytes_.shape[1] == 3 else ("grey",)
     found = []
-    for name, at, row in zip(names, inputs.tolist(), bytes_.tolist(), strict=True):
+    for name, at, row in zip(names, said.inputs.tolist(), bytes_.tolist(), strict=True):
         numbers = {"y": at[0], "x": at[1]} | {word: float(value) for word, value in zip(called, row, strict=True)}
         found.append(Answer(name, ", ".join(f"{w} {v}" for w, v in zip(called, row, strict=True)), numbers))
     return found
 
 
-def _at_the_end(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+def _at_the_end(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
+    inputs = said.inputs
     last = [-1] * len(names) if inputs.ndim == 4 else (inputs[:, -1].sum(1).long().clamp_min(1) - 1).tolist()
-    ends = np.stack([said[row, step].cpu().numpy() for row, step in enumerate(last)]).astype(np.float64)
+    rows = list(range(len(names)))
+    ends = said.answers[rows, last].cpu().numpy().astype(np.float64)
+    each = None if said.each is None else said.each[:, rows, last].cpu().numpy().astype(np.float64)  # M N K
     found = []
     if classifier.class_names:
-        powers = np.exp(ends - ends.max(1, keepdims=True))
-        for name, row in zip(names, powers / powers.sum(1, keepdims=True), strict=True):
+        apart = [None] * len(names) if each is None else disagreements(_shares(each), said.weights).tolist()
+        for name, row, far in zip(names, _shares(ends), apart, strict=True):
             first, *others = (f"{classifier.class_names[k]} {row[k]:.1%}" for k in np.argsort(-row, kind="stable")[:3])
             numbers = dict(zip(classifier.class_names, row.tolist(), strict=True))
             label = classifier.class_names[int(row.argmax())]
-            found.append(Answer(name, f"{first} ({', '.join(others)})", numbers, labels=(label,)))
+            found.append(
+                Answer(
+                    name, f"{first} ({', '.join(others)})", numbers, labels=(label,),
+                    disagreement=None if far is None else {"answer": far},
+                    told_apart="" if far is None or far < 0.01 else f"they disagree by {far:.2f}",
+                )
+            )  # fmt: skip
         return found
     assert classifier.columns is not None
     called = [column.name for column in classifier.columns.answers]
-    strange = strange_steps(classifier, inputs.cpu().numpy(), said.cpu().numpy())
+    strange = strange_steps(classifier, inputs.cpu().numpy(), said.answers.cpu().numpy())
+    far = None if each is None else said.spread(np.stack([classifier.columns.told(one) for one in each]))
     for place, (name, row) in enumerate(zip(names, classifier.columns.told(ends), strict=True)):
         told = "after its last step: " + ", ".join(
             f"{word} {value:.6g}" for word, value in zip(called, row, strict=True)
@@ -119,8 +279,20 @@ def _at_the_end(classifier: Classifier, names: Sequence[str], inputs: torch.Tens
             passed = steps["recurrent"] > 1
             numbers |= {"strange_steps": float(passed.sum()), "steps": float(len(passed))}
             numbers |= {f"strange_{method}": float((steps[method] > 1).sum()) for method in METHODS[1:]}
-        found.append(Answer(name, told, numbers, steps=steps))
+        apart_by = None if far is None else dict(zip(called, far[place].tolist(), strict=True))
+        in_words = ", ".join(f"{word} ±{value:.3g}" for word, value in (apart_by or {}).items())
+        found.append(
+            Answer(
+                name, told, numbers, steps=steps, disagreement=apart_by,
+                told_apart=f"they differ: {in_words}" if in_words else "",
+            )
+        )  # fmt: skip
     return found
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True))
 
 
 def strange_steps(classifier: Classifier, inputs: np.ndarray, said: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -154,19 +326,19 @@ def told_strange(steps: dict[str, np.ndarray]) -> str:
     return f"{count:,} of {len(passed):,} {verb} strange: {places}{more} ({beside})"
 
 
-def _several(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
-    shares = classifier.probabilities(said.cpu().numpy())
+def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
+    shares = classifier.probabilities(said.answers.cpu().numpy())
     return say_labels(names, shares, classifier.class_names, classifier.label_thresholds)
 
 
-def _nearest(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, said: torch.Tensor) -> list[Answer]:
+def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
     if classifier.learnt is None:
         raise ArtefactError(
             "this net knows no class to be near to: what it learnt after the training is not beside its weights",
             hint="copy best.learnt.safetensors beside them, or train it again",
         )
     classes, facts = classifier.class_names, classifier.learnt.facts
-    apart = distances(said.cpu().numpy(), classifier.learnt.arrays["middles"])
+    apart = distances(said.answers.cpu().numpy(), classifier.learnt.arrays["middles"])
     limit = facts.get("distance")
     found = []
     for name, row in zip(names, apart, strict=True):
@@ -203,12 +375,12 @@ def shades(classes: int) -> np.ndarray:
     return np.array([*known, *more][:classes], dtype=np.uint8)
 
 
-ANSWERED: dict[str, Callable[[Classifier, Sequence[str], torch.Tensor, torch.Tensor], list[Answer]]] = {
+ANSWERED: dict[str, Callable[[Classifier, Sequence[str], Said], list[Answer]]] = {
     "embed": _nearest,
     "field": _colours,
     "multilabel": _several,
     "reconstruct": _given_back,
-    "segment": _areas,
+    "segment": areas,
     "sequence": _at_the_end,
 }
 """Of every task that is no label: what makes answers of what the net said."""

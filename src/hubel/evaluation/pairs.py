@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hubel.metrics.intervals import Interval, deciding_samples, mcnemar, paired_difference
+from hubel.metrics.intervals import NOTHING, Interval, bootstrap, deciding_samples, mcnemar, paired_difference
 from hubel.words import in_columns, plural
 
 LEVEL = 0.05
+FEWEST_DRAWN = 6
+"""Samples below which even a run that is ahead on each of them may be so by chance, more than once in twenty times."""
 SHOWN = 6
 """Runs of the table of all pairs that fit on a terminal."""
 
@@ -87,6 +89,34 @@ def pair_of(first: str, second: str, good_N: np.ndarray, other_N: np.ndarray, *,
         p_value=mcnemar(wins, losses),
         left=left,
     )
+
+
+def drawn_difference(
+    first: str, second: str, samples: int, difference: Callable[[np.ndarray], float], written: Callable[[float], str],
+    *, what: str = "", unit: str = "samples",
+) -> str:  # fmt: skip
+    """Two runs by a number that is more than a count of right answers, in a sentence, at the 5 % level.
+
+    `difference` is how far the first is ahead on some of the N samples (row numbers, with repeats); the samples are
+    drawn again to tell how sure that is. `written` writes it, `what` is its unit, `unit` what samples are called.
+
+    >>> ahead = np.array([0.1, 0.2, 0.1, 0.3, 0.2, 0.1, 0.2])
+    >>> drawn_difference("a", "b", 7, lambda rows: float(ahead[rows].mean()), "{:+.1f}".format)
+    'a is better than b: +0.2 (95 % interval +0.1 to +0.2, 7 samples drawn again).'
+    """
+    ahead = difference(np.arange(samples))
+    low, high = bootstrap(difference, samples) if samples > 1 else NOTHING
+    what = f" {what}" if what else ""
+    facts = f"{written(ahead)}{what} (95 % interval {written(low)} to {written(high)}, {samples:,} {unit} drawn again)"
+    if samples < FEWEST_DRAWN:
+        return (
+            f"{first} and {second} cannot be told apart on {samples:,} {unit}, of which there must be {FEWEST_DRAWN} "
+            f"at least: the difference is {written(ahead)}{what}."
+        )
+    if low <= 0 <= high:
+        return f"{first} and {second} cannot be told apart on {samples:,} {unit}: {facts}."
+    better, worse = (first, second) if ahead > 0 else (second, first)
+    return f"{better} is better than {worse}: {facts}."
 
 
 def corrected(tests: Sequence[Paired]) -> list[Paired]:

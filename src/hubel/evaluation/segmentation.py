@@ -15,9 +15,11 @@ from hubel.data.augment_ops import shifted
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
+from hubel.evaluation.asking import ask, dissent, voices
+from hubel.evaluation.pairs import drawn_difference
 from hubel.evaluation.result import Exhibit, TaskResult, spread_rows
 from hubel.metrics.intervals import Interval, percentiles
-from hubel.metrics.overlap import dice, iou, mean_iou, overlaps
+from hubel.metrics.overlap import IGNORED, dice, iou, mean_iou, overlaps
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent, plain, plural, span
@@ -41,6 +43,10 @@ class Segmentation(TaskResult):
     class_intervals: tuple[Interval, ...]
     """K, of the IoU of each class."""
     ids: np.ndarray
+    hits: np.ndarray
+    """N K: of each picture the pixels that are named right, by class."""
+    unions: np.ndarray
+    """N K: of each picture the pixels that are of a class or are said to be."""
     scores: np.ndarray
     """N: the mean IoU of each picture, over the classes it shows or is said to show."""
     paths: tuple[str, ...]
@@ -48,6 +54,17 @@ class Segmentation(TaskResult):
     worst: tuple[Exhibit, ...]
     moves_along: tuple[float, ...]
     """Share of the pixels whose class moves along where pictures are moved right by 1, 2, … pixels."""
+    disputed: np.ndarray | None = None
+    """Of several nets that answer as one, counts of pixels: those on which all agree and on which they differ (rows),
+    that are right and wrong (columns)."""
+
+    @property
+    def dissent(self) -> tuple[float, float, float]:
+        """The share of the pixels on which members differ, the share of these that is wrong, and that of the others."""
+        assert self.disputed is not None
+        (_, alike_wrong), (_, differ_wrong) = self.disputed
+        alike, differ = self.disputed.sum(1)
+        return differ / max(1, alike + differ), differ_wrong / max(1, differ), alike_wrong / max(1, alike)
 
     @property
     def iou(self) -> np.ndarray:
@@ -82,7 +99,13 @@ class Segmentation(TaskResult):
             ("mean IoU", percent(self.mean_iou, 1), span(self.intervals["mean_iou"])),
             ("mean Dice", percent(float(np.nanmean(self.dice)), 1), ""),
             ("pixels right", percent(self.pixel_accuracy, 1), span(self.intervals["pixel_accuracy"])),
-        ]
+        ] + ([] if self.disputed is None else [("members differ", percent(self.dissent[0], 1), self.told_dissent)])
+
+    @property
+    def told_dissent(self) -> str:
+        """What it means that members differ, in words."""
+        _, differ, alike = self.dissent
+        return f"wrong there {percent(differ, 1)}, elsewhere {percent(alike, 1)}"
 
     def by_class(self) -> list[tuple[str, int, float, float, Interval]]:
         """(class, true pixels, IoU, Dice, 95 % interval of the IoU), in the order of the classes."""
@@ -113,6 +136,7 @@ class Segmentation(TaskResult):
             {"task": "segment", "split": self.split, "samples": self.samples, **self.headline,
              "intervals": self.intervals, "per_class": classes, "confusion": self.confusion.tolist(),
              "moves_along": list(self.moves_along)}
+            | ({} if self.disputed is None else {"disputed": self.disputed.tolist()})
         )  # fmt: skip
 
     def tables(self) -> Mapping[str, str]:
@@ -135,15 +159,21 @@ def judge_segmentation(
     assert seen is not None
     assert decoded.targets is not None
     net = TASKS.get(classifier.task).answering(classifier.model.to(device))
-    size = max(1, reading_size(decoded) // max(1, classes // 4))  # every pixel has K logits
+    # Every pixel has K logits, of each net.
+    size = max(1, reading_size(decoded) // max(1, classes * voices([classifier]) // 4))
     parts: list[tuple[np.ndarray, ...]] = []
     kept: dict[int, np.ndarray] = {}
+    beside: dict[int, np.ndarray] = {}
+    disputed: np.ndarray | None = None
     wanted = set(spread_rows(len(rows), SHOWN))
     at = 0
     with evaluating(classifier.model), torch.inference_mode():
         for batch in batches(decoded, rows, preprocessing=seen, batch_size=size, device=device, channels_last=True):
-            said = net(batch.images).argmax(1)
+            said, apart = _found(classifier, batch.images)
             assert batch.targets is not None
+            if apart is not None:
+                disputed = _disputed(batch.targets, said, apart) + (0 if disputed is None else disputed)
+                beside |= {at + i: _grey(apart[i]) for i in range(len(batch)) if at + i in wanted}
             parts.append(_sums(overlaps(batch.targets, said, classes)))
             kept |= {at + i: _mask(said[i]) for i in range(len(batch)) if at + i in wanted}
             at += len(batch)
@@ -157,7 +187,9 @@ def judge_segmentation(
         last = np.argsort(scores, kind="stable")[:SHOWN]
         for batch in batches(decoded, rows[last], preprocessing=seen, batch_size=size, device=device):
             places = [int(np.flatnonzero(rows == row)[0]) for row in batch.ids.cpu().numpy()]
-            kept |= {place: _mask(said) for place, said in zip(places, net(batch.images).argmax(1), strict=True)}
+            masks, apart = _found(classifier, batch.images)
+            kept |= {place: _mask(said) for place, said in zip(places, masks, strict=True)}
+            beside |= {} if apart is None else {p: _grey(one) for p, one in zip(places, apart, strict=True)}
     manifest = scan.manifest
     drawn = _drawn(hits, unions)
     weights = _weights(len(rows))
@@ -169,7 +201,7 @@ def judge_segmentation(
             Exhibit(
                 id=int(rows[place]), name=manifest.name(int(rows[place])), score=float(scores[place]),
                 picture=np.ascontiguousarray(decoded.images[rows[place]]), truth=decoded.targets[rows[place]],
-                answer=kept[place],
+                answer=kept[place], beside={"they differ": beside[place]} if place in beside else {},
             )
             for place in places
         )  # fmt: skip
@@ -188,12 +220,48 @@ def judge_segmentation(
         },
         class_intervals=tuple(percentiles(column) if several else nothing for column in drawn.T),
         ids=np.asarray(rows),
+        hits=hits,
+        unions=unions,
         scores=scores,
         paths=tuple(manifest.name(int(row)) for row in rows),
         usual=shown(sorted(wanted)),
         worst=shown(last.tolist()),
         moves_along=moves_along,
+        disputed=disputed,
     )
+
+
+def difference(names: tuple[str, str], one: Segmentation, other: Segmentation) -> str:
+    """Which of two nets overlaps better on the same pictures, in a sentence: by mean IoU, pictures drawn again."""
+
+    def ahead(rows: np.ndarray) -> float:
+        return _mean_of(one, rows) - _mean_of(other, rows)
+
+    return drawn_difference(
+        *names, one.samples, ahead, lambda share: f"{100 * share:+.2f}", what="points of mean IoU", unit="pictures"
+    )  # fmt: skip
+
+
+def _mean_of(result: Segmentation, rows: np.ndarray) -> float:
+    above, below = result.hits[rows].sum(0), result.unions[rows].sum(0)
+    return float(np.mean(above[below > 0] / below[below > 0])) if (below > 0).any() else 0.0
+
+
+def _found(classifier: Classifier, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Masks B H W, and of several nets which share of them calls a pixel otherwise, B H W."""
+    said = ask([classifier], images)
+    masks = said.answers.argmax(1)
+    return masks, None if said.each is None else dissent(said.each, masks, said.weights)
+
+
+def _disputed(truth: torch.Tensor, masks: torch.Tensor, apart: torch.Tensor) -> np.ndarray:
+    counted = truth != IGNORED
+    cells = 2 * (apart > 0).long() + (masks != truth).long()
+    return np.asarray(cells[counted].bincount(minlength=4).reshape(2, 2).cpu().numpy())
+
+
+def _grey(apart: torch.Tensor) -> np.ndarray:
+    return np.asarray(apart.mul(255).round().to(torch.uint8).cpu().numpy())
 
 
 def move_along(

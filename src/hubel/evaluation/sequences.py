@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -189,14 +190,22 @@ class SequenceNumbers(_Series):
     @property
     def skill_interval(self) -> Interval:
         """95 %, from drawing the series again."""
+        return bootstrap(self.skill_of, self.samples) if self.samples > 1 else NOTHING
+
+    def skill_of(self, rows: np.ndarray) -> float:
+        """The same of some series."""
+        mine, simple = self._squares
+        return _gained(mine[rows].sum(0), simple[rows].sum(0), self._moves)
+
+    @cached_property
+    def _squares(self) -> tuple[np.ndarray, np.ndarray]:
+        """N K each: squared errors, and those of the simple rule."""
         mine, simple = (np.nansum(np.square(part - self.truth), axis=1) for part in (self.said, self.simple))
+        return mine, simple
 
-        moving = self._moving
-
-        def skill(rows: np.ndarray) -> float:
-            return _gained(mine[rows].sum(0), simple[rows].sum(0), moving)
-
-        return bootstrap(skill, self.samples) if self.samples > 1 else NOTHING
+    @cached_property
+    def _moves(self) -> np.ndarray:
+        return self._moving
 
     @property
     def rule(self) -> str:

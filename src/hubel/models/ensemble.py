@@ -11,7 +11,8 @@ and come from a greedy selection with repeats), and in the space of logits inste
 
 each member made honest by a temperature T_m first, so that none outvotes the others by being too sure of itself.
 Of nets that say several labels each label is a question of two answers, there with the logit z or not with 0; the same
-mean is taken of each question, and its log-odds are given back. Of numbers the mean is the mean.
+mean is taken of each question, and its log-odds are given back. Of numbers the mean is the mean. Nets that are asked
+by a method of theirs, about each pixel, each step or for a picture given back, answer so together, too.
 
 >>> nets = [nn.Linear(4, 3), nn.Linear(4, 3)]
 >>> together = Ensemble(nets)
@@ -39,7 +40,9 @@ NAME = "ensemble"
 SPACES = ("probability", "logit")
 SPACES_OF = {"classes": SPACES, "labels": SPACES, "numbers": ("number",)}
 """Where the mean can be taken, by what the nets answer with: one of several classes, several labels, a number."""
-FIELDS = {"members", "weights", "temperatures", "space", "answers"}
+ASKED = {"": -1, "reconstruct": -1, "segment": 1, "steps": -1}
+"""By which method nets can be asked, "" for none but the net, and along which axis the K answers to a question lie."""
+FIELDS = {"members", "weights", "temperatures", "space", "answers", "asks"}
 MOST = 64
 """Members at most."""
 
@@ -48,9 +51,10 @@ class Ensemble(nn.Module):
     """Any nets of one task: inputs B … -> logits B K, the logarithm of the members' mean probabilities.
 
     `weights` (all alike if None) are shares of the answer, `temperatures` (1 if None) divide the logits of each,
-    `answers` is what they answer with, and `space` where the mean is taken, one of `SPACES_OF[answers]`. `stages` and
-    `head` are those of the first member, under `nets.0`. Raises UsageError for no member at all, or, when it is called,
-    for members with different numbers of classes.
+    `answers` is what they answer with, and `space` where the mean is taken, one of `SPACES_OF[answers]`. `asks`, one of
+    `ASKED`, is the method by which their task asks them; the ensemble has it then, and `each` tells what each of them
+    says. `stages` and `head` are those of the first member, under `nets.0`. Raises UsageError for no member at all, or,
+    when it is called, for members with different numbers of classes.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Ensemble(nn.Module):
         temperatures: Sequence[float] | None = None,
         space: str = "",
         answers: str = "classes",
+        asks: str = "",
     ) -> None:
         super().__init__()
         if not nets:
@@ -74,37 +79,64 @@ class Ensemble(nn.Module):
         space = space or SPACES_OF[answers][0]
         if space not in SPACES_OF[answers]:
             raise UsageError(f"the mean is taken in the space of {' or '.join(SPACES_OF[answers])}, got {space!r}")
+        if asks not in ASKED:
+            raise UsageError(f"nets are asked together by {', '.join(filter(None, ASKED))}, got {asks!r}")
         self.nets = nn.ModuleList(nets)
         self.weights = tuple(share / sum(shares) for share in shares)
-        self.space, self.answers = space, answers
+        self.space, self.answers, self.asks = space, answers, asks
+        if asks:  # so that an ensemble answers for pixels if its members do, and only then
+            setattr(self, asks, self._asked)
         self.stages = tuple(f"nets.0.{stage}" for stage in getattr(nets[0], "stages", ()))
         self.head = f"nets.0.{head}" if (head := getattr(nets[0], "head", "")) else "nets.0"
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        answers = [net(inputs) for net in self.nets]  # M times B K
-        widths = [int(answer.shape[-1]) for answer in answers]
+        return self._together([net(inputs) for net in self.nets], -1)
+
+    def each(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What each member says, as its task asks it, made honest: M B …."""
+        said = [getattr(net, self.asks)(inputs) if self.asks else net(inputs) for net in self.nets]
+        return self._honest(said, ASKED[self.asks])
+
+    def mean(self, each: torch.Tensor) -> torch.Tensor:
+        """The answer that what each member says comes to: M B … -> B …."""
+        axis = ASKED[self.asks]
+        return self._mean(each, axis + 1 if axis >= 0 else axis)
+
+    def _asked(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.mean(self.each(inputs))
+
+    def _together(self, said: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        return self._mean(self._honest(said, axis), axis)
+
+    def _honest(self, said: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        widths = [int(answer.shape[axis]) for answer in said]
         if len(set(widths)) > 1:
             raise UsageError(
                 f"the nets of an ensemble must know the same classes, got {', '.join(map(str, widths))} of them",
                 hint="train all of them on the same data",
             )
-        sure = zip(answers, self.temperatures, strict=True)
-        together = torch.stack([answer.float() / heat for answer, heat in sure])  # M B K
-        shares = together.new_tensor(self.weights)
-        if self.answers == "numbers":
-            return (shares[:, None, None] * together).sum(dim=0)
-        if self.answers == "classes":
-            return self._mean(together, shares[:, None, None])
-        asked = torch.stack([together, torch.zeros_like(together)], dim=-1)  # M B K 2
-        there, not_there = self._mean(asked, shares[:, None, None, None]).unbind(dim=-1)
-        return there - not_there
+        return torch.stack([answer.float() / heat for answer, heat in zip(said, self.temperatures, strict=True)])
 
-    def _mean(self, logits: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-        """M … K -> … K: logarithms of the mean."""
-        logs = logits.log_softmax(dim=-1)
+    def _mean(self, together: torch.Tensor, axis: int) -> torch.Tensor:
+        """M … -> …, the answers to a question along `axis`."""
+        shares = together.new_tensor(self.weights)
+        if self.answers == "labels":
+            asked = torch.stack([together, torch.zeros_like(together)], dim=-1)  # M B K 2
+            there, not_there = self._of_logs(asked.log_softmax(dim=-1), shares).unbind(dim=-1)
+            return there - not_there
+        if self.answers == "classes":
+            return self._of_logs(together.log_softmax(dim=axis), shares)
+        return (_over_members(shares, together) * together).sum(dim=0)
+
+    def _of_logs(self, logs: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Logarithms of probabilities M … -> that of their mean."""
         if self.space == "logit":
-            return (shares * logs).sum(dim=0)
-        return (logs + shares.log()).logsumexp(dim=0)
+            return (_over_members(shares, logs) * logs).sum(dim=0)
+        return (logs + _over_members(shares.log(), logs)).logsumexp(dim=0)
+
+
+def _over_members(values_M: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
+    return values_M.reshape(-1, *(1,) * (said.dim() - 1))
 
 
 def _numbers(what: str, given: Sequence[float] | None, many: int) -> tuple[float, ...]:
@@ -139,4 +171,5 @@ def build_ensemble(
     return Ensemble(
         nets, weights=options.get("weights"), temperatures=options.get("temperatures"),
         space=str(options.get("space", "")), answers=str(options.get("answers", "classes")),
+        asks=str(options.get("asks", "")),
     )  # fmt: skip

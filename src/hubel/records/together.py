@@ -65,10 +65,11 @@ def candidates_of(
     """The runs that may answer together, and how many may not, by reason; of each its cycles, where `snapshots`.
 
     Those that share task, data, split, classes and sight with most of the others; raises ArtefactError for fewer than
-    two. Tasks whose answers have a mean are those that name a class, a number, or labels.
+    two, and where there is none whose task's answers have a mean.
     """
     left_out: Counter[str] = Counter()
     known: list[Candidate] = []
+    without: list[Classifier] = []
     folders = named_folders(names)
     nets = [(folder, which) for folder in folders for which in (cycles_of(folder) if snapshots else ["best"])]
     if not nets:
@@ -82,14 +83,17 @@ def candidates_of(
         except HubelError:
             left_out["unreadable"] += 1
             continue
-        if not (net.labels or net.several):
+        if not net.has_mean:
             left_out[f"of the task {net.task}"] += 1
+            without.append(net)
         elif net.method:
             left_out["that learnt without labels"] += 1
         elif net.spec.architecture == NAME:
             left_out["made of several nets already"] += 1
         else:
             known.append(Candidate(folder=folder, net=net, which=which))
+    if without and not known:
+        without[0].require_mean()
     alike = _most(known, [each.net.task for each in known])
     left_out.update(f"of the task {each.net.task}" for each in known if each.net.task != alike[0].net.task)
     kept = _most(alike, [_split(each.folder) for each in alike])  # another split has other statistics, too

@@ -41,8 +41,42 @@ class Member:
     architecture: str
     params: int
     macs: int
-    alone: float
-    """On the validation samples, by itself: the number that counts (`Ensembled.measure`)."""
+    measured: tuple[Measured, ...] = ()
+    """By itself, as it would be used alone, on validation and on test."""
+
+    @property
+    def alone(self) -> float:
+        """On the validation samples, by itself: the number that counts (`Ensembled.measure`)."""
+        return next(iter(self.measured[0].numbers.values())) if self.measured else math.nan
+
+    @property
+    def name(self) -> str:
+        """Its folder, without where that lies."""
+        return Path(self.run).name
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredClass:
+    """One class of a net, or of several as one, on one split."""
+
+    name: str
+    numbers: Mapping[str, float]
+    """By name, as `WRITTEN` lists them; the first is the one that counts."""
+    interval: Interval
+    """95 % of the first."""
+
+    def told(self) -> list[str]:
+        """The numbers as they are written, with the interval behind the first."""
+        first, *rest = (WRITTEN[name][1](value) for name, value in self.numbers.items())
+        return [first, span(self.interval), *rest]
+
+    @property
+    def in_words(self) -> str:
+        """The same in a line."""
+        first, between, *rest = self.told()
+        titles = [WRITTEN[name][0] for name in self.numbers]
+        others = (f", {title} {text}" for title, text in zip(titles[1:], rest, strict=True))
+        return f"{titles[0]} {first}{f' ({between})' if between else ''}{''.join(others)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +89,8 @@ class Measured:
     """By name, as `WRITTEN` lists them; the first is the one that counts."""
     interval: Interval
     """95 % of the first."""
+    classes: tuple[MeasuredClass, ...] = ()
+    """Class by class, where that is more than how often it is named right."""
 
     @property
     def accuracy(self) -> float:
@@ -75,7 +111,9 @@ class Measured:
     def between(self) -> str:
         """The interval, as it is written."""
         low, high = self.interval
-        return span(self.interval) if WRITTEN[next(iter(self.numbers))][1] is percent else f"{low:.4g} to {high:.4g}"
+        if math.isnan(low):
+            return "–"
+        return span(self.interval) if WRITTEN[next(iter(self.numbers))][1] in SHARES else f"{low:.4g} to {high:.4g}"
 
     def told(self) -> dict[str, str]:
         """Title -> number, as it is written."""
@@ -83,11 +121,21 @@ class Measured:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {"split": self.split, "samples": self.samples, **self.numbers, "interval": self.interval}
+        found = {"split": self.split, "samples": self.samples, **self.numbers, "interval": self.interval}
+        classes = {each.name: {**each.numbers, "interval": each.interval} for each in self.classes}
+        return found | ({"per_class": classes} if classes else {})
 
 
 def _in_full(value: float) -> str:
     return f"{value:.4f}"
+
+
+def _one_place(value: float) -> str:
+    return percent(value, 1)
+
+
+def _decibels(value: float) -> str:
+    return f"{value:.2f} dB"
 
 
 WRITTEN: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -98,7 +146,20 @@ WRITTEN: dict[str, tuple[str, Callable[[float], str]]] = {
     "ece": ("calibration error", percent),
     "rmse": ("rmse", in_full),
     "mae": ("mae", in_full),
+    "mean_iou": ("mean IoU", _one_place),
+    "mean_dice": ("mean Dice", _one_place),
+    "pixel_accuracy": ("pixels right", _one_place),
+    "iou": ("IoU", _one_place),
+    "dice": ("Dice", _one_place),
+    "psnr": ("PSNR", _decibels),
+    "mse": ("mean squared error", in_full),
+    "explained": ("variance given back", _one_place),
+    "steps_right": ("answers right", percent),
+    "skill": ("less error than a simple rule", _one_place),
 }
+SHARES = (percent, _one_place)
+"""How shares are written."""
+
 """Numbers by which nets are told: what they are called, and how they are written."""
 
 
@@ -147,6 +208,12 @@ class Ensembled(Viewed):
                 f"{name} {_in_words(each)}" for name, each in zip(("together", "the best alone"), pair, strict=True)
             )
         found["disagreement"] = f"{self.disagreement:.4g} on validation ({self.apart})"
+        if self.together[-1].classes:
+            found["by class"] = self.by_class
+        if all(member.measured for member in self.members):
+            found["each alone"] = f"{self.together[-1].split}: " + "; ".join(
+                f"{member.name} {first_in_words(member.measured[-1])}" for member in self.members
+            )
         params = sum(member.params for member in self.members)
         macs = short(sum(member.macs for member in self.members))
         found["cost"] = f"{params:,} parameters, {macs} MACs a picture: {self.cost:.1f} times the best alone"
@@ -156,9 +223,18 @@ class Ensembled(Viewed):
         return {name or "so": text for name, text in found.items()}
 
     @property
+    def by_class(self) -> str:
+        """The classes of the whole on the last split, those that are found worst first."""
+        last = self.together[-1]
+        order = sorted(last.classes, key=_worst_first)
+        parts = [f"{each.name} {each.in_words}" for each in order[:4]]
+        more = f"; {plural(len(order) - 4, 'more class')} in the report" if len(order) > 4 else ""
+        return f"{last.split}: {'; '.join(parts)}{more}"
+
+    @property
     def told(self) -> str:
         """Who takes part, with which share."""
-        parts = ", ".join(f"{Path(member.run).name} {member.weight:.0%}" for member in self.members)
+        parts = ", ".join(f"{member.name} {member.weight:.0%}" for member in self.members)
         return f"{plural(len(self.members), 'net')} of {plural(self.candidates, 'run')}, mean {self.space}: {parts}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -166,7 +242,7 @@ class Ensembled(Viewed):
         told = {name: [each.to_dict() for each in getattr(self, name)] for name in ("together", "single")}
         members = [
             {"run": each.run, "weight": each.weight, "architecture": each.architecture, "params": each.params,
-             "macs": each.macs, self.measure: each.alone}
+             "macs": each.macs, self.measure: each.alone, "alone": [one.to_dict() for one in each.measured]}
             for each in self.members
         ]  # fmt: skip
         return plain({
@@ -176,9 +252,19 @@ class Ensembled(Viewed):
         })  # fmt: skip
 
 
+def _worst_first(each: MeasuredClass) -> float:
+    first = next(iter(each.numbers.values()))
+    return math.inf if math.isnan(first) else first
+
+
+def first_in_words(each: Measured) -> str:
+    """The number that counts, with its interval."""
+    title, first = next(iter(each.told().items()))
+    return f"{title} {first} ({each.between})"
+
+
 def _in_words(each: Measured) -> str:
-    (title, first), *rest = each.told().items()
-    return ", ".join([f"{title} {first} ({each.between})", *(f"{title} {text}" for title, text in rest)])
+    return ", ".join([first_in_words(each), *(f"{title} {text}" for title, text in list(each.told().items())[1:])])
 
 
 def select(
@@ -205,16 +291,20 @@ def select(
 
 
 def select_numbers(said_MNK: np.ndarray, targets: np.ndarray, members: int) -> tuple[dict[int, int], float]:
-    """The same of nets that say a number each, M N 1, by the squared error of their mean as a share of the variance.
+    """The same of nets that say numbers, M N K, by the squared error of their mean, of each in shares of its variance.
+
+    `targets` are N, of one number, or N K, NaN where nothing is asked.
 
     >>> select_numbers(np.array([[[0.0], [2.0]], [[2.0], [4.0]], [[9.0], [9.0]]]), np.array([1.0, 3.0]), 2)
     ({0: 1, 1: 1}, 0.0)
     """
     check_space("", members)
-    unit = float(targets.std()) or 1.0  # what is better by less than nothing hangs on no unit of measure
+    asked = targets.reshape(len(targets), -1)
+    unit = np.nanstd(asked, axis=0)  # what is better by less than nothing hangs on no unit of measure
+    unit = np.where(unit > 0, unit, 1.0)
 
     def loss(total: np.ndarray, count: int) -> float:
-        return float((((total[:, 0] / count - targets) / unit) ** 2).mean())
+        return float(np.nanmean(((total / count - asked) / unit) ** 2))
 
     return _greedy(np.asarray(said_MNK, dtype=np.float64), loss, members)
 

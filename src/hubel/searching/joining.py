@@ -14,18 +14,17 @@ from hubel.assembly.prepare import Prepared
 from hubel.assembly.restore import data_of
 from hubel.checkpoint import Classifier, ModelSpec, golden_images, golden_logits, load, save_weights
 from hubel.data.batches import batches, reading_size
-from hubel.data.decode import Decoded
 from hubel.errors import DataError, HubelError
-from hubel.inference import predict
 from hubel.models.ensemble import NAME, SPACES_OF, Ensemble
+from hubel.nn.modes import evaluating
 from hubel.records.folder import create_beside
 from hubel.records.together import Candidate
 from hubel.searching.ensembles import Member
 from hubel.searching.limits import count
-from hubel.searching.means import mean_for
+from hubel.searching.mean_kinds import mean_for
+from hubel.searching.means import Mean
 from hubel.store import RunStore
 from hubel.tasks import TASKS
-from hubel.types import Batch
 from hubel.watching import Watcher
 from hubel.words import plural
 
@@ -40,45 +39,45 @@ def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
     return prepared
 
 
-def said(candidates: Sequence[Candidate], decoded: Decoded, rows: np.ndarray, device: torch.device) -> list[np.ndarray]:
-    """The logits N K of each candidate for the samples `rows`, as it answers by itself."""
-    found = []
-    for each in candidates:
-        net = each.net
-        net.model.to(device)
+def said(
+    candidates: Sequence[Candidate], prepared: Prepared, mean: Mean, device: torch.device
+) -> tuple[list[np.ndarray], np.ndarray, list[float]]:
+    """Of each candidate what it says by itself to the questions of the validation samples, N K; what is to be said; and
+    how good each is there, larger is better: as its task compares epochs.
+    """
+    rows, decoded = prepared.splits.val, prepared.decoded
+    found, scores, truth = [], [], np.zeros(0)
+    for candidate in candidates:
+        net = candidate.net
+        task = TASKS.get(net.task)
+        asked = task.answering(net.model.to(device))
+        tally, parts = task.tally(), []
         reading = batches(
             decoded, rows, preprocessing=net.preprocessing, batch_size=reading_size(decoded), device=device,
             channels_last=True,
         )  # fmt: skip
-        found.append(predict(net.model, reading).logits)
+        with evaluating(net.model), torch.inference_mode():
+            for batch in reading:
+                answers = asked(batch.images).float()
+                tally.add(answers, batch)
+                parts.append(mean.questions(answers, batch, len(rows)))
         net.model.cpu()
-    return found
-
-
-def scores_alone(candidates: Sequence[Candidate], logits: Sequence[np.ndarray], prepared: Prepared) -> list[float]:
-    """How good each is by itself on the validation samples, larger is better: as its task compares epochs."""
-    rows = prepared.splits.val
-    targets = None if prepared.decoded.targets is None else torch.from_numpy(prepared.decoded.targets[rows])
-    ids, labels = torch.from_numpy(rows), torch.from_numpy(prepared.decoded.labels[rows])
-    found, task = [], TASKS.get(candidates[0].net.task)
-    for each in logits:
-        tally = task.tally()
-        tally.add(torch.from_numpy(each), Batch(torch.empty(0), labels, ids, targets=targets))
         numbers = tally.numbers()
-        found.append(numbers[task.score] if task.score else -numbers["loss"])
-    return found
+        scores.append(numbers[task.score] if task.score in numbers else -numbers["loss"])
+        found.append(np.concatenate([part for part, _ in parts]))
+        truth = np.concatenate([right for _, right in parts])
+    return found, truth, scores
 
 
 def chosen(
-    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], truth: np.ndarray, alone: Sequence[float],
-    members: int, space: str,
+    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], truth: np.ndarray, members: int, space: str
 ) -> tuple[list[Candidate], dict[str, Any], list[Member], float]:  # fmt: skip
     """Members, their weights, temperatures and space, what is told of them, and how much they disagree.
 
     Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
-    loss there. `alone`: how good each is by itself. Raises HubelError where no second net helps the best one.
+    loss there. Raises HubelError where no second net helps the best one.
     """
-    mean = mean_for(candidates[0].net)
+    mean, task = mean_for(candidates[0].net), TASKS.get(candidates[0].net.task)
     heats = [mean.heat(each, truth) for each in logits]
     honest = np.stack([each / heat for each, heat in zip(logits, heats, strict=True)])
     found = {
@@ -95,11 +94,11 @@ def chosen(
     order = sorted(picked, key=lambda place: (-picked[place], place))
     told = []
     for place in order:
-        each, cost = candidates[place], count(candidates[place].net.spec)
+        each, cost = candidates[place], count(candidates[place].net.spec, task)
         told.append(
             Member(
                 run=each.name, weight=picked[place] / total, architecture=each.net.spec.architecture,
-                params=cost.params, macs=cost.macs, alone=alone[place],
+                params=cost.params, macs=cost.macs,
             )
         )  # fmt: skip
     numbers: dict[str, Any] = {
@@ -108,6 +107,8 @@ def chosen(
     }  # fmt: skip
     if mean.answers != "classes":  # what ensembles of classes say of themselves stays as it was
         numbers["answers"] = mean.answers
+    if task.asks:
+        numbers["asks"] = task.asks
     apart = mean.disagreement(honest[order], np.array([picked[place] / total for place in order]))
     return [candidates[place] for place in order], numbers, told, apart
 

@@ -27,6 +27,7 @@ from hubel.checkpoint.sizing import sized
 from hubel.errors import UsageError
 from hubel.nn.layout import arrange
 from hubel.nn.modes import evaluating
+from hubel.tasks import Task
 from hubel.words import amount, short
 
 PASSES = 15
@@ -124,12 +125,14 @@ def typed(value: float) -> str:
     return f"{math.ceil(round(value * 10**place, 6)) / 10**place:.{max(0, place)}f}".rstrip("0").rstrip(".")
 
 
-def count(spec: ModelSpec) -> Cost:
-    """Parameters, MACs and bytes of a net, without building its weights. Raises UsageError for what is no net."""
+def count(spec: ModelSpec, task: Task | None = None) -> Cost:
+    """Parameters, MACs and bytes of a net, without building its weights; MACs of what `task` asks of it, else of it
+    as it is. Raises UsageError for what is no net.
+    """
     model, size = sized(spec)
     shape = (spec.in_chans, *(spec.img_size or ()))
     try:
-        macs = record(model, shape, whole=False).macs
+        macs = record(model if task is None else task.answering(model), shape, whole=False).macs
     except UsageError:
         raise
     except Exception as error:  # a net of one's own may fail in any way over shapes alone

@@ -1,5 +1,7 @@
 """What the mean of several nets is, by what they answer with: one of several classes, several labels, a number.
 
+Nets that answer more than once about each sample stand in `hubel.searching.part_means`.
+
 Of each kind: what makes a member honest, by which loss members are chosen, how much they disagree, and which numbers
 tell how good the mean is. A label is a question of two answers, there or not, so that several labels of N samples are
 as many questions of two classes; what holds for classes holds for each of them.
@@ -17,11 +19,9 @@ import numpy as np
 import torch
 
 from hubel.assembly.afterwards import FEWEST
-from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier, Learnt
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import compare
-from hubel.evaluation.judge import judge
 from hubel.evaluation.pairs import corrected, pair_of
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.calibrating import fit_temperature
@@ -29,6 +29,7 @@ from hubel.metrics.probability import calibration, disagreements, log_loss, log_
 from hubel.metrics.several import best_thresholds
 from hubel.models.ensemble import Ensemble
 from hubel.searching.ensembles import Measured, select, select_numbers
+from hubel.types import Batch
 
 TOGETHER, ALONE = "together", "the best alone"
 
@@ -44,8 +45,11 @@ class Mean(ABC):
     """What `disagreement` counts, in words."""
 
     @abstractmethod
-    def truth(self, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-        """What is to be answered for some samples."""
+    def questions(self, said: torch.Tensor, batch: Batch, samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """What nets say of a batch, and what is to be said, as questions members are chosen by: N K, and N or N K.
+
+        `samples`: how many there are in all batches, where a sample has more questions than are needed.
+        """
 
     @abstractmethod
     def heat(self, said: np.ndarray, truth: np.ndarray) -> float:
@@ -79,15 +83,10 @@ class Mean(ABC):
         return replace(net, model=Ensemble([net.model], temperatures=[heat], answers=self.answers).eval())
 
 
-class ClassMean(Mean):
-    """One of K classes: means of probabilities, or of log-probabilities."""
+class MeanOfClasses(Mean):
+    """Questions of one of K classes each: means of probabilities, or of log-probabilities."""
 
     answers = "classes"
-    apart = "mutual information of answer and member, in nats a sample"
-
-    def truth(self, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-        """N labels."""
-        return prepared.manifest.labels[rows]
 
     def heat(self, said: np.ndarray, truth: np.ndarray) -> float:
         """The one with the least log-loss."""
@@ -99,8 +98,17 @@ class ClassMean(Mean):
 
     def disagreement(self, said_MNK: np.ndarray, weights: np.ndarray) -> float:
         """Mutual information."""
-        shares = np.exp(np.stack([log_softmax(each) for each in said_MNK]))
-        return float(disagreements(shares, weights).mean())
+        return float(disagreements(exponentials(said_MNK), weights).mean())
+
+
+class ClassMean(MeanOfClasses):
+    """One class a sample."""
+
+    apart = "mutual information of answer and member, in nats a sample"
+
+    def questions(self, said: torch.Tensor, batch: Batch, samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """One a sample: its label."""
+        return said.cpu().numpy(), batch.labels.cpu().numpy()
 
     def measured(self, found: Evaluation) -> Measured:
         """Accuracy, log-loss and calibration error."""
@@ -118,10 +126,10 @@ class LabelMean(Mean):
     answers = "labels"
     apart = "mutual information of answer and member, in nats a sample, summed over the labels"
 
-    def truth(self, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-        """N K, 0 or 1."""
-        assert prepared.decoded.targets is not None
-        return prepared.decoded.targets[rows]
+    def questions(self, said: torch.Tensor, batch: Batch, samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """One a sample: its labels, K of 0 or 1."""
+        assert batch.targets is not None
+        return said.cpu().numpy(), batch.targets.cpu().numpy()
 
     def heat(self, said: np.ndarray, truth: np.ndarray) -> float:
         """One for all labels, with the least log-loss over them."""
@@ -161,16 +169,10 @@ class LabelMean(Mean):
         return replace(made, learnt=Learnt(arrays={"thresholds": limits.astype(np.float32)}))
 
 
-class NumberMean(Mean):
-    """A number: its mean."""
+class MeanOfNumbers(Mean):
+    """Questions of numbers: their mean."""
 
     answers = "numbers"
-    loss = "squared error"
-    apart = "standard deviation of what members say, in the mean over samples"
-
-    def truth(self, prepared: Prepared, rows: np.ndarray) -> np.ndarray:
-        """N numbers, as the nets have learnt them."""
-        return prepared.decoded.labels[rows]
 
     def heat(self, said: np.ndarray, truth: np.ndarray) -> float:
         """1: a number has no probability."""
@@ -185,6 +187,21 @@ class NumberMean(Mean):
         mean = np.average(said_MNK, axis=0, weights=weights)
         return float(np.sqrt(np.average((said_MNK - mean) ** 2, axis=0, weights=weights)).mean())
 
+    def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
+        """As it is."""
+        return net
+
+
+class NumberMean(MeanOfNumbers):
+    """One number a sample."""
+
+    loss = "squared error"
+    apart = "standard deviation of what members say, in the mean over samples"
+
+    def questions(self, said: torch.Tensor, batch: Batch, samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """One a sample: its number, as the nets have learnt it."""
+        return said.cpu().numpy(), batch.labels.cpu().numpy()
+
     def measured(self, found: RegressionEvaluation) -> Measured:
         """Root mean square and mean absolute error."""
         numbers = {"rmse": found.rmse, "mae": found.mae}
@@ -194,20 +211,10 @@ class NumberMean(Mean):
         """The mean squared error."""
         return {"val_loss": found.mse}
 
-    def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
-        """As it is."""
-        return net
 
-
-def mean_for(net: Classifier) -> Mean:
-    """How nets answer together that answer as this one."""
-    return LabelMean() if net.several else ClassMean() if net.class_names else NumberMean()
-
-
-def judged(net: Classifier, prepared: Prepared, device: torch.device) -> list[Any]:
-    """How good a net is on the validation split, by which members were chosen, and on the test split if it has one."""
-    splits = ("val", *(("test",) if len(prepared.splits.test) else ()))
-    return [judge(net, prepared.scan, prepared.decoded, prepared.splits.ids(split), split, device) for split in splits]
+def exponentials(logits_MNK: np.ndarray) -> np.ndarray:
+    """M N K probabilities in float64."""
+    return np.exp(np.stack([log_softmax(each) for each in logits_MNK]))
 
 
 def label_losses(shares_NK: np.ndarray, truth_NK: np.ndarray) -> tuple[float, float]:

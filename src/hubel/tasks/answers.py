@@ -6,7 +6,7 @@ Letters: N pictures, K labels, C H W channels, height and width.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -41,7 +41,16 @@ class Answer:
     """Of a series whose next steps are foretold: how strange each is, by method; 1 is the threshold."""
 
     disagreement: dict[str, float] | None = None
-    """Of several nets that answer together, by label: mutual information of answer and member, in nats."""
+    """Of several nets that answer together how much they disagree, by label or by what the answer is made of: mutual
+    information of answer and member, in nats; of numbers a standard deviation; of "pixels" the share that they call
+    differently."""
+    told_apart: str = ""
+    """The same in words, where it is not told label by label."""
+    beside: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
+    """Further pictures for files, by name: H W uint8, grey. "disagreement": how many of several nets, 0 to 255 for all
+    of them, call a pixel otherwise than the answer."""
+    seen: np.ndarray | None = field(repr=False, default=None)
+    """C H W uint8: what the net saw, where the answer is to be laid over it."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.told}{self.apart}"
@@ -53,6 +62,8 @@ class Answer:
         >>> Answer("a.jpg", "cat 90.0%", {"cat": 0.9}, disagreement={"cat": 0.01, "dog": 0.2}).apart
         '   (they disagree by 0.21, most about dog)'
         """
+        if self.told_apart:
+            return f"   ({self.told_apart})"
         total = sum(self.disagreement.values()) if self.disagreement else 0.0
         if not self.disagreement or total < 0.01:
             return ""
@@ -109,23 +120,37 @@ class Answers(list[Answer]):
             return csv_text(["file", "labels", *names], rows)
         return csv_text(["file", *names], rows)
 
-    def files(self) -> dict[str, bytes]:
-        """File name -> PNG of every picture, named after what it answers."""
+    def files(self, overlay: Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None = None) -> dict[str, bytes]:
+        """File name -> PNG of every picture, named after what it answers; what is told beside it in folders.
+
+        `overlay` lays areas over what the net saw, where that is kept: (C H W, H W, classes) -> H W 3.
+        """
         found: dict[str, bytes] = {}
+        for name, each in self.named().items():
+            found[name] = png(each.image)
+            found |= {f"{kind}/{name}": png(grey) for kind, grey in each.beside.items()}
+            if overlay is not None and each.seen is not None and each.picture is not None and each.palette is not None:
+                found[f"overlays/{name}"] = png(overlay(each.seen, each.picture, len(each.palette)))
+        return found
+
+    def named(self) -> dict[str, Answer]:
+        """File name -> answer, of all that have a picture; no two are called alike."""
+        found: dict[str, Answer] = {}
         for each in self:
             if each.picture is not None:
                 stem = Path(each.name).stem or "picture"
                 names = (f"{stem}{f'-{number}' if number else ''}.png" for number in range(len(self) + 1))
-                found[next(name for name in names if name not in found)] = _png(each.image)
+                found[next(name for name in names if name not in found)] = each
         return found
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>{escape(str(each))}</p>" for each in self)
 
 
-def _png(image: Image.Image) -> bytes:
+def png(picture: Image.Image | np.ndarray) -> bytes:
+    """A picture, or its pixels H W or H W 3 uint8, as a PNG file."""
     out = io.BytesIO()
-    image.save(out, "PNG")
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -86,6 +86,10 @@ EMBED = Embed(
     score="recall",
     labels=False,
     shared=False,
+    mean="",
+    no_mean="each net lays its points on a sphere of its own, turned as chance had it",
+    instead="take the one that finds neighbours best: hubel compare RUN RUN; or train one longer: "
+    "hubel train DATA --task embed --time 10m",
     whole=True,
     by_class=True,
     wraps="siamese",

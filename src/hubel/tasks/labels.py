@@ -116,7 +116,9 @@ class Represent(Task):
 
 CLASSIFY = Classify(
     name="classify", title="Classification", about="A picture in, one of the classes out, with probabilities.",
-    score="accuracy", fits_head=True,
+    score="accuracy", fits_head=True, mean="label",
 )  # fmt: skip
-REGRESS = Regress(name="regress", title="Regression", about="A picture in, a number out.", fits_head=True)
+REGRESS = Regress(
+    name="regress", title="Regression", about="A picture in, a number out.", fits_head=True, mean="label"
+)  # fmt: skip
 REPRESENT = Represent(name="represent", title="Representation", about="Pictures in, features out: hubel pretrain.")

@@ -73,5 +73,6 @@ MULTILABEL = MultiLabel(
     labels=False,
     fits_head=True,
     several=True,
+    mean="label",
     shared=False,
 )

@@ -60,6 +60,7 @@ RECONSTRUCT = Reconstruct(
     labels=False,
     unstarted="since the way back from a code is learnt with the code, and no head can be put anew",
     shared=False,
+    mean="pictures",
     model="autoencoder",
     why_model="two convolutions down, a code of 32 numbers, and the same way back",
     fixed={"augment": (("none",), "what is to be given back is the picture as it is")},

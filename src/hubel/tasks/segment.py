@@ -77,6 +77,7 @@ SEGMENT = Segment(
     score="iou",
     labels=False,
     shared=False,
+    mean="pixels",
     model="unet",
     why_model="a way down for what is where, and bridges up for the exact rim",
 )

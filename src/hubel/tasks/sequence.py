@@ -113,6 +113,7 @@ SEQUENCE = Sequence(
     labels=False,
     unstarted="whose nets read the columns of one table, each with its own meaning",
     shared=False,
+    mean="steps",
     model="lstm_rows",
     why_model="a memory that lasts over hundreds of steps",
 )

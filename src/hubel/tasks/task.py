@@ -77,6 +77,13 @@ class Task:
     """Is a batch more than the sum of its parts, so that it is never taken in parts?"""
     by_class: bool = False
     """Does a batch need several samples of each of several classes?"""
+    mean: str = ""
+    """Of what the mean is taken where several of its nets answer together: of a "label" (a class, several, a number),
+    of "pixels", "pictures", "steps"; "" where their answers have none."""
+    no_mean: str = ""
+    """Why they have none."""
+    instead: str = ""
+    """What to do then."""
     wraps: str = ""
     """The net that takes any other as its backbone, where such a one is needed: it is put around one that is named."""
 

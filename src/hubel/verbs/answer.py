@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike, fspath
 from typing import Any
 
@@ -17,7 +18,7 @@ from hubel.deploy.ensemble import say_together
 from hubel.deploy.points import TABLES, read_points
 from hubel.deploy.prediction import in_batches
 from hubel.errors import UsageError
-from hubel.evaluation.answers import answer_points, answer_some, with_classes
+from hubel.evaluation.answers import answer_points, answer_some, check_together, with_classes
 from hubel.evaluation.fields import rendered
 from hubel.evaluation.metric_learning import embedded
 from hubel.records.samples import samples_of
@@ -26,16 +27,13 @@ from hubel.watching import Watcher
 
 
 def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> Answers:
-    """What a net says whose task is no label. Several nets say together which labels are there.
+    """What a net says whose task is no label, or several of one task together.
 
-    Raises UsageError for several nets of another task, and for what is for labels.
+    Raises UsageError for nets of different tasks, and for what is for labels; ArtefactError for nets without a mean.
     """
     net = members[0]
-    if len(members) > 1 and not all(member.several for member in members):
-        tasks = list(dict.fromkeys(member.task for member in members))
-        if len(tasks) > 1:
-            raise UsageError(f"these nets were trained for different tasks: {', '.join(tasks)}", hint="give one run")
-        raise UsageError(f"a net for the task {net.task} answers alone, got {len(members)} nets", hint="give one run")
+    if len(members) > 1:
+        check_together(members)
     if settings.pop("views") not in (None, "none"):
         raise UsageError(f"views are averaged of classes, and the task is {net.task}", hint="leave --views out")
     if settings.pop("fast"):
@@ -46,8 +44,8 @@ def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> A
     if further is not None and net.task != "embed":
         raise UsageError(f"further classes are for the task embed, and this is {net.task}", hint="leave them out")
     if net.preprocessing is None:
-        return (_of_series if net.columns is not None else _at_points)(net, given, device)
-    if len(members) > 1:
+        return _of_series(members, given, device) if net.columns is not None else _at_points(net, given, device)
+    if len(members) > 1 and net.several:
         return say_together(
             members, given, lambda member, items: _of_pictures(member, items, device, settings),
             follow_links=settings["follow_links"],
@@ -57,11 +55,13 @@ def answer(members: list[Classifier], given: Any, settings: dict[str, Any]) -> A
         points = embedded(net, found.decoded, found.rows, device)
         there, labels = np.unique(found.labels, return_inverse=True)
         net = with_classes(net, [found.manifest.class_names[k] for k in there], points, labels)
-    return _of_pictures(net, given, device, settings)
+    return _of_pictures(net, given, device, settings, members[1:])
 
 
-def _of_pictures(net: Classifier, given: Any, device: Any, settings: dict[str, Any]) -> Answers:
-    return in_batches(given, answer_some(net, device), found=Answers(), **settings)
+def _of_pictures(
+    net: Classifier, given: Any, device: Any, settings: dict[str, Any], others: Sequence[Classifier] = ()
+) -> Answers:
+    return in_batches(given, answer_some(net, device, others), found=Answers(), **settings)
 
 
 def seconded(run: Any, net: Classifier, second: str | PathLike[str], device: str, watch: Watcher) -> Classifier:
@@ -93,11 +93,12 @@ def _at_points(net: Classifier, given: Any, device: Any) -> Answers:
     return found
 
 
-def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
-    """What a net says at the end of every series of tables, or of signals. Raises UsageError for what is neither."""
+def _of_series(members: Sequence[Classifier], given: Any, device: Any) -> Answers:
+    """What nets say at the end of every series of tables, or of signals. Raises UsageError for what is neither."""
+    net, *others = members
     assert net.columns is not None
     if net.columns.files:
-        return Answers(answer_points(net, *_scaled(net, *read_signals(given, net.columns, ())), device))
+        return Answers(answer_points(net, *_scaled(net, *read_signals(given, net.columns, ())), device, others))
     said = net.provenance.recipe.get("data", {}).get("columns")
     found = Answers()
     for item in given if isinstance(given, (list, tuple)) else [given]:
@@ -107,7 +108,7 @@ def _of_series(net: Classifier, given: Any, device: Any) -> Answers:
                 f"a net that reads rows in time takes tables, got {type(item).__name__} {str(item)[:80]!r}",
                 hint="hubel predict RUN new.csv, with the columns that it was trained on",
             )
-        found += answer_points(net, *_scaled(net, *read_series(item, net.columns, said)), device)
+        found += answer_points(net, *_scaled(net, *read_series(item, net.columns, said)), device, others)
     return found
 
 

@@ -18,8 +18,8 @@ from hubel.models.ensemble import SPACES_OF
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, check_space
-from hubel.searching.joining import chosen, said, scores_alone, shared_data, write_ensemble
-from hubel.searching.means import judged, mean_for
+from hubel.searching.joining import chosen, said, shared_data, write_ensemble
+from hubel.searching.mean_kinds import alone_too, judged, mean_for
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
@@ -39,11 +39,12 @@ def ensemble(
 ) -> Ensembled:
     """Choose at most `members` of the `runs` (a search: all of its trials) on validation, and write them as one run.
 
-    Runs that name a class, several labels or a number. Greedy, with repeats (`hubel.searching.ensembles`); the mean is
-    taken in `space` "probability" or "logit", the better one on validation if not given; numbers have one mean. What
-    comes out is a run folder in `out` (None: beside the first run): predict, evaluate, serve and export take it. Its
-    temperature, or its thresholds, are learnt as a training's are, and it is measured on the test split beside the best
-    single net.
+    Runs that name a class, several labels or a number, a class for each pixel, answers step by step, or that give
+    pictures back; points on a sphere and pictures held by heart have no mean. Greedy, with repeats
+    (`hubel.searching.ensembles`); the mean is taken in `space` "probability" or "logit", the better one on validation
+    if not given; numbers have one mean. What comes out is a run folder in `out` (None: beside the first run): predict
+    and evaluate take it, and serve and export where they take its members. Its temperature, or its thresholds, are
+    learnt as a training's are, and it is measured on the test split beside the best single net.
 
     `snapshots`: of each run the weights at the ends of its cycles (schedule "cycles"), in place of its best (G. Huang
     et al., Snapshot Ensembles, arXiv:1704.00109).
@@ -59,30 +60,27 @@ def ensemble(
     mean = mean_for(candidates[0].net)
     check_space(space, members, SPACES_OF[mean.answers])
     prepared = shared_data(candidates[0], watch)
-    rows = prepared.splits.val
-    truth = mean.truth(prepared, rows)
     target = runtime.pick_device(device)
-    watch.stage(f"asking {plural(len(candidates), 'net')} about {plural(len(rows), 'validation sample')}")
-    logits = said(candidates, prepared.decoded, rows, target)
-    scores = scores_alone(candidates, logits, prepared)
-    parts, numbers, told, apart = chosen(candidates, logits, truth, scores, members, space)
+    many = plural(len(prepared.splits.val), "validation sample")
+    watch.stage(f"asking {plural(len(candidates), 'net')} about {many}")
+    answers, truth, scores = said(candidates, prepared, mean, target)
+    parts, numbers, shares, apart = chosen(candidates, answers, truth, members, space)
     best = max(range(len(candidates)), key=lambda each: (scores[each], -each))
     first = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[prepared.ids("train")[:16]]))
     store, together = write_ensemble(parts, numbers, first, Path(out or candidates[0].folder.parent), "ensemble")
     together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
     watch.stage("measuring")
-    alone = judged(mean.alone(candidates[best].net, logits[best], truth), prepared, target)
+    told, alone = alone_too(mean, candidates, answers, truth, parts, shares, candidates[best], prepared, target)
     both = judged(together, prepared, target)
     last = both[-1]
     write_results(store, last)
     result = Ensembled(
-        folder=store.folder, space=numbers["space"], members=tuple(told), candidates=len(candidates),
-        left_out=dict(left_out), together=tuple(map(mean.measured, both)),
-        single=tuple(map(mean.measured, alone)), best=candidates[best].name,
+        folder=store.folder, space=numbers["space"], members=told, candidates=len(candidates), left_out=dict(left_out),
+        together=tuple(map(mean.measured, both)), single=tuple(map(mean.measured, alone)), best=candidates[best].name,
         sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
     )  # fmt: skip
     store.write_json("ensemble.json", result.to_dict())
-    store.write_text("report.html", render_ensemble(result))
+    store.write_text("report.html", render_ensemble(result, last, served=together.labels or together.several))
     headline = {"split": last.split, "sentence": last.sentence, **result.together[-1].numbers}
     store.write_json(
         "summary.json",

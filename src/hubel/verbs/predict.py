@@ -19,6 +19,7 @@ from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.deploy.thinned import classify_thinned
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.faces.progress import shows_progress
+from hubel.figures.areas import tinted
 from hubel.records.nets import load
 from hubel.records.series import members_of
 from hubel.store import RunStore
@@ -72,6 +73,8 @@ def predict(
     (`hubel.assembly.beside`); the run's own data must be there, on whose scale it answers.
 
     A net whose task is no label answers with pictures: `Answers`, each with its `told`, `numbers` and `picture`.
+    Several say their mean (of pixels of their probabilities, each net at its own size), and how much they disagree in
+    `disagreement`; of pixels also where, in `beside["disagreement"]`.
     Of one that learnt what is near, `classes` are labelled pictures whose classes it knows then, too.
     Unreadable files are named in `.problems` of the result. Raises ArtefactError for the run, DataError when no picture
     can be read, UsageError for what is none.
@@ -132,7 +135,7 @@ def save_answers(found: Answers, folder: str | PathLike[str]) -> list[Path]:
     """Write every picture that a net answered with into a folder, which is made if need be; returns the paths."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    files = found.files()
+    files = found.files(overlay=tinted)
     for name, data in files.items():
         RunStore(place).write_bytes(name, data)
     return [place / name for name in files]

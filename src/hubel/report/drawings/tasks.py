@@ -129,7 +129,8 @@ def draw_segmentation(result: Segmentation) -> tuple[Part, ...]:
         ),
         Part(
             title="What it sees where",
-            text="Pictures evenly spread over the split: as they are, with their true areas, with those the net finds.",
+            text="Pictures evenly spread over the split: as they are, with their true areas, with those the net finds."
+            f"{_disputed(result)}",
             figures={"overlays": _overlays(result.usual, result, "pictures with true and found areas")},
         ),
         Part(
@@ -150,6 +151,17 @@ def draw_segmentation(result: Segmentation) -> tuple[Part, ...]:
     )  # fmt: skip
 
 
+def _disputed(result: Segmentation) -> str:
+    """What the row of disagreement is, and what it is worth, in words; "" for a net alone."""
+    if result.disputed is None:
+        return ""
+    share, differ, alike = result.dissent
+    return (
+        " Below that where the nets differ (the lighter, the more of them call a pixel otherwise than the mask): at "
+        f"{percent(share, 1)} of the pixels. There {percent(differ, 1)} are wrong, where all agree {percent(alike, 1)}."
+    )
+
+
 def _overlays(shown: Sequence[Exhibit], result: Segmentation, alt: str) -> Figure:
     count = len(result.class_names)
     truths = [tinted(each.picture, each.truth, count) for each in shown if each.truth is not None]
@@ -158,6 +170,7 @@ def _overlays(shown: Sequence[Exhibit], result: Segmentation, alt: str) -> Figur
         ("true", truths),
         ("found", [tinted(each.picture, each.answer, count) for each in shown]),
     ]
+    rows += [(name, [each.beside[name] for each in shown]) for name in (shown[0].beside if shown else ())]
     labels = [f"IoU {number(each.score)}" for each in shown]
     return areas(rows, result.class_names, labels=labels, alt=f"{len(shown)} columns: {alt}.")
 
