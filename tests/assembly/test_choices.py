@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubel.assembly.choices import Facts, check_loss, complete
+from hubel.assembly.choices import Facts, check_loss, complete, usual_rate
 from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 from hubel.recipes.chosen import Chosen
@@ -63,6 +63,24 @@ def test_robust_is_for_pictures() -> None:
     facts = Facts(kind="points", task="classify", samples=600, classes=2, side=2, channels=1, accelerator=False)
     with pytest.raises(UsageError, match="robust is for pictures"):
         complete(Chosen(recipe=compose({"data": "moons", "robust": True})), facts)
+
+
+@pytest.mark.parametrize(
+    ("said", "accelerator", "expected"),
+    [({}, False, 1000), ({"epochs": 2}, False, 250), ({"epochs": 2}, True, 1000),
+     ({"epochs": 2, "batch_size": 500}, False, 500)],
+)  # fmt: skip
+def test_few_epochs_take_small_batches_so_that_there_are_steps_enough(
+    said: dict[str, int], accelerator: bool, expected: int
+) -> None:
+    facts = Facts(
+        kind="images", task="classify", samples=45_000, classes=10, side=32, channels=3, accelerator=accelerator
+    )
+    chosen = complete(Chosen(recipe=compose({"data": "cifar10", **said})), facts)
+    assert chosen.recipe.train.batch_size == expected
+    assert chosen.recipe.optimizer.lr == usual_rate("muon-sphere", expected)[0]
+    told = "in 2 epochs batches of 1,000 make 90 steps: more, smaller ones learn more"
+    assert (chosen.reasons.get("batch_size") == told) is (expected == 250)
 
 
 @pytest.mark.parametrize(("model", "expected"), [("neural_process", 64), ("autoencoder", 1000)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from hubel import runtime
 from hubel.assembly import trials
 from hubel.assembly.build import build
+from hubel.assembly.choices import usual_rate
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.trials import allow, arithmetic, attempt, compiling, fit_to_time, paced
 from hubel.assembly.wire import assemble
@@ -119,6 +121,22 @@ def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial
     assert recipe.train.epochs == 400  # ten times the usual number is where it ends
     assert "fits into 1 h 0 min" in found.reasons["epochs"]
     assert notes.remarks
+
+
+def test_where_few_epochs_fit_batches_are_small_and_the_rate_follows() -> None:
+    prepared, model = begun(time="2s")
+    rate = prepared.recipe.optimizer.lr
+    assert rate is not None
+    large = replace(prepared, chosen=prepared.chosen.take("a usual batch", batch_size=1000))
+    found = fit_to_time(large, model, Notes())
+    assert (found.recipe.train.epochs or 0) * 2 < 250
+    assert found.recipe.train.batch_size == 128
+    assert "more, smaller ones learn more" in found.reasons["batch_size"]
+    assert found.recipe.optimizer.lr == pytest.approx(
+        rate * usual_rate("muon-sphere", 128)[0] / usual_rate("muon-sphere", 1000)[0]
+    )
+    asked = fit_to_time(*begun(time="2s", batch_size=1000), Notes())
+    assert asked.recipe.train.batch_size == 1000, "as was said"
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ Most numbers are common values, scaled with the data; those for the digits were 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -58,6 +59,8 @@ SEEN, GREY_SEEN, REUSED_SEEN = 860_000, 540_000, 135_000
 TWICE_SEEN = 2_000
 """Training samples below which a frozen net looks at mirror images too."""
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+STEPS, SMALL_BATCH = 250, 128
+"""On a CPU, where small batches are as fast, a training of few epochs takes so many steps, or batches so small."""
 # Up to this side, in pixels, a trained net looks at every picture six times.
 MANY_VIEWS = 64
 
@@ -143,11 +146,11 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
         choose("batch_size", train.batch_size, min(32, n), "few samples")
         choose("epochs", train.epochs, 100, "each takes a moment")
     else:
-        batch = choose("batch_size", train.batch_size, *_batch_size(n, facts.side, model))
+        seen = GREY_SEEN if facts.channels == 1 else SEEN
+        epochs = choose("epochs", train.epochs, *_epochs(n, seen, LONGER.get(preset, 1)))
+        batch = choose("batch_size", train.batch_size, *_batch_size(facts, epochs, model))
         optimizer = choose("optimizer", recipe.optimizer.optimizer, *_rule(model))
         size = n if batch == "full" else min(batch, n)
-        seen = GREY_SEEN if facts.channels == 1 else SEEN
-        choose("epochs", train.epochs, *_epochs(n, seen, LONGER.get(preset, 1)))
         choose("lr", recipe.optimizer.lr, *usual_rate(optimizer, size))
     rule = chosen.get("optimizer") or recipe.optimizer.optimizer or ""
     choose("weight_decay", recipe.optimizer.weight_decay, *_decay(rule))
@@ -185,10 +188,10 @@ def complete(begun: Chosen, facts: Facts) -> Chosen:
 
 def _reused(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
     """Settings of a run that starts from a trained net: a gentler rule, a lower rate, fewer epochs."""
-    size = recipe.train.batch_size or _batch_size(facts.samples, facts.side)[0]
+    epochs = min(20, max(3, round(REUSED_SEEN / max(facts.samples, 1))))
+    size = recipe.train.batch_size or _batch_size(facts, recipe.train.epochs or epochs)[0]
     batch = facts.samples if size == "full" else int(size)
     rule = recipe.optimizer.optimizer or "adamw"
-    epochs = min(20, max(3, round(REUSED_SEEN / max(facts.samples, 1))))
     usual = usual_rate(rule, batch)[0]
     rate = (round(usual / 3, 7), "a third of the usual rate, so that what was learnt is not lost")
     if not TASKS.get(facts.task).fits_head:
@@ -209,7 +212,7 @@ def _without_labels(recipe: Recipe, facts: Facts) -> list[tuple[str, Any, str]]:
     once = [("views", "none", "a mirror image of a turned picture is turned otherwise")]
     if facts.method == "rotation":
         return [*once, ("label_smoothing", 0.0, "which way up a picture is admits of no doubt")]
-    size = recipe.train.batch_size or _batch_size(facts.samples, facts.side)[0]
+    size = recipe.train.batch_size or _batch_size(facts, recipe.train.epochs or _epochs(facts.samples, SEEN, 2)[0])[0]
     batch = facts.samples if size == "full" else int(size)
     rule = recipe.optimizer.optimizer or "adamw"
     return [
@@ -337,7 +340,17 @@ def validation_share(n: int, classes: int) -> tuple[float, str]:
     return round(enough / n, 4), f"{enough:,} tell accuracies apart well enough: the others are better learnt from"
 
 
-def _batch_size(n: int, side: int, model: str = "") -> tuple[int, str]:
+def _batch_size(facts: Facts, epochs: int, model: str = "") -> tuple[int, str]:
+    n, side = facts.samples, facts.side
+    size, why = _usual_batch(n, side, model)
+    # Small batches would leave a GPU idle, and pairs are told apart in large ones.
+    if facts.accelerator or facts.method == "byol":
+        return size, why
+    smaller = enough_steps(size, n, epochs)
+    return (smaller, few_steps(size, n, epochs)) if smaller < size else (size, why)
+
+
+def _usual_batch(n: int, side: int, model: str) -> tuple[int, str]:
     if model in CARDS and "implicit" in CARDS[model].tags and n >= 500:
         return 64, "every pixel is learnt from: many small steps"
     most = 64 if side > 160 else 128 if side > 64 else 1000  # activations of larger pictures need the memory
@@ -347,6 +360,25 @@ def _batch_size(n: int, side: int, model: str = "") -> tuple[int, str]:
         if n >= enough:
             return size, f"suits {plural(n, 'training sample')}"
     return max(2, min(16, n)), "very few training samples"
+
+
+def enough_steps(size: int, n: int, epochs: int) -> int:
+    """The batch size for `epochs` passes over n samples: `size`, or less where it would make fewer than `STEPS` steps.
+
+    >>> [enough_steps(1000, 45_000, epochs) for epochs in (18, 4, 2, 1)]
+    [1000, 500, 250, 128]
+    """
+    while size > SMALL_BATCH and epochs * math.ceil(n / size) < STEPS:
+        size = max(SMALL_BATCH, size // 2)
+    return size
+
+
+def few_steps(size: int, n: int, epochs: int) -> str:
+    """Why the batches are smaller than `size`."""
+    steps = epochs * math.ceil(n / size)
+    return (
+        f"in {plural(epochs, 'epoch')} batches of {size:,} make {plural(steps, 'step')}: more, smaller ones learn more"
+    )
 
 
 def _rule(model: str) -> tuple[str, str]:

@@ -17,11 +17,13 @@ import torch.distributed as dist
 from torch import nn
 
 from hubel import runtime
+from hubel.assembly.choices import enough_steps, few_steps, usual_rate
 from hubel.assembly.prepare import Prepared
 from hubel.assembly.wire import assemble
 from hubel.data.batches import batches, reading_size
 from hubel.events import StepDone
 from hubel.inference import VIEWS, predict
+from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
 from hubel.runtime import slowest, world
 from hubel.training.features import GAIN
@@ -220,4 +222,24 @@ def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher, since: flo
         part = f"an epoch takes about {duration(epoch)} here"
     reason = f"fits into {duration(recipe.train.time)}: {part}"
     watch.remark(f"{plural(epochs, 'epoch')}, which {reason}")
-    return replace(prepared, chosen=prepared.chosen.take(reason, epochs=epochs))
+    return replace(prepared, chosen=_with_enough_steps(prepared.chosen.take(reason, epochs=epochs), prepared))
+
+
+def _with_enough_steps(chosen: Chosen, prepared: Prepared) -> Chosen:
+    """Smaller batches where so few epochs fit that usual ones would make few steps; the rate follows."""
+    train, rate = chosen.recipe.train, chosen.recipe.optimizer.lr
+    device = runtime.pick_device(train.device)
+    usual = train.batch_size
+    if not isinstance(usual, int) or "batch_size" not in chosen.reasons or device.type != "cpu":
+        return chosen
+    if chosen.recipe.pretext.method == "byol":
+        return chosen
+    epochs, samples = train.epochs or 1, prepared.samples
+    size = enough_steps(usual, samples, epochs)
+    if size == usual:
+        return chosen
+    if rate is not None and "lr" in chosen.reasons:
+        rule = chosen.recipe.optimizer.optimizer or "adamw"
+        (new, why), (old, _) = usual_rate(rule, size), usual_rate(rule, usual)
+        chosen = chosen.take(why if old == rate else f"{chosen.reasons['lr']}; of smaller batches", lr=rate * new / old)
+    return chosen.take(few_steps(usual, samples, epochs), batch_size=size)
