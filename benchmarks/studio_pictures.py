@@ -110,6 +110,13 @@ PAGES = {
 }
 
 
+SHOWN = """Promise.all([...document.images].filter((image) => !image.complete).map((image) => new Promise((done) => {
+  image.onload = image.onerror = done;
+  setTimeout(done, 10000);  // one that is asked for when it comes into view may never be
+})))"""
+"""Until the pictures of a page are there: on a busy machine they come later than the page."""
+
+
 def prepared(home: Path) -> None:
     """Two folders of three classes of digits, one of two digits a picture, and the runs that the pages show."""
     from sklearn.datasets import load_digits
@@ -138,6 +145,7 @@ def taken(browser: Chromium, width: int, scheme: str, most: int) -> Image.Image:
         "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width == NARROW
     )
     browser.evaluate("new Promise((done) => setTimeout(() => requestAnimationFrame(done), 600))")
+    browser.evaluate(SHOWN)
     tall = browser.evaluate("document.documentElement.scrollHeight")
     clip = {"x": 0, "y": 0, "width": width, "height": min(most, tall), "scale": 1}
     shot = browser.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)["data"]
