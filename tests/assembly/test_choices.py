@@ -67,8 +67,8 @@ def test_robust_is_for_pictures() -> None:
 
 @pytest.mark.parametrize(
     ("said", "accelerator", "expected"),
-    [({}, False, 1000), ({"epochs": 2}, False, 250), ({"epochs": 2}, True, 1000),
-     ({"epochs": 2, "batch_size": 500}, False, 500)],
+    [({}, False, 1000), ({"epochs": 4}, False, 250), ({"epochs": 4}, True, 1000),
+     ({"epochs": 4, "batch_size": 500}, False, 500)],
 )  # fmt: skip
 def test_few_epochs_take_small_batches_so_that_there_are_steps_enough(
     said: dict[str, int], accelerator: bool, expected: int
@@ -79,7 +79,7 @@ def test_few_epochs_take_small_batches_so_that_there_are_steps_enough(
     chosen = complete(Chosen(recipe=compose({"data": "cifar10", **said})), facts)
     assert chosen.recipe.train.batch_size == expected
     assert chosen.recipe.optimizer.lr == usual_rate("muon-sphere", expected)[0]
-    told = "in 2 epochs batches of 1,000 make 90 steps: more, smaller ones learn more"
+    told = "in 4 epochs batches of 1,000 make 180 steps: more, smaller ones learn more"
     assert (chosen.reasons.get("batch_size") == told) is (expected == 250)
 
 

@@ -129,7 +129,7 @@ def test_where_few_epochs_fit_batches_are_small_and_the_rate_follows() -> None:
     assert rate is not None
     large = replace(prepared, chosen=prepared.chosen.take("a usual batch", batch_size=1000))
     found = fit_to_time(large, model, Notes())
-    assert (found.recipe.train.epochs or 0) * 2 < 250
+    assert (found.recipe.train.epochs or 0) * 2 < 300
     assert found.recipe.train.batch_size == 128
     assert "more, smaller ones learn more" in found.reasons["batch_size"]
     assert found.recipe.optimizer.lr == pytest.approx(

@@ -59,8 +59,9 @@ SEEN, GREY_SEEN, REUSED_SEEN = 860_000, 540_000, 135_000
 TWICE_SEEN = 2_000
 """Training samples below which a frozen net looks at mirror images too."""
 FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
-STEPS, SMALL_BATCH = 250, 128
-"""On a CPU, where small batches are as fast, a training of few epochs takes so many steps, or batches so small."""
+FEW_STEPS, STEPS, SMALL_BATCH = 300, 500, 128
+"""On a CPU, where small batches are as fast, a training that would make fewer than so many steps takes batches so small
+that it makes the second number of them, or the third in a batch (docs/training.md has what was compared)."""
 # Up to this side, in pixels, a trained net looks at every picture six times.
 MANY_VIEWS = 64
 
@@ -363,11 +364,13 @@ def _usual_batch(n: int, side: int, model: str) -> tuple[int, str]:
 
 
 def enough_steps(size: int, n: int, epochs: int) -> int:
-    """The batch size for `epochs` passes over n samples: `size`, or less where it would make fewer than `STEPS` steps.
+    """The batch size for `epochs` passes over n samples: `size`, or less where it would make few steps.
 
-    >>> [enough_steps(1000, 45_000, epochs) for epochs in (18, 4, 2, 1)]
+    >>> [enough_steps(1000, 45_000, epochs) for epochs in (18, 6, 4, 2)]
     [1000, 500, 250, 128]
     """
+    if epochs * math.ceil(n / size) >= FEW_STEPS:
+        return size
     while size > SMALL_BATCH and epochs * math.ceil(n / size) < STEPS:
         size = max(SMALL_BATCH, size // 2)
     return size
