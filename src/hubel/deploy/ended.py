@@ -1,11 +1,12 @@
-"""A net with what stands behind it where its task's answer is not the probabilities of classes; and what it says itself.
+"""A net with what stands behind it where a task answers not by probabilities of classes, and what the net itself says.
 
 Letters: N pictures, B of a batch, C h w channels and sides of what the net sees, H W the sides of a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -56,25 +57,32 @@ def folded_with(wanted: Wanted, ending: Ending) -> tuple[Ended, torch.Tensor, in
     noise = np.random.default_rng(0).integers(0, 256, (2, *classifier.preprocessing.shape), dtype=np.uint8)
     images = classifier.preprocessing.normalise(torch.from_numpy(noise))
     net = TASKS.get(classifier.task).answering(twin_of(classifier.model))
+    with _told_in_words(images), torch.no_grad():
+        found = pairs(net, images[:1])
+        whole = Ended(Looking(fused(net, found), wanted.views), ending).eval()
+        whole(images)
+    return whole, images, len(found)
+
+
+@contextmanager
+def _told_in_words(images: torch.Tensor) -> Iterator[None]:
+    """Pictures of a shape that a net does not take are told here, and not by an exporter in pages."""
     try:
-        with torch.no_grad():
-            found = pairs(net, images[:1])
-            whole = Ended(Looking(fused(net, found), wanted.views), ending).eval()
-            given = whole(images)
+        yield
     except RuntimeError as error:
         raise ArtefactError(
             f"the net does not take pictures of {'x'.join(map(str, images.shape[1:]))}: {first_line(error)}",
             hint="the run's preprocessing and its net do not belong together: train it again",
         ) from None
-    assert all(len(each) == 2 for each in given)
-    return whole, images, len(found)
 
 
-def shapes_of(whole: Ended, images: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """By output, its sides after the first, as they are before a file lays it over a picture."""
-    with torch.no_grad():
-        given = whole(images[:1])
-    return {output.name: tuple(each.shape[1:]) for output, each in zip(whole.ending.outputs, given, strict=True)}
+def shapes_of(classifier: Classifier, ending: Ending) -> dict[str, tuple[int, ...]]:
+    """By output, its sides after the first, as they are before a file lays it over a picture. Raises ArtefactError."""
+    assert classifier.preprocessing is not None
+    black = torch.zeros(1, *classifier.preprocessing.shape)
+    with _told_in_words(black), evaluating(classifier.model), torch.no_grad():
+        given = ending(black, TASKS.get(classifier.task).answering(classifier.model)(black).float())
+    return {output.name: tuple(each.shape[1:]) for output, each in zip(ending.outputs, given, strict=True)}
 
 
 def answered(wanted: Wanted, ending: Ending, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -116,9 +124,11 @@ def sides_of(output: Output, shape: tuple[int, ...]) -> list[int | str]:
 
 
 def described(ending: Ending, shapes: Mapping[str, tuple[int, ...]]) -> list[dict[str, object]]:
-    """The outputs as plain data: name, shape, type, what it is."""
+    """The outputs as plain data: name, axes by letter, shape, type, what it is."""
     return [
-        {"name": output.name, "shape": ["N", *sides_of(output, shapes[output.name])], "type": output.kind,
-         "what": output.what}
+        {
+            "name": output.name, "axes": ["N", *output.letters],
+            "shape": ["N", *sides_of(output, shapes[output.name])], "type": output.kind, "what": output.what,
+        }
         for output in ending.outputs
     ]  # fmt: skip

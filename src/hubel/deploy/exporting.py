@@ -141,7 +141,7 @@ def make_onnx_of_answers(wanted: Wanted, ending: Ending) -> Made:
     classifier = wanted.classifier
     assert classifier.preprocessing is not None
     whole, images, count = folded_with(wanted, ending)
-    shapes = shapes_of(whole, images)
+    shapes = shapes_of(classifier, ending)
     try:
         written = onnx.exported(whole, images, onnx_answers.names_in_net(ending.outputs))
     except HubelError:

@@ -1,7 +1,7 @@
 """A net with all that stands before and behind it as one program of PyTorch (`torch.export`), for who runs PyTorch.
 
-The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` maps N H W C uint8 to N K probabilities, or
-to what another task answers with, by name.
+The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` maps N H W C uint8 to N K probabilities,
+or to what another task answers with, by name.
 """
 
 from __future__ import annotations

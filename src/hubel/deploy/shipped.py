@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,18 +25,17 @@ from hubel.deploy import onnx
 from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
 from hubel.deploy.onnx_known import FAMILIARITY
 from hubel.deploy.prediction import Prediction, Predictions, in_batches
-from hubel.errors import ArtefactError, HubelError, UsageError, missing_extra
+from hubel.errors import ArtefactError, HubelError, missing_extra
 from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.sets import Sets
 from hubel.runtime import environment
-from hubel.store import dump_json, parse_json, read_regular, shown
+from hubel.store import dump_json, parse_json, shown
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer, say_labels
 from hubel.tasks.answers import Answers as LabelAnswers
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
 
-SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
 """Entries of the metadata: what the file is, and its card."""
 DETECTOR = "detector"
@@ -115,15 +113,6 @@ def signed(
         "licence": str(card.get("licence", "")),
     } | more
     return stated(model, facts)
-
-
-def is_shipped(run: object) -> bool:
-    """Is an exported file meant, where a run could stand?
-
-    >>> is_shipped("photos.onnx"), is_shipped("runs/photos-1")
-    (True, False)
-    """
-    return isinstance(run, (str, Path)) and str(run).lower().endswith(SUFFIX)
 
 
 class Shipped:
@@ -276,21 +265,6 @@ class Shipped:
                 f"{self.name} does not give the answers it gave when it was exported: a probability is off by "
                 f"{away:.3g}, allowed {self.allowed:g}",
                 hint="it is damaged, or this ONNX Runtime computes otherwise: export it again",
-            )
-
-
-def open_shipped(path: str | Path, *, threads: int = 0) -> Shipped:
-    """An exported file. Raises ArtefactError for what is missing, damaged or somebody else's."""
-    return Shipped(read_regular(path, limit=MOST_BYTES), name=shown(str(path)), threads=threads)
-
-
-def refuse_settings(path: str, settings: Mapping[str, tuple[object, object]]) -> None:
-    """Raise UsageError where something is asked of a file that it has in it: flag -> (what came, what is usual)."""
-    for flag, (given, usual) in settings.items():
-        if given != usual and not (flag == "--device" and given == "cpu"):
-            raise UsageError(
-                f"{flag} is for a run; {shown(path)} has its weights and its views in it, and answers on the CPU",
-                hint=f"leave {flag} out",
             )
 
 

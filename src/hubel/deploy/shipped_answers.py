@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +23,10 @@ from hubel.deploy import onnx, shipped
 from hubel.deploy.ended import described
 from hubel.deploy.onnx_graph import PICTURES, stated
 from hubel.deploy.prediction import Prediction, Predictions, in_batches
-from hubel.deploy.shipped import Face, Shipped, brief, foreign
+from hubel.deploy.shipped import Face, brief, foreign
 from hubel.errors import ArtefactError, HubelError
 from hubel.runtime import environment
-from hubel.store import dump_json, read_regular, shown
+from hubel.store import dump_json, shown
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer, Answers
 from hubel.tasks.ending import Ending
@@ -193,7 +192,10 @@ class ShippedAnswers:
         return Numbers(np.concatenate(found) if found else np.zeros((0, 1), np.float32), labels, ids)
 
     def reader(self) -> Classifier:
-        """Classes and preprocessing as a classifier, for who reads data for a net; it has no net that answers."""
+        """Preprocessing as a classifier, for who reads data to measure it; it has no net that answers. Raises
+        ArtefactError for a task that is measured by more than what a file gives.
+        """
+        self.require_numbers("is measured with the run, and not with its file", "hubel evaluate RUN DATA")
         seen = self.preprocessing
         spec = ModelSpec(
             architecture=self.architecture, num_classes=max(1, len(self.class_names)), in_chans=seen.channels,
@@ -204,8 +206,8 @@ class ShippedAnswers:
             provenance=Provenance(source=self.name, recipe={"train": {"task": self.task.name}}),
         )  # fmt: skip
 
-    def require_labels(self, doing: str, instead: str) -> None:
-        """Raise ArtefactError for a task whose answers are neither classes nor numbers."""
+    def require_numbers(self, doing: str, instead: str) -> None:
+        """Raise ArtefactError for a task whose answers are no numbers."""
         if not self.task.labels:
             raise ArtefactError(f"{self.name} answers the task {self.task.name}, which {doing}", hint=instead)
 
@@ -241,18 +243,6 @@ class ShippedAnswers:
             f"{self.name} does not give the answers it gave when it was exported: {what}",
             hint="it is damaged, or this ONNX Runtime computes otherwise: export it again",
         )
-
-
-def open_file(path: str | Path, *, threads: int = 0) -> Shipped | ShippedAnswers:
-    """An exported file of any task. Raises ArtefactError for what is missing, damaged or somebody else's."""
-    return opened_file(read_regular(path, limit=shipped.MOST_BYTES), name=shown(str(path)), threads=threads)
-
-
-def opened_file(data: bytes, *, name: str, threads: int = 0) -> Shipped | ShippedAnswers:
-    """The same of its bytes."""
-    _, says, _ = shipped.opened_model(data, name)
-    kind = ShippedAnswers if says["version"] == shipped.ANSWERS_VERSION else Shipped
-    return kind(data, name=name, threads=threads)
 
 
 def _check(says: dict[str, Any], name: str) -> None:

@@ -14,10 +14,9 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.deploy import latency as bench_room
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.deploy.layer_times import LayerTimes, layer_times
-from hubel.deploy.shipped import is_shipped, refuse_settings
-from hubel.deploy.shipped_answers import open_file
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model

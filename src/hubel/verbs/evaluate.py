@@ -13,8 +13,7 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.data.decode import read_whole
 from hubel.data.sources import FLAGS
 from hubel.data.splits import NAMES
-from hubel.deploy.shipped import is_shipped, refuse_settings
-from hubel.deploy.shipped_answers import ShippedAnswers, open_file
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.judge import assess_answers, examined, judge, refuse_metrics
@@ -136,8 +135,6 @@ def _by_file(
             f"{file} does not know the data of its run, and none are named", hint=f"hubel evaluate {file} DATA"
         )
     shipped = open_file(file)
-    if isinstance(shipped, ShippedAnswers):
-        shipped.require_labels("is measured on the run, and not on its file", "hubel evaluate RUN DATA")
     reader = shipped.reader()
     found = other_data(Path(file), reader, str(data), split=split, reading=reading, watch=watch)
     watch.stage(f"measuring on {plural(len(found.rows), 'sample')}")

@@ -13,7 +13,7 @@ from hubel.checkpoint import Classifier
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.ended import ending_of
+from hubel.deploy.ended import described, ending_of, shapes_of
 from hubel.deploy.exporting import FORMS, Made, check_ending, check_form
 from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
@@ -57,10 +57,11 @@ def export(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Exported:
-    """Write a run as one file `to` a form of FORMS: everything from decoded bytes to calibrated probabilities.
+    """Write a run as one file `to` a form of FORMS: everything from decoded bytes to calibrated probabilities, or to
+    what its task answers with: a class for each pixel, a number, a point and what is near it, the picture given back.
 
     At least `pictures` pictures go through the net and through the file: of the run's own test part, and generated odd
-    ones. Where a label differs, or a probability by more than `tolerance` (the form's own if not given), ArtefactError
+    ones. Where a label differs, or a number by more than `tolerance` (the form's own if not given), ArtefactError
     is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
     it stand FILE.card.md, FILE.card.json and FILE.parity.json, so that two forms of a run keep a proof each.
 
@@ -108,9 +109,12 @@ def export(
         views=views if views is not None else classifier.views if classifier.labels else "none",
         ending=ending,
         calibrator=classifier.calibrator,
-        card=card.card_of(folder, name, classifier, views=views, licence=licence),
+        card=card.card_of(
+            folder, name, classifier, views=views, licence=licence,
+            outputs=() if ending is None else described(ending, shapes_of(classifier, ending)),
+        ),
         int8=int8,
-    )
+    )  # fmt: skip
     _tell_unfinished(folder, watch)
     own = _own(folder, classifier, data_root, watch)
     if int8 and own is None:
@@ -127,9 +131,7 @@ def export(
     made = form.make(wanted) if ending is None or form.end is None else form.end(wanted, ending)
     watch.stage("comparing it with the net")
     seen, split = _seen(own, classifier, pictures)
-    found = proven(
-        to, made, wanted, seen, split=split, tolerance=form.tolerance if tolerance is None else tolerance
-    )
+    found = proven(to, made, wanted, seen, split=split, tolerance=form.tolerance if tolerance is None else tolerance)
     lost = None
     if made.plain is not None and own is not None:
         watch.stage("measuring what whole numbers cost")

@@ -14,9 +14,8 @@ from hubel.anomalies.step_looking import ask_detector
 from hubel.anomalies.step_results import JudgedSteps
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.deploy.prediction import Prediction, Predictions, classify
-from hubel.deploy.shipped import is_shipped, refuse_settings
-from hubel.deploy.shipped_answers import open_file
 from hubel.deploy.thinned import classify_thinned
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.faces.progress import shows_progress
