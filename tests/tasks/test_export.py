@@ -21,6 +21,7 @@ from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.errors import ArtefactError, UsageError
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
+from hubel.verbs.predict import predict_proba
 
 from .conftest import QUICK, scans
 
@@ -271,6 +272,8 @@ def test_a_regressors_file_is_measured_and_others_say_why_not(
     assert by_file.rmse == pytest.approx(by_run.rmse, abs=1e-5)  # type: ignore[union-attr]
     with pytest.raises(ArtefactError, match="is measured with the run"):
         hubel.evaluate(str(files["segment"][1].path), scans_folder)
+    with pytest.raises(ArtefactError, match="answers otherwise than by the probabilities of classes"):
+        predict_proba(file.path, pictures(5, 5))
     code, _, said = typed(capsys, "serve", files["embed"][1].path, "--port", "0")
     assert (code, "answers the task embed, which is not served" in said) == (4, True)
 

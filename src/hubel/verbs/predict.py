@@ -176,7 +176,8 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
     found = predict(run, pictures, **settings)
     if isinstance(found, Sightings):
         raise ArtefactError("a detector gives scores, and no probabilities", hint="predict(...).scores")
-    assert isinstance(found, Predictions)
+    if not isinstance(found, Predictions) or not found[0].probabilities:
+        raise ArtefactError("this file answers otherwise than by the probabilities of classes", hint="predict(...)")
     if found.problems:
         first = found.problems[0]
         lost = f"{len(found.problems)} of {len(found.problems) + len(found)} pictures cannot be read"
