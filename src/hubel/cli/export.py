@@ -46,7 +46,7 @@ def command(
     hubel export runs/photos-1
     hubel export runs/photos-1 --int8
     hubel predict photos-1.onnx new/*.jpg
-    hubel export runs/scans-1           (of segment, regress, embed, reconstruct)
+    hubel export runs/scans-1          (of segment, regress, embed, reconstruct)
     hubel export detectors/parts-1     (of hubel anomaly: score and map)
     """
     if is_detector(run):

@@ -71,7 +71,9 @@ def require_pictures(classifier: Classifier, views: str | None = None) -> None:
     hint = "hubel predict answers with it, from Python or the command line"
     unshipped = TASKS.get(classifier.task).unshipped if classifier.task in TASKS else ""
     if unshipped:
-        raise ArtefactError(f"runs of the task {classifier.task} cannot be exported: {unshipped}", hint=hint)
+        raise ArtefactError(
+            f"this net was trained for the task {classifier.task}, and cannot be exported: {unshipped}", hint=hint
+        )
     if classifier.labels or classifier.task not in TASKS:
         classifier.require_answers(several=True)
     if classifier.preprocessing is None:
