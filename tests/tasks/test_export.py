@@ -19,6 +19,7 @@ from hubel.deploy import exporting
 from hubel.deploy.files import open_file
 from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.errors import ArtefactError, UsageError
+from hubel.server.answering import opened
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import predict_proba
@@ -263,9 +264,7 @@ def test_steps_and_pictures_held_by_heart_are_not_exported(field_run: hubel.Run,
             export(run.folder)
 
 
-def test_a_regressors_file_is_measured_and_others_say_why_not(
-    files: Files, scans_folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_regressors_file_is_measured_and_others_say_why_not(files: Files, scans_folder: Path) -> None:
     run, file = files["regress"]
     data = json.loads((run.folder / "data.json").read_text())["source"]
     by_file, by_run = (hubel.evaluate(net, data, columns={"target": "light"}) for net in (str(file.path), run.folder))
@@ -274,8 +273,10 @@ def test_a_regressors_file_is_measured_and_others_say_why_not(
         hubel.evaluate(str(files["segment"][1].path), scans_folder)
     with pytest.raises(ArtefactError, match="answers otherwise than by the probabilities of classes"):
         predict_proba(file.path, pictures(5, 5))
-    code, _, said = typed(capsys, "serve", files["embed"][1].path, "--port", "0")
-    assert (code, "answers the task embed, which is not served" in said) == (4, True)
+    asked = {"which": "best", "views": None, "device": "auto", "batch": 1, "exact": False, "form": "ready"}
+    assert opened(str(file.path), threads=1, **asked).compute(["a"], [np.zeros((3, 5, 5), np.uint8)])
+    with pytest.raises(ArtefactError, match="answers the task embed, which is not served"):
+        opened(str(files["embed"][1].path), threads=1, **asked)
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,11 @@ def require_pictures(classifier: Classifier, views: str | None = None) -> None:
     """Raise ArtefactError for what cannot be shipped: nets over points or rows, those whose task has no file, and those
     that name nothing. UsageError for `views` that the net itself does not average.
     """
-    hint = "hubel predict answers with it, from Python or the command line"
     unshipped = TASKS.get(classifier.task).unshipped if classifier.task in TASKS else ""
     if unshipped:
         raise ArtefactError(
-            f"this net was trained for the task {classifier.task}, and cannot be exported: {unshipped}", hint=hint
+            f"this net was trained for the task {classifier.task}, and cannot be exported: {unshipped}",
+            hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
         )
     if classifier.labels or classifier.task not in TASKS:
         classifier.require_answers(several=True)
@@ -80,7 +80,7 @@ def require_pictures(classifier: Classifier, views: str | None = None) -> None:
         raise ArtefactError(
             f"only nets that see pictures can be exported, and this one ({classifier.spec.architecture}) learnt from "
             f"{classifier.material}",
-            hint=hint,
+            hint="hubel predict answers with it, from Python or the command line",
         )
     refuse_views(classifier, views)
 
