@@ -29,9 +29,9 @@ import torch
 from PIL import Image
 
 from hubel import runtime
+from hubel.deploy.files import open_file
 from hubel.deploy.latency import side_by_side
 from hubel.deploy.odd import odd_pictures, scene
-from hubel.deploy.shipped import open_shipped
 from hubel.records.nets import load
 from hubel.records.own_data import own_data
 from hubel.verbs.predict import predict
@@ -112,8 +112,7 @@ def measured(model: str, size: int, pictures: int, repeats: int, folder: Path) -
     files = [data for _, data in odd_pictures(pictures)]
     by_run, by_file = predict(run, files, device="cpu"), predict(plain, files)
     opened = {
-        name: open_shipped(path, threads=torch.get_num_threads())
-        for name, path in (("float32", plain), ("int8", small))
+        name: open_file(path, threads=torch.get_num_threads()) for name, path in (("float32", plain), ("int8", small))
     }
     picture = torch.from_numpy(scene(np.random.default_rng(0), size, size)[None])
     calls = {name: lambda some, file=file: file.runtime.run(some.numpy()) for name, file in opened.items()}

@@ -8,6 +8,7 @@ import torch
 
 from hubel.assembly.by_task import by_task
 from hubel.data.augment import build_augment
+from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.errors import DataError, UsageError
 from hubel.evaluation.answers import ANSWERED
@@ -76,6 +77,31 @@ def test_it_is_judged_told_and_drawn(name: str) -> None:
     assert name in ANSWERED
     assert len(DRAWN) >= len(JUDGES), "each kind of result is drawn"
     assert TASKS.get(name).losses, "a task that is no label says which losses fit"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_gives_probabilities_or_what_its_ending_says_or_it_is_said_why_there_is_none(name: str) -> None:
+    task, sight = TASKS.get(name), Preprocessing(height=16, width=16, channels=1)
+    ending = task.ending(sight, ("a", "b", "c"), {"middles": np.eye(3, 8)}, {"distance": 0.5})
+    if ending is None:
+        assert task.unshipped or task.several or task.counts, "probabilities of classes, or a reason"
+        return
+    images = torch.randn(3, 1, 16, 16)
+    with torch.no_grad():
+        given = ending(images, task.answering(a_net(task).eval())(images))
+    found = {output.name: each.numpy() for output, each in zip(ending.outputs, given, strict=True)}
+    assert all(
+        len(each) == 3 and str(each.dtype) == o.kind for each, o in zip(found.values(), ending.outputs, strict=True)
+    )
+    assert ending.outputs[0].kind == "float32", "exporters check batches by it"
+    assert all(output.what and (output.counted or not output.decides) for output in ending.outputs)
+    margins = ending.margins(found)
+    assert {o.name for o in ending.outputs if o.decides} == set(margins), (
+        "a decision has a margin, by which ties are told"
+    )
+    assert all(margins[key].shape == found[key].shape for key in margins)
+    if not task.labels:
+        assert len(task.say(["1", "2", "3"], found, ("a", "b", "c"))) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)

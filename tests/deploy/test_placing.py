@@ -12,10 +12,14 @@ import torch
 
 import hubel
 from hubel.data.preprocessing import INTERPOLATIONS, Preprocessing
+from hubel.deploy import onnx_back, onnx_graph
 from hubel.deploy.odd import odd_pictures
-from hubel.deploy.placing import Placing
+from hubel.deploy.placing import Placing, laid_back
 from hubel.errors import ArtefactError
 from hubel.verbs.export import export
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 SIZES = ((1, 1), (1, 400), (400, 1), (24, 32), (23, 31), (100, 37), (45, 40), (60, 45), (99, 201))
 
@@ -32,6 +36,46 @@ def test_a_picture_of_any_size_is_fitted_as_pillow_fits_it_to_the_byte(fit: str,
         pictures = random.integers(0, 256, (2, *size, 3), dtype=np.uint8)
         fitted = np.stack([seen.array(picture) for picture in pictures])
         assert np.abs(place(torch.from_numpy(pictures)).numpy() - seen.normalise(fitted)).max() == 0, size
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_what_is_said_of_pixels_goes_back_to_where_they_come_from_in_arrays_tensors_and_graphs_alike(fit: str) -> None:
+    """The oracle: a picture whose pixels say their place, fitted without blending, goes back to where it came from."""
+    seen = Preprocessing(
+        height=24, width=32, channels=1, fit=fit, interpolation="nearest", crop_share=0.75 if fit == "crop" else 1.0
+    )
+    graph = graph_of_back(seen)
+    for size in SIZES:
+        for axis in (0, 1):
+            places = np.broadcast_to(np.arange(size[axis]).reshape((-1, 1) if axis == 0 else (1, -1)), size) % 250
+            picture = np.ascontiguousarray(places.astype(np.uint8)[..., None])
+            maps = seen.array(picture)
+            found = seen.laid_back(maps, *size, nothing=255)
+            there = found != 255
+            step = max(1.0, size[0] / 24, size[1] / 32)
+            away = np.abs(found[0].astype(int) - places)[there[0]]
+            assert (np.minimum(away, 250 - away) <= step).all(), size
+            assert there.mean() == pytest.approx(1 if fit != "crop" else shown_of(size), abs=2.5 / min(size)), size
+            by_torch = laid_back(torch.tensor(maps), torch.zeros(1, *size, 1), seen, 255)
+            assert (by_torch.numpy() == found).all(), size
+            assert (graph.run(None, {"maps": maps, "pictures": picture[None]})[0] == found).all(), size
+
+
+def shown_of(size: tuple[int, int]) -> float:
+    """The share of a picture that is left of it where three quarters of its largest middle 3:4 are cut out."""
+    scale = 0.75 * min(size[0] / 24, size[1] / 32)
+    return 24 * 32 * scale**2 / (size[0] * size[1])
+
+
+def graph_of_back(seen: Preprocessing) -> onnxruntime.InferenceSession:
+    """The nodes that lay maps back as a model of their own."""
+    nodes = onnx_graph.Nodes("back")
+    onnx_back.laid_back(nodes, "maps", "pictures", seen, nothing=255, output="found")
+    value = onnx.helper.make_tensor_value_info
+    ends = [value("maps", 2, ["N", 24, 32]), value("pictures", 2, ["N", "H", "W", 1])]
+    graph = onnx.helper.make_graph(nodes.nodes, "back", ends, [value("found", 2, [None] * 3)], nodes.initializers)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 def test_a_program_answers_as_the_run_without_hubel_and_names_no_file_of_this_machine(

@@ -12,6 +12,7 @@ from PIL import Image
 
 import hubel
 from hubel.deploy import shipped
+from hubel.deploy.files import open_file
 from hubel.deploy.odd import odd_pictures
 from hubel.errors import ArtefactError, UsageError
 from hubel.records.nets import load
@@ -181,7 +182,7 @@ def broken_words(model: onnx.ModelProto) -> None:
 def later_version(model: onnx.ModelProto) -> None:
     for entry in model.metadata_props:
         if entry.key == "hubel":
-            entry.value = entry.value.replace('"version":1', '"version":3').replace('"version": 1', '"version": 3')
+            entry.value = entry.value.replace('"version":1', '"version":4').replace('"version": 1', '"version": 4')
 
 
 def other_weights(model: onnx.ModelProto) -> None:
@@ -223,7 +224,7 @@ def half_pixels(model: onnx.ModelProto) -> None:
         (unsigned, "does not say that hubel wrote it"),
         (other_classes, "inputs and outputs are not what it says"),
         (broken_words, "is not valid: Unterminated string"),
-        (later_version, "is of version 3, and this hubel reads 1 and 2"),
+        (later_version, "is of version 4, and this hubel reads 1 to 3"),
         (other_weights, "does not give the answers it gave when it was exported"),
         (other_preprocessing, "its preprocessing cannot be read"),
         (huge_pictures, "sides of"),
@@ -300,7 +301,7 @@ def test_whoever_looks_into_nets_is_told_that_a_file_has_none(exported: Exported
 
 
 def test_the_golden_pictures_are_the_same_everywhere(exported: Exported) -> None:
-    opened = shipped.open_shipped(exported.path)
+    opened = open_file(exported.path)
     wide, tall = shipped.golden_pictures(opened.preprocessing)
     assert (wide.shape, tall.shape) == ((19, 33, 3), (50, 17, 3))
     assert (int(wide.sum()), int(tall.sum())) == (235_376, 328_702)

@@ -157,7 +157,7 @@ def print_table(found: Latency) -> None:
         )
     )
     exported = found.forms[0].name == "exported"
-    differ = "probabilities differ by" if exported else "logits differ by"
+    differ = "answers differ by" if exported else "logits differ by"
     grid = table("form", "made ready in", differ, "", left=["form", ""])
     for form in found.forms:
         if form.missing:
@@ -189,7 +189,7 @@ def print_table(found: Latency) -> None:
         note(found.stopped)
     worst = max((form.allowed for form in found.forms if not form.missing), default=0.0)
     if exported:
-        note(f"tolerance of a probability {worst:.1e}; milliseconds a call, decoded bytes in, probabilities out")
+        note(f"tolerance of an answer {worst:.1e}; milliseconds a call, decoded bytes in, answers out")
         return
     note(f"tolerance of a logit {worst:.1e}; milliseconds a call, pictures in, logits out; green: fastest")
 

@@ -27,9 +27,7 @@ def command(
     ] = None,
     tolerance: Annotated[
         float | None,
-        option(
-            "--tolerance", metavar="X", help="largest difference of a probability that passes; the form's if not given"
-        ),
+        option("--tolerance", metavar="X", help="largest difference of a number that passes; the form's if not given"),
     ] = None,
     pictures: Annotated[
         int, option("--pictures", min=1, metavar="N", help="to compare: of the test part, and generated ones")
@@ -40,7 +38,7 @@ def command(
     data_root: DATA_ROOT = None,
     as_json: JSON = False,
 ) -> None:
-    """Write a run as one file that works elsewhere: everything from decoded bytes to probabilities is in it.
+    """Write a run as one file that works elsewhere: everything from decoded bytes to its answers is in it.
 
     The net and the file are asked about the same pictures. Where their answers differ, nothing is written and the exit
     code is 4. Beside the file stand a card (FILE.card.md, FILE.card.json) and what was compared (FILE.parity.json).
@@ -48,6 +46,7 @@ def command(
     hubel export runs/photos-1
     hubel export runs/photos-1 --int8
     hubel predict photos-1.onnx new/*.jpg
+    hubel export runs/scans-1          (of segment, regress, embed, reconstruct)
     hubel export detectors/parts-1     (of hubel anomaly: score and map)
     """
     if is_detector(run):

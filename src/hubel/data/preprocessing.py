@@ -135,6 +135,39 @@ class Preprocessing:
         """
         return _Whole(**{name: getattr(self, name) for name in Preprocessing.__dataclass_fields__})
 
+    def laid_back(self, maps: np.ndarray, height: int, width: int, nothing: int) -> np.ndarray:
+        """N h w of what the net sees, each pixel taken to where it comes from: N H W of a picture in its own size.
+
+        `nothing` stands where the net sees nothing of the picture, which `fit` "crop" cuts off.
+
+        >>> seen = Preprocessing(height=1, width=2, fit="crop")
+        >>> seen.laid_back(np.array([[[3, 4]]]), 4, 4, nothing=9)[0].tolist()
+        [[9, 9, 9, 9], [3, 3, 4, 4], [3, 3, 4, 4], [9, 9, 9, 9]]
+        """
+        (rows, there), (columns, here) = (
+            self._origin(size, out, other, beside)
+            for size, out, other, beside in (
+                (height, self.height, width, self.width), (width, self.width, height, self.height)
+            )
+        )  # fmt: skip
+        return np.where(there[:, None] & here[None], maps[:, rows[:, None], columns[None]], nothing)
+
+    def _origin(self, size: int, out: int, other: int, beside: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each pixel of an axis of `size`, brought to `out`: which of these shows it, and does one? The other axis
+        is of `other`, brought to `beside`.
+        """
+        low, high, inner, first = 0.0, float(size), float(out), 0.0
+        if self.fit == "crop":
+            long = out * (self.crop_share * min(size / out, other / beside))
+            low = max(0.0, (size - long) / 2)
+            high = min(float(size), low + long)
+        elif self.fit == "pad":
+            inner = max(1.0, float(round(size * min(out / size, beside / other))))
+            first = (out - inner) // 2
+        place = np.floor((np.arange(size) + 0.5 - low) * (inner / (high - low)))
+        there = (place >= 0) & (place < inner)
+        return (first + place.clip(0, inner - 1)).astype(np.int64), there
+
     def array(self, pixels: np.ndarray) -> np.ndarray:
         """H W C (C 1 or 3) uint8 pixels as C H W uint8, fitted; for pictures that never were a file."""
         height, width, channels = pixels.shape

@@ -6,7 +6,7 @@ stands in it: what the run does not say is said to be unknown, and what only its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -23,10 +23,21 @@ _SHARES = {
     "top1": "accuracy", "top5": "top-5 accuracy", "balanced_accuracy": "balanced accuracy",
     "macro_f1": "F1, mean of classes", "mean_ap": "mAP", "exact": "all labels right", "micro_f1": "F1 over all answers",
 }  # fmt: skip
+_SHARES_OF_TASKS = {
+    "mean_iou": "mean IoU", "pixel_accuracy": "pixels that are right", "nearest_class": "nearest class is right"
+}  # fmt: skip
 _NUMBERS = {"auc": "AUC, mean of classes", "log_loss": "log loss, nats", "brier": "Brier score"}
 
 
-def card_of(folder: Path, name: str, classifier: Classifier, *, views: str | None, licence: str) -> dict[str, Any]:
+def card_of(
+    folder: Path,
+    name: str,
+    classifier: Classifier,
+    *,
+    views: str | None,
+    licence: str,
+    outputs: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """The card of the run, or the weights, in `folder`: from what the run wrote of itself, or others published."""
     said: dict[str, Any] = {}
     if folder.is_dir():
@@ -46,6 +57,7 @@ def card_of(folder: Path, name: str, classifier: Classifier, *, views: str | Non
             calibrator=classifier.calibrator,
             licence=licence,
             published=None if entry is None else entry.to_dict(),
+            outputs=outputs,
             **said,
         )
     )
@@ -64,11 +76,14 @@ def describe(
     summary: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] | None = None,
+    outputs: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The card as plain data. The last four are what the run's files of these names say; None for what is not there.
+    """The card as plain data. The four before the last are what the run's files of these names say; None for what is
+    not there.
 
     `published`: what is known of the published weights that this net has, untouched: "file", "sha256", "from",
     "licence", "trained_on", "top1", "side", "of_100_photographs". It stands apart from what was measured here.
+    `outputs`: what the file gives (`hubel.deploy.ended.described`); () for the probabilities of classes.
     """
     evaluation, summary, data, environment = evaluation or {}, summary or {}, data or {}, environment or {}
     public = dict(published or {})
@@ -84,7 +99,9 @@ def describe(
             "parameters": sum(parameter.numel() for parameter in classifier.model.parameters()),
             "weights_sha256": said.sha256,
         },
+        "task": classifier.task,
         "classes": list(classifier.class_names),
+        "outputs": [dict(each) for each in outputs],
         "thresholds": classifier.label_thresholds.tolist() if classifier.several else [],
         "input": {} if seen is None else seen.to_dict() | {"views": views},
         "data": {
@@ -95,9 +112,11 @@ def describe(
         },
         "start": {key: _base(value) for key, value in _part(recipe, "transfer").items() if key == "from" and value},
         "published": public,
-        "measured": _measured(evaluation),
-        "per_class": (_per_label if classifier.several else _per_class)(evaluation),
-        "calibration": _calibration(evaluation) | {"kind": calibrator.kind, "words": calibrator.words},
+        "measured": _measured_of_task(evaluation, summary) if outputs else _measured(evaluation),
+        "per_class": [] if outputs else (_per_label if classifier.several else _per_class)(evaluation),
+        "calibration": {}
+        if outputs
+        else _calibration(evaluation) | {"kind": calibrator.kind, "words": calibrator.words},
         "confusions": list(evaluation.get("most_confused") or [])[:WORST],
         "intended_use": TO_FILL_IN,
         "not_for": TO_FILL_IN,
@@ -143,6 +162,23 @@ def _measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _measured_of_task(evaluation: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task tells of itself: its sentence, and the numbers that have an interval."""
+    if not evaluation:
+        return {}
+    split, intervals = str(evaluation.get("split", "")), evaluation.get("intervals") or {}
+    return {
+        "split": split,
+        "samples": evaluation.get("samples", 0),
+        "sentence": str(_part(summary, split).get("sentence", "")),
+        "numbers": {
+            key: {"value": evaluation[key], "interval": low_high}
+            for key, low_high in intervals.items()
+            if isinstance(evaluation.get(key), (int, float))
+        },
+    }
+
+
 def _per_class(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     table = evaluation.get("per_class") or {}
     keys = [key for key in ("precision", "recall", "f1", "support") if key in table]
@@ -175,6 +211,8 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
     lines = [f"# {_text(card['name'])}", "", _summary(card), ""]
     if files:
         lines += ["## The file", "", *(f"- {title}: {text}" for title, text in files.items()), ""]
+    if card["outputs"]:
+        lines += ["## What it gives", "", *_gives(card["outputs"]), ""]
     lines += ["## What it is", ""]
     lines.append(f"- net: {_text(net['architecture'])}, {net['parameters']:,} parameters")
     seen = card["input"]
@@ -184,7 +222,10 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
             f"- input: {seen['width']} x {seen['height']} pixels, {colour}, {seen['fit']}, {seen['interpolation']}, "
             f"views: {seen['views']}"
         )
-    if card["thresholds"]:
+    if card["outputs"]:
+        by_number = any("K" in each["axes"] for each in card["outputs"])
+        lines += [f"- task: {card['task']}", *(_named(card["classes"]) if by_number else ())]
+    elif card["thresholds"]:
         each = zip(card["classes"], card["thresholds"], strict=True)
         limits = [f"{_code(name)} from {limit:.3g} on" for name, limit in each]
         lines.append(f"- {len(limits)} labels, each said by its own probability: " + ", ".join(limits[:100]))
@@ -207,20 +248,8 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
         lines += [as_published(public)]
     else:
         lines += _numbers(measured) or ["Nothing was measured where these weights come from."]
-    lines += ["", *_classes(card["per_class"]), "## How sure it is", ""]
-    how = card["calibration"]
-    if "ece" in how:
-        lines.append(
-            f"- mean confidence {percent(how['mean_confidence'])}, expected calibration error {percent(how['ece'])}"
-        )
-    lines.append(f"- logits are {how['words']} before the {'sigmoid' if card['thresholds'] else 'softmax'}")
-    lines += ["", "## Where it fails", ""]
-    worst = [
-        f"- {_code(row['label'])} is called {_code(row['predicted'])}: {row['count']} of its samples, "
-        f"{percent(row['share'])}"
-        for row in card["confusions"]
-    ]
-    lines += worst or ["No confusions are known."]
+    if not card["outputs"]:
+        lines += ["", *_classes(card["per_class"]), *_doubts(card)]
     lines += ["", "## Use", "", f"- intended use: {card['intended_use']}", f"- not for: {card['not_for']}"]
     lines += [f"- licence: {_text(card['licence'])}", ""]
     if card["energy"]:
@@ -238,7 +267,43 @@ def markdown(card: Mapping[str, Any], *, files: Mapping[str, str] | None = None)
     return "\n".join(lines) + "\n"
 
 
+def _doubts(card: Mapping[str, Any]) -> list[str]:
+    """Of a net that names classes: how sure it is, and where it fails."""
+    lines = ["## How sure it is", ""]
+    how = card["calibration"]
+    if "ece" in how:
+        lines.append(
+            f"- mean confidence {percent(how['mean_confidence'])}, expected calibration error {percent(how['ece'])}"
+        )
+    lines.append(f"- logits are {how['words']} before the {'sigmoid' if card['thresholds'] else 'softmax'}")
+    lines += ["", "## Where it fails", ""]
+    worst = [
+        f"- {_code(row['label'])} is called {_code(row['predicted'])}: {row['count']} of its samples, "
+        f"{percent(row['share'])}"
+        for row in card["confusions"]
+    ]
+    lines += worst or ["No confusions are known."]
+    return lines
+
+
+def _gives(outputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a file gives, as a table."""
+    rows = [
+        f"| `{each['name']}` | {' '.join(map(str, each['shape']))} | {each['type']} | {_text(each['what'])} |"
+        for each in outputs
+    ]
+    return ["| output | shape | type | what |", "| --- | --- | --- | --- |", *rows]
+
+
+def _named(classes: Sequence[str]) -> list[str]:
+    """The classes with their numbers, as outputs say them."""
+    each = ", ".join(f"{number} {_code(name)}" for number, name in enumerate(classes[:100]))
+    return [f"- {len(classes)} classes, by number: {each}"] if classes else []
+
+
 def _summary(card: Mapping[str, Any]) -> str:
+    if card["outputs"]:
+        return " ".join([f"A net for the task {card['task']}.", card["measured"].get("sentence", "")]).strip()
     numbers = card["measured"].get("numbers", {})
     if card["thresholds"]:
         found = numbers.get("exact")
@@ -274,11 +339,12 @@ def as_published(public: Mapping[str, Any]) -> str:
 def _numbers(measured: Mapping[str, Any]) -> list[str]:
     rows = []
     for key, found in measured.get("numbers", {}).items():
-        share = key in _SHARES
+        share = key in _SHARES or key in _SHARES_OF_TASKS
         value = percent(found["value"]) if share else number(found["value"])
         low_high = found["interval"]
         interval = "" if not low_high else span(low_high) if share else " – ".join(number(v) for v in low_high)
-        rows.append(f"| {_SHARES.get(key) or _NUMBERS[key]} | {value} | {interval} |")
+        title = _SHARES.get(key) or _NUMBERS.get(key) or _SHARES_OF_TASKS.get(key) or key.replace("_", " ")
+        rows.append(f"| {title} | {value} | {interval} |")
     if not rows:
         return []
     head = f"On {measured['samples']:,} {measured['split']} samples, with 95 % intervals:"

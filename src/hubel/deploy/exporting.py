@@ -15,10 +15,13 @@ import numpy as np
 import torch
 
 from hubel.checkpoint.trust import Trust
-from hubel.deploy import int8, onnx, onnx_graph, onnx_known, program, shipped
+from hubel.deploy import int8, onnx, onnx_answers, onnx_graph, onnx_known, program, shipped, shipped_answers
+from hubel.deploy.ended import folded_with, given_of, shapes_of
+from hubel.deploy.likeness import Gives
 from hubel.deploy.page import shipping
 from hubel.deploy.wanted import Said, Wanted, first_line, folded, reference_of, told_in
 from hubel.errors import ArtefactError, HubelError, UsageError
+from hubel.tasks.ending import Ending
 from hubel.words import plural
 
 Answer = Callable[[Sequence[np.ndarray]], Said]
@@ -30,10 +33,12 @@ class Made:
     """A file, not yet written."""
 
     data: bytes
-    says: Answer
-    """The file at work, or what stands for it here."""
     what: str
     """A line on how it was made."""
+    says: Answer | None = None
+    """The file at work, or what stands for it here; None where it gives no probabilities of classes."""
+    gives: Gives | None = None
+    """The same of one that gives what its task's ending says."""
     remarks: tuple[str, ...] = ()
     """What the user should know."""
     more: Mapping[str, bytes] = field(default_factory=dict)
@@ -45,6 +50,7 @@ class Made:
 
     def answer(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Probabilities N K float64 of pictures H W C uint8."""
+        assert self.says is not None
         return self.says(pictures).probabilities
 
 
@@ -58,6 +64,9 @@ class Form:
     tolerance: float
     """The largest difference of a probability from the net's own that passes if nobody says otherwise."""
     make: Callable[[Wanted], Made]
+    end: Callable[[Wanted, Ending], Made] | None = None
+    """Makes one of a net whose task answers otherwise than by probabilities of classes; None where it knows these only.
+    """
     int8: bool = False
     """Can its weights be whole numbers of 8 bits?"""
 
@@ -127,6 +136,28 @@ def _silent(wanted: Wanted, trust: Trust | None) -> tuple[str, ...]:
     return (f"the file does not say whether a picture is known, as the run does: {why}",)
 
 
+def make_onnx_of_answers(wanted: Wanted, ending: Ending) -> Made:
+    """One ONNX file with everything from decoded bytes to what the task answers with in it."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    whole, images, count = folded_with(wanted, ending)
+    shapes = shapes_of(classifier, ending)
+    try:
+        written = onnx.exported(whole, images, onnx_answers.names_in_net(ending.outputs))
+    except HubelError:
+        raise
+    except Exception as error:
+        raise ArtefactError(
+            f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
+        ) from None
+    model = onnx_answers.assembled(written, classifier.preprocessing, ending.outputs, shapes)
+    golden = given_of(wanted, ending, shipped.golden_pictures(classifier.preprocessing))
+    data = shipped_answers.signed(model, classifier, ending, shapes, wanted.views, wanted.card, golden)
+    opened = shipped_answers.ShippedAnswers(data, name="the exported file")
+    what = f"ONNX, {plural(count, 'batch norm')} folded" if count else "ONNX"
+    return Made(data=data, gives=opened.gives, what=what)
+
+
 def make_program(wanted: Wanted) -> Made:
     """One program of PyTorch with everything from decoded bytes to probabilities in it."""
     classifier = wanted.classifier
@@ -145,6 +176,23 @@ def make_program(wanted: Wanted) -> Made:
     what = f"PyTorch {torch.__version__}"
     what += f", {plural(count, 'batch norm')} folded" if count else ""
     return Made(data=data, says=only_probabilities(program.answering(written)), what=what)
+
+
+def make_program_of_answers(wanted: Wanted, ending: Ending) -> Made:
+    """One program of PyTorch with everything from decoded bytes to what the task answers with in it."""
+    classifier = wanted.classifier
+    assert classifier.preprocessing is not None
+    net, _, count = folded_with(wanted, ending)
+    whole = program.WholeAnswers(copy.deepcopy(net), classifier.preprocessing)
+    try:
+        data, written = program.exported(whole, wanted.card, classifier.class_names)
+    except Exception as error:
+        raise ArtefactError(
+            f"the net cannot be written as a program: {first_line(error)}", hint="--to onnx may do"
+        ) from None
+    what = f"PyTorch {torch.__version__}"
+    what += f", {plural(count, 'batch norm')} folded" if count else ""
+    return Made(data=data, gives=program.giving(written), what=what)
 
 
 def make_page(wanted: Wanted) -> Made:
@@ -167,13 +215,15 @@ def make_page(wanted: Wanted) -> Made:
 
 FORMS: dict[str, Form] = {
     "onnx": Form(
-        suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx, int8=True
+        suffix=".onnx", what="one ONNX file, preprocessing inside", tolerance=1e-4, make=make_onnx,
+        end=make_onnx_of_answers, int8=True,
     ),
     "page": Form(
         suffix=".html", what="one page of HTML for any browser", tolerance=2e-3, make=make_page, int8=True
     ),
     "program": Form(
-        suffix=".pt2", what="one torch.export program, preprocessing inside", tolerance=1e-4, make=make_program
+        suffix=".pt2", what="one torch.export program, preprocessing inside", tolerance=1e-4, make=make_program,
+        end=make_program_of_answers,
     ),
 }  # fmt: skip
 """What `hubel export --to` takes, the usual one first."""
@@ -184,3 +234,18 @@ def check_form(name: str, form: Form, *, whole: bool) -> None:
     if whole and not form.int8:
         able = [other for other, each in FORMS.items() if each.int8]
         raise UsageError(f"--int8 is not offered for --to {name}", hint=f"it is for --to {' and --to '.join(able)}")
+
+
+def check_ending(name: str, form: Form, task: str, *, whole: bool) -> None:
+    """Raise UsageError for a form, or for whole numbers, that know probabilities of classes only."""
+    if form.end is None:
+        able = [other for other, each in FORMS.items() if each.end is not None]
+        raise UsageError(
+            f"--to {name} shows classes and their probabilities, and the task is {task}",
+            hint=f"take --to {' or --to '.join(able)}",
+        )
+    if whole:
+        raise UsageError(
+            f"what --int8 costs is measured in classes that are right, and the task is {task}",
+            hint="leave it out: float32 loses nothing",
+        )

@@ -194,7 +194,7 @@ def file_latency(
     seconds: float,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Latency:
-    """Time an exported file on random pictures of `shape` (C H W), decoded bytes in, probabilities out.
+    """Time an exported file on random pictures of `shape` (C H W), decoded bytes in, answers out.
 
     `answer` takes N H W C uint8; `form` says what is timed.
     """

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -28,8 +28,10 @@ def absent() -> str:
     return next((name for name in PACKAGES if importlib.util.find_spec(name) is None), "")
 
 
-def exported(model: nn.Module, images: torch.Tensor) -> bytes:
+def exported(model: nn.Module, images: torch.Tensor, gives: Sequence[str] = ()) -> bytes:
     """The net in evaluation mode as the bytes of an ONNX file, for batches of any size of pictures like `images`.
+
+    `gives`: names of what comes out, of a net that gives several tensors; the first of them is compared.
 
     `images`: at least two, B C H W, since one alone would be taken for a fixed batch of one. The exporter burns the
     batch size in, without a word, where a net takes it for a plain number; so the file is tried at several sizes.
@@ -41,10 +43,12 @@ def exported(model: nn.Module, images: torch.Tensor) -> bytes:
     images = images if len(images) > 1 else images.repeat(2, *[1] * (images.dim() - 1))
     free = ({0: torch.export.Dim("batch", min=1)},)
     with quiet():
-        program = torch.onnx.export(model, (images,), dynamo=True, dynamic_shapes=free, verbose=False)
+        program = torch.onnx.export(
+            model, (images,), dynamo=True, dynamic_shapes=free, verbose=False, output_names=list(gives) or None
+        )
     assert program is not None
     data: bytes = program.model_proto.SerializeToString()
-    check_batches(data, model, images)
+    check_batches(data, (lambda pictures: model(pictures)[0]) if gives else model, images)
     return data
 
 
@@ -108,7 +112,9 @@ def refusal(error: BaseException) -> str:
     return (lines or [type(error).__name__])[0][:160]
 
 
-def check_batches(data: bytes, model: nn.Module, images: torch.Tensor, sizes: Sequence[int] = SIZES) -> None:
+def check_batches(
+    data: bytes, model: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, sizes: Sequence[int] = SIZES
+) -> None:
     """Raise ArtefactError unless an ONNX file gives the net's logits for pictures like `images` in batches of `sizes`.
 
     The net must be in evaluation mode.

@@ -68,6 +68,38 @@ class Placing(nn.Module):
         return fitted * self.scale + self.shift
 
 
+def laid_back(maps: torch.Tensor, pictures: torch.Tensor, seen: Preprocessing, nothing: int) -> torch.Tensor:
+    """N h w to N H W of pictures N H W C, as `Preprocessing.laid_back` does.
+
+    >>> import numpy as np
+    >>> seen = Preprocessing(height=3, width=5, fit="pad")
+    >>> maps = np.arange(15, dtype=np.uint8).reshape(1, 3, 5)
+    >>> found = laid_back(torch.from_numpy(maps), torch.zeros(1, 11, 7, 3), seen, 255)
+    >>> bool((found.numpy() == seen.laid_back(maps, 11, 7, 255)).all())
+    True
+    """
+    one = torch.ones((), dtype=torch.float64)
+    high, wide = one * pictures.shape[1], one * pictures.shape[2]
+    rows, there = _origin(pictures.shape[1], high, seen.height, wide, seen.width, seen)
+    columns, here = _origin(pictures.shape[2], wide, seen.width, high, seen.height, seen)
+    inside = there[:, None] & here[None, :]
+    return torch.where(inside, maps[:, rows][:, :, columns], torch.full_like(maps[:, :1, :1], nothing))
+
+
+def _origin(
+    count: int, size: torch.Tensor, out: int, other: torch.Tensor, beside: int, seen: Preprocessing
+) -> tuple[torch.Tensor, torch.Tensor]:
+    low, high, inner, first = size * 0, size, size * 0 + out, size * 0
+    if seen.fit == "crop":
+        low, high = _middle(size, out * (seen.crop_share * torch.minimum(size / out, other / beside)))
+    elif seen.fit == "pad":
+        inner = (size * torch.minimum(out / size, beside / other)).round().clamp(min=1)
+        first = ((out - inner) / 2).floor()
+    place = ((torch.arange(count, dtype=torch.float64) + 0.5 - low) * (inner / (high - low))).floor()
+    there = (place >= 0) & (place < inner)
+    return (first + torch.minimum(place.clamp(min=0), inner - 1)).long(), there
+
+
 def _middle(size: torch.Tensor, long: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     low = ((size - long) / 2).clamp(min=0)
     return low, torch.minimum(size, low + long)

@@ -379,8 +379,10 @@ def told(
 
 
 def refuse_views(classifier: Classifier, views: str | None) -> None:
-    """Raise UsageError for views of a net that says several labels, whose thresholds are for one look."""
-    if classifier.several and views not in (None, "none"):
+    """Raise UsageError for views of a net that names no class and no number: of several labels the thresholds are for
+    one look, and other answers have no mean.
+    """
+    if not classifier.labels and views not in (None, "none"):
         raise UsageError(f"views are averaged of classes, and the task is {classifier.task}", hint="leave --views out")
 
 

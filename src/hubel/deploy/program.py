@@ -1,6 +1,7 @@
 """A net with all that stands before and behind it as one program of PyTorch (`torch.export`), for who runs PyTorch.
 
-The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` maps N H W C uint8 to N K probabilities.
+The file needs no hubel: `torch.export.load("photos.pt2").module()(pictures)` maps N H W C uint8 to N K probabilities,
+or to what another task answers with, by name.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.ended import NOTHING, Ended
 from hubel.deploy.onnx import quiet
-from hubel.deploy.placing import Placing
+from hubel.deploy.placing import Placing, laid_back
 from hubel.metrics.calibrators import Calibrator
 from hubel.nn.calibrated import Calibrated
 
@@ -42,8 +44,25 @@ class Whole(nn.Module):
         return torch.sigmoid(logits) if self.several else torch.softmax(logits, dim=1)
 
 
+class WholeAnswers(nn.Module):
+    """Pictures N H W C uint8 to what a task answers with, by the names of its outputs."""
+
+    def __init__(self, net: Ended, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.place = Placing(preprocessing)
+        self.net = net
+
+    def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
+        """N H W C uint8 -> N … each."""
+        found = zip(self.net.ending.outputs, self.net(self.place(pictures)), strict=True)
+        return {
+            output.name: laid_back(given, pictures, self.place.seen, NOTHING) if output.placed else given
+            for output, given in found
+        }
+
+
 def exported(
-    whole: Whole, card: Mapping[str, Any], classes: Sequence[str], thresholds: np.ndarray | None = None
+    whole: Whole | WholeAnswers, card: Mapping[str, Any], classes: Sequence[str], thresholds: np.ndarray | None = None
 ) -> tuple[bytes, torch.export.ExportedProgram]:
     """The bytes of a .pt2 file, and the program in it. Raises what `torch.export` raises for nets it cannot follow.
 
@@ -87,3 +106,16 @@ def answering(program: torch.export.ExportedProgram) -> Callable[[Sequence[np.nd
         return torch.cat(found).double().numpy()
 
     return answer
+
+
+def giving(program: torch.export.ExportedProgram) -> Callable[[Sequence[np.ndarray]], list[dict[str, np.ndarray]]]:
+    """The same of a program that answers with several outputs: of each picture what it gives, by output."""
+    with quiet("torch.export"):
+        run = program.module()
+
+    def give(pictures: Sequence[np.ndarray]) -> list[dict[str, np.ndarray]]:
+        with torch.no_grad():
+            found = [run(torch.from_numpy(np.array(each))[None]) for each in pictures]
+        return [{name: given[0].numpy() for name, given in one.items()} for one in found]
+
+    return give

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,24 +25,25 @@ from hubel.deploy import onnx
 from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
 from hubel.deploy.onnx_known import FAMILIARITY
 from hubel.deploy.prediction import Prediction, Predictions, in_batches
-from hubel.errors import ArtefactError, HubelError, UsageError, missing_extra
+from hubel.errors import ArtefactError, HubelError, missing_extra
 from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.sets import Sets
 from hubel.runtime import environment
-from hubel.store import dump_json, parse_json, read_regular, shown
+from hubel.store import dump_json, parse_json, shown
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer, say_labels
 from hubel.tasks.answers import Answers as LabelAnswers
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
 
-SUFFIX = ".onnx"
 KEY, CARD = "hubel", "hubel.card"
 """Entries of the metadata: what the file is, and its card."""
 DETECTOR = "detector"
 """What the first says of a file whose answer is how strange something is."""
-VERSION, SEVERAL_VERSION = 1, 2
-"""Of a file that names a class, and of one that says several labels, which readers of version 1 would take for one."""
+VERSION, SEVERAL_VERSION, ANSWERS_VERSION = 1, 2, 3
+"""Of a file that names a class; of one that says several labels, which readers of version 1 would take for one; and of
+one whose outputs are those of another task (`hubel.deploy.shipped_answers`).
+"""
 MOST_BYTES = 1 << 30
 MOST_NOTES = 16 << 20
 MOST_SIDE = 8192
@@ -115,15 +115,6 @@ def signed(
     return stated(model, facts)
 
 
-def is_shipped(run: object) -> bool:
-    """Is an exported file meant, where a run could stand?
-
-    >>> is_shipped("photos.onnx"), is_shipped("runs/photos-1")
-    (True, False)
-    """
-    return isinstance(run, (str, Path)) and str(run).lower().endswith(SUFFIX)
-
-
 class Shipped:
     """An exported file, ready to answer. Raises ArtefactError for what is none, MissingExtra without a runtime."""
 
@@ -134,7 +125,7 @@ class Shipped:
         except HubelError:
             raise
         except Exception as error:  # what a damaged file holds may be of any kind: bytes for text, and worse
-            raise _foreign(name, f"it cannot be read: {_brief(error)}") from None
+            raise foreign(name, f"it cannot be read: {brief(error)}") from None
         self.class_names = tuple(says["class_names"])
         self.preprocessing = says["preprocessing"]
         self.views, self.temperature = str(says["views"]), float(says["temperature"])
@@ -155,7 +146,7 @@ class Shipped:
         except HubelError:
             raise
         except Exception as error:  # the runtime has many words for one thing
-            raise _foreign(name, f"ONNX Runtime does not take it: {_brief(error)}") from None
+            raise foreign(name, f"ONNX Runtime does not take it: {brief(error)}") from None
         self._ask(np.array(says["golden"], np.float64))
 
     @property
@@ -264,11 +255,11 @@ class Shipped:
         """Does the file give the answers that its net gave?"""
         pictures = golden_pictures(self.preprocessing)
         if golden.shape != (len(pictures), len(self.class_names)):
-            raise _foreign(self.name, "its golden answers are not for its classes")
+            raise foreign(self.name, "its golden answers are not for its classes")
         try:
             self.away = away = float(np.abs(self.answer(pictures) - golden).max())
         except Exception as error:
-            raise _foreign(self.name, f"it fails at its golden pictures: {_brief(error)}") from None
+            raise foreign(self.name, f"it fails at its golden pictures: {brief(error)}") from None
         if not away <= self.allowed:
             raise ArtefactError(
                 f"{self.name} does not give the answers it gave when it was exported: a probability is off by "
@@ -277,23 +268,8 @@ class Shipped:
             )
 
 
-def open_shipped(path: str | Path, *, threads: int = 0) -> Shipped:
-    """An exported file. Raises ArtefactError for what is missing, damaged or somebody else's."""
-    return Shipped(read_regular(path, limit=MOST_BYTES), name=shown(str(path)), threads=threads)
-
-
-def refuse_settings(path: str, settings: Mapping[str, tuple[object, object]]) -> None:
-    """Raise UsageError where something is asked of a file that it has in it: flag -> (what came, what is usual)."""
-    for flag, (given, usual) in settings.items():
-        if given != usual and not (flag == "--device" and given == "cpu"):
-            raise UsageError(
-                f"{flag} is for a run; {shown(path)} has its weights and its views in it, and answers on the CPU",
-                hint=f"leave {flag} out",
-            )
-
-
-def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a file says of itself, once it is known to hold that; raises ArtefactError."""
+def opened_model(data: bytes, name: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """(the model, what it says of itself, its card) of a file that hubel wrote; raises ArtefactError."""
     if onnx.absent():
         raise missing_extra(onnx.absent(), "export", "reading an exported file")
     import onnx as standard
@@ -301,7 +277,7 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         model = standard.load_from_string(data)
     except Exception:
-        raise _foreign(name, "it is no ONNX file, or is cut off") from None
+        raise foreign(name, "it is no ONNX file, or is cut off") from None
     notes = {entry.key: entry.value for entry in model.metadata_props}
     if notes.get(KEY) == DETECTOR:
         raise ArtefactError(
@@ -309,23 +285,46 @@ def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
             hint="ask its folder: hubel predict DETECTOR new/",
         )
     if KEY not in notes:
-        raise _foreign(name, "it does not say that hubel wrote it")
-    says = _understood(notes[KEY], name)
-    _hold(model, says, name)
-    card = parse_json(notes.get(CARD, "{}").encode(), name=f"the card in {name}", limit=MOST_NOTES)
-    return says, card if isinstance(card, dict) else {}
-
-
-def _understood(text: str, name: str) -> dict[str, Any]:
-    """The document in the metadata, each part of the kind it must be."""
-    says = parse_json(text.encode("utf-8", "surrogatepass"), name=f"the metadata of {name}", limit=MOST_NOTES)
+        raise foreign(name, "it does not say that hubel wrote it")
+    says = parse_json(notes[KEY].encode("utf-8", "surrogatepass"), name=f"the metadata of {name}", limit=MOST_NOTES)
     if not isinstance(says, dict) or says.get("format") != "hubel-onnx":
-        raise _foreign(name, "its metadata are not hubel's")
-    if says.get("version") not in (VERSION, SEVERAL_VERSION):
+        raise foreign(name, "its metadata are not hubel's")
+    if says.get("version") not in (VERSION, SEVERAL_VERSION, ANSWERS_VERSION):
         raise ArtefactError(
-            f"{name} is of version {shown(says.get('version'))}, and this hubel reads {VERSION} and {SEVERAL_VERSION}",
+            f"{name} is of version {shown(says.get('version'))}, and this hubel reads {VERSION} to {ANSWERS_VERSION}",
             hint="export it again with this hubel, or install the newer one",
         )
+    card = parse_json(notes.get(CARD, "{}").encode(), name=f"the card in {name}", limit=MOST_NOTES)
+    return model, says, card if isinstance(card, dict) else {}
+
+
+def sight_of(says: Mapping[str, Any], name: str) -> Preprocessing:
+    """How the net of a file sees pictures; raises ArtefactError."""
+    try:
+        found = Preprocessing.from_dict(says["preprocessing"])
+    except (HubelError, TypeError, ValueError) as error:
+        raise foreign(name, f"its preprocessing cannot be read: {brief(error)}") from None
+    sides = (found.height, found.width)
+    if not all(isinstance(side, int) and side <= MOST_SIDE for side in sides):
+        raise foreign(name, f"its preprocessing cannot be read: sides of {shown(sides)} pixels")
+    return found
+
+
+def _read(data: bytes, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a file says of itself, once it is known to hold that; raises ArtefactError."""
+    model, says, card = opened_model(data, name)
+    if says["version"] == ANSWERS_VERSION:
+        raise ArtefactError(
+            f"{name} was made for the task {shown(says.get('task'))}, and here a file is needed that names classes",
+            hint="hubel predict FILE knows its task; its run can be measured: hubel evaluate RUN",
+        )
+    _understood(says, name)
+    _hold(model, says, name)
+    return says, card
+
+
+def _understood(says: dict[str, Any], name: str) -> None:
+    """Each part of what a file says of the kind it must be; raises ArtefactError."""
     names = says.get("class_names")
     numbers = says.get("golden")
     good = (
@@ -343,23 +342,16 @@ def _understood(text: str, name: str) -> dict[str, Any]:
         and len({len(row) for row in numbers}) == 1
     )
     if not good:
-        raise _foreign(name, "its metadata lack classes, preprocessing or golden answers")
+        raise foreign(name, "its metadata lack classes, preprocessing or golden answers")
     kept = says.get("threshold")
     fits = isinstance(kept, dict) and isinstance(kept.get("value"), (int, float)) and 0 < kept["value"] <= 1
     if kept is not None and not (
         fits and isinstance(names, list) and len(names) == 2 and kept.get("positive") in names
     ):
-        raise _foreign(name, "its threshold is none for its classes")
+        raise foreign(name, "its threshold is none for its classes")
     if not _fit_labels(says):
-        raise _foreign(name, "its thresholds are none for its labels")
-    try:
-        says["preprocessing"] = Preprocessing.from_dict(says["preprocessing"])
-    except (HubelError, TypeError, ValueError) as error:
-        raise _foreign(name, f"its preprocessing cannot be read: {_brief(error)}") from None
-    sides = (says["preprocessing"].height, says["preprocessing"].width)
-    if not all(isinstance(side, int) and side <= MOST_SIDE for side in sides):
-        raise _foreign(name, f"its preprocessing cannot be read: sides of {shown(sides)} pixels")
-    return says
+        raise foreign(name, "its thresholds are none for its labels")
+    says["preprocessing"] = sight_of(says, name)
 
 
 def _fit_labels(says: Mapping[str, Any]) -> bool:
@@ -380,28 +372,40 @@ def _fit_labels(says: Mapping[str, Any]) -> bool:
 
 
 def _hold(model: Any, says: Mapping[str, Any], name: str) -> None:
-    """Raise ArtefactError unless a model is of standard operators in one file, with the inputs and outputs it says."""
+    """Raise ArtefactError unless a model is plain, with the inputs and outputs it says."""
+    import onnx as standard
+
+    kinds = standard.TensorProto
+    second: list[Face] = [(FAMILIARITY, kinds.FLOAT, [], 1)] if says.get("knows") else []
+    classes = len(says["class_names"])
+    check_plain(model, [(PROBABILITIES, kinds.FLOAT, [classes], 2), *second], says["preprocessing"], name)
+
+
+Face = tuple[str, int, list[int], int]
+"""(name, kind, the sides that are fixed, how many sides) of an input or output."""
+
+
+def check_plain(model: Any, outputs: list[Face], sight: Preprocessing, name: str) -> None:
+    """Raise ArtefactError unless a model is of standard operators in one file, takes pictures and gives `outputs`."""
     import onnx as standard
 
     domains = {entry.domain for entry in model.opset_import} | {node.domain for node in _nodes(model.graph)}
     if domains - {"", "ai.onnx"}:
-        raise _foreign(
+        raise foreign(
             name, f"it uses operators that are not the standard's: {shown(sorted(domains - {'', 'ai.onnx'})[0])}"
         )
     if model.functions or model.training_info:
-        raise _foreign(name, "it holds functions or a training")
+        raise foreign(name, "it holds functions or a training")
     kinds = standard.TensorProto
     if any(tensor.data_location == kinds.EXTERNAL or tensor.external_data for tensor in _tensors(model.graph)):
-        raise _foreign(name, "it keeps numbers in other files")
-    channels, classes = says["preprocessing"].channels, len(says["class_names"])
-    second: list[tuple[str, int, list[int], int]] = [(FAMILIARITY, kinds.FLOAT, [], 1)] if says.get("knows") else []
-    wanted = ([(PICTURES, kinds.UINT8, [channels], 4)], [(PROBABILITIES, kinds.FLOAT, [classes], 2), *second])
+        raise foreign(name, "it keeps numbers in other files")
+    wanted: tuple[list[Face], list[Face]] = ([(PICTURES, kinds.UINT8, [sight.channels], 4)], outputs)
     if (_faces(model.graph.input), _faces(model.graph.output)) != wanted:
-        raise _foreign(name, "its inputs and outputs are not what it says")
+        raise foreign(name, "its inputs and outputs are not what it says")
 
 
-def _faces(values: Any) -> list[tuple[str, int, list[int], int]]:
-    """(name, kind, the sides that are fixed, how many sides) of inputs or outputs."""
+def _faces(values: Any) -> list[Face]:
+    """Of inputs or outputs."""
     found = []
     for value in values:
         kind = value.type.tensor_type
@@ -437,9 +441,11 @@ def _tensors(graph: Any) -> list[Any]:
     ]
 
 
-def _foreign(name: str, why: str) -> ArtefactError:
+def foreign(name: str, why: str) -> ArtefactError:
+    """The error for a file that is none of hubel's."""
     return ArtefactError(f"{name} is no file that hubel exported: {why}", hint=OURS)
 
 
-def _brief(error: BaseException) -> str:
+def brief(error: BaseException) -> str:
+    """The beginning of what an error says."""
     return ((str(error).strip().splitlines() or [""])[0] or type(error).__name__)[:160]

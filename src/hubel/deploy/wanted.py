@@ -22,6 +22,8 @@ from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.probability import shares_of
 from hubel.nn.beside import with_features
 from hubel.nn.fuse import fused, pairs, twin_of
+from hubel.tasks import TASKS
+from hubel.tasks.ending import Ending
 from hubel.types import Batch
 
 AT_ONCE = 1 << 20
@@ -33,13 +35,15 @@ class Wanted:
     """What is to be shipped."""
 
     classifier: Classifier
-    """Over pictures, with classes."""
+    """Over pictures."""
     views: str
     """The views of a picture that are averaged (`hubel.inference.VIEWS`)."""
     calibrator: Calibrator
     """What makes logits honest before they become probabilities."""
     card: Mapping[str, Any]
     """`hubel.deploy.card.describe`."""
+    ending: Ending | None = None
+    """What a file gives; None for probabilities of classes."""
     int8: bool = False
     calibration: np.ndarray | None = None
     """Pictures of the run's own training part, N C H W uint8, fitted; for int8 only."""
@@ -61,15 +65,21 @@ class Said:
 
 
 def require_pictures(classifier: Classifier, views: str | None = None) -> None:
-    """Raise ArtefactError for what cannot be shipped: nets over points, on numbers, and those that name nothing.
-
-    UsageError for `views` that the net itself does not average.
+    """Raise ArtefactError for what cannot be shipped: nets over points or rows, those whose task has no file, and those
+    that name nothing. UsageError for `views` that the net itself does not average.
     """
-    classifier.require_answers(several=True)
-    if classifier.preprocessing is None or not classifier.class_names:
-        what = f"learnt from {classifier.material}" if classifier.preprocessing is None else "predicts a number"
+    unshipped = TASKS.get(classifier.task).unshipped if classifier.task in TASKS else ""
+    if unshipped:
         raise ArtefactError(
-            f"only classifiers of pictures can be exported, and this net ({classifier.spec.architecture}) {what}",
+            f"this net was trained for the task {classifier.task}, and cannot be exported: {unshipped}",
+            hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
+        )
+    if classifier.labels or classifier.task not in TASKS:
+        classifier.require_answers(several=True)
+    if classifier.preprocessing is None:
+        raise ArtefactError(
+            f"only nets that see pictures can be exported, and this one ({classifier.spec.architecture}) learnt from "
+            f"{classifier.material}",
             hint="hubel predict answers with it, from Python or the command line",
         )
     refuse_views(classifier, views)

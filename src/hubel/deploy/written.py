@@ -10,6 +10,7 @@ from typing import Any
 from hubel.deploy import card
 from hubel.deploy.exporting import Form, Made
 from hubel.deploy.int8 import Cost
+from hubel.deploy.likeness import Likenesses
 from hubel.deploy.parity import Parity
 from hubel.deploy.wanted import Wanted
 from hubel.errors import UsageError
@@ -30,7 +31,7 @@ class Exported(Viewed):
     bytes: int
     what: str
     """How it was made."""
-    parity: Parity
+    parity: Parity | Likenesses
     cost: Cost | None
     """What whole numbers cost; None without int8."""
     files: tuple[Path, ...]
@@ -59,7 +60,7 @@ def place_of(name: str, form: Form, out: str | Path | None) -> Path:
     return path
 
 
-def written(path: Path, to: str, made: Made, found: Parity, wanted: Wanted, lost: Cost | None) -> Exported:
+def written(path: Path, to: str, made: Made, found: Parity | Likenesses, wanted: Wanted, lost: Cost | None) -> Exported:
     """The card and the parity beside the file, and the file last: where it stands, all of it does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     store = RunStore(path.parent)

@@ -21,6 +21,7 @@ from hubel.metrics.retrieval import distances, middles
 from hubel.metrics.surprise import METHODS, stretches, surprises
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer, say_labels
+from hubel.tasks.saying import say_areas, say_given_back, say_nearest
 from hubel.words import percent
 
 
@@ -177,28 +178,21 @@ def _given_back(classifier: Classifier, names: Sequence[str], said: Said) -> lis
     given = classifier.preprocessing.denormalise(said.answers).clamp(0, 1)
     errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
     pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
-    apart = [None] * len(names)
-    if said.each is not None:
-        each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
-        apart = np.sqrt(np.square(said.spread(each)).reshape(len(names), -1).mean(1)).tolist()
-    found = []
-    for name, error, picture, far in zip(names, errors.tolist(), pictures, apart, strict=True):
-        psnr = float(-10 * np.log10(max(error, 1e-10)))
-        told = f"given back to {psnr:.2f} dB (mean squared error {error:.4g})"
-        found.append(
-            Answer(
-                name, told, {"mse": error, "psnr": psnr}, picture,
-                disagreement=None if far is None else {"picture": far},
-                told_apart="" if far is None else f"their pixels differ by ±{far:.3g} of 1",
-            )
-        )  # fmt: skip
-    return found
+    found = say_given_back(names, errors, pictures)
+    if said.each is None:
+        return found
+    each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
+    apart = np.sqrt(np.square(said.spread(each)).reshape(len(names), -1).mean(1)).tolist()
+    return [
+        replace(answer, disagreement={"picture": far}, told_apart=f"their pixels differ by ±{far:.3g} of 1")
+        for answer, far in zip(found, apart, strict=True)
+    ]
 
 
 def areas(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
     """Masks, and of several nets where they differ: there a mask may be wrong."""
     masks = said.answers.argmax(1)
-    found = areas_of(names, masks.to(torch.uint8).cpu().numpy(), classifier.class_names)
+    found = say_areas(names, masks.to(torch.uint8).cpu().numpy(), classifier.class_names)
     if said.each is None:
         return found
     apart = dissent(said.each, masks, said.weights).cpu().numpy()
@@ -211,19 +205,6 @@ def areas(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answ
         )
         for answer, part, picture in zip(found, apart, pictures, strict=True)
     ]  # fmt: skip
-
-
-def areas_of(names: Sequence[str], masks: np.ndarray, classes: Sequence[str]) -> list[Answer]:
-    """Masks N H W uint8 in words, as shares of their pixels."""
-    palette = shades(len(classes))
-    found = []
-    for name, mask in zip(names, masks, strict=True):
-        shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
-        order = np.argsort(-shares, kind="stable")
-        told = ", ".join(f"{classes[k]} {percent(float(shares[k]), 1)}" for k in order if shares[k] > 0)
-        numbers = {label: float(share) for label, share in zip(classes, shares, strict=True)}
-        found.append(Answer(name, told, numbers, mask, palette))
-    return found
 
 
 def shown(classifier: Classifier, inputs: torch.Tensor) -> np.ndarray:
@@ -337,19 +318,10 @@ def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[A
             "this net knows no class to be near to: what it learnt after the training is not beside its weights",
             hint="copy best.learnt.safetensors beside them, or train it again",
         )
-    classes, facts = classifier.class_names, classifier.learnt.facts
     apart = distances(said.answers.cpu().numpy(), classifier.learnt.arrays["middles"])
-    limit = facts.get("distance")
-    found = []
-    for name, row in zip(names, apart, strict=True):
-        order = np.argsort(row, kind="stable")
-        best, *others = (f"{classes[k]} (distance {row[k]:.2f})" for k in order[:3])
-        strange = isinstance(limit, (int, float)) and row[order[0]] > limit
-        told = best + (f", then {', '.join(others)}" if others else "")
-        numbers = {label: float(value) for label, value in zip(classes, row, strict=True)}
-        told += "; no class is near: perhaps one that was never shown" if strange else ""
-        found.append(Answer(name, told, numbers, labels=() if strange else (classes[order[0]],)))
-    return found
+    limit = classifier.learnt.facts.get("distance")
+    near = apart.min(1) <= limit if isinstance(limit, (int, float)) else np.ones(len(apart), bool)
+    return say_nearest(names, apart, classifier.class_names, near.tolist())
 
 
 def with_classes(classifier: Classifier, names: Sequence[str], points: np.ndarray, labels: np.ndarray) -> Classifier:
@@ -362,17 +334,6 @@ def with_classes(classifier: Classifier, names: Sequence[str], points: np.ndarra
     return replace(
         classifier, class_names=all_names, learnt=replace(classifier.learnt, arrays={"middles": every}),
     )  # fmt: skip
-
-
-def shades(classes: int) -> np.ndarray:
-    """K 3 uint8: black for the first class, colours far apart for the others, the same for every run.
-
-    >>> shades(3).tolist()
-    [[0, 0, 0], [0, 114, 178], [213, 94, 0]]
-    """
-    known = [(0, 0, 0), (0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233)]
-    more = [((67 * k) % 200 + 40, (131 * k) % 200 + 40, (29 * k) % 200 + 40) for k in range(classes)]
-    return np.array([*known, *more][:classes], dtype=np.uint8)
 
 
 ANSWERED: dict[str, Callable[[Classifier, Sequence[str], Said], list[Answer]]] = {

@@ -23,8 +23,10 @@ from hubel.checkpoint import Classifier
 from hubel.data.given import read_each, read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
+from hubel.deploy.files import is_shipped, opened_file, refuse_settings
 from hubel.deploy.prediction import Prediction, refuse_views, say_plainly
-from hubel.deploy.shipped import MOST_BYTES, Shipped, is_shipped, refuse_settings
+from hubel.deploy.shipped import MOST_BYTES, Shipped
+from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.deploy.standing import answering
 from hubel.errors import ArtefactError, HubelError
 from hubel.records.ledger import RunRecord, find_run
@@ -167,7 +169,9 @@ class ServedFile:
         asked = {"--which": (which, "best"), "--views": (views, None), "--exact": (exact, False)}
         refuse_settings(path, asked | {"--device": (device, "auto")})
         data = read_regular(path, limit=MOST_BYTES)
-        self.shipped = Shipped(data, name=shown(path), threads=threads)
+        self.shipped: Shipped | ShippedAnswers = opened_file(data, name=shown(path), threads=threads)
+        if isinstance(self.shipped, ShippedAnswers):
+            self.shipped.require_numbers("is not served", "hubel predict FILE NEW answers; so does ONNX Runtime itself")
         self.digest, self.whole = sha256(data).hexdigest(), self.shipped.preprocessing.whole()
 
     def about(self) -> dict[str, Any]:

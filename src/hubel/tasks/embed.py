@@ -6,6 +6,7 @@ are in it; epochs are compared by recall@1 among the validation samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,13 @@ import torch
 from torch import nn
 
 from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
+from hubel.errors import ArtefactError
 from hubel.metrics.retrieval import distances, retrieve
 from hubel.nn.losses import PairLoss
+from hubel.tasks.answers import Answer
+from hubel.tasks.ending import Ending, Output
+from hubel.tasks.saying import say_nearest
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
 
@@ -48,6 +54,51 @@ class _Near(Tally):
         return {"loss": float(costs.mean()) if asks.any() else 0.0, "recall": retrieve(points, labels, (1,)).recall[1]}
 
 
+POINTS = Output(name="points", letters=("D",), what="where the picture lies on the sphere")
+DISTANCES = Output(name="distances", letters=("K",), what="from the middle of every class")
+NEAREST = Output(
+    name="nearest", kind="int64", decides=True, counted="nearest classes", what="the number of the nearest class"
+)  # fmt: skip
+NEAR = Output(
+    name="near", kind="bool", decides=True, counted="verdicts on what is near",
+    what="is the nearest class near enough to be meant? Else it is perhaps one that was never shown",
+)  # fmt: skip
+
+
+class Near(Ending):
+    """Points N D -> the same, and how far they are from the middles K D of known classes.
+
+    `limit`: from which distance on no class is near; None where nobody knows.
+    """
+
+    middles: torch.Tensor
+
+    def __init__(self, middles: np.ndarray | None, limit: float | None) -> None:
+        super().__init__()
+        self.outputs = (POINTS,) if middles is None else (POINTS, DISTANCES, NEAREST)
+        self.outputs += () if middles is None or limit is None else (NEAR,)
+        self.limit = limit
+        self.register_buffer("middles", torch.from_numpy(np.zeros((0, 0)) if middles is None else middles).double())
+
+    def forward(self, images: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """N D; N K, N and N."""
+        if len(self.outputs) == 1:
+            return (said,)
+        points = said.double()
+        squares = points.square().sum(1, keepdim=True) + self.middles.square().sum(1) - 2 * points @ self.middles.T
+        apart = squares.clamp(min=0).sqrt()
+        found = (said, apart.float(), apart.argmin(1))
+        return found if self.limit is None else (*found, apart.amin(1) <= self.limit)
+
+    def margins(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """N: how much farther the second class is, and how far the first is from the limit."""
+        if len(self.outputs) == 1:
+            return {}
+        order = np.sort(found["distances"], axis=1)
+        second = order[:, 1] - order[:, 0] if order.shape[1] > 1 else np.full(len(order), np.inf)
+        return {"nearest": second} | ({} if self.limit is None else {"near": np.abs(order[:, 0] - self.limit)})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Embed(Task):
     """Pictures B C H W -> points on a sphere B D."""
@@ -63,6 +114,23 @@ class Embed(Task):
     def build_loss(self, name: str, *, label_smoothing: float = 0.0, class_weights: Any = None) -> nn.Module:
         """The loss of all pairs or triplets of a batch."""
         return PairLoss(name)
+
+    def ending(
+        self, sight: Preprocessing, classes: Sequence[str], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> Ending:
+        """The point, and what is near it; the point alone where no middles of classes were kept."""
+        limit = facts.get("distance")
+        return Near(arrays.get("middles"), float(limit) if isinstance(limit, (int, float)) else None)
+
+    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+        """The nearest class, where one is near."""
+        if DISTANCES.name not in found:
+            raise ArtefactError(
+                "this file knows no class to be near to: its run had kept none",
+                hint="it gives points to other programs; hubel predict RUN NEW --classes DATA names classes",
+            )
+        near = found.get(NEAR.name, np.ones(len(names), bool))
+        return say_nearest(names, found[DISTANCES.name], classes, near.tolist())
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for data without classes, or of which fewer than two have two pictures."""

@@ -68,6 +68,7 @@ FIELD = Field(
     nets="a net over two numbers: --model siren, fourier_field or mlp",
     losses=("mse", "l1", "smooth-l1", "huber"),
     labels=False,
+    unshipped="its net holds one picture, and takes none",
     unstarted="whose net holds one picture and nothing of any other",
     shared=False,
     mean="",

@@ -5,15 +5,18 @@ Letters: N samples, B batch, K classes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
 from hubel.metrics.classification import top_k
 from hubel.metrics.probability import log_loss
+from hubel.tasks.ending import Ending, Output
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
 
@@ -77,6 +80,16 @@ class Classify(Task):
             raise self.refuse(manifest, "needs classes", "where its column holds classes: --column label=COLUMN")
 
 
+class Amount(Ending):
+    """What a net says, N 1 -> N numbers."""
+
+    outputs = (Output(name="values", bounded=False, what="the number, in the target's own unit"),)
+
+    def forward(self, images: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """N numbers."""
+        return (said[:, 0],)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Regress(Task):
     """A number: one output B 1 against targets B."""
@@ -92,6 +105,12 @@ class Regress(Task):
     def tally(self) -> Tally:
         """Mean squared error."""
         return _Numbers()
+
+    def ending(
+        self, sight: Preprocessing, classes: Sequence[str], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> Ending:
+        """The number."""
+        return Amount()
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for classes."""

@@ -6,11 +6,18 @@ answering with the mean picture's grey everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
+from hubel.tasks.answers import Answer
+from hubel.tasks.ending import Ending, Output
+from hubel.tasks.saying import say_given_back
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
 
@@ -32,6 +39,32 @@ class _Squares(Tally):
         return {"loss": self.total / max(1, self.samples)}
 
 
+class GivenBack(Ending):
+    """Pictures N C h w, and as they are given back -> by how much they are off, and the pictures as bytes."""
+
+    outputs = (
+        Output(name="errors", what="the mean squared error of a picture, of pixels from 0 to 1"),
+        Output(
+            name="given_back", letters=("h", "w", "C"), kind="uint8", step=1,
+            what="the picture as the net sees it, given back",
+        ),
+    )  # fmt: skip
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, sight: Preprocessing) -> None:
+        super().__init__()
+        for name, values in (("mean", sight.mean or (0.0,)), ("std", sight.std or (1.0,))):
+            self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1))
+
+    def forward(self, images: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """N, and N h w C uint8."""
+        truth, given = images * self.std + self.mean, (said * self.std + self.mean).clamp(0, 1)
+        errors = (given - truth).square().flatten(1).mean(1)
+        return errors, given.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reconstruct(Task):
     """Pictures B C H W, and the same pictures given back."""
@@ -43,6 +76,16 @@ class Reconstruct(Task):
     def tally(self) -> Tally:
         """The mean squared error."""
         return _Squares()
+
+    def ending(
+        self, sight: Preprocessing, classes: Sequence[str], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> Ending:
+        """The picture given back."""
+        return GivenBack(sight)
+
+    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+        """How well it was given back."""
+        return say_given_back(names, found["errors"].astype(np.float64), found["given_back"].transpose(0, 3, 1, 2))
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for what is no picture."""

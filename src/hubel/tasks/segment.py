@@ -6,6 +6,7 @@ class (255) count nowhere. Classes are compared by their overlap over all pictur
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,12 @@ from torch import nn
 
 from hubel.data.manifest import Manifest
 from hubel.data.masks import IGNORED, LAYOUT
+from hubel.data.preprocessing import Preprocessing
 from hubel.metrics.overlap import mean_iou, overlaps
 from hubel.nn.losses import PixelLoss, build_loss
+from hubel.tasks.answers import Answer
+from hubel.tasks.ending import Ending, Output
+from hubel.tasks.saying import say_areas
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
 
@@ -43,6 +48,31 @@ class _Overlap(Tally):
         return {"loss": self.total / max(1, self.samples), "iou": mean_iou(self.counts)}
 
 
+class Areas(Ending):
+    """Logits N K h w -> probabilities, and the class of each pixel, which a file lays over the picture."""
+
+    outputs = (
+        Output(
+            name="probabilities", letters=("K", "h", "w"),
+            what="of every class, for each pixel of the picture as the net sees it",
+        ),
+        Output(
+            name="classes", letters=("H", "W"), kind="uint8", decides=True, counted="pixels", placed=True,
+            what=f"the number of the class of each pixel of the picture as it came in; {IGNORED} where the net sees "
+            "nothing of it",
+        ),
+    )  # fmt: skip
+
+    def forward(self, images: torch.Tensor, said: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """N K h w, and N h w uint8."""
+        return said.softmax(1), said.argmax(1).to(torch.uint8)
+
+    def margins(self, found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """N h w: by how much the first class is more probable than the second."""
+        best = np.sort(found["probabilities"], axis=1)
+        return {"classes": best[:, -1] - best[:, -2]}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Segment(Task):
     """Pictures B C H W, and a class for each of their pixels."""
@@ -59,6 +89,16 @@ class Segment(Task):
     def build_loss(self, name: str, *, label_smoothing: float = 0.0, class_weights: Any = None) -> nn.Module:
         """The loss over pixels."""
         return PixelLoss.called(name)
+
+    def ending(
+        self, sight: Preprocessing, classes: Sequence[str], arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
+    ) -> Ending:
+        """Probabilities and a class for every pixel."""
+        return Areas()
+
+    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+        """Masks as large as what the net sees."""
+        return say_areas(names, found["probabilities"].argmax(1).astype(np.uint8), classes)
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError where pictures have no masks."""

@@ -114,6 +114,7 @@ SEQUENCE = Sequence(
     unstarted="whose nets read the columns of one table, each with its own meaning",
     shared=False,
     mean="steps",
+    unshipped="it answers after each step, and files take whole pictures",
     model="lstm_rows",
     why_model="a memory that lasts over hundreds of steps",
 )

@@ -8,16 +8,20 @@ Letters: B batch, K classes, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 
 from hubel.data.manifest import Manifest
+from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.nn.losses import LOSSES, build_loss
+from hubel.tasks.answers import Answer
+from hubel.tasks.ending import Ending
 from hubel.types import Batch
 
 
@@ -84,6 +88,8 @@ class Task:
     """Why they have none."""
     instead: str = ""
     """What to do then."""
+    unshipped: str = ""
+    """Why its runs are not exported; "" where they are."""
     wraps: str = ""
     """The net that takes any other as its backbone, where such a one is needed: it is put around one that is named."""
 
@@ -143,6 +149,22 @@ class Task:
             raise UsageError(
                 f"the task {self.name} has no use for the loss {name!r}", hint=f"take {', '.join(self.losses)}"
             )
+
+    def ending(
+        self,
+        sight: Preprocessing,
+        classes: Sequence[str],
+        arrays: Mapping[str, np.ndarray],
+        facts: Mapping[str, Any],
+    ) -> Ending | None:
+        """What an exported file gives of an answer of a net that sees pictures by `sight`; None for probabilities of
+        classes. `arrays` and `facts` are what the task learnt after the training.
+        """
+        return None
+
+    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+        """What is told of pictures, from what a file gives of them, by the names of its outputs, N … each."""
+        raise NotImplementedError
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for data that do not say what this task learns."""

@@ -14,9 +14,9 @@ from torch import nn
 from hubel import runtime
 from hubel.checkpoint import Classifier
 from hubel.deploy import latency as bench_room
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.deploy.latency import FORMS, Form, Latency, Timing
 from hubel.deploy.layer_times import LayerTimes, layer_times
-from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models import create_model
@@ -99,14 +99,14 @@ def _file(
     """An exported file on pictures of the size that its net takes, or of `shape`."""
     runtime.check_threads(threads)
     started = time.perf_counter()
-    file = open_shipped(path, threads=threads or torch.get_num_threads())
+    file = open_file(path, threads=threads or torch.get_num_threads())
     if shape is not None and (len(shape) != 3 or min(shape) < 1 or shape[0] != file.preprocessing.channels):
         raise UsageError(
             f"{path} takes pictures of {file.preprocessing.channels} channels in any size, got {tuple(shape)}",
             hint=f"e.g. --input {file.preprocessing.channels}x480x640",
         )
     form = Form(
-        name="exported", what=f"ONNX Runtime {file.runtime.version}, decoded bytes in, probabilities out",
+        name="exported", what=f"ONNX Runtime {file.runtime.version}, decoded bytes in, answers out",
         difference=file.away, allowed=file.allowed, setup_seconds=time.perf_counter() - started, missing="",
     )  # fmt: skip
     with runtime.threads(threads):

@@ -13,7 +13,7 @@ from hubel.checkpoint import load as load_checkpoint
 from hubel.data.decode import read_whole
 from hubel.data.sources import FLAGS
 from hubel.data.splits import NAMES
-from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.errors import DataError, UsageError, unknown
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.judge import assess_answers, examined, judge, refuse_metrics
@@ -134,7 +134,7 @@ def _by_file(
         raise UsageError(
             f"{file} does not know the data of its run, and none are named", hint=f"hubel evaluate {file} DATA"
         )
-    shipped = open_shipped(file)
+    shipped = open_file(file)
     reader = shipped.reader()
     found = other_data(Path(file), reader, str(data), split=split, reading=reading, watch=watch)
     watch.stage(f"measuring on {plural(len(found.rows), 'sample')}")

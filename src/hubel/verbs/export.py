@@ -13,11 +13,13 @@ from hubel.checkpoint import Classifier
 from hubel.data.decode import read_whole, rows_of
 from hubel.data.given import read_each, read_given
 from hubel.deploy import card, parity
-from hubel.deploy.exporting import FORMS, Made, check_form
+from hubel.deploy.ended import described, ending_of, shapes_of
+from hubel.deploy.exporting import FORMS, Made, check_ending, check_form
 from hubel.deploy.int8 import Cost, cost
 from hubel.deploy.odd import odd_pictures
 from hubel.deploy.parity import Pictures
-from hubel.deploy.wanted import Wanted, reference, require_pictures
+from hubel.deploy.proof import proven
+from hubel.deploy.wanted import Wanted, require_pictures
 from hubel.deploy.written import Exported, place_of, written
 from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.faces.progress import shows_progress
@@ -55,10 +57,11 @@ def export(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> Exported:
-    """Write a run as one file `to` a form of FORMS: everything from decoded bytes to calibrated probabilities.
+    """Write a run as one file `to` a form of FORMS: everything from decoded bytes to calibrated probabilities, or to
+    what its task answers with: a class for each pixel, a number, a point and what is near it, the picture given back.
 
     At least `pictures` pictures go through the net and through the file: of the run's own test part, and generated odd
-    ones. Where a label differs, or a probability by more than `tolerance` (the form's own if not given), ArtefactError
+    ones. Where a label differs, or a number by more than `tolerance` (the form's own if not given), ArtefactError
     is raised and nothing is written. `out` is the file (in the working folder, called as the run, if not given); beside
     it stand FILE.card.md, FILE.card.json and FILE.parity.json, so that two forms of a run keep a proof each.
 
@@ -90,6 +93,9 @@ def export(
     folder = find_run(run)
     classifier = load(folder, which=which)
     require_pictures(classifier, views)
+    ending = ending_of(classifier)
+    if ending is not None:
+        check_ending(to, form, classifier.task, whole=int8)
     if classifier.threshold is not None:
         watch.remark(
             "the run's threshold is in the file's metadata: hubel predict FILE names classes by it"
@@ -100,11 +106,15 @@ def export(
     path = place_of(name, form, out)
     wanted = Wanted(
         classifier=classifier,
-        views=classifier.views if views is None else views,
+        views=views if views is not None else classifier.views if classifier.labels else "none",
+        ending=ending,
         calibrator=classifier.calibrator,
-        card=card.card_of(folder, name, classifier, views=views, licence=licence),
+        card=card.card_of(
+            folder, name, classifier, views=views, licence=licence,
+            outputs=() if ending is None else described(ending, shapes_of(classifier, ending)),
+        ),
         int8=int8,
-    )
+    )  # fmt: skip
     _tell_unfinished(folder, watch)
     own = _own(folder, classifier, data_root, watch)
     if int8 and own is None:
@@ -118,25 +128,10 @@ def export(
         rows = rows[parity.in_parts(len(rows), CALIBRATED)]
         wanted = replace(wanted, calibration=np.ascontiguousarray(rows_of(own.decoded.images, rows)))
     watch.stage(f"writing {to}")
-    made = form.make(wanted)
+    made = form.make(wanted) if ending is None or form.end is None else form.end(wanted, ending)
     watch.stage("comparing it with the net")
     seen, split = _seen(own, classifier, pictures)
-    file = made.says(seen.whole)
-    net = reference(wanted, seen.placed, familiar=file.familiarity is not None)
-    found = parity.compare(
-        to, net.probabilities, file.probabilities, seen, split=split,
-        tolerance=form.tolerance if tolerance is None else tolerance, rounds=made.plain is not None,
-        limits=wanted.limits,
-    )  # fmt: skip
-    if net.familiarity is not None and file.familiarity is not None:
-        differ = parity.told_otherwise(net.familiarity, file.familiarity)
-        found = replace(found, known_differ=differ)
-    if not found.holds:
-        worst = found.first_different or found.worst
-        raise ArtefactError(
-            f"the {to} file does not give the net's answers, so it was not written: {found.sentence}",
-            hint=f"the first is {worst}; --tolerance allows more, and --to another form",
-        )
+    found = proven(to, made, wanted, seen, split=split, tolerance=form.tolerance if tolerance is None else tolerance)
     lost = None
     if made.plain is not None and own is not None:
         watch.stage("measuring what whole numbers cost")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hubel.checkpoint import load as load_checkpoint
-from hubel.deploy.shipped import is_shipped
+from hubel.deploy.files import is_shipped
 from hubel.errors import UsageError
 from hubel.evaluation import Evaluation, RegressionEvaluation, TaskResult
 from hubel.evaluation.groups import LOOKS, Groups, by_groups, by_look

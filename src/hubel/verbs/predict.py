@@ -14,8 +14,8 @@ from hubel.anomalies.step_looking import ask_detector
 from hubel.anomalies.step_results import JudgedSteps
 from hubel.checkpoint import Classifier
 from hubel.deploy.ensemble import classify_together
+from hubel.deploy.files import is_shipped, open_file, refuse_settings
 from hubel.deploy.prediction import Prediction, Predictions, classify
-from hubel.deploy.shipped import is_shipped, open_shipped, refuse_settings
 from hubel.deploy.thinned import classify_thinned
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.faces.progress import shows_progress
@@ -105,7 +105,7 @@ def predict(
         asked = {"--which": (which, "best"), "--views": (views, None), "--fast": (fast, None)}
         refuse_settings(files[0], asked | asked_for | {"--device": (device, "auto")})
         watch.stage("classifying")
-        return open_shipped(files[0]).classify(pictures, **settings)
+        return open_file(files[0]).classify(pictures, **settings)
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     odd = [flag for flag, (value, usual) in asked_for.items() if value != usual]
@@ -176,7 +176,8 @@ def predict_proba(run: str | PathLike[str] | Classifier, pictures: Any, **settin
     found = predict(run, pictures, **settings)
     if isinstance(found, Sightings):
         raise ArtefactError("a detector gives scores, and no probabilities", hint="predict(...).scores")
-    assert isinstance(found, Predictions)
+    if not isinstance(found, Predictions) or not found[0].probabilities:
+        raise ArtefactError("this file answers otherwise than by the probabilities of classes", hint="predict(...)")
     if found.problems:
         first = found.problems[0]
         lost = f"{len(found.problems)} of {len(found.problems) + len(found)} pictures cannot be read"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hubel.data.manifest import Problem
+from hubel.deploy.files import is_shipped
 from hubel.deploy.parts import OF_A_PART, Answering, Part, Parts
 from hubel.deploy.prediction import gather, nothing_in
-from hubel.deploy.shipped import is_shipped
 from hubel.errors import DataError, HubelError, UsageError
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import find_folder

@@ -68,7 +68,7 @@ class NeuralProcess(nn.Module):
     def summed_up(self, images: torch.Tensor, rows: torch.Tensor, there: torch.Tensor | None = None) -> torch.Tensor:
         """What the pixels `rows` (n or B n) of each picture come to, B D; only those that are `there` (B n) count."""
         values = images.flatten(2).transpose(1, 2)  # B P C
-        rows = rows.expand(len(images), -1)
+        rows = rows.expand(images.shape[0], -1)
         picked = values.gather(1, rows[..., None].expand(-1, -1, values.shape[2]))  # B n C
         each = self.each(torch.cat([self.places[rows].to(picked), picked], dim=2))  # B n D
         if there is None:
