@@ -251,17 +251,20 @@ def test_a_program_of_pytorch_gives_the_same(files: Files, tmp_path: Path) -> No
     ],
 )
 def test_what_makes_no_sense_for_a_task_is_refused_with_what_does(
-    name: str, settings: dict[str, Any], said: str, files: Files, tmp_path: Path
+    name: str, settings: dict[str, Any], said: str, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=said):
-        export(files[name][0].folder, out=None, **settings)
+        export(files[name][0].folder, **settings)
     assert not list(tmp_path.iterdir())
 
 
-def test_steps_and_pictures_held_by_heart_are_not_exported(field_run: hubel.Run, waves_run: hubel.Run) -> None:
+def test_steps_and_pictures_held_by_heart_are_not_exported(
+    field_run: hubel.Run, waves_run: hubel.Run, tmp_path: Path
+) -> None:
     for run, why in ((field_run, "its net holds one picture"), (waves_run, "it answers after each step")):
         with pytest.raises(ArtefactError, match=why):
-            export(run.folder)
+            export(run.folder, out=tmp_path / "none.onnx")
 
 
 def test_a_regressors_file_is_measured_and_others_say_why_not(files: Files, scans_folder: Path) -> None:
