@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from hubel.checkpoint.published import load_published
 from hubel.checkpoint.sizing import check_memory, sized
 from hubel.data.batches import epoch_order
 from hubel.models import card, contract, require_signals, require_steps, resolve, size_for_points
+from hubel.models.heads import with_scale
 from hubel.models.preparing import Prepares
 from hubel.nn.init import initialise, zero_residuals
 
@@ -70,4 +73,17 @@ def build(prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
         rows = epoch_order(prepared.ids("train"), seed=recipe.data.split_seed, epoch=0)[: model.prepares_from]
         pictures = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[np.sort(rows)]))
         model.prepare_from(prepared.preprocessing.normalise(pictures))
-    return model, spec
+    return _in_units(model, spec, prepared)
+
+
+def _in_units(model: nn.Module, spec: ModelSpec, prepared: Prepared) -> tuple[nn.Module, ModelSpec]:
+    """With the mean and the deviation of the numbers that are learnt from pictures.
+
+    Rows of a table have their scale from `hubel.data.columns`; a head that is fitted to features finds it by itself.
+    """
+    if prepared.preprocessing is None or prepared.recipe.transfer.from_ is not None or "scale" in spec.options:
+        return model, spec
+    scale = prepared.task.scale(prepared.decoded.labels[prepared.ids("train")])
+    if scale is None:
+        return model, spec
+    return with_scale(model, scale), replace(spec, options={**spec.options, "scale": list(scale)})

@@ -106,15 +106,16 @@ def create_model(
 
     `num_classes` K: outputs (None: as published); `in_chans` C: input channels; `img_size`: H and W in pixels, None for
     the size of the paper. Small sizes get the stem that is right for the family. `options` are the builder's keywords.
-    Three options every net takes: `head_hidden`, units of a hidden layer in the head, `cut`, a stage after which the
-    head follows at once, and `all_stages`, which lets the head see the means of all stages (see `hubel.models.heads`).
+    Four options every net takes: `head_hidden`, units of a hidden layer in the head, `cut`, a stage after which the
+    head follows at once, `all_stages`, which lets the head see the means of all stages, and `scale`, mean and deviation
+    of the numbers that it answers with (see `hubel.models.heads`).
     The result maps images B C H W to logits B K and has the attributes `stages` and `head` (names of modules).
 
     Raises UnknownName for a name that is not in the catalogue, UsageError for options or sizes the net cannot take.
     """
     name, options = resolve(name, options)
     entry = card(name)
-    cut, hidden, staged = (options.pop(option, None) for option in ("cut", "head_hidden", "all_stages"))
+    cut, hidden, staged, scale = (options.pop(option, None) for option in ("cut", "head_hidden", "all_stages", "scale"))
     if num_classes is None and "layers" not in options:  # a layer list of one's own says it itself
         num_classes = entry.num_classes
     builder = entry.builder
@@ -129,7 +130,7 @@ def create_model(
         )
     sizes = {"num_classes": num_classes, "in_chans": in_chans, "img_size": (height, width)}
     net: nn.Module = builder(**sizes, **options) if entry.find is None else own.build(name, builder, sizes, options)
-    if cut is None and hidden is None and not staged:
+    if cut is None and hidden is None and not staged and scale is None:
         return net
     heads = importlib.import_module("hubel.models.heads")
     shape = (in_chans,) if height is None else (in_chans, height, width)
@@ -137,7 +138,9 @@ def create_model(
         net = heads.cut_after(net, str(cut), shape)
     if staged:
         net = heads.over_stages(net, shape)
-    return net if hidden is None else heads.with_hidden(net, hidden)
+    if hidden is not None:
+        net = heads.with_hidden(net, hidden)
+    return net if scale is None else heads.with_scale(net, scale)
 
 
 def size_for_points(name: str, options: Mapping[str, Any]) -> tuple[int, int] | None:

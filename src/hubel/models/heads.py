@@ -1,4 +1,4 @@
-"""Another head for any net of the catalogue: with a hidden layer, on an earlier stage, or on all stages at once.
+"""Another head for any net of the catalogue: with a hidden layer, on an earlier stage, on all stages, with a scale.
 
 All are options of `create_model` that every architecture takes, so a net with such a head is described by plain data
 and saved, loaded, measured and explained as any other:
@@ -7,6 +7,7 @@ and saved, loaded, measured and explained as any other:
     cut="layer3"       what learns after that stage is left out, and the head is a new one on what remains
     all_stages=True    the dense head also sees the mean of every earlier stage (Evci et al., Head2Toe: Utilizing
                        Intermediate Representations for Better Transfer Learning, arXiv:2201.03529)
+    scale=[40, 12]     the answers are times 12 plus 40: ages, say; a training on numbers sets it
 
 >>> from hubel.models import create_model
 >>> net = create_model("resnet18", num_classes=5, img_size=64, cut="layer2", head_hidden=32)
@@ -22,7 +23,9 @@ Letters: B batch, F features, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 import torch
 from torch import nn
@@ -150,6 +153,47 @@ def with_hidden(net: nn.Module, units: int) -> nn.Module:
             f"head_hidden must be 1 to 65536 units, got {units!r}", hint="leave head_hidden out for a linear head"
         )
     put(net, str(net.head), MLPHead(head.in_features, units, head.out_features, bias=head.bias is not None))
+    return net
+
+
+class Scaled(nn.Module):
+    """What a net becomes that answers with numbers of a mean and a deviation: its own class is the other base.
+
+    In float32, since 1,998 has no place in bfloat16.
+    """
+
+    mean, deviation = 0.0, 1.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """B C H W -> B K, in their own unit."""
+        return torch.as_tensor(super().forward(images)).float() * self.deviation + self.mean
+
+
+@cache
+def _scaled(kind: type[nn.Module]) -> type[Scaled]:
+    return type(f"Scaled{kind.__name__}", (Scaled, kind), {"__doc__": kind.__doc__, "__module__": kind.__module__})
+
+
+def with_scale(net: nn.Module, scale: Sequence[float]) -> nn.Module:
+    """The same net, which answers with numbers of the mean and deviation `scale`, where it answered with 0 and 1.
+
+    Its weights stay what they are, so an age or a price is learnt as fast as a number near 0. Raises UsageError
+    where the scale is not two numbers of which the second is above 0.
+
+    >>> from hubel.models import create_model
+    >>> net = create_model("mnist_cnn", num_classes=1, in_chans=1, scale=[1000.0, 200.0])
+    >>> bool((net(torch.zeros(2, 1, 28, 28)) - 1000).abs().max() < 200)
+    True
+    """
+    numbers = isinstance(scale, (list, tuple)) and len(scale) == 2 and all(type(x) in (int, float) for x in scale)
+    if not numbers or not math.isfinite(scale[0]) or not 0 < scale[1] < math.inf:
+        raise UsageError(
+            f"scale must be a mean and a deviation above 0, got {scale!r}", hint="--model-option scale=[40,12]"
+        )
+    # The net itself becomes one of another class: its parts and their names are as they were.
+    net.__class__ = _scaled(type(net))  # type: ignore[arg-type]
+    assert isinstance(net, Scaled)
+    net.mean, net.deviation = float(scale[0]), float(scale[1])
     return net
 
 

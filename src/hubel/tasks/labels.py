@@ -102,6 +102,11 @@ class Regress(Task):
         """B 1 numbers."""
         return labels.float().unsqueeze(1)
 
+    def scale(self, labels: np.ndarray) -> tuple[float, float] | None:
+        """Their mean and deviation, to six digits; a deviation of 1 where all are alike."""
+        mean, deviation = (float(f"{value:.6g}") for value in (labels.mean(), labels.std()))
+        return mean, deviation or 1.0
+
     def tally(self) -> Tally:
         """Mean squared error."""
         return _Numbers()

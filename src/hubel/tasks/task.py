@@ -116,6 +116,10 @@ class Task:
         """How many answers are right, where that can be counted; else None."""
         return None
 
+    def scale(self, labels: np.ndarray) -> tuple[float, float] | None:
+        """Mean and deviation of the numbers N that a net is to answer with; None where the labels are no numbers."""
+        return None
+
     def tally(self) -> Tally:
         """What measures held-out samples."""
         raise NotImplementedError

@@ -30,7 +30,7 @@ from hubel.records.ledger import find_folder
 from hubel.tasks import CLASSIFY, TASKS
 from hubel.words import plural
 
-HEADS = ("head_hidden", "all_stages", "cut")
+HEADS = ("head_hidden", "all_stages", "cut", "scale")
 """Options by which a net has another head."""
 HIDDEN_UNITS = 256
 """Of a head with a hidden layer, where `model_options` say nothing."""
@@ -140,7 +140,8 @@ def adopt(recipe: Recipe, source: Source) -> Chosen:
             f"sha-256 {source.sha256[:12]}…, not {wanted[:12]}…",
             hint="give the old weights with --from, or leave from_sha256 out",
         )
-    options = {key: value for key, value in source.spec.options.items() if key not in ("head_hidden", "all_stages")}
+    own = ("head_hidden", "all_stages", "scale")
+    options = {key: value for key, value in source.spec.options.items() if key not in own}
     options |= same_stem(source.spec, part.img_size)
     if wrap:
         inner = recipe.model.model_options.get("backbone", name)
