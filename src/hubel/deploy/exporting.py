@@ -13,6 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 from hubel.checkpoint.trust import Trust
 from hubel.deploy import int8, onnx, onnx_answers, onnx_graph, onnx_known, program, shipped, shipped_answers
@@ -82,14 +83,7 @@ def make_onnx(wanted: Wanted) -> Made:
     assert classifier.preprocessing is not None
     trust = told_in(wanted)
     net, images, count = folded(wanted, inside=trust is not None and trust.looks_inside)
-    try:
-        written = onnx.exported(net, images)
-    except HubelError:
-        raise
-    except Exception as error:
-        raise ArtefactError(
-            f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
-        ) from None
+    written = _written(net, images)
     golden = reference_of(wanted, shipped.golden_pictures(classifier.preprocessing))
     what = f"ONNX, {plural(count, 'batch norm')} folded" if count else "ONNX"
     made = _signed(wanted, written, golden, what, trust)
@@ -102,6 +96,18 @@ def make_onnx(wanted: Wanted) -> Made:
         )
     images = classifier.preprocessing.normalise(np.ascontiguousarray(wanted.calibration))
     return replace(_signed(wanted, int8.quantised(written, images), None, f"{what}, int8"), plain=made)
+
+
+def _written(net: nn.Module, images: torch.Tensor, names: Sequence[str] = ()) -> bytes:
+    """A net as ONNX, with `names` for its outputs; raises ArtefactError for one that cannot be written so."""
+    try:
+        return onnx.exported(net, images, names)
+    except HubelError:
+        raise
+    except Exception as error:
+        raise ArtefactError(
+            f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
+        ) from None
 
 
 def _signed(
@@ -142,14 +148,7 @@ def make_onnx_of_answers(wanted: Wanted, ending: Ending) -> Made:
     assert classifier.preprocessing is not None
     whole, images, count = folded_with(wanted, ending)
     shapes = shapes_of(classifier, ending)
-    try:
-        written = onnx.exported(whole, images, onnx_answers.names_in_net(ending.outputs))
-    except HubelError:
-        raise
-    except Exception as error:
-        raise ArtefactError(
-            f"the net cannot be written as ONNX: {onnx.refusal(error)}", hint="--to program ships it as PyTorch's own"
-        ) from None
+    written = _written(whole, images, onnx_answers.names_in_net(ending.outputs))
     model = onnx_answers.assembled(written, classifier.preprocessing, ending.outputs, shapes)
     golden = given_of(wanted, ending, shipped.golden_pictures(classifier.preprocessing))
     data = shipped_answers.signed(model, classifier, ending, shapes, wanted.views, wanted.card, golden)

@@ -12,7 +12,7 @@ from typing import Any
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy.ended import NOTHING, sides_of
 from hubel.deploy.onnx_back import laid_back
-from hubel.deploy.onnx_graph import PICTURES, Nodes, placed, tidy
+from hubel.deploy.onnx_graph import PICTURES, Given, Nodes, joined, placed, tidy
 from hubel.tasks.ending import Output
 
 
@@ -30,24 +30,16 @@ def assembled(
     import onnx
 
     model = onnx.load_from_string(net)
-    graph = model.graph
     tidy(model)
     before, behind = Nodes("place"), Nodes("answer")
     images = placed(before, PICTURES, preprocessing)
-    before.last("Identity", images, output=graph.input[0].name)
+    before.last("Identity", images, output=model.graph.input[0].name)
     for output, said in zip(outputs, names_in_net(outputs), strict=True):
         if output.placed:
             laid_back(behind, said, PICTURES, preprocessing, nothing=NOTHING, output=output.name)
-    nodes = [*before.nodes, *graph.node, *behind.nodes]
-    del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend([*before.initializers, *behind.initializers])
     kinds = onnx.TensorProto
-    size: list[str | int | None] = ["N", "H", "W", preprocessing.channels]
-    graph.input.append(onnx.helper.make_tensor_value_info(PICTURES, kinds.UINT8, size))
     of = {"float32": kinds.FLOAT, "uint8": kinds.UINT8, "int64": kinds.INT64, "bool": kinds.BOOL}
-    for output in outputs:
-        sides = ["N", *sides_of(output, shapes[output.name])]
-        graph.output.append(onnx.helper.make_tensor_value_info(output.name, of[output.kind], sides))
-    graph.name = "hubel"
-    return model
+    given: list[Given] = [
+        (output.name, of[output.kind], ["N", *sides_of(output, shapes[output.name])]) for output in outputs
+    ]
+    return joined(model, before, behind, preprocessing, given)

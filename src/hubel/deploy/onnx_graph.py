@@ -11,7 +11,7 @@ Only operators of the standard's own domain are used. Letters: N pictures, H W h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -80,16 +80,28 @@ def assembled(
     else:
         behind.last("Softmax", honest, output=PROBABILITIES, axis=1)
     second = None if tells is None else tells(behind, logits, features)
+    outputs: list[Given] = [(PROBABILITIES, onnx.TensorProto.FLOAT, ["N", classes])]
+    if second is not None:
+        outputs.append((second, onnx.TensorProto.FLOAT, ["N"]))
+    return joined(model, before, behind, preprocessing, outputs)
+
+
+Given = tuple[str, int, list[str | int]]
+"""(name, kind, sides) of an output; letters where any length will do."""
+
+
+def joined(model: Any, before: Nodes, behind: Nodes, preprocessing: Preprocessing, outputs: Sequence[Given]) -> Any:
+    """The model of a net with nodes `before` and `behind` it: pictures as bytes of any size in, `outputs` out."""
+    import onnx
+
+    graph = model.graph
     nodes = [*before.nodes, *graph.node, *behind.nodes]
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend(nodes)
     graph.initializer.extend([*before.initializers, *behind.initializers])
-    kinds = onnx.TensorProto
     size: list[str | int | None] = ["N", "H", "W", preprocessing.channels]
-    graph.input.append(onnx.helper.make_tensor_value_info(PICTURES, kinds.UINT8, size))
-    graph.output.append(onnx.helper.make_tensor_value_info(PROBABILITIES, kinds.FLOAT, ["N", classes]))
-    if second is not None:
-        graph.output.append(onnx.helper.make_tensor_value_info(second, kinds.FLOAT, ["N"]))
+    graph.input.append(onnx.helper.make_tensor_value_info(PICTURES, onnx.TensorProto.UINT8, size))
+    graph.output.extend(onnx.helper.make_tensor_value_info(name, kind, sides) for name, kind, sides in outputs)
     graph.name = "hubel"
     return model
 

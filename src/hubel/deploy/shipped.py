@@ -24,7 +24,7 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
 from hubel.deploy.onnx_graph import PICTURES, PROBABILITIES, stated
 from hubel.deploy.onnx_known import FAMILIARITY
-from hubel.deploy.prediction import Prediction, Predictions, in_batches
+from hubel.deploy.prediction import L, Prediction, Predictions, in_batches
 from hubel.errors import ArtefactError, HubelError, missing_extra
 from hubel.metrics.calibrators import Calibrator
 from hubel.metrics.sets import Sets
@@ -141,12 +141,7 @@ class Shipped:
         self.fitted = bool(says.get("fitted", False))
         """Were these thresholds found on validation samples? Else all are 0.5."""
         self.allowed = GOLDEN_INT8 if says.get("numbers") == "int8" else GOLDEN
-        try:
-            self.runtime = onnx.Session(data, threads=threads)
-        except HubelError:
-            raise
-        except Exception as error:  # the runtime has many words for one thing
-            raise foreign(name, f"ONNX Runtime does not take it: {brief(error)}") from None
+        self.runtime = session_of(data, name, threads)
         self._ask(np.array(says["golden"], np.float64))
 
     @property
@@ -205,14 +200,11 @@ class Shipped:
         self, pictures: Any, *, batch_size: int = 64, follow_links: bool = False, watch: Watcher = SILENT
     ) -> Predictions | LabelAnswers:
         """As `hubel.deploy.prediction.classify`, by this file: the same pictures, the same reader."""
-        whole = self.preprocessing.whole()
-
-        def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
-            names, images, bad = read_each(items, whole, first=first)
-            return self.named(names, images), bad
-
         found: Predictions | LabelAnswers = Predictions() if self.limits is None else LabelAnswers()
-        return in_batches(pictures, some, found=found, batch_size=batch_size, follow_links=follow_links, watch=watch)
+        return read_and_said(
+            pictures, self.preprocessing, self.named, found, batch_size=batch_size, follow_links=follow_links,
+            watch=watch,
+        )  # fmt: skip
 
     def named(self, names: Sequence[str], images: Sequence[np.ndarray]) -> list[Prediction] | list[Answer]:
         """What it says of pictures C H W uint8, each with its name."""
@@ -266,6 +258,30 @@ class Shipped:
                 f"{away:.3g}, allowed {self.allowed:g}",
                 hint="it is damaged, or this ONNX Runtime computes otherwise: export it again",
             )
+
+
+def session_of(data: bytes, name: str, threads: int) -> onnx.Session:
+    """The runtime with a file in it; raises ArtefactError where that does not take it."""
+    try:
+        return onnx.Session(data, threads=threads)
+    except HubelError:
+        raise
+    except Exception as error:  # the runtime has many words for one thing
+        raise foreign(name, f"ONNX Runtime does not take it: {brief(error)}") from None
+
+
+def read_and_said(
+    pictures: Any, sight: Preprocessing, named: Callable[[Sequence[str], Sequence[np.ndarray]], Sequence[Any]],
+    found: L, *, batch_size: int, follow_links: bool, watch: Watcher,
+) -> L:  # fmt: skip
+    """`found`, with what `named` says of pictures that are read as for a run: names, pictures C H W -> answers."""
+    whole = sight.whole()
+
+    def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
+        names, images, bad = read_each(items, whole, first=first)
+        return named(names, images), bad
+
+    return in_batches(pictures, some, found=found, batch_size=batch_size, follow_links=follow_links, watch=watch)
 
 
 def opened_model(data: bytes, name: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:

@@ -17,12 +17,10 @@ import numpy as np
 from torch import nn
 
 from hubel.checkpoint import Classifier, ModelSpec, Provenance
-from hubel.data.given import read_each
-from hubel.data.manifest import Problem
-from hubel.deploy import onnx, shipped
+from hubel.deploy import shipped
 from hubel.deploy.ended import described
 from hubel.deploy.onnx_graph import PICTURES, stated
-from hubel.deploy.prediction import Prediction, Predictions, in_batches
+from hubel.deploy.prediction import Prediction, Predictions
 from hubel.deploy.shipped import Face, brief, foreign
 from hubel.errors import ArtefactError, HubelError
 from hubel.runtime import environment
@@ -110,12 +108,7 @@ class ShippedAnswers:
         self.outputs = tuple(each["name"] for each in says["outputs"])
         self.each = sum(_size(output["shape"][1:]) for output in says["outputs"])
         self.away, self.allowed = 0.0, GOLDEN
-        try:
-            self.runtime = onnx.Session(data, threads=threads)
-        except HubelError:
-            raise
-        except Exception as error:  # the runtime has many words for one thing
-            raise foreign(name, f"ONNX Runtime does not take it: {brief(error)}") from None
+        self.runtime = shipped.session_of(data, name, threads)
         self._ask(says["golden"])
 
     @property
@@ -167,14 +160,11 @@ class ShippedAnswers:
         self, pictures: Any, *, batch_size: int = 64, follow_links: bool = False, watch: Watcher = SILENT
     ) -> Predictions | Answers:
         """As `hubel predict` with its run, by this file: the same pictures, the same reader."""
-        whole = self.preprocessing.whole()
-
-        def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
-            names, images, bad = read_each(items, whole, first=first)
-            return self.named(names, images), bad
-
         found: Predictions | Answers = Predictions() if self.task.labels else Answers()
-        return in_batches(pictures, some, found=found, batch_size=batch_size, follow_links=follow_links, watch=watch)
+        return shipped.read_and_said(
+            pictures, self.preprocessing, self.named, found, batch_size=batch_size, follow_links=follow_links,
+            watch=watch,
+        )  # fmt: skip
 
     def predictions(
         self,
