@@ -63,7 +63,7 @@ def areas(
     if not rows or not rows[0][1]:
         raise DataError(f"there is nothing to show in {alt!r}", hint="give one picture or more")
     font = ImageFont.load_default(TEXT)
-    margin = GAP + max(int(font.getlength(word)) for word, _ in rows) + GAP
+    margin = GAP + max(int(font.getlength(word)) for word, _ in rows) + 2 * GAP
     columns = max(len(pictures) for _, pictures in rows)
     below = TEXT + 2 * GAP if labels else 0
     legend = _legend(class_names, margin + columns * (side + GAP), font)
