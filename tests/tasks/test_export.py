@@ -19,7 +19,6 @@ from hubel.deploy import exporting
 from hubel.deploy.files import open_file
 from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.errors import ArtefactError, UsageError
-from hubel.server.answering import opened
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import predict_proba
@@ -276,10 +275,6 @@ def test_a_regressors_file_is_measured_and_others_say_why_not(files: Files, scan
         hubel.evaluate(str(files["segment"][1].path), scans_folder)
     with pytest.raises(ArtefactError, match="answers otherwise than by the probabilities of classes"):
         predict_proba(file.path, pictures(5, 5))
-    asked = {"which": "best", "views": None, "device": "auto", "batch": 1, "exact": False, "form": "ready"}
-    assert opened(str(file.path), threads=1, **asked).compute(["a"], [np.zeros((3, 5, 5), np.uint8)])
-    with pytest.raises(ArtefactError, match="answers the task embed, which is not served"):
-        opened(str(files["embed"][1].path), threads=1, **asked)
 
 
 @pytest.mark.parametrize(

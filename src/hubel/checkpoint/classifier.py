@@ -224,6 +224,16 @@ class Classifier:
                 hint="give it a head: hubel train LABELLED --from THIS-RUN; look at it: hubel embed, neighbours, units",
             )
 
+    def require_served(self) -> None:
+        """Raise ArtefactError for a net that has no answer to a picture, with the reason."""
+        if self.task not in TASKS or self.labels or self.several:
+            self.require_answers(several=True)
+        elif why := TASKS.get(self.task).unserved:
+            raise ArtefactError(
+                f"this net was trained for the task {self.task}, and {why}",
+                hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
+            )
+
 
 def views_of(recipe: Mapping[str, Any]) -> str:
     """The views that a recipe averages over when it measures; "none" where it does not say."""

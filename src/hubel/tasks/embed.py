@@ -130,7 +130,7 @@ class Embed(Task):
                 hint="it gives points to other programs; hubel predict RUN NEW --classes DATA names classes",
             )
         near = found.get(NEAR.name, np.ones(len(names), bool))
-        return say_nearest(names, found[DISTANCES.name], classes, near.tolist())
+        return say_nearest(names, found[DISTANCES.name], classes, near.tolist(), found[POINTS.name])
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for data without classes, or of which fewer than two have two pictures."""

@@ -69,6 +69,7 @@ FIELD = Field(
     losses=("mse", "l1", "smooth-l1", "huber"),
     labels=False,
     unshipped="its net holds one picture, and takes none",
+    unserved="its net holds one picture, and takes none",
     unstarted="whose net holds one picture and nothing of any other",
     shared=False,
     mean="",

@@ -90,6 +90,8 @@ class Task:
     """What to do then."""
     unshipped: str = ""
     """Why its runs are not exported; "" where they are."""
+    unserved: str = ""
+    """Why its runs are not served over HTTP; "" where they are, if they learnt from pictures."""
     wraps: str = ""
     """The net that takes any other as its backbone, where such a one is needed: it is put around one that is named."""
 
