@@ -59,15 +59,6 @@ def colour_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
 
 
 @pytest.fixture(scope="module")
-def embed_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
-    """Points for digits, with the middles of ten classes."""
-    return hubel.train(
-        "digits", task="embed", out=str(tmp_path_factory.mktemp("runs")), epochs=4, limit=300, batch_size=64,
-        model_options={"backbone": "mlp", "width": 8}, **QUICK,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
 def regress_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     """How bright a picture is, from 0 to 1."""
     folder = tmp_path_factory.mktemp("bright")

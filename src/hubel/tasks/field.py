@@ -70,6 +70,7 @@ FIELD = Field(
     labels=False,
     unshipped="its net holds one picture, and takes none",
     unserved="its net holds one picture, and takes none",
+    unexplained="its net holds one picture, and takes none",
     unstarted="whose net holds one picture and nothing of any other",
     shared=False,
     mean="",

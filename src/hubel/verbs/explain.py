@@ -10,9 +10,11 @@ from typing import Any
 from hubel.checkpoint import Classifier
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
-from hubel.explainers.together import Together, explain_together, heard_by
+from hubel.explainers.together import Together, explain_together, heard_by, refuse
 from hubel.faces.progress import shows_progress
+from hubel.figures.areas import colours, tinted
 from hubel.inference import VIEWS
+from hubel.nn.question import Question
 from hubel.records.subjects import SeenPicture, see_picture
 from hubel.report.pages.explanation import Explained, Explanation
 from hubel.watching import SILENT, Watcher
@@ -40,21 +42,21 @@ def explain(
 ) -> Explained:
     """Why does the net say what it says about this picture? One map, by one method (`hubel.explainers.EXPLAINERS`).
 
-    `target` is a class by name or number, else the predicted class (of several labels the most probable); `settings`
-    are the method's own (`layer=`, `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
+    `target` is a class by name or number, else the predicted class (of several labels the most probable, of areas the
+    one that covers most after the first, of what is near the nearest); `settings` are the method's own (`layer=`,
+    `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
 
     Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
-    seen = see_picture(run, picture, device=device, several=True)
+    seen = see_picture(run, picture, device=device, tasks=True)
     watch.stage(f"{method} on {seen.name}")
-    shares = seen.probabilities()
-    picked = seen.index(target)
-    picked = int(shares.argmax()) if picked is None else picked
+    asked = seen.question(target)
+    refuse(method, asked.refused)
     settings = heard_by(watch, method) | settings
-    found = attribute(seen.model, seen.image, method=method, target=picked, several=seen.several, **settings)
+    found = attribute(asked.net, seen.image, method=method, target=asked.target, several=seen.several, **settings)
     values = {field.name: getattr(found, field.name) for field in fields(Attribution)}
-    name = seen.class_names[picked]
-    return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
+    name = seen.class_names[asked.target]
+    return Explained(**values, pixels=seen.pixels, target=name, probability=asked.probability, said=asked.said)
 
 
 @shows_progress
@@ -76,9 +78,14 @@ def explain_page(
     Maps of a net of 100 million multiply-accumulates a picture or more are checked in fewer steps unless `thorough`.
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
     named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`. Where
-    several labels may hold and no `target` is named, each that is said is explained, MOST at most.
+    several labels may hold and no `target` is named, each that is said is explained, MOST at most. Of a net whose task
+    is no label one class is explained, as `explain` chooses it.
     """
-    seen = see_picture(run, picture, device=device, several=True)
+    seen = see_picture(run, picture, device=device, tasks=True)
+    same: dict[str, Any] = {"methods": methods, "layer": layer, "trusted": trusted, "thorough": thorough}
+    same["watch"] = watch
+    if seen.ask is not None:
+        return _of_other_task(seen, seen.question(target), same)
     named = seen.index(target)
     shares = seen.probabilities()
     picked = (seen.said(shares) or [int(shares.argmax())]) if named is None else [named]
@@ -89,17 +96,33 @@ def explain_page(
     parts = []
     for number, place in enumerate(picked[:MOST]):
         found = explain_together(
-            seen.model, seen.image, target=place, methods=methods, layer=layer, trusted=trusted, thorough=thorough,
-            several=seen.several, times=0 if number else len(picked[:MOST]), watch=watch,
-            name=seen.name + (f", {seen.class_names[place]}" if seen.several else ""),
+            seen.model, seen.image, target=place, several=seen.several, times=0 if number else len(picked[:MOST]),
+            name=seen.name + (f", {seen.class_names[place]}" if seen.several else ""), **same,
         )  # fmt: skip
-        same: dict[str, Any] = {field.name: getattr(found, field.name) for field in fields(Together)}
         one = Explanation(
             title=seen.name, model=seen.run, pixels=seen.pixels, ranking=seen.ranking(shares, also=place),
-            target=seen.class_names[place], looks=_looks(seen, found.maps[0]), limits=limits, **same,
+            target=seen.class_names[place], looks=_looks(seen, found.maps[0]), limits=limits, **_parts(found),
         )  # fmt: skip
         parts.append(one)
     return replace(parts[0], others=tuple(parts[1:]))
+
+
+def _of_other_task(seen: SeenPicture, asked: Question, settings: dict[str, Any]) -> Explanation:
+    found = explain_together(
+        asked.net, seen.image, target=asked.target, name=seen.name, refused=asked.refused, **settings
+    )  # fmt: skip
+    classes = len(seen.class_names)
+    return Explanation(
+        title=seen.name, model=seen.run, pixels=seen.pixels, ranking=asked.ranking, measure=asked.measure,
+        target=seen.class_names[asked.target], told=asked.told, scored=asked.scored,
+        areas=None if asked.areas is None else tinted(seen.pixels, asked.areas, classes),
+        colours={} if asked.areas is None else dict(zip(seen.class_names, colours(classes).tolist(), strict=True)),
+        **_parts(found),
+    )  # fmt: skip
+
+
+def _parts(found: Together) -> dict[str, Any]:
+    return {field.name: getattr(found, field.name) for field in fields(Together)}
 
 
 def _looks(seen: SeenPicture, found: Attribution) -> str:
