@@ -21,7 +21,7 @@ from hubel.checkpoint.sizing import check_fresh
 from hubel.data.given import read_given, spread, way_out
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
-from hubel.inference import with_views
+from hubel.inference import VIEWS, with_views
 from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
@@ -169,6 +169,22 @@ class SeenPicture:
         with evaluating(self.model), torch.no_grad():
             honest = self.honest(forward(self.image[None]).double())
             return np.asarray(probabilities_of(honest, several=self.several)[0].cpu().numpy())
+
+    def looks(self, place: int, share: float) -> str:
+        """Why the probability that the net says of a class in one look differs from the prediction's, as a sentence; ""
+        where it does not.
+        """
+        count = VIEWS[self.views]
+        if count == 1 and not self.calibrated:
+            return ""
+        which = f"the mean of {count} views, as predict takes it; the one the maps explain says"
+        if count == 1:
+            which = "calibrated, as predict says it; the maps explain what the net says by itself:"
+        elif self.calibrated:
+            which = (
+                f"the mean of {count} views, calibrated, as predict takes it; the one the maps explain says by itself"
+            )
+        return f"That is {which} {self.class_names[place]} {share:.0%}."
 
     def said(self, probabilities: np.ndarray) -> list[int]:
         """The classes that are said, by number: the most probable, or every label that reaches its threshold."""

@@ -12,8 +12,6 @@ from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
 from hubel.explainers.together import Together, explain_together, heard_by, refuse
 from hubel.faces.progress import shows_progress
-from hubel.figures.areas import colours, tinted
-from hubel.inference import VIEWS
 from hubel.nn.question import Question
 from hubel.records.subjects import SeenPicture, see_picture
 from hubel.report.pages.explanation import Explained, Explanation
@@ -101,39 +99,21 @@ def explain_page(
         )  # fmt: skip
         one = Explanation(
             title=seen.name, model=seen.run, pixels=seen.pixels, ranking=seen.ranking(shares, also=place),
-            target=seen.class_names[place], looks=_looks(seen, found.maps[0]), limits=limits, **_parts(found),
+            target=seen.class_names[place], looks=seen.looks(place, found.maps[0].probabilities[0]), limits=limits,
+            **_parts(found),
         )  # fmt: skip
         parts.append(one)
     return replace(parts[0], others=tuple(parts[1:]))
 
 
-def _of_other_task(seen: SeenPicture, asked: Question, settings: dict[str, Any]) -> Explanation:
-    found = explain_together(
-        asked.net, seen.image, target=asked.target, name=seen.name, refused=asked.refused, **settings
-    )  # fmt: skip
-    classes = len(seen.class_names)
+def _of_other_task(seen: SeenPicture, asked: Question, same: dict[str, Any]) -> Explanation:
+    found = explain_together(asked.net, seen.image, target=asked.target, name=seen.name, refused=asked.refused, **same)
     return Explanation(
         title=seen.name, model=seen.run, pixels=seen.pixels, ranking=asked.ranking, measure=asked.measure,
-        target=seen.class_names[asked.target], told=asked.told, scored=asked.scored,
-        areas=None if asked.areas is None else tinted(seen.pixels, asked.areas, classes),
-        colours={} if asked.areas is None else dict(zip(seen.class_names, colours(classes).tolist(), strict=True)),
-        **_parts(found),
+        target=seen.class_names[asked.target], told=asked.told, scored=asked.scored, areas=asked.areas,
+        class_names=seen.class_names, **_parts(found),
     )  # fmt: skip
 
 
 def _parts(found: Together) -> dict[str, Any]:
     return {field.name: getattr(found, field.name) for field in fields(Together)}
-
-
-def _looks(seen: SeenPicture, found: Attribution) -> str:
-    """Why the probability of the maps' one look differs from the prediction's; "" where it does not."""
-    count = VIEWS[seen.views]
-    if count == 1 and not seen.calibrated:
-        return ""
-    target, share = seen.class_names[found.targets[0]], found.probabilities[0]
-    which = f"the mean of {count} views, as predict takes it; the one the maps explain says"
-    if count == 1:
-        which = "calibrated, as predict says it; the maps explain what the net says by itself:"
-    elif seen.calibrated:
-        which = f"the mean of {count} views, calibrated, as predict takes it; the one the maps explain says by itself"
-    return f"That is {which} {target} {share:.0%}."

@@ -11,6 +11,7 @@ import numpy as np
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS
 from hubel.explainers.trust import Trust
+from hubel.figures.areas import colours, tinted
 from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
@@ -85,9 +86,17 @@ class Explanation(Viewed):
     scored: str = ""
     """Which score the maps explain, as a sentence, where it is not the logit of a class."""
     areas: np.ndarray | None = None
-    """H W 3 uint8: the picture under its areas, of a net that answers with these."""
-    colours: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    """Red, green and blue of each class in it."""
+    """H W uint8: the class of each pixel, of a net that answers with these."""
+    class_names: Sequence[str] = ()
+    """Of these areas."""
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """The colour of each class of the areas, as a style says it; the first, the ground, is clear."""
+        if self.areas is None:
+            return {}
+        wheel = [f"rgb({red}, {green}, {blue})" for red, green, blue in colours(len(self.class_names)).tolist()]
+        return dict(zip(self.class_names, ["transparent", *wheel[1:]], strict=True))
 
     def number(self, value: float) -> str:
         """A number of the ranking as it is written."""
@@ -155,7 +164,9 @@ def render(report: Explanation) -> str:
     areas = None
     if report.areas is not None:
         areas = picture(
-            report.areas.transpose(2, 0, 1), alt=f"{report.title} under the areas of its classes", caption=""
+            tinted(report.pixels, report.areas, len(report.class_names)).transpose(2, 0, 1),
+            alt=f"{report.title} under the areas of its classes",
+            caption="",
         )
     return page("explanation.html.j2", report=report, parts=parts, picture=what, areas=areas)
 
