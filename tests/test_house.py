@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"registry", "nn", "metrics", "data"},
     "anatomy": {"registry", "nn", "models"},
     "deploy": {"runtime", "store", "nn", "metrics", "data", "inference", "checkpoint", "tasks"},
-    "server": {"runtime", "store", "data", "checkpoint", "deploy", "records", "tasks"},
+    "server": {"runtime", "store", "data", "checkpoint", "deploy", "evaluation", "records", "tasks"},
     "care": {"metrics", "data", "features"},
     "explainers": {"registry", "runtime", "nn", "metrics", "anatomy"},
     "features": {"registry", "runtime", "nn", "metrics", "data", "inference", "anatomy"},

@@ -16,8 +16,9 @@ from PIL import Image
 import hubel
 from hubel.deploy.prediction import Prediction
 from hubel.errors import ArtefactError, UsageError
-from hubel.server.answering import answer, answer_batch, opened, said
+from hubel.server.answering import answer, answer_batch, said
 from hubel.server.load import Asked, Load, ask_all
+from hubel.server.served import opened
 from hubel.server.wire import Frame
 
 USUAL: dict[str, Any] = {

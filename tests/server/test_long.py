@@ -25,8 +25,8 @@ import pytest
 from PIL import Image
 
 import hubel
-from hubel.server.answering import digest_of
 from hubel.server.load import Asked, ask_all
+from hubel.server.served import digest_of
 from hubel.server.settings import Limits, ModelSettings, Settings
 from hubel.verbs.serve import Serving
 

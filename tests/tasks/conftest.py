@@ -110,6 +110,15 @@ def reconstruct_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     )
 
 
+@pytest.fixture(scope="session")
+def embed_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
+    """Points for digits, with the middles of ten classes."""
+    return hubel.train(
+        "digits", task="embed", out=str(tmp_path_factory.mktemp("runs")), epochs=4, limit=300, batch_size=64,
+        model_options={"backbone": "mlp", "width": 8}, **QUICK,
+    )  # fmt: skip
+
+
 def pairs(folder: Path, count: int = 400) -> Path:
     """Two digits of 0 to 2 side by side, their names in one cell: 0|2; nothing at all is none."""
     folder.mkdir(parents=True)

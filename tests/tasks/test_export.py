@@ -19,7 +19,6 @@ from hubel.deploy import exporting
 from hubel.deploy.files import open_file
 from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.errors import ArtefactError, UsageError
-from hubel.server.answering import opened
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
 from hubel.verbs.predict import predict_proba
@@ -56,15 +55,6 @@ def colour_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
     return hubel.train(
         folder, out=str(tmp_path_factory.mktemp("runs")), epochs=3, batch_size=4, lr=0.1, in_chans=3, fit="pad",
         model_options={"maps": 4, "levels": 2}, val_fraction=0.2, test_fraction=0.2, **QUICK,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def embed_run(tmp_path_factory: pytest.TempPathFactory) -> hubel.Run:
-    """Points for digits, with the middles of ten classes."""
-    return hubel.train(
-        "digits", task="embed", out=str(tmp_path_factory.mktemp("runs")), epochs=4, limit=300, batch_size=64,
-        model_options={"backbone": "mlp", "width": 8}, **QUICK,
     )  # fmt: skip
 
 
@@ -276,10 +266,6 @@ def test_a_regressors_file_is_measured_and_others_say_why_not(files: Files, scan
         hubel.evaluate(str(files["segment"][1].path), scans_folder)
     with pytest.raises(ArtefactError, match="answers otherwise than by the probabilities of classes"):
         predict_proba(file.path, pictures(5, 5))
-    asked = {"which": "best", "views": None, "device": "auto", "batch": 1, "exact": False, "form": "ready"}
-    assert opened(str(file.path), threads=1, **asked).compute(["a"], [np.zeros((3, 5, 5), np.uint8)])
-    with pytest.raises(ArtefactError, match="answers the task embed, which is not served"):
-        opened(str(files["embed"][1].path), threads=1, **asked)
 
 
 @pytest.mark.parametrize(

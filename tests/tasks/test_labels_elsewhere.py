@@ -18,8 +18,9 @@ from hubel.deploy.int8 import cost
 from hubel.deploy.parity import Pictures, compare
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.several_labels import SeveralLabels
-from hubel.server.answering import answer_batch, opened
+from hubel.server.answering import answer_batch
 from hubel.server.schema import SCHEMAS
+from hubel.server.served import opened
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
 

@@ -58,9 +58,13 @@ def test_predict_gives_pictures_back(reconstruct_run: hubel.Run, tmp_path: Path)
     pixels[2:6, 3:5] = 255
     said = reconstruct_run.predict([pixels, pixels])
     assert isinstance(said, Answers)
-    (first, second) = save_answers(said, tmp_path)
-    with Image.open(first) as picture:
-        assert picture.size == (8, 8)
+    (first, off, second, _) = save_answers(said, tmp_path)
+    with Image.open(first) as picture, Image.open(off) as errors:
+        assert picture.size == errors.size == (8, 8)
+        assert errors.mode == "L"
+        squares = np.square(np.asarray(errors) / 255)
+    assert off.parent.name == "errors"
+    assert squares.mean() == pytest.approx(said[0].numbers["mse"], rel=0.05), "by how much each pixel is off"
     assert first != second
     assert said[0].numbers["mse"] == said[1].numbers["mse"] > 0
 

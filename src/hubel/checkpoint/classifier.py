@@ -25,6 +25,7 @@ from hubel.models.ensemble import build_ensemble
 from hubel.models.pretrained import Published, published_as
 from hubel.nn.calibrated import Calibrated
 from hubel.nn.modes import evaluating
+from hubel.nn.question import Question
 from hubel.store import shown
 from hubel.tasks import TASKS
 from hubel.words import plural
@@ -222,6 +223,30 @@ class Classifier:
             raise ArtefactError(
                 "this net learnt to see from pictures without labels, and names no classes",
                 hint="give it a head: hubel train LABELLED --from THIS-RUN; look at it: hubel embed, neighbours, units",
+            )
+
+    def require_explained(self) -> None:
+        """Raise ArtefactError for a net whose answer to a picture no map explains, with what does."""
+        if self.task not in TASKS or self.labels or self.several:
+            self.require_answers(several=True)
+        elif why := TASKS.get(self.task).unexplained:
+            raise ArtefactError(
+                f"this net was trained for the task {self.task}, and {why}", hint=TASKS.get(self.task).shown_by
+            )
+
+    def question(self, image: torch.Tensor, target: int | None) -> Question:
+        """What its answer to one normalised image C H W hangs on, where its task is no label (`Task.question`)."""
+        arrays = {} if self.learnt is None else self.learnt.arrays
+        return TASKS.get(self.task).question(self.model, image, self.class_names, arrays, target)
+
+    def require_served(self) -> None:
+        """Raise ArtefactError for a net that has no answer to a picture, with the reason."""
+        if self.task not in TASKS or self.labels or self.several:
+            self.require_answers(several=True)
+        elif why := TASKS.get(self.task).unserved:
+            raise ArtefactError(
+                f"this net was trained for the task {self.task}, and {why}",
+                hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
             )
 
 

@@ -12,7 +12,6 @@ import typer
 from hubel.cli.console import note, say
 from hubel.cli.options import DEVICE, THREADS, VIEWS, WHICH, option
 from hubel.errors import UsageError
-from hubel.words import plural
 
 if TYPE_CHECKING:
     from hubel.verbs.serve import Serving
@@ -88,10 +87,9 @@ def command(
 
     def ready(serving: Serving) -> None:
         for name, about in serving.models.items():
-            what = plural(len(about["classes"]), "class") if about["classes"] else "a number"
             size = "x".join(map(str, about["input"]))
             unfinished = "" if about["finished"] else "; its training has not ended: its best weights so far"
-            say(f"{name}: {about['architecture']}, {what}, {size}, weights {about['digest'][:12]}{unfinished}")
+            say(f"{name}: {about['architecture']}, {about['says']}, {size}, weights {about['digest'][:12]}{unfinished}")
         where = f"{serving.url}/#token={serving.settings.token}" if token == "auto" else serving.url  # noqa: S105
         say(f"ready at {where}")
         sys.stdout.flush()

@@ -22,6 +22,7 @@ from hubel.data.images import (
     MAX_BYTES,
     READ,
     BadPicture,
+    Look,
     decode,
     finish,
     pixel_limit,
@@ -173,16 +174,34 @@ def read_each(
     return names, found, tuple(problems)
 
 
+def read_sized(data: bytes, preprocessing: Preprocessing) -> tuple[np.ndarray, tuple[int, int]]:
+    """A picture file, C H W uint8, and height and width of the picture itself, upright; raises BadPicture.
+
+    >>> from io import BytesIO
+    >>> Image.new("L", (8, 4)).save(file := BytesIO(), "PNG")
+    >>> pixels, size = read_sized(file.getvalue(), Preprocessing(height=2, width=2, channels=1))
+    >>> pixels.shape, size
+    ((1, 2, 2), (4, 8))
+    """
+    pixels, look = _read_file(data, preprocessing)
+    return np.array(pixels.transpose(2, 0, 1), order="C"), (look.height, look.width)
+
+
+def _read_file(data: bytes, preprocessing: Preprocessing) -> tuple[np.ndarray, Look]:
+    """H W C uint8, and what the file is; raises BadPicture."""
+    if len(data) > MAX_BYTES:
+        raise BadPicture("bomb", f"more than the limit of {MAX_BYTES:,} bytes")
+    look, pixels = decode(data, preprocessing)
+    require_fit(look, preprocessing)
+    assert pixels is not None
+    return pixels, look
+
+
 def _read(item: bytes | Image.Image | np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
     """H W C uint8; raises BadPicture."""
     data = item if isinstance(item, bytes) else _file_behind(item) if isinstance(item, Image.Image) else None
     if data is not None:
-        if len(data) > MAX_BYTES:
-            raise BadPicture("bomb", f"more than the limit of {MAX_BYTES:,} bytes")
-        look, pixels = decode(data, preprocessing)
-        require_fit(look, preprocessing)
-        assert pixels is not None
-        return pixels
+        return _read_file(data, preprocessing)[0]
     picture = item if isinstance(item, Image.Image) else _drawn(np.asarray(item), preprocessing)
     with GUARDED:
         refuse_bomb(*picture.size, pixel_limit())

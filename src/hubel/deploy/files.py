@@ -24,7 +24,12 @@ def is_shipped(run: object) -> bool:
 
 def open_file(path: str | Path, *, threads: int = 0) -> Shipped | ShippedAnswers:
     """An exported file of any task. Raises ArtefactError for what is missing, damaged or somebody else's."""
-    return opened_file(read_regular(path, limit=MOST_BYTES), name=shown(str(path)), threads=threads)
+    return opened_file(read_shipped(path), name=shown(str(path)), threads=threads)
+
+
+def read_shipped(path: str | Path) -> bytes:
+    """The bytes of an exported file. Raises ArtefactError for what is missing or too large to be one."""
+    return read_regular(path, limit=MOST_BYTES)
 
 
 def opened_file(data: bytes, *, name: str, threads: int = 0) -> Shipped | ShippedAnswers:

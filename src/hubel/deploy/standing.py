@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
+from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
 from hubel.deploy.prediction import Prediction, net_that_tells, say
 from hubel.deploy.ready import PROBE, ready
 from hubel.errors import ArtefactError, HubelError, UsageError, unknown
 from hubel.inference import with_views
 from hubel.nn.fuse import twin_of
+from hubel.nn.modes import evaluating
 from hubel.tasks.answers import Answer
 from hubel.types import Predictions as Answers
 
@@ -32,12 +34,33 @@ Net = Callable[[torch.Tensor], torch.Tensor]
 """Normalised pictures in, logits out."""
 Answering = Callable[[Sequence[str], np.ndarray], Sequence[Prediction | Answer]]
 """Names and pictures N C H W uint8 in, predictions out, or answers of a net that says several labels."""
+Looking = Callable[[np.ndarray], tuple[torch.Tensor, torch.Tensor]]
+"""Pictures N C H W uint8 in; out as the net sees them, N C H W, and what it says of them, N …"""
 
 
 def answering(
     classifier: Classifier, device: torch.device, *, views: str | None = None, form: str = "ready"
 ) -> Answering:
-    """`answers` by the net made ready once, for who keeps a classifier to himself: a server.
+    """`answers` by the net made ready once, for who keeps a classifier to himself: a server. Raises as `looking`."""
+    check_form(form, device)
+    assert classifier.preprocessing is not None
+    probe = probe_of(classifier.preprocessing, device)
+    model = net_that_tells(classifier, probe) or classifier.model
+    seen = classifier.views if views is None else views
+    look = looking(model, classifier.preprocessing, device, views=seen, form=form)
+
+    def answer(names: Sequence[str], images: np.ndarray) -> Sequence[Prediction | Answer]:
+        _, logits = look(images)
+        ids = np.arange(len(images))
+        return say(classifier, names, Answers(logits.float().cpu().numpy(), ids, ids))
+
+    return answer
+
+
+def looking(
+    model: nn.Module, seen: Preprocessing, device: torch.device, *, views: str = "none", form: str = "ready"
+) -> Looking:
+    """What `model` says of pictures that are prepared as `seen`, by the net made ready once.
 
     Nothing is looked at again between pictures: neither whether weights have changed nor in which mode the net is,
     which for a small net takes as long as its pass. `form`: "ready", as fast as PyTorch is here, one picture and
@@ -47,15 +70,9 @@ def answering(
     Raises UsageError for ONNX Runtime on another device, MissingExtra without it, and ArtefactError where it answers
     otherwise than the net.
     """
-    if form not in FORMS:
-        raise unknown("form", form, FORMS)
-    if form == "onnx" and device.type != "cpu":
-        raise UsageError(f"ONNX Runtime answers on the CPU, got {device}", hint="--device cpu")
-    assert classifier.preprocessing is not None
-    normalise = classifier.preprocessing.normalise
-    noise = np.random.default_rng(0).integers(0, 256, (PROBE, *classifier.preprocessing.shape), dtype=np.uint8)
-    probe = normalise(torch.from_numpy(noise).to(device))
-    model = (net_that_tells(classifier, probe) or classifier.model).eval()
+    check_form(form, device)
+    probe = probe_of(seen, device)
+    model = model.eval()
     one: Net
     several: Net
     if form == "onnx":
@@ -64,17 +81,39 @@ def answering(
         one, several = _in_torch(model, probe)
     if form == "auto" and device.type == "cpu" and not onnx.absent():
         one, several = _faster(one, several, model, probe)
-    seen = classifier.views if views is None else views
-    looks = with_views(one, seen), with_views(several, seen)
+    looks = with_views(one, views), with_views(several, views)
 
-    def answer(names: Sequence[str], images: np.ndarray) -> Sequence[Prediction | Answer]:
+    def look(images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.inference_mode():
-            inputs = normalise(torch.from_numpy(images).to(device))
-            logits = looks[len(images) > 1](inputs).float().cpu().numpy()
-        ids = np.arange(len(images))
-        return say(classifier, names, Answers(logits, ids, ids))
+            inputs = seen.normalise(torch.from_numpy(images).to(device))
+            return inputs, looks[len(images) > 1](inputs)
 
-    return answer
+    return look
+
+
+def check_form(form: str, device: torch.device) -> None:
+    """Raise UnknownName for no form, UsageError for ONNX Runtime on another device."""
+    if form not in FORMS:
+        raise unknown("form", form, FORMS)
+    if form == "onnx" and device.type != "cpu":
+        raise UsageError(f"ONNX Runtime answers on the CPU, got {device}", hint="--device cpu")
+
+
+def plainly(model: nn.Module, seen: Preprocessing, device: torch.device) -> Looking:
+    """The same by `model` as it is."""
+
+    def look(images: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        with evaluating(model), torch.inference_mode():
+            inputs = seen.normalise(torch.from_numpy(images).to(device))
+            return inputs, model(inputs)
+
+    return look
+
+
+def probe_of(seen: Preprocessing, device: torch.device) -> torch.Tensor:
+    """A few pictures of noise, B C H W, with which a net is made ready."""
+    noise = np.random.default_rng(0).integers(0, 256, (PROBE, *seen.shape), dtype=np.uint8)
+    return torch.as_tensor(seen.normalise(torch.from_numpy(noise).to(device)))
 
 
 def _in_torch(model: nn.Module, probe: torch.Tensor) -> tuple[Net, Net]:

@@ -76,6 +76,11 @@ def answers(
     return found
 
 
+def said_by(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, answers: torch.Tensor) -> list[Answer]:
+    """Answers of a net, or of a form of it, that said `answers` B … to normalised pictures."""
+    return ANSWERED[classifier.task](classifier, names, Said(inputs=inputs, answers=answers.float()))
+
+
 def at_once(members: Sequence[Classifier], seen: Preprocessing) -> int:
     """Pictures of that size whose answers by several nets are held together, if these answer for every pixel."""
     each = seen.height * seen.width * max(seen.channels, len(members[0].class_names))
@@ -176,9 +181,14 @@ def _given_back(classifier: Classifier, names: Sequence[str], said: Said) -> lis
     assert classifier.preprocessing is not None
     truth = classifier.preprocessing.denormalise(said.inputs.float())
     given = classifier.preprocessing.denormalise(said.answers).clamp(0, 1)
-    errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
+    squares = (given - truth).square()
+    errors = squares.flatten(1).mean(1).double().cpu().numpy()
     pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
-    found = say_given_back(names, errors, pictures)
+    off = squares.mean(1).sqrt().mul(255).round().to(torch.uint8).cpu().numpy()  # B H W: 255 is black for white
+    found = [
+        replace(answer, beside={"errors": grey})
+        for answer, grey in zip(say_given_back(names, errors, pictures), off, strict=True)
+    ]
     if said.each is None:
         return found
     each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
@@ -239,7 +249,7 @@ def _at_the_end(classifier: Classifier, names: Sequence[str], said: Said) -> lis
             label = classifier.class_names[int(row.argmax())]
             found.append(
                 Answer(
-                    name, f"{first} ({', '.join(others)})", numbers, labels=(label,),
+                    name, f"{first} ({', '.join(others)})", numbers, labels=(label,), of_labels="probabilities",
                     disagreement=None if far is None else {"answer": far},
                     told_apart="" if far is None or far < 0.01 else f"they disagree by {far:.2f}",
                 )
@@ -318,10 +328,11 @@ def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[A
             "this net knows no class to be near to: what it learnt after the training is not beside its weights",
             hint="copy best.learnt.safetensors beside them, or train it again",
         )
-    apart = distances(said.answers.cpu().numpy(), classifier.learnt.arrays["middles"])
+    points = said.answers.cpu().numpy()
+    apart = distances(points, classifier.learnt.arrays["middles"])
     limit = classifier.learnt.facts.get("distance")
     near = apart.min(1) <= limit if isinstance(limit, (int, float)) else np.ones(len(apart), bool)
-    return say_nearest(names, apart, classifier.class_names, near.tolist())
+    return say_nearest(names, apart, classifier.class_names, near.tolist(), points)
 
 
 def with_classes(classifier: Classifier, names: Sequence[str], points: np.ndarray, labels: np.ndarray) -> Classifier:

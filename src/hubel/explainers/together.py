@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from hubel.words import duration
 WORTH_SAYING = 20
 """Seconds from which on it is said beforehand how long an explanation will take."""
 
+NONE: Mapping[str, str] = {}
 DEFAULT = ("grad-cam", "hires-cam", "occlusion-fast", "integrated-gradients", "smoothgrad")
 """Shown where no method is named: the usual map, the one faithful to any head, and three ways to the pixels."""
 ON_TOKENS = ("attention-rollout", "occlusion-fast", "integrated-gradients", "smoothgrad", "layer-cam")
@@ -54,6 +55,7 @@ def explain_together(
     trusted: bool = True,
     thorough: bool = False,
     several: bool = False,
+    refused: Mapping[str, str] = NONE,
     times: int = 1,
     name: str = "the picture",
     watch: Watcher = SILENT,
@@ -61,8 +63,9 @@ def explain_together(
     """Explain the class `target` of one image C H W, called `name`, by `methods` (the usual ones unless given).
 
     `thorough` checks maps of a large net as those of a small one. `several`: each label is a question of its own. What
-    all of it will take is said before, of so many `times`, which are still to come; 0 says nothing. Methods that cannot
-    be applied to the net are named with the reason; when none can, or the only one named, UsageError says so.
+    all of it will take is said before, of so many `times`, which are still to come; 0 says nothing. `refused`: of a
+    method why its maps would not be right here. Methods that cannot be applied to the net are named with the reason;
+    when none can, or the only one named, UsageError says so.
     """
     if thorough and not trusted:
         raise UsageError(
@@ -81,6 +84,7 @@ def explain_together(
     for method in wanted:
         watch.stage(f"{method} on {name}")
         try:
+            refuse(method, refused)
             heard = heard_by(watch, method)
             maps.append(
                 attribute(model, image, method=method, target=target, several=several, **settings[method], **heard)
@@ -103,6 +107,15 @@ def explain_together(
             same |= {"steps": pains.steps, "copies": pains.copies, "several": several}
             trusts.append(trust(model, image, found.map, **same))
     return Together(maps=tuple(maps), trusts=tuple(trusts), refusals=tuple(refusals), spared=spared)
+
+
+def refuse(method: str, refused: Mapping[str, str]) -> None:
+    """Raise UsageError for a method whose maps would not be right."""
+    if method in refused:
+        raise UsageError(
+            f"{method} cannot be used here: {refused[method]}",
+            hint="methods for any net: saliency, integrated-gradients, occlusion, rise",
+        )
 
 
 def usual_methods(model: nn.Module) -> tuple[str, ...]:

@@ -39,6 +39,17 @@ def spatial_layers(model: nn.Module, images: torch.Tensor) -> dict[str, tuple[in
     return found
 
 
+def narrowest(model: nn.Module, image: torch.Tensor) -> tuple[str, ...]:
+    """The stages of a net as far as the last of those with the smallest maps of an image C H W: where a place has seen
+    most of the picture. All of them where none has maps.
+    """
+    stages: tuple[str, ...] = getattr(model, "stages", ())
+    found = spatial_layers(model, image[None])
+    sizes = {name: found[name][1] * found[name][2] for name in stages if name in found}
+    last = [name for name, size in sizes.items() if size == min(sizes.values())]
+    return stages[: stages.index(last[-1]) + 1] if last else stages
+
+
 def as_maps(output: object) -> torch.Tensor | None:
     """B C h w for maps or for tokens on a square grid, if that is larger than 1 x 1; None for anything else."""
     if not isinstance(output, torch.Tensor):

@@ -81,16 +81,24 @@ def keeps_outputs(what: str, num_classes: int | None) -> None:
 
 
 def classifier_of(
-    run: str | PathLike[str] | Classifier, *, points: bool = False, answers: bool = True, several: bool = False
+    run: str | PathLike[str] | Classifier,
+    *,
+    points: bool = False,
+    answers: bool = True,
+    several: bool = False,
+    tasks: bool = False,
 ) -> tuple[Classifier, str]:
     """The classifier and what to call it; raises ArtefactError for runs on points (unless `points`), for regression,
-    and for several labels (unless `several`).
+    for several labels (unless `several`), and for other tasks (with `tasks` only for those whose answers no map
+    explains).
 
     Whoever looks into a net asks it many times, so this process keeps its memory from now on.
     """
     runtime.keep_memory()
     classifier = run if isinstance(run, Classifier) else load(run)
-    if answers or classifier.task != "embed":  # what is near needs features and classes, and no logits
+    if tasks:
+        classifier.require_explained()
+    elif answers or classifier.task != "embed":  # what is near needs features and classes, and no logits
         classifier.require_labels(several=several)
     if (classifier.preprocessing is None and not points) or not classifier.class_names:
         raise ArtefactError(

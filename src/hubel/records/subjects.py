@@ -5,6 +5,7 @@ A picture is a file, or a sample of a source: `digits:3`, `photos/:12`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -20,11 +21,12 @@ from hubel.checkpoint.sizing import check_fresh
 from hubel.data.given import read_given, spread, way_out
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
-from hubel.inference import with_views
+from hubel.inference import VIEWS, with_views
 from hubel.models import CARDS, Card, create_model
 from hubel.models.files import known_as
 from hubel.nn.modes import evaluating
 from hubel.nn.one_label import OneLabel
+from hubel.nn.question import Question
 from hubel.nn.scores import probabilities_of
 from hubel.records.ledger import find_run
 from hubel.records.nets import class_index, classifier_of, open_net, outputs_of
@@ -139,6 +141,17 @@ class SeenPicture:
     """What makes logits honest before they become probabilities."""
     limits: np.ndarray | None = None
     """K: from which probability on each label is said, where several may hold; None where one class is named."""
+    ask: Callable[[torch.Tensor, int | None], Question] | None = None
+    """Of a net whose task is no label: what its answer hangs on, and of which class; None for all others."""
+
+    def question(self, target: str | int | None) -> Question:
+        """What is explained: the score of the class `target`, else of the one that is said, or meant, by itself."""
+        named = self.index(target)
+        if self.ask is not None:
+            return self.ask(self.image, named)
+        shares = self.probabilities()
+        picked = int(shares.argmax()) if named is None else named
+        return Question(net=self.model, target=picked, probability=float(shares[picked]))
 
     @property
     def several(self) -> bool:
@@ -156,6 +169,22 @@ class SeenPicture:
         with evaluating(self.model), torch.no_grad():
             honest = self.honest(forward(self.image[None]).double())
             return np.asarray(probabilities_of(honest, several=self.several)[0].cpu().numpy())
+
+    def looks(self, place: int, share: float) -> str:
+        """Why the probability that the net says of a class in one look differs from the prediction's, as a sentence; ""
+        where it does not.
+        """
+        count = VIEWS[self.views]
+        if count == 1 and not self.calibrated:
+            return ""
+        which = f"the mean of {count} views, as predict takes it; the one the maps explain says"
+        if count == 1:
+            which = "calibrated, as predict says it; the maps explain what the net says by itself:"
+        elif self.calibrated:
+            which = (
+                f"the mean of {count} views, calibrated, as predict takes it; the one the maps explain says by itself"
+            )
+        return f"That is {which} {self.class_names[place]} {share:.0%}."
 
     def said(self, probabilities: np.ndarray) -> list[int]:
         """The classes that are said, by number: the most probable, or every label that reaches its threshold."""
@@ -220,15 +249,16 @@ def see_picture(
     device: str = "auto",
     answers: bool = True,
     several: bool = False,
+    tasks: bool = False,
 ) -> SeenPicture:
     """A picture for a run: a file, a sample of a source ("digits:3"), or one picture in any form that `predict` takes.
 
     `answers`: it will be asked what it says about it, and ArtefactError is raised where it names nothing.
-    `several`: nets that say several labels will do, too.
+    `several`: nets that say several labels will do, too. `tasks`: so will those of any task whose answers maps explain.
     Raises DataError for what is no readable picture, UsageError for what is no picture at all.
     """
-    classifier, name = classifier_of(run, answers=answers, several=several)
-    if answers:
+    classifier, name = classifier_of(run, answers=answers, several=several, tasks=tasks)
+    if answers and not tasks:
         classifier.require_answers(several=several)
     preprocessing = classifier.preprocessing
     assert preprocessing is not None
@@ -252,4 +282,5 @@ def see_picture(
         model=classifier.model, preprocessing=preprocessing, class_names=classifier.class_names, run=name,
         name=called, pixels=pixels, image=image, views=classifier.views, honest=classifier.honest,
         limits=classifier.label_thresholds if classifier.several else None,
+        ask=None if classifier.labels or classifier.several else classifier.question,
     )  # fmt: skip

@@ -23,6 +23,10 @@ from hubel.server.settings import Settings
 
 FILES = {"/": ("index.html", "text/html"), "/page.js": ("page.js", "text/javascript"),
          "/page.css": ("page.css", "text/css")}  # fmt: skip
+FACTS = (
+    "architecture", "task", "title", "says", "digest", "classes", "colours", "input", "views", "thresholds",
+)  # fmt: skip
+"""Of what a worker says of its model: what clients are told."""
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -65,9 +69,7 @@ class App:
         """What answers, with which weights."""
         facts = [
             {
-                "name": name, "path": f"/predict/{name}", "architecture": crew.about["architecture"],
-                "digest": crew.about["digest"], "classes": crew.about["classes"], "input": crew.about["input"],
-                "views": crew.about["views"], "thresholds": crew.about["thresholds"],
+                "name": name, "path": f"/predict/{name}", **{fact: crew.about[fact] for fact in FACTS},
                 "workers": crew.up, "queue": len(crew.waiting),
             }
             for name, crew in self.models
@@ -97,7 +99,7 @@ class App:
         return json_response(openapi(self.settings))
 
     async def predict(self, request: Request) -> Response:
-        """The classes of one or more pictures."""
+        """What is said of one or more pictures."""
         began = time.perf_counter()
         name = request.path_params.get("name", self.models.first)
         crew, top = self._crew(name), _top(request)

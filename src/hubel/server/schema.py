@@ -9,6 +9,9 @@ from hubel.server.settings import Settings
 _TEXT = {"type": "string"}
 _NUMBER = {"type": "number"}
 _WHOLE = {"type": "integer", "minimum": 0}
+_PNG = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+ANSWERS = ("Prediction", "Labels", "Value", "Areas", "Nearest", "GivenBack", "Unreadable")
+"""What is said of a picture."""
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -30,7 +33,7 @@ SCHEMAS: dict[str, Any] = {
         ),
         predictions={
             "type": "array",
-            "items": {"oneOf": [_ref("Prediction"), _ref("Labels"), _ref("Value"), _ref("Unreadable")]},
+            "items": {"oneOf": [_ref(kind) for kind in ANSWERS]},
         },
     ),
     "Prediction": _object(
@@ -50,6 +53,30 @@ SCHEMAS: dict[str, Any] = {
         probabilities={"type": "object", "additionalProperties": _NUMBER},
     ),
     "Value": _object(["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}),
+    "Areas": _object(
+        ["name", "shares", "mask"],
+        name=_TEXT,
+        shares={"type": "object", "additionalProperties": _NUMBER, "description": "of what the net sees, by class"},
+        mask={**_PNG, "description": "the number of the class of each pixel of the picture, in a palette; "
+              "255 where the net sees nothing of it"},
+    ),
+    "Nearest": _object(
+        ["name", "labels", "nearest", "distance", "near", "distances", "point"],
+        name=_TEXT,
+        labels={"type": "array", "items": _TEXT, "description": "the nearest class, if it is near"},
+        nearest={**_TEXT, "description": "the nearest class"},
+        distance={**_NUMBER, "description": "from its middle"},
+        near={"type": "boolean", "description": "is it near enough to be meant?"},
+        distances={"type": "object", "additionalProperties": _NUMBER},
+        point={"type": "array", "items": _NUMBER, "description": "where the picture lies on the sphere"},
+    ),
+    "GivenBack": _object(
+        ["name", "mse", "psnr", "picture"],
+        name=_TEXT,
+        mse={**_NUMBER, "description": "mean squared error, of pixels from 0 to 1"},
+        psnr={**_NUMBER, "description": "the same in dB"},
+        picture={**_PNG, "description": "what the net sees, given back"},
+    ),
     "Unreadable": _object(
         ["name", "problem"], name=_TEXT, problem=_object(["kind", "reason"], kind=_TEXT, reason=_TEXT)
     ),
@@ -72,14 +99,21 @@ SCHEMAS: dict[str, Any] = {
             "type": "array",
             "items": _object(
                 [
-                    "name", "path", "architecture", "digest", "classes", "input", "views", "thresholds", "workers",
-                    "queue",
+                    "name", "path", "architecture", "task", "title", "says", "digest", "classes", "colours", "input",
+                    "views", "thresholds", "workers", "queue",
                 ],
                 name=_TEXT,
                 path=_TEXT,
                 architecture=_TEXT,
+                task={**_TEXT, "description": "what it was trained for: classify, segment, …"},
+                title={**_TEXT, "description": "the same as people call it; empty where classes or numbers are named"},
+                says={**_TEXT, "description": "what it answers with, in words"},
                 digest=_TEXT,
                 classes={"type": "array", "items": _TEXT},
+                colours={
+                    "type": ["array", "null"], "items": _TEXT,
+                    "description": "of a run that answers with areas: #rrggbb of each class in its masks",
+                },
                 input={"type": "array", "items": _WHOLE, "description": "channels, height, width"},
                 views=_TEXT,
                 thresholds={
@@ -126,7 +160,7 @@ def openapi(settings: Settings) -> dict[str, Any]:
         "info": {
             "title": "hubel serve",
             "version": "1",
-            "description": "Pictures in, classes or labels with probabilities out.",
+            "description": "Pictures in, out what a trained net says of them: classes with probabilities, areas, …",
         },
         "paths": {
             "/": {"get": _get("A page to try it", "text/html", _TEXT)},
@@ -168,11 +202,11 @@ def _predict(settings: Settings, secured: Any, parameters: list[Any]) -> dict[st
     answer = {"application/json": {"schema": _ref("Answer")}}
     refusal = {"application/json": {"schema": _ref("Error")}}
     return {
-        "summary": "The classes of one or more pictures",
+        "summary": "What is said of one or more pictures",
         "parameters": [
             *parameters,
             {"name": "top", "in": "query", "schema": {"type": "integer", "minimum": 1},
-             "description": "only so many classes, the most probable first"},
+             "description": "only so many classes, the best first"},
         ],
         "requestBody": {
             "required": True,

@@ -113,7 +113,7 @@ class Serving:
             self._loop.call_soon_threadsafe(self._models.swap)
 
     def __enter__(self) -> Serving:
-        return self.start()
+        return self if self._thread is not None else self.start()  # `hubel.serve(…, block=False)` has started it
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

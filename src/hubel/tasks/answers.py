@@ -6,7 +6,7 @@ Letters: N pictures, K labels, C H W channels, height and width.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -17,6 +17,9 @@ from PIL import Image
 
 from hubel.data.manifest import Problem
 from hubel.words import csv_text
+
+DISTANCES = "distances"
+"""Numbers of which the smallest is the best."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +39,12 @@ class Answer:
     labels: tuple[str, ...] | None = None
     """The labels that are said, where a picture may have several; None where it has none to say."""
     of_labels: str = ""
-    """What its numbers are, where there is one for each label: "probabilities"; "" where each has a name of its own."""
+    """What its numbers are, where there is one for each label: "probabilities", "shares" of the pixels, "distances"; ""
+    where each has a name of its own."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What follows from the numbers, as plain data: the nearest class, how far it is, whether that is near."""
+    point: np.ndarray | None = field(repr=False, default=None)
+    """D: where it lies, of a net that lays pictures on a sphere."""
     steps: dict[str, np.ndarray] | None = field(repr=False, default=None)
     """Of a series whose next steps are foretold: how strange each is, by method; 1 is the threshold."""
 
@@ -48,7 +56,7 @@ class Answer:
     """The same in words, where it is not told label by label."""
     beside: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     """Further pictures for files, by name: H W uint8, grey. "disagreement": how many of several nets, 0 to 255 for all
-    of them, call a pixel otherwise than the answer."""
+    of them, call a pixel otherwise than the answer. "errors": by how much each pixel of a picture given back is off."""
     seen: np.ndarray | None = field(repr=False, default=None)
     """C H W uint8: what the net saw, where the answer is to be laid over it."""
 
@@ -72,25 +80,36 @@ class Answer:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, but for the name: the labels that are said, and the numbers.
+        """Plain data for JSON, but for the name: the labels that are said, what follows, and the numbers.
 
         >>> Answer("a.jpg", "cat 90.0%", {"cat": 0.9, "dog": 0.2}, labels=("cat",), of_labels="probabilities").to_dict()
         {'labels': ['cat'], 'probabilities': {'cat': 0.9, 'dog': 0.2}}
         """
         said: dict[str, Any] = {} if self.labels is None else {"labels": list(self.labels)}
+        said |= self.facts
         said |= {self.of_labels: self.numbers} if self.of_labels else self.numbers
         return said | ({"disagreement": self.disagreement} if self.disagreement is not None else {})
 
     @property
+    def ranked(self) -> list[str]:
+        """The names of its numbers, the best first: the largest, of distances the smallest."""
+        sign = 1 if self.of_labels == DISTANCES else -1
+        return sorted(self.numbers, key=lambda name: sign * self.numbers[name])
+
+    @property
     def image(self) -> Image.Image:
-        """The picture for a file: grey, colour, or with the class of each pixel as its number in a palette."""
+        """The picture for a file: grey, colour, or with the class of each pixel as its number in a palette, in which
+        what belongs to no class is grey.
+        """
         assert self.picture is not None
         if self.picture.ndim == 3:
             pixels = self.picture.transpose(1, 2, 0)
             return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         found = Image.fromarray(self.picture).convert("L")
         if self.palette is not None:
-            found.putpalette(self.palette.tobytes())
+            known = len(self.palette)
+            nothing = np.full((256 - known if int(self.picture.max(initial=0)) >= known else 0, 3), 128, np.uint8)
+            found.putpalette(np.vstack([self.palette, nothing]).tobytes())
         return found
 
 

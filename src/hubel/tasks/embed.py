@@ -19,6 +19,8 @@ from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError
 from hubel.metrics.retrieval import distances, retrieve
 from hubel.nn.losses import PairLoss
+from hubel.nn.modes import evaluating
+from hubel.nn.question import Question, rescored
 from hubel.tasks.answers import Answer
 from hubel.tasks.ending import Ending, Output
 from hubel.tasks.saying import say_nearest
@@ -130,7 +132,45 @@ class Embed(Task):
                 hint="it gives points to other programs; hubel predict RUN NEW --classes DATA names classes",
             )
         near = found.get(NEAR.name, np.ones(len(names), bool))
-        return say_nearest(names, found[DISTANCES.name], classes, near.tolist())
+        return say_nearest(names, found[DISTANCES.name], classes, near.tolist(), found[POINTS.name])
+
+    def question(
+        self,
+        model: nn.Module,
+        image: torch.Tensor,
+        classes: Sequence[str],
+        arrays: Mapping[str, np.ndarray],
+        target: int | None,
+    ) -> Question:
+        """How like the picture is to a class, `target` or the nearest: minus the squared distance from its middle.
+
+        Raises ArtefactError where no middles of classes were kept.
+        """
+        if "middles" not in arrays:
+            raise ArtefactError(
+                "this net knows no class to be near to: what it learnt after the training is not beside its weights",
+                hint="copy best.learnt.safetensors beside them, or train it again",
+            )
+        middles = torch.from_numpy(np.ascontiguousarray(arrays["middles"])).to(image)  # K D
+
+        def score(points: torch.Tensor) -> torch.Tensor:
+            return 2 * points @ middles.T - points.square().sum(1, keepdim=True) - middles.square().sum(1)
+
+        net = rescored(model, self.asks, score)
+        with evaluating(net), torch.no_grad():
+            apart = (-net(image[None])[0]).clamp(min=0).sqrt().cpu().numpy()
+        order = [int(k) for k in np.argsort(apart, kind="stable")]
+        picked = order[0] if target is None else target
+        ranking = tuple((classes[k], float(apart[k])) for k in order[:5] + [picked] * (picked not in order[:5]))
+        nearest, *others = (f"{name} (distance {far:.2f})" for name, far in ranking[:3])
+        then = f", then {', '.join(others)}" if others else ""
+        return Question(
+            net=net, target=picked, ranking=ranking, measure="distance", told=f"Nearest is {nearest}{then}.",
+            said=f"distance {apart[picked]:.2f}",
+            scored=f"The maps explain how like the picture is to {classes[picked]}: minus the squared distance of its "
+            "point from the middle of that class; the probability is the softmax of this over all classes.",
+            refused={"deeplift": "it has no rule for bringing a point to length 1, with which this net ends"},
+        )  # fmt: skip
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for data without classes, or of which fewer than two have two pictures."""

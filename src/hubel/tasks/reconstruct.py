@@ -106,5 +106,7 @@ RECONSTRUCT = Reconstruct(
     mean="pictures",
     model="autoencoder",
     why_model="two convolutions down, a code of 32 numbers, and the same way back",
+    unexplained="by how much each pixel is off explains its error: no map is needed",
+    shown_by="hubel predict RUN PICTURE --out FOLDER draws it into FOLDER/errors",
     fixed={"augment": (("none",), "what is to be given back is the picture as it is")},
 )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hubel.tasks.answers import Answer
+from hubel.tasks.answers import DISTANCES, Answer
 from hubel.words import percent
 
 
@@ -26,7 +26,7 @@ def say_areas(names: Sequence[str], masks: np.ndarray, classes: Sequence[str]) -
         order = np.argsort(-shares, kind="stable")
         told = ", ".join(f"{classes[k]} {percent(float(shares[k]), 1)}" for k in order if shares[k] > 0)
         numbers = {label: float(share) for label, share in zip(classes, shares, strict=True)}
-        found.append(Answer(name, told, numbers, mask, palette))
+        found.append(Answer(name, told, numbers, mask, palette, of_labels="shares"))
     return found
 
 
@@ -41,21 +41,25 @@ def say_given_back(names: Sequence[str], errors: np.ndarray, pictures: np.ndarra
 
 
 def say_nearest(
-    names: Sequence[str], apart: np.ndarray, classes: Sequence[str], near: Sequence[bool]
-) -> list[Answer]:  # fmt: skip
-    """Distances N K from the middles of classes; `near` N: is the nearest near enough to be meant?
+    names: Sequence[str], apart: np.ndarray, classes: Sequence[str], near: Sequence[bool], points: np.ndarray
+) -> list[Answer]:
+    """Distances N K of points N D from the middles of classes; `near` N: is the nearest near enough to be meant?
 
-    >>> print(say_nearest(["a.jpg"], np.array([[1.5, 0.25]]), ["anna", "bert"], [True])[0])
-    a.jpg: bert (distance 0.25), then anna (distance 1.50)
+    >>> [one] = say_nearest(["a.jpg"], np.array([[1.5, 0.25]]), ["anna", "bert"], [True], np.eye(1, 3))
+    >>> print(one, one.to_dict()["nearest"])
+    a.jpg: bert (distance 0.25), then anna (distance 1.50) bert
     """
     found = []
-    for name, row, familiar in zip(names, apart, near, strict=True):
+    for name, row, familiar, point in zip(names, apart, near, points, strict=True):
         order = np.argsort(row, kind="stable")
         best, *others = (f"{classes[k]} (distance {row[k]:.2f})" for k in order[:3])
         told = best + (f", then {', '.join(others)}" if others else "")
         numbers = {label: float(value) for label, value in zip(classes, row, strict=True)}
         told += "" if familiar else "; no class is near: perhaps one that was never shown"
-        found.append(Answer(name, told, numbers, labels=(classes[order[0]],) if familiar else ()))
+        nearest = classes[order[0]]
+        facts = {"nearest": nearest, "distance": numbers[nearest], "near": bool(familiar)}
+        labels = (nearest,) if familiar else ()
+        found.append(Answer(name, told, numbers, labels=labels, of_labels=DISTANCES, facts=facts, point=point))
     return found
 
 

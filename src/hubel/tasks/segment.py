@@ -17,13 +17,18 @@ from torch import nn
 from hubel.data.manifest import Manifest
 from hubel.data.masks import IGNORED, LAYOUT
 from hubel.data.preprocessing import Preprocessing
+from hubel.errors import UsageError
 from hubel.metrics.overlap import mean_iou, overlaps
 from hubel.nn.losses import PixelLoss, build_loss
+from hubel.nn.maps import narrowest
+from hubel.nn.modes import evaluating
+from hubel.nn.question import Question, rescored
 from hubel.tasks.answers import Answer
 from hubel.tasks.ending import Ending, Output
 from hubel.tasks.saying import say_areas
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
+from hubel.words import percent
 
 
 class _Overlap(Tally):
@@ -99,6 +104,54 @@ class Segment(Task):
     def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
         """Masks as large as what the net sees."""
         return say_areas(names, found["probabilities"].argmax(1).astype(np.uint8), classes)
+
+    def question(
+        self,
+        model: nn.Module,
+        image: torch.Tensor,
+        classes: Sequence[str],
+        arrays: Mapping[str, np.ndarray],
+        target: int | None,
+    ) -> Question:
+        """The mean score of a class over the pixels that the net gives to it: of `target`, else of the class that
+        covers most after the first, which is the ground.
+
+        Which pixels these are is settled by the picture as it is. The scores of the other classes are means over the
+        same pixels. Raises UsageError for a class that no pixel is given to.
+        """
+        with evaluating(model), torch.no_grad():
+            mask = self.answering(model)(image[None])[0].argmax(0)  # H W
+        counts = torch.bincount(mask.flatten(), minlength=len(classes)).cpu().numpy()
+        order = [int(k) for k in np.argsort(-counts, kind="stable") if counts[k]]
+        picked = next((k for k in order if k), 0) if target is None else target
+        if not counts[picked]:
+            there = [classes[k] for k in order]
+            raise UsageError(
+                f"the net gives no pixel of this picture to {classes[picked]!r}, so there is nothing to explain",
+                hint=f"it gives them to {', '.join(there)}: --class {there[0]!r}",
+            )
+        area = (mask == picked) / counts[picked]
+
+        def score(scores: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("bkhw,hw->bk", scores, area.to(scores.dtype))
+
+        net = rescored(model, self.asks, score)
+        net = rescored(model, self.asks, score, stages=narrowest(net, image))
+        ranking = tuple((classes[k], float(counts[k] / counts.sum())) for k in order)
+        told = ", ".join(f"{name} {percent(share, 1)}" for name, share in ranking)
+        return Question(
+            net=net, target=picked, ranking=ranking, measure="share of the pixels",
+            told=f"The net says {told} of the pixels.", areas=mask.to(torch.uint8).cpu().numpy(),
+            said=f"{percent(dict(ranking)[classes[picked]], 1)} of the pixels",
+            scored=f"The maps explain the mean score of {classes[picked]} over the {counts[picked]:,} pixels that the "
+            "net gives to it; the probability is that of the class by the mean scores of all over these pixels.",
+            refused={
+                **dict.fromkeys(
+                    ("attention-rollout", "attention-raw"), "it shows what the class token sees, and pixels have none"
+                ),
+                "deeplift": "it knows layers one after another, and pixels are answered by steps between layers, too",
+            },
+        )  # fmt: skip
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError where pictures have no masks."""

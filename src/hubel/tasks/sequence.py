@@ -115,6 +115,7 @@ SEQUENCE = Sequence(
     shared=False,
     mean="steps",
     unshipped="it answers after each step, and files take whole pictures",
+    unexplained="it answers after each step, and a map is of one answer to a whole picture",
     model="lstm_rows",
     why_model="a memory that lasts over hundreds of steps",
 )

@@ -20,6 +20,7 @@ from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import DataError, UsageError
 from hubel.nn.losses import LOSSES, build_loss
+from hubel.nn.question import Question
 from hubel.tasks.answers import Answer
 from hubel.tasks.ending import Ending
 from hubel.types import Batch
@@ -90,6 +91,12 @@ class Task:
     """What to do then."""
     unshipped: str = ""
     """Why its runs are not exported; "" where they are."""
+    unexplained: str = ""
+    """Why no map explains its answers; "" where they are classes, or `question` puts them as scores of such."""
+    shown_by: str = "hubel evaluate and hubel predict know its task; docs/tasks.md says what else does"
+    """What to do in place of a map."""
+    unserved: str = ""
+    """Why its runs are not served over HTTP; "" where they are, if they learnt from pictures."""
     wraps: str = ""
     """The net that takes any other as its backbone, where such a one is needed: it is put around one that is named."""
 
@@ -168,6 +175,19 @@ class Task:
 
     def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
         """What is told of pictures, from what a file gives of them, by the names of its outputs, N … each."""
+        raise NotImplementedError
+
+    def question(
+        self,
+        model: nn.Module,
+        image: torch.Tensor,
+        classes: Sequence[str],
+        arrays: Mapping[str, np.ndarray],
+        target: int | None,
+    ) -> Question:
+        """What its answer to one image C H W hangs on, as scores of `classes`: of the class `target`, or of the one
+        that is meant where none is named. `arrays` are what the task learnt after the training.
+        """
         raise NotImplementedError
 
     def check_data(self, manifest: Manifest) -> None:

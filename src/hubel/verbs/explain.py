@@ -10,9 +10,9 @@ from typing import Any
 from hubel.checkpoint import Classifier
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS, attribute
-from hubel.explainers.together import Together, explain_together, heard_by
+from hubel.explainers.together import Together, explain_together, heard_by, refuse
 from hubel.faces.progress import shows_progress
-from hubel.inference import VIEWS
+from hubel.nn.question import Question
 from hubel.records.subjects import SeenPicture, see_picture
 from hubel.report.pages.explanation import Explained, Explanation
 from hubel.watching import SILENT, Watcher
@@ -40,21 +40,21 @@ def explain(
 ) -> Explained:
     """Why does the net say what it says about this picture? One map, by one method (`hubel.explainers.EXPLAINERS`).
 
-    `target` is a class by name or number, else the predicted class (of several labels the most probable); `settings`
-    are the method's own (`layer=`, `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
+    `target` is a class by name or number, else the predicted class (of several labels the most probable, of areas the
+    one that covers most after the first, of what is near the nearest); `settings` are the method's own (`layer=`,
+    `patch=`, `steps=`); `verbose` shows progress, None does so where somebody looks.
 
     Raises DataError for the picture, UsageError and UnknownName for what cannot be.
     """
-    seen = see_picture(run, picture, device=device, several=True)
+    seen = see_picture(run, picture, device=device, tasks=True)
     watch.stage(f"{method} on {seen.name}")
-    shares = seen.probabilities()
-    picked = seen.index(target)
-    picked = int(shares.argmax()) if picked is None else picked
+    asked = seen.question(target)
+    refuse(method, asked.refused)
     settings = heard_by(watch, method) | settings
-    found = attribute(seen.model, seen.image, method=method, target=picked, several=seen.several, **settings)
+    found = attribute(asked.net, seen.image, method=method, target=asked.target, several=seen.several, **settings)
     values = {field.name: getattr(found, field.name) for field in fields(Attribution)}
-    name = seen.class_names[picked]
-    return Explained(**values, pixels=seen.pixels, target=name, probability=float(shares[picked]))
+    name = seen.class_names[asked.target]
+    return Explained(**values, pixels=seen.pixels, target=name, probability=asked.probability, said=asked.said)
 
 
 @shows_progress
@@ -76,9 +76,14 @@ def explain_page(
     Maps of a net of 100 million multiply-accumulates a picture or more are checked in fewer steps unless `thorough`.
     Quick methods come first, and what all of it will take is said before. Methods that cannot be applied to the net are
     named with the reason; when none can, UsageError says so. The probabilities are those of `hubel predict`. Where
-    several labels may hold and no `target` is named, each that is said is explained, MOST at most.
+    several labels may hold and no `target` is named, each that is said is explained, MOST at most. Of a net whose task
+    is no label one class is explained, as `explain` chooses it.
     """
-    seen = see_picture(run, picture, device=device, several=True)
+    seen = see_picture(run, picture, device=device, tasks=True)
+    same: dict[str, Any] = {"methods": methods, "layer": layer, "trusted": trusted, "thorough": thorough}
+    same["watch"] = watch
+    if seen.ask is not None:
+        return _of_other_task(seen, seen.question(target), same)
     named = seen.index(target)
     shares = seen.probabilities()
     picked = (seen.said(shares) or [int(shares.argmax())]) if named is None else [named]
@@ -89,28 +94,26 @@ def explain_page(
     parts = []
     for number, place in enumerate(picked[:MOST]):
         found = explain_together(
-            seen.model, seen.image, target=place, methods=methods, layer=layer, trusted=trusted, thorough=thorough,
-            several=seen.several, times=0 if number else len(picked[:MOST]), watch=watch,
-            name=seen.name + (f", {seen.class_names[place]}" if seen.several else ""),
+            seen.model, seen.image, target=place, several=seen.several, times=0 if number else len(picked[:MOST]),
+            name=seen.name + (f", {seen.class_names[place]}" if seen.several else ""), **same,
         )  # fmt: skip
-        same: dict[str, Any] = {field.name: getattr(found, field.name) for field in fields(Together)}
         one = Explanation(
             title=seen.name, model=seen.run, pixels=seen.pixels, ranking=seen.ranking(shares, also=place),
-            target=seen.class_names[place], looks=_looks(seen, found.maps[0]), limits=limits, **same,
+            target=seen.class_names[place], looks=seen.looks(place, found.maps[0].probabilities[0]), limits=limits,
+            **_parts(found),
         )  # fmt: skip
         parts.append(one)
     return replace(parts[0], others=tuple(parts[1:]))
 
 
-def _looks(seen: SeenPicture, found: Attribution) -> str:
-    """Why the probability of the maps' one look differs from the prediction's; "" where it does not."""
-    count = VIEWS[seen.views]
-    if count == 1 and not seen.calibrated:
-        return ""
-    target, share = seen.class_names[found.targets[0]], found.probabilities[0]
-    which = f"the mean of {count} views, as predict takes it; the one the maps explain says"
-    if count == 1:
-        which = "calibrated, as predict says it; the maps explain what the net says by itself:"
-    elif seen.calibrated:
-        which = f"the mean of {count} views, calibrated, as predict takes it; the one the maps explain says by itself"
-    return f"That is {which} {target} {share:.0%}."
+def _of_other_task(seen: SeenPicture, asked: Question, same: dict[str, Any]) -> Explanation:
+    found = explain_together(asked.net, seen.image, target=asked.target, name=seen.name, refused=asked.refused, **same)
+    return Explanation(
+        title=seen.name, model=seen.run, pixels=seen.pixels, ranking=asked.ranking, measure=asked.measure,
+        target=seen.class_names[asked.target], told=asked.told, scored=asked.scored, areas=asked.areas,
+        class_names=seen.class_names, **_parts(found),
+    )  # fmt: skip
+
+
+def _parts(found: Together) -> dict[str, Any]:
+    return {field.name: getattr(found, field.name) for field in fields(Together)}

@@ -34,7 +34,7 @@ def serve(
     limits: Limits | None = None,
     **settings: Any,
 ) -> Serving:
-    """Answer pictures sent to POST /predict with classes and probabilities, until Ctrl-C or SIGTERM.
+    """Answer pictures sent to POST /predict with what `hubel predict` says, until Ctrl-C or SIGTERM.
 
     `run` is a run (its folder, its name), a file of `hubel export`, or several of these by name, as in
     `{"cats": "runs/cats-1", "dogs": "runs/dogs-3"}`: the first answers /predict, each answers /predict/NAME. `port` 0
@@ -111,10 +111,10 @@ def settings_for(
 
 
 def _check_kind(place: str) -> None:
-    """Raise UsageError for what answers otherwise than with classes or a number for each picture."""
+    """Raise UsageError for what is neither a run nor a file of one."""
     if is_detector(place):
         raise UsageError(
-            f"{place} is a detector, which tells what is strange and names no class; the server names classes",
+            f"{place} is a detector, which tells what is strange, and the server asks runs and their files",
             hint=f"hubel predict {place} PICTURES asks it, and hubel export {place} writes it for ONNX Runtime",
         )
 

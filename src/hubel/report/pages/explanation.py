@@ -11,6 +11,7 @@ import numpy as np
 from hubel.explainers.attribution import Attribution
 from hubel.explainers.methods import EXPLAINERS
 from hubel.explainers.trust import Trust
+from hubel.figures.areas import colours, tinted
 from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.figures.theme import Figure
@@ -27,12 +28,15 @@ class Explained(Attribution):
     target: str
     """The class that is explained."""
     probability: float
-    """Of that class, as `hubel predict` says: over the views that the run averages, of which the map explains one."""
+    """Of that class, as `hubel predict` says: over the views that the run averages, of which the map explains one. NaN
+    of a net whose task is no label."""
+    said: str = ""
+    """What such a net says of the class: "4.6 % of the pixels"."""
 
     def facts(self) -> dict[str, str]:
         """Class, method, and what needs saying."""
         found = {
-            "class": f"{self.target} {self.probability:.1%}",
+            "class": f"{self.target} {self.said or f'{self.probability:.1%}'}",
             "method": self.method + (f" at {self.layer}" if self.layer else ""),
             "map": f"{in_short(self.map)}, {'for and against' if self.signed else 'importance'}",
             "took": f"{self.seconds:.2f} s",
@@ -41,7 +45,7 @@ class Explained(Attribution):
 
     def plot(self) -> Figure:
         """The map over the picture, with a legend."""
-        title = f"{self.method}: {self.target} {self.probability:.0%}"
+        title = f"{self.method}: {self.target} {self.said or f'{self.probability:.0%}'}"
         return overlay(self.pixels, self.map, signed=self.signed, title=title, caption=self.note)
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
@@ -59,7 +63,7 @@ class Explanation(Viewed):
     pixels: np.ndarray
     """C H W uint8: what the net saw."""
     ranking: Sequence[tuple[str, float]]
-    """The most probable classes with their probabilities, best first."""
+    """The most probable classes with their probabilities, best first; or what else is told of classes."""
     target: str
     """The class that is explained."""
     maps: Sequence[Attribution]
@@ -75,6 +79,32 @@ class Explanation(Viewed):
     """Where several labels may hold: from which probability on each of the ranking is said; {} where one class is."""
     others: Sequence[Explanation] = ()
     """The same for the other labels of the picture that are explained."""
+    measure: str = "probability"
+    """What the ranking counts: shares of 1, or distances."""
+    told: str = ""
+    """What the net says, as a sentence, where it is not the probability of a class."""
+    scored: str = ""
+    """Which score the maps explain, as a sentence, where it is not the logit of a class."""
+    areas: np.ndarray | None = None
+    """H W uint8: the class of each pixel, of a net that answers with these."""
+    class_names: Sequence[str] = ()
+    """Of these areas."""
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """The colour of each class of the areas, as a style says it; the first, the ground, is clear."""
+        if self.areas is None:
+            return {}
+        wheel = [f"rgb({red}, {green}, {blue})" for red, green, blue in colours(len(self.class_names)).tolist()]
+        return dict(zip(self.class_names, ["transparent", *wheel[1:]], strict=True))
+
+    def number(self, value: float) -> str:
+        """A number of the ranking as it is written."""
+        return f"{value:.2f}" if self.measure == "distance" else f"{100 * value:.1f} %"
+
+    def bar(self, value: float) -> float:
+        """The length of its bar, from 0 to 1."""
+        return max(0.0, 1 - value / 2) if self.measure == "distance" else value
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -86,6 +116,8 @@ class Explanation(Viewed):
     @property
     def sentence(self) -> str:
         """The result in words."""
+        if self.told:
+            return f"{self.told} The maps explain {self.target}."
         shares = dict(self.ranking)
         text = f"The net says {', '.join(f'{name} ({shares[name]:.0%})' for name in self.said)}."
         if not self.said:
@@ -129,7 +161,14 @@ def render(report: Explanation) -> str:
     """
     parts = [(part, _panels(part)) for part in (report, *report.others)]
     what = picture(report.pixels, alt=f"{report.title}, as the net sees it", caption="")
-    return page("explanation.html.j2", report=report, parts=parts, picture=what)
+    areas = None
+    if report.areas is not None:
+        areas = picture(
+            tinted(report.pixels, report.areas, len(report.class_names)).transpose(2, 0, 1),
+            alt=f"{report.title} under the areas of its classes",
+            caption="",
+        )
+    return page("explanation.html.j2", report=report, parts=parts, picture=what, areas=areas)
 
 
 def _panels(part: Explanation) -> list[tuple[Figure, str, list[str], str]]:

@@ -2,10 +2,11 @@
 // The page to try a server of hubel: sends pictures to predict, shows what comes back. Every text is set as text.
 
 const at = (id) => document.getElementById(id);
-const SHOWN = 5, KEPT = 24;
+const SHOWN = 5, KEPT = 24, COVER = 0.55;
 let token = "";
 let limits = { bytes: 20 << 20, pictures: 64 };
 let thresholds = {};  // of a model of several labels: from which probability on each is said
+let colours = {}, ground = "";  // of a model that answers with areas: the colour of each class; the first is left clear
 let live = null;
 
 // A token comes in the part of the address that is never sent, and leaves the address at once.
@@ -61,9 +62,11 @@ async function open() {
   const show = () => {
     const model = said.models[at("model").selectedIndex];
     const [channels, height, width] = model.input;
-    const what = model.thresholds ? model.classes.length + " labels"
-      : model.classes.length ? model.classes.length + " classes" : "a number";
-    document.querySelector("h1").textContent = model.thresholds ? "Which labels does it have?" : "Which class is it?";
+    const what = model.thresholds ? model.classes.length + " labels" : model.says;
+    document.querySelector("h1").textContent = model.title
+      || (model.thresholds ? "Which labels does it have?" : model.classes.length ? "Which class is it?" : "Which number is it?");
+    colours = Object.fromEntries(model.classes.map((name, k) => [name, model.colours?.[k]]));
+    ground = model.classes[0] ?? "";
     thresholds = Object.fromEntries(model.classes.map((name, k) => [name, model.thresholds?.[k]]));
     at("about").textContent = `${model.name}: ${what}, ${model.architecture}, sees ${height} × ${width} pixels`
       + (channels === 1 ? " in grey" : "");
@@ -89,33 +92,138 @@ async function ask(blob) {
   return said;
 }
 
-function fill(item, name, said) {
+// A list of names, each with a bar of a share of 1, a colour where it has one (or none on purpose), and what is said of it.
+function barred(rows) {
+  const bars = made("ul", "bars");
+  for (const { label, share, told, colour, clear, below, title } of rows) {
+    const row = made("li", below ? "below" : ""), track = made("span", "track"), bar = made("div", "bar");
+    bar.style.width = 100 * Math.min(1, Math.max(0, share)) + "%";
+    if (colour) bar.style.background = colour;
+    track.append(bar);
+    const word = made("span", "name", label);
+    word.title = title ?? label;
+    if (colour || clear) {
+      const patch = made("span", "patch");
+      if (colour) patch.style.background = colour;
+      word.prepend(patch);
+    }
+    row.append(word, track, made("span", "share", told));
+    bars.append(row);
+  }
+  return bars;
+}
+
+// The classes that the picture has something of, the largest first.
+function areas(one) {
+  const rows = Object.entries(one.shares).filter(([, share]) => share > 0).sort((a, b) => b[1] - a[1]);
+  return [
+    made("h2", "", rows.map(([label, share]) => `${label} ${(100 * share).toFixed(1)} %`).slice(0, 3).join(", ")),
+    barred(rows.map(([label, share]) => ({
+      label, share, told: (100 * share).toFixed(1) + " %", colour: label === ground ? "" : colours[label],
+      clear: label === ground, below: label === ground,
+    }))),
+  ];
+}
+
+function nearest(one) {
+  const rows = Object.entries(one.distances).sort((a, b) => a[1] - b[1]);
+  return [
+    ...(one.near ? [] : [made("p", "unknown", "no class is near: perhaps one that was never shown")]),
+    made("h2", "", `${one.near ? "" : "nearest: "}${one.nearest}, distance ${one.distance.toFixed(2)}`),
+    // 2 is as far as two points of the sphere can be from each other.
+    barred(rows.map(([label, far]) => ({ label, share: 1 - far / 2, told: far.toFixed(2), below: !one.labels.includes(label) }))),
+    made("p", "quiet", "the longer a bar, the nearer"),
+  ];
+}
+
+function file(base64) {
+  return "data:image/png;base64," + base64;
+}
+
+// Areas over the picture: it in grey, so that colour always means a class; the first class, the ground, stays clear.
+async function overlaid(picture, mask) {
+  const [under, over] = await Promise.all([picture, file(mask)].map(async (source) => {
+    const image = new Image();
+    image.src = source;
+    return image.decode().then(() => image, () => null);  // of formats that a browser does not show there is no picture
+  }));
+  const canvas = made("canvas", "shown");
+  canvas.width = over.naturalWidth;
+  canvas.height = over.naturalHeight;
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(over, 0, 0);
+  const areas = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+  if (under) pen.drawImage(under, 0, 0, canvas.width, canvas.height);
+  const pixels = pen.getImageData(0, 0, canvas.width, canvas.height), bytes = pixels.data;
+  for (let k = 0; k < bytes.length; k += 4) {
+    const grey = 0.299 * bytes[k] + 0.587 * bytes[k + 1] + 0.114 * bytes[k + 2];
+    const cover = areas[k] || areas[k + 1] || areas[k + 2] ? COVER : 0;
+    for (let c = 0; c < 3; c++) bytes[k + c] = (1 - cover) * grey + cover * areas[k + c];
+    bytes[k + 3] = 255;
+  }
+  pen.putImageData(pixels, 0, 0);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", "the picture under its areas");
+  return canvas;
+}
+
+// What stands beside the words: the picture, and what the net made of it.
+async function seen(item, one, picture) {
+  const first = item.firstElementChild, figures = made("div", "seen");
+  const add = (element, words) => {
+    const figure = made("figure");
+    figure.append(element, made("figcaption", "quiet", words));
+    figures.append(figure);
+  };
+  if (first.tagName === "IMG") add(first, "sent");
+  if (one.mask) add(await overlaid(picture, one.mask), "areas");
+  if (one.picture) {
+    const back = made("img");
+    back.src = file(one.picture);
+    back.alt = "the picture given back";
+    await back.decode();
+    if (back.naturalWidth <= 96) back.className = "pixels";
+    add(back, "given back");
+  }
+  item.classList.add("pair");
+  return figures;
+}
+
+async function fill(item, name, said, picture) {
   const text = made("div");
   const one = said.predictions[0];
   text.append(made("p", "quiet", `${name} · ${said.milliseconds.total.toFixed(1)} ms`));
+  let beside = item.firstElementChild;
+  if (!one.problem && (one.mask || one.picture)) beside = await seen(item, one, picture);
   if (one.problem) {
     text.append(made("h2", "unknown", "not read: " + one.problem.reason));
+  } else if (one.shares) {
+    text.append(...areas(one));
+  } else if (one.distances) {
+    text.append(...nearest(one));
+  } else if (one.psnr !== undefined) {
+    text.append(made("h2", "", `${one.psnr.toFixed(2)} dB`), made("p", "quiet", `mean squared error ${one.mse.toPrecision(3)}`));
   } else if (one.probabilities === undefined) {
-    text.append(made("h2", "", String(one.value)));
+    text.append(made("h2", "", one.value === undefined ? numbers(one) : String(one.value)));
   } else {
     const several = one.labels !== undefined;
     if (one.known === false) text.append(made("p", "unknown", "like nothing it was trained on"));
     text.append(made("h2", "", several ? one.labels.join(", ") || "none of its labels" : one.label));
     if (!several && one.plausible.length > 1) text.append(made("p", "quiet", "plausible: " + one.plausible.join(", ")));
-    const bars = made("ul", "bars");
-    for (const [label, share] of Object.entries(one.probabilities).sort((a, b) => b[1] - a[1])) {
-      const below = several && !one.labels.includes(label);
-      const row = made("li", below ? "below" : ""), track = made("span", "track"), bar = made("div", "bar");
-      bar.style.width = 100 * share + "%";
-      track.append(bar);
-      const word = made("span", "name", label);
-      word.title = label + (several ? `, said from ${(100 * thresholds[label]).toFixed(1)} % on` : "");
-      row.append(word, track, made("span", "share", (100 * share).toFixed(1) + " %"));
-      bars.append(row);
-    }
-    text.append(bars);
+    const rows = Object.entries(one.probabilities).sort((a, b) => b[1] - a[1]);
+    text.append(barred(rows.map(([label, share]) => ({
+      label, share, told: (100 * share).toFixed(1) + " %", below: several && !one.labels.includes(label),
+      title: label + (several && thresholds[label] ? `, said from ${(100 * thresholds[label]).toFixed(1)} % on` : ""),
+    }))));
   }
-  item.replaceChildren(item.firstElementChild, text);
+  item.replaceChildren(beside, text);
+}
+
+// Numbers with names of their own: "height 3.2, width 4".
+function numbers(one) {
+  return Object.entries(one).filter(([, value]) => typeof value === "number")
+    .map(([word, value]) => `${word} ${value.toPrecision(4)}`).join(", ");
 }
 
 function place() {
@@ -144,7 +252,7 @@ async function classify(files) {
     item.append(image);
     for (;;) {
       try {
-        fill(item, file.name || "picture", await ask(file));
+        await fill(item, file.name || "picture", await ask(file), image.src);
         break;
       } catch (error) {
         if (!error.wait) {
@@ -195,7 +303,7 @@ async function camera() {
     canvas.getContext("2d").drawImage(video, 0, 0);
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
     try {
-      if (blob) fill(item, "camera", await ask(blob));
+      if (blob) await fill(item, "camera", await ask(blob), canvas.toDataURL("image/jpeg", 0.9));
       tell("");
     } catch (error) {
       tell(error.message);
