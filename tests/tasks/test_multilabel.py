@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 import hubel
 from hubel.checkpoint.learnt import Learnt, read_learnt, save_learnt
+from hubel.cli import main
 from hubel.data.lists import read_lists
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
@@ -24,7 +25,7 @@ from hubel.store import RunStore
 from hubel.tasks.answers import Answers
 from hubel.verbs.doubt import selective
 
-from .conftest import pairs
+from .conftest import QUICK, pairs
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +202,25 @@ def test_a_column_for_each_label_says_the_same_as_a_list(pairs_folder: Path, tmp
     table.write_text(table.read_text().replace("005.png,", "005.png,o", 1))
     with pytest.raises(DataError, match=r"says 0 or 1, but for 1 cell: 'o[01]' in line 7"):
         open_source(table, images=pairs_folder, lists=True)
+
+
+def test_two_runs_are_compared_from_what_their_folders_keep(
+    run: hubel.Run, pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = hubel.train(
+        pairs_folder, out=str(tmp_path), model="mlp", epochs=1, augment="none", name="short", **QUICK
+    )  # fmt: skip
+    page = tmp_path / "beside.html"
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(run.folder), str(short.folder), "--out", str(page)])
+    assert not end.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    ours, theirs = run.evaluate(), short.evaluate()
+    assert f"{run.name} is better than {short.name}: {100 * (ours.mean_ap - theirs.mean_ap):+.2f} points of mAP" in said
+    assert "By all labels of a sample right" in said
+    assert "average precision class by class" in said
+    for name, _, value, *_ in ours.by_class():
+        assert f"{name} {100 * value:.2f} %" in said
+    text = page.read_text()
+    for words in ("Class by class", "Validation mAP", "Test mAP, with 95 % intervals", "all right"):
+        assert words in text, words
