@@ -64,6 +64,9 @@ def test_a_file_is_asked_and_measured_like_its_run(
     assert isinstance(by_run, Answers)
     assert isinstance(by_file, Answers)
     assert [answer.labels for answer in by_file] == [answer.labels for answer in by_run]
+    apart = [abs(file.familiarity - run.familiarity) for file, run in zip(by_file, by_run, strict=True)]
+    assert max(apart) < 0.03, "a step of the few quantiles of forty validation pictures"
+    assert {answer.known for answer in by_file} == {True, False}
     ours, theirs = pairs_run.evaluate(pairs_folder), hubel.evaluate(str(file.path), pairs_folder)
     assert isinstance(ours, SeveralLabels)
     assert isinstance(theirs, SeveralLabels)
@@ -144,6 +147,8 @@ def test_a_server_answers_what_predict_says(pairs_run: hubel.Run, pairs_folder: 
         assert list(told) == SCHEMAS["Labels"]["required"]
         assert told["labels"] == list(answer.labels or ())
         assert told["probabilities"] == pytest.approx(answer.numbers, abs=1e-5)
+        assert told["known"] is answer.known is not None
+        assert told["familiarity"] == pytest.approx(answer.familiarity, abs=0.02)  # a step of few quantiles
     assert served.about()["thresholds"] == hubel.load(pairs_run.folder).label_thresholds.tolist()
 
 

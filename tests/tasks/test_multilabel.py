@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score
 
 import hubel
@@ -23,7 +24,7 @@ from hubel.metrics.several import average_precision, best_thresholds, mean_preci
 from hubel.nn.losses import build_loss
 from hubel.store import RunStore
 from hubel.tasks.answers import Answers
-from hubel.verbs.doubt import selective
+from hubel.verbs.doubt import selective, strangers
 
 from .conftest import QUICK, pairs
 
@@ -224,3 +225,35 @@ def test_two_runs_are_compared_from_what_their_folders_keep(
     text = page.read_text()
     for words in ("Class by class", "Validation mAP", "Test mAP, with 95 % intervals", "all right"):
         assert words in text, words
+
+
+def test_pictures_unlike_those_of_the_training_are_told_in_predict_report_and_evaluate(
+    run: hubel.Run, pairs_folder: Path, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(0)
+    (tmp_path / "noise").mkdir()
+    for number in range(12):
+        Image.fromarray(draw.integers(0, 256, (8, 16), np.uint8)).save(tmp_path / "noise" / f"{number}.png")
+    learnt = run.summary["trust"]
+    assert "softmax" not in learnt["scores"], "the probabilities of several labels do not sum to one"
+    assert 0.8 <= learnt["test"]["known"] <= 1.0
+    page = (run.folder / "report.html").read_text()
+    assert "What does it not know?" in page
+    assert "plausible" not in page, "sets are learnt of one class only"
+    own, strange = run.predict(pairs_folder), run.predict(tmp_path / "noise")
+    assert isinstance(own, Answers)
+    assert isinstance(strange, Answers)
+    assert [each.known for each in strange] == [False] * 12
+    assert sum(each.known is True for each in own) >= 0.9 * len(own)
+    assert str(strange[0]).endswith("unknown: like nothing it was shown")
+    assert strange[0].to_dict()["familiarity"] == pytest.approx(strange[0].familiarity)
+    rows = list(csv.DictReader(io.StringIO(own.to_csv())))
+    assert [row["known"] for row in rows] == ["yes" if each.known else "no" for each in own]
+    # The labels that are said, and their probabilities, are those of the net as it was measured.
+    net = run.load()
+    assert net.trust is not None
+    assert net.trust.calibrator.plain
+    found = strangers(run.folder, tmp_path / "noise")
+    assert found.separation > 0.95
+    together = hubel.predict([run.folder, run.folder], tmp_path / "noise")
+    assert [each.familiarity for each in together] == pytest.approx([each.familiarity for each in strange])

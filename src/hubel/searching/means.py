@@ -76,7 +76,7 @@ class Mean(ABC):
 
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
         """A net as it would be used by itself: with a temperature, if its training learnt none, as trials do not."""
-        if net.trust is not None:
+        if net.trust is not None and (net.labels or not net.trust.calibrator.plain):
             return net
         heat = self.heat(said, truth)
         return replace(net, model=Ensemble([net.model], temperatures=[heat], answers=self.answers).eval())

@@ -232,7 +232,9 @@ def said(prediction: Prediction | Answer, top: int | None) -> dict[str, Any]:
     Of several labels never fewer than are said.
     """
     if isinstance(prediction, Answer):
-        found = {"name": prediction.name} | prediction.to_dict()
+        known, familiarity = prediction.known, prediction.familiarity
+        told = {"known": known, "familiarity": None if known is None else familiarity}
+        found = {"name": prediction.name} | prediction.to_dict() | told
         if top is not None:
             first = sorted(prediction.numbers.items(), key=lambda item: -item[1])
             kept = [each for rank, each in enumerate(first) if rank < top or each[0] in found["labels"]]
