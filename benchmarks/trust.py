@@ -12,7 +12,7 @@
     python benchmarks/trust.py turned --seeds 3                  plain, group-equivariant and harmonic nets, turned
     python benchmarks/trust.py cost --minutes 3 --seeds 2        what all that takes at the end of a training
     python benchmarks/trust.py six --seeds 3                     a net of the digits 0 to 5 before 6 to 9
-    python benchmarks/trust.py labels --pictures 1500 --epochs 12 --seeds 3     a net of several digits
+    python benchmarks/trust.py labels --pictures 1000 --epochs 8 --seeds 2     a net of several digits
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
 Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the logits are made honest
