@@ -12,7 +12,7 @@
     python benchmarks/trust.py turned --seeds 3                  plain, group-equivariant and harmonic nets, turned
     python benchmarks/trust.py cost --minutes 3 --seeds 2        what all that takes at the end of a training
     python benchmarks/trust.py six --seeds 3                     a net of the digits 0 to 5 before 6 to 9
-    python benchmarks/trust.py labels --pictures 1000 --epochs 8 --seeds 2     a net of several digits
+    python benchmarks/trust.py labels --model mnist_cnn --pictures 1000 --epochs 15 --seeds 3    several digits in one
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
 Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the logits are made honest
@@ -191,8 +191,8 @@ def before_no_digits(options: argparse.Namespace, folder: Path) -> None:
     scenes = several(folder / "scenes", options.pictures)
     for seed in range(options.seeds):
         run = hubel.train(
-            scenes, epochs=options.epochs or 12, seed=seed, split_seed=seed, out=str(folder / "runs"),
-            threads=options.threads, verbose=False,
+            scenes, model=options.model, epochs=options.epochs or 12, seed=seed, split_seed=seed,
+            out=str(folder / "runs"), threads=options.threads, verbose=False,
         )  # fmt: skip
         _, own, odd = seen_by(run)
         pictures = own.decoded.images[own.ids("test")]
@@ -587,7 +587,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10_000, help="training pictures of CIFAR-10")
     parser.add_argument("--tested", type=int, default=10_000, help="test pictures of CIFAR-10")
     parser.add_argument("--measured", type=int, default=1_000, help="pictures that are corrupted or moved")
-    parser.add_argument("--model", default="quicknet", help="of robust and blurpool")
+    parser.add_argument("--model", default="quicknet", help="of robust, blurpool and labels")
     parser.add_argument("--run", help="of ood-peer: a run that is trained already")
     parser.add_argument("--cifar", action="store_true", help="of ood-peer: a net for CIFAR-10, and strangers in colour")
     parser.add_argument("--seeds", type=int, default=5)

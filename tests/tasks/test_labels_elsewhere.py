@@ -182,6 +182,7 @@ def test_a_page_shows_every_label_above_its_threshold(
         "[...document.querySelectorAll('#lines tr')].map((r) => [...r.cells].map((c) => c.textContent))"
     )
     assert [row[1] for row in rows] == [", ".join(answer.labels or ()) or "none" for answer in said]
+    assert [row[-1] for row in rows] == ["yes" if answer.known else "no" for answer in said]
     two = next(row for row, answer in enumerate(said) if len(answer.labels or ()) == 2)
     browser.evaluate("document.documentElement.dataset.done = ''")
     browser.choose("#file", [pictures_in(pairs_folder, 20)[two]])

@@ -117,8 +117,7 @@ def _of_run(folder: Path, settings: dict[str, Any], limit: int | None, how: dict
         **how,
     )  # fmt: skip
     graded = graded_of(folder)
-    found = None if graded is None else beside(folder.name, graded, simple, record.summary.get("seconds"))
-    return found or simple
+    return (graded and beside(folder.name, graded, simple, record.summary.get("seconds"))) or simple
 
 
 def net_beside(
