@@ -22,12 +22,12 @@ from hubel.assembly.strangers import COST, given_strangers, make_strange, some_o
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
 from hubel.data.folders import STRANGERS
-from hubel.data.strange import CORRUPTED
+from hubel.data.strange import BLENDED, CORRUPTED
 from hubel.metrics.calibrators import choose_calibrator
 from hubel.metrics.probability import ece, log_loss, log_softmax
 from hubel.metrics.sets import KINDS as SETS
 from hubel.metrics.sets import coins, fit_sets
-from hubel.metrics.strangeness import OF_LOGITS, OF_ONE_CLASS, familiar, separation, strangeness
+from hubel.metrics.strangeness import OF_FEATURES, OF_LOGITS, OF_ONE_CLASS, familiar, separation, strangeness
 from hubel.store import RunStore
 from hubel.training.loop import forward_precision
 from hubel.watching import SILENT, Watcher
@@ -194,10 +194,15 @@ def _knowing(
         groups = np.zeros(len(shown), np.int64) if look.several else prepared.manifest.labels[shown]
         seen = familiar(features, groups, logits)
     known = strangeness(*usual, seen)
-    if look.several:  # nor do their probabilities sum to one
-        known = {name: values for name, values in known.items() if name not in OF_ONE_CLASS}
+    if look.several:  # nor does it tell anything how sure a label is: of noise several may be, of a usual picture none
+        fit = OF_LOGITS if seen is None else OF_FEATURES
+        known = {name: values for name, values in known.items() if name in fit and name not in OF_ONE_CLASS}
     made = make_strange(prepared.decoded.images, rows, prepared.splits.ids("val"), each, draw)
-    odd = {name: strangeness(*look.at_pictures(pictures), seen) for name, pictures in made}
+    odd = {
+        name: strangeness(*look.at_pictures(pictures), seen)
+        for name, pictures in made
+        if not (look.several and name == BLENDED)  # two at once show the labels of both: nothing strange there
+    }
     rest = None
     if given is not None:
         odd[STRANGERS] = strangeness(*look.at_pictures(given[::2]), seen)
