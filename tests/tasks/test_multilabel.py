@@ -235,7 +235,8 @@ def test_pictures_unlike_those_of_the_training_are_told_in_predict_report_and_ev
     for number in range(12):
         Image.fromarray(draw.integers(0, 256, (8, 16), np.uint8)).save(tmp_path / "noise" / f"{number}.png")
     learnt = run.summary["trust"]
-    assert "softmax" not in learnt["scores"], "the probabilities of several labels do not sum to one"
+    assert set(learnt["scores"]) <= {"mahalanobis", "neighbours", "residual"}, "how sure a label is tells nothing"
+    assert "separation_blended" not in learnt, "two pictures at once show the labels of both"
     assert 0.8 <= learnt["test"]["known"] <= 1.0
     page = (run.folder / "report.html").read_text()
     assert "What does it not know?" in page
