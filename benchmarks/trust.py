@@ -12,6 +12,7 @@
     python benchmarks/trust.py turned --seeds 3                  plain, group-equivariant and harmonic nets, turned
     python benchmarks/trust.py cost --minutes 3 --seeds 2        what all that takes at the end of a training
     python benchmarks/trust.py six --seeds 3                     a net of the digits 0 to 5 before 6 to 9
+    python benchmarks/trust.py labels --model mnist_cnn --pictures 1000 --epochs 15 --seeds 3    several digits in one
     python benchmarks/trust.py ood-peer --cifar --minutes 5 --pictures 10000     the same before a net for CIFAR-10
 
 Calibration: `hubel train` with nothing said, the error of 15 bins on the test split, before the logits are made honest
@@ -20,7 +21,9 @@ grey at 28 x 28, MNIST turned by 90 degrees, inverted, uniform noise, pixels shu
 the mixture that the training has chosen without having seen any of these. `sets`: a net of the digits, stopped early;
 its validation and test samples are split in halves again and again, one half fits map and limits, the other is covered.
 `ood-peer`: net, pictures and features the same for both sides; before a net for CIFAR-10 the strangers are parts of
-photographs, textures of patches, and MNIST in colour. One JSON line a run, then the claims.
+photographs, textures of patches, and MNIST in colour. `labels`: two or three digits of MNIST in
+one picture of 40 x 40 pixels (`benchmarks/tasks.py`), test pictures beside parts of photographs, capital letters in the
+place of the digits, noise, and the test pictures turned, inverted and shuffled. One JSON line a run, then the claims.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import hubel
 from hubel.assembly import trusting
@@ -56,6 +59,7 @@ from hubel.metrics.sets import KINDS, coins, fit_sets
 from hubel.metrics.strangeness import separation, strangeness
 from hubel.records.own_data import own_data
 from hubel.verbs import conclude
+from tasks import several
 
 DATA = Path(os.environ.get("HUBEL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TESTED = 2_000
@@ -151,6 +155,63 @@ def before_strangers(run: hubel.Run, given: dict[str, np.ndarray] | None = None)
             json.dumps({"strange": kind, **{name: round(value, 4) for name, value in found[kind].items()}}), flush=True
         )
     return found
+
+
+def lettered(count: int) -> np.ndarray:
+    """N 1 40 40 bytes: two or three capital letters as bright as digits, in a fourth of the picture each."""
+    draw, found = np.random.default_rng(3), np.zeros((count, 1, 40, 40), np.uint8)
+    font = ImageFont.load_default(size=20)
+    for row in range(count):
+        board = Image.new("L", (40, 40))
+        for place in draw.permutation(4)[: draw.integers(2, 4)].tolist():
+            x, y = (20 * (place % 2) + 10, 20 * (place // 2) + 10)
+            letter = "ABCDEFGHJKLMNPQRTUVWXYZ"[int(draw.integers(23))]  # but for those that look like 0, 1 and 5
+            ImageDraw.Draw(board).text((x, y), letter, fill=255, font=font, anchor="mm")
+        found[row, 0] = np.asarray(board)
+    return found
+
+
+def grey_parts(count: int, side: int) -> np.ndarray:
+    """N 1 side side bytes: parts of photographs in grey."""
+    draw = np.random.default_rng(2)
+    photos = [Image.open(path).convert("L") for path in sorted((DATA / "photos").glob("*.JPEG"))]
+    found = np.empty((count, 1, side, side), np.uint8)
+    for row in range(count):
+        photo = photos[row % len(photos)]
+        wide = int(draw.integers(min(photo.size) // 3, min(photo.size) + 1))
+        x, y = (int(draw.integers(0, length - wide + 1)) for length in photo.size)
+        found[row, 0] = np.asarray(photo.crop((x, y, x + wide, y + wide)).resize((side, side), Image.Resampling.BOX))
+    return found
+
+
+def before_no_digits(options: argparse.Namespace, folder: Path) -> None:
+    """A net that says which digits are in a picture, before pictures of none: AUROC, and how many it calls unknown."""
+    found: list[dict[str, dict[str, float]]] = []
+    usual = []
+    scenes = several(folder / "scenes", options.pictures)
+    for seed in range(options.seeds):
+        run = hubel.train(
+            scenes, model=options.model, epochs=options.epochs or 12, seed=seed, split_seed=seed,
+            out=str(folder / "runs"), threads=options.threads, verbose=False,
+        )  # fmt: skip
+        _, own, odd = seen_by(run)
+        pictures = own.decoded.images[own.ids("test")]
+        odd |= {"letters": lettered(len(pictures)), "photographs": grey_parts(len(pictures), pictures.shape[2])}
+        odd = {name: strange[:, :, :40, :40] for name, strange in odd.items()}
+        known = run.summary["trust"]["test"]["known"]
+        said = {"seed": seed, "mean_ap": run.summary["test"]["mean_ap"], "known": known, "samples": len(pictures)}
+        print(json.dumps(said | {"scores": run.summary["trust"]["scores"]}), flush=True)
+        usual.append(100 * (1 - known))
+        found.append(before_strangers(run, odd))
+    for kind in found[0]:
+        told, unknown = ([each[kind][name] for each in found] for name in ("mixture", "unknown"))
+        measured = (
+            f"AUROC {statistics.mean(told):.3f} ({min(told):.3f}–{max(told):.3f}, {len(told)} seeds); "
+            f"{100 * statistics.mean(unknown):.1f} % called unknown"
+        )
+        claim(f"Several digits in a picture before {kind}", "AUROC ≥ 0.95", measured, min(told) >= 0.95)
+    measured = f"{statistics.mean(usual):.1f} % ({min(usual):.1f}–{max(usual):.1f} %, {len(usual)} seeds)"
+    claim("Test pictures of several digits called unknown", "2 to 8 %", measured, 2 <= statistics.mean(usual) <= 8)
 
 
 def before_other_digits(options: argparse.Namespace, folder: Path) -> None:
@@ -517,6 +578,7 @@ def main() -> None:
             "turned",
             "ood-peer",
             "six",
+            "labels",
             "cost",
         ],
     )
@@ -525,7 +587,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10_000, help="training pictures of CIFAR-10")
     parser.add_argument("--tested", type=int, default=10_000, help="test pictures of CIFAR-10")
     parser.add_argument("--measured", type=int, default=1_000, help="pictures that are corrupted or moved")
-    parser.add_argument("--model", default="quicknet", help="of robust and blurpool")
+    parser.add_argument("--model", default="quicknet", help="of robust, blurpool and labels")
     parser.add_argument("--run", help="of ood-peer: a run that is trained already")
     parser.add_argument("--cifar", action="store_true", help="of ood-peer: a net for CIFAR-10, and strangers in colour")
     parser.add_argument("--seeds", type=int, default=5)
@@ -545,6 +607,7 @@ def main() -> None:
             "turned": turned,
             "ood-peer": ood_peer,
             "six": before_other_digits,
+            "labels": before_no_digits,
             "cost": cost,
         }
         if options.part in parts:

@@ -71,11 +71,11 @@ def in_full(value: float) -> str:
 def plural(count: int, noun: str) -> str:
     """A count with its noun and thousands separated.
 
-    >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty"), plural(2, "day")
-    ('1 sample', '10,000 classes', '11 penalties', '2 days')
+    >>> plural(1, "sample"), plural(10_000, "class"), plural(11, "penalty"), plural(2, "more series")
+    ('1 sample', '10,000 classes', '11 penalties', '2 more series')
     """
-    if noun == "series":
-        return f"{count:,} series"
+    if noun.endswith("series"):
+        return f"{count:,} {noun}"
     many = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
 
@@ -232,6 +232,9 @@ def plain(value: object) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+_OBEYED_BY_SHEETS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     r"""A CSV table. Text that a spreadsheet would run as a formula gets an apostrophe in front; NaN is an empty cell.
 
@@ -246,11 +249,20 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
+    if isinstance(value, str) and value[:1] in _OBEYED_BY_SHEETS:
         return f"'{value}"
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
     return value
+
+
+def cell_text(cell: str) -> str:
+    """Text as it was before `csv_text` made it harmless to a spreadsheet.
+
+    >>> cell_text("'=1+1"), cell_text("'tis")
+    ('=1+1', "'tis")
+    """
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in _OBEYED_BY_SHEETS else cell
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,8 @@ def test_the_net_is_laid_beside_sample_by_sample(right: float | None, verdict: s
     simple = measure(points(spread=1.0), learners=["knn"])
     graded = Graded.of(simple.test)
     numbers = graded.numbers | ({} if right is None else {"top1": right})
-    net = replace(graded, numbers=numbers, goodness=graded.goodness if right is None else np.full(60, right))
+    told = graded.told if right is None else replace(graded.told, goodness=np.full(60, right))
+    net = replace(graded, numbers=numbers, told=told)
     found = beside("the net", net, simple, seconds=60.0)
     assert found is not None
     assert found.verdict == verdict

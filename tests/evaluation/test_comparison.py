@@ -5,9 +5,13 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score
 
 from hubel.errors import ArtefactError, UsageError
-from hubel.evaluation import Evaluation, Graded, assess, assess_regression, compare
+from hubel.evaluation import Drawn, Evaluation, Graded, assess, assess_regression, compare
+from hubel.evaluation.several_labels import SeveralLabels
+from hubel.metrics.intervals import redrawn
+from hubel.metrics.several import drawn_precision
 from hubel.types import Predictions
 
 NAMES = ["cat", "dog", "owl"]
@@ -146,7 +150,10 @@ def test_a_comparison_prints_in_80_columns_and_goes_through_json() -> None:
 
 def test_what_a_run_folder_keeps_compares_like_the_results_themselves() -> None:
     runs = {"a": run(range(30)), "b": run(range(20, 60))}
-    kept = {name: Graded.read(json.loads(json.dumps(r.to_dict())), r.predictions_csv()) for name, r in runs.items()}
+    kept = {
+        name: Graded.read(json.loads(json.dumps(r.to_dict())), {"predictions.csv": r.predictions_csv()})
+        for name, r in runs.items()
+    }
     direct, read = compare(runs), compare(kept)
     assert read.tests == direct.tests
     assert read.to_dict() == direct.to_dict()
@@ -155,16 +162,18 @@ def test_what_a_run_folder_keeps_compares_like_the_results_themselves() -> None:
 def test_kept_regressions_compare_too() -> None:
     targets = np.linspace(0, 1, 40)
     runs = [assess_regression(Predictions(targets + s, targets, np.arange(40))) for s in (0.1, 0.2)]
-    near, far = (Graded.read(r.to_dict(), r.predictions_csv()) for r in runs)
+    near, far = (Graded.read(r.to_dict(), {"predictions.csv": r.predictions_csv()}) for r in runs)
     assert compare({"far": far, "near": near}).tests[0].wins == 40
 
 
 def test_files_that_do_not_belong_together_are_refused() -> None:
     result = run(range(30))
     with pytest.raises(ArtefactError, match="2 predictions for 300 samples"):
-        Graded.read(result.to_dict(), "".join(result.predictions_csv().splitlines(keepends=True)[:3]))
-    with pytest.raises(ArtefactError, match="belong together"):
-        Graded.read({}, "")
+        Graded.read(
+            result.to_dict(), {"predictions.csv": "".join(result.predictions_csv().splitlines(keepends=True)[:3])}
+        )
+    with pytest.raises(ArtefactError, match="must be whole"):
+        Graded.read({}, {})
 
 
 def test_nothing_and_mixtures_cannot_be_compared() -> None:
@@ -173,3 +182,83 @@ def test_nothing_and_mixtures_cannot_be_compared() -> None:
     regression = assess_regression(Predictions(np.zeros(2), np.zeros(2), np.arange(2)))
     with pytest.raises(UsageError, match="classification and regression"):
         compare({"a": run(range(3)), "b": regression})  # type: ignore[dict-item]
+
+
+LABELLED = ("cat", "=dog", "path")  # one that a spreadsheet would run, one called as a column is
+THERE = (np.random.default_rng(0).random((60, 3)) < 0.4).astype(int)
+
+
+def labelled(noise: float, seed: int, names: tuple[str, ...] = LABELLED) -> SeveralLabels:
+    """Sixty samples with some of three labels, told as badly as the noise has it."""
+    said = np.clip(0.5 + 0.3 * (THERE - 0.5) + np.random.default_rng(seed).normal(0, noise, THERE.shape), 0.01, 0.99)
+    turned = [LABELLED.index(name) for name in names]
+    return SeveralLabels(
+        split="test", samples=60, class_names=names, shares=said[:, turned], truth=THERE[:, turned],
+        thresholds=np.full(3, 0.5), fitted=False, intervals={"mean_ap": (0.0, 1.0), "exact": (0.0, 1.0)},
+        ids=np.arange(60), paths=tuple(f"{row}.png" for row in range(60)), pictures={},
+    )  # fmt: skip
+
+
+def test_runs_of_several_labels_are_compared_by_mean_average_precision_over_the_same_draws() -> None:
+    good, bad = labelled(0.1, 1), labelled(0.3, 2, ("path", "cat", "=dog"))  # numbered in another order
+    found = compare({"bad": bad, "good": good})
+    (test,) = found.tests
+    assert isinstance(test, Drawn)
+    assert (test.first, test.samples) == ("good", 60)
+    assert test.difference == pytest.approx(good.mean_ap - bad.mean_ap)
+    shares = [np.stack([each.shares[:, each.class_names.index(n)] for n in LABELLED], 1) for each in (good, bad)]
+    weights = np.concatenate(list(redrawn(60)))
+    drawn = np.stack([drawn_precision(each, THERE, weights) for each in shares], 1)  # D, runs, labels
+    for rows, told in zip(weights[:20], drawn[:20], strict=True):
+        here = THERE.repeat(rows, axis=0)
+        oracle = [average_precision_score(here, each.repeat(rows, axis=0), average=None) for each in shares]
+        assert told == pytest.approx(np.array(oracle))
+    assert test.interval == pytest.approx(np.quantile((drawn[:, 0] - drawn[:, 1]).mean(1), [0.025, 0.975]))
+    dog = next(each for each in test.classes if each.name == "=dog")
+    assert dog.interval == pytest.approx(np.quantile(drawn[:, 0, 1] - drawn[:, 1, 1], [0.025, 0.975]))
+    assert test.sentence.startswith("good is better than bad: +")
+    (counted,) = found.counted
+    assert (counted.wins, counted.losses) == ((good.right & ~bad.right).sum(), (bad.right & ~good.right).sum())
+    assert counted.sentence.startswith("By all labels of a sample right, good is better than bad")
+    assert max(map(len, found.against)) <= 80
+
+
+def areas(hits: np.ndarray, said: np.ndarray, truth: np.ndarray) -> Graded:
+    """A segmenter of two classes, of which picture n has so many pixels, is said to have, and has rightly."""
+    lines = ["id,path,class,pixels,said,right"]
+    lines += [
+        f"{n},{n}.png,{'cd'[k]},{truth[n, k]},{said[n, k]},{hits[n, k]}" for n in range(len(hits)) for k in range(2)
+    ]
+    document = {
+        "task": "segment", "samples": len(hits), "mean_iou": float((hits.sum(0) / (truth + said - hits).sum(0)).mean()),
+        "pixel_accuracy": 0.5, "intervals": {}, "per_class": {"c": {}, "d": {}},
+    }  # fmt: skip
+    predictions = "\n".join(["id,path,mean_iou", *(f"{n},{n}.png,0.5" for n in range(len(hits)))])
+    return Graded.read(document, {"predictions.csv": predictions, "areas.csv": "\n".join(lines)})
+
+
+def test_segmenters_are_compared_by_mean_iou_over_the_same_pictures_drawn_again() -> None:
+    draw = np.random.default_rng(0)
+    truth = np.stack([draw.integers(0, 90, 40), np.where(np.arange(40) < 2, 50, 0)], axis=1)
+    near = [np.minimum(truth, truth * share // 100) for share in (90, 60)]
+    runs = {name: areas(hits, np.maximum(hits, 1), truth) for name, hits in zip(("good", "bad"), near, strict=True)}
+    (test,) = compare(runs).tests
+    assert isinstance(test, Drawn)
+    ahead = []
+    for rows in np.concatenate(list(redrawn(40))):
+        parts = [(rows @ hits) / (rows @ (truth + np.maximum(hits, 1) - hits)) for hits in near]
+        ahead.append(parts[0].mean() - parts[1].mean())  # what is said of a class that a draw does not have counts
+    assert test.interval == pytest.approx(np.quantile(ahead, [0.025, 0.975]))
+    assert "points of mean IoU" in test.sentence
+    assert "40 pictures drawn again" in test.sentence
+    assert [each.name for each in test.classes] == ["c", "d"]
+    with pytest.raises(ArtefactError, match=r"areas\.csv is not there.*\n.*hubel evaluate RUN --out RUN"):
+        Graded.read({"task": "segment", "samples": 0, "per_class": {}}, {"predictions.csv": "id,path,mean_iou\n"})
+
+
+def test_of_many_runs_a_difference_that_is_sure_stays_one_after_the_correction() -> None:
+    # A p-value of a thousand draws is 0.002 at least, and of 28 pairs nothing would be left of it.
+    runs = {f"run-{seed}": labelled(0.1 if seed == 0 else 0.6, seed) for seed in range(8)}
+    found = compare(runs)
+    assert len(found.pairs) == 28
+    assert (found.best, all(test.p_value < 0.05 for test in found.tests)) == ("run-0", True)

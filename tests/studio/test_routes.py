@@ -288,6 +288,7 @@ def test_a_run_of_several_labels_is_told_label_by_label_as_evaluate_tells_it(
     asked: Client, labelled: hubel.Run
 ) -> None:
     own = labelled.evaluate()
+    twin = Path(shutil.copytree(labelled.folder, labelled.folder.with_name("labels-twin")))
     answer = good(asked.get("/api/evaluate/result", run=labelled.name, split="test"))
     assert answer["sentence"] == own.sentence
     assert answer["labels"] == [[value if value == value else None for value in row[1:]] for row in own.by_class()]
@@ -295,11 +296,21 @@ def test_a_run_of_several_labels_is_told_label_by_label_as_evaluate_tells_it(
     assert [len(there) for there in answer["samples"]["there"]] == own.truth.sum(1).tolist()
     apart = good(asked.get("/api/evaluate/groups", run=labelled.name, by="brightness"))
     assert apart["rows"] == [list(row) for row in grouped(labelled.folder, own, "brightness").rows()]
+    familiar = good(asked.get("/api/evaluate/known", run=labelled.name, split="test"))["familiarity"]
+    assert len(familiar) == own.samples
+    assert sum(share >= 0.05 for share in familiar) >= 0.8 * own.samples
     told = good(asked.get("/api/evaluate/risk", run=labelled.name, wrong=50))
     assert told["sentence"] == selective(labelled.folder, 0.05).sentence
     assert answer["samples"]["right"] == own.right.tolist()
     assert answer["samples"]["confidence"] == pytest.approx(own.confidence, abs=1e-5)
     assert apart["columns"][:3] == ["brightness", "samples", "all right"]
+    beside = good(asked.get("/api/runs/compare", runs=json.dumps([labelled.name, twin.name])))
+    assert beside["sentences"][0].endswith("samples: both are equally good.")
+    (classes,) = beside["classes"]
+    assert classes["what"] == "average precision"
+    assert [(name, cells[0]) for name, cells in classes["rows"]] == [
+        (row[0], f"{100 * row[2]:.2f} %") for row in own.by_class()
+    ]
 
 
 def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_it(
@@ -311,6 +322,7 @@ def test_a_picture_gets_every_label_that_reaches_its_threshold_as_predict_says_i
     assert tuple(answer["labels"]) == own.labels
     assert answer["label"] == ("|".join(sorted(own.labels or ())) or "none"), "as the truth is written"
     assert dict(answer["top"]) == pytest.approx(own.numbers)
+    assert answer["known"] is own.known is not None
     net = labelled.load()
     assert len({*net.label_thresholds}) > 1, "found on the validation split"
     assert dict(zip(net.class_names, net.label_thresholds, strict=True)) == pytest.approx(

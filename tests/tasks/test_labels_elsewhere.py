@@ -65,6 +65,9 @@ def test_a_file_is_asked_and_measured_like_its_run(
     assert isinstance(by_run, Answers)
     assert isinstance(by_file, Answers)
     assert [answer.labels for answer in by_file] == [answer.labels for answer in by_run]
+    apart = [abs(file.familiarity - run.familiarity) for file, run in zip(by_file, by_run, strict=True)]
+    assert max(apart) < 0.03, "a step of the few quantiles of forty validation pictures"
+    assert {answer.known for answer in by_file} == {True, False}
     ours, theirs = pairs_run.evaluate(pairs_folder), hubel.evaluate(str(file.path), pairs_folder)
     assert isinstance(ours, SeveralLabels)
     assert isinstance(theirs, SeveralLabels)
@@ -145,6 +148,8 @@ def test_a_server_answers_what_predict_says(pairs_run: hubel.Run, pairs_folder: 
         assert list(told) == SCHEMAS["Labels"]["required"]
         assert told["labels"] == list(answer.labels or ())
         assert told["probabilities"] == pytest.approx(answer.numbers, abs=1e-5)
+        assert told["known"] is answer.known is not None
+        assert told["familiarity"] == pytest.approx(answer.familiarity, abs=0.02)  # a step of few quantiles
     assert served.about()["thresholds"] == hubel.load(pairs_run.folder).label_thresholds.tolist()
 
 
@@ -178,6 +183,7 @@ def test_a_page_shows_every_label_above_its_threshold(
         "[...document.querySelectorAll('#lines tr')].map((r) => [...r.cells].map((c) => c.textContent))"
     )
     assert [row[1] for row in rows] == [", ".join(answer.labels or ()) or "none" for answer in said]
+    assert [row[-1] for row in rows] == ["yes" if answer.known else "no" for answer in said]
     two = next(row for row, answer in enumerate(said) if len(answer.labels or ()) == 2)
     browser.evaluate("document.documentElement.dataset.done = ''")
     browser.choose("#file", [pictures_in(pairs_folder, 20)[two]])

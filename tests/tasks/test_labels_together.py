@@ -74,7 +74,12 @@ def test_they_tell_label_by_label_how_much_they_disagree(pairs_runs: list[hubel.
     (same,) = answers(hubel.predict([pairs_runs[0]] * 2, file))
     assert set((same.disagreement or {}).values()) == {0.0}
     assert not same.apart
-    assert answers(hubel.predict(pairs_runs, file)).to_csv().splitlines()[0].endswith("digit 2,disagreement")
+    assert (
+        answers(hubel.predict(pairs_runs, file))
+        .to_csv()
+        .splitlines()[0]
+        .endswith("digit 2,known,familiarity,disagreement")
+    )
     assert answers(hubel.predict(pairs_runs[0], file))[0].disagreement is None
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score
 
 import hubel
 from hubel.checkpoint.learnt import Learnt, read_learnt, save_learnt
+from hubel.cli import main
 from hubel.data.lists import read_lists
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
@@ -22,9 +24,9 @@ from hubel.metrics.several import average_precision, best_thresholds, mean_preci
 from hubel.nn.losses import build_loss
 from hubel.store import RunStore
 from hubel.tasks.answers import Answers
-from hubel.verbs.doubt import selective
+from hubel.verbs.doubt import selective, strangers
 
-from .conftest import pairs
+from .conftest import QUICK, pairs
 
 
 @pytest.fixture(scope="module")
@@ -201,3 +203,58 @@ def test_a_column_for_each_label_says_the_same_as_a_list(pairs_folder: Path, tmp
     table.write_text(table.read_text().replace("005.png,", "005.png,o", 1))
     with pytest.raises(DataError, match=r"says 0 or 1, but for 1 cell: 'o[01]' in line 7"):
         open_source(table, images=pairs_folder, lists=True)
+
+
+def test_two_runs_are_compared_from_what_their_folders_keep(
+    run: hubel.Run, pairs_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = hubel.train(
+        pairs_folder, out=str(tmp_path), model="mlp", epochs=1, augment="none", name="short", **QUICK
+    )  # fmt: skip
+    page = tmp_path / "beside.html"
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(run.folder), str(short.folder), "--out", str(page)])
+    assert not end.value.code
+    said = " ".join(capsys.readouterr().out.split())
+    ours, theirs = run.evaluate(), short.evaluate()
+    assert f"{run.name} is better than {short.name}: {100 * (ours.mean_ap - theirs.mean_ap):+.2f} points of mAP" in said
+    assert "By all labels of a sample right" in said
+    assert "average precision class by class" in said
+    for name, _, value, *_ in ours.by_class():
+        assert f"{name} {100 * value:.2f} %" in said
+    text = page.read_text()
+    for words in ("Class by class", "Validation mAP", "Test mAP, with 95 % intervals", "all right"):
+        assert words in text, words
+
+
+def test_pictures_unlike_those_of_the_training_are_told_in_predict_report_and_evaluate(
+    run: hubel.Run, pairs_folder: Path, tmp_path: Path
+) -> None:
+    draw = np.random.default_rng(0)
+    (tmp_path / "noise").mkdir()
+    for number in range(12):
+        Image.fromarray(draw.integers(0, 256, (8, 16), np.uint8)).save(tmp_path / "noise" / f"{number}.png")
+    learnt = run.summary["trust"]
+    assert set(learnt["scores"]) <= {"mahalanobis", "neighbours", "residual"}, "how sure a label is tells nothing"
+    assert "separation_blended" not in learnt, "two pictures at once show the labels of both"
+    assert 0.8 <= learnt["test"]["known"] <= 1.0
+    page = (run.folder / "report.html").read_text()
+    assert "What does it not know?" in page
+    assert "plausible" not in page, "sets are learnt of one class only"
+    own, strange = run.predict(pairs_folder), run.predict(tmp_path / "noise")
+    assert isinstance(own, Answers)
+    assert isinstance(strange, Answers)
+    assert [each.known for each in strange] == [False] * 12
+    assert sum(each.known is True for each in own) >= 0.9 * len(own)
+    assert str(strange[0]).endswith("unknown: like nothing it was shown")
+    assert strange[0].to_dict()["familiarity"] == pytest.approx(strange[0].familiarity)
+    rows = list(csv.DictReader(io.StringIO(own.to_csv())))
+    assert [row["known"] for row in rows] == ["yes" if each.known else "no" for each in own]
+    # The labels that are said, and their probabilities, are those of the net as it was measured.
+    net = run.load()
+    assert net.trust is not None
+    assert net.trust.calibrator.plain
+    found = strangers(run.folder, tmp_path / "noise")
+    assert found.separation > 0.95
+    together = hubel.predict([run.folder, run.folder], tmp_path / "noise")
+    assert [each.familiarity for each in together] == pytest.approx([each.familiarity for each in strange])

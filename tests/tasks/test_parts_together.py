@@ -179,9 +179,11 @@ def test_a_difference_is_told_apart_by_drawing_the_same_samples_of_both_again() 
     hard = draw.normal(0, 10, 40)  # what both find hard alike says nothing of the difference
     one, other = hard + 0.1 + draw.normal(0, 0.01, 40), hard
     ahead = one - other
-    told = drawn_difference("one", "other", 40, lambda rows: float(ahead[rows].mean()), "{:+.2f}".format, what="dB")
-    assert told == "one is better than other: +0.10 dB (95 % interval +0.10 to +0.11, 40 samples drawn again)."
-    told = drawn_difference("one", "other", 4, lambda rows: 1.0, "{:+.1f}".format, unit="pictures")
+    told = drawn_difference("one", "other", 40, lambda rows: float(ahead[rows].mean()), what="dB", scale=1)
+    assert (
+        told == "one is better than other: +0.10 dB (95 % interval +0.10 to +0.11, 40 samples drawn again, p = 0.002)."
+    )
+    told = drawn_difference("one", "other", 4, lambda rows: 1.0, what="dB", unit="picture", scale=1)
     assert "cannot be told apart on 4 pictures, of which there must be 6" in told
 
 

@@ -124,7 +124,7 @@ def test_it_is_no_start_for_a_classifier_and_is_compared_with_none(
 ) -> None:
     with pytest.raises(ArtefactError, match="was trained for the task reconstruct"):
         hubel.train("digits", from_=reconstruct_run.folder, out=str(tmp_path), epochs=1, **QUICK)
-    with pytest.raises(ArtefactError, match="compared by their labels"):
+    with pytest.raises(ArtefactError, match="compared by their classes, labels, numbers or masks"):
         weigh([digits_run, reconstruct_run.folder])
     beside = str(compare([reconstruct_run.folder]))
     assert "accuracy" not in beside

@@ -26,12 +26,14 @@ from hubel.data.masks import IGNORED, numbers_of, open_masks
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.sources import open_source
 from hubel.errors import ArtefactError, DataError, UsageError
+from hubel.evaluation import Drawn
 from hubel.evaluation.segmentation import Segmentation, move_along
 from hubel.metrics.overlap import dice, iou, overlaps
 from hubel.models import create_model
 from hubel.nn.losses import PixelLoss, build_loss
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answers
+from hubel.verbs.compare import page, weigh
 from hubel.verbs.predict import save_answers
 from hubel.watching import SILENT
 from trainers import Brief, Enough
@@ -455,3 +457,26 @@ def test_a_net_that_has_no_answer_for_pixels_is_refused_with_those_that_have(sca
     with pytest.raises(UsageError, match="needs a net that answers for pixels") as caught:
         hubel.train(scans_folder, model="mlp", epochs=1, **QUICK)
     assert "resnet18" in (caught.value.hint or "")
+
+
+def test_two_segmenters_are_compared_from_the_areas_that_their_folders_keep(
+    segment_run: hubel.Run, tmp_path: Path
+) -> None:
+    measured = segment_run.evaluate()
+    assert isinstance(measured, Segmentation)
+    folders = [Path(shutil.copytree(segment_run.folder, tmp_path / name)) for name in ("sure", "poor", "old")]
+    lines = (folders[1] / "areas.csv").read_text().splitlines()
+    (folders[1] / "areas.csv").write_text(
+        "\n".join([lines[0], *(line[: line.rfind(",")] + ",0" for line in lines[1:])])
+    )
+    document = json.loads((folders[1] / "evaluation.json").read_text())
+    (folders[1] / "evaluation.json").write_text(json.dumps(document | {"mean_iou": 0.0}))
+    (test,) = weigh(folders[:2]).tests
+    assert isinstance(test, Drawn)
+    assert (test.first, test.samples) == ("sure", measured.samples)
+    assert test.difference == pytest.approx(measured.mean_iou)
+    assert [each.first for each in test.classes] == pytest.approx(measured.iou.tolist(), nan_ok=True)
+    assert "Class by class" in page(folders[:2])
+    (folders[2] / "areas.csv").unlink()  # of an earlier hubel
+    with pytest.raises(ArtefactError, match=r"areas\.csv is not there\n.*hubel evaluate RUN --out RUN"):
+        weigh(folders)

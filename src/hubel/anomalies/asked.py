@@ -86,7 +86,7 @@ def with_second(
 
 def learnt_trust(folder: Path, classifier: Classifier) -> Trust:
     """What the run learnt about strange pictures; raises ArtefactError where that is nothing."""
-    classifier.require_answers()
+    classifier.require_answers(several=True)
     if classifier.trust is None or not classifier.trust.knows:
         raise ArtefactError(
             f"{folder.name} learnt nothing about strange pictures: "

@@ -42,7 +42,7 @@ class Look:
     def __init__(
         self, classifier: Classifier, decoded: Decoded, device: torch.device, precision: torch.dtype = torch.float32
     ) -> None:
-        self.preprocessing = classifier.preprocessing
+        self.preprocessing, self.several = classifier.preprocessing, classifier.several
         self.decoded, self.device, self.classes = decoded, device, len(classifier.class_names)
         self.model = classifier.model.to(device)
         self.inside: nn.Module | None = None

@@ -1,9 +1,9 @@
 """After a training: how far the net's answers can be trusted, learnt from the validation split.
 
-A temperature, or another map where one serves better, makes its probabilities honest; limits make sets that hold the
-truth 95 times in 100; and a mixture of scores tells what is unlike anything it was shown. The mixture is chosen by how
-well it tells the validation pictures from strange ones made of training pictures, and from corrupted ones; the test
-split takes no part.
+A temperature, or another map where one serves better, makes the probabilities of one class honest; limits make sets
+that hold the truth 95 times in 100; and a mixture of scores tells what is unlike anything it was shown, whether one
+class is named or several labels. The mixture is chosen by how well it tells the validation pictures from strange ones
+made of training pictures, and from corrupted ones; the test split takes no part.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from hubel.assembly.strangers import COST, given_strangers, make_strange, some_o
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import ACCEPTED, STEPS, Trust, averaged, save_trust
 from hubel.data.folders import STRANGERS
-from hubel.data.strange import CORRUPTED
+from hubel.data.strange import BLENDED, CORRUPTED
 from hubel.metrics.calibrators import choose_calibrator
 from hubel.metrics.probability import ece, log_loss, log_softmax
 from hubel.metrics.sets import KINDS as SETS
 from hubel.metrics.sets import coins, fit_sets
-from hubel.metrics.strangeness import familiar, separation, strangeness
+from hubel.metrics.strangeness import OF_FEATURES, OF_LOGITS, OF_ONE_CLASS, familiar, separation, strangeness
 from hubel.store import RunStore
 from hubel.training.loop import forward_precision
 from hubel.watching import SILENT, Watcher
@@ -54,7 +54,7 @@ def trusted(
     classifier = learn_afterwards(store, classifier, prepared, device, watch)
     trust, why_not = learn_trust(classifier, prepared, device, epochs, watch)
     if trust is None:
-        if classifier.class_names and not classifier.method and classifier.labels:
+        if classifier.class_names and not classifier.method and (classifier.labels or classifier.several):
             watch.remark(why_not)
         return classifier, why_not
     save_trust(store, "best", trust, classifier.provenance.sha256)
@@ -73,10 +73,13 @@ def trust_facts(
     trust = classifier.trust
     if trust is None:
         return {"note": why_not}
-    found: dict[str, Any] = {"temperature": trust.calibrator.temperature, "scores": sorted(trust.scores)}
-    found |= {"calibration": trust.calibrator.kind, "words": trust.calibrator.words, **trust.facts}
+    found: dict[str, Any] = {"scores": sorted(trust.scores), **trust.facts}
+    if not classifier.several:
+        how = trust.calibrator
+        found |= {"temperature": how.temperature, "calibration": how.kind, "words": how.words}
     if split == "test" and seen is not None:
-        found["test"] = measured(trust, seen, prepared.manifest.labels[prepared.splits.ids(split)])
+        labels = None if classifier.several else prepared.manifest.labels[prepared.splits.ids(split)]
+        found["test"] = measured(trust, seen, labels)
     return found
 
 
@@ -91,8 +94,15 @@ def learn_trust(
     the training, since what is learnt here (a temperature, a border) is far coarser than any rounding.
     """
     rows = prepared.splits.ids("val")
-    if not classifier.class_names or classifier.method or not classifier.labels:
+    if not classifier.class_names or classifier.method or not (classifier.labels or classifier.several):
         return None, "only a net that names classes has probabilities to be made honest"
+    if classifier.several and classifier.preprocessing is None:
+        return None, "whether it knows what it is shown is told of pictures only"
+    if classifier.several and len(rows) < FEWEST:
+        return None, (
+            f"whether a picture is known is not told: {plural(len(rows), 'validation sample')} "
+            f"{'is' if len(rows) == 1 else 'are'} too few to learn it from, {FEWEST} would do"
+        )
     if len(rows) < FEWEST:
         unused = any(problem.kind == "strangers" for problem in prepared.scan.problems)
         return None, (
@@ -104,6 +114,12 @@ def learn_trust(
         classifier, prepared.decoded, device, forward_precision(prepared.recipe.train.precision or "auto", device)
     )
     logits, features = look.at(rows)
+    # A step costs three passes; a head learns from what one pass has kept.
+    passes = 1 if prepared.recipe.transfer.unfreeze == "head" else 3 * epochs
+    affordable = SHARE * passes * prepared.samples - look.passes * len(rows)
+    if classifier.several:  # each label has a threshold on what the net says as it is
+        bare = Trust(facts={"samples": len(rows)})
+        return _knowing(bare, prepared, look, affordable, (logits, features), given_strangers(prepared, watch)), ""
     labels = prepared.manifest.labels[rows]
     chosen = choose_calibrator(logits, labels)
     how = chosen.calibrator
@@ -122,22 +138,24 @@ def learn_trust(
     plain = Trust(calibrator=how, sets=sets, facts=facts)
     if classifier.preprocessing is None:
         return plain, ""
-    # A step costs three passes; a head learns from what one pass has kept.
-    passes = 1 if prepared.recipe.transfer.unfreeze == "head" else 3 * epochs
-    affordable = SHARE * passes * prepared.samples - look.passes * len(rows)
     return _knowing(plain, prepared, look, affordable, (logits, features), given_strangers(prepared, watch)), ""
 
 
-def measured(trust: Trust, seen: Seen, labels: np.ndarray) -> dict[str, Any]:
-    """How what was learnt holds on other samples, `EXAMINED` of them at most: for summary and report."""
-    rows = np.sort(some_of(np.arange(len(labels)), EXAMINED, np.random.default_rng(0)))
-    logits, labels = seen.logits[rows], labels[rows]
-    features = None if seen.features is None else seen.features[rows]
+def measured(trust: Trust, seen: Seen, labels: np.ndarray | None) -> dict[str, Any]:
+    """How what was learnt holds on other samples, `EXAMINED` of them at most: for summary and report.
+
+    Without `labels`, of a net that does not name one class of each, how many it knows.
+    """
+    rows = np.sort(some_of(np.arange(len(seen.logits)), EXAMINED, np.random.default_rng(0)))
+    logits, features = seen.logits[rows], None if seen.features is None else seen.features[rows]
+    known = trust.familiarity(logits, features) >= 1 - ACCEPTED
+    if labels is None:
+        return {"samples": len(rows), "known": float(known.mean()) if trust.knows else None}
+    labels = labels[rows]
     honest = trust.calibrator(logits)
     shares, coin = np.exp(log_softmax(honest)), coins(logits)
     inside = {kind: trust.sets.within(shares, kind, coin) for kind in SETS if not trust.sets.lacks(kind)}
     held = {kind: each[np.arange(len(rows)), labels] for kind, each in inside.items()}
-    known = trust.familiarity(logits, features) >= 1 - ACCEPTED
     return {
         "samples": len(rows),
         "ece_before": ece(logits, labels),
@@ -172,10 +190,19 @@ def _knowing(
     if usual[1] is not None and len(shown) > 2:
         logits, features = look.at(shown, views="none")
         assert features is not None
-        seen = familiar(features, prepared.manifest.labels[shown], logits)
+        # Labels that may hold together are no classes to be near to: what is near is the middle of all.
+        groups = np.zeros(len(shown), np.int64) if look.several else prepared.manifest.labels[shown]
+        seen = familiar(features, groups, logits)
     known = strangeness(*usual, seen)
+    if look.several:  # nor does it tell anything how sure a label is: of noise several may be, of a usual picture none
+        fit = OF_LOGITS if seen is None else OF_FEATURES
+        known = {name: values for name, values in known.items() if name in fit and name not in OF_ONE_CLASS}
     made = make_strange(prepared.decoded.images, rows, prepared.splits.ids("val"), each, draw)
-    odd = {name: strangeness(*look.at_pictures(pictures), seen) for name, pictures in made}
+    odd = {
+        name: strangeness(*look.at_pictures(pictures), seen)
+        for name, pictures in made
+        if not (look.several and name == BLENDED)  # two at once show the labels of both: nothing strange there
+    }
     rest = None
     if given is not None:
         odd[STRANGERS] = strangeness(*look.at_pictures(given[::2]), seen)
@@ -187,7 +214,7 @@ def _knowing(
     if given is not None and rest is not None:
         facts[f"separation_{STRANGERS}"] = separation(combined, averaged(rest, chosen))
         facts["strangers"] = len(given)
-    needs = seen if any(name not in ("softmax", "max-logit", "energy") for name in chosen) else None
+    needs = seen if any(name not in OF_LOGITS for name in chosen) else None
     usual_steps = np.quantile(combined, np.linspace(0, 1, min(STEPS, len(combined)), endpoint=False))
     return Trust(
         calibrator=plain.calibrator,

@@ -82,5 +82,7 @@ def beside(net: str, graded: Graded, simple: Baseline, seconds: float | None = N
     """A net's answers beside those of the best simple method; None where they are of other samples, or of numbers."""
     if simple.regression or graded.task != "classification":
         return None
-    found = compare({net: graded, simple.chosen.name: Graded.of(simple.test)})
-    return Beside(net=net, simple=simple, paired=found.tests[0], seconds=seconds) if found.tests else None
+    for test in compare({net: graded, simple.chosen.name: Graded.of(simple.test)}).tests:
+        if isinstance(test, Paired):
+            return Beside(net=net, simple=simple, paired=test, seconds=seconds)
+    return None

@@ -18,7 +18,7 @@ def command(
     file: Annotated[Path | None, out("also write the comparison as a page, such as compare.html", "--report")] = None,
     as_json: JSON = False,
 ) -> None:
-    """Set runs side by side: results, an exact test of the difference, and the settings in which they differ.
+    """Set runs side by side: results, a test of the difference, and the settings in which they differ.
 
     hubel compare photos-1 photos-2
     hubel compare runs/photos-* --out compare.html

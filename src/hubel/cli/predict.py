@@ -207,7 +207,10 @@ def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
         names = shortened([each.name for each in found])
         wide = min(max((len(name) for name in names), default=0), 40)
         say(
-            "\n".join(f"{name[-40:]:<{wide}}  {each.told}{each.apart}" for name, each in zip(names, found, strict=True))
+            "\n".join(
+                f"{name[-40:]:<{wide}}  {each.told}{each.apart}{each.strange}"
+                for name, each in zip(names, found, strict=True)
+            )
         )
 
 

@@ -98,9 +98,12 @@ WORDS = {
 CORRUPTED = "corrupted"
 """What a kind is called that is made elsewhere: held-out pictures, spoilt as `hubel robust` spoils them."""
 
+BLENDED = "blended"
+"""The kind that shows two pictures at once."""
+
 KINDS: dict[str, Kind] = {
     "shuffled": shuffled,
-    "blended": blended,
+    BLENDED: blended,
     "inverted": inverted,
     "noise": noise,
     "uniform": uniform,

@@ -59,9 +59,14 @@ def say_together(
     mean = np.array([np.mean([each[name] for each in limits]) for name in first.class_names])
     apart_NK = disagreements(np.stack([1 - each_MNK, each_MNK], axis=-1).reshape(len(members), -1, 2))
     rows = apart_NK.reshape(each_MNK.shape[1:]).tolist()
+    # NaN where one of them cannot tell, so that nothing is told.
+    familiar = np.mean([[answer.familiarity for answer in said] for said in kept], axis=0)
+    told = say_labels(
+        names, each_MNK.mean(axis=0), first.class_names, mean, familiarity=familiar, border=1 - ACCEPTED
+    )  # fmt: skip
     together = Answers(
         replace(answer, disagreement=dict(zip(first.class_names, row, strict=True)))
-        for answer, row in zip(say_labels(names, each_MNK.mean(axis=0), first.class_names, mean), rows, strict=True)
+        for answer, row in zip(told, rows, strict=True)
     )
     together.problems = problems
     return together

@@ -16,6 +16,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_that_tells, say_several
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import read_given, spread, way_out
 from hubel.data.manifest import Problem, printable
@@ -28,8 +29,7 @@ from hubel.errors import ArtefactError, DataError, UsageError, unknown
 from hubel.inference import predict as forward
 from hubel.inference import with_views
 from hubel.metrics.sets import KINDS, coins
-from hubel.nn.beside import with_features
-from hubel.tasks.answers import Answer, say_labels
+from hubel.tasks.answers import Answer
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
@@ -38,7 +38,6 @@ from hubel.words import csv_text, plural
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
 _SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
-_INSIDE: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,22 +297,6 @@ def _asked(
     return forward(model, [Batch(inputs, ids, ids)], forward=look)
 
 
-def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | None:
-    """The net that also says what it saw, where that is needed to tell what is strange."""
-    if classifier.trust is None or not classifier.trust.looks_inside:
-        return None
-    known = _INSIDE.get(classifier.model)
-    if known is None:
-        known = with_features(classifier.model, inputs[:2])
-        if known is None:
-            raise ArtefactError(
-                "this net's features cannot be read, though what was learnt about its answers needs them",
-                hint=f"delete the file *.trust.safetensors beside {classifier.provenance.source}",
-            )
-        _INSIDE[classifier.model] = known
-    return known.to(inputs.device)
-
-
 def check_sets(classifier: Classifier, kind: str) -> None:
     """Raise UsageError for no kind of sets, ArtefactError where the net learnt nothing for one other than the usual."""
     if kind not in KINDS:
@@ -331,8 +314,8 @@ def check_sets(classifier: Classifier, kind: str) -> None:
 def say(classifier: Classifier, names: Sequence[str], result: Answers) -> Sequence[Prediction | Answer]:
     """As `told`; of a net that says several labels, those that reach their thresholds."""
     if classifier.several:
-        shares = classifier.probabilities(result.logits)
-        return say_labels(names, shares, classifier.class_names, classifier.label_thresholds)
+        logits, features = np.split(result.logits, [len(classifier.class_names)], axis=1)
+        return say_several(classifier, names, logits, features)
     return told(classifier, names, result)
 
 

@@ -210,7 +210,8 @@ class Shipped:
         """What it says of pictures C H W uint8, each with its name."""
         shares, familiar = self.told([image.transpose(1, 2, 0) for image in images])
         if self.limits is not None:
-            return say_labels(names, shares, self.class_names, self.limits)
+            known = familiar if self.knows else None
+            return say_labels(names, shares, self.class_names, self.limits, familiarity=known, border=1 - ACCEPTED)
         return [self._prediction(*each) for each in zip(names, shares, familiar.tolist(), strict=True)]
 
     def _prediction(self, name: str, shares: np.ndarray, familiar: float) -> Prediction:

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_that_tells
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
-from hubel.deploy.prediction import Prediction, net_that_tells, say
+from hubel.deploy.prediction import Prediction, say
 from hubel.deploy.ready import PROBE, ready
 from hubel.errors import ArtefactError, HubelError, UsageError, unknown
 from hubel.inference import with_views

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_that_tells
 from hubel.checkpoint.trust import Trust
-from hubel.deploy.prediction import net_that_tells, refuse_views
+from hubel.deploy.prediction import refuse_views
 from hubel.errors import ArtefactError
 from hubel.inference import predict, with_views
 from hubel.metrics.calibrators import Calibrator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubel.errors import HubelError
-from hubel.evaluation.comparison import Graded, compare
+from hubel.evaluation.comparison import compare
+from hubel.evaluation.graded import Graded, kind_of
 from hubel.records.folder import edits_of
 from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
@@ -20,21 +21,22 @@ def graded_of(folder: Path) -> Graded | None:
     store = RunStore.open(folder)
     if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
         return None
-    predictions = store.read_bytes("predictions.csv").decode("utf-8", errors="replace")
-    return Graded.read(store.read_json("evaluation.json", limit=1 << 30), predictions)
+    document = store.read_json("evaluation.json", limit=1 << 30)
+    names = [name for name in kind_of(document).tables if store.exists(name)]
+    return Graded.read(document, {name: store.read_bytes(name).decode("utf-8", errors="replace") for name in names})
 
 
 def since_edits(folder: Path) -> str:
     """How the run in `folder` did beside the last finished one beside it whose labels lacked some of its edits.
 
-    "" where it used no edits or names no classes, or where there is no such run of the same data, net and length.
+    "" where it used no edits, or where there is no such run of the same data, net and length.
     """
     own = {edit.id for edit in edits_of(RunStore.open(folder))}
     try:
         mine = graded_of(folder) if own else None
-    except HubelError:  # of a task whose answers are not right or wrong one by one
+    except HubelError:  # of a task whose runs are not compared
         return ""
-    if mine is None or mine.task != "classification":
+    if mine is None:
         return ""
     settings = _settings(RunRecord(folder))
     others = [path.parent for path in folder.parent.glob("*/config.yaml") if path.parent != folder]

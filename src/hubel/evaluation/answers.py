@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from hubel.checkpoint import Classifier, check_classes
+from hubel.checkpoint.telling import say_several
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
@@ -20,7 +21,7 @@ from hubel.metrics.probability import disagreements
 from hubel.metrics.retrieval import distances, middles
 from hubel.metrics.surprise import METHODS, stretches, surprises
 from hubel.tasks import TASKS
-from hubel.tasks.answers import Answer, say_labels
+from hubel.tasks.answers import Answer
 from hubel.tasks.saying import say_areas, say_given_back, say_nearest
 from hubel.words import percent
 
@@ -318,8 +319,8 @@ def told_strange(steps: dict[str, np.ndarray]) -> str:
 
 
 def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
-    shares = classifier.probabilities(said.answers.cpu().numpy())
-    return say_labels(names, shares, classifier.class_names, classifier.label_thresholds)
+    saw = None if said.features is None else said.features.cpu().numpy()
+    return say_several(classifier, names, said.answers.cpu().numpy(), saw)
 
 
 def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:

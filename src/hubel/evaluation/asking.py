@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_that_tells
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 
@@ -30,6 +31,8 @@ class Said:
     """M B …; None for a net alone."""
     weights: np.ndarray | None = None
     """M: the share of each in the answer; None where they are alike."""
+    features: torch.Tensor | None = None
+    """B F: what the net saw, where that is needed to tell whether it knows what it is asked."""
 
     def spread(self, each_MNK: np.ndarray) -> np.ndarray:
         """N K: the standard deviation of what members say."""
@@ -55,6 +58,11 @@ def _alone(classifier: Classifier, inputs: torch.Tensor) -> Said:
     model: Any = classifier.model.to(inputs.device)
     task = TASKS.get(classifier.task)
     with evaluating(classifier.model), torch.inference_mode():
+        inside = None if task.asks else net_that_tells(classifier, inputs)
+        if inside is not None:
+            both = inside(inputs).float()
+            outputs = len(classifier.class_names)
+            return Said(inputs=inputs, answers=both[:, :outputs], features=both[:, outputs:])
         if not task.asks or not callable(getattr(model, "each", None)):
             return Said(inputs=inputs, answers=task.answering(model)(inputs).float())
         each = model.each(inputs)  # several nets in one run

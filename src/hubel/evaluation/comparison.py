@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from html import escape
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from hubel.errors import ArtefactError, UsageError
-from hubel.evaluation.classification import NUMBERS, Evaluation
-from hubel.evaluation.pairs import Paired, corrected, correction, grid_lines, grid_of, pair_of
+from hubel.errors import UsageError
+from hubel.evaluation.classification import Evaluation
+from hubel.evaluation.graded import KINDS, Graded, Kind
+from hubel.evaluation.pairs import (
+    ClassDifference,
+    Drawn,
+    Paired,
+    Test,
+    class_cells,
+    class_lines,
+    corrected,
+    correction,
+    grid_lines,
+    grid_of,
+    pair_of,
+)
 from hubel.evaluation.regression import RegressionEvaluation
-from hubel.metrics.intervals import Interval
+from hubel.evaluation.result import TaskResult
+from hubel.metrics.intervals import NOTHING, Interval, mean_known, percentiles, redrawn
 from hubel.views import html_table
 from hubel.words import in_columns, number, percent, plain
 
-ERRORS = ("rmse", "mae", "mse", "r2", "bias")
 COMMON = 0.8
 """The share of two tests that must be the same samples with the same answers, so that they are compared on those."""
 
@@ -39,17 +48,19 @@ class Comparison:
     intervals: dict[str, tuple[Interval, ...]]
     samples: tuple[int, ...]
     best: str
-    """The run with the highest accuracy, or the lowest root mean square error."""
-    tests: tuple[Paired, ...]
+    """The run with the highest accuracy, mAP or mean IoU, or the lowest root mean square error."""
+    tests: tuple[Test, ...]
     """The best run against each run that was tested on the same samples."""
-    pairs: tuple[Paired, ...]
+    pairs: tuple[Test, ...]
     """Each two runs that were tested on the same samples, the better one first; `tests` are those with the best."""
+    counted: tuple[Paired, ...]
+    """Of several labels the same as `tests` by the samples of which all labels are right."""
     unpaired: tuple[str, ...]
     """Runs that were tested on other samples than the best one; their numbers can be read, not compared in pairs."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
-        names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired", "tests", "pairs")
+        names = ("task", "names", "samples", "numbers", "intervals", "best", "unpaired", "tests", "pairs", "counted")
         return plain({name: getattr(self, name) for name in names} | {"findings": list(self.findings)})
 
     @property
@@ -67,15 +78,25 @@ class Comparison:
     def findings(self) -> tuple[str, ...]:
         """All that is found, a sentence each."""
         several = [correction(len(self.pairs))] if len(self.pairs) > 1 else []
-        return (*(test.sentence for test in self.tests), *several, *([self.apart] if self.unpaired else []))
+        told = (test.sentence for test in (*self.tests, *self.counted))
+        return (*told, *several, *([self.apart] if self.unpaired else []))
+
+    @property
+    def kind(self) -> Kind:
+        """How runs of this task are compared."""
+        return KINDS[self.task]
+
+    @property
+    def by_class(self) -> tuple[Drawn, ...]:
+        """The tests that are told class by class, too."""
+        return tuple(test for test in self.tests if isinstance(test, Drawn) and test.classes)
 
     @property
     def ranked(self) -> tuple[str, ...]:
         """The runs that are in pairs, the best first."""
         found = sorted({name for pair in self.pairs for name in (pair.first, pair.second)}, key=self.names.index)
-        column = "rmse" if self.task == "regression" else "top1"
-        sign = 1 if self.task == "regression" else -1
-        return tuple(sorted(found, key=lambda n: (n != self.best, sign * self.numbers[column][self.names.index(n)])))
+        column, sign = self.numbers[self.kind.main], 1 if self.kind.falls else -1
+        return tuple(sorted(found, key=lambda n: (n != self.best, sign * column[self.names.index(n)])))
 
     @property
     def grid(self) -> list[list[str]]:
@@ -93,6 +114,8 @@ class Comparison:
         against = ""
         if len(self.pairs) > 1:
             against = html_table(["", *self.ranked], ([n, *row] for n, row in zip(self.ranked, self.grid, strict=True)))
+        for test in self.by_class:
+            against += html_table([self.kind.each, test.first, test.second, "ahead", "95 %"], class_cells(test))
         return table + against + "".join(f"<p>{escape(sentence)}</p>" for sentence in self.findings)
 
     def __str__(self) -> str:
@@ -109,11 +132,20 @@ class Comparison:
 
     @property
     def against(self) -> list[str]:
-        """The lines of the table of each run against each other, after an empty one; none of fewer than two pairs."""
-        return ["", *grid_lines(self.ranked, self.grid)] if len(self.pairs) > 1 else []
+        """The lines of the table of each run against each other, or of one against the other class by class, after an
+        empty one; none where there is neither.
+        """
+        if len(self.pairs) > 1:
+            return ["", *grid_lines(self.ranked, self.grid, self.kind.points)]
+        return ["", *class_lines(self.by_class[0], self.kind.each)] if self.by_class else []
 
 
 TITLES = {
+    "mean_ap": "mAP",
+    "exact": "all right",
+    "micro_f1": "micro F1",
+    "mean_iou": "mean IoU",
+    "pixel_accuracy": "pixels",
     "top1": "accuracy",
     "balanced_accuracy": "balanced",
     "macro_f1": "macro F1",
@@ -140,102 +172,80 @@ def written_number(column: str, value: float) -> str:
     return number(value) if column in ("log_loss", "r2") else percent(value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Graded:
-    """What a comparison needs to know of a run: its numbers, and sample by sample how good its answers are."""
-
-    task: str
-    numbers: dict[str, float]
-    intervals: dict[str, Interval]
-    ids: tuple[int, ...]
-    """N; everything below is in the same order."""
-    paths: tuple[str, ...]
-    """Empty where the samples have none."""
-    truth: tuple[str | float, ...]
-    """True classes by name, so that another numbering of the classes is no matter; or true numbers."""
-    goodness: np.ndarray
-    """1 for right and 0 for wrong, or minus the distance to the target."""
-
-    @classmethod
-    def of(cls, run: Evaluation | RegressionEvaluation) -> Graded:
-        """From the result itself."""
-        truth: list[str | float]
-        if isinstance(run, Evaluation):
-            task, columns, truth = "classification", NUMBERS, [run.class_names[k] for k in run.labels]
-            goodness = (run.labels == run.predicted).astype(np.float64)
-        else:
-            task, columns, truth = "regression", ERRORS, run.targets.tolist()
-            goodness = -np.abs(run.predicted - run.targets)
-        return cls(
-            task=task,
-            numbers={column: getattr(run, column) for column in columns},
-            intervals=dict(run.intervals),
-            ids=tuple(run.ids.tolist()),
-            paths=run.paths or (),
-            truth=tuple(truth),
-            goodness=goodness,
-        )
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any], predictions_csv: str) -> Graded:
-        """From what a run folder keeps: evaluation.json and the text of predictions.csv.
-
-        Raises ArtefactError when they do not fit together.
-        """
-        task = document.get("task")
-        if task not in ("classification", "regression") and isinstance(task, str):
-            raise ArtefactError(
-                f"runs are compared by their labels, and a run of the task {task} has none",
-                hint="series are tested, of every task but field: hubel train --seeds 5 of each, then hubel compare "
-                "SERIES SERIES",
-            )
-        try:
-            rows = list(csv.DictReader(io.StringIO(predictions_csv)))
-            regression = document["task"] == "regression"
-            truth = tuple(float(row["target"]) if regression else row["label"] for row in rows)
-            good = [-abs(float(row["error"])) if regression else float(row["right"]) for row in rows]
-            paths = tuple(row["path"] for row in rows)
-            if len(rows) != document["samples"]:
-                raise ValueError(f"{len(rows)} predictions for {document['samples']} samples")
-            return cls(
-                task=document["task"],
-                numbers={column: _float(document[column]) for column in (ERRORS if regression else NUMBERS)},
-                intervals={name: (_float(low), _float(high)) for name, (low, high) in document["intervals"].items()},
-                ids=tuple(int(row["id"]) for row in rows),
-                paths=paths if any(paths) else (),
-                truth=truth,
-                goodness=np.array(good),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, csv.Error) as error:
-            raise ArtefactError(
-                f"evaluation.json and predictions.csv must belong together and be whole: {error}",
-                hint="measure the run again: hubel evaluate RUN --out FOLDER",
-            ) from error
-
-    @cached_property
-    def order(self) -> np.ndarray:
-        """N positions that put the samples in the order of their ids."""
-        return np.argsort(np.array(self.ids), kind="stable")
-
-    @cached_property
-    def samples(self) -> tuple[tuple[int, ...], tuple[str | float, ...]]:
-        """Ids and true answers in the order of the ids."""
-        return tuple(self.ids[i] for i in self.order), tuple(self.truth[i] for i in self.order)
-
-    @cached_property
-    def ordered_paths(self) -> tuple[str, ...]:
-        """Paths in the order of the ids."""
-        return tuple(self.paths[i] for i in self.order) if self.paths else ()
+DRAWS, PER_PAIR = 1_000, 100
+"""Draws of the bootstrap; as many a pair at least, so that the correction for many pairs leaves p-values below 0.05."""
 
 
-def each_pair(tested: Mapping[str, Graded]) -> list[Paired]:
+def each_pair(tested: Mapping[str, Graded]) -> list[Test]:
     """Each two runs that were tested on the same samples, or nearly, the one that comes first in `tested` first."""
+    alike = {(a, b): rows for a, b in combinations(tested, 2) if (rows := in_common(tested[a], tested[b]))}
+    drawn = _Draws(tested, max(DRAWS, PER_PAIR * len(alike)))
+    found: list[Test] = []
+    for (a, b), (mine, theirs, left) in alike.items():
+        one, other = tested[a].told, tested[b].told
+        if one.by_class is not None:
+            found.append(drawn.pair((a, mine), (b, theirs), left))
+        elif one.goodness is not None and other.goodness is not None:
+            found.append(pair_of(a, b, one.goodness[mine], other.goodness[theirs], left=left))
+    return corrected(found)
+
+
+def counted_pairs(tested: Mapping[str, Graded]) -> list[Paired]:
+    """Of a task whose answers can be counted besides, the same by that count; the run that is ahead first."""
     found = []
     for a, b in combinations(tested, 2):
-        alike = in_common(tested[a], tested[b])
-        if alike is not None:
-            found.append(pair_of(a, b, tested[a].goodness[alike[0]], tested[b].goodness[alike[1]], left=alike[2]))
+        counted, (one, other) = tested[a].kind.counted, (tested[a].told.goodness, tested[b].told.goodness)
+        alike = in_common(tested[a], tested[b]) if counted else None
+        if alike is not None and one is not None and other is not None:
+            good, others = one[alike[0]], other[alike[1]]
+            pair = ((a, good), (b, others)) if good.sum() >= others.sum() else ((b, others), (a, good))
+            found.append(pair_of(pair[0][0], pair[1][0], pair[0][1], pair[1][1], left=alike[2], by=counted))
     return corrected(found)
+
+
+class _Draws:
+    """What numbers that are means over classes come to where samples are drawn again, the same draws for every run."""
+
+    def __init__(self, tested: Mapping[str, Graded], draws: int) -> None:
+        self.tested, self.draws = tested, draws
+        self.known: dict[tuple[str, bytes], tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """1 K, as it is, and D K, of the samples `rows` of a run in that order."""
+        key = (name, rows.tobytes())
+        if key not in self.known:
+            told = self.tested[name].told
+            assert told.by_class is not None
+
+            def each(weights: np.ndarray) -> np.ndarray:
+                spread = np.zeros((len(weights), len(told.truth)), dtype=np.int64)
+                spread[:, rows] = weights
+                return told.by_class(spread)  # type: ignore[misc]
+
+            parts = redrawn(len(rows), draws=self.draws)
+            whole = each(np.ones((1, len(rows)), dtype=np.int64))
+            self.known[key] = (whole, np.concatenate([each(part) for part in parts]))
+        return self.known[key]
+
+    def pair(self, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray], left: int) -> Drawn:
+        """The test of two runs, before any correction."""
+        (first, rows), (second, _) = one, other
+        kind, mine, theirs = self.tested[first].kind, self.of(*one), self.of(*other)
+        means = [np.nan_to_num(mean_known(a)) - np.nan_to_num(mean_known(b)) for a, b in zip(mine, theirs, strict=True)]
+        names = self.tested[first].told.classes
+        places = {name: k for k, name in enumerate(self.tested[second].told.classes)}
+        classes = []
+        for k, name in enumerate(names):
+            if name in places:
+                j = places[name]
+                ahead = mine[1][:, k] - theirs[1][:, j]
+                a, b = float(mine[0][0, k]), float(theirs[0][0, j])
+                interval = percentiles(ahead) if len(rows) > 1 else NOTHING
+                classes.append(ClassDifference(name=name, first=a, second=b, difference=a - b, interval=interval))
+        return Drawn.of(
+            first, second, len(rows), float(means[0][0]), means[1], what=kind.points, unit=kind.drawn, left=left,
+            classes=tuple(classes),
+        )  # fmt: skip
 
 
 def in_common(a: Graded, b: Graded) -> tuple[np.ndarray, np.ndarray, int] | None:
@@ -245,11 +255,11 @@ def in_common(a: Graded, b: Graded) -> tuple[np.ndarray, np.ndarray, int] | None
     is compared, as long as it is at least COMMON of either test. None for tests on other samples.
     """
     if same_samples(a, b):
-        return a.order, b.order, 0
+        return a.positions, b.positions, 0
     if not a.paths or not b.paths:
         return None
-    places = {key: place for place, key in enumerate(zip(b.paths, b.truth, strict=True))}
-    alike = [(i, places[key]) for i, key in enumerate(zip(a.paths, a.truth, strict=True)) if key in places]
+    places = {key: place for place, key in enumerate(zip(b.paths, b.told.truth, strict=True))}
+    alike = [(i, places[key]) for i, key in enumerate(zip(a.paths, a.told.truth, strict=True)) if key in places]
     most = max(len(a.ids), len(b.ids))
     if len(alike) < COMMON * most:
         return None
@@ -257,12 +267,15 @@ def in_common(a: Graded, b: Graded) -> tuple[np.ndarray, np.ndarray, int] | None
     return first, second, most - len(alike)
 
 
-def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] | Mapping[str, Graded]) -> Comparison:
+Result = Evaluation | RegressionEvaluation | TaskResult | Graded
+
+
+def compare(runs: Mapping[str, Result]) -> Comparison:
     """Lay runs side by side; `runs` has a name for each result.
 
     Runs are paired where ids, true answers and (if both know them) paths agree, or nearly all paths and answers do
     (`in_common`); p-values are corrected for all pairs that there are, since the best is only known after looking.
-    Raises UsageError for no run, or for classification and regression mixed.
+    Raises UsageError for no run, or for several tasks; ArtefactError for a task whose runs are not compared.
 
     >>> from hubel.evaluation import assess
     >>> from hubel.types import Predictions
@@ -273,38 +286,28 @@ def compare(runs: Mapping[str, Evaluation] | Mapping[str, RegressionEvaluation] 
     new is better than old: +50.00 points (95 % interval +30.00 to +70.00), 10 against 0 samples, p = 0.002.
     """
     tested = {name: run if isinstance(run, Graded) else Graded.of(run) for name, run in runs.items()}
-    tasks = {run.task for run in tested.values()}
+    tasks = list(dict.fromkeys(run.task for run in tested.values()))
     if len(tasks) != 1:
-        came = "none" if not tasks else "classification and regression"
+        came = " and ".join([", ".join(tasks[:-1]), tasks[-1]]) if tasks else "none"
         raise UsageError(f"comparing needs runs of one kind, got {came}", hint="hubel runs lists what there is")
-    (task,) = tasks
-    columns = ERRORS if task == "regression" else NUMBERS
-    best = min(tested, key=lambda name: _rank(tested[name]))
-    pairs = tuple(each_pair({name: tested[name] for name in sorted(tested, key=lambda name: _rank(tested[name]))}))
+    columns = KINDS[tasks[0]].columns
+    ranked = {name: tested[name] for name in sorted(tested, key=lambda name: tested[name].rank)}
+    best = next(iter(ranked))
+    pairs = tuple(each_pair(ranked))
     tests = tuple(pair for pair in pairs if pair.first == best)
     paired = {pair.second for pair in tests}
-    nothing: Interval = (math.nan, math.nan)
     return Comparison(
         names=tuple(tested),
-        task=task,
+        task=tasks[0],
         numbers={column: tuple(run.numbers[column] for run in tested.values()) for column in columns},
-        intervals={column: tuple(run.intervals.get(column, nothing) for run in tested.values()) for column in columns},
+        intervals={column: tuple(run.intervals.get(column, NOTHING) for run in tested.values()) for column in columns},
         samples=tuple(len(run.ids) for run in tested.values()),
         best=best,
         tests=tests,
         pairs=pairs,
+        counted=tuple(pair for pair in counted_pairs(ranked) if best in (pair.first, pair.second)),
         unpaired=tuple(name for name in tested if name != best and name not in paired),
     )
-
-
-def _float(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _rank(run: Graded) -> tuple[float, float]:
-    """Smaller is better; equal accuracies are ranked by the log-loss."""
-    n = run.numbers
-    return (n["rmse"], n["mae"]) if run.task == "regression" else (-n["top1"], n["log_loss"])
 
 
 def same_samples(a: Graded, b: Graded) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hubel.checkpoint import Classifier
 from hubel.metrics.calibrating import confidence_for, risk_coverage
 from hubel.metrics.intervals import Interval, wilson
 from hubel.metrics.probability import Calibration, calibration, log_softmax
@@ -110,6 +111,16 @@ def second_of(
     '1.000 AUROC alone; it is in the mixture, which without it has 0.750'
     """
     return Second(name=name, alone=separation(*scores), without=separation(*without), enters=enters)
+
+
+def named_by(classifier: Classifier, logits_NK: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """How sure each answer is, N, and what it says: a class, or all labels that are said, with | between them."""
+    shares, names = classifier.probabilities(logits_NK), classifier.class_names
+    if not classifier.several:
+        return shares.max(axis=1), [names[k] for k in shares.argmax(axis=1)]
+    said = shares >= classifier.label_thresholds
+    told = ["|".join(name for name, there in zip(names, row, strict=True) if there) or "none" for row in said]
+    return sure_of_all(shares, said), told
 
 
 def tell_apart(

@@ -16,10 +16,9 @@ from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
 from hubel.data.scan import Scan
 from hubel.evaluation.asking import ask, dissent, voices
-from hubel.evaluation.pairs import drawn_difference
 from hubel.evaluation.result import Exhibit, TaskResult, spread_rows
-from hubel.metrics.intervals import Interval, percentiles
-from hubel.metrics.overlap import IGNORED, dice, iou, mean_iou, overlaps
+from hubel.metrics.intervals import Interval, mean_known, percentiles, redrawn
+from hubel.metrics.overlap import IGNORED, dice, drawn_iou, iou, mean_iou, overlaps
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 from hubel.words import csv_text, percent, plain, plural, span
@@ -47,6 +46,8 @@ class Segmentation(TaskResult):
     """N K: of each picture the pixels that are named right, by class."""
     unions: np.ndarray
     """N K: of each picture the pixels that are of a class or are said to be."""
+    areas: np.ndarray
+    """N K: of each picture the pixels that are of a class."""
     scores: np.ndarray
     """N: the mean IoU of each picture, over the classes it shows or is said to show."""
     paths: tuple[str, ...]
@@ -140,13 +141,20 @@ class Segmentation(TaskResult):
         )  # fmt: skip
 
     def tables(self) -> Mapping[str, str]:
-        """One line a picture, one a class, and the pixels by class."""
+        """One line a picture, one a class, one a class in a picture, and the pixels by class."""
         each = zip(self.ids.tolist(), self.paths, self.scores.tolist(), strict=True)
         classes = [[*row[:4], *row[4]] for row in self.by_class()]
         pixels = [[name, *row] for name, row in zip(self.class_names, self.confusion.tolist(), strict=True)]
+        said = self.unions + self.hits - self.areas
+        areas = [
+            [int(self.ids[n]), self.paths[n], self.class_names[k], int(self.areas[n, k]), int(said[n, k]),
+             int(self.hits[n, k])]
+            for n, k in np.argwhere(self.unions > 0).tolist()
+        ]  # fmt: skip
         return {
             "predictions.csv": csv_text(["id", "path", "mean_iou"], each),
             "per_class.csv": csv_text(["class", "pixels", "iou", "dice", "iou_low", "iou_high"], classes),
+            "areas.csv": csv_text(["id", "path", "class", "pixels", "said", "right"], areas),
             "confusion.csv": csv_text(["true", *self.class_names], pixels),
         }
 
@@ -191,8 +199,8 @@ def judge_segmentation(
             kept |= {place: _mask(said) for place, said in zip(places, masks, strict=True)}
             beside |= {} if apart is None else {p: _grey(one) for p, one in zip(places, apart, strict=True)}
     manifest = scan.manifest
-    drawn = _drawn(hits, unions)
-    weights = _weights(len(rows))
+    weights = np.concatenate(list(redrawn(len(rows), draws=DRAWS)))
+    drawn = drawn_iou(hits, unions, weights)
     right = (weights @ hits.sum(1)) / np.maximum(weights @ truth.sum(1), 1)
 
     def shown(places: list[int]) -> tuple[Exhibit, ...]:
@@ -215,13 +223,14 @@ def judge_segmentation(
         confusion=confusion,
         mean_iou=mean_iou(confusion),
         intervals={
-            "mean_iou": percentiles(_means(drawn)) if several else nothing,
+            "mean_iou": percentiles(mean_known(drawn)) if several else nothing,
             "pixel_accuracy": percentiles(right) if several else nothing,
         },
         class_intervals=tuple(percentiles(column) if several else nothing for column in drawn.T),
         ids=np.asarray(rows),
         hits=hits,
         unions=unions,
+        areas=truth,
         scores=scores,
         paths=tuple(manifest.name(int(row)) for row in rows),
         usual=shown(sorted(wanted)),
@@ -229,22 +238,6 @@ def judge_segmentation(
         moves_along=moves_along,
         disputed=disputed,
     )
-
-
-def difference(names: tuple[str, str], one: Segmentation, other: Segmentation) -> str:
-    """Which of two nets overlaps better on the same pictures, in a sentence: by mean IoU, pictures drawn again."""
-
-    def ahead(rows: np.ndarray) -> float:
-        return _mean_of(one, rows) - _mean_of(other, rows)
-
-    return drawn_difference(
-        *names, one.samples, ahead, lambda share: f"{100 * share:+.2f}", what="points of mean IoU", unit="pictures"
-    )  # fmt: skip
-
-
-def _mean_of(result: Segmentation, rows: np.ndarray) -> float:
-    above, below = result.hits[rows].sum(0), result.unions[rows].sum(0)
-    return float(np.mean(above[below > 0] / below[below > 0])) if (below > 0).any() else 0.0
 
 
 def _found(classifier: Classifier, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -288,24 +281,6 @@ def move_along(
 def _sums(found: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Of N K K counts: hits, true and answered pixels N K, and the sum over all K K."""
     return np.diagonal(found, axis1=1, axis2=2).copy(), found.sum(2), found.sum(1), found.sum(0)
-
-
-def _weights(count: int) -> np.ndarray:
-    """DRAWS N: how often each picture is drawn."""
-    return np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=DRAWS)
-
-
-def _drawn(hits: np.ndarray, unions: np.ndarray) -> np.ndarray:
-    """DRAWS K: the IoU of each class over pictures drawn with replacement; NaN where a draw has none of it."""
-    weights = _weights(len(hits))
-    above, below = weights @ hits, weights @ unions
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-
-
-def _means(drawn: np.ndarray) -> np.ndarray:
-    """DRAWS means over the classes that a draw has."""
-    known = np.isfinite(drawn)
-    return np.asarray(np.where(known, drawn, 0).sum(1) / np.maximum(known.sum(1), 1))
 
 
 def _mask(said: torch.Tensor) -> np.ndarray:

@@ -149,11 +149,11 @@ class SeveralLabels(TaskResult):
                       "wrong": self.wrong, "intervals": self.intervals, "per_class": classes})  # fmt: skip
 
     def tables(self) -> Mapping[str, str]:
-        """One line a sample, one a label."""
+        """One line a sample, one a label; probabilities with so many digits that they rank samples as they do here."""
         said, right = self.said, self.right
         each = [
             [int(self.ids[n]), self.paths[n], self.named(self.truth[n] > 0), self.named(said[n]), int(right[n]),
-             *self.shares[n].tolist()]
+             *(f"{share:.9g}" for share in self.shares[n].tolist())]
             for n in range(self.samples)
         ]  # fmt: skip
         head = ["label", "samples", "average_precision", "threshold", "precision", "recall", "f1"]

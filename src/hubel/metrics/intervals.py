@@ -6,7 +6,7 @@ The test set is a sample of the world: 99 % on 100 pictures may be 95 % or 100 %
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from statistics import NormalDist
 
 import numpy as np
@@ -61,10 +61,45 @@ def bootstrap(
     >>> 40 < low < 49.5 < high < 60
     True
     """
-    if samples == 0:
-        return NOTHING
+    return percentiles(drawn_values(statistic, samples, seed=seed, draws=draws), level=level)
+
+
+def drawn_values(
+    statistic: Callable[[np.ndarray], float], samples: int, *, seed: int = 0, draws: int = 1000
+) -> np.ndarray:
+    """What a statistic of N row numbers comes to in each of so many draws; nothing of no sample."""
     random = np.random.default_rng(seed)
-    return percentiles(np.array([statistic(random.integers(0, samples, samples)) for _ in range(draws)]), level=level)
+    count = draws if samples else 0
+    return np.array([statistic(random.integers(0, samples, samples)) for _ in range(count)])
+
+
+def redrawn(samples: int, *, seed: int = 0, draws: int = 1000, room: int = 4_000_000) -> Iterator[np.ndarray]:
+    """How often each of N samples is drawn where N are drawn with replacement: D N in parts, `draws` rows in all.
+
+    For statistics that take weights, so that the same draws serve every one of them. A part has about `room` numbers.
+
+    >>> [part.sum(axis=1).tolist() for part in redrawn(5, draws=3, room=10)]
+    [[5, 5], [5]]
+    """
+    random, shares = np.random.default_rng(seed), np.full(samples, 1 / max(1, samples))
+    each = max(1, room // max(1, samples))
+    for start in range(0, draws, each):
+        yield random.multinomial(samples, shares, size=min(each, draws - start))
+
+
+def sign_chance(values: np.ndarray) -> float:
+    """Two-sided p-value that a difference is 0, from what it came to in D draws: twice the share on the rarer side.
+
+    It cannot be smaller than 2 / (D + 1).
+
+    >>> sign_chance(np.arange(1.0, 100.0)), round(sign_chance(np.arange(-2.0, 97.0)), 2)
+    (0.02, 0.06)
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return 1.0
+    rarer = max(1, min(int((known <= 0).sum()), int((known >= 0).sum())))
+    return min(1.0, 2 * rarer / (len(known) + 1))
 
 
 def bootstrap_confusion(
@@ -108,6 +143,18 @@ def _sums(cells_DM: np.ndarray, group_M: np.ndarray, groups: int) -> np.ndarray:
     sums = np.zeros((len(cells_DM), groups))
     sums[:, present] = np.add.reduceat(cells_DM, starts, axis=1)
     return sums
+
+
+def mean_known(values_DK: np.ndarray) -> np.ndarray:
+    """D: the mean of what is known in each row, NaN where nothing is.
+
+    >>> mean_known(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]])).tolist()
+    [2.0, nan]
+    """
+    known = ~np.isnan(values_DK)
+    many = known.sum(axis=1)
+    total = np.where(known, values_DK, 0).sum(axis=1)
+    return np.divide(total, many, out=np.full(len(many), np.nan), where=many > 0)
 
 
 def percentiles(values: np.ndarray, *, level: float = 0.95) -> Interval:

@@ -45,6 +45,16 @@ def iou(counts: np.ndarray) -> np.ndarray:
     return np.divide(hits, union, out=np.full(hits.shape, np.nan), where=union > 0)
 
 
+def drawn_iou(hits_NK: np.ndarray, unions_NK: np.ndarray, weights_DN: np.ndarray) -> np.ndarray:
+    """D K: the IoU of each class where each of N pictures counts so often, in D draws; NaN where a draw has none of it.
+
+    >>> drawn_iou(np.array([[1, 0], [3, 0]]), np.array([[2, 0], [3, 0]]), np.array([[1, 1], [2, 0]])).tolist()
+    [[0.8, nan], [0.5, nan]]
+    """
+    above, below = weights_DN @ hits_NK, weights_DN @ unions_NK
+    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+
+
 def dice(counts: np.ndarray) -> np.ndarray:
     """K from counts … K K: 2 IoU / (1 + IoU).
 

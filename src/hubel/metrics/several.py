@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hubel.metrics.intervals import Interval, percentiles
+from hubel.metrics.intervals import Interval, mean_known, percentiles, redrawn
 
 
 def average_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -17,18 +17,32 @@ def average_precision(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     >>> average_precision(np.array([[0.9], [0.8], [0.1]]), np.array([[1], [0], [1]])).round(4).tolist()
     [0.8333]
     """
-    return np.array([_precision_of(scores[:, k], truth[:, k].astype(float)) for k in range(scores.shape[1])])
+    return drawn_precision(scores, truth, np.ones((1, len(scores))))[0]
 
 
-def _precision_of(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
-    order = np.argsort(-scores, kind="stable")
-    each = np.ones(len(scores)) if weights is None else weights[order]
-    hits, seen = np.cumsum(truth[order] * each), np.cumsum(each)
-    last = np.append(scores[order][1:] != scores[order][:-1], True)  # of equal scores the last stands for all
-    hits, seen = hits[last], seen[last]
-    if not len(hits) or hits[-1] == 0:
-        return float("nan")
-    return float((np.diff(hits, prepend=0.0) * hits / np.maximum(seen, 1e-12)).sum() / hits[-1])
+def drawn_precision(scores: np.ndarray, truth: np.ndarray, weights_DN: np.ndarray) -> np.ndarray:
+    """D K: average precision of each class where each of N samples counts so often, in D draws; NaN without a sample.
+
+    >>> scores, truth = np.array([[0.9], [0.8], [0.1]]), np.array([[1], [0], [1]])
+    >>> drawn_precision(scores, truth, np.array([[1, 1, 1], [2, 1, 0], [0, 3, 0]])).round(4).T.tolist()
+    [[0.8333, 1.0, nan]]
+    """
+    found = np.full((len(weights_DN), scores.shape[1]), np.nan)
+    weights = np.ascontiguousarray(weights_DN.T, dtype=np.float64)  # N D
+    for k in range(scores.shape[1]):
+        order = np.argsort(-scores[:, k], kind="stable")
+        ranked, there = scores[order, k], truth[order, k] > 0
+        if not there.any():
+            continue
+        # Of equal scores the last stands for all; only ranks at which a sample of the class comes in count.
+        last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+        seen = np.cumsum(weights[order], axis=0)[last]
+        hits = np.cumsum(weights[order] * there[:, None], axis=0)[last]
+        gained = np.diff(hits, axis=0, prepend=0.0) * hits
+        total = hits[-1]
+        area = (gained / np.maximum(seen, 1e-12)).sum(axis=0)
+        found[:, k] = np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0)
+    return found
 
 
 def mean_precision(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -46,10 +60,8 @@ def mean_precision_interval(scores: np.ndarray, truth: np.ndarray, *, draws: int
     count = len(scores)
     if count < 2:
         return float("nan"), float("nan")
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws).astype(float)
-    known = truth.astype(float)
-    found = [[_precision_of(scores[:, k], known[:, k], drawn) for k in range(scores.shape[1])] for drawn in weights]
-    return percentiles(np.array([np.nanmean(row) if np.isfinite(row).any() else np.nan for row in found]))
+    parts = redrawn(count, seed=seed, draws=draws)
+    return percentiles(np.concatenate([mean_known(drawn_precision(scores, truth, part)) for part in parts]))
 
 
 def sure_of_all(shares: np.ndarray, said: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ from scipy.special import logsumexp
 from hubel.metrics.probability import log_softmax, placement
 
 OF_LOGITS = ("softmax", "max-logit", "energy")
+OF_ONE_CLASS = ("softmax",)
+"""Those that take the classes to exclude each other."""
 OF_FEATURES = ("mahalanobis", "neighbours", "residual")
 NAMES = (*OF_LOGITS, *OF_FEATURES)
 DIRECTIONS = 128

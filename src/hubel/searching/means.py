@@ -22,7 +22,6 @@ from hubel.assembly.afterwards import FEWEST
 from hubel.checkpoint import Classifier, Learnt
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import compare
-from hubel.evaluation.pairs import corrected, pair_of
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.calibrating import fit_temperature
 from hubel.metrics.probability import calibration, disagreements, log_loss, log_softmax, shares_of
@@ -72,12 +71,12 @@ class Mean(ABC):
         """What a summary says of the validation split, as a training's does."""
 
     def difference(self, together: Any, alone: Any) -> str:
-        """Both on the same samples, one by one, in a sentence."""
-        return compare({TOGETHER: together, ALONE: alone}).tests[0].sentence
+        """Both on the same samples, in words."""
+        return " ".join(compare({TOGETHER: together, ALONE: alone}).findings)
 
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
         """A net as it would be used by itself: with a temperature, if its training learnt none, as trials do not."""
-        if net.trust is not None:
+        if net.trust is not None and (net.labels or not net.trust.calibrator.plain):
             return net
         heat = self.heat(said, truth)
         return replace(net, model=Ensemble([net.model], temperatures=[heat], answers=self.answers).eval())
@@ -154,11 +153,6 @@ class LabelMean(Mean):
     def best(self, found: SeveralLabels) -> dict[str, float]:
         """MAP and log-loss."""
         return {"val_map": found.mean_ap, "val_loss": label_losses(found.shares, found.truth)[0]}
-
-    def difference(self, together: SeveralLabels, alone: SeveralLabels) -> str:
-        """Samples of which every label is right."""
-        good, other = ((each.said == (each.truth > 0)).all(1) for each in (together, alone))
-        return f"All labels of a sample right: {corrected([pair_of(TOGETHER, ALONE, good, other)])[0].sentence}"
 
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
         """With the thresholds that it has then, as those of the mean are found: where there are samples enough."""

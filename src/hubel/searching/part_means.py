@@ -15,7 +15,7 @@ from hubel.checkpoint import Classifier
 from hubel.data.masks import IGNORED
 from hubel.evaluation.pairs import corrected, drawn_difference, pair_of
 from hubel.evaluation.reconstruction import Reconstruction
-from hubel.evaluation.segmentation import Segmentation, difference
+from hubel.evaluation.segmentation import Segmentation
 from hubel.evaluation.sequences import SequenceClasses, SequenceNumbers
 from hubel.searching.ensembles import Measured, MeasuredClass
 from hubel.searching.means import ALONE, TOGETHER, MeanOfClasses, MeanOfNumbers
@@ -67,10 +67,6 @@ class PixelMean(MeanOfClasses):
         """Mean IoU."""
         return {"val_iou": found.mean_iou}
 
-    def difference(self, together: Segmentation, alone: Segmentation) -> str:
-        """Mean IoU, pictures drawn again."""
-        return difference((TOGETHER, ALONE), together, alone)
-
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
         """As it is: the largest probability of a pixel is the largest at any temperature."""
         return net
@@ -109,8 +105,7 @@ class StepMean(MeanOfClasses):
             return float((right[0][rows].sum() - right[1][rows].sum()) / max(1, many[rows].sum()))
 
         return drawn_difference(
-            TOGETHER, ALONE, together.samples, ahead, lambda share: f"{100 * share:+.2f}",
-            what="points of right steps", unit="series",
+            TOGETHER, ALONE, together.samples, ahead, what="points of right steps", unit="series"
         )  # fmt: skip
 
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
@@ -147,8 +142,7 @@ class StepNumberMean(MeanOfNumbers):
             return together.skill_of(rows) - alone.skill_of(rows)
 
         return drawn_difference(
-            TOGETHER, ALONE, together.samples, ahead, lambda share: f"{100 * share:+.2f}",
-            what="points of squared error", unit="series",
+            TOGETHER, ALONE, together.samples, ahead, what="points of squared error", unit="series"
         )  # fmt: skip
 
 
@@ -178,8 +172,8 @@ class PictureMean(MeanOfNumbers):
         """Decibels, pictures drawn again."""
         apart = together.decibels - alone.decibels
         return drawn_difference(
-            TOGETHER, ALONE, together.samples, lambda rows: float(apart[rows].mean()), lambda db: f"{db:+.2f}",
-            what="dB", unit="pictures",
+            TOGETHER, ALONE, together.samples, lambda rows: float(apart[rows].mean()), what="dB", unit="picture",
+            scale=1,
         )  # fmt: skip
 
 

@@ -94,6 +94,9 @@ def said(prediction: Prediction | Answer, top: int | None) -> dict[str, Any]:
     """
     if isinstance(prediction, Answer):
         found = {"name": prediction.name} | prediction.to_dict()
+        if prediction.of_labels == "probabilities":  # null where no trust was learnt
+            known = prediction.known
+            found |= {"known": known, "familiarity": None if known is None else prediction.familiarity}
         if top is not None and prediction.of_labels:
             kept = [
                 name for rank, name in enumerate(prediction.ranked) if rank < top or name in (prediction.labels or ())

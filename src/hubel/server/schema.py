@@ -22,6 +22,9 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": properties}
 
 
+_KNOWN = {"type": ["boolean", "null"], "description": "is it like what was trained on? null: the run cannot tell"}
+_FAMILIARITY = {"type": ["number", "null"], "description": "share of known pictures that were as strange"}
+
 SCHEMAS: dict[str, Any] = {
     "Answer": _object(
         ["model", "digest", "milliseconds", "predictions"],
@@ -41,16 +44,18 @@ SCHEMAS: dict[str, Any] = {
         name=_TEXT,
         label={**_TEXT, "description": "the most probable class"},
         probability=_NUMBER,
-        known={"type": ["boolean", "null"], "description": "is it like what was trained on? null: the run cannot tell"},
-        familiarity={"type": ["number", "null"], "description": "share of known pictures that were as strange"},
+        known=_KNOWN,
+        familiarity=_FAMILIARITY,
         plausible={"type": "array", "items": _TEXT, "description": "classes that are not ruled out"},
         probabilities={"type": "object", "additionalProperties": _NUMBER},
     ),
     "Labels": _object(
-        ["name", "labels", "probabilities"],
+        ["name", "labels", "probabilities", "known", "familiarity"],
         name=_TEXT,
         labels={"type": "array", "items": _TEXT, "description": "of a run of several labels: those that are said"},
         probabilities={"type": "object", "additionalProperties": _NUMBER},
+        known=_KNOWN,
+        familiarity=_FAMILIARITY,
     ),
     "Value": _object(["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}),
     "Areas": _object(

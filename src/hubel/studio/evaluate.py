@@ -19,7 +19,7 @@ from hubel.studio.seen import net, own, row_of, sent, stamp
 from hubel.verbs.doubt import strangers
 from hubel.verbs.evaluate import evaluate
 from hubel.verbs.groups import grouped
-from hubel.verbs.predict import Prediction, predict
+from hubel.verbs.predict import Answer, Prediction, predict
 
 MOST = 20_000
 """Samples that are told one by one."""
@@ -97,8 +97,8 @@ def _by_label(found: SeveralLabels) -> dict[str, Any]:
 def known(asked: Asked) -> dict[str, Any]:
     """How familiar each sample of a split is to the net; [] where it cannot tell."""
     folder, split, found = _measured(asked)
-    if not isinstance(found, Evaluation):
-        raise ArtefactError("only a run that names one class says what it knows")
+    if not isinstance(found, (Evaluation, SeveralLabels)):
+        raise ArtefactError("only a run that names classes or labels says what it knows")
 
     def look() -> list[float | None]:
         classifier, data = net(asked.studio, folder), own(asked.studio, folder)
@@ -108,7 +108,7 @@ def known(asked: Asked) -> dict[str, Any]:
         pictures = np.ascontiguousarray(data.decoded.images[rows]).transpose(0, 2, 3, 1)
         with asked.studio.computing:
             answers = predict(classifier, pictures, verbose=False)
-        return [round(answer.familiarity, DIGITS) for answer in answers if isinstance(answer, Prediction)]
+        return [round(answer.familiarity, DIGITS) for answer in answers if isinstance(answer, (Prediction, Answer))]
 
     return {"familiarity": asked.studio.keep(("known", folder, split, stamp(folder)), look)}
 

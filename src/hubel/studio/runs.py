@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hubel.errors import HubelError, UsageError
+from hubel.evaluation.pairs import class_cells
 from hubel.records.ledger import RunRecord, runs
 from hubel.records.side_by_side import compare
 from hubel.store import RunStore, parse_json
@@ -70,7 +71,19 @@ def together(asked: Asked) -> dict[str, Any]:
             answer["weighed"] = found.to_dict()
             answer["sentences"] = list(found.findings)
             if len(found.pairs) > 1:
-                answer["against"] = {"names": found.ranked, "rows": list(zip(found.ranked, found.grid, strict=True))}
+                answer["against"] = {
+                    "what": found.kind.points,
+                    "names": found.ranked,
+                    "rows": list(zip(found.ranked, found.grid, strict=True)),
+                }
+            answer["classes"] = [
+                {
+                    "what": found.kind.each,
+                    "names": [test.first, test.second, "ahead", "95 % interval"],
+                    "rows": [(name, cells) for name, *cells in class_cells(test)],
+                }
+                for test in found.by_class
+            ]
         except HubelError as error:
             answer["unweighed"] = {"reason": error.what, "hint": error.hint}
     return answer

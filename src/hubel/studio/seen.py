@@ -53,7 +53,8 @@ def said(classifier: Classifier, one: Any, most: int) -> dict[str, Any]:
     in_order = [name for name in classifier.class_names if name in one.labels]  # as the truth is written
     return {
         "labels": one.labels, "label": "|".join(in_order) or "none", "top": top,
-        "limits": [limits[name] for name, _ in top], "known": None, "plausible": (),
+        "limits": [limits[name] for name, _ in top], "known": one.known,
+        "familiarity": None if one.known is None else one.familiarity, "plausible": (),
     }  # fmt: skip
 
 

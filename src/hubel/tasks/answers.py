@@ -6,6 +6,7 @@ Letters: N pictures, K labels, C H W channels, height and width.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -52,6 +53,10 @@ class Answer:
     """Of several nets that answer together how much they disagree, by label or by what the answer is made of: mutual
     information of answer and member, in nats; of numbers a standard deviation; of "pixels" the share that they call
     differently."""
+    known: bool | None = None
+    """Is the picture like those that the net was measured with? None where it cannot tell."""
+    familiarity: float = math.nan
+    """Share of those that were at least as strange to the net; it is known from 0.05 on. NaN where it cannot tell."""
     told_apart: str = ""
     """The same in words, where it is not told label by label."""
     beside: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
@@ -61,7 +66,12 @@ class Answer:
     """C H W uint8: what the net saw, where the answer is to be laid over it."""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.told}{self.apart}"
+        return f"{self.name}: {self.told}{self.apart}{self.strange}"
+
+    @property
+    def strange(self) -> str:
+        """Where the net does not know the picture, in words."""
+        return "   unknown: like nothing it was shown" if self.known is False else ""
 
     @property
     def apart(self) -> str:
@@ -88,6 +98,8 @@ class Answer:
         said: dict[str, Any] = {} if self.labels is None else {"labels": list(self.labels)}
         said |= self.facts
         said |= {self.of_labels: self.numbers} if self.of_labels else self.numbers
+        if self.known is not None:
+            said |= {"known": self.known, "familiarity": self.familiarity}
         return said | ({"disagreement": self.disagreement} if self.disagreement is not None else {})
 
     @property
@@ -126,11 +138,15 @@ class Answers(list[Answer]):
         return str(self)
 
     def to_csv(self) -> str:
-        """A table with a line for each picture: file, and every number; of several nets together also by how much they
-        disagree, the sum over the labels.
+        """A table with a line for each picture: file, and every number; whether it is known and how familiar, where
+        the net can tell; of several nets together also by how much they disagree, the sum over the labels.
         """
         names = list(self[0].numbers) if self else []
         rows: list[list[object]] = [[each.name, *each.numbers.values()] for each in self]
+        if self and self[0].known is not None:
+            names += ["known", "familiarity"]
+            told = [["yes" if each.known else "no", each.familiarity] for each in self]
+            rows = [[*row, *more] for row, more in zip(rows, told, strict=True)]
         if self and self[0].disagreement is not None:
             names.append("disagreement")
             rows = [[*row, sum((each.disagreement or {}).values())] for row, each in zip(rows, self, strict=True)]
@@ -173,10 +189,14 @@ def png(picture: Image.Image | np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def say_labels(names: Sequence[str], shares: np.ndarray, classes: Sequence[str], limits: np.ndarray) -> list[Answer]:
+def say_labels(
+    names: Sequence[str], shares: np.ndarray, classes: Sequence[str], limits: np.ndarray, *,
+    familiarity: np.ndarray | None = None, border: float = 0.0,
+) -> list[Answer]:  # fmt: skip
     """Of each picture the labels whose probability reaches its threshold, the most probable first.
 
-    `shares` N K: the probability of each of `classes`; `limits` K: from which on it is said.
+    `shares` N K: the probability of each of `classes`; `limits` K: from which on it is said. `familiarity` N, where the
+    net can tell it, and the `border` from which on a picture is known.
 
     >>> found = say_labels(["a.jpg", "b.jpg"], np.array([[0.9, 0.4], [0.2, 0.1]]), ["cat", "dog"], np.array([0.5, 0.3]))
     >>> print(found[0], found[0].labels)
@@ -185,13 +205,17 @@ def say_labels(names: Sequence[str], shares: np.ndarray, classes: Sequence[str],
     b.jpg: none (nearest: cat 20.0%)
     """
     found = []
-    for name, row in zip(names, shares, strict=True):
+    known = [math.nan] * len(shares) if familiarity is None else familiarity.tolist()
+    for name, row, familiar in zip(names, shares, known, strict=True):
         order = np.argsort(-row, kind="stable")
         labels = tuple(classes[k] for k in order if row[k] >= limits[k])
         told = ", ".join(f"{classes[k]} {row[k]:.1%}" for k in order if row[k] >= limits[k])
         nearest = f"{classes[order[0]]} {row[order[0]]:.1%}"
         numbers = {label: float(share) for label, share in zip(classes, row, strict=True)}
         found.append(
-            Answer(name, told or f"none (nearest: {nearest})", numbers, labels=labels, of_labels="probabilities")
-        )
+            Answer(
+                name, told or f"none (nearest: {nearest})", numbers, labels=labels, of_labels="probabilities",
+                known=None if math.isnan(familiar) else familiar >= border, familiarity=familiar,
+            )
+        )  # fmt: skip
     return found

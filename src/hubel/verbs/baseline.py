@@ -16,6 +16,7 @@ from hubel.classical.measuring import Samples, measure
 from hubel.classical.results import Baseline
 from hubel.data.manifest import Manifest
 from hubel.data.splits import limited
+from hubel.diagnosis.edited import graded_of
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation import Evaluation, Graded
 from hubel.faces.progress import shows_progress
@@ -23,7 +24,6 @@ from hubel.records.ledger import RunRecord
 from hubel.records.own_data import own_data
 from hubel.records.series import run_or_data
 from hubel.report.pages.baseline import render_baseline
-from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
 __all__ = ["Baseline", "Beside", "baseline", "net_beside", "write_page"]
@@ -103,7 +103,7 @@ def _of_run(folder: Path, settings: dict[str, Any], limit: int | None, how: dict
             f"{folder.name} learnt without labels, which simple methods need", hint="name labelled data"
         )
     own = own_data(folder, classifier, how["watch"], data_root=root)
-    manifest, store = own.scan.manifest, RunStore.open(folder)
+    manifest = own.scan.manifest
     rows = {part: own.ids(part) for part in ("train", "val", "test")}
     record = RunRecord(folder)
     most = limit or record.recipe.get("data", {}).get("limit")
@@ -116,11 +116,8 @@ def _of_run(folder: Path, settings: dict[str, Any], limit: int | None, how: dict
         ),
         **how,
     )  # fmt: skip
-    if not (store.exists("evaluation.json") and store.exists("predictions.csv")):
-        return simple
-    answers = store.read_bytes("predictions.csv").decode("utf-8", errors="replace")
-    graded = Graded.read(store.read_json("evaluation.json", limit=1 << 30), answers)
-    return beside(folder.name, graded, simple, record.summary.get("seconds")) or simple
+    graded = graded_of(folder)
+    return (graded and beside(folder.name, graded, simple, record.summary.get("seconds"))) or simple
 
 
 def net_beside(

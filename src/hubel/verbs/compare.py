@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hubel.diagnosis.edited import graded_of
 from hubel.errors import ArtefactError
-from hubel.evaluation.comparison import Comparison, Graded, same_samples
+from hubel.evaluation.comparison import Comparison, same_samples
 from hubel.evaluation.comparison import compare as graded
+from hubel.evaluation.graded import Graded
 from hubel.evaluation.spread import Difference
 from hubel.records import side_by_side
 from hubel.records.ledger import RunRecord, find_run
@@ -18,7 +19,7 @@ from hubel.store import RunStore
 
 
 def weigh(names: Sequence[str | Path]) -> Comparison:
-    """The test results of the runs side by side, with an exact test for each pair that saw the same samples.
+    """The test results of the runs side by side, with a test of each pair that saw the same samples.
 
     Raises ArtefactError for a run that does not exist or was not measured, UsageError for a mixture of tasks.
     """
@@ -27,7 +28,7 @@ def weigh(names: Sequence[str | Path]) -> Comparison:
 
 
 def _read(folder: Path) -> Graded:
-    """What a run named right; ArtefactError where it was not measured."""
+    """What a run answered; ArtefactError where it was not measured."""
     found = graded_of(folder)
     if found is None:
         raise ArtefactError(f"the run {folder} was never measured", hint=f"hubel evaluate {folder} --out {folder}")

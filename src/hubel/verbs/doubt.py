@@ -20,9 +20,18 @@ from hubel.data.keeping import prepare as scan_and_decode
 from hubel.data.strange import KINDS
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
-from hubel.evaluation.doubt import Selective, Strangers, Trusted, answers_of, keep_back, second_of, tell_apart, trust_in
+from hubel.evaluation.doubt import (
+    Selective,
+    Strangers,
+    Trusted,
+    answers_of,
+    keep_back,
+    named_by,
+    second_of,
+    tell_apart,
+    trust_in,
+)
 from hubel.faces.progress import shows_progress
-from hubel.metrics.probability import log_softmax
 from hubel.records.ledger import find_run
 from hubel.records.other_data import learnt_from
 from hubel.records.own_data import OwnData, own_data
@@ -80,15 +89,13 @@ def strangers(
         parts = {"strange": (scan.manifest, there), f"its {split}": (own.scan.manifest, rows)}
         tell_learnt(autoencoder, parts, watch)
         trust = joined(trust, look, score, own.ids("val"), own.ids("train"))
-    sure = [np.exp(log_softmax(trust.calibrator(logits))) for logits, _ in (home, away)]
+    (sure, _), (sure_of_strange, taken_for) = (named_by(classifier, logits) for logits, _ in (home, away))
     return tell_apart(
         Path(data).name or str(data),
-        (trust.strange(*home, pictures[0]), sure[0].max(axis=1)),
-        (trust.strange(*away, pictures[1]), sure[1].max(axis=1)),
+        (trust.strange(*home, pictures[0]), sure),
+        (trust.strange(*away, pictures[1]), sure_of_strange),
         (trust.familiarity(*home, pictures[0]), trust.familiarity(*away, pictures[1])),
-        [scan.manifest.name(int(row)) for row in there],
-        [classifier.class_names[k] for k in sure[1].argmax(axis=1)],
-        border=1 - ACCEPTED,
+        [scan.manifest.name(int(row)) for row in there], taken_for, border=1 - ACCEPTED,
         second=None if score is None else second_of(
             Path(str(autoencoder)).name, (score(pictures[0]), score(pictures[1])),
             (alone.strange(*home), alone.strange(*away)), enters=NAME in trust.scores,

@@ -101,8 +101,8 @@ export function begin() {
 
   /** What else should be known about an answer: that the picture is strange, or that other classes are as plausible. */
   function remark(answer, order, said) {
-    if (about.thresholds && !said.length) return 'None of its labels: no probability reaches its threshold.';
     if (!answer.known) return 'Not like the pictures it was measured with: it does not know this one, whatever it says.';
+    if (about.thresholds && !said.length) return 'None of its labels: no probability reaches its threshold.';
     const others = about.limit ? order.slice(1).filter((k) => answer.probabilities[k] >= about.limit) : [];
     return others.length ? `It may also be ${others.map((k) => about.classes[k]).join(', ')}: in 95 of 100 cases the truth is among these.` : '';
   }

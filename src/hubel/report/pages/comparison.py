@@ -7,27 +7,35 @@ from collections.abc import Mapping, Sequence
 
 from hubel.evaluation import Comparison
 from hubel.evaluation.comparison import TITLES, shown_columns, written_number
+from hubel.evaluation.pairs import class_cells
 from hubel.figures.bars import estimates
 from hubel.figures.curves import curves
 from hubel.figures.theme import Figure
 from hubel.report.page import page
 
-CURVES = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss", "train_loss": "Training loss"}
+CURVES = {
+    "val_accuracy": "Validation accuracy",
+    "val_map": "Validation mAP",
+    "val_iou": "Validation mean IoU",
+    "val_loss": "Validation loss",
+    "train_loss": "Training loss",
+}
+SHARES = ("val_accuracy", "val_map", "val_iou")
 
 
 def figures(comparison: Comparison, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Figure]:
     """Test results with their intervals, and the curves of all runs on common axes.
 
-    `histories`: run -> column (val_accuracy, val_loss, train_loss) -> one value an epoch.
+    `histories`: run -> column (those of CURVES) -> one value an epoch.
     """
-    main = "rmse" if comparison.task == "regression" else "top1"
+    main = comparison.kind.main
     found = {
         main: estimates(
             comparison.names,
             comparison.numbers[main],
             comparison.intervals[main],
             title=f"Test {TITLES[main]}, with 95 % intervals",
-            share=main == "top1",
+            share=not comparison.kind.falls,
         )
     }
     for column, title in CURVES.items():
@@ -36,7 +44,7 @@ def figures(comparison: Comparison, histories: Mapping[str, Mapping[str, Sequenc
         if series:
             longest = max(map(len, series.values()))
             padded = {run: [*values, *[math.nan] * (longest - len(values))] for run, values in series.items()}
-            found[column] = curves(padded, title=title, share=column == "val_accuracy", width=460)
+            found[column] = curves(padded, title=title, share=column in SHARES, width=460)
     return found
 
 
@@ -65,6 +73,10 @@ def render_comparison(
                 comparison.samples[i],
             )
             for i, name in enumerate(comparison.names)
+        ],
+        classes=[
+            (test, [(each, cells) for each, cells in zip(test.classes, class_cells(test), strict=True)])
+            for test in comparison.by_class
         ],
         drawings=figures(comparison, histories or {}),
         settings=settings,

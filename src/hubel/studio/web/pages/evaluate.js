@@ -50,7 +50,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       el('div', { className: 'line' }, [el('label', { for: 'split', textContent: 'Split' }), select]),
       el('dl', { className: 'tiles' }, found.rows.map(([name, value, interval]) => el('div', {}, [el('dt', { textContent: name }), el('dd', { textContent: value }), interval && el('dd', { className: 'muted', textContent: interval })])))];
     if (found.number) return top.filter(Boolean);
-    if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, wanted, said.say)];
+    if (found.several) return [...top.filter(Boolean), ...byLabel(run, about, split, found, sets, wanted, said.say)];
     const { samples, classes } = found;
     /** @type {number[] | null} */
     let familiar = null;

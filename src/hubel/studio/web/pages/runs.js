@@ -7,7 +7,7 @@ import { command, number, percent, problem, seconds } from '../parts/said.js';
 
 export const title = 'Runs';
 const ACROSS = { epochs: 'epochs', steps: 'steps', samples: 'pictures', seconds: 'seconds' };
-const METRICS = { val_loss: 'validation loss', val_accuracy: 'validation accuracy', train_loss: 'loss', train_accuracy: 'accuracy', lr: 'learning rate', images_per_second: 'pictures a second' };
+const METRICS = { val_loss: 'validation loss', val_accuracy: 'validation accuracy', val_map: 'validation mAP', val_iou: 'validation mean IoU', train_loss: 'loss', train_accuracy: 'accuracy', lr: 'learning rate', images_per_second: 'pictures a second' };
 const MOST = 8;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
@@ -63,6 +63,8 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       const [curves, answer] = await Promise.all([get('runs/curves', { runs }), get('runs/compare', { runs })]);
       if (turn !== mine) return undefined;
       words.replaceChildren();
+      const has = (/** @type {string} */ name) => curves.some((/** @type {any} */ run) => run.columns[name]?.length);
+      if (!has(metric.select.value)) metric.select.value = Object.keys(METRICS).find((name) => name.startsWith('val_') && name !== 'val_loss' && has(name)) ?? metric.select.value;
       drawn(curves);
       said.say(answer.command);
       const names = curves.map((/** @type {any} */ each) => each.run);
@@ -71,7 +73,8 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       if (!settings.length && names.length > 1) differ.prepend(el('p', { textContent: 'Their recipes say the same.' }));
       luck.replaceChildren(...(answer.sentences ?? []).map((/** @type {string} */ text) => el('p', { textContent: text })));
       if (answer.unweighed) luck.append(el('p', { className: 'muted', textContent: `${answer.unweighed.reason}. ${answer.unweighed.hint}` }));
-      if (answer.against) luck.append(el('p', { className: 'muted', textContent: 'Points that the row is ahead of the column; * p < 0.05 after the correction.' }), table(answer.against.names, answer.against.rows));
+      if (answer.against) luck.append(el('p', { className: 'muted', textContent: `In ${answer.against.what}, how far the row is ahead of the column; * p < 0.05 after the correction.` }), table(answer.against.names, answer.against.rows));
+      for (const each of answer.classes ?? []) luck.append(el('p', { className: 'muted', textContent: `The ${each.what} class by class; an interval is of its class alone.` }), table(each.names, each.rows));
       if (ticked.size === 1) luck.replaceChildren(el('p', { className: 'muted', textContent: 'Tick a second run to compare.' }));
     } catch (error) {
       words.replaceChildren(problem(error));

@@ -123,13 +123,15 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   }
 }
 
+const UNLIKE = ' · unlike anything it was shown: do not believe it';
+
 /** The most probable classes as bars with their numbers, and whether it knows such pictures at all. */
 function bars(/** @type {any} */ found) {
   if (!found.top.length) return el('p', {}, [el('strong', { textContent: found.label })]);
   if (found.labels) return labelBars(found);
   const unsure = found.plausible.length > 1 ? `Plausible: ${found.plausible.join(', ')}` : '';
   return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: found.label }), found.known === false ? ' · unlike anything it was shown: do not believe it' : '']),
+    el('p', {}, [el('strong', { textContent: found.label }), found.known === false ? UNLIKE : '']),
     el('ul', { className: 'bars' }, found.top.map(([label, share]) => el('li', {}, [
       el('span', { className: 'name', textContent: label, title: label }), el('span', { className: 'track' }, [el('span', { className: 'bar', style: { width: `${100 * share}%` } })]), el('span', { className: 'share', textContent: percent(share) })]))),
     unsure && el('p', { className: 'muted', textContent: unsure })]);
@@ -138,7 +140,7 @@ function bars(/** @type {any} */ found) {
 /** Each label as a bar with the threshold from which on it is said; those that are said first, in words too. */
 function labelBars(/** @type {any} */ found) {
   return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: found.labels.length ? found.labels.join(', ') : 'none of its labels' })]),
+    el('p', {}, [el('strong', { textContent: found.labels.length ? found.labels.join(', ') : 'none of its labels' }), found.known === false ? UNLIKE : '']),
     el('ul', { className: 'bars' }, found.top.map(([label, share], i) => {
       const said = found.labels.includes(label), from = `said from ${percent(found.limits[i])} on`;
       return el('li', { className: said ? 'said' : '' }, [

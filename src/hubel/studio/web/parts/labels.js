@@ -2,12 +2,12 @@
 
 import { at, to } from '../ask.js';
 import { el } from '../dom.js';
-import { silence, slices } from './doubt.js';
+import { silence, slices, strange } from './doubt.js';
 import { gallery } from './gallery.js';
 import { number, percent } from './said.js';
 
 /** The table of labels, and below it the pictures: those with wrong labels at first. */
-export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /** @type {string} */ split, /** @type {any} */ found, /** @type {URLSearchParams} */ wanted, /** @type {(command: string) => void} */ say) {
+export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /** @type {string} */ split, /** @type {any} */ found, /** @type {any[]} */ sets, /** @type {URLSearchParams} */ wanted, /** @type {(command: string) => void} */ say) {
   const { classes, samples } = found;
   const missed = (/** @type {number} */ i) => samples.there[i].filter((/** @type {number} */ k) => !samples.said[i].includes(k));
   const added = (/** @type {number} */ i) => samples.said[i].filter((/** @type {number} */ k) => !samples.there[i].includes(k));
@@ -31,6 +31,7 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
   }
 
   const one = (/** @type {number} */ k, /** @type {string} */ kind, jump = true) => choose(`${classes[k]}, ${kinds[kind][0]}`, (i) => kinds[kind][1](i, k), { label: k, kind }, jump);
+  const unlike = (/** @type {number[]} */ familiar, /** @type {number} */ border) => choose(`Less familiar than ${border.toFixed(2)}`, (i) => familiar[i] < border, {}, false);
   const mistakes = (jump = true) => choose('Pictures with a wrong label, those with the most first', (i) => wrong(i) > 0, {}, jump);
   const cell = (/** @type {number} */ k, /** @type {string} */ kind) => {
     const many = [...samples.id.keys()].filter((i) => kinds[kind][1](i, k)).length;
@@ -54,7 +55,8 @@ export function byLabel(/** @type {string} */ run, /** @type {any} */ about, /**
     el('section', { 'aria-labelledby': 'pictures-title' }, [parts[0], el('p', { className: 'line' }, [el('button', { type: 'button', textContent: 'All with a wrong label', onclick: () => mistakes() }), el('button', { type: 'button', textContent: 'All pictures', onclick: () => choose('All pictures', () => true, {}) })]), ...parts.slice(1),
       found.left_out ? el('p', { className: 'muted', textContent: `and ${found.left_out.toLocaleString('en')} more that are not listed` }) : '']),
     el('section', {}, [el('h2', { textContent: 'When it may keep silent' }), el('p', { className: 'muted', textContent: 'An answer is all labels of a picture: it is right if every one of them is, and as probable as its labels together, their probabilities multiplied.' }), silence({ run, split }, samples, (i) => samples.right[i], say)]),
+    el('section', {}, [el('h2', { textContent: 'What is strange to it' }), strange({ run, split }, sets, unlike, say)]),
     el('section', {}, [el('h2', { textContent: 'Group by group' }), el('p', { className: 'muted', textContent: 'All right: with every label right. False +: of the labels that are not there the share that is said; false −: of those that are there the share that is missed.' }), slices({ run, split }, about.by, say)]),
-    el('section', {}, [el('h2', { textContent: 'What commands tell beside' }), el('p', {}, ['Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` }), '. What is strange to a net is told by runs that name one class.'])]),
+    el('section', {}, [el('h2', { textContent: 'What commands tell beside' }), el('p', {}, ['Spoilt pictures: ', el('code', { textContent: `hubel robust ${run}` }), '; labels that are probably wrong: ', el('code', { textContent: `hubel clean ${run}` }), '.'])]),
   ];
 }
