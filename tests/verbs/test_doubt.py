@@ -16,9 +16,10 @@ from hubel.assembly.beside import joined
 from hubel.assembly.seeing import Look
 from hubel.checkpoint import load as load_checkpoint
 from hubel.cli import main
+from hubel.diagnosis.doubted import weigh_trust
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.records.own_data import own_data
-from hubel.verbs.doubt import selective, strangers, weigh_trust
+from hubel.verbs.doubt import selective, strangers
 from hubel.watching import Watcher
 
 

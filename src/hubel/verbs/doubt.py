@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from hubel import runtime
 from hubel.anomalies.asked import learnt_trust, scores_by, tell_learnt
 from hubel.assembly.beside import NAME, joined
 from hubel.assembly.seeing import Look
-from hubel.checkpoint import Classifier
 from hubel.checkpoint import load as load_checkpoint
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.keeping import prepare as scan_and_decode
-from hubel.data.strange import KINDS
 from hubel.data.unlabelled import open_pictures
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.doubt import (
     Selective,
     Strangers,
-    Trusted,
     answers_of,
     keep_back,
     named_by,
     second_of,
     tell_apart,
-    trust_in,
 )
 from hubel.faces.progress import shows_progress
 from hubel.records.ledger import find_run
 from hubel.records.other_data import learnt_from
-from hubel.records.own_data import OwnData, own_data
+from hubel.records.own_data import own_data
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
@@ -146,20 +140,3 @@ def selective(
         truth = np.asarray(data.labels if limits is None else data.targets)[rows]
         found[name] = answers_of(shares, truth, limits)
     return keep_back(found["val"], found[split], risk, split, several=classifier.several)
-
-
-def weigh_trust(net: Classifier, own: OwnData, rows: np.ndarray, spoilt: np.ndarray, device: torch.device) -> Trusted:
-    """How far the answers of a net to some of its own pictures can be trusted, and how strange these look to it beside
-    pictures that are made of them, and `spoilt` ones (M C H W uint8)."""
-    look = Look(net, own.decoded, device)
-    logits, inside = look.at(rows)
-    pictures, trust, draw = own.decoded.images[rows], net.trust, np.random.default_rng(0)
-    usual, strange, border = np.zeros(0), {}, math.inf
-    if trust is not None and trust.knows:
-        parts = [make(pictures[place :: len(KINDS)], draw) for place, make in enumerate(KINDS.values())]
-        kinds = {"those made strange": np.concatenate(parts), "those spoilt": spoilt}
-        usual = trust.strange(logits, inside, pictures)
-        strange = {name: trust.strange(*look.at_pictures(of), of) for name, of in kinds.items() if len(of)}
-        border = float(np.quantile(trust.usual, ACCEPTED))
-    labels = own.scan.manifest.labels[rows]
-    return trust_in(logits, net.calibrator(logits), labels, own=usual, strange=strange, border=border)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hubel import runtime
 from hubel.data.batches import reading_size
+from hubel.diagnosis.doubted import weigh_trust
 from hubel.faces.progress import shows_progress
 from hubel.records.contenders import Runs, open_contenders
 from hubel.report.pages.robust import render_robust
@@ -19,7 +20,6 @@ from hubel.robustness.beside import RobustComparison, lay_beside
 from hubel.robustness.corruptions import SEVERITIES, chosen, corrupt, list_corruptions
 from hubel.robustness.examining import Asked, Net, examine
 from hubel.robustness.measuring import Robustness
-from hubel.verbs.doubt import weigh_trust
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
 
