@@ -9,6 +9,8 @@ can give:
     views     the frozen net looks at eight views of each picture (crops, colours) in place of it and its mirror image
     larger    the pictures are shown at 288 x 288 in place of 224 x 224
     thaw      the later half learns too, from the fitted head on, at a low rate
+    all       everything learns, all stages at one rate, from crops and mirror images: a net beside the head's
+    both      the mean of what the head's net and that one say, as `hubel predict HEAD ALL PICTURES` gives it
 
 Folders as benchmarks/starts.py has them, thinned to --train pictures of their training part. One in three of those,
 drawn class by class, is kept back; of the others one in ten chooses the penalty or the epoch, and the rest is learnt
@@ -45,10 +47,17 @@ WAYS: dict[str, dict[str, Any]] = {
     "views": HEAD | {"feature_views": 8, "augment": "photos"},
     "larger": HEAD | {"img_size": 288},
     "thaw": HEAD | {"unfreeze": "half", "lr": 1e-4, "layer_decay": 0.7, "epochs": 4},
-}
+    "all": {
+        "from_": "efficientnet_lite0", "unfreeze": "all", "layer_decay": 1.0, "lr": 3e-4, "epochs": 8,
+        "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
+    },
+}  # fmt: skip
+BOTH = ("head", "all")
+"""The nets whose answers are averaged in the way `both`."""
 KEPT_BACK, CHOOSING = 3, 10
 """One in so many training pictures is kept back, and of the others one in so many chooses."""
 PARTS = ("train", "val", "test")
+CHOICES = [*list(WAYS)[1:], "both"]
 
 
 def table_of(place: Path, target: Path, fold: int, seed: int) -> Path:
@@ -67,18 +76,26 @@ def table_of(place: Path, target: Path, fold: int, seed: int) -> Path:
 
 
 def trained(table: Path, base: Path, settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """One whole training, and what it says of the pictures that were kept back."""
+    """One whole training: where it lies, how long it took, how many pictures it had."""
     os.environ["HUBEL_HOME"] = str(base / "cache")
     began = time.process_time()
     run = hubel.train(table, out=base / "runs", threads=options.threads, seed=options.seed, verbose=False, **settings)
     seconds = time.process_time() - began
-    found = list(csv.DictReader(run.evaluate(split="test").predictions_csv().splitlines()))
-    found.sort(key=lambda row: row["path"])
+    counts = json.loads((run.folder / "data.json").read_text("utf-8"))["samples"]
+    return {"run": run.folder, "seconds": round(seconds, 1), "counts": {part: counts[part] for part in PARTS}}
+
+
+def judged(runs: Sequence[Path], table: Path) -> dict[str, Any]:
+    """What the nets say together of the pictures that were kept back: right or not, and how probable the truth is."""
+    with open(table, newline="", encoding="utf-8") as file:
+        kept = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    names = hubel.load(runs[0]).class_names
+    shares = hubel.predict(list(runs), [row["file"] for row in kept], verbose=False).probabilities
+    labels = np.array([names.index(row["label"]) for row in kept])
+    truth = shares[np.arange(len(labels)), labels]
     return {
-        "seconds": round(seconds, 1),
-        "counts": {part: json.loads((run.folder / "data.json").read_text("utf-8"))["samples"][part] for part in PARTS},
-        "right": [int(row["right"]) for row in found],
-        "truth": [round(float(row["truth_probability"]), 5) for row in found],
+        "right": (shares.argmax(1) == labels).astype(int).tolist(),
+        "truth": [round(float(share), 5) for share in truth],
     }
 
 
@@ -103,7 +120,7 @@ def tabled(rows: Sequence[dict[str, Any]]) -> str:
     lines.append("| --- " * 7 + "|")
     for name in dict.fromkeys(row["folder"] for row in rows):
         heads = {row["fold"]: row for row in rows if row["folder"] == name and row["way"] == "head"}
-        for way in WAYS:
+        for way in (*WAYS, "both"):
             mine = [row for row in rows if row["folder"] == name and row["way"] == way and row["fold"] in heads]
             if not mine:
                 continue
@@ -121,7 +138,7 @@ def tabled(rows: Sequence[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folders", nargs="+", choices=list(FOLDERS), default=["trash", "flowers"], metavar="NAME")
-    parser.add_argument("--ways", nargs="+", choices=list(WAYS)[1:], default=list(WAYS)[1:], metavar="WAY")
+    parser.add_argument("--ways", nargs="+", choices=CHOICES, default=CHOICES, metavar="WAY")
     parser.add_argument("--train", type=int, default=1_000, help="at most so many training pictures of each")
     parser.add_argument("--folds", type=int, default=1, choices=range(1, KEPT_BACK + 1))
     parser.add_argument("--seed", type=int, default=0)
@@ -136,21 +153,26 @@ def main() -> None:
             print(f"{name} is left out: HUBEL_FOLDERS has no folder {name}/train", file=sys.stderr)
             continue
         for fold in range(options.folds):
-            for way in ("head", *options.ways):
-                settings = {"folder": name, "fold": fold, "way": way, "seed": options.seed, "most": options.train}
-                if any(settings.items() <= row.items() for row in rows):
-                    continue
-                with tempfile.TemporaryDirectory() as temporary:
-                    base = Path(temporary)
-                    thin = thinned(place / name, base / name, {"train": options.train})
-                    table = table_of(thin / "train", base / f"{name}.csv", fold, options.seed)
-                    rows.append(settings | trained(table, base, WAYS[way], options))
-                head = next(r for r in rows if {**settings, "way": "head"}.items() <= r.items())
-                told = compared(rows[-1], head) | {"seconds": rows[-1]["seconds"]}
-                print(json.dumps(settings | told), flush=True)
-                if options.results:
-                    with open(options.results, "a", encoding="utf-8") as file:
-                        file.write(json.dumps(rows[-1] | {"environment": runtime.environment()}) + "\n")
+            with tempfile.TemporaryDirectory() as temporary:
+                base, made = Path(temporary), {}
+                thin = thinned(place / name, base / name, {"train": options.train})
+                table = table_of(thin / "train", base / f"{name}.csv", fold, options.seed)
+                for way in ("head", *options.ways):
+                    settings = {"folder": name, "fold": fold, "way": way, "seed": options.seed, "most": options.train}
+                    if any(settings.items() <= row.items() for row in rows):
+                        continue
+                    for member in BOTH if way == "both" else (way,):
+                        if member not in made:
+                            made[member] = trained(table, base / member, WAYS[member], options)
+                    mine = [made[member] for member in (BOTH if way == "both" else (way,))]
+                    facts = {"seconds": sum(each["seconds"] for each in mine), "counts": mine[0]["counts"]}
+                    rows.append(settings | facts | judged([each["run"] for each in mine], table))
+                    head = next(r for r in rows if {**settings, "way": "head"}.items() <= r.items())
+                    told = compared(rows[-1], head) | {"seconds": rows[-1]["seconds"]}
+                    print(json.dumps(settings | told), flush=True)
+                    if options.results:
+                        with open(options.results, "a", encoding="utf-8") as file:
+                            file.write(json.dumps(rows[-1] | {"environment": runtime.environment()}) + "\n")
     print(tabled(rows))
 
 

@@ -99,7 +99,7 @@ def test_classes_that_were_never_learnt_are_told_apart_and_added_without_trainin
 def test_what_the_other_commands_make_of_it(run: hubel.Run, tmp_path: Path) -> None:
     picture = next((Path(run.recipe["data"]["data"]) / "digit 0").iterdir())
     with pytest.raises(ArtefactError, match="was trained for the task embed"):
-        run.explain(picture)
+        run.predict_proba(picture)
     from hubel.verbs.neighbours import neighbours
 
     assert neighbours(run.folder, picture, k=3) is not None
