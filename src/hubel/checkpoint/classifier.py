@@ -27,7 +27,7 @@ from hubel.nn.calibrated import Calibrated
 from hubel.nn.modes import evaluating
 from hubel.nn.question import Question
 from hubel.store import shown
-from hubel.tasks import TASKS
+from hubel.tasks import TASKS, Task
 from hubel.words import plural
 
 PROBES = 16
@@ -227,27 +227,22 @@ class Classifier:
 
     def require_explained(self) -> None:
         """Raise ArtefactError for a net whose answer to a picture no map explains, with what does."""
+        self._require_no_reason(lambda task: task.unexplained)
+
+    def require_served(self) -> None:
+        """Raise ArtefactError for a net that has no answer to a picture, with the reason."""
+        self._require_no_reason(lambda task: task.unserved)
+
+    def _require_no_reason(self, against: Callable[[Task], str]) -> None:
         if self.task not in TASKS or self.labels or self.several:
             self.require_answers(several=True)
-        elif why := TASKS.get(self.task).unexplained:
-            raise ArtefactError(
-                f"this net was trained for the task {self.task}, and {why}", hint=TASKS.get(self.task).shown_by
-            )
+        elif why := against(task := TASKS.get(self.task)):
+            raise ArtefactError(f"this net was trained for the task {self.task}, and {why}", hint=task.shown_by)
 
     def question(self, image: torch.Tensor, target: int | None) -> Question:
         """What its answer to one normalised image C H W hangs on, where its task is no label (`Task.question`)."""
         arrays = {} if self.learnt is None else self.learnt.arrays
         return TASKS.get(self.task).question(self.model, image, self.class_names, arrays, target)
-
-    def require_served(self) -> None:
-        """Raise ArtefactError for a net that has no answer to a picture, with the reason."""
-        if self.task not in TASKS or self.labels or self.several:
-            self.require_answers(several=True)
-        elif why := TASKS.get(self.task).unserved:
-            raise ArtefactError(
-                f"this net was trained for the task {self.task}, and {why}",
-                hint="hubel evaluate and hubel predict know its task; docs/tasks.md says what else does",
-            )
 
 
 def views_of(recipe: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from hubel.metrics.retrieval import distances, middles
 from hubel.metrics.surprise import METHODS, stretches, surprises
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer
+from hubel.tasks.embed import middles_of
 from hubel.tasks.saying import say_areas, say_given_back, say_nearest
 from hubel.words import percent
 
@@ -324,14 +325,9 @@ def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[A
 
 
 def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
-    if classifier.learnt is None:
-        raise ArtefactError(
-            "this net knows no class to be near to: what it learnt after the training is not beside its weights",
-            hint="copy best.learnt.safetensors beside them, or train it again",
-        )
-    points = said.answers.cpu().numpy()
-    apart = distances(points, classifier.learnt.arrays["middles"])
-    limit = classifier.learnt.facts.get("distance")
+    learnt, points = classifier.learnt, said.answers.cpu().numpy()
+    apart = distances(points, middles_of({} if learnt is None else learnt.arrays))
+    limit = None if learnt is None else learnt.facts.get("distance")
     near = apart.min(1) <= limit if isinstance(limit, (int, float)) else np.ones(len(apart), bool)
     return say_nearest(names, apart, classifier.class_names, near.tolist(), points)
 

@@ -313,8 +313,8 @@ def class_lines(test: Drawn, each: str) -> list[str]:
     cells = class_cells(test)
     most = sorted(range(len(cells)), key=lambda k: -abs(np.nan_to_num(test.classes[k].difference)))[:SHOWN_CLASSES]
     lines = textwrap.wrap(
-        f"{each} class by class, 1 {test.first}, 2 {test.second}; an interval is of its class alone, so that of "
-        "twenty classes that are equally good about one shows none of 0",
+        f"{each} class by class, 1 {test.first}, 2 {test.second}; an interval is of its class alone: of twenty "
+        "in which both are equally good, about one has an interval without 0",
         80,
     )
     lines.append(f"  {'':<28}{'1':>10}{'2':>10}{'ahead':>9}   95 % interval")

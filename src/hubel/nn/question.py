@@ -49,13 +49,10 @@ class Question:
     """Method -> why its maps would not be right here."""
 
 
-def rescored(
-    model: nn.Module, method: str, score: Callable[[torch.Tensor], torch.Tensor], *, stages: tuple[str, ...] = ()
-) -> nn.Module:
+def rescored(model: nn.Module, method: str, score: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
     """`model` with another forward, B C H W -> B K: `score` of what its `method` says.
 
-    It shares layers and weights with the model, under the same names; the model stays as it is. `stages`: those of its
-    stages that are looked into by themselves; () for all.
+    It shares layers and weights with the model, under the same names; the model stays as it is.
     """
 
     def forward(self: Any, images: torch.Tensor) -> torch.Tensor:
@@ -63,6 +60,4 @@ def rescored(
 
     twin = copy.copy(model)
     twin.__class__ = type(type(model).__name__, (type(model),), {"forward": forward})
-    if stages:
-        twin.stages = stages  # type: ignore[assignment]
     return twin

@@ -101,6 +101,16 @@ class Near(Ending):
         return {"nearest": second} | ({} if self.limit is None else {"near": np.abs(order[:, 0] - self.limit)})
 
 
+def middles_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """K D: the middles of classes among what a net learnt after its training; raises ArtefactError without them."""
+    if "middles" not in arrays:
+        raise ArtefactError(
+            "this net knows no class to be near to: what it learnt after the training is not beside its weights",
+            hint="copy best.learnt.safetensors beside them, or train it again",
+        )
+    return arrays["middles"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Embed(Task):
     """Pictures B C H W -> points on a sphere B D."""
@@ -146,12 +156,7 @@ class Embed(Task):
 
         Raises ArtefactError where no middles of classes were kept.
         """
-        if "middles" not in arrays:
-            raise ArtefactError(
-                "this net knows no class to be near to: what it learnt after the training is not beside its weights",
-                hint="copy best.learnt.safetensors beside them, or train it again",
-            )
-        middles = torch.from_numpy(np.ascontiguousarray(arrays["middles"])).to(image)  # K D
+        middles = torch.from_numpy(np.ascontiguousarray(middles_of(arrays))).to(image)  # K D
 
         def score(points: torch.Tensor) -> torch.Tensor:
             return 2 * points @ middles.T - points.square().sum(1, keepdim=True) - middles.square().sum(1)
@@ -162,10 +167,9 @@ class Embed(Task):
         order = [int(k) for k in np.argsort(apart, kind="stable")]
         picked = order[0] if target is None else target
         ranking = tuple((classes[k], float(apart[k])) for k in order[:5] + [picked] * (picked not in order[:5]))
-        nearest, *others = (f"{name} (distance {far:.2f})" for name, far in ranking[:3])
-        then = f", then {', '.join(others)}" if others else ""
+        [nearest] = say_nearest([""], apart[None], classes, [True], np.zeros((1, 0)))
         return Question(
-            net=net, target=picked, ranking=ranking, measure="distance", told=f"Nearest is {nearest}{then}.",
+            net=net, target=picked, ranking=ranking, measure="distance", told=f"Nearest is {nearest.told}.",
             said=f"distance {apart[picked]:.2f}",
             scored=f"The maps explain how like the picture is to {classes[picked]}: minus the squared distance of its "
             "point from the middle of that class; the probability is the softmax of this over all classes.",

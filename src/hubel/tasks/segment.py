@@ -136,13 +136,13 @@ class Segment(Task):
             return torch.einsum("bkhw,hw->bk", scores, area.to(scores.dtype))
 
         net = rescored(model, self.asks, score)
-        net = rescored(model, self.asks, score, stages=narrowest(net, image))
-        ranking = tuple((classes[k], float(counts[k] / counts.sum())) for k in order)
-        told = ", ".join(f"{name} {percent(share, 1)}" for name, share in ranking)
+        net.stages = narrowest(net, image)  # type: ignore[assignment]
+        areas = mask.to(torch.uint8).cpu().numpy()
+        [told] = say_areas([""], areas[None], classes)
         return Question(
-            net=net, target=picked, ranking=ranking, measure="share of the pixels",
-            told=f"The net says {told} of the pixels.", areas=mask.to(torch.uint8).cpu().numpy(),
-            said=f"{percent(dict(ranking)[classes[picked]], 1)} of the pixels",
+            net=net, target=picked, ranking=tuple((classes[k], told.numbers[classes[k]]) for k in order),
+            measure="share of the pixels", told=f"The net says {told.told} of the pixels.", areas=areas,
+            said=f"{percent(told.numbers[classes[picked]], 1)} of the pixels",
             scored=f"The maps explain the mean score of {classes[picked]} over the {counts[picked]:,} pixels that the "
             "net gives to it; the probability is that of the class by the mean scores of all over these pixels.",
             refused={
