@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hubel.events import SCORES
+from hubel.nn.depthwise import hastened
 from hubel.recipes.schema import Recipe
 from hubel.tasks import CLASSIFY, Task
 from hubel.training.dropout import DropoutWindow
@@ -96,6 +97,8 @@ class Training:
         self.learner: nn.Module = self.model if self.objective is None else Learner(self.model, self.objective)
         self.parameters, self.buffers = tuple(self.learner.parameters()), tuple(self.learner.buffers())
         self.precision = forward_precision(train.precision, self.device)
+        if self.device.type == "cpu" and self.precision == torch.bfloat16 and not train.compile:
+            hastened(self.model)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == torch.float16)
         if self.recipe.optimizer.ema:
             decay = self.recipe.optimizer.ema
