@@ -17,9 +17,11 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
 import hubel
+from hubel.assembly.transfer.second import second
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import EpochDone
 from hubel.recipes.schema import compose, read_file
+from hubel.store import RunStore
 from hubel.training import features
 from hubel.training.features import head_inputs
 from hubel.verbs.train import Stopped, train
@@ -376,3 +378,52 @@ def test_a_net_that_was_built_otherwise_is_refused(low: Path, high: Path, tmp_pa
     with pytest.raises(UsageError, match=r"nothing of .* fits this net"):
         hubel.train(high, from_=str(low), model_options={"layers": ["conv 4 3x3", "relu", "flatten", "dense K"]},
                     out=str(tmp_path), **SMALL)  # fmt: skip
+
+
+def test_the_time_that_a_head_leaves_trains_a_second_net_and_both_answer_together(
+    low: Path, high: Path, tmp_path: Path
+) -> None:
+    run = hubel.train(high, from_=str(low), time="60s", epochs=3, name="digits", out=tmp_path, **SMALL)
+    head, other = hubel.Run(tmp_path / "digits-1"), hubel.Run(tmp_path / "digits-2-1")
+    assert [each.recipe["transfer"]["unfreeze"] for each in (head, other)] == ["head", "all"]
+    assert other.recipe["augment"]["augment"] == ["flip", "resized-crop=0.35"]
+    assert other.recipe["train"]["time"] < 60 - head.summary["seconds"]
+    assert run.summary["reason"] == "ensemble"
+    told = json.loads((run.folder / "ensemble.json").read_text())
+    assert {Path(member["run"]).name for member in told["members"]} == {"digits-1", "digits-2-1"}
+    assert run.summary["best"]["val_loss"] <= min(each.summary["best"]["val_loss"] for each in (head, other))
+    assert run.predict([high / "7" / "003.png"])[0].label == "7"
+
+
+def test_no_second_net_is_trained_that_was_not_asked_for_or_has_no_time(
+    low: Path, high: Path, head_run: hubel.Run, tmp_path: Path
+) -> None:
+    asked = compose({"data": str(high), "from": str(low), "time": "60s", **SMALL})
+    store = RunStore.open(hubel.train(high, from_=str(low), out=tmp_path, **SMALL).folder)
+    found = second(asked, store, 1.0)
+    assert found is not None
+    assert found.transfer.unfreeze == "all"
+    assert found.train.time is not None
+    assert 40 < found.train.time < 49  # ten seconds are kept for reports
+    assert second(asked.change(lr=0.02, augment="none"), store, 1.0).optimizer.lr == 0.02  # type: ignore[union-attr]
+    assert second(asked.change(time=None), store, 1.0) is None
+    assert second(asked.change(unfreeze="head"), store, 1.0) is None
+    assert second(asked, store, 50.0) is None
+    thawed = {**store.read_json("transfer.json"), "unfreeze": "half"}
+    store.write_json("transfer.json", thawed)
+    assert second(asked, store, 1.0) is None
+
+
+def test_where_the_second_net_is_stopped_the_first_is_whole_and_that_is_said(
+    low: Path, high: Path, tmp_path: Path
+) -> None:
+    class Stop(Watcher):
+        def event(self, event: object) -> None:
+            if isinstance(event, EpochDone) and event.row.get("lr"):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped) as stopped:
+        train(high, from_=str(low), time="60s", epochs=3, name="digits", out=str(tmp_path), watch=Stop(), **SMALL)
+    assert stopped.value.what.endswith("digits-1, whose head alone has learnt, is whole")
+    assert Path(stopped.value.folder).name == "digits-2-1"
+    assert hubel.Run(tmp_path / "digits-1").status == "finished"

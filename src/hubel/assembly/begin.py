@@ -15,7 +15,7 @@ from hubel.assembly.balance import tell_balance
 from hubel.assembly.build import build, described
 from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
-from hubel.assembly.ready import Ready
+from hubel.assembly.ready import Ready, create
 from hubel.assembly.together import agree
 from hubel.assembly.transfer.head import only_head, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
@@ -30,7 +30,7 @@ from hubel.runtime import world
 from hubel.training.features import Seen
 from hubel.watching import SILENT, Held, Once, Watcher
 
-__all__ = ["described", "make_ready", "make_ready_from", "settle", "unaided"]
+__all__ = ["Ready", "create", "described", "make_ready", "make_ready_from", "settle", "unaided"]
 
 
 def make_ready(recipe: Recipe, watch: Watcher) -> Ready:

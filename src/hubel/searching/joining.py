@@ -19,7 +19,7 @@ from hubel.models.ensemble import NAME, SPACES_OF, Ensemble
 from hubel.nn.modes import evaluating
 from hubel.records.folder import create_beside
 from hubel.records.together import Candidate
-from hubel.searching.ensembles import Member
+from hubel.searching.ensembles import Ensembled, Member
 from hubel.searching.limits import count
 from hubel.searching.mean_kinds import mean_for
 from hubel.searching.means import Mean
@@ -27,6 +27,10 @@ from hubel.store import RunStore
 from hubel.tasks import TASKS
 from hubel.watching import Watcher
 from hubel.words import plural
+
+
+class NoHelp(HubelError):
+    """No second net makes the best one better."""
 
 
 def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
@@ -75,7 +79,7 @@ def chosen(
     """Members, their weights, temperatures and space, what is told of them, and how much they disagree.
 
     Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
-    loss there. Raises HubelError where no second net helps the best one.
+    loss there. Raises NoHelp where no second net helps the best one.
     """
     mean, task = mean_for(candidates[0].net), TASKS.get(candidates[0].net.task)
     heats = [mean.heat(each, truth) for each in logits]
@@ -86,7 +90,7 @@ def chosen(
     space = min(found, key=lambda each: found[each][1])
     picked = found[space][0]
     if len(picked) < 2:
-        raise HubelError(
+        raise NoHelp(
             f"of {plural(len(candidates), 'run')} none makes the best one better on the validation samples",
             hint=f"it answers best alone: {candidates[next(iter(picked))].name}",
         )
@@ -140,3 +144,17 @@ def write_ensemble(
         probes=(golden, golden_logits(net, lead.net.preprocessing, golden)),
     )  # fmt: skip
     return store, load(store.folder)
+
+
+def write_down(store: RunStore, result: Ensembled, best: Mapping[str, float], sentence: str) -> None:
+    """What is told of an ensemble, and the summary that makes its folder a finished run: its numbers on validation,
+    and a sentence on the split it was measured on.
+    """
+    last = result.together[-1]
+    store.write_json("ensemble.json", result.to_dict())
+    store.write_json(
+        "summary.json",
+        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": best,
+         last.split: {"split": last.split, "sentence": sentence, **last.numbers},
+         "parameters": sum(member.params for member in result.members)},
+    )  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,23 @@ import numpy as np
 import torch
 
 from hubel import runtime
+from hubel.assembly.follow import Stopped
+from hubel.assembly.transfer.second import second
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models.ensemble import SPACES_OF
+from hubel.recipes.schema import Recipe
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, check_space
-from hubel.searching.joining import chosen, said, shared_data, write_ensemble
+from hubel.searching.joining import NoHelp, chosen, said, shared_data, write_down, write_ensemble
 from hubel.searching.mean_kinds import alone_too, judged, mean_for
+from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
+from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
-from hubel.words import plural
+from hubel.words import duration, plural
 
 
 @shows_progress
@@ -79,13 +85,27 @@ def ensemble(
         together=tuple(map(mean.measured, both)), single=tuple(map(mean.measured, alone)), best=candidates[best].name,
         sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
     )  # fmt: skip
-    store.write_json("ensemble.json", result.to_dict())
     store.write_text("report.html", render_ensemble(result, last, served=together.labels or together.several))
-    headline = {"split": last.split, "sentence": last.sentence, **result.together[-1].numbers}
-    store.write_json(
-        "summary.json",
-        {"status": "finished", "reason": "ensemble", "epochs": 0, "best": mean.best(both[0]),
-         last.split: headline, "parameters": sum(member.params for member in told)},
-    )  # fmt: skip
+    write_down(store, result, mean.best(both[0]), last.sentence)
     watch.done()
     return result
+
+
+def with_time_left(begin: Callable[..., Run], recipe: Recipe, watch: Watcher, *, doctor: bool) -> Run:
+    """A training; and where it was a head's and leaves time, a second net and both as one, or whichever is better."""
+    since = time.perf_counter()
+    run = begin(recipe, watch, doctor=doctor)
+    further = second(recipe, RunStore.open(run.folder), time.perf_counter() - since)
+    if further is None:
+        return run
+    left = duration(further.train.time or 0)
+    watch.remark(f"{run.folder} is whole; in the {left} left, a second net learns as a whole (--unfreeze head: none)")
+    try:
+        other = begin(further, watch)
+        return Run(ensemble([run.folder, other.folder], watch=watch, verbose=False).folder)
+    except Stopped as stopped:
+        stopped.what = f"{stopped.what}; {run.folder}, whose head alone has learnt, is whole"
+        raise
+    except NoHelp as error:
+        watch.remark(f"{error.what}: {error.hint}")
+        return max(run, other, key=lambda each: float(each.summary["best"]["val_accuracy"]))

@@ -8,11 +8,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from hubel.assembly.begin import described, make_ready, unaided
+from hubel.assembly.begin import Ready, create, described, make_ready, unaided
 from hubel.assembly.far import Expedition, far, goes_far
 from hubel.assembly.follow import Stopped, beside, kept
 from hubel.assembly.onward import going_on, is_series, reins_of, to_resume
-from hubel.assembly.ready import Ready, create
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
@@ -24,6 +23,7 @@ from hubel.runtime import processes as together
 from hubel.runtime import rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
+from hubel.verbs.ensemble import with_time_left
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
 
@@ -115,7 +115,7 @@ def train(
             watch.remark("no unfinished run to resume: starting a new one")
         recipe = requested(given)
         with computing(recipe):
-            return begin(recipe, watch, doctor=doctor)
+            return with_time_left(begin, recipe, watch, doctor=doctor)
 
 
 def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:

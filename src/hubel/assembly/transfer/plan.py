@@ -68,7 +68,7 @@ def planned(
     if task.fits_head and (part.unfreeze is None or (part.unfreeze in ("head", 0) and head is None)):
         looked = study(prepared, model, watch, how)
         facts |= {"probes": [asdict(probe) for probe in looked.probes], "probed_on": looked.samples}
-        facts["together"] = looked.together
+        facts["together"], facts["seconds_a_sample"] = looked.together, looked.seconds
     if task.fits_head:
         plan = _plan(recipe, len(prepared.ids("train")), looked, head)
     else:

@@ -1,0 +1,53 @@
+"""What to do with the time that a fitted head leaves: train a second net in which everything learns.
+
+A head on a frozen net is fitted within a minute or two. Where the user has allowed more, a second net starts at the
+same place, learns as a whole until the time is over, and answers together with the first: what it sees is made for
+these pictures, what the first sees for a million others, and so they err at different ones. How much each says, or
+that one says all, is chosen on the validation samples (`hubel.searching.joining`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubel.assembly.transfer.plan import COST
+from hubel.assembly.transfer.start import transferred
+from hubel.models.pretrained import DEFAULT
+from hubel.recipes.continuing import asked
+from hubel.recipes.schema import Recipe
+from hubel.store import RunStore
+
+FEWEST, MOST = 5, 30
+"""Epochs below which a second net is not worth its time, and above which more seldom help."""
+LOOKS, REPORTS = 8, 10.0
+"""Passes of validation and test samples through a frozen net that measuring and joining take in all, and the seconds
+that reports take."""
+SETTINGS: dict[str, Any] = {
+    "layer_decay": 1.0, "lr": 3e-4, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
+}  # fmt: skip
+"""How everything learns where the user has not said otherwise; compared in benchmarks/time_left.py."""
+
+
+def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
+    """The recipe of a second net beside the run in `store`, which took `spent` seconds of the time of `recipe`.
+
+    None where the user has not said how long all may take, or has said what learns; where the first net was not fitted
+    as a head to what a frozen one sees of pictures with a class each; and where too little time is left.
+    """
+    if recipe.train.time is None or transferred(recipe) or not store.exists("transfer.json"):
+        return None
+    facts, samples = store.read_json("transfer.json"), store.read_json("data.json")["samples"]
+    looking = facts.get("seconds_a_sample", 0.0)
+    if facts["unfreeze"] != "head" or not looking:
+        return None
+    left = recipe.train.time - spent - REPORTS - LOOKS * looking * (samples["val"] + samples["test"])
+    epochs = left / (COST["all"] * looking * samples["train"])
+    if epochs < FEWEST:
+        return None
+    said = asked(recipe)
+    settings = {name: value for name, value in SETTINGS.items() if name not in said}
+    if epochs > 2 * MOST and "epochs" not in said:
+        settings["epochs"] = MOST
+    name = recipe.run.name and f"{recipe.run.name}-2"
+    start = recipe.transfer.from_ or DEFAULT
+    return recipe.change(**settings, from_=start, unfreeze="all", time=left, name=name, compare_start=False)
