@@ -133,6 +133,11 @@ def thinned(source: Path, target: Path, most: Mapping[str, int]) -> Path:
     return target
 
 
+def read(file: Path) -> Any:
+    """What a JSON file says."""
+    return json.loads(file.read_text("utf-8"))
+
+
 def trained(data: str, words: Sequence[str], home: Path) -> dict[str, Any]:
     """One whole `hubel train`, and what came out."""
     with tempfile.TemporaryDirectory() as runs:
@@ -142,8 +147,12 @@ def trained(data: str, words: Sequence[str], home: Path) -> dict[str, Any]:
         seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             return {"failed": done.stderr.strip()[-500:], "seconds": round(seconds, 1)}
-        (folder,) = Path(runs).iterdir()
-        found = {name: json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("summary", "data")}
+        # Where time is left, a second net is trained beside the first, and both answer as a third run.
+        told = next(line for line in done.stdout.splitlines() if line.startswith("run "))
+        folder = Path(runs) / Path(told.removeprefix("run").rpartition("  (")[0].strip()).name
+        members = read(folder / "ensemble.json")["members"] if (folder / "ensemble.json").exists() else []
+        summaries = [read(path) for path in Path(runs).glob("*/summary.json")]
+        found = {name: read(folder / f"{name}.json") for name in ("summary", "data")}
         recipe = yaml.safe_load((folder / "config.yaml").read_text("utf-8"))
         summary, counts = found["summary"], found["data"]["samples"]
         transfer = recipe.get("transfer") or {}
@@ -154,11 +163,13 @@ def trained(data: str, words: Sequence[str], home: Path) -> dict[str, Any]:
             "test_accuracy": summary["test"]["accuracy"],
             "seconds": round(seconds, 1),
             "processor_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
-            "training": round(summary["seconds"], 1),
-            "epochs": summary["epochs"],
+            "training": round(sum(each.get("seconds", 0.0) for each in summaries), 1),
+            "epochs": sum(each["epochs"] for each in summaries),
+            "runs": {each["reason"]: each["test"]["accuracy"] for each in summaries},
+            "weights": [round(member["weight"], 2) for member in members],
             "model": recipe["model"]["model"],
             "img_size": recipe["data"].get("img_size"),
-            "learns": transfer.get("unfreeze"),
+            "learns": "head and all" if members else transfer.get("unfreeze"),
             "head": transfer.get("head"),
             "cut": (recipe["model"].get("model_options") or {}).get("cut"),
         }

@@ -9,7 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hubel.assembly.begin import make_ready
 from hubel.nn.depthwise import convolve, hastened
+from hubel.recipes.schema import compose
+from hubel.watching import SILENT
 
 CASES = [((3, 3), (2, 2), (1, 1)), ((5, 5), (1, 1), (2, 2)), ((5, 3), (1, 2), (0, 1)), ((7, 7), (3, 2), (3, 0))]
 """Filter, stride, padding."""
@@ -71,6 +74,15 @@ def test_what_is_not_slow_and_what_is_not_training_stays_as_it_was() -> None:
     assert torch.equal(net(images), twin(images))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(net(images), twin(images))
+
+
+@pytest.mark.parametrize(("precision", "quick"), [("bf16", True), ("fp32", False)])
+def test_a_training_in_bf16_on_a_cpu_hastens_its_net(precision: str, quick: bool) -> None:
+    asked = {"data": "digits", "model": "mobilenet_v1", "model_options": {"width": 0.25}, "epochs": 1, "device": "cpu"}
+    net = make_ready(compose(asked | {"precision": precision}), SILENT).training.model
+    strided = [part for part in net.modules() if isinstance(part, nn.Conv2d) and part.groups > 1 and part.stride[0] > 1]
+    assert strided
+    assert all((type(part) is not nn.Conv2d) == quick for part in strided)
 
 
 def _learnt(net: nn.Module, images: torch.Tensor, dtype: torch.dtype) -> list[nn.Parameter]:
