@@ -11,6 +11,8 @@ can give:
     thaw      the later half learns too, from the fitted head on, at a low rate
     all       everything learns, all stages at one rate, from crops and mirror images: a net beside the head's
     both      the mean of what the head's net and that one say, as `hubel predict HEAD ALL PICTURES` gives it
+    second    ten minutes for all, with nothing said of what learns: a head, in the time left a second net that learns
+              as a whole, and both as one with the weights that the validation pictures give them
 
 Folders as benchmarks/starts.py has them, thinned to --train pictures of their training part. One in three of those,
 drawn class by class, is kept back; of the others one in ten chooses the penalty or the epoch, and the rest is learnt
@@ -51,6 +53,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "from_": "efficientnet_lite0", "unfreeze": "all", "layer_decay": 1.0, "lr": 3e-4, "epochs": 8,
         "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
     },
+    "second": {"from_": "efficientnet_lite0", "time": "10m"},
 }  # fmt: skip
 BOTH = ("head", "all")
 """The nets whose answers are averaged in the way `both`."""

@@ -23,7 +23,7 @@ LOOKS, REPORTS = 8, 10.0
 """Passes of validation and test samples through a frozen net that measuring and joining take in all, and the seconds
 that reports take."""
 SETTINGS: dict[str, Any] = {
-    "layer_decay": 1.0, "lr": 3e-4, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
+    "layer_decay": 1.0, "lr": 1e-3, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
 }  # fmt: skip
 """How everything learns where the user has not said otherwise; compared in benchmarks/time_left.py."""
 
