@@ -37,6 +37,8 @@ from hubel.words import csv_text, plural
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
+PLAUSIBLE = 6
+"""Classes of a set that are named in words."""
 _SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
@@ -67,6 +69,44 @@ class Prediction:
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The most probable classes, best first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Plain data for JSON, but for the name; of the `top` classes, or of all in the order of the outputs.
+
+        What the net cannot tell is left out.
+        """
+        found: dict[str, Any] = {"label": self.label}
+        if self.probabilities:
+            shares = self.probabilities if top is None else dict(self.top(top))
+            found |= {"probability": self.probability, "probabilities": shares}
+        else:
+            found["value"] = self.value
+        if self.known is not None:
+            found |= {"known": self.known, "familiarity": self.familiarity}
+        if not math.isnan(self.disagreement):
+            found["disagreement"] = self.disagreement
+        return found | ({"plausible": list(self.plausible)} if self.plausible else {})
+
+    def told(self, top: int = 3, *, sets: str = "lac") -> str:
+        """In words, on one line: the `top` classes, how far several nets disagree, what else is plausible (the set of
+        another rule than the usual is told in any case), and where the picture is not known.
+
+        >>> print(Prediction("a.jpg", "cat", 0.9, {"cat": 0.9, "dog": 0.1}, math.nan, known=False).told())
+        cat 90.0%   (dog 10.0%)   unknown: like nothing it was shown
+        """
+        strange = "   unknown: like nothing it was shown" if self.known is False else ""
+        if not self.probabilities:
+            apart = "" if math.isnan(self.disagreement) else f" ± {self.disagreement:.3g}"
+            return f"{self.label}{apart}{strange}"
+        first, *rest = self.top(top)
+        parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]
+        if self.disagreement >= 0.01:
+            parts.append(f"they disagree by {self.disagreement:.2f}")
+        if self.plausible and (sets != "lac" or len(self.plausible) > 1):
+            more = f" and {len(self.plausible) - PLAUSIBLE} more" if len(self.plausible) > PLAUSIBLE else ""
+            parts.append(f"plausible: {', '.join(self.plausible[:PLAUSIBLE])}{more}")
+        others = "; ".join(part for part in parts if part)
+        return f"{first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange
 
     def __str__(self) -> str:
         if not self.probabilities:
