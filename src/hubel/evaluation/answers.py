@@ -183,14 +183,9 @@ def _given_back(classifier: Classifier, names: Sequence[str], said: Said) -> lis
     assert classifier.preprocessing is not None
     truth = classifier.preprocessing.denormalise(said.inputs.float())
     given = classifier.preprocessing.denormalise(said.answers).clamp(0, 1)
-    squares = (given - truth).square()
-    errors = squares.flatten(1).mean(1).double().cpu().numpy()
-    pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
-    off = squares.mean(1).sqrt().mul(255).round().to(torch.uint8).cpu().numpy()  # B H W: 255 is black for white
-    found = [
-        replace(answer, beside={"errors": grey})
-        for answer, grey in zip(say_given_back(names, errors, pictures), off, strict=True)
-    ]
+    errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
+    pictures, seen = (part.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy() for part in (given, truth))
+    found = say_given_back(names, errors, pictures, seen)
     if said.each is None:
         return found
     each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
