@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from hubel.checkpoint import Classifier, check_classes
-from hubel.checkpoint.telling import say_several
+from hubel.checkpoint.telling import Heard, say_several, voices_of
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
@@ -79,8 +79,12 @@ def answers(
 
 
 def said_by(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, answers: torch.Tensor) -> list[Answer]:
-    """Answers of a net, or of a form of it, that said `answers` B … to normalised pictures."""
-    return ANSWERED[classifier.task](classifier, names, Said(inputs=inputs, answers=answers.float()))
+    """Answers of a net, or of a form of it, that said `answers` B … to normalised pictures; of a joined run with what
+    each member said behind them, as `net_of_voices` has it.
+    """
+    whole, each, weights = voices_of(classifier, answers.float())
+    said = Said(inputs=inputs, answers=whole, each=each, weights=weights)
+    return ANSWERED[classifier.task](classifier, names, said)
 
 
 def at_once(members: Sequence[Classifier], seen: Preprocessing) -> int:
@@ -315,8 +319,10 @@ def told_strange(steps: dict[str, np.ndarray]) -> str:
 
 
 def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
-    saw = None if said.features is None else said.features.cpu().numpy()
-    return say_several(classifier, names, said.answers.cpu().numpy(), saw)
+    logits, inside, each = (None if t is None else t.cpu().numpy() for t in (said.answers, said.features, said.each))
+    assert logits is not None
+    features = logits[:, :0] if inside is None else inside
+    return say_several(classifier, names, Heard(logits=logits, features=features, each=each, weights=said.weights))
 
 
 def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
