@@ -102,13 +102,17 @@ def net_that_tells(classifier: Classifier, inputs: torch.Tensor) -> nn.Module | 
     return known.to(inputs.device)
 
 
-def say_several(classifier: Classifier, names: Sequence[str], heard: Heard) -> list[Answer]:
+def say_several(
+    classifier: Classifier, names: Sequence[str], heard: Heard, pictures: np.ndarray | None = None
+) -> list[Answer]:
     """Of each picture the labels that reach their thresholds, whether it is known where the net can tell, and label by
     label how much the nets of a joined run disagree.
+
+    `pictures`: N C H W uint8, for the scores that other nets give them.
     """
     shares, trust = classifier.probabilities(heard.logits), classifier.trust
     features = heard.features if heard.features.shape[1] else None
-    familiar = None if trust is None or not trust.knows else trust.familiarity(heard.logits, features)
+    familiar = None if trust is None or not trust.knows else trust.familiarity(heard.logits, features, pictures)
     found = say_labels(
         names, shares, classifier.class_names, classifier.label_thresholds, familiarity=familiar, border=1 - ACCEPTED
     )  # fmt: skip

@@ -322,7 +322,9 @@ def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[A
     logits, inside, each = (None if t is None else t.cpu().numpy() for t in (said.answers, said.features, said.each))
     assert logits is not None
     features = logits[:, :0] if inside is None else inside
-    return say_several(classifier, names, Heard(logits=logits, features=features, each=each, weights=said.weights))
+    heard = Heard(logits=logits, features=features, each=each, weights=said.weights)
+    second = classifier.trust is not None and bool(classifier.trust.beside)
+    return say_several(classifier, names, heard, shown(classifier, said.inputs) if second else None)
 
 
 def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
