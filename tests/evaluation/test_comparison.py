@@ -115,6 +115,9 @@ def test_runs_on_other_samples_are_shown_and_not_tested() -> None:
     assert found.tests == ()
     assert set(found.unpaired) == {"a", "c"}
     assert "tested on other samples" in str(found)
+    best_apart = compare({"a": run(range(50)), "b": run(range(9)), "c": run(range(3), ids=np.arange(1, 301))})
+    assert (best_apart.best, best_apart.tests) == ("c", ())
+    assert str(best_apart).splitlines()[-2].split() == ["1", "b", "–", "+13.67*"], "two others are still a pair"
 
 
 def test_after_edits_runs_are_compared_on_the_test_samples_that_are_still_the_same() -> None:

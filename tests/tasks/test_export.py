@@ -21,7 +21,7 @@ from hubel.deploy.shipped_answers import ShippedAnswers
 from hubel.errors import ArtefactError, UsageError
 from hubel.tasks.answers import Answers
 from hubel.verbs.export import Exported, export
-from hubel.verbs.predict import predict_proba
+from hubel.verbs.predict import predict_proba, save_answers
 
 from .conftest import QUICK, scans
 
@@ -173,6 +173,16 @@ def test_predict_says_of_the_file_what_it_says_of_the_run(name: str, files: File
     by_run, by_file = run.predict(tmp_path, device="cpu"), hubel.predict(file.path, tmp_path)
     assert [each.path for each in by_file.problems] == [str(tmp_path / "torn.png")]
     assert len(by_file) == len(paths)
+    if isinstance(by_run, Answers):  # what is drawn, too: the picture and by how much its pixels are off
+        save_answers(by_run, tmp_path / "run")
+        save_answers(by_file, tmp_path / "file")
+        drawn = [sorted(path.relative_to(tmp_path / who) for path in (tmp_path / who).rglob("*.png")) for who in
+                 ("run", "file")]  # fmt: skip
+        assert drawn[0] == drawn[1]
+        assert any(path.parent.name == "errors" for path in drawn[1]) == (name == "reconstruct")
+        for path in drawn[1] if name == "reconstruct" else []:
+            ours, theirs = (np.asarray(Image.open(tmp_path / who / path)).astype(int) for who in ("run", "file"))
+            assert np.abs(ours - theirs).max() <= 2, path
     for first, second in zip(by_run.to_csv().splitlines(), by_file.to_csv().splitlines(), strict=True):
         for word, other in zip(first.split(","), second.split(","), strict=True):
             assert word == other or float(word) == pytest.approx(float(other), rel=1e-3, abs=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -14,6 +15,9 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, f1_score
 
 import hubel
+from hubel.assembly.beside import joined
+from hubel.assembly.seeing import Look
+from hubel.assembly.strangers import make_strange
 from hubel.checkpoint.learnt import Learnt, read_learnt, save_learnt
 from hubel.cli import main
 from hubel.data.lists import read_lists
@@ -22,6 +26,7 @@ from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.several import average_precision, best_thresholds, mean_precision_interval
 from hubel.nn.losses import build_loss
+from hubel.records.own_data import own_data
 from hubel.store import RunStore
 from hubel.tasks.answers import Answers
 from hubel.verbs.doubt import selective, strangers
@@ -258,3 +263,39 @@ def test_pictures_unlike_those_of_the_training_are_told_in_predict_report_and_ev
     assert found.separation > 0.95
     together = hubel.predict([run.folder, run.folder], tmp_path / "noise")
     assert [each.familiarity for each in together] == pytest.approx([each.familiarity for each in strange])
+
+
+def test_a_second_net_has_a_say_in_whether_the_picture_is_known(
+    run: hubel.Run, pairs_folder: Path, tmp_path: Path
+) -> None:
+    net = run.load()
+    own = own_data(run.folder, net)
+    assert net.trust is not None
+    shown: list[np.ndarray] = []
+    learnt = {picture.tobytes() for picture in own.decoded.images}
+
+    def strange(pictures: np.ndarray) -> np.ndarray:
+        """Whatever it never saw."""
+        shown.append(pictures)
+        return np.array([float(picture.tobytes() not in learnt) for picture in pictures]) + 1e-3 * pictures.mean(
+            (1, 2, 3)
+        )
+
+    look = Look(net, own.decoded, torch.device("cpu"))
+    better = joined(net.trust, look, strange, own.ids("val"), own.ids("train"))
+    blends = make_strange(own.decoded.images, own.ids("train"), own.ids("val"), 512, np.random.default_rng(0))
+    assert len(shown) == len(list(blends)), "the validation pictures, and all kinds but two pictures at once"
+    assert "reconstruction" in better.scores
+    darker = tmp_path / "darker.png"  # as its own are, but for a pixel
+    pixels = np.array(Image.open(pairs_folder / "002.png"))
+    pixels[0, 0] += 1
+    Image.fromarray(pixels).save(darker)
+    own_one, other = hubel.predict(dataclasses.replace(net, trust=better), [pairs_folder / "002.png", darker])
+    assert (own_one.known, other.known) == (True, False)
+    auto = hubel.train(pairs_folder, task="reconstruct", epochs=1, out=str(tmp_path), **QUICK)
+    asked = hubel.predict(run.folder, darker, autoencoder=auto.folder)
+    assert asked[0].labels == other.labels
+    with pytest.raises(UsageError, match="--autoencoder is for one net that names classes or says several labels"):
+        hubel.predict([run.folder, run.folder], darker, autoencoder=auto.folder)
+    with pytest.raises(UsageError, match="--dropout-samples is for one net that names classes"):
+        hubel.predict(run.folder, darker, dropout_samples=4)

@@ -119,12 +119,12 @@ def test_settings_without_use_are_refused(settings: dict[str, object], words: st
         hubel.train("digits", out=str(tmp_path), epochs=1, **{"model": "autoencoder", **settings}, **QUICK)
 
 
-def test_it_is_no_start_for_a_classifier_and_is_compared_with_none(
+def test_it_is_no_start_for_a_classifier_and_is_not_compared_with_one(
     reconstruct_run: hubel.Run, digits_run: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ArtefactError, match="was trained for the task reconstruct"):
         hubel.train("digits", from_=reconstruct_run.folder, out=str(tmp_path), epochs=1, **QUICK)
-    with pytest.raises(ArtefactError, match="compared by their classes, labels, numbers or masks"):
+    with pytest.raises(UsageError, match="runs of one kind, got classification and reconstruct"):
         weigh([digits_run, reconstruct_run.folder])
     beside = str(compare([reconstruct_run.folder]))
     assert "accuracy" not in beside

@@ -188,6 +188,10 @@ def test_pictures_that_arrive_are_answered_one_by_one(
         lines = [json.loads(line) for line in shown.out.splitlines()]
         assert [Path(line["file"]).name for line in lines] == ["000.png", "001.png", "002.png"]
         assert "z.png" in shown.err
+        with pytest.raises(SystemExit):
+            main(["predict", answers, lines[0]["file"], "--json"])
+        (whole,) = json.loads(capsys.readouterr().out)
+        assert whole.items() <= lines[0].items(), "a stream leaves out nothing"
     with pytest.raises(SystemExit) as end:
         main(["predict", found.folder, "--window", "3", str(part / "camera")])
     assert end.value.code == 2

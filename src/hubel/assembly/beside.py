@@ -19,6 +19,7 @@ from hubel.assembly.trusting import MOST_SHOWN, MOST_STRANGE, best_of, scale_of
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import STEPS, Trust, averaged
 from hubel.data.preprocessing import Preprocessing
+from hubel.data.strange import BLENDED
 from hubel.errors import ArtefactError, DataError
 from hubel.metrics.strangeness import strangeness
 from hubel.nn.modes import evaluating
@@ -93,7 +94,11 @@ def joined(trust: Trust, look: Look, score: Score, val: np.ndarray, train: np.nd
     val = np.sort(some_of(val, MOST_SHOWN, draw))
     known = said(*look.at(val), images[val])
     made = make_strange(images, train, val, MOST_STRANGE, draw)
-    odd = {name: said(*look.at_pictures(pictures), pictures) for name, pictures in made}
+    odd = {
+        name: said(*look.at_pictures(pictures), pictures)
+        for name, pictures in made
+        if not (look.several and name == BLENDED)  # two at once show the labels of both: nothing strange there
+    }
     chosen, _ = best_of(known, odd, dict(trust.scores) | {NAME: scale_of(known[NAME])})
     if NAME not in chosen:
         return trust

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -179,7 +178,7 @@ def command(
     elif folder is not None:
         raise UsageError("--out is for nets that answer with pictures, and this one names labels", hint="--format csv")
     elif as_json or form is Format.json:
-        print_json([{"file": p.name, "label": p.label, **_numbers(p, top)} for p in found])
+        print_json([{"file": p.name} | p.to_dict(top) for p in found])
     elif form is Format.csv:
         print_data(found.to_csv())
     else:
@@ -206,12 +205,7 @@ def _print_answers(found: Answers, form: Format, folder: Path | None) -> None:
     else:
         names = shortened([each.name for each in found])
         wide = min(max((len(name) for name in names), default=0), 40)
-        say(
-            "\n".join(
-                f"{name[-40:]:<{wide}}  {each.told}{each.apart}{each.strange}"
-                for name, each in zip(names, found, strict=True)
-            )
-        )
+        say("\n".join(f"{name[-40:]:<{wide}}  {each.line}" for name, each in zip(names, found, strict=True)))
 
 
 def shortened(names: list[str]) -> list[str]:
@@ -224,53 +218,8 @@ def shortened(names: list[str]) -> list[str]:
     return short if len(set(short)) == len(short) else names
 
 
-def _numbers(prediction: Prediction, top: int | None) -> dict[str, object]:
-    if not prediction.probabilities:
-        apart = {} if math.isnan(prediction.disagreement) else {"disagreement": prediction.disagreement}
-        return {"value": prediction.value, **apart}
-    shares = prediction.probabilities if top is None else dict(prediction.top(top))
-    found: dict[str, object] = {"probability": prediction.probability, "probabilities": shares}
-    if prediction.known is not None:
-        found |= {"known": prediction.known, "familiarity": prediction.familiarity}
-    if not math.isnan(prediction.disagreement):  # several nets
-        found["disagreement"] = prediction.disagreement
-    if prediction.plausible:
-        found["plausible"] = list(prediction.plausible)
-    return found
-
-
-def _disagreement(prediction: Prediction) -> str:
-    """Where several nets answered and do not agree."""
-    return f"they disagree by {prediction.disagreement:.2f}" if prediction.disagreement >= 0.01 else ""
-
-
-PLAUSIBLE = 6
-"""Classes of a set that a line of the table names."""
-
-
-def _plausible(prediction: Prediction, sets: str) -> str:
-    """The set, where it holds more than the label, or another than the usual kind was asked for."""
-    names = prediction.plausible
-    if sets == "lac" and len(names) < 2:
-        return ""
-    more = f" and {len(names) - PLAUSIBLE} more" if len(names) > PLAUSIBLE else ""
-    return f"plausible: {', '.join(names[:PLAUSIBLE])}{more}"
-
-
 def _table(found: list[Prediction], top: int, sets: str = "lac") -> str:
     names = shortened([p.name for p in found])
     wide = min(max((len(name) for name in names), default=0), 40)
-    lines = []
-    for name, prediction in zip(names, found, strict=True):
-        shown = name if len(name) <= wide else f"…{name[-wide + 1 :]}"
-        if not prediction.probabilities:
-            apart = "" if math.isnan(prediction.disagreement) else f" ± {prediction.disagreement:.3g}"
-            lines.append(f"{shown:<{wide}}  {prediction.label}{apart}")
-            continue
-        first, *rest = prediction.top(top)
-        parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]
-        parts += [_disagreement(prediction), _plausible(prediction, sets)]
-        others = "; ".join(part for part in parts if part)
-        strange = "   unknown: like nothing it was shown" if prediction.known is False else ""
-        lines.append(f"{shown:<{wide}}  {first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange)
-    return "\n".join(lines)
+    shown = (name if len(name) <= wide else f"…{name[-wide + 1 :]}" for name in names)
+    return "\n".join(f"{name:<{wide}}  {one.told(top, sets=sets)}" for name, one in zip(shown, found, strict=True))

@@ -18,7 +18,7 @@ from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.manifest import Problem
 from hubel.deploy.prediction import Prediction, Predictions, classify, gather
 from hubel.errors import ArtefactError, DataError
-from hubel.metrics.probability import disagreements
+from hubel.metrics.probability import disagreements, spread_of
 from hubel.tasks.answers import Answers, say_labels
 from hubel.words import plural
 
@@ -100,7 +100,9 @@ def _mean(answers: Sequence[Prediction]) -> Prediction:
     if not answers[0].probabilities:
         values = np.array([answer.value for answer in answers])
         middle = float(values.mean())
-        return replace(answers[0], label=f"{middle:.6g}", value=middle, disagreement=float(values.std(ddof=1)))
+        return replace(
+            answers[0], label=f"{middle:.6g}", value=middle, disagreement=float(spread_of(values[:, None])[0])
+        )
     names = list(answers[0].probabilities)
     shares = np.array([[answer.probabilities[name] for name in names] for answer in answers])
     mean = shares.mean(axis=0)

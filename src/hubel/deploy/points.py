@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_of_voices
 from hubel.data.columns import Columns
 from hubel.data.kinds import refuse_file
 from hubel.errors import DataError, UsageError
@@ -61,9 +62,11 @@ def read_points(given: Any, features: int) -> Points:
     return Points(tuple(names), np.stack(rows))
 
 
-def classify_points(classifier: Classifier, points: np.ndarray, *, batch_size: int | None = None) -> Predictions:
+def classify_points(
+    classifier: Classifier, points: np.ndarray, *, batch_size: int | None = None, voices: bool = False
+) -> Predictions:
     """Logits of a net over points for N F numbers, signals N C T or volumes N D H W; as many at once as memory holds
-    of them, unless that is said.
+    of them, unless that is said. `voices`: of a joined run what each member says behind them.
     """
     device = next((parameter.device for parameter in classifier.model.parameters()), torch.device("cpu"))
     inputs = torch.from_numpy(np.ascontiguousarray(points, dtype=np.float32)).to(device)
@@ -72,7 +75,8 @@ def classify_points(classifier: Classifier, points: np.ndarray, *, batch_size: i
         inputs = inputs[:, :, None, None]
     ids = torch.arange(len(inputs))
     parts = [slice(start, start + batch_size) for start in range(0, len(inputs), batch_size)]
-    return predict(classifier.model, (Batch(inputs[part], ids[part], ids[part]) for part in parts))
+    model = (net_of_voices(classifier, device) if voices else None) or classifier.model
+    return predict(model, (Batch(inputs[part], ids[part], ids[part]) for part in parts))
 
 
 @dataclass(frozen=True)

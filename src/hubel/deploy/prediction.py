@@ -16,7 +16,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
-from hubel.checkpoint.telling import net_that_tells, say_several
+from hubel.checkpoint.telling import Heard, net_of_voices, net_that_tells, say_several
 from hubel.checkpoint.trust import ACCEPTED
 from hubel.data.given import read_given, spread, way_out
 from hubel.data.manifest import Problem, printable
@@ -37,6 +37,8 @@ from hubel.words import csv_text, plural
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
+PLAUSIBLE = 6
+"""Classes of a set that are named in words."""
 _SEEN: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
@@ -67,6 +69,44 @@ class Prediction:
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """The most probable classes, best first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Plain data for JSON, but for the name; of the `top` classes, or of all in the order of the outputs.
+
+        What the net cannot tell is left out.
+        """
+        found: dict[str, Any] = {"label": self.label}
+        if self.probabilities:
+            shares = self.probabilities if top is None else dict(self.top(top))
+            found |= {"probability": self.probability, "probabilities": shares}
+        else:
+            found["value"] = self.value
+        if self.known is not None:
+            found |= {"known": self.known, "familiarity": self.familiarity}
+        if not math.isnan(self.disagreement):
+            found["disagreement"] = self.disagreement
+        return found | ({"plausible": list(self.plausible)} if self.plausible else {})
+
+    def told(self, top: int = 3, *, sets: str = "lac") -> str:
+        """In words, on one line: the `top` classes, how far several nets disagree, what else is plausible (the set of
+        another rule than the usual is told in any case), and where the picture is not known.
+
+        >>> print(Prediction("a.jpg", "cat", 0.9, {"cat": 0.9, "dog": 0.1}, math.nan, known=False).told())
+        cat 90.0%   (dog 10.0%)   unknown: like nothing it was shown
+        """
+        strange = "   unknown: like nothing it was shown" if self.known is False else ""
+        if not self.probabilities:
+            apart = "" if math.isnan(self.disagreement) else f" ± {self.disagreement:.3g}"
+            return f"{self.label}{apart}{strange}"
+        first, *rest = self.top(top)
+        parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]
+        if self.disagreement >= 0.01:
+            parts.append(f"they disagree by {self.disagreement:.2f}")
+        if self.plausible and (sets != "lac" or len(self.plausible) > 1):
+            more = f" and {len(self.plausible) - PLAUSIBLE} more" if len(self.plausible) > PLAUSIBLE else ""
+            parts.append(f"plausible: {', '.join(self.plausible[:PLAUSIBLE])}{more}")
+        others = "; ".join(part for part in parts if part)
+        return f"{first[0]} {first[1]:.1%}" + (f"   ({others})" if others else "") + strange
 
     def __str__(self) -> str:
         if not self.probabilities:
@@ -178,7 +218,9 @@ def classify(
         return classify_values(classifier, rows, values, sets)
     if classifier.preprocessing is None:
         points = read_points(pictures, classifier.spec.in_chans)
-        return Predictions(told(classifier, points.names, classify_points(classifier, points.values), sets))
+        return Predictions(
+            told(classifier, points.names, classify_points(classifier, points.values, voices=True), sets)
+        )
     seen = classifier.preprocessing
 
     def some(items: list[Any], first: int, total: int) -> tuple[Sequence[Any], tuple[Problem, ...]]:
@@ -198,7 +240,7 @@ def classify(
 def classify_values(classifier: Classifier, names: Sequence[str], values: np.ndarray, sets: str = "lac") -> Predictions:
     """What a net that learnt from columns says of rows N F, signals N C T or volumes N D H W, as they were read."""
     assert classifier.columns is not None
-    logits = classify_points(classifier, classifier.columns.scaled(values))
+    logits = classify_points(classifier, classifier.columns.scaled(values), voices=True)
     return Predictions(told(classifier, tuple(names), logits, sets))
 
 
@@ -290,8 +332,7 @@ def _asked(
     assert classifier.preprocessing is not None
     inputs = classifier.preprocessing.normalise(torch.from_numpy(images).to(device))
     ids = torch.arange(len(images))
-    inside = net_that_tells(classifier, inputs)
-    model = inside or classifier.model
+    model = net_that_tells(classifier, inputs) or net_of_voices(classifier, device) or classifier.model
     net = kept(model, inputs) if fast else model
     look = with_views(net, classifier.views if views is None else views)
     return forward(model, [Batch(inputs, ids, ids)], forward=look)
@@ -314,28 +355,28 @@ def check_sets(classifier: Classifier, kind: str) -> None:
 def say(classifier: Classifier, names: Sequence[str], result: Answers) -> Sequence[Prediction | Answer]:
     """As `told`; of a net that says several labels, those that reach their thresholds."""
     if classifier.several:
-        logits, features = np.split(result.logits, [len(classifier.class_names)], axis=1)
-        return say_several(classifier, names, logits, features)
+        return say_several(classifier, names, Heard.of(classifier, result.logits))
     return told(classifier, names, result)
 
 
 def told(
     classifier: Classifier, names: Sequence[str], result: Answers, sets: str = "lac", pictures: np.ndarray | None = None
 ) -> list[Prediction]:
-    """What the net said, in logits and perhaps features behind them, as predictions.
+    """What the net said, in logits and perhaps features, or what members of a joined run said, behind them, as
+    predictions.
 
     `pictures`: N C H W uint8, for the scores that other nets give them.
     """
+    heard = Heard.of(classifier, result.logits)
     if not classifier.class_names:
-        numbers = result.logits[:, 0].astype(float)
-        if classifier.columns is not None and classifier.columns.answers:
-            numbers = classifier.columns.told(result.logits[:, :1])[:, 0]
+        numbers = _numbers(classifier, heard.logits)
+        apart = heard.spread(lambda said: _numbers(classifier, said))
         return [
-            Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
-            for name, number in zip(names, numbers, strict=True)
+            Prediction(name, f"{number:.6g}", math.nan, {}, number, disagreement=far)
+            for name, number, far in zip(names, numbers.tolist(), apart.tolist(), strict=True)
         ]
-    classes, trust = classifier.class_names, classifier.trust
-    logits, features = result.logits[:, : len(classes)], result.logits[:, len(classes) :]
+    classes, trust, apart = classifier.class_names, classifier.trust, heard.disagreement
+    logits, features = heard.logits, heard.features
     answered = replace(result, logits=classifier.calibrator(logits))
     shares = answered.probabilities
     familiarity = np.full(len(logits), np.nan)
@@ -356,9 +397,18 @@ def told(
                 known=None if trust is None or not trust.knows else bool(familiarity[number] >= 1 - ACCEPTED),
                 familiarity=float(familiarity[number]),
                 plausible=tuple(classes[k] for k in plausible),
+                disagreement=float(apart[number]),
             )
         )
     return found
+
+
+def _numbers(classifier: Classifier, said_N1: np.ndarray) -> np.ndarray:
+    """N, in the unit of the data."""
+    columns = classifier.columns
+    if columns is None or not columns.answers:
+        return np.asarray(said_N1[:, 0].astype(float))
+    return np.asarray(columns.told(said_N1)[:, 0])
 
 
 def refuse_views(classifier: Classifier, views: str | None) -> None:

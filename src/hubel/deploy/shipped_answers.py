@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from torch import nn
 
 from hubel.checkpoint import Classifier, ModelSpec, Provenance
@@ -144,12 +146,17 @@ class ShippedAnswers:
         if not self.task.labels:
             return [
                 answer for part, found in self.groups(pictures)
-                for answer in self.task.say(names[part], found, self.class_names)
+                for answer in self.task.say(names[part], found, self.class_names, partial(self._seen, pictures[part]))
             ]  # fmt: skip
         return [
             Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
             for name, number in zip(names, self._numbers(pictures), strict=True)
         ]
+
+    def _seen(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """N C h w uint8: pictures H W C as the net sees them."""
+        whole = [Image.fromarray(each[:, :, 0] if each.shape[2] == 1 else each) for each in pictures]
+        return np.stack([self.preprocessing.image(picture) for picture in whole])
 
     def _numbers(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """N: what comes out first, of a task whose answers are numbers."""

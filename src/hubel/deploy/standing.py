@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from hubel.checkpoint import Classifier
-from hubel.checkpoint.telling import net_that_tells
+from hubel.checkpoint.telling import net_of_voices, net_that_tells
 from hubel.data.preprocessing import Preprocessing
 from hubel.deploy import onnx
 from hubel.deploy.prediction import Prediction, say
@@ -46,7 +46,7 @@ def answering(
     check_form(form, device)
     assert classifier.preprocessing is not None
     probe = probe_of(classifier.preprocessing, device)
-    model = net_that_tells(classifier, probe) or classifier.model
+    model = net_that_tells(classifier, probe) or net_of_voices(classifier, device) or classifier.model
     seen = classifier.views if views is None else views
     look = looking(model, classifier.preprocessing, device, views=seen, form=form)
 

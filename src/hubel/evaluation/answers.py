@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from hubel.checkpoint import Classifier, check_classes
-from hubel.checkpoint.telling import say_several
+from hubel.checkpoint.telling import Heard, say_several, voices_of
 from hubel.data.given import read_given
 from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
@@ -79,8 +79,12 @@ def answers(
 
 
 def said_by(classifier: Classifier, names: Sequence[str], inputs: torch.Tensor, answers: torch.Tensor) -> list[Answer]:
-    """Answers of a net, or of a form of it, that said `answers` B … to normalised pictures."""
-    return ANSWERED[classifier.task](classifier, names, Said(inputs=inputs, answers=answers.float()))
+    """Answers of a net, or of a form of it, that said `answers` B … to normalised pictures; of a joined run with what
+    each member said behind them, as `net_of_voices` has it.
+    """
+    whole, each, weights = voices_of(classifier, answers.float())
+    said = Said(inputs=inputs, answers=whole, each=each, weights=weights)
+    return ANSWERED[classifier.task](classifier, names, said)
 
 
 def at_once(members: Sequence[Classifier], seen: Preprocessing) -> int:
@@ -183,14 +187,9 @@ def _given_back(classifier: Classifier, names: Sequence[str], said: Said) -> lis
     assert classifier.preprocessing is not None
     truth = classifier.preprocessing.denormalise(said.inputs.float())
     given = classifier.preprocessing.denormalise(said.answers).clamp(0, 1)
-    squares = (given - truth).square()
-    errors = squares.flatten(1).mean(1).double().cpu().numpy()
-    pictures = given.mul(255).round().to(torch.uint8).cpu().numpy()
-    off = squares.mean(1).sqrt().mul(255).round().to(torch.uint8).cpu().numpy()  # B H W: 255 is black for white
-    found = [
-        replace(answer, beside={"errors": grey})
-        for answer, grey in zip(say_given_back(names, errors, pictures), off, strict=True)
-    ]
+    errors = (given - truth).square().flatten(1).mean(1).double().cpu().numpy()
+    pictures, seen = (part.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy() for part in (given, truth))
+    found = say_given_back(names, errors, pictures, seen)
     if said.each is None:
         return found
     each = np.stack([classifier.preprocessing.denormalise(one).cpu().numpy() for one in said.each])
@@ -320,8 +319,12 @@ def told_strange(steps: dict[str, np.ndarray]) -> str:
 
 
 def _several(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:
-    saw = None if said.features is None else said.features.cpu().numpy()
-    return say_several(classifier, names, said.answers.cpu().numpy(), saw)
+    logits, inside, each = (None if t is None else t.cpu().numpy() for t in (said.answers, said.features, said.each))
+    assert logits is not None
+    features = logits[:, :0] if inside is None else inside
+    heard = Heard(logits=logits, features=features, each=each, weights=said.weights)
+    second = classifier.trust is not None and bool(classifier.trust.beside)
+    return say_several(classifier, names, heard, shown(classifier, said.inputs) if second else None)
 
 
 def _nearest(classifier: Classifier, names: Sequence[str], said: Said) -> list[Answer]:

@@ -63,7 +63,7 @@ def _alone(classifier: Classifier, inputs: torch.Tensor) -> Said:
             both = inside(inputs).float()
             outputs = len(classifier.class_names)
             return Said(inputs=inputs, answers=both[:, :outputs], features=both[:, outputs:])
-        if not task.asks or not callable(getattr(model, "each", None)):
+        if not callable(getattr(model, "each", None)):
             return Said(inputs=inputs, answers=task.answering(model)(inputs).float())
         each = model.each(inputs)  # several nets in one run
         return Said(inputs=inputs, answers=model.mean(each).float(), each=each, weights=np.array(model.weights))

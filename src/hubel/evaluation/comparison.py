@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from itertools import combinations
 
@@ -19,6 +19,7 @@ from hubel.evaluation.pairs import (
     Drawn,
     Paired,
     Test,
+    Whole,
     class_cells,
     class_lines,
     corrected,
@@ -29,7 +30,7 @@ from hubel.evaluation.pairs import (
 )
 from hubel.evaluation.regression import RegressionEvaluation
 from hubel.evaluation.result import TaskResult
-from hubel.metrics.intervals import NOTHING, Interval, mean_known, percentiles, redrawn
+from hubel.metrics.intervals import NOTHING, Interval, percentiles, redrawn
 from hubel.views import html_table
 from hubel.words import in_columns, number, percent, plain
 
@@ -48,7 +49,7 @@ class Comparison:
     intervals: dict[str, tuple[Interval, ...]]
     samples: tuple[int, ...]
     best: str
-    """The run with the highest accuracy, mAP or mean IoU, or the lowest root mean square error."""
+    """The run that is best by the number that decides (`Kind.order`)."""
     tests: tuple[Test, ...]
     """The best run against each run that was tested on the same samples."""
     pairs: tuple[Test, ...]
@@ -56,7 +57,12 @@ class Comparison:
     counted: tuple[Paired, ...]
     """Of several labels the same as `tests` by the samples of which all labels are right."""
     unpaired: tuple[str, ...]
-    """Runs that were tested on other samples than the best one; their numbers can be read, not compared in pairs."""
+    """Runs that were tested on other samples than the best one, or asked something else of them; their numbers can be
+    read, not compared in pairs."""
+    form: str = ""
+    """What the best one is asked of each sample, where that may differ."""
+    otherwise: dict[str, str] = field(default_factory=dict)
+    """The same of those of `unpaired` that are asked something else."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -66,20 +72,32 @@ class Comparison:
     @property
     def apart(self) -> str:
         """Which runs were tested on other samples than the best, in words; "" for none."""
-        if not self.unpaired:
+        names = [name for name in self.unpaired if name not in self.otherwise]
+        if not names:
             return ""
-        were = "were" if len(self.unpaired) > 1 else "was"
+        if self.kind.apart:
+            return f"{', '.join(names)} {self.kind.apart.format(best=self.best)}"
+        were = "were" if len(names) > 1 else "was"
         return (
-            f"{', '.join(self.unpaired)} {were} tested on other samples than {self.best}: the split's luck is in that "
+            f"{', '.join(names)} {were} tested on other samples than {self.best}: the split's luck is in that "
             "difference, and no test is made of it. The same data, --split-seed and --fold give the same samples."
+        )
+
+    @property
+    def unlike(self) -> tuple[str, ...]:
+        """Which runs were asked something else of each sample than the best, in words."""
+        return tuple(
+            f"{name} {form}, and {self.best} {self.form}: these are other questions, and no test is made of them."
+            for name, form in self.otherwise.items()
         )
 
     @property
     def findings(self) -> tuple[str, ...]:
         """All that is found, a sentence each."""
-        several = [correction(len(self.pairs))] if len(self.pairs) > 1 else []
+        several = [correction(len(self.pairs))] if len(self.pairs) > 1 and not self.kind.complete else []
         told = (test.sentence for test in (*self.tests, *self.counted))
-        return (*told, *several, *([self.apart] if self.unpaired else []))
+        complete = [self.kind.complete] if self.kind.complete and self.tests else []
+        return (*told, *several, *complete, *([self.apart] if self.apart else []), *self.unlike)
 
     @property
     def kind(self) -> Kind:
@@ -99,6 +117,11 @@ class Comparison:
         return tuple(sorted(found, key=lambda n: (n != self.best, sign * column[self.names.index(n)])))
 
     @property
+    def gridded(self) -> bool:
+        """Are there pairs that `tests` do not tell of?"""
+        return len(self.pairs) > min(1, len(self.tests))
+
+    @property
     def grid(self) -> list[list[str]]:
         """Each run of `ranked` against each other, as written: points that the row is ahead of the column."""
         return grid_of(self.ranked, self.pairs)
@@ -112,7 +135,7 @@ class Comparison:
         )  # fmt: skip
         table = html_table(["run", *(TITLES[column] for column in shown), "samples"], rows)
         against = ""
-        if len(self.pairs) > 1:
+        if self.gridded:
             against = html_table(["", *self.ranked], ([n, *row] for n, row in zip(self.ranked, self.grid, strict=True)))
         for test in self.by_class:
             against += html_table([self.kind.each, test.first, test.second, "ahead", "95 %"], class_cells(test))
@@ -135,8 +158,9 @@ class Comparison:
         """The lines of the table of each run against each other, or of one against the other class by class, after an
         empty one; none where there is neither.
         """
-        if len(self.pairs) > 1:
-            return ["", *grid_lines(self.ranked, self.grid, self.kind.points)]
+        if self.gridded:
+            tested = not self.kind.complete
+            return ["", *grid_lines(self.ranked, self.grid, self.kind.points, tested=tested)]
         return ["", *class_lines(self.by_class[0], self.kind.each)] if self.by_class else []
 
 
@@ -153,6 +177,16 @@ TITLES = {
     "rmse": "rmse",
     "mae": "mae",
     "r2": "R²",
+    "psnr": "PSNR, dB",
+    "explained": "given back",
+    "slopes": "slopes",
+    "bends": "bends",
+    "recall@1": "recall@1",
+    "map_at_r": "mAP@R",
+    "nearest_class": "nearest",
+    "equal_error": "equal err.",
+    "accuracy": "accuracy",
+    "skill": "error less",
 }
 
 
@@ -169,6 +203,8 @@ def written_number(column: str, value: float) -> str:
     """
     if column in ("rmse", "mae"):
         return f"{value:.4g}"
+    if column in ("psnr", "slopes", "bends"):
+        return "–" if math.isnan(value) else f"{value:.2f}"
     return number(value) if column in ("log_loss", "r2") else percent(value)
 
 
@@ -180,14 +216,30 @@ def each_pair(tested: Mapping[str, Graded]) -> list[Test]:
     """Each two runs that were tested on the same samples, or nearly, the one that comes first in `tested` first."""
     alike = {(a, b): rows for a, b in combinations(tested, 2) if (rows := in_common(tested[a], tested[b]))}
     drawn = _Draws(tested, max(DRAWS, PER_PAIR * len(alike)))
-    found: list[Test] = []
+    found: list[Paired | Drawn] = []
+    whole: list[Whole] = []
     for (a, b), (mine, theirs, left) in alike.items():
         one, other = tested[a].told, tested[b].told
-        if one.by_class is not None:
+        if one.drawn is not None:
             found.append(drawn.pair((a, mine), (b, theirs), left))
         elif one.goodness is not None and other.goodness is not None:
-            found.append(pair_of(a, b, one.goodness[mine], other.goodness[theirs], left=left))
-    return corrected(found)
+            good, others = one.goodness[mine], other.goodness[theirs]
+            asked = np.isfinite(good) & np.isfinite(others)
+            kind = tested[a].kind
+            if kind.complete:
+                whole.append(_whole((a, tested[a]), (b, tested[b]), good - others))
+            elif asked.any():
+                found.append(pair_of(a, b, good[asked], others[asked], left=left, by=kind.by))
+    return [*corrected(found), *whole]
+
+
+def _whole(one: tuple[str, Graded], other: tuple[str, Graded], ahead_N: np.ndarray) -> Whole:
+    (first, mine), (second, theirs), kind = one, other, one[1].kind
+    wins, losses = int((ahead_N > 0).sum()), int((ahead_N < 0).sum())
+    return Whole(
+        first=first, second=second, samples=len(ahead_N), nearer=wins / max(1, wins + losses), what=kind.points,
+        difference=mine.numbers[kind.main] - theirs.numbers[kind.main], scale=kind.scale,
+    )  # fmt: skip
 
 
 def counted_pairs(tested: Mapping[str, Graded]) -> list[Paired]:
@@ -204,47 +256,46 @@ def counted_pairs(tested: Mapping[str, Graded]) -> list[Paired]:
 
 
 class _Draws:
-    """What numbers that are means over classes come to where samples are drawn again, the same draws for every run."""
+    """What numbers that are no counts come to where samples are drawn again, the same draws for every run."""
 
     def __init__(self, tested: Mapping[str, Graded], draws: int) -> None:
         self.tested, self.draws = tested, draws
         self.known: dict[tuple[str, bytes], tuple[np.ndarray, np.ndarray]] = {}
 
     def of(self, name: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """1 K, as it is, and D K, of the samples `rows` of a run in that order."""
+        """Of the samples `rows` of a run in that order, as they are and in each draw: 1 + D, the number, and 1 + D K,
+        that of each class.
+        """
         key = (name, rows.tobytes())
         if key not in self.known:
             told = self.tested[name].told
-            assert told.by_class is not None
-
-            def each(weights: np.ndarray) -> np.ndarray:
-                spread = np.zeros((len(weights), len(told.truth)), dtype=np.int64)
-                spread[:, rows] = weights
-                return told.by_class(spread)  # type: ignore[misc]
-
-            parts = redrawn(len(rows), draws=self.draws)
-            whole = each(np.ones((1, len(rows)), dtype=np.int64))
-            self.known[key] = (whole, np.concatenate([each(part) for part in parts]))
+            assert told.drawn is not None
+            found: list[tuple[np.ndarray, np.ndarray]] = []
+            for part in (np.ones((1, len(rows)), dtype=np.int64), *redrawn(len(rows), draws=self.draws)):
+                weights = np.zeros((len(part), len(told.truth)), dtype=np.int64)
+                weights[:, rows] = part
+                found.append(told.drawn(weights))
+            totals, each = zip(*found, strict=True)
+            self.known[key] = (np.concatenate(totals), np.concatenate(each))
         return self.known[key]
 
     def pair(self, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray], left: int) -> Drawn:
         """The test of two runs, before any correction."""
         (first, rows), (second, _) = one, other
-        kind, mine, theirs = self.tested[first].kind, self.of(*one), self.of(*other)
-        means = [np.nan_to_num(mean_known(a)) - np.nan_to_num(mean_known(b)) for a, b in zip(mine, theirs, strict=True)]
+        kind, (mine, each), (theirs, others) = self.tested[first].kind, self.of(*one), self.of(*other)
         names = self.tested[first].told.classes
         places = {name: k for k, name in enumerate(self.tested[second].told.classes)}
         classes = []
         for k, name in enumerate(names):
             if name in places:
-                j = places[name]
-                ahead = mine[1][:, k] - theirs[1][:, j]
-                a, b = float(mine[0][0, k]), float(theirs[0][0, j])
-                interval = percentiles(ahead) if len(rows) > 1 else NOTHING
-                classes.append(ClassDifference(name=name, first=a, second=b, difference=a - b, interval=interval))
+                a, b = each[:, k], others[:, places[name]]
+                interval = percentiles(a[1:] - b[1:]) if len(rows) > 1 else NOTHING
+                reached = float(a[0]), float(b[0])
+                classes.append(ClassDifference(name, *reached, difference=reached[0] - reached[1], interval=interval))
+        ahead = mine - theirs
         return Drawn.of(
-            first, second, len(rows), float(means[0][0]), means[1], what=kind.points, unit=kind.drawn, left=left,
-            classes=tuple(classes),
+            first, second, len(rows), float(ahead[0]), ahead[1:], what=kind.points, unit=kind.drawn, left=left,
+            classes=tuple(classes), scale=kind.scale,
         )  # fmt: skip
 
 
@@ -252,11 +303,14 @@ def in_common(a: Graded, b: Graded) -> tuple[np.ndarray, np.ndarray, int] | None
     """Positions of the same samples in both, in one order, and how many of the larger test are not among them.
 
     Where data were edited between two runs, a few pictures are gone from the test or have another label: what is left
-    is compared, as long as it is at least COMMON of either test. None for tests on other samples.
+    is compared, as long as it is at least COMMON of either test. None for tests on other samples, and for runs that
+    were asked something else of them.
     """
+    if a.told.form != b.told.form:
+        return None
     if same_samples(a, b):
         return a.positions, b.positions, 0
-    if not a.paths or not b.paths:
+    if a.kind.together or not a.paths or not b.paths:
         return None
     places = {key: place for place, key in enumerate(zip(b.paths, b.told.truth, strict=True))}
     alike = [(i, places[key]) for i, key in enumerate(zip(a.paths, a.told.truth, strict=True)) if key in places]
@@ -296,6 +350,7 @@ def compare(runs: Mapping[str, Result]) -> Comparison:
     pairs = tuple(each_pair(ranked))
     tests = tuple(pair for pair in pairs if pair.first == best)
     paired = {pair.second for pair in tests}
+    unpaired, form = tuple(name for name in tested if name != best and name not in paired), tested[best].told.form
     return Comparison(
         names=tuple(tested),
         task=tasks[0],
@@ -306,7 +361,9 @@ def compare(runs: Mapping[str, Result]) -> Comparison:
         tests=tests,
         pairs=pairs,
         counted=tuple(pair for pair in counted_pairs(ranked) if best in (pair.first, pair.second)),
-        unpaired=tuple(name for name in tested if name != best and name not in paired),
+        unpaired=unpaired,
+        form=form,
+        otherwise={name: tested[name].told.form for name in unpaired if tested[name].told.form != form},
     )
 
 

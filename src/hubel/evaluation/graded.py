@@ -18,25 +18,24 @@ from hubel.errors import ArtefactError
 from hubel.evaluation.classification import NUMBERS, Evaluation
 from hubel.evaluation.regression import RegressionEvaluation
 from hubel.evaluation.result import TaskResult
+from hubel.evaluation.told import (
+    Rows,
+    Told,
+    each_line,
+    each_pixel,
+    each_series,
+    of_areas,
+    of_classes,
+    of_labels,
+    of_nearest,
+    of_numbers,
+    of_pictures,
+    of_pixels,
+    of_series_of_classes,
+    of_series_of_numbers,
+)
 from hubel.metrics.intervals import Interval
-from hubel.metrics.overlap import drawn_iou
-from hubel.metrics.several import drawn_precision
-from hubel.words import cell_text, visible
-
-Rows = list[dict[str, str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """What the lines of a run's tables say, sample by sample."""
-
-    truth: tuple[str | float, ...]
-    """N: true answers in words that do not depend on how classes are numbered; or true numbers."""
-    goodness: np.ndarray | None = None
-    """N: 1 for right and 0 for wrong, or minus the distance to the target; None where an answer is no such thing."""
-    classes: tuple[str, ...] = ()
-    by_class: Callable[[np.ndarray], np.ndarray] | None = None
-    """Of a task whose number is a mean over classes: D N, how often each sample counts -> D K, that of each class."""
+from hubel.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +49,38 @@ class Kind:
     read: Callable[[Mapping[str, Any], Mapping[str, Rows]], Told]
     tables: tuple[str, ...] = ("predictions.csv",)
     """Files that `read` needs."""
+    samples: Callable[[Rows], tuple[tuple[int, ...], tuple[str, ...]]] = each_line
+    """Ids and paths of the samples, from the lines of `predictions.csv`."""
     points: str = "points"
     """Of what a difference is told."""
+    scale: float = 100.0
+    """By what a difference is multiplied where it is written: 1 for a number that is no share."""
     means: str = ""
     """What these points are, where that is not plain."""
     drawn: str = ""
-    """What is drawn again, "picture", where the number is a mean over classes; "" where samples are counted."""
+    """What is drawn again, "picture", where the number is no count of right samples; "" where samples are counted."""
     each: str = ""
     """What that number is called of one class."""
     counted: str = ""
     """What is counted besides, where both can be done."""
+    by: str = ""
+    """What is counted, where that is not plain: "recall@1"."""
+    together: bool = False
+    """Does the answer to one sample depend on which others there are? Then only tests of the same ones are compared."""
+    complete: str = ""
+    """Why there is no interval, where a test holds all samples that there are."""
+    apart: str = ""
+    """Why runs are not in pairs whose samples are others, where these come from no split."""
+
+    @property
+    def share(self) -> bool:
+        """Is the number that decides a share of something?"""
+        return self.scale == 100 and not self.falls
+
+    @property
+    def drawn_ones(self) -> str:
+        """What is drawn again, in the plural."""
+        return plural(2, self.drawn)[2:]
 
     @property
     def main(self) -> str:
@@ -72,69 +93,48 @@ class Kind:
         return self.order[0][1]
 
 
-def _of_classes(document: Mapping[str, Any], tables: Mapping[str, Rows]) -> Told:
-    rows = tables["predictions.csv"]
-    return Told(truth=tuple(row["label"] for row in rows), goodness=np.array([float(row["right"]) for row in rows]))
-
-
-def _of_numbers(document: Mapping[str, Any], tables: Mapping[str, Rows]) -> Told:
-    rows = tables["predictions.csv"]
-    return Told(
-        truth=tuple(float(row["target"]) for row in rows),
-        goodness=np.array([-abs(float(row["error"])) for row in rows]),
-    )
-
-
-def _of_labels(document: Mapping[str, Any], tables: Mapping[str, Rows]) -> Told:
-    rows, names = tables["predictions.csv"], tuple(document["per_class"])
-    each = [set(cell_text(row["labels"]).split("|")) for row in rows]
-    # By place: a label may be called as one of the columns before it is.
-    shares = np.array([list(map(float, list(row.values())[-len(names) :])) for row in rows])
-    there = np.array([[visible(name) in known for name in names] for known in each])
-    return Told(
-        truth=tuple("|".join(sorted(known)) for known in each),
-        goodness=np.array([float(row["right"]) for row in rows]),
-        classes=names,
-        by_class=lambda weights: drawn_precision(shares, there, weights),
-    )
-
-
-def _of_areas(document: Mapping[str, Any], tables: Mapping[str, Rows]) -> Told:
-    rows, names = tables["predictions.csv"], tuple(document["per_class"])
-    places = {int(row["id"]): place for place, row in enumerate(rows)}
-    columns = {visible(name): k for k, name in enumerate(names)}
-    found = np.zeros((3, len(rows), len(names)), dtype=np.int64)
-    truth: list[list[str]] = [[] for _ in rows]
-    for row in tables["areas.csv"]:
-        place, name = places[int(row["id"])], cell_text(row["class"])
-        found[:, place, columns[name]] = int(row["pixels"]), int(row["said"]), int(row["right"])
-        if found[0, place, columns[name]]:  # others stand there since a net says them
-            truth[place].append(f"{name} {row['pixels']}")
-    areas, said, hits = found
-    return Told(
-        truth=tuple("|".join(sorted(each)) for each in truth),
-        classes=names,
-        by_class=lambda weights: drawn_iou(hits, areas + said - hits, weights),
-    )
-
-
 KINDS: dict[str, Kind] = {
     "classification": Kind(
-        columns=tuple(NUMBERS), order=(("top1", False), ("log_loss", True)), read=_of_classes
+        columns=tuple(NUMBERS), order=(("top1", False), ("log_loss", True)), read=of_classes
     ),
     "regression": Kind(
-        columns=("rmse", "mae", "mse", "r2", "bias"), order=(("rmse", True), ("mae", True)), read=_of_numbers,
+        columns=("rmse", "mae", "mse", "r2", "bias"), order=(("rmse", True), ("mae", True)), read=of_numbers,
         means="the share of samples on which it is nearer, less that on which it is farther",
     ),
     "multilabel": Kind(
         columns=("mean_ap", "exact", "micro_f1", "macro_f1", "wrong"), order=(("mean_ap", False), ("exact", False)),
-        read=_of_labels, points="points of mAP", drawn="sample", each="average precision",
+        read=of_labels, points="points of mAP", drawn="sample", each="average precision",
         counted="all labels of a sample right",
     ),
     "segment": Kind(
         columns=("mean_iou", "pixel_accuracy"), order=(("mean_iou", False), ("pixel_accuracy", False)),
-        read=_of_areas, tables=("predictions.csv", "areas.csv"), points="points of mean IoU", drawn="picture",
+        read=of_areas, tables=("predictions.csv", "areas.csv"), points="points of mean IoU", drawn="picture",
         each="IoU",
+    ),
+    "reconstruct": Kind(
+        columns=("psnr", "mse", "explained"), order=(("psnr", False), ("mse", True)), read=of_pictures,
+        points="decibels of PSNR", scale=1, drawn="picture", each="PSNR",
+    ),
+    "embed": Kind(
+        columns=("recall@1", "recall@5", "recall@10", "map_at_r", "nearest_class", "auroc", "equal_error"),
+        order=(("recall@1", False), ("map_at_r", False)), read=of_nearest, by="recall@1", points="points of recall@1",
+        together=True,
+    ),
+    "field": Kind(
+        columns=("psnr", "mse", "slopes", "bends"), order=(("psnr", False), ("mse", True)), read=of_pixels,
+        samples=each_pixel, points="decibels of PSNR", scale=1, together=True,
+        complete="All pixels of the picture are there, so none were drawn that an interval could be of: this holds of "
+        "this picture and these two trainings. Whether it is more than the luck of a seed, trainings with other seeds "
+        "say (--seed).",
+        apart="learnt another picture than {best}, or the same at another size: no test is made of that.",
+    ),
+    "sequence of classes": Kind(
+        columns=("accuracy", "most_frequent"), order=(("accuracy", False),), read=of_series_of_classes,
+        samples=each_series, points="points of accuracy", drawn="series", each="accuracy",
+    ),
+    "sequence of numbers": Kind(
+        columns=("skill",), order=(("skill", False),), read=of_series_of_numbers, samples=each_series,
+        points="points of squared error less", drawn="series", each="squared error less",
     ),
 }  # fmt: skip
 """By what `evaluation.json` says that it is of."""
@@ -180,21 +180,21 @@ class Graded:
 
         Raises ArtefactError when they do not fit together, and for a task whose runs are not compared.
         """
-        kind = kind_of(document)
+        name = name_of(document)
+        kind = KINDS[name]
         try:
             rows = {name: list(_rows(tables[name])) for name in kind.tables if name in tables}
-            predictions = rows["predictions.csv"]
-            paths = tuple(row["path"] for row in predictions)
-            if len(predictions) != document["samples"]:
-                raise ValueError(f"{len(predictions)} predictions for {document['samples']} samples")
-            for name in kind.tables:
-                if name not in rows:
-                    raise ValueError(f"{name} is not there")
+            ids, paths = kind.samples(rows["predictions.csv"])
+            if len(ids) != document["samples"]:
+                raise ValueError(f"{len(ids)} predictions for {document['samples']} samples")
+            for table in kind.tables:
+                if table not in rows:
+                    raise ValueError(f"{table} is not there")
             return cls(
-                task=document["task"],
-                numbers={column: _float(document[column]) for column in kind.columns},
-                intervals={name: (_float(low), _float(high)) for name, (low, high) in document["intervals"].items()},
-                ids=tuple(int(row["id"]) for row in predictions),
+                task=name,
+                numbers=_numbers(document, kind),
+                intervals=_intervals(document, kind),
+                ids=ids,
                 paths=paths if any(paths) else (),
                 told=kind.read(document, rows),
             )
@@ -230,21 +230,41 @@ class Graded:
         return tuple(self.paths[i] for i in self.positions) if self.paths else ()
 
 
+def name_of(document: object) -> str:
+    """Of which of `KINDS` it is what `evaluation.json` tells of; ArtefactError for none."""
+    task = document.get("task") if isinstance(document, dict) else None
+    if task == "sequence" and isinstance(document, dict):
+        return "sequence of classes" if "accuracy" in document else "sequence of numbers"
+    if isinstance(task, str) and task in KINDS:
+        return task
+    what = "does not say of which task it is" if task is None else f"says of a task {task!r}, which is none"
+    raise ArtefactError(
+        f"evaluation.json must be whole, and {what}", hint="measure the run again: hubel evaluate RUN --out RUN"
+    )
+
+
 def kind_of(document: object) -> Kind:
     """How what `evaluation.json` tells of is compared; ArtefactError for what is not."""
-    task = document.get("task") if isinstance(document, dict) else None
-    if isinstance(task, str) and task in KINDS:
-        return KINDS[task]
-    if isinstance(task, str):
-        raise ArtefactError(
-            f"runs are compared by their classes, labels, numbers or masks, and a run of the task {task} has none",
-            hint="series are tested, of every task but field: hubel train --seeds 5 of each, then hubel compare "
-            "SERIES SERIES",
-        )
-    raise ArtefactError(
-        "evaluation.json must be whole, and does not say of which task it is",
-        hint="measure the run again: hubel evaluate RUN --out RUN",
-    )
+    return KINDS[name_of(document)]
+
+
+def _numbers(document: Mapping[str, Any], kind: Kind) -> dict[str, float]:
+    """Those of its columns, `recall@5` being the one at 5 of several; those that decide must be there."""
+    deciding, found = {name for name, _ in kind.order}, {}
+    for column in kind.columns:
+        name, _, place = column.partition("@")
+        part, key = (document[name], place) if place else (document, name)
+        found[column] = _float(part[key] if column in deciding else part.get(key))
+    return found
+
+
+def _intervals(document: Mapping[str, Any], kind: Kind) -> dict[str, Interval]:
+    """By column; a task that has one interval has it of the number that decides."""
+    if kind.complete:
+        return {}
+    told = {kind.main: document["interval"]} if "interval" in document else document["intervals"]
+    titles = {column.partition("@")[0]: column for column in reversed(kind.columns)}
+    return {titles.get(name, name): (_float(low), _float(high)) for name, (low, high) in told.items()}
 
 
 def _rows(text: str) -> Iterator[dict[str, str]]:

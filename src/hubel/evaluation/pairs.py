@@ -55,7 +55,12 @@ class Paired:
     left: int = 0
     """Samples of the larger test that are not compared: not in the other, or with another true answer there."""
     by: str = ""
-    """What is counted, where that is not what decides which run is the better one: "all labels right"."""
+    """What is counted, where that is not plain: "all labels right", "recall@1"."""
+
+    @property
+    def scale(self) -> float:
+        """By what the difference is multiplied where it is written: shares are written in points."""
+        return 100.0
 
     @property
     def sentence(self) -> str:
@@ -90,7 +95,7 @@ class Paired:
         return replace(self, p_value=p_value, deciding=deciding)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ClassDifference:
     """How far one of two runs is ahead in a class; an interval of that class alone."""
 
@@ -186,7 +191,39 @@ class Drawn:
         )  # fmt: skip
 
 
-Test = Paired | Drawn
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """`first` against `second` on all that there is: the difference is what it is, and there is nothing to test."""
+
+    first: str
+    second: str
+    samples: int
+    difference: float
+    nearer: float
+    """Share of the samples on which the first is nearer; of those on which one is."""
+    what: str
+    """As of `Drawn`."""
+    scale: float = 1.0
+    unit: str = "pixel"
+    left: int = 0
+    p_value: float = math.nan
+    """None is known."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        many = plural(self.samples, self.unit)
+        if not self.difference:
+            return f"{self.first} and {self.second} are equally near, over all {many}."
+        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
+        share = self.nearer if self.difference > 0 else 1 - self.nearer
+        return (
+            f"{better} is nearer than {worse}: {self.scale * abs(self.difference):+.2f} {self.what}, and nearer on "
+            f"{percent(share, 1)} of the {many}."
+        )
+
+
+Test = Paired | Drawn | Whole
 """Of two runs."""
 T = TypeVar("T", Paired, Drawn, Paired | Drawn)
 
@@ -274,7 +311,7 @@ def grid_of(names: Sequence[str], pairs: Sequence[Test]) -> list[list[str]]:
     >>> grid_of(["a", "b"], [pair])
     [['–', '+100.00*'], ['-100.00*', '–']]
     """
-    known = {(pair.first, pair.second): (100 * pair.difference, pair.p_value) for pair in pairs}
+    known = {(pair.first, pair.second): (pair.scale * pair.difference, pair.p_value) for pair in pairs}
     known |= {(second, first): (-ahead, p) for (first, second), (ahead, p) in known.items()}
     written = {key: f"{ahead or 0:+.2f}{'*' if p < LEVEL else ' '}".rstrip() for key, (ahead, p) in known.items()}
     return [
@@ -282,10 +319,13 @@ def grid_of(names: Sequence[str], pairs: Sequence[Test]) -> list[list[str]]:
     ]
 
 
-def grid_lines(names: Sequence[str], grid: Sequence[Sequence[str]], what: str = "points") -> list[str]:
+def grid_lines(
+    names: Sequence[str], grid: Sequence[Sequence[str]], what: str = "points", *, tested: bool = True
+) -> list[str]:
     """The same as text of 80 columns: of the best runs where not all have room, and then it says so."""
     shown = min(len(names), SHOWN)
-    lines = textwrap.wrap(f"{what} that the row is ahead of the column; * p < 0.05 after the correction", 80)
+    star = "; * p < 0.05 after the correction" if tested else ""
+    lines = textwrap.wrap(f"{what} that the row is ahead of the column{star}", 80)
     lines.append(" " * 24 + "".join(f"{number:>9}" for number in range(1, shown + 1)))
     for number, name in enumerate(names[:shown], 1):
         row = ("apart" if cell == "other samples" else cell for cell in grid[number - 1][:shown])
@@ -304,7 +344,7 @@ def class_cells(test: Drawn) -> list[tuple[str, str, str, str, str]]:
         known = not math.isnan(each.difference)
         between = f"{low} to {high}" if not math.isnan(each.interval[0]) else "–"
         ahead = test.written(each.difference) if known else "–"
-        found.append((each.name, _reached(each.first), _reached(each.second), ahead, between))
+        found.append((each.name, _reached(each.first, test), _reached(each.second, test), ahead, between))
     return found
 
 
@@ -326,8 +366,8 @@ def class_lines(test: Drawn, each: str) -> list[str]:
     return lines
 
 
-def _reached(value: float) -> str:
-    return "–" if math.isnan(value) else percent(value)
+def _reached(value: float, test: Drawn) -> str:
+    return "–" if math.isnan(value) else percent(value) if test.scale == 100 else f"{value:.2f}"
 
 
 def _p(value: float) -> str:

@@ -12,6 +12,7 @@ import torch
 from hubel.checkpoint import Classifier
 from hubel.data.batches import batches, reading_size
 from hubel.data.decode import Decoded
+from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan
 from hubel.evaluation.result import Exhibit, TaskResult, spread_rows
 from hubel.metrics.intervals import Interval, mean_interval
@@ -36,6 +37,8 @@ class Reconstruction(TaskResult):
     """Share of the variance around the mean picture that is given back: 1 is all, 0 what the mean picture does."""
     intervals: dict[str, Interval]
     """95 %: mse, psnr."""
+    given: str
+    """What a picture is as the net sees it, which is what it is to give back: "8x8 pixels in grey (crop, bilinear)"."""
     class_names: tuple[str, ...]
     """Of the data; a net that looks at no label does not know them."""
     ids: np.ndarray
@@ -92,7 +95,7 @@ class Reconstruction(TaskResult):
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
-        names = ("split", "samples", "mse", "psnr", "explained", "intervals")
+        names = ("split", "samples", "given", "mse", "psnr", "explained", "intervals")
         classes = {
             name: {"samples": count, "psnr": psnr, "mse": mse, "interval": list(interval)}
             for name, count, psnr, mse, interval in self.by_class()
@@ -171,6 +174,7 @@ def judge_reconstruction(
         psnr=float(decibels.mean()),
         explained=1 - float(found.mean()) / variance if variance > 1e-12 else math.nan,
         intervals={"mse": mean_interval(found, within=(0, math.inf)), "psnr": mean_interval(decibels)},
+        given=_given(seen),
         class_names=manifest.class_names if manifest.num_classes > 1 else (),
         ids=np.asarray(rows),
         labels=manifest.labels[rows],
@@ -178,6 +182,15 @@ def judge_reconstruction(
         paths=tuple(manifest.name(int(row)) for row in rows),
         usual=shown(sorted(wanted)),
         worst=shown(last.tolist()),
+    )
+
+
+def _given(seen: Preprocessing) -> str:
+    levels = [] if seen.levels is None else [f"{seen.levels[0]:g} to {seen.levels[1]:g}"]
+    part = [] if seen.crop_share == 1 else [f"{seen.crop_share:g} of it"]
+    return (
+        f"{seen.width}x{seen.height} pixels in {'grey' if seen.channels == 1 else 'colour'} "
+        f"({', '.join([seen.fit, seen.interpolation, *part, *levels])})"
     )
 
 

@@ -69,6 +69,20 @@ def disagreements(shares_MNK: np.ndarray, weights_M: np.ndarray | None = None) -
     return np.asarray(np.maximum(0.0, apart))
 
 
+def spread_of(values_MN: list[np.ndarray] | np.ndarray, weights_M: np.ndarray | None = None) -> np.ndarray:
+    """N: the standard deviation of what several nets say, of the world that they were drawn from (M - 1 below, where
+    their weights are alike).
+
+    >>> spread_of([np.array([1.0]), np.array([3.0])]).round(4).tolist()
+    [1.4142]
+    """
+    values = np.asarray(values_MN, dtype=np.float64)
+    shares = np.full(len(values), 1 / len(values)) if weights_M is None else weights_M / weights_M.sum()
+    mean = np.average(values, axis=0, weights=shares)
+    above = np.average((values - mean) ** 2, axis=0, weights=shares)
+    return np.asarray(np.sqrt(above / (1 - np.square(shares).sum())))
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """Area under the ROC curve, each class against the rest."""

@@ -33,7 +33,7 @@ from torch import nn
 from hubel.errors import UsageError
 from hubel.models import create_model
 
-__all__ = ["NAME", "SPACES", "Ensemble", "build_ensemble"]
+__all__ = ["NAME", "SPACES", "Ensemble", "Voices", "apart", "build_ensemble"]
 
 NAME = "ensemble"
 """What a checkpoint calls several nets that answer as one."""
@@ -133,6 +133,29 @@ class Ensemble(nn.Module):
         if self.space == "logit":
             return (_over_members(shares, logs) * logs).sum(dim=0)
         return (logs + _over_members(shares.log(), logs)).logsumexp(dim=0)
+
+
+class Voices(nn.Module):
+    """An ensemble that tells behind its answer what each member says: B K … -> B (1 + M) K ….
+
+    >>> both = Voices(Ensemble([nn.Linear(4, 3), nn.Linear(4, 3)]))(torch.rand(5, 4))
+    >>> both.shape, [part.shape for part in apart(both, 2)]
+    (torch.Size([5, 9]), [torch.Size([5, 3]), torch.Size([2, 5, 3])])
+    """
+
+    def __init__(self, together: Ensemble) -> None:
+        super().__init__()
+        self.together = together
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        each = self.together.each(inputs)
+        return torch.cat([self.together.mean(each), *each], dim=1)
+
+
+def apart(said: torch.Tensor, members: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `Voices` said as the answer, B K …, and what each of its members said, M B K …."""
+    answer, *each = said.chunk(1 + members, dim=1)
+    return answer, torch.stack(each)
 
 
 def _over_members(values_M: torch.Tensor, said: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ What it says of a picture is plain data, and pictures as PNG files in base64. Le
 from __future__ import annotations
 
 import json
+import math
 import time
 import traceback
 from base64 import b64encode
@@ -103,9 +104,10 @@ def said(prediction: Prediction | Answer, top: int | None) -> dict[str, Any]:
             ]
             found[prediction.of_labels] = {name: prediction.numbers[name] for name in kept}
         return found
+    told = {} if math.isnan(prediction.disagreement) else {"disagreement": prediction.disagreement}
     if not prediction.probabilities:
-        return {"name": prediction.name, "value": prediction.value}
-    return {
+        return {"name": prediction.name, "value": prediction.value} | told
+    return told | {
         "name": prediction.name,
         "label": prediction.label,
         "probability": prediction.probability,

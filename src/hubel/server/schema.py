@@ -23,6 +23,15 @@ def _object(required: list[str], **properties: Any) -> dict[str, Any]:
 
 
 _KNOWN = {"type": ["boolean", "null"], "description": "is it like what was trained on? null: the run cannot tell"}
+_APART = {
+    **_NUMBER, "description": "of a run that joins several nets: mutual information of answer and member, in nats; of "
+    "numbers their standard deviation",
+}  # fmt: skip
+_APART_BY = {
+    "type": "object", "additionalProperties": _NUMBER,
+    "description": "of a run that joins several nets, by what the answer is made of: of labels nats, of \"pixels\" the "
+    "share that they call differently, of others a standard deviation",
+}  # fmt: skip
 _FAMILIARITY = {"type": ["number", "null"], "description": "share of known pictures that were as strange"}
 
 SCHEMAS: dict[str, Any] = {
@@ -48,6 +57,7 @@ SCHEMAS: dict[str, Any] = {
         familiarity=_FAMILIARITY,
         plausible={"type": "array", "items": _TEXT, "description": "classes that are not ruled out"},
         probabilities={"type": "object", "additionalProperties": _NUMBER},
+        disagreement=_APART,
     ),
     "Labels": _object(
         ["name", "labels", "probabilities", "known", "familiarity"],
@@ -56,14 +66,18 @@ SCHEMAS: dict[str, Any] = {
         probabilities={"type": "object", "additionalProperties": _NUMBER},
         known=_KNOWN,
         familiarity=_FAMILIARITY,
+        disagreement=_APART_BY,
     ),
-    "Value": _object(["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}),
+    "Value": _object(
+        ["name", "value"], name=_TEXT, value={**_NUMBER, "description": "of a run on numbers"}, disagreement=_APART
+    ),
     "Areas": _object(
         ["name", "shares", "mask"],
         name=_TEXT,
         shares={"type": "object", "additionalProperties": _NUMBER, "description": "of what the net sees, by class"},
         mask={**_PNG, "description": "the number of the class of each pixel of the picture, in a palette; "
               "255 where the net sees nothing of it"},
+        disagreement=_APART_BY,
     ),
     "Nearest": _object(
         ["name", "labels", "nearest", "distance", "near", "distances", "point"],
@@ -81,6 +95,7 @@ SCHEMAS: dict[str, Any] = {
         mse={**_NUMBER, "description": "mean squared error, of pixels from 0 to 1"},
         psnr={**_NUMBER, "description": "the same in dB"},
         picture={**_PNG, "description": "what the net sees, given back"},
+        disagreement=_APART_BY,
     ),
     "Unreadable": _object(
         ["name", "problem"], name=_TEXT, problem=_object(["kind", "reason"], kind=_TEXT, reason=_TEXT)

@@ -17,6 +17,7 @@ import torch
 
 from hubel import runtime
 from hubel.checkpoint import Classifier
+from hubel.checkpoint.telling import net_of_voices
 from hubel.data.given import read_sized
 from hubel.data.manifest import BadPicture, Problem
 from hubel.data.masks import IGNORED
@@ -95,7 +96,7 @@ class ServedRun:
         if net.labels or net.several:
             together = None if exact else answering(net, device, views=self.views, form=form)
             return together, partial(say_plainly, net, device=device, views=self.views)
-        asked = TASKS.get(net.task).answering(net.model.eval())
+        asked = net_of_voices(net, device) or TASKS.get(net.task).answering(net.model.eval())
         look = None if exact else looking(asked, seen, device, form=form)
 
         def telling(looks: Looking) -> Answering:

@@ -70,9 +70,10 @@ def together(asked: Asked) -> dict[str, Any]:
             found = weigh(folders)
             answer["weighed"] = found.to_dict()
             answer["sentences"] = list(found.findings)
-            if len(found.pairs) > 1:
+            if found.gridded:
                 answer["against"] = {
                     "what": found.kind.points,
+                    "tested": not found.kind.complete,
                     "names": found.ranked,
                     "rows": list(zip(found.ranked, found.grid, strict=True)),
                 }

@@ -66,7 +66,12 @@ class Answer:
     """C H W uint8: what the net saw, where the answer is to be laid over it."""
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.told}{self.apart}{self.strange}"
+        return f"{self.name}: {self.line}"
+
+    @property
+    def line(self) -> str:
+        """All that is told of it, in words, but for the name."""
+        return f"{self.told}{self.apart}{self.strange}"
 
     @property
     def strange(self) -> str:

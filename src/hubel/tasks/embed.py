@@ -22,7 +22,7 @@ from hubel.nn.losses import PairLoss
 from hubel.nn.modes import evaluating
 from hubel.nn.question import Question, rescored
 from hubel.tasks.answers import Answer
-from hubel.tasks.ending import Ending, Output
+from hubel.tasks.ending import Ending, Output, Seen
 from hubel.tasks.saying import say_nearest
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
@@ -134,7 +134,9 @@ class Embed(Task):
         limit = facts.get("distance")
         return Near(arrays.get("middles"), float(limit) if isinstance(limit, (int, float)) else None)
 
-    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+    def say(
+        self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str], seen: Seen
+    ) -> list[Answer]:
         """The nearest class, where one is near."""
         if DISTANCES.name not in found:
             raise ArtefactError(

@@ -6,12 +6,15 @@ pictures, K classes, C channels; h w the sides of what the net sees, H W those o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
+
+Seen = Callable[[], np.ndarray]
+"""Gives pictures as the net sees them, N C h w uint8, to whom they are needed."""
 
 
 @dataclass(frozen=True, kw_only=True)

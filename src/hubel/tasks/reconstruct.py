@@ -16,7 +16,7 @@ import torch
 from hubel.data.manifest import Manifest
 from hubel.data.preprocessing import Preprocessing
 from hubel.tasks.answers import Answer
-from hubel.tasks.ending import Ending, Output
+from hubel.tasks.ending import Ending, Output, Seen
 from hubel.tasks.saying import say_given_back
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
@@ -83,9 +83,12 @@ class Reconstruct(Task):
         """The picture given back."""
         return GivenBack(sight)
 
-    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+    def say(
+        self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str], seen: Seen
+    ) -> list[Answer]:
         """How well it was given back."""
-        return say_given_back(names, found["errors"].astype(np.float64), found["given_back"].transpose(0, 3, 1, 2))
+        back = found["given_back"].transpose(0, 3, 1, 2)
+        return say_given_back(names, found["errors"].astype(np.float64), back, seen())
 
     def check_data(self, manifest: Manifest) -> None:
         """Raise DataError for what is no picture."""

@@ -30,13 +30,21 @@ def say_areas(names: Sequence[str], masks: np.ndarray, classes: Sequence[str]) -
     return found
 
 
-def say_given_back(names: Sequence[str], errors: np.ndarray, pictures: np.ndarray) -> list[Answer]:
-    """Mean squared errors N, of pixels from 0 to 1, and the pictures given back, N C H W uint8."""
+def say_given_back(names: Sequence[str], errors: np.ndarray, pictures: np.ndarray, seen: np.ndarray) -> list[Answer]:
+    """Mean squared errors N, of pixels from 0 to 1, the pictures given back, and those that were to be: N C H W uint8.
+
+    By how much each pixel is off stands beside: 255 is black for white.
+
+    >>> back, seen = np.zeros((1, 1, 1, 2), np.uint8), np.array([[[[0, 255]]]], np.uint8)
+    >>> say_given_back(["a.jpg"], np.array([0.5]), back, seen)[0].beside["errors"].tolist()
+    [[0, 255]]
+    """
     found = []
-    for name, error, picture in zip(names, errors.tolist(), pictures, strict=True):
+    off = np.sqrt(np.square(pictures.astype(np.float32) - seen).mean(axis=1)).round().astype(np.uint8)  # N H W
+    for name, error, picture, far in zip(names, errors.tolist(), pictures, off, strict=True):
         psnr = float(-10 * np.log10(max(error, 1e-10)))
         told = f"given back to {psnr:.2f} dB (mean squared error {error:.4g})"
-        found.append(Answer(name, told, {"mse": error, "psnr": psnr}, picture))
+        found.append(Answer(name, told, {"mse": error, "psnr": psnr}, picture, beside={"errors": far}))
     return found
 
 

@@ -24,7 +24,7 @@ from hubel.nn.maps import narrowest
 from hubel.nn.modes import evaluating
 from hubel.nn.question import Question, rescored
 from hubel.tasks.answers import Answer
-from hubel.tasks.ending import Ending, Output
+from hubel.tasks.ending import Ending, Output, Seen
 from hubel.tasks.saying import say_areas
 from hubel.tasks.task import Tally, Task
 from hubel.types import Batch
@@ -101,7 +101,9 @@ class Segment(Task):
         """Probabilities and a class for every pixel."""
         return Areas()
 
-    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
+    def say(
+        self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str], seen: Seen
+    ) -> list[Answer]:
         """Masks as large as what the net sees."""
         return say_areas(names, found["probabilities"].argmax(1).astype(np.uint8), classes)
 

@@ -22,7 +22,7 @@ from hubel.errors import DataError, UsageError
 from hubel.nn.losses import LOSSES, build_loss
 from hubel.nn.question import Question
 from hubel.tasks.answers import Answer
-from hubel.tasks.ending import Ending
+from hubel.tasks.ending import Ending, Seen
 from hubel.types import Batch
 
 
@@ -173,8 +173,12 @@ class Task:
         """
         return None
 
-    def say(self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[Answer]:
-        """What is told of pictures, from what a file gives of them, by the names of its outputs, N … each."""
+    def say(
+        self, names: Sequence[str], found: Mapping[str, np.ndarray], classes: Sequence[str], seen: Seen
+    ) -> list[Answer]:
+        """What is told of pictures, from what a file gives of them, by the names of its outputs, N … each; `seen`
+        gives these pictures as the net sees them.
+        """
         raise NotImplementedError
 
     def question(

@@ -109,8 +109,12 @@ def predict(
     settings |= {"views": views, "device": device, "fast": fast}
     members = [net if isinstance(net, Classifier) else load(net, which=which) for net in nets]
     odd = [flag for flag, (value, usual) in asked_for.items() if value != usual]
-    if odd and (len(members) > 1 or any(not member.labels for member in members)):
-        raise UsageError(f"{odd[0]} is for one net that names classes", hint=f"leave {odd[0]} out, or give one run")
+    known_too = odd == ["--autoencoder"]  # which asks whether a picture is known, also beside several labels
+    if odd and (len(members) > 1 or not (members[0].labels or (members[0].several and known_too))):
+        which = "names classes or says several labels" if known_too else "names classes"
+        raise UsageError(f"{odd[0]} is for one net that {which}", hint=f"leave {odd[0]} out, or give one run")
+    if autoencoder is not None:
+        members = [seconded(nets[0], members[0], autoencoder, device, watch)]
     if any(not member.labels for member in members):
         return answer(members, pictures, settings | {"classes": classes})
     if classes is not None:
@@ -118,8 +122,6 @@ def predict(
     watch.stage("classifying")
     if len(members) > 1:
         return classify_together(members, pictures, **settings)
-    if autoencoder is not None:
-        members = [seconded(nets[0], members[0], autoencoder, device, watch)]
     if dropout_samples is None:
         return classify(members[0], pictures, **settings, sets=sets)
     if fast or sets != "lac":

@@ -36,7 +36,7 @@ class Answer(Viewed):
     told: str = ""
     """In words."""
     said: dict[str, Any]
-    """As plain data: of a detector score, strange, mean, recent, drifting; of a run label and probabilities."""
+    """As plain data: what `hubel predict --json` says of it; of a detector also mean, recent, drifting."""
     problem: str = ""
     """Why it could not be read."""
 
@@ -122,24 +122,16 @@ def _said_of_rows(net: Classifier, new: NewSteps) -> list[tuple[str, dict[str, A
     values = new.values[:, new.first :].T
     names = tuple(f"line {line}" for line in new.lines)
     found = classify_values(net, names, values)
-    return [_of_prediction(one) for one in found]
-
-
-def _of_prediction(one: Any) -> tuple[str, dict[str, Any]]:
-    if not one.probabilities:
-        return str(one.label), {"label": one.label, "value": one.value}
-    plain = {"label": one.label, "probability": one.probability, "probabilities": one.probabilities}
-    return f"{one.label} {one.probability:.1%}", plain
+    return [(one.told(), one.to_dict()) for one in found]
 
 
 def _said_of_file(net: Classifier, path: str, views: str | None, device: str) -> tuple[str, dict[str, Any]]:
+    """What `predict` says of it, all of that."""
     found = predict(net, path, views=views, device=device, verbose=False)
     if isinstance(found, Predictions):
-        return _of_prediction(found[0])
+        return found[0].told(), found[0].to_dict()
     assert isinstance(found, Answers)
-    one = found[0]
-    labels = {} if one.labels is None else {"labels": list(one.labels)}
-    return one.told, labels | one.numbers
+    return found[0].line, found[0].to_dict()
 
 
 def _said_of_signal(method: str, found: Any) -> tuple[str, dict[str, Any]]:
@@ -172,7 +164,6 @@ def _by_detector(place: str, looks: Iterator[list[str]], window: int, device: st
                 yield Answer(name=path, said={}, problem=error.reason or error.what)
                 continue
             now = passing.add(one.score)
-            said = {"score": one.score, "strange": one.strange, "mean": now.mean, "recent": now.recent,
-                    "drifting": now.drifting}  # fmt: skip
+            said = one.to_dict() | {"mean": now.mean, "recent": now.recent, "drifting": now.drifting}
             words = f"{one.score:>7.2f}  mean {now.mean:>6.2f}  {'STRANGE' if one.strange else 'normal':<8}"
             yield Answer(name=path, said=said, told=words + (" drifting" if now.drifting else ""))

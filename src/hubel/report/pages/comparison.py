@@ -17,10 +17,11 @@ CURVES = {
     "val_accuracy": "Validation accuracy",
     "val_map": "Validation mAP",
     "val_iou": "Validation mean IoU",
+    "val_recall": "Validation recall@1",
     "val_loss": "Validation loss",
     "train_loss": "Training loss",
 }
-SHARES = ("val_accuracy", "val_map", "val_iou")
+SHARES = ("val_accuracy", "val_map", "val_iou", "val_recall")
 
 
 def figures(comparison: Comparison, histories: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Figure]:
@@ -34,8 +35,10 @@ def figures(comparison: Comparison, histories: Mapping[str, Mapping[str, Sequenc
             comparison.names,
             comparison.numbers[main],
             comparison.intervals[main],
-            title=f"Test {TITLES[main]}, with 95 % intervals",
-            share=not comparison.kind.falls,
+            title=f"{TITLES[main]} of all pixels"
+            if comparison.kind.complete
+            else (f"Test {TITLES[main]}, with 95 % intervals"),
+            share=comparison.kind.share,
         )
     }
     for column, title in CURVES.items():

@@ -217,7 +217,22 @@ async function fill(item, name, said, picture) {
       title: label + (several && thresholds[label] ? `, said from ${(100 * thresholds[label]).toFixed(1)} % on` : ""),
     }))));
   }
+  if (!one.problem) text.append(...apart(one));
   item.replaceChildren(beside, text);
+}
+
+// Of several nets that answer as one: how far they are from one another.
+function apart(one) {
+  const found = one.disagreement;
+  if (found === undefined) return [];
+  const alone = typeof found === "number";
+  if (alone && one.value !== undefined) return [made("p", "quiet", `± ${found.toPrecision(3)}, as far as its nets differ`)];
+  if (found.pixels !== undefined) return [made("p", "quiet", `its nets differ at ${(100 * found.pixels).toFixed(1)} % of the pixels`)];
+  if (found.picture !== undefined) return [made("p", "quiet", `pixels of its nets differ by ±${found.picture.toPrecision(3)} of 1`)];
+  const total = alone ? found : Object.values(found).reduce((sum, value) => sum + value, 0);
+  if (total < 0.01) return [];
+  const most = alone ? "" : ", most about " + Object.keys(found).reduce((a, b) => (found[b] > found[a] ? b : a));
+  return [made("p", "quiet", `its nets disagree by ${total.toFixed(2)}${most}`)];
 }
 
 // Numbers with names of their own: "height 3.2, width 4".

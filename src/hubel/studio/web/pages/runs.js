@@ -73,7 +73,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
       if (!settings.length && names.length > 1) differ.prepend(el('p', { textContent: 'Their recipes say the same.' }));
       luck.replaceChildren(...(answer.sentences ?? []).map((/** @type {string} */ text) => el('p', { textContent: text })));
       if (answer.unweighed) luck.append(el('p', { className: 'muted', textContent: `${answer.unweighed.reason}. ${answer.unweighed.hint}` }));
-      if (answer.against) luck.append(el('p', { className: 'muted', textContent: `In ${answer.against.what}, how far the row is ahead of the column; * p < 0.05 after the correction.` }), table(answer.against.names, answer.against.rows));
+      if (answer.against) luck.append(el('p', { className: 'muted', textContent: `In ${answer.against.what}, how far the row is ahead of the column${answer.against.tested ? '; * p < 0.05 after the correction' : ''}.` }), table(answer.against.names, answer.against.rows));
       for (const each of answer.classes ?? []) luck.append(el('p', { className: 'muted', textContent: `The ${each.what} class by class; an interval is of its class alone.` }), table(each.names, each.rows));
       if (ticked.size === 1) luck.replaceChildren(el('p', { className: 'muted', textContent: 'Tick a second run to compare.' }));
     } catch (error) {
