@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from hubel.checkpoint import Classifier
 from hubel.faces.progress import shows_progress
 from hubel.features.table import FeatureTable
@@ -35,9 +37,14 @@ def read_features(samples: Samples, stage: str | int | None = None) -> FeatureTa
     """The features of samples at a stage, the last one unless given."""
     model = samples.classifier.model
     layer = stage_name(model, stage) or last_stage(model)
+    return table_of(samples, layer, samples.features(layer))
+
+
+def table_of(samples: Samples, layer: str, values: np.ndarray) -> FeatureTable:
+    """What a layer says of samples, N F, with what these are."""
     return FeatureTable(
         layer=layer,
-        values=samples.features(layer),
+        values=values,
         labels=samples.labels,
         names=tuple(samples.name(int(row)) for row in samples.rows),
         class_names=samples.manifest.class_names,
