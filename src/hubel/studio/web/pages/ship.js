@@ -9,7 +9,7 @@ import { camera, drop } from '../parts/pictures.js';
 import { command, problem, tried } from '../parts/said.js';
 
 export const title = 'Try and ship';
-const KEPT = 24;
+const KEPT = 24, SMALL = 96;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
   const place = el('div'), head = el('div', { className: 'line' });
@@ -36,7 +36,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     leaving.push(() => film.stop(), pick.leave);
     place.replaceChildren(
       el('p', { textContent: `${about.net} ${knows(about)}; it sees ${about.input.slice(1).join(' × ')} pixels${about.input[0] === 1 ? ' in grey' : ''}.` }),
-      about.marks ? '' : el('p', { className: 'muted', textContent: `✓ and ✗ are for runs that name what a picture is; this one answers with ${about.says}, and what it should have answered is said by its data alone.` }),
+      about.marks ? '' : el('p', { className: 'muted', textContent: 'No ✓ and ✗ here: they keep a picture under its class or with its labels, and this run says neither of a whole picture. Add pictures to its data by hand.' }),
       pick, el('p', { className: 'line' }, [button]), words, el('div', { className: 'line top' }, [film.video, live]), answers, said, ship(run, about));
 
     async function take(/** @type {File[]} */ files) {
@@ -55,7 +55,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 
     /** A picture with its answer, and what becomes of it. */
     function drawn(/** @type {any} */ found, /** @type {Blob} */ blob, /** @type {string} */ name) {
-      const image = el('img', { alt: name, src: URL.createObjectURL(blob) }), beside = el('div');
+      const image = el('img', { alt: name, src: URL.createObjectURL(blob), onload: () => image.classList.toggle('pixels', image.naturalWidth <= SMALL) }), beside = el('div');
       leaving.push(() => URL.revokeObjectURL(image.src));
       const near = found.distances && el('p', {}, [el('button', { type: 'button', textContent: 'Nearest pictures', onclick: () => nearest(beside, blob) })]);
       return [image, ...figures(found), el('div', {}, [el('p', { className: 'muted', textContent: `${name}, ${found.milliseconds} ms` }), told(found, about), near, beside, ...marks(run, about, found, blob)])];
@@ -127,7 +127,7 @@ const refusal = (/** @type {any} */ why) => problem({ message: why.reason, hint:
 function knows(/** @type {any} */ about) {
   const names = `${about.classes.slice(0, 10).join(', ')}${about.classes.length > 10 ? ' …' : ''}`;
   if (about.marks === 'several') return `knows ${about.classes.length} labels, of which several may be there: ${names}`;
-  if (!about.classes.length || about.title) return `answers with ${about.says}${names && about.says.includes('class') ? `: ${names}` : ''}`;
+  if (!about.classes.length || about.title) return `${about.title ? 'was trained for' : 'answers with'} ${about.says}${names && about.says.includes('class') ? `: ${names}` : ''}`;
   return `knows ${about.classes.length} classes: ${names}`;
 }
 

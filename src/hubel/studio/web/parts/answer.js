@@ -10,7 +10,7 @@ const FAR = 2; // as far as two points of the sphere can be from each other
 export function told(/** @type {any} */ found, /** @type {any} */ about) {
   if (found.shares) return areas(found, about);
   if (found.distances) return nearest(found);
-  if (found.psnr !== undefined) return el('p', {}, [el('strong', { textContent: `off by ${percent(Math.sqrt(found.mse))} of the way from black to white` }), ` in the mean of its pixels: ${found.psnr.toFixed(2)} dB, mean squared error ${number(found.mse)}`]);
+  if (found.psnr !== undefined) return el('p', {}, [el('strong', { textContent: `off by ${percent(Math.sqrt(found.mse))} of the way from black to white` }), `, the root of the mean square: ${found.psnr.toFixed(2)} dB, mean squared error ${number(found.mse)}`]);
   if (found.probabilities && found.labels) return labels(found, about);
   if (found.probabilities) return classes(found);
   if (found.value !== undefined) return el('p', {}, [el('strong', { textContent: number(found.value) })]);
@@ -56,7 +56,7 @@ function labels(/** @type {any} */ found, /** @type {any} */ about) {
 function areas(/** @type {any} */ found, /** @type {any} */ about) {
   const rows = ordered(found.shares).filter(([, share]) => share > 0), ground = about.classes[0];
   return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: rows.slice(0, 3).map(([name, share]) => `${name} ${percent(share)}`).join(', ') }), ' of what the net sees']),
+    el('p', {}, [el('strong', { textContent: rows.slice(0, 3).map(([name, share]) => `${name}: ${percent(share)}`).join(', ') }), ' of what the net sees']),
     bars(rows.map(([name, share]) => ({ name, share, told: percent(share), below: name === ground, colour: name === ground ? '' : about.colours?.[about.classes.indexOf(name)] ?? '' })))]);
 }
 

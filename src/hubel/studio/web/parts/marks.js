@@ -41,7 +41,7 @@ export function marks(/** @type {string} */ run, /** @type {any} */ about, /** @
     try {
       const kept = await post('ship/keep', blob, { run, ...said });
       told.replaceChildren(el('p', {}, [`Kept as ${words}: ${kept.file}. `, el('a', { href: to('train', { data: kept.source }), textContent: 'Train again with it' }), ' · ', el('a', { href: to('data', { source: kept.source, find: kept.name }), textContent: 'Change it or leave it out' })]),
-        kept.table && el('p', { className: 'muted' }, [`${kept.table} has got the line `, el('code', { textContent: kept.line }), `; as it was before the first of today it lies beside it, ${kept.copy}.`]));
+        kept.table && el('p', { className: 'muted' }, [`The last line of ${kept.table} is now `, el('code', { textContent: kept.line }), `. The table as it was before the first one of today is kept beside it: ${kept.copy}.`]));
       for (const each of pressed) if (each) each.disabled = true;
     } catch (error) {
       told.replaceChildren(problem(error));
