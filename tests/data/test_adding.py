@@ -133,7 +133,7 @@ def test_of_a_table_for_each_part_that_of_training_grows(tmp_path: Path) -> None
 
 def test_a_disk_that_is_full_leaves_the_table_as_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "list.csv").write_text("file,label\na/0.png,cat\na/1.png,dog\n")
-    monkeypatch.setattr("hubel.store.run.FileOps", lambda: Full(20))
+    monkeypatch.setattr("hubel.store.run.FileOps", lambda: Full(60))
     with pytest.raises(SaveFailed, match="No space left"):
         added(root / "list.csv", ["dog"])
     assert (root / "list.csv").read_text() == "file,label\na/0.png,cat\na/1.png,dog\n"

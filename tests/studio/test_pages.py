@@ -551,8 +551,9 @@ def test_areas_places_and_pictures_given_back_are_tried_and_shipped(browser: Chr
             "digits", task="embed", epochs=1, limit=300, model_options={"backbone": "mlp", "width": 8}, **quick
         ),  # type: ignore[arg-type]
         hubel.train("digits", task="reconstruct", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
+        hubel.train("digits", model="lstm_rows", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
     )
-    for run, figures, words in zip(runs, (2, 0, 3), ("of what the net sees", "at distance", "off by"), strict=True):
+    for run, figures, words in zip(runs, (2, 0, 3), ("of what the net sees", "at distance", "off by"), strict=False):
         browser.open("about:blank")
         opened(browser, studio, "ship", f"?run={run.name}")
         browser.until("!!document.querySelector('.drop input')")
@@ -569,10 +570,15 @@ def test_areas_places_and_pictures_given_back_are_tried_and_shipped(browser: Chr
             browser.until("document.querySelectorAll('.answers .grid img').length === 8")
         fits(browser)
         look(browser, f"ship-{run.name}")
-    clean(browser, studio)
     browser.evaluate("document.querySelector('#form').form.requestSubmit()")
     browser.until("document.querySelector('section pre').textContent.includes('beside it')")
     assert (places.runs / f"{runs[2].name}.onnx").is_file()
+    opened(browser, studio, "ship", f"?run={runs[3].name}")
+    browser.until("document.querySelector('section')?.textContent.includes('files take whole pictures')")
+    browser.choose(".drop input", [data / "images" / "003.png"])
+    browser.until("document.querySelectorAll('.answers .bars li').length === 8")
+    assert not browser.evaluate("!!document.querySelector('#form, .limit')"), "no form, and no thresholds of labels"
+    clean(browser, studio)
 
 
 def test_a_studio_that_is_killed_is_missed_within_two_seconds_and_found_again(

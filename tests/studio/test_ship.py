@@ -170,6 +170,10 @@ def test_a_picture_with_its_labels_becomes_a_line_of_the_table(asked: Client, ho
     assert new["line"].endswith(",digit 9")
     for wrong in ("digit 0", '"digit 0"', "[1]", '["a/b"]'):
         assert kept(asked, "several", noise(4), labels=wrong).status == 400
+    table.chmod(0o444)
+    refused = kept(asked, "several", noise(4), labels="[]")
+    assert (refused.status, "may not be written to" in refused.text) == (422, True)
+    table.chmod(0o644)
     listed = {path.name for path in table.parent.glob("studio-*")}
     assert listed == {Path(each["file"]).name for each in (told, none, new)}, "what is refused leaves no picture"
 

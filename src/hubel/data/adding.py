@@ -93,7 +93,7 @@ def _add(tables: Sequence[Table], picture: Path, labels: Sequence[str], several:
     if not mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         raise DataError(f"{shown(place)} may not be written to", hint=f"where it may grow: chmod u+w {shown(place)}")
     raw = read_regular(place, limit=LIMIT)
-    text = _Text(place, raw)
+    text = _Text(table.path, raw)
     line = text.line(_cells(tables, text, file, labels, several))
     whole = raw + text.encoded(("" if text.ended else text.end) + line + text.end)
     _check(before, _read_with(tables, whole, several), path, labels)

@@ -97,7 +97,7 @@ def keep_it(asked: Asked) -> dict[str, Any]:
         raise UsageError(
             "a picture is kept under its class, and this run names none", hint="add it to its data yourself"
         )
-    labels = asked.words("labels") if marks == "several" else [asked.word("label")]
+    labels = list(dict.fromkeys(asked.words("labels"))) if marks == "several" else [asked.word("label")]
     recipe = placed(folder, compose(read_file(folder / "config.yaml")))
     manifest, tables = open_data(recipe), tables_behind(recipe)
     source = places.spoken(Path(manifest.source))

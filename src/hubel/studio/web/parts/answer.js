@@ -11,7 +11,7 @@ export function told(/** @type {any} */ found, /** @type {any} */ about) {
   if (found.shares) return areas(found, about);
   if (found.distances) return nearest(found);
   if (found.psnr !== undefined) return el('p', {}, [el('strong', { textContent: `off by ${percent(Math.sqrt(found.mse))} of the way from black to white` }), `, the root of the mean square: ${found.psnr.toFixed(2)} dB, mean squared error ${number(found.mse)}`]);
-  if (found.probabilities && found.labels) return labels(found, about);
+  if (found.probabilities && about.thresholds) return labels(found, about);
   if (found.probabilities) return classes(found);
   if (found.value !== undefined) return el('p', {}, [el('strong', { textContent: number(found.value) })]);
   return el('p', {}, [el('strong', { textContent: Object.entries(found).filter(([name, value]) => typeof value === 'number' && name !== 'milliseconds').map(([name, value]) => `${name} ${number(value)}`).join(', ') })]);
@@ -33,16 +33,16 @@ const bars = (rows) => el('ul', { className: 'bars' }, rows.map((row) => el('li'
 
 /** The most probable classes, and whether it knows such pictures at all. */
 function classes(/** @type {any} */ found) {
-  const unsure = found.plausible.length > 1 ? `Plausible: ${found.plausible.join(', ')}` : '';
+  const unsure = found.plausible?.length > 1 ? `Plausible: ${found.plausible.join(', ')}` : '';
   return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: found.label }), found.known === false ? UNLIKE : '']),
+    el('p', {}, [el('strong', { textContent: found.label ?? found.labels[0] }), found.known === false ? UNLIKE : '']),
     bars(ordered(found.probabilities).map(([name, share]) => ({ name, share, told: percent(share) }))),
     unsure && el('p', { className: 'muted', textContent: unsure })]);
 }
 
 /** Each label with the threshold from which on it is said; those that are said in words, too. */
 function labels(/** @type {any} */ found, /** @type {any} */ about) {
-  const limit = (/** @type {string} */ name) => about.thresholds?.[about.classes.indexOf(name)] ?? 0.5, rows = ordered(found.probabilities);
+  const limit = (/** @type {string} */ name) => about.thresholds[about.classes.indexOf(name)], rows = ordered(found.probabilities);
   return el('div', {}, [
     el('p', {}, [el('strong', { textContent: found.labels.length ? found.labels.join(', ') : 'none of its labels' }), found.known === false ? UNLIKE : '']),
     bars(rows.map(([name, share]) => {
