@@ -163,8 +163,8 @@ def prepared(home: Path) -> None:
     usual = {"out": str(runs), "device": "cpu", "verbose": False}
     hubel.train("digits", name="digits", **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="watched", lr=0.02, **usual)  # type: ignore[arg-type]
-    hubel.train(pairs(home / "pairs", 1000), name="labels", model="mlp", epochs=3, augment="none", **usual)  # type: ignore[arg-type]
-    hubel.train(scans(home / "scans", 300), name="areas", model_options={"maps": 8, "levels": 2}, **usual)  # type: ignore[arg-type]
+    hubel.train(pairs(Path("pairs"), 1000), name="labels", model="mlp", epochs=3, augment="none", **usual)  # type: ignore[arg-type]
+    hubel.train(scans(Path("scans"), 300), name="areas", model_options={"maps": 8, "levels": 2}, **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="near", task="embed", **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="back", task="reconstruct", **usual)  # type: ignore[arg-type]
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), dtype=np.uint8)).save(home / "strange.png")

@@ -23,9 +23,8 @@ from hubel.data.one_picture import open_picture
 from hubel.data.preprocessing import Preprocessing
 from hubel.data.scan import Scan, conclude
 from hubel.data.series import is_table, open_series
-from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source, tables_of
+from hubel.data.sources import FLAGS, SOURCES, is_there, moved, open_source
 from hubel.data.splits import Splits
-from hubel.data.tables import Table
 from hubel.data.unlabelled import TURNS, UNNAMED, Known, open_pictures, set_aside
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.recipes.schema import Recipe, compose, read_file
@@ -89,15 +88,6 @@ def open_data(recipe: Recipe, watch: Watcher = SILENT, *, edits: Decided | None 
     return opened(
         part.data, data_dir=part.data_dir, data_root=part.data_root, columns=part.columns, images=part.images,
         follow_links=part.follow_links, edits=edits, progress=watch.progress, **more,
-    )  # fmt: skip
-
-
-def tables_behind(recipe: Recipe) -> list[Table]:
-    """The tables in which the source of a recipe says its labels, that of training first; [] where none does."""
-    part = recipe.data
-    return tables_of(
-        part.data, data_root=part.data_root, columns=part.columns, images=part.images, follow_links=part.follow_links,
-        lists=recipe.train.task in LISTS,
     )  # fmt: skip
 
 

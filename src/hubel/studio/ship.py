@@ -15,7 +15,8 @@ from hubel.data.manifest import Problem
 from hubel.deploy.exporting import FORMS, refusal
 from hubel.errors import ArtefactError, DataError, HubelError, UsageError, unknown
 from hubel.recipes.schema import compose, read_file
-from hubel.records.own_data import open_data, placed, tables_behind
+from hubel.records.own_data import open_data, placed
+from hubel.records.tables import tables_behind
 from hubel.server.answering import said
 from hubel.studio.asking import Asked, Route
 from hubel.studio.drawn import figures
