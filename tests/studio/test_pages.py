@@ -551,7 +551,7 @@ def test_areas_places_and_pictures_given_back_are_tried_and_shipped(browser: Chr
             "digits", task="embed", epochs=1, limit=300, model_options={"backbone": "mlp", "width": 8}, **quick
         ),  # type: ignore[arg-type]
         hubel.train("digits", task="reconstruct", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
-        hubel.train("digits", model="lstm_rows", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
+        hubel.train("digits", task="sequence", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
     )
     for run, figures, words in zip(runs, (2, 0, 3), ("of what the net sees", "at distance", "off by"), strict=False):
         browser.open("about:blank")
@@ -573,6 +573,7 @@ def test_areas_places_and_pictures_given_back_are_tried_and_shipped(browser: Chr
     browser.evaluate("document.querySelector('#form').form.requestSubmit()")
     browser.until("document.querySelector('section pre').textContent.includes('beside it')")
     assert (places.runs / f"{runs[2].name}.onnx").is_file()
+    browser.open("about:blank")
     opened(browser, studio, "ship", f"?run={runs[3].name}")
     browser.until("document.querySelector('section')?.textContent.includes('files take whole pictures')")
     browser.choose(".drop input", [data / "images" / "003.png"])
