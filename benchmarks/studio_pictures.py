@@ -29,7 +29,7 @@ import chromium
 import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
-from tasks.conftest import pairs
+from tasks.conftest import pairs, scans
 
 chromium.PATIENCE = 90.0
 CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -50,6 +50,8 @@ class Page:
     """Expressions, each waited for where it is a promise."""
     then: str = "true"
     """What holds after that."""
+    files: tuple[str, ...] = ()
+    """What is dropped on it first."""
     tall: int = 1100
     """How much of it is shown at most, in pixels."""
 
@@ -93,8 +95,35 @@ PAGES = {
     "ship": Page(
         "ship?run=digits-1",
         "!!document.querySelector('.drop input')",
-        ("FILES",),
-        "document.querySelectorAll('.answers .bars').length === 2",
+        then="document.querySelectorAll('.answers .bars').length === 2",
+        files=("strange.png", "photos/two/004.png"),
+    ),
+    "ship-labels": Page(
+        "ship?run=labels-1",
+        "!!document.querySelector('.drop input')",
+        ("document.querySelector('.answers details').open = true", BUTTON.format("Keep it so")),
+        "!!document.querySelector('.answers a')",
+        files=("pairs/007.png",),
+    ),
+    "ship-areas": Page(
+        "ship?run=areas-1",
+        "!!document.querySelector('.drop input')",
+        then="document.querySelectorAll('.answers figure').length === 4",
+        files=("scans/images/003.png", "scans/images/008.png"),
+    ),
+    "ship-near": Page(
+        "ship?run=near-1",
+        "!!document.querySelector('.drop input')",
+        ("document.querySelector('.answers li:last-child button').click()",),
+        "document.querySelectorAll('.answers .grid img').length === 8",
+        files=("photos/two/004.png", "strange.png"),
+        tall=1500,
+    ),
+    "ship-back": Page(
+        "ship?run=back-1",
+        "!!document.querySelector('.drop input')",
+        then="document.querySelectorAll('.answers figure').length === 6",
+        files=("photos/two/004.png", "strange.png"),
     ),
     "playground": Page(
         "playground?data=spiral&classes=3&net=8tanh,8tanh&loss=cross-entropy&optimiser=adam&rate=0.01&speed=full",
@@ -134,7 +163,11 @@ def prepared(home: Path) -> None:
     usual = {"out": str(runs), "device": "cpu", "verbose": False}
     hubel.train("digits", name="digits", **usual)  # type: ignore[arg-type]
     hubel.train("digits", name="watched", lr=0.02, **usual)  # type: ignore[arg-type]
-    hubel.train(pairs(home / "pairs", 1000), name="labels", model="mlp", epochs=3, augment="none", **usual)  # type: ignore[arg-type]
+    hubel.train(pairs(Path("pairs"), 1000), name="labels", model="mlp", epochs=3, augment="none", **usual)  # type: ignore[arg-type]
+    hubel.train(scans(Path("scans"), 300), name="areas", model_options={"maps": 8, "levels": 2}, **usual)  # type: ignore[arg-type]
+    hubel.train("digits", name="near", task="embed", **usual)  # type: ignore[arg-type]
+    hubel.train("digits", name="back", task="reconstruct", **usual)  # type: ignore[arg-type]
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), dtype=np.uint8)).save(home / "strange.png")
     hubel.train("digits", name="resnet", model="resnet20", epochs=3, keep_every=1, **usual)  # type: ignore[arg-type]
 
 
@@ -177,20 +210,19 @@ def kept(picture: Image.Image, file: Path, most: int = 256) -> None:
     print(f"{file.name:<32} {picture.width} x {picture.height}, {colours} colours, {file.stat().st_size:,} bytes")
 
 
-def shown(browser: Chromium, serving: Serving, photos: Path, page: Page) -> None:
+def shown(browser: Chromium, serving: Serving, home: Path, page: Page) -> None:
     """Open a page and do what is done on it."""
     browser.call("Emulation.clearDeviceMetricsOverride")
     browser.open("about:blank")
     browser.open(f"{serving.url}#/{page.address}")
     browser.until(page.ready)
     browser.evaluate("document.querySelector('.tour button.quiet')?.click()")
+    if page.files:
+        browser.choose(".drop input", [home / each for each in page.files])
+        count = f"document.querySelectorAll('.answers > li p strong').length >= {len(page.files)}"
+        browser.until(count)
     for each in page.doing:
-        if each == "FILES":
-            strange = photos.parent / "strange.png"
-            Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8), dtype=np.uint8)).save(strange)
-            browser.choose(".drop input", [strange, photos / "two" / "004.png"])
-        else:
-            browser.evaluate(each)
+        browser.evaluate(each)
     browser.until(page.then)
     time.sleep(1)
 
@@ -210,11 +242,11 @@ def main() -> None:
             prepared(home)
         browser = Chromium(Path(place) / "profile", *CAMERA)
         try:
-            with Serving(("shots", "photos", "pairs"), runs="runs", port=0) as serving:
+            with Serving(("shots", "photos", "pairs", "scans"), runs="runs", port=0) as serving:
                 serving.studio.warm.wait()
                 for name in asked.pages:
                     page = PAGES[name]
-                    shown(browser, serving, home / "photos", page)
+                    shown(browser, serving, home, page)
                     shots = {
                         (width, scheme): taken(browser, width, scheme, page.tall)
                         for width in (WIDE, NARROW)

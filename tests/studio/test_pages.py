@@ -22,7 +22,7 @@ import hubel
 from chromium import Chromium
 from hubel.studio.serving import Serving
 from studio.test_house_of_it import until
-from tasks.conftest import pairs
+from tasks.conftest import pairs, scans
 
 pytestmark = pytest.mark.browser
 chromium.PATIENCE = 240.0  # trainings are started here, on machines that may be busy
@@ -521,7 +521,15 @@ def test_a_run_of_several_labels_is_trained_read_asked_and_explained(
     browser.until("!!document.querySelector('.drop input')")
     browser.choose(".drop input", [data / "000.png"])
     browser.until("document.querySelectorAll('.answers .bars .limit').length === 3")
-    assert browser.evaluate("[...document.querySelectorAll('.answers button')].length") == 0
+    browser.evaluate(
+        "for (const box of document.querySelectorAll('.ticks input')) box.checked = box.value !== 'digit 1'"
+    )
+    browser.evaluate("document.querySelector('.answers details').open = true")
+    browser.evaluate("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Keep it so').click()")
+    browser.until("!!document.querySelector('.answers a')")
+    last = (data / "labels.csv").read_text().splitlines()[-1]
+    assert last.endswith(".png,digit 0|digit 2")
+    assert last in browser.evaluate("document.querySelector('.answers').textContent")
     fits(browser)
     look(browser, "ship-labels")
     opened(browser, studio, "explain", f"?run={run.name}&methods=saliency&target=digit 1")
@@ -531,6 +539,46 @@ def test_a_run_of_several_labels_is_trained_read_asked_and_explained(
     browser.until("document.querySelector('.changed strong')?.textContent.includes('digit 1')")
     fits(browser)
     look(browser, "explain-labels")
+    clean(browser, studio)
+
+
+def test_areas_places_and_pictures_given_back_are_tried_and_shipped(browser: Chromium, studio: Serving) -> None:
+    places, quick = studio.studio.places, {"device": "cpu", "threads": 1, "out": str(studio.studio.places.runs)}
+    data = scans(places.folders[0].parent / "scans")
+    runs = (
+        hubel.train(data, epochs=8, batch_size=6, model_options={"maps": 4, "levels": 2}, **quick),  # type: ignore[arg-type]
+        hubel.train(
+            "digits", task="embed", epochs=1, limit=300, model_options={"backbone": "mlp", "width": 8}, **quick
+        ),  # type: ignore[arg-type]
+        hubel.train("digits", task="reconstruct", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
+        hubel.train("digits", task="sequence", epochs=1, limit=300, **quick),  # type: ignore[arg-type]
+    )
+    for run, figures, words in zip(runs, (2, 0, 3), ("of what the net sees", "at distance", "off by"), strict=False):
+        browser.open("about:blank")
+        opened(browser, studio, "ship", f"?run={run.name}")
+        browser.until("!!document.querySelector('.drop input')")
+        browser.choose(".drop input", [data / "images" / "003.png"])
+        browser.until(f"document.querySelector('.answers')?.textContent.includes('{words}')")
+        assert browser.evaluate("document.querySelectorAll('.answers figure').length") == figures
+        forms = browser.evaluate("[...document.querySelectorAll('#form option')].map((o) => [o.value, o.disabled])")
+        assert forms == [["onnx", False], ["page", True], ["program", False]]
+        assert "--to page shows classes" in browser.evaluate("document.querySelector('section').textContent")
+        if not figures:
+            browser.evaluate(
+                "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Nearest pictures').click()"
+            )
+            browser.until("document.querySelectorAll('.answers .grid img').length === 8")
+        fits(browser)
+        look(browser, f"ship-{run.name}")
+    browser.evaluate("document.querySelector('#form').form.requestSubmit()")
+    browser.until("document.querySelector('section pre').textContent.includes('beside it')")
+    assert (places.runs / f"{runs[2].name}.onnx").is_file()
+    browser.open("about:blank")
+    opened(browser, studio, "ship", f"?run={runs[3].name}")
+    browser.until("document.querySelector('section')?.textContent.includes('files take whole pictures')")
+    browser.choose(".drop input", [data / "images" / "003.png"])
+    browser.until("document.querySelectorAll('.answers .bars li').length === 8")
+    assert not browser.evaluate("!!document.querySelector('#form, .limit')"), "no form, and no thresholds of labels"
     clean(browser, studio)
 
 

@@ -14,7 +14,7 @@ import hubel
 from axe import findings, needs_axe
 from chromium import Chromium
 from hubel.studio.serving import Serving
-from tasks.conftest import pairs
+from tasks.conftest import pairs, scans
 
 pytestmark = pytest.mark.browser
 chromium.PATIENCE = 240.0  # the machine may be busy
@@ -35,6 +35,8 @@ READY = {
     "lessons": ("", "!!document.querySelector('main canvas')"),
     "data-labels": ("?source={pairs}", "document.querySelectorAll('[aria-pressed]').length === 3"),
     "evaluate-labels": ("?run=labels", "document.querySelectorAll('caption').length === 1"),
+    "ship-labels": ("?run=labels", "!!document.querySelector('#form')"),
+    "ship-areas": ("?run=areas", "!!document.querySelector('#form')"),
 }
 """Page, and with a dash what is special there -> (what its address says, what holds once it is there)."""
 
@@ -49,7 +51,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path, digit
     hubel.train(
         pairs(home / "pairs", 80), out=str(home / "runs"), name="labels", model="mlp", epochs=2, device="cpu", threads=1
     )
-    (home / "runs" / "labels-1").rename(home / "runs" / "labels")
+    hubel.train(scans(home / "scans"), out=str(home / "runs"), name="areas", epochs=1, device="cpu", threads=1)
+    for name in ("labels", "areas"):
+        (home / "runs" / f"{name}-1").rename(home / "runs" / name)
     with Serving((str(home / "photos"), str(home / "pairs")), runs=str(home / "runs"), port=0) as found:
         found.studio.warm.wait()
         yield found
@@ -59,7 +63,14 @@ _ASKED = (
     "document.querySelector('#by').form.requestSubmit();"
     "document.querySelector('#wrong').dispatchEvent(new Event('input'))"
 )
+_PASTED = (
+    "const c = document.createElement('canvas'); c.toBlob((b) => { const d = new DataTransfer();"
+    " d.items.add(new File([b], 'a.png', { type: 'image/png' }));"
+    " dispatchEvent(new ClipboardEvent('paste', { clipboardData: d })); })"
+)
 OPENED = {
+    "ship-labels": (_PASTED, "document.querySelectorAll('.answers .ticks input').length === 3"),
+    "ship-areas": (_PASTED, "document.querySelectorAll('.answers figure').length === 2"),
     "evaluate-labels": (
         _ASKED,
         "document.querySelectorAll('table').length === 2 && /probability of|no threshold/.test("

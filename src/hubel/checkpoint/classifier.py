@@ -180,6 +180,12 @@ class Classifier:
         return self.task in TASKS and TASKS.get(self.task).several
 
     @property
+    def placing(self) -> nn.Module | None:
+        """The net as its task asks it, where its answers are places, so that near means alike; else None."""
+        places = self.task in TASKS and TASKS.get(self.task).places
+        return TASKS.get(self.task).answering(self.model) if places else None
+
+    @property
     def has_mean(self) -> bool:
         """Is there a mean of its answers and those of other nets of its task?"""
         return self.task in TASKS and bool(TASKS.get(self.task).mean)

@@ -20,7 +20,7 @@ from hubel.data.rows import holds_rows, open_rows
 from hubel.data.shard_names import is_shard, names_shards
 from hubel.data.shards import open_shards
 from hubel.data.signals import holds_arrays, open_signals
-from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
+from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables, table_at
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
 
@@ -206,12 +206,27 @@ def _open_folder(
     lists: bool = False,
 ) -> Manifest:
     """A folder of class folders, or one whose labels stand in a table, in it or in each part of its split."""
+    tables, passed = _tables_of_folder(path, columns, images, follow_links)
+    if tables:
+        alone = not tables[0].split
+        manifest = open_tables(str(tables[0].path if alone else path), tables, lists=lists)
+        return replace(manifest, source=str(path), problems=(*passed, *manifest.problems))
+    _refuse("a folder of class folders", columns=columns, images=images)
+    manifest = open_folder(path, follow_links=follow_links)
+    return replace(manifest, problems=(*passed, *manifest.problems))
+
+
+def _tables_of_folder(
+    path: Path, columns: Mapping[str, str] | None, images: str | Path | None, follow_links: bool
+) -> tuple[list[Table], list[Problem]]:
+    """The tables that say the labels of a folder's pictures, that of training first, and what was passed over; one
+    without a split lies in the folder itself. None where class folders say them.
+    """
     passed: list[Problem] = []
     for table in _tables_in(str(path)):
         about = Table(path=table, columns=columns or {}, folder=os.path.realpath(path), root="", follow=follow_links)
         if columns or images or names_files(about):
-            manifest = open_table(table, columns=columns, images=images, follow_links=follow_links, lists=lists)
-            return replace(manifest, source=str(path))
+            return [table_at(table, columns=columns, images=images, follow_links=follow_links)], []
         reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
         passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
     root = unwrapped(os.path.realpath(path), follow=follow_links)
@@ -224,17 +239,39 @@ def _open_folder(
         )
         for part, found in inside.items() if found
     ]  # fmt: skip
-    if any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables))):
-        _refuse("tables in each part of a split", images=images)
-        manifest = open_tables(str(path), tables, lists=lists)
-        without = "it has no table of labels, as the other parts of the split have"
-        passed += [
-            Problem(printable(part), "passed over", without, left_out=False) for part in parts if not inside[part]
-        ]
-        return replace(manifest, problems=(*passed, *manifest.problems))
-    _refuse("a folder of class folders", columns=columns, images=images)
-    manifest = open_folder(path, follow_links=follow_links)
-    return replace(manifest, problems=(*passed, *manifest.problems))
+    if not (any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables)))):
+        return [], passed
+    _refuse("tables in each part of a split", images=images)
+    without = "it has no table of labels, as the other parts of the split have"
+    unsaid = [Problem(printable(part), "passed over", without, left_out=False) for part in parts if not inside[part]]
+    return tables, [*passed, *unsaid]
+
+
+def tables_of(
+    source: str | os.PathLike[str],
+    *,
+    data_root: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
+    lists: bool = False,
+) -> list[Table]:
+    """The tables of files in which a source says its labels, as `open_source` reads them, that of training first.
+
+    [] for named sets, class folders, tables of numbers, shards, and whatever else says them in no table.
+    """
+    name = os.fspath(source)
+    path = Path(name).expanduser() if data_root is None else moved(name, data_root)
+    if name in SOURCES or names_shards(path):
+        return []
+    if path.is_file() and path.suffix.casefold() in SUFFIXES:
+        if not lists and images is None and holds_rows(path, columns or {}):
+            return []
+        return [table_at(path, columns=columns, images=images, follow_links=follow_links)]
+    by_masks = not columns and not images and has_masks(path, follow=follow_links)
+    if not path.is_dir() or by_masks or holds_arrays(path):
+        return []
+    return _tables_of_folder(path, columns, images, follow_links)[0]
 
 
 def is_there(place: str) -> bool:

@@ -149,19 +149,28 @@ def open_table(
     Raises DataError when the file is no such table, lacks a column, or has no usable row; UsageError for a role that
     does not exist and for a folder that is none.
     """
+    return open_tables(
+        str(path), [table_at(path, columns=columns, images=images, follow_links=follow_links)], lists=lists
+    )
+
+
+def table_at(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    follow_links: bool = False,
+) -> Table:
+    """A table that is meant as `open_table` says; raises UsageError for a folder of images that is none."""
     path = Path(path)
     beside = os.path.realpath(path.parent)
     folder = beside if images is None else _image_folder(str(images), beside)
-    return open_tables(
-        str(path),
-        [Table(path=path, columns=columns or {}, folder=folder, root=folder, follow=follow_links)],
-        lists=lists,
-    )
+    return Table(path=path, columns=columns or {}, folder=folder, root=folder, follow=follow_links)
 
 
 def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) -> Manifest:
     """The manifest of one table, or of several that are the parts of one set. Raises as `open_table`."""
-    names = [_columns(table) for table in tables]
+    names = [roles_of(table) for table in tables]
     problems: list[Problem] = []
     rows: list[_Row] = []
     for table, roles in zip(tables, names, strict=True):
@@ -267,7 +276,7 @@ def file_column(table: Table) -> str:
 def names_files(table: Table) -> bool:
     """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
     try:
-        _columns(table)
+        roles_of(table)
     except DataError:
         return False
     return True
@@ -284,8 +293,8 @@ def _say(role: str, column: str = "COLUMN") -> str:
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with _opened(path) as file:
-            mark = _delimiter(path)
+        with as_text(path) as file:
+            mark = delimiter(path)
             lines = dropwhile(lambda line: not line.strip(mark + " \r\n"), file)  # above the names of the columns
             reader = csv.DictReader(lines, delimiter=mark, restval="")
             for row in reader:
@@ -306,7 +315,7 @@ def _check_cells(row: Mapping[str | None, Any], reader: csv.DictReader[str]) -> 
         )
 
 
-def _opened(path: Path) -> TextIO:
+def as_text(path: Path) -> TextIO:
     """A table as text: UTF-8 with or without its mark, or UTF-16 with it, as spreadsheets also write."""
     with open(path, "rb") as file:
         wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -315,9 +324,9 @@ def _opened(path: Path) -> TextIO:
     return open(path, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _delimiter(path: Path) -> str:
+def delimiter(path: Path) -> str:
     """What separates columns: spreadsheets of half the world write semicolons."""
-    with _opened(path) as file:
+    with as_text(path) as file:
         head = file.read(8192)
     if "\0" in head:
         raise DataError(f"{shown(path)} is not text", hint=_LAYOUT)
@@ -326,12 +335,12 @@ def _delimiter(path: Path) -> str:
 
 def decimal_comma(table: Table) -> bool:
     """Whether 3,5 may be a number: not where commas separate columns."""
-    return table.path.suffix.casefold() not in (".jsonl", ".ndjson") and _delimiter(table.path) != ","
+    return table.path.suffix.casefold() not in (".jsonl", ".ndjson") and delimiter(table.path) != ","
 
 
 def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        with _opened(path) as file:
+        with as_text(path) as file:
             number = 0
             while line := file.readline(_LINE_LIMIT):
                 number += 1
@@ -344,12 +353,12 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if not isinstance(row, dict):
                     what = f"line {number} of {shown(path)} is no JSON object"
                     raise DataError(what, hint='write {"file": "a.jpg", "label": "cat"}')
-                yield number, {str(key): _cell(value) for key, value in row.items()}
+                yield number, {str(key): cell_text(value) for key, value in row.items()}
     except OSError as error:
         raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
 
 
-def _cell(value: object) -> str:
+def cell_text(value: object) -> str:
     """A value of a JSON object as a table would have it."""
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
@@ -357,7 +366,7 @@ def _cell(value: object) -> str:
 # ---------------------------------------------------------------- which column is what
 
 
-def check_columns(columns: Mapping[str, str]) -> None:
+def checkroles_of(columns: Mapping[str, str]) -> None:
     """Raise UsageError for roles that no column has."""
     wrong = [role for role in columns if role not in ROLES]
     if wrong:
@@ -373,9 +382,9 @@ def check_columns(columns: Mapping[str, str]) -> None:
         )
 
 
-def _columns(table: Table) -> dict[str, str]:
+def roles_of(table: Table) -> dict[str, str]:
     """Role -> column, for the roles that the table has."""
-    check_columns(table.columns)
+    checkroles_of(table.columns)
     folded: dict[str, str] = {}
     for name in table.present:
         folded.setdefault(_folded(name), name)

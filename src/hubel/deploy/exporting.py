@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from hubel.checkpoint import Classifier
 from hubel.checkpoint.trust import Trust
 from hubel.deploy import int8, onnx, onnx_answers, onnx_graph, onnx_known, program, shipped, shipped_answers
-from hubel.deploy.ended import folded_with, given_of, shapes_of
+from hubel.deploy.ended import ending_of, folded_with, given_of, shapes_of
 from hubel.deploy.likeness import Gives
 from hubel.deploy.page import shipping
-from hubel.deploy.wanted import Said, Wanted, first_line, folded, reference_of, told_in
+from hubel.deploy.wanted import Said, Wanted, first_line, folded, reference_of, require_pictures, told_in
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.tasks.ending import Ending
 from hubel.words import plural
@@ -233,6 +234,18 @@ def check_form(name: str, form: Form, *, whole: bool) -> None:
     if whole and not form.int8:
         able = [other for other, each in FORMS.items() if each.int8]
         raise UsageError(f"--int8 is not offered for --to {name}", hint=f"it is for --to {' and --to '.join(able)}")
+
+
+def refusal(classifier: Classifier, to: str, *, whole: bool = False) -> HubelError | None:
+    """Why a net is not written in a form, `whole` in whole numbers, as `hubel export` says it; None where it is."""
+    try:
+        check_form(to, FORMS[to], whole=whole)
+        require_pictures(classifier)
+        if ending_of(classifier) is not None:
+            check_ending(to, FORMS[to], classifier.task, whole=whole)
+    except HubelError as error:
+        return error
+    return None
 
 
 def check_ending(name: str, form: Form, task: str, *, whole: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,16 @@ from hubel.data.scan import conclude
 from hubel.data.sources import open_source
 from hubel.data.splits import NAMES
 from hubel.errors import DataError, UsageError, unknown
-from hubel.inference import features
+from hubel.inference import features, predict
 from hubel.records.ledger import find_run
 from hubel.records.nets import classifier_of, last_stage
 from hubel.records.other_data import renumbered
 from hubel.records.own_data import NO_PICTURES, own_data, reading_of
 from hubel.types import Batch
 from hubel.watching import SILENT, Watcher
+
+POINTS = "points"
+"""In place of a stage: where the answers of a net lie that answers with places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +67,15 @@ class Samples:
             self.decoded, self.rows, preprocessing=self.classifier.preprocessing, batch_size=size, device=self.device
         )
 
-    def features(self, stage: str | None = None) -> np.ndarray:
-        """N F: what comes out of a stage, averaged over the places; the last stage unless one is named."""
-        return features(self.classifier.model, self.batches(), stage or last_stage(self.classifier.model))
+    def features(self, stage: str | None = None, of: Iterable[Batch] | None = None) -> np.ndarray:
+        """N F: what comes out of a stage, averaged over the places; the last stage unless one is named.
+
+        POINTS in its place: where the answers lie, of a net that answers with places. `of`: other samples than these.
+        """
+        net, reading = self.classifier, self.batches() if of is None else of
+        if stage == POINTS and net.placing is not None:
+            return predict(net.model, reading, forward=net.placing).logits
+        return features(net.model, reading, stage or last_stage(net.model))
 
     def name(self, row: int) -> str:
         """What a row of the manifest is called."""

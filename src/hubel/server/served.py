@@ -127,6 +127,10 @@ class ServedRun:
         """The picture, fitted to the net."""
         return _read(data, self.preprocessing)
 
+    def whole(self, data: bytes) -> np.ndarray:
+        """A picture file that was read, in its own size: C H W uint8."""
+        return read_sized(data, self.preprocessing.whole())[0]
+
     def compute(self, names: Sequence[str], images: Sequence[np.ndarray]) -> Sequence[Prediction | Answer]:
         """Together in the form that is fastest here, or, if exact, one after another through the net as trained."""
         if self._together is not None:

@@ -56,6 +56,11 @@ class FileOps:
         """Write some of `data`; how many bytes were taken."""
         return os.write(descriptor, data)
 
+    def allow(self, descriptor: int, mode: int) -> None:
+        """Say who may read and write an open file, as the bits of its mode; nothing where a system has no such bits."""
+        if hasattr(os, "fchmod"):  # pragma: no branch - not on Windows before Python 3.13
+            os.fchmod(descriptor, mode)
+
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut an open file to `size` bytes."""
         os.ftruncate(descriptor, size)

@@ -83,12 +83,14 @@ class RunStore:
     # writing
 
     @contextmanager
-    def writing(self, rel: str, *, read_back: bool = False, over: str | None = None) -> Iterator[Writer]:
+    def writing(
+        self, rel: str, *, read_back: bool = False, over: str | None = None, mode: int | None = None
+    ) -> Iterator[Writer]:
         """A `Writer` whose file takes the name `rel` when the block ends well, and leaves no trace when it does not.
 
         With `read_back` the file must read as it was written before it gets its name. `over` names a file of the same
         folder that is needed no more: its room is written over, which costs a third of finding new room, and cannot
-        fail for want of it. Raises SaveFailed.
+        fail for want of it. `mode` says who may read and write it, if not the usual ones. Raises SaveFailed.
         """
         target = self.path(rel)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -96,6 +98,8 @@ class RunStore:
             _make_folders(target.parent, self.ops, root=self.folder)
             descriptor = self._fresh(temporary, over)
             try:
+                if mode is not None:
+                    self.ops.allow(descriptor, mode)
                 try:
                     echo = os.open(temporary, os.O_RDONLY | CLOEXEC) if read_back else None
                     writer = Writer(self.ops, descriptor, echo)
@@ -121,9 +125,9 @@ class RunStore:
         except OSError as error:
             explain(error, target)
 
-    def write_bytes(self, rel: str, data: bytes) -> None:
+    def write_bytes(self, rel: str, data: bytes, *, mode: int | None = None) -> None:
         """Write a whole file; raises SaveFailed and leaves the old one as it was if that is impossible."""
-        with self.writing(rel) as file:
+        with self.writing(rel, mode=mode) as file:
             file.write(data)
 
     def write_text(self, rel: str, text: str) -> None:

@@ -45,6 +45,17 @@ class Asked:
             raise UsageError(f"{name} must be a whole number from {least} to {most}, got {text[:40]!r}")
         return int(text)
 
+    def words(self, name: str) -> list[str]:
+        """A list of texts of the address, as JSON; raises UsageError for anything else."""
+        text = self.word(name)
+        try:
+            found = parse_json(text.encode(), name=name)
+        except (HubelError, UnicodeEncodeError):
+            found = None
+        if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+            raise UsageError(f"{name} must be a list of texts as JSON, got {text[:60]!r}", hint='["cat", "dog"]')
+        return found
+
     def choice(self, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
         """A parameter that is one of a few words; the first if none was said and there is no default."""
         found = self.query.get(name, default or choices[0])

@@ -15,7 +15,7 @@ from hubel.data.sources import open_source
 from hubel.errors import UsageError
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import Job
-from hubel.studio.keeping import class_name, keep
+from hubel.studio.keeping import as_file, class_name, keep
 from hubel.studio.places import PICTURES, Places
 from hubel.verbs.edit import edit
 
@@ -49,7 +49,7 @@ def record(asked: Asked) -> dict[str, Any]:
     if not re.fullmatch(r"burst[0-9a-z]{6,20}", burst):
         raise UsageError(f"{burst[:40]!r} is no name of a burst")
     folder = _set(asked.studio.places, asked.word("set", "camera")) / class_name(asked.word("label"))
-    return {"file": asked.studio.places.spoken(keep(folder, asked.body, stem=burst))}
+    return {"file": asked.studio.places.spoken(keep(folder, *as_file(asked.body, stem=burst)))}
 
 
 def forget(asked: Asked) -> dict[str, Any]:

@@ -11,11 +11,10 @@ from hubel.data.splits import NAMES
 from hubel.errors import HubelError, UsageError
 from hubel.explainers.methods import EXPLAINERS
 from hubel.explainers.together import usual_methods
-from hubel.figures.images import picture
 from hubel.figures.overlay import overlay
 from hubel.studio.asking import Asked, Route
 from hubel.studio.jobs import spoken
-from hubel.studio.seen import net, own, row_of, said
+from hubel.studio.seen import address, net, own, row_of, said
 from hubel.verbs.attack import attack
 from hubel.verbs.counterfactual import anchor
 from hubel.verbs.explain import explain_page, listing
@@ -103,7 +102,7 @@ def mapped(asked: Asked) -> dict[str, Any]:
         "method": method, "target": found.target, "signed": one.signed, "layer": one.layer, "seconds": one.seconds,
         "note": one.note, "height": levels.shape[0], "width": levels.shape[1], "limit": limit,
         "map": base64.b64encode(levels.tobytes()).decode(),
-        "picture": _address(found.pixels),
+        "picture": address(found.pixels),
         "alt": overlay(found.pixels, one.map, signed=one.signed, title=method).alt,
         "trust": None if trust is None else {"sentence": trust.sentence, "good": not trust.doubts},
         "command": spoken([*words, *(["--target", target] if target else [])]),
@@ -119,8 +118,8 @@ def near(asked: Asked) -> dict[str, Any]:
     return {
         "lists": [
             {
-                "by": part.by, "labels": part.labels, "names": part.names,
-                "pictures": [_address(pixels) for pixels in part.pictures],
+                "by": part.by, "labels": part.labels, "names": part.names, "distances": part.distances,
+                "pictures": [address(pixels) for pixels in part.pictures],
             }
             for part in found.lists
         ],
@@ -141,8 +140,8 @@ def changed(asked: Asked) -> dict[str, Any]:
             kept = anchor(folder, given, target=target, verbose=False)
         faded = (kept.pixels * 0.15 + 255 * 0.8).round().astype(np.uint8)
         return {
-            "sentence": kept.sentence, "before": _address(kept.pixels),
-            "after": _address(np.where(kept.anchor.mask, kept.pixels, faded)), "labels": [kept.label, kept.label],
+            "sentence": kept.sentence, "before": address(kept.pixels),
+            "after": address(np.where(kept.anchor.mask, kept.pixels, faded)), "labels": [kept.label, kept.label],
             "difference": None, "command": spoken(["counterfactual", *words, "--keep", *which]),
         }  # fmt: skip
     with asked.studio.computing:
@@ -162,22 +161,16 @@ def changed(asked: Asked) -> dict[str, Any]:
         else ["attack", *words, "--method", method, "--eps", f"{levels}/255"]
     )
     return {
-        "sentence": found.sentence, "before": _address(found.pixels),
-        "after": _address((found.changed * 255).round().clip(0, 255).astype(np.uint8)),
+        "sentence": found.sentence, "before": address(found.pixels),
+        "after": address((found.changed * 255).round().clip(0, 255).astype(np.uint8)),
         "labels": [f"{label} {share:.0%}" for label, share in (found.before, found.after)],
         "difference": {
             "map": base64.b64encode(np.round(change / limit * STEPS).astype(np.int8).tobytes()).decode(),
-            "height": change.shape[0], "width": change.shape[1], "signed": True, "picture": _address(found.pixels),
+            "height": change.shape[0], "width": change.shape[1], "signed": True, "picture": address(found.pixels),
             "alt": f"What was changed: {found.sentence}", "largest": 255 * float(found.done.largest[0]),
         },
         "command": spoken([*done, *which]),
     }  # fmt: skip
-
-
-def _address(pixels: np.ndarray) -> str:
-    """A picture as an address that holds it."""
-    shown = picture(pixels, alt="")
-    return f"data:image/{shown.kind};base64,{base64.b64encode(shown.data).decode()}"
 
 
 ROUTES = [

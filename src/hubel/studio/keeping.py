@@ -1,17 +1,23 @@
-"""Pictures from a page that become part of a data set: drawn anew, named by us, in the folder of their class."""
+"""Pictures from a page that become part of a data set: drawn anew, named by us, in the folder of their class, or
+beside those of a table, with a line in it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import ImageOps
 
+from hubel.data.adding import Added, add_sample, picture_folder
 from hubel.data.edits import label_names
 from hubel.data.images import GUARDED, READ, open_picture, pixel_limit
 from hubel.data.manifest import BadPicture, Manifest, printable
+from hubel.data.places import placed
+from hubel.data.tables import Table
 from hubel.errors import DataError, UsageError
 from hubel.store import RunStore
 from hubel.studio.places import Places
@@ -38,9 +44,11 @@ def class_folder(places: Places, manifest: Manifest, label: str) -> Path:
 
     Raises UsageError for data that are no such folder.
     """
-    if manifest.paths is None or not os.path.isdir(manifest.source):
+    where = manifest.source if manifest.masks is None and os.path.isdir(manifest.source) else ""
+    if not where or manifest.paths is None or any(placed(path) for path in manifest.files[:1]):
         raise UsageError(
-            f"{printable(manifest.source)} is no folder of class folders, so nothing can be added to it from here",
+            f"{printable(manifest.source)} is no folder of class folders and no table of files: nothing can be added "
+            "to it from here",
             hint="the page Data makes a folder from your camera",
         )
     named = [
@@ -59,11 +67,38 @@ def class_folder(places: Places, manifest: Manifest, label: str) -> Path:
     return places.inside(str(found))
 
 
-def keep(folder: Path, data: bytes, *, stem: str = "studio") -> Path:
-    """Write a picture into a folder as PNG (small ones) or JPEG; one that is there already is not written again.
+def keep_in_table(
+    places: Places, manifest: Manifest, tables: Sequence[Table], data: bytes, labels: Sequence[str], *, several: bool
+) -> tuple[Path, Added]:
+    """Write a picture beside those of a table, and its line into the table; neither where one of them cannot be.
 
-    Raises DataError for what is no picture.
+    Raises DataError for what is no picture, and as `add_sample`.
     """
+    folder = picture_folder(tables, manifest)
+    for place in (folder, tables[0].path):
+        places.inside(str(place))
+    known = [label if label in manifest.class_names else class_name(label) for label in labels]
+    name, drawn = as_file(data)
+    fresh = not (folder / name).exists()
+    kept = keep(folder, name, drawn)
+    try:
+        return kept, add_sample(tables, kept, known, several=several)
+    except BaseException:
+        if fresh:
+            kept.unlink(missing_ok=True)
+        raise
+
+
+def keep(folder: Path, name: str, data: bytes) -> Path:
+    """Write a picture into a folder, which is made if need be; one that is there already is not written again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / name).exists():
+        RunStore(folder).write_bytes(name, data)
+    return folder / name
+
+
+def as_file(data: bytes, *, stem: str = "studio") -> tuple[str, bytes]:
+    """A picture drawn anew and named by its contents: PNG (small ones) or JPEG. Raises DataError for what is none."""
     try:
         with GUARDED:
             picture = ImageOps.exif_transpose(open_picture(data, pixel_limit()))
@@ -73,8 +108,4 @@ def keep(folder: Path, data: bytes, *, stem: str = "studio") -> Path:
     out = io.BytesIO()
     small = max(picture.size) <= 128
     picture.save(out, "PNG" if small else "JPEG", **({} if small else {"quality": 95}))
-    name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{'png' if small else 'jpg'}"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / name).exists():
-        RunStore(folder).write_bytes(name, out.getvalue())
-    return folder / name
+    return f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{'png' if small else 'jpg'}", out.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hubel.errors import UsageError
 from hubel.figures.images import picture
 from hubel.records.nets import load
 from hubel.records.own_data import OwnData, own_data
+from hubel.server.served import ServedRun
 from hubel.studio.asking import Asked, Sent
 from hubel.studio.state import Studio
 from hubel.verbs.predict import Answer, Prediction
@@ -28,6 +30,18 @@ def stamp(folder: Path) -> int:
 def net(studio: Studio, folder: Path) -> Classifier:
     """The classifier of a run, as long as its weights are those on the disk."""
     return studio.keep(("net", folder, stamp(folder)), lambda: load(folder))
+
+
+def answerer(studio: Studio, folder: Path) -> ServedRun:
+    """What answers pictures with a run, whatever its task: that of `hubel serve`, each picture by the net as trained.
+
+    Raises ArtefactError for a run that has no answer to a picture, with the reason.
+    """
+
+    def made() -> ServedRun:
+        return ServedRun(str(folder), which="best", views=None, device="auto", batch=1, exact=True, form="ready")
+
+    return studio.keep(("answerer", folder, stamp(folder)), made)
 
 
 def own(studio: Studio, folder: Path) -> OwnData:
@@ -64,6 +78,12 @@ def row_of(asked: Asked, data: OwnData) -> int:
     if number >= len(data.decoded):
         raise UsageError(f"the data have samples 0 to {len(data.decoded) - 1}, got {number}")
     return number
+
+
+def address(pixels: np.ndarray) -> str:
+    """A picture as an address that holds it."""
+    shown = picture(pixels, alt="")
+    return f"data:image/{shown.kind};base64,{base64.b64encode(shown.data).decode()}"
 
 
 def sent(pixels: np.ndarray, alt: str = "") -> Sent:

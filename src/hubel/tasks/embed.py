@@ -199,6 +199,7 @@ EMBED = Embed(
     losses=("triplet", "triplet-hard", "contrastive", "cosine-embedding", "margin-ranking", "triplet-ratio"),
     score="recall",
     labels=False,
+    places=True,
     shared=False,
     mean="",
     no_mean="each net lays its points on a sphere of its own, turned as chance had it",

@@ -65,6 +65,8 @@ class Task:
     several: bool = False
     """May several labels hold of one sample, or none? Then each output is a question of its own: its probability is the
     sigmoid of its logit, and it is said from a threshold of its own on."""
+    places: bool = False
+    """Is an answer a place, so that near means alike? Then its neighbours are looked for among the answers."""
     shared: bool = True
     """Do several processes measure it alike? Means over samples may be averaged, other numbers not."""
     counts: ClassVar[bool] = False

@@ -8,7 +8,7 @@ from hubel.checkpoint import Classifier
 from hubel.faces.progress import shows_progress
 from hubel.features.table import FeatureTable
 from hubel.records.nets import last_stage, stage_name
-from hubel.records.samples import Samples, samples_of
+from hubel.records.samples import POINTS, Samples, samples_of
 from hubel.store import RunStore
 from hubel.watching import SILENT, Watcher
 
@@ -31,10 +31,11 @@ def features(
     return read_features(samples, stage)
 
 
-def read_features(samples: Samples, stage: str | int | None = None) -> FeatureTable:
-    """The features of samples at a stage, the last one unless given."""
+def read_features(samples: Samples, stage: str | int | None = None, *, points: bool = False) -> FeatureTable:
+    """The features of samples at a stage, the last one unless given; with `points` where its answers lie, if any do."""
     model = samples.classifier.model
-    layer = stage_name(model, stage) or last_stage(model)
+    usual = POINTS if points and samples.classifier.placing is not None else last_stage(model)
+    layer = stage_name(model, stage) or usual
     return FeatureTable(
         layer=layer,
         values=samples.features(layer),

@@ -11,7 +11,6 @@ from typing import Any
 from hubel.checkpoint import Classifier
 from hubel.faces.progress import shows_progress
 from hubel.features.neighbours import Agreement, NeighboursFound, find_neighbours, measure_agreement
-from hubel.inference import features
 from hubel.records.samples import samples_of
 from hubel.records.subjects import see_picture
 from hubel.types import Batch
@@ -33,13 +32,16 @@ def neighbours(
     verbose: bool | None = None,
     watch: Watcher = SILENT,
 ) -> NeighboursFound:
-    """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways."""
+    """The k samples of a `split` of the run's data (or of other `data`) nearest to a picture, in two ways.
+
+    Features are those of a `stage`; if none is named of the last one, or the points of a net that answers with such.
+    """
     seen = see_picture(run, picture, device=device, answers=False, several=True)
     samples = samples_of(run, data, split=split, limit=limit, device=device, several=True, watch=watch)
     watch.stage("reading features")
-    table = read_features(samples, stage)
+    table = read_features(samples, stage, points=True)
     one = [Batch(seen.image[None], seen.image.new_zeros(1), seen.image.new_zeros(1))]
-    return find_neighbours(seen.pixels, features(seen.model, one, table.layer), table, samples.pixels, k=k)
+    return find_neighbours(seen.pixels, samples.features(table.layer, one), table, samples.pixels, k=k)
 
 
 @shows_progress
@@ -65,5 +67,5 @@ def agreement(
     asked = samples_of(run, split="test", limit=queries, **same)
     samples = samples_of(run, data, split=split, limit=limit, **same)
     watch.stage("reading features")
-    first, second = ((read_features(part, stage), part.pixels) for part in (asked, samples))
+    first, second = ((read_features(part, stage, points=True), part.pixels) for part in (asked, samples))
     return measure_agreement(first, second, k=k, watch=watch)

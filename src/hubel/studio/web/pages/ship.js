@@ -1,13 +1,15 @@
 // Try and ship: pictures and the camera answered at once; right or wrong becomes data; the run as one file.
 
-import { get, post, to } from '../ask.js';
+import { get, post } from '../ask.js';
 import { el } from '../dom.js';
+import { figures, told } from '../parts/answer.js';
 import { runs } from '../parts/choose.js';
+import { marks } from '../parts/marks.js';
 import { camera, drop } from '../parts/pictures.js';
-import { command, percent, problem, tried } from '../parts/said.js';
+import { command, problem, tried } from '../parts/said.js';
 
 export const title = 'Try and ship';
-const KEPT = 24;
+const KEPT = 24, SMALL = 96;
 
 export async function show(/** @type {any} */ main, /** @type {URLSearchParams} */ parameters) {
   const place = el('div'), head = el('div', { className: 'line' });
@@ -24,12 +26,17 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
     leave();
     const about = await tried(place, () => get('ship/about', { run }));
     if (!about) return;
+    if (about.untried) {
+      place.replaceChildren(el('p', {}, ['Pictures cannot be tried with it. ']), refusal(about.untried), ship(run, about));
+      return;
+    }
     const said = command(about.predict), answers = el('ol', { className: 'answers', 'aria-live': 'polite' }), words = el('div'), live = el('div', { className: 'live', hidden: true });
     const film = camera(), button = el('button', { type: 'button', textContent: 'Camera', 'aria-pressed': 'false' }), pick = drop(take);
     button.addEventListener('click', shoot);
     leaving.push(() => film.stop(), pick.leave);
     place.replaceChildren(
-      el('p', { textContent: `${about.net} knows ${about.classes.length ? `${about.classes.length} ${about.several ? 'labels, of which several may be there' : 'classes'}: ${about.classes.slice(0, 10).join(', ')}${about.classes.length > 10 ? ' …' : ''}` : 'a number'}; it sees ${about.input.slice(1).join(' × ')} pixels${about.input[0] === 1 ? ' in grey' : ''}.` }),
+      el('p', { textContent: `${about.net} ${knows(about)}; it sees ${about.input.slice(1).join(' × ')} pixels${about.input[0] === 1 ? ' in grey' : ''}.` }),
+      about.marks ? '' : el('p', { className: 'muted', textContent: 'No ✓ and ✗ here: they keep a picture under its class or with its labels, and this run says neither of a whole picture. Add pictures to its data by hand.' }),
       pick, el('p', { className: 'line' }, [button]), words, el('div', { className: 'line top' }, [film.video, live]), answers, said, ship(run, about));
 
     async function take(/** @type {File[]} */ files) {
@@ -48,29 +55,20 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
 
     /** A picture with its answer, and what becomes of it. */
     function drawn(/** @type {any} */ found, /** @type {Blob} */ blob, /** @type {string} */ name) {
-      const image = el('img', { alt: name, src: URL.createObjectURL(blob) }), told = el('p', { role: 'status' });
+      const image = el('img', { alt: name, src: URL.createObjectURL(blob), onload: () => image.classList.toggle('pixels', image.naturalWidth <= SMALL) }), beside = el('div');
       leaving.push(() => URL.revokeObjectURL(image.src));
-      const parts = [image, el('div', {}, [el('p', { className: 'muted', textContent: `${name}, ${found.milliseconds} ms` }), bars(found)])];
-      if (about.several) parts[1].append(el('p', { className: 'muted', textContent: 'To learn from it: put it beside the table of the data, write a line with its labels there, and train again.' }));
-      else if (about.classes.length) {
-        const other = el('select', { 'aria-label': 'What it is' }, [el('option', { value: '', textContent: 'it is …' }), ...about.classes.map((/** @type {string} */ each) => el('option', { value: each, textContent: each })), el('option', { value: '\n', textContent: 'another class …' })]);
-        const right = el('button', { type: 'button', textContent: '✓ Right', title: 'keep it for the next training', onclick: () => keep(found.label) });
-        other.addEventListener('change', () => {
-          const label = other.value === '\n' ? prompt('Its class') ?? '' : other.value;
-          if (label) keep(label);
-        });
-        parts[1].append(el('p', { className: 'line' }, [right, el('label', {}, ['✗ ', other])]), told);
-        async function keep(/** @type {string} */ label) {
-          try {
-            const kept = await post('ship/keep', blob, { run, label });
-            told.replaceChildren(`Kept as ${label}: ${kept.file}. `, el('a', { href: to('train', { data: kept.source }), textContent: 'Train again with it' }));
-            right.disabled = other.disabled = true;
-          } catch (error) {
-            told.replaceChildren(problem(error));
-          }
-        }
-      }
-      return parts;
+      const near = found.distances && el('p', {}, [el('button', { type: 'button', textContent: 'Nearest pictures', onclick: () => nearest(beside, blob) })]);
+      return [image, ...figures(found), el('div', {}, [el('p', { className: 'muted', textContent: `${name}, ${found.milliseconds} ms` }), told(found, about), near, beside, ...marks(run, about, found, blob)])];
+    }
+
+    /** The pictures it learnt from that lie nearest to this one. */
+    async function nearest(/** @type {any} */ beside, /** @type {Blob} */ blob) {
+      beside.replaceChildren(el('p', { role: 'status', textContent: 'Looking …' }));
+      const found = await tried(beside, () => post('explain/near', blob, { run }));
+      if (!found) return;
+      const [mine] = found.lists;
+      beside.replaceChildren(el('div', { className: 'grid' }, mine.pictures.map((/** @type {string} */ src, /** @type {number} */ i) => el('figure', { className: 'tile' }, [
+        el('img', { className: 'pixels', alt: `${mine.names[i]}: ${mine.labels[i]}`, title: mine.names[i], src }), el('figcaption', { textContent: `${mine.labels[i]}, ${mine.distances[i].toFixed(2)}` })]))));
     }
 
     async function shoot() {
@@ -98,7 +96,7 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
           const found = await post('ship/answer', blob, { run });
           if (!film.on) break;
           [last, item] = [blob, found];
-          place.replaceChildren(bars(found));
+          place.replaceChildren(el('div', { className: 'line top' }, figures(found)), told(found, about));
           frames++;
           document.documentElement.dataset.frames = String(frames);
           if (performance.now() - began > 1000) {
@@ -123,63 +121,63 @@ export async function show(/** @type {any} */ main, /** @type {URLSearchParams} 
   }
 }
 
-const UNLIKE = ' · unlike anything it was shown: do not believe it';
+const refusal = (/** @type {any} */ why) => problem({ message: why.reason, hint: why.hint });
 
-/** The most probable classes as bars with their numbers, and whether it knows such pictures at all. */
-function bars(/** @type {any} */ found) {
-  if (!found.top.length) return el('p', {}, [el('strong', { textContent: found.label })]);
-  if (found.labels) return labelBars(found);
-  const unsure = found.plausible.length > 1 ? `Plausible: ${found.plausible.join(', ')}` : '';
-  return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: found.label }), found.known === false ? UNLIKE : '']),
-    el('ul', { className: 'bars' }, found.top.map(([label, share]) => el('li', {}, [
-      el('span', { className: 'name', textContent: label, title: label }), el('span', { className: 'track' }, [el('span', { className: 'bar', style: { width: `${100 * share}%` } })]), el('span', { className: 'share', textContent: percent(share) })]))),
-    unsure && el('p', { className: 'muted', textContent: unsure })]);
+/** What a run answers with, in words. */
+function knows(/** @type {any} */ about) {
+  const names = `${about.classes.slice(0, 10).join(', ')}${about.classes.length > 10 ? ' …' : ''}`;
+  if (about.marks === 'several') return `knows ${about.classes.length} labels, of which several may be there: ${names}`;
+  if (!about.classes.length || about.title) return `${about.title ? 'was trained for' : 'answers with'} ${about.says}${names && about.says.includes('class') ? `: ${names}` : ''}`;
+  return `knows ${about.classes.length} classes: ${names}`;
 }
 
-/** Each label as a bar with the threshold from which on it is said; those that are said first, in words too. */
-function labelBars(/** @type {any} */ found) {
-  return el('div', {}, [
-    el('p', {}, [el('strong', { textContent: found.labels.length ? found.labels.join(', ') : 'none of its labels' }), found.known === false ? UNLIKE : '']),
-    el('ul', { className: 'bars' }, found.top.map(([label, share], i) => {
-      const said = found.labels.includes(label), from = `said from ${percent(found.limits[i])} on`;
-      return el('li', { className: said ? 'said' : '' }, [
-        el('span', { className: 'name', textContent: `${said ? '✓ ' : ''}${label}`, title: `${label}, ${from}` }),
-        el('span', { className: 'track', title: from }, [el('span', { className: 'bar', style: { width: `${100 * share}%` } }), el('span', { className: 'limit', style: { left: `${100 * found.limits[i]}%` } })]),
-        el('span', { className: 'share', textContent: percent(share) })]);
-    })),
-    el('p', { className: 'muted', textContent: `The mark on a bar is the probability from which on its label is said: ${found.top.map(([label], i) => `${label} ${percent(found.limits[i])}`).join(', ')}.` })]);
-}
+const FORMS = { page: 'page: one HTML file with the net in it', onnx: 'onnx: a file for any runtime', program: 'program: for PyTorch' };
 
-/** The run as a file, with the proof that it answers alike. */
+/** The run as a file, with the proof that it answers alike; where it is refused, why. */
 function ship(/** @type {string} */ run, /** @type {any} */ about) {
-  const form = el('select', { id: 'form' }, about.forms.map((/** @type {string} */ each) => el('option', { value: each, textContent: { page: 'page: one HTML file with the net in it', onnx: 'onnx: a file for any runtime', program: 'program: for PyTorch' }[each] ?? each })));
-  const whole = el('input', { type: 'checkbox' }), words = el('pre', { hidden: true }), said = command(about.export[form.value]), button = el('button', { textContent: 'Write it' });
-  const say = () => said.say(about.export[form.value] + (whole.checked ? ' --int8' : ''));
-  form.addEventListener('change', say);
-  whole.addEventListener('change', say);
-  return el('section', {}, [
-    el('h2', { textContent: 'Ship' }), el('p', { textContent: 'Before it is written, the file and the net are asked about the same pictures; where they differ, nothing is written.' }),
-    el('form', { className: 'line', onsubmit: write }, [el('label', { for: 'form', textContent: 'As' }), form, el('label', {}, [whole, ' 8-bit numbers']), button]), words, said,
-    el('p', {}, ['Or answer others over HTTP: ', el('code', { textContent: about.serve })])]);
+  const possible = about.forms.filter((/** @type {any} */ each) => !each.refused), refused = about.forms.filter((/** @type {any} */ each) => each.refused);
+  const reasons = [...new Map(refused.map((/** @type {any} */ each) => [each.refused.reason, each.refused])).values()];
+  const parts = [el('h2', { textContent: 'Ship' }), ...(possible.length ? written() : []), ...reasons.map(refusal)];
+  if (!about.untried) parts.push(el('p', {}, ['Or answer others over HTTP: ', el('code', { textContent: about.serve })]));
+  return el('section', {}, parts);
 
-  async function write(/** @type {Event} */ event) {
-    event.preventDefault();
-    button.disabled = true;
-    words.hidden = false;
-    words.textContent = 'Writing …';
-    try {
-      let job = await post('ship/export', { run, form: form.value, int8: whole.checked });
-      said.say(job.command);
-      while (job.state === 'running') {
-        await new Promise((done) => setTimeout(done, 300));
-        job = (await get('home/jobs')).find((/** @type {any} */ each) => each.id === job.id) ?? job;
-        words.textContent = job.said.trim() || 'Writing …';
+  function written() {
+    const form = el('select', { id: 'form' }, about.forms.map((/** @type {any} */ each) => el('option', { value: each.name, disabled: !!each.refused, textContent: FORMS[each.name] ?? each.name })));
+    const whole = el('input', { type: 'checkbox' }), why = el('span', { className: 'muted', id: 'whole-why' }), words = el('pre', { hidden: true }), button = el('button', { textContent: 'Write it' });
+    form.value = possible[0].name;
+    const said = command('');
+    const say = () => {
+      const refused = about.forms.find((/** @type {any} */ each) => each.name === form.value).whole;
+      whole.disabled = !!refused;
+      if (refused) whole.checked = false;
+      why.textContent = refused ? `${refused.reason}.` : '';
+      said.say(about.export[form.value] + (whole.checked ? ' --int8' : ''));
+    };
+    form.addEventListener('change', say);
+    whole.addEventListener('change', say);
+    say();
+    return [
+      el('p', { textContent: 'Before it is written, the file and the net are asked about the same pictures; where they differ, nothing is written.' }),
+      el('form', { className: 'line', onsubmit: write }, [el('label', { for: 'form', textContent: 'As' }), form, el('label', {}, [whole, ' 8-bit numbers']), button]), el('p', {}, [why]), words, said];
+
+    async function write(/** @type {Event} */ event) {
+      event.preventDefault();
+      button.disabled = true;
+      words.hidden = false;
+      words.textContent = 'Writing …';
+      try {
+        let job = await post('ship/export', { run, form: form.value, int8: whole.checked });
+        said.say(job.command);
+        while (job.state === 'running') {
+          await new Promise((done) => setTimeout(done, 300));
+          job = (await get('home/jobs')).find((/** @type {any} */ each) => each.id === job.id) ?? job;
+          words.textContent = job.said.trim() || 'Writing …';
+        }
+        words.textContent = `${job.state === 'done' ? '' : 'Nothing was written.\n'}${job.said.trim()}`;
+      } catch (/** @type {any} */ error) {
+        words.textContent = `${error.message} ${error.hint ?? ''}`;
       }
-      words.textContent = `${job.state === 'done' ? '' : 'Nothing was written.\n'}${job.said.trim()}`;
-    } catch (/** @type {any} */ error) {
-      words.textContent = `${error.message} ${error.hint ?? ''}`;
+      button.disabled = false;
     }
-    button.disabled = false;
   }
 }
