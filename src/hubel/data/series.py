@@ -143,13 +143,13 @@ def read_series(
 
 
 def padded(series: Sequence[np.ndarray], filler: float) -> np.ndarray:
-    """N F T float32 of arrays F T_n, filled up behind their ends.
+    """N F T of arrays F T_n, filled up behind their ends.
 
     >>> padded([np.ones((1, 2)), np.ones((1, 3))], 0.0).tolist()
     [[[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]]
     """
     longest = max(each.shape[1] for each in series)
-    found = np.full((len(series), series[0].shape[0], longest), filler, dtype=np.float32)
+    found = np.full((len(series), series[0].shape[0], longest), filler, dtype=np.result_type(np.float32, *{each.dtype for each in series}))
     for row, each in enumerate(series):
         found[row, :, : each.shape[1]] = each
     return found

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import dropwhile
+from itertools import chain, dropwhile
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -58,6 +58,8 @@ FEW = 12
 _SHOWN = 40
 """Columns that an error lists."""
 _LINE_LIMIT = 1 << 20
+_END = "\ufdd0 end of the table"
+"""A line behind the last one, which is a row of its own unless a quotation mark was left open."""
 _HEAD = "the first line names the columns: file,label"
 _LAYOUT = "a table has the columns file and label, and may have split and group; files are relative to its folder"
 
@@ -287,12 +289,41 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with _opened(path) as file:
             mark = _delimiter(path)
             lines = dropwhile(lambda line: not line.strip(mark + " \r\n"), file)  # above the names of the columns
-            reader = csv.DictReader(lines, delimiter=mark, restval="")
+            reader = csv.DictReader(chain(lines, [_END]), delimiter=mark, restval="")
+            check_names(reader.fieldnames or (), path)
+            _check_closed(reader.fieldnames or (), 1)
+            before = reader.line_num
             for row in reader:
+                cells = [str(cell) for cell in (*row.values(), *row.get(None, ()))]
+                if cells[0] == _END:
+                    break
+                _check_closed(cells, before + 1)
                 _check_cells(row, reader)
+                before = reader.line_num
                 yield reader.line_num, {str(key).strip(): str(value) for key, value in row.items() if key is not None}
     except (OSError, csv.Error, ValueError) as error:
         raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
+
+
+def check_names(names: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Raise DataError for columns of one name: one of them would be seen in the place of all, in silence."""
+    counts = Counter(name.strip() for name in names if name.strip())
+    twice = next((name for name, count in counts.items() if count > 1), "")
+    if twice:
+        places = [str(place) for place, name in enumerate(names, start=1) if name.strip() == twice]
+        raise DataError(
+            f"{shown(path)} has {len(places)} columns called {printable(twice)!r}, number {', '.join(places)}",
+            hint="give each a name of its own in the first line",
+        )
+
+
+def _check_closed(cells: Sequence[str], line: int) -> None:
+    """Raise DataError for a quotation mark without an end: all lines behind it would be one cell."""
+    if len(cells) > 1 and any(cell.endswith(_END) for cell in cells):
+        raise DataError(
+            f'a quotation mark (") that opens in line {line} is never closed, and all lines behind it are one cell',
+            hint='close it, or take it out; within a cell in quotes it is written twice: "a 5"" pipe"',
+        )
 
 
 def _check_cells(row: Mapping[str | None, Any], reader: csv.DictReader[str]) -> None:
