@@ -202,7 +202,7 @@ def _is_fine(column: Column, values: np.ndarray) -> bool:
     else:
         known = values[np.isfinite(values)]
         middle, spread = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
-    return abs(middle) * np.finfo(np.float32).eps > FINE * spread > 0
+    return bool(abs(middle) * np.finfo(np.float32).eps > FINE * spread > 0)
 
 
 def _measured(columns: Sequence[Column], values: np.ndarray) -> tuple[Column, ...]:
@@ -213,7 +213,7 @@ def _measured(columns: Sequence[Column], values: np.ndarray) -> tuple[Column, ..
         known = not column.words and len(some) > 0
         spread = float(some.std()) if known else 0.0
         middle = float(some.mean()) if known else 0.0
-        varies = spread > 1e-9 * abs(middle)  # by its own size: picofarads vary by 1e-12
+        varies = spread > 1e-12 * abs(middle)  # by its own size: picofarads vary by 1e-12
         found.append(replace(column, mean=middle, std=spread if varies else 1.0) if known else column)
         place += column.width
     return tuple(found)
@@ -262,6 +262,26 @@ def read_columns(names: Sequence[str], rows: Sequence[Mapping[str, str]], *, com
             )
         found.append(Column(name=name, words=tuple(words)))
     return tuple(found)
+
+
+def unvaried(columns: Sequence[Column], values: np.ndarray) -> dict[str, str]:
+    """Columns that say the same in every row of values N F, or nothing, and what they say: a net learns nothing from
+    them, and would answer anything where a later row says something else.
+
+    >>> rows = [{"site": "A", "dose": "5", "size": "1"}, {"site": "A", "dose": "", "size": "2"}]
+    >>> known = read_columns(["site", "dose", "size"], rows)
+    >>> unvaried(known, Columns(known).encode(rows))
+    {'site': 'says the same in every row (A)', 'dose': 'says the same in every row (5)'}
+    """
+    found, place = {}, 0
+    for column in columns:
+        part = values[:, place : place + column.width]
+        if all(len(np.unique(each[np.isfinite(each)])) < 2 for each in part.T):
+            some = part[np.isfinite(part)]
+            what = column.words[0] if column.words else f"{some[0]:g}" if len(some) else ""
+            found[column.name] = f"says the same in every row ({printable(what)})" if what else "says nothing at all"
+        place += column.width
+    return found
 
 
 def rare(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], fewest: int = 2) -> list[tuple[str, str, int]]:

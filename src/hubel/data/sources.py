@@ -20,7 +20,7 @@ from hubel.data.rows import holds_rows, open_rows
 from hubel.data.shard_names import is_shard, names_shards
 from hubel.data.shards import open_shards
 from hubel.data.signals import holds_arrays, open_signals
-from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables
+from hubel.data.tables import SUFFIXES, Table, fault_of, names_files, open_table, open_tables
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
 
@@ -207,12 +207,14 @@ def _open_folder(
 ) -> Manifest:
     """A folder of class folders, or one whose labels stand in a table, in it or in each part of its split."""
     passed: list[Problem] = []
+    fault: DataError | None = None
     for table in _tables_in(str(path)):
         about = Table(path=table, columns=columns or {}, folder=os.path.realpath(path), root="", follow=follow_links)
-        if columns or images or names_files(about):
+        fault = fault_of(about)
+        if columns or images or fault is None:
             manifest = open_table(table, columns=columns, images=images, follow_links=follow_links, lists=lists)
             return replace(manifest, source=str(path))
-        reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
+        reason = f"{fault.what}: {fault.hint}"
         passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
     root = unwrapped(os.path.realpath(path), follow=follow_links)
     parts = dict(sorted(split_parts(root, follow=follow_links).items(), key=lambda part: SPLIT_RANK[part[1]]))
@@ -233,7 +235,14 @@ def _open_folder(
         ]
         return replace(manifest, problems=(*passed, *manifest.problems))
     _refuse("a folder of class folders", columns=columns, images=images)
-    manifest = open_folder(path, follow_links=follow_links)
+    try:
+        manifest = open_folder(path, follow_links=follow_links)
+    except DataError as error:
+        if fault is None:
+            raise
+        raise DataError(
+            f"{error.what}; and {passed[-1].path} cannot say what they are: {fault.what}", hint=fault.hint
+        ) from None
     return replace(manifest, problems=(*passed, *manifest.problems))
 
 

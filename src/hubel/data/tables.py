@@ -192,7 +192,7 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         index = {name: i for i, name in enumerate(class_names)}
         labels = np.array([index[raw[row.label]] for row in rows], dtype=np.int64)
         problems += look_alikes(class_names) + typing_errors(Counter(raw[row.label] for row in rows))
-        problems += _several_labels(class_names)
+        problems += _several_labels(class_names, columns=bool(first.wide))
     else:
         class_names = ()
         labels = np.array([as_number(row.label, comma=comma) for row in rows], dtype=np.float32)
@@ -266,13 +266,20 @@ def file_column(table: Table) -> str:
     return next((name for name in usual if name not in table.columns.values()), "") or _column_of_pictures(table)
 
 
-def names_files(table: Table) -> bool:
-    """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
+def fault_of(table: Table) -> DataError | None:
+    """Why a table that lies in a folder of pictures does not say what they are; None where it has a column for files
+    and one for labels.
+    """
     try:
         _columns(table)
-    except DataError:
-        return False
-    return True
+    except DataError as error:
+        return error
+    return None
+
+
+def names_files(table: Table) -> bool:
+    """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
+    return fault_of(table) is None
 
 
 def _say(role: str, column: str = "COLUMN") -> str:
@@ -694,9 +701,15 @@ def _with_numbers(
     return [row for row, number in zip(rows, numbers, strict=True) if number is not None]
 
 
-def _several_labels(names: Iterable[str]) -> list[Problem]:
-    """A remark where class names look like lists of labels: "cat blue", "cat|blue"."""
+def _several_labels(names: Iterable[str], *, columns: bool) -> list[Problem]:
+    """A remark where class names look like lists of labels: "cat blue", "cat|blue". Where labels had `columns` of their
+    own, one name that lists some is enough: nothing else makes it.
+    """
     names = list(names)
+    both = next((name for name in names if "|" in name), "") if columns else ""
+    if both:
+        reason = "looks like several labels: each has a column of its own, and some rows have more than one"
+        return [Problem(both, "several labels", reason, left_out=False)]
     for mark in ("|", ";", ",", "+", " "):
         split = {name: parts for name in names if len(parts := [p.strip() for p in name.split(mark) if p.strip()]) > 1}
         counts = Counter(part for name in names for part in set(split.get(name, [name])))
