@@ -347,6 +347,7 @@ def test_other_data_are_measured_by_the_names_of_the_classes(segment_run: hubel.
     [
         ({"task": "segment", "mixup": 0.2}, "has no use for mixup"),
         ({"task": "segment", "class_weights": "balanced"}, "has no use for class_weights"),
+        ({"task": "segment", "baseline": True}, "has no use for baseline"),
         ({"loss": "hinge"}, "has no use for the loss 'hinge'"),
         ({"model": "quicknet"}, "the task segment needs a net that answers for pixels"),
         ({"augment": "augmix"}, "no mask belongs to what is seen then"),

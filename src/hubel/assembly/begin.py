@@ -17,8 +17,7 @@ from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.together import agree
-from hubel.assembly.transfer.fitted import check_fitted, tell_unused
-from hubel.assembly.transfer.head import only_head, warm
+from hubel.assembly.transfer.head import fits_all, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.source import check_kind
@@ -82,10 +81,7 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
         watch.remark(f"starts from {source.name}: {facts['why']}")
     held.release()
     spent = 0.0
-    if only_head(prepared, model):
-        check_fitted(prepared.recipe)
-        tell_unused(begun.asked, prepared.recipe, watch)
-    else:
+    if not fits_all(prepared, model, begun.asked, watch):
         prepared, spent = settle(prepared, model, facts, watch, seen)
         facts["stages"] = stage_rows(model, prepared.recipe)
     training = assemble(prepared.recipe, prepared, model)

@@ -131,7 +131,14 @@ def net_beside(
     wanted = prepared.recipe.run.baseline
     budget = max(SHARE * seconds, ASKED) if wanted else SHARE * seconds
     usual = len(prepared.ids("train")) < SMALL and budget >= WORTH
-    if not isinstance(result, Evaluation) or result.split != "test" or not (usual if wanted is None else wanted):
+    if not isinstance(result, Evaluation) or result.split != "test":
+        if wanted:
+            watch.remark(
+                "what a simple method gets is held beside classes of a test part, which are not here: "
+                f"hubel baseline {prepared.recipe.data.data}"
+            )
+        return {}
+    if not (usual if wanted is None else wanted):
         return {}
     watch.stage("what a simple method gets")
     try:
