@@ -322,7 +322,7 @@ def _check_points(recipe: Recipe) -> None:
     varied += ["jsd"] if recipe.loss.jsd else []
     varied += ["augment"] if part.augment not in (None, (), ("none",)) else []
     varied += ["views"] if part.views not in (None, "none") else []
-    if recipe.train.task not in ONE_PICTURE:
+    if recipe.train.task not in ONE_PICTURE and recipe.transfer.from_ is None:  # which brings its own
         seen = ("img_size", "fit", "interpolation", "mean", "std")
         varied += [name for name in seen if getattr(recipe.data, name) is not None]
     if varied:
