@@ -381,7 +381,7 @@ def test_what_a_head_that_is_fitted_cannot_use_is_said(low: Path, high: Path, tm
     train(**head, epochs=3, lr=0.5, augment="translate=1", watch=Kept())
     told = [text for text in remarks if "fitted" in text]
     assert len(told) == 2, remarks
-    assert "what is said of epochs, lr counts for nothing (--unfreeze last" in told[0]
+    assert "what is said of epochs, lr counts for nothing in it (--unfreeze last" in told[0]
     assert "no translate=1 has changed (--feature-views 2: some are" in told[1]
     remarks.clear()
     train(**head, augment="translate=1", feature_views=2, watch=Kept())

@@ -55,7 +55,7 @@ def tell_unused(asked: Recipe, chosen: Recipe, watch: Watcher) -> None:
     if idle:
         watch.remark(
             f"the head of a frozen net is fitted to its optimum, not learnt in steps: what is said of "
-            f"{', '.join(idle)} counts for nothing (--unfreeze last: a stage learns, too)"
+            f"{', '.join(idle)} counts for nothing in it (--unfreeze last: a stage learns, too)"
         )
     chain = chosen.augment.augment or ()
     moved = [one for one in asked.augment.augment or () if one != "none" and not mirrors((one,))]
