@@ -59,10 +59,14 @@ def test_robust_adds_what_hubel_robust_does_not_measure(
     assert complete(Chosen(recipe=chosen.recipe), facts).recipe.augment.augment == expected, "once only"
 
 
-def test_robust_is_for_pictures() -> None:
+@pytest.mark.parametrize(
+    "said", [{"robust": True}, {"img_size": 32}, {"fit": "crop"}, {"interpolation": "bicubic"}], ids=str
+)
+def test_what_varies_pictures_or_says_how_they_are_seen_is_for_pictures(said: dict[str, object]) -> None:
     facts = Facts(kind="points", task="classify", samples=600, classes=2, side=2, channels=1, accelerator=False)
-    with pytest.raises(UsageError, match="robust is for pictures"):
-        complete(Chosen(recipe=compose({"data": "moons", "robust": True})), facts)
+    (name,) = said
+    with pytest.raises(UsageError, match=rf"{name} is for pictures\n  leave --{name.replace('_', '-')} out"):
+        complete(Chosen(recipe=compose({"data": "moons", **said})), facts)
 
 
 @pytest.mark.parametrize(

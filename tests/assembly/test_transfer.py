@@ -355,6 +355,8 @@ def test_foreign_weights_are_a_start_once_imported(low: Path, high: Path, tmp_pa
         ({"from_": "LOW", "data": "moons"}, "takes pictures, and moons holds points"),
         ({"from_": "LOW", "model_options": {"cut": "layer9"}}, "unknown stage 'layer9'"),
         ({"from_": "LOW", "unfreeze": "head", "robust": True}, "robust would vary nothing"),
+        ({"from_": "LOW", "unfreeze": "head", "mixup": 0.2}, "mixup would mix nothing"),
+        ({"from_": "LOW", "unfreeze": "head", "l2": 0.1}, "--penalty X in its place, or --unfreeze last"),
     ],
     ids=lambda value: "" if isinstance(value, str) else ",".join(value),
 )
@@ -366,6 +368,30 @@ def test_what_cannot_be_is_refused_with_the_way_out(
         hubel.train(settings.pop("data", high), out=str(tmp_path / "runs"), **(SMALL | settings))
     assert message in str(caught.value)
     assert not (tmp_path / "runs").exists(), "a refused recipe leaves no run behind"
+
+
+def test_what_a_head_that_is_fitted_cannot_use_is_said(low: Path, high: Path, tmp_path: Path) -> None:
+    remarks: list[str] = []
+
+    class Kept(Watcher):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    head = {"data": str(high), "from_": str(low), "unfreeze": "head", "out": str(tmp_path)} | SMALL
+    train(**head, epochs=3, lr=0.5, augment="translate=1", watch=Kept())
+    told = [text for text in remarks if "fitted" in text]
+    assert len(told) == 2, remarks
+    assert "what is said of epochs, lr counts for nothing in it (--unfreeze last" in told[0]
+    assert "no translate=1 has changed (--feature-views 2: some are" in told[1]
+    remarks.clear()
+    train(**head, augment="translate=1", feature_views=2, watch=Kept())
+    assert not [text for text in remarks if "fitted" in text]
+
+
+def test_whoever_varies_pictures_has_more_learnt_than_a_head(low: Path, high: Path, tmp_path: Path) -> None:
+    run = hubel.train(high, from_=str(low), limit=50, mixup=0.2, epochs=1, out=str(tmp_path), **SMALL)
+    assert json.loads((run.folder / "transfer.json").read_text())["unfreeze"] == "last"
+    assert "mixup varies pictures" in json.loads((run.folder / "reasons.json").read_text())["unfreeze"]
 
 
 def test_a_net_that_is_all_head_is_no_start(high: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -120,7 +121,9 @@ def test_the_epochs_that_fit_into_the_time_are_counted_with_the_steps_of_a_trial
     recipe = found.recipe
     assert recipe.train.epochs == 400  # ten times the usual number is where it ends
     assert "fits into 1 h 0 min" in found.reasons["epochs"]
-    assert notes.remarks
+    assert "400 epochs, which fits into 1 h" in notes.remarks[0]
+    fit_to_time(prepared, model, notes, since=time.perf_counter() - 3600)
+    assert notes.remarks[1].startswith("1 epoch, 0% of it fits into 1 h"), "what was read has taken it all"
 
 
 def test_where_few_epochs_fit_batches_are_small_and_the_rate_follows() -> None:

@@ -189,6 +189,17 @@ def test_ctrl_c_stops_with_a_checkpoint_that_can_be_used_and_resumed(tmp_path: P
     assert hubel("evaluate", "runs/digits-1", cwd=tmp_path).returncode == 0
 
 
+def test_ctrl_c_while_torch_is_loaded_ends_without_a_traceback(tmp_path: Path) -> None:
+    half = "import sys, types\nsys.modules['torch.distributed'] = types.ModuleType('torch.distributed')\n"
+    (tmp_path / "torch.py").write_text(half + "raise KeyboardInterrupt\n")
+    places = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "hubel", "summary", "lenet5"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": places},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = hubel("train", "digits", *SMALL, "--out", tmp_path / "file" / "runs")

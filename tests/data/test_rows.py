@@ -119,6 +119,10 @@ def test_simple_methods_take_the_same_table(flowers: Path) -> None:
         (["a,label", "1,x", "2,y", "3,x", "4z,y"], "holds numbers, but 1 cell that is none: '4z' in line 5"),
         (["scan,label", *(f"p{k},x" for k in range(9)), "q,y"], "the column 'scan' holds 10 different words"),
         (["a,target", "1,x", "2,"], "no row of 2 rows can be used"),
+        (["a,b,a,label", "1,2,3,x", "4,5,6,y"], "has 2 columns called 'a', number 1, 3"),
+        (["a,w,label", "1,u,x", '2,"u,y', "3,v,x", "4,v,y"], "that opens in line 3 is never closed"),
+        (["a,label", "1,x", "2,y", "3,x", "1e300,y"], "1 cell that is none: '1e300' in line 5"),
+        (["a,w,label", "1,u,x", "1,u,y"], "no column of .* says different things in different rows"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(lines: list[str], words: str, tmp_path: Path) -> None:
@@ -135,6 +139,31 @@ def test_rows_that_cannot_be_used_and_words_that_stand_alone_are_named(tmp_path:
     assert found.name(3) == "line 6"
 
 
+def test_a_column_that_says_the_same_in_every_row_is_not_seen_and_named(tmp_path: Path) -> None:
+    lines = ["a,site,dose,none,label", "1,A,5,,x", "2,A,5,,y", "3,A,5,,x", "4,A,,,y"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = open_source(tmp_path / "t.csv")
+    assert found.columns is not None
+    assert found.columns.features == ["a"]
+    assert [p.path for p in found.problems] == ["site", "dose", "none"]
+
+
+@pytest.mark.parametrize(
+    ("size", "nought"), [(1e-12, 0.0), (1e30, 0.0), (1.0, 1.7e9)], ids=["picofarads", "large", "seconds since 1970"]
+)
+def test_the_size_of_its_numbers_hides_no_column_from_the_net(size: float, nought: float, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0).normal(size=60)
+    cells = [f"{nought + size * draw:.17g}" for draw in draws]
+    (tmp_path / "t.csv").write_text("a,label\n" + "\n".join(f"{cell},{k % 2}" for k, cell in enumerate(cells)) + "\n")
+    found = open_source(tmp_path / "t.csv")
+    assert found.columns is not None
+    assert found.arrays is not None
+    known = found.columns.measured(found.arrays)
+    wanted = (draws - draws.mean()) / draws.std()
+    assert known.scaled(found.arrays)[:, 0] == pytest.approx(wanted, abs=1e-3)
+    assert known.scaled(read_rows(cells[:1], known)[1])[0, 0] == pytest.approx(wanted[0], abs=1e-3)
+
+
 def test_what_is_no_row_of_the_net_is_refused(flowers_run: hubel.Run, flowers: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes rows of 5 cells, got 2"):
         flowers_run.predict("1,2")
@@ -145,6 +174,11 @@ def test_what_is_no_row_of_the_net_is_refused(flowers_run: hubel.Run, flowers: P
     (tmp_path / "less.csv").write_text("sepal length,size\n1,small\n")
     with pytest.raises(DataError, match="has no column 'sepal width', which the net was trained on"):
         flowers_run.predict(tmp_path / "less.csv")
+    (tmp_path / "odd.csv").write_text(
+        "sepal length,sepal width,petal length,petal width,size\n1,2,3,4,small\n1,x,3,4,small\n"
+    )
+    with pytest.raises(DataError, match=r"'x' in line 3 of .* is no number, and the column 'sepal width' held numbers"):
+        flowers_run.predict(tmp_path / "odd.csv")
     with pytest.raises(UsageError, match="--follow-links has no meaning for a table whose rows are samples"):
         open_source(flowers, follow_links=True)
     with pytest.raises(UsageError, match="a column of such a table is one of"):

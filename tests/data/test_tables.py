@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data.pictures import encoded, scene, tree
+from hubel.data.lists import in_lists
 from hubel.data.manifest import Manifest, leaks
 from hubel.data.scan import scan
 from hubel.data.sources import open_source
@@ -111,6 +113,9 @@ def test_rows_that_cannot_be_used_are_named_with_their_line(root: Path) -> None:
         ("t.jsonl", "[" * 5000 + "\n", "no JSON object"),
         ("t.csv", "file,label\0\n", "not text"),
         ("t.csv", "file,label\na/0.png,red\na/1.png,dark, red\n", "line 3 has 3 cells, and 2 columns have names"),
+        ("t.csv", "file,label,label\na/0.png,red,dark\n", "2 columns called 'label', number 2, 3"),
+        ("t.csv", 'file,label\na/0.png,red\n"a/1.png,dark\na/2.png,red\n', "opens in line 3 is never closed"),
+        ("t.csv", 'file,"label\na/0.png,red\n', "opens in line 1 is never closed"),
         ("t.csv", "file,length\na/0.png,1.5\n", r"(?s)no column 'label'.*--column target=COLUMN"),
     ],
 )
@@ -279,6 +284,20 @@ def test_a_lone_list_of_labels_is_learnt_as_a_class_and_that_is_said_with_the_fl
     problems = [problem for problem in manifest.problems if problem.kind == "perhaps labels"]
     assert [problem.path for problem in problems] == ([] if named is None else [named])
     assert all("a class of its own here" in p.reason and "--task multilabel" in p.reason for p in problems)
+
+
+def test_labels_in_columns_of_their_own_are_several_where_one_row_has_two(root: Path) -> None:
+    head = "file,cat,dog\n"
+    both = table(root, head + "a/0.png,1,1\na/1.png,1,0\na/2.png,0,1\n")
+    assert in_lists(both) == "cat|dog"
+    assert in_lists(table(root, head + "a/0.png,1,0\na/1.png,1,0\na/2.png,0,1\n")) is None
+
+
+def test_a_table_in_a_folder_that_cannot_say_the_labels_says_why(root: Path, tmp_path: Path) -> None:
+    flat = shutil.copytree(root / "a", tmp_path / "flat")
+    (flat / "labels.csv").write_text("file,cat,cat\n0.png,1,1\n")
+    with pytest.raises(DataError, match=r"none in a class folder; and labels.csv .* 2 columns called 'cat'"):
+        open_source(flat)
 
 
 def test_a_spreadsheet_of_sixteen_bits_is_read(root: Path) -> None:

@@ -118,6 +118,9 @@ def test_a_grey_picture_has_one_channel_and_a_large_one_is_made_smaller(tmp_path
     assert found.targets is not None
     assert found.targets.shape == (128 * 256, 1)
     assert (found.targets == 90).all()
+    longer = open_picture(tmp_path / "grey.png", img_size=48).targets
+    assert longer is not None
+    assert len(longer) == 24 * 48, "a number is the longer side: nothing is squashed"
     asked = open_picture(tmp_path / "grey.png", img_size=(10, 20), channels=3)
     assert asked.targets is not None
     assert asked.targets.shape == (200, 3)

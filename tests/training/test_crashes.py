@@ -267,4 +267,4 @@ def test_t04_a_disk_that_fills_up_stops_the_run_and_it_resumes_when_there_is_roo
         pytest.skip(f"no mount namespace here: {done.stderr.strip()}")
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert "No space left on device" in done.stderr
-    assert "free some space and resume the run" in done.stderr
+    assert "goes on by --resume" in done.stderr

@@ -98,7 +98,7 @@ def test_t04_with_stop_the_run_ends_at_the_first_error_and_resumes_to_the_same_b
         pytest.raises(SaveFailed, match="No space left on device") as error,
     ):
         train("digits", **OFTEN, out=str(tmp_path))
-    assert "free some space and resume the run" in str(error.value.hint)
+    assert "goes on by --resume" in str(error.value.hint)
     assert len(refused) <= 2, "the save, and the attempt to note why the run ended"
     assert train(resume="auto", out=str(tmp_path)).folder == tmp_path / "digits-1"
     assert fingerprint(tmp_path / "digits-1") == undisturbed

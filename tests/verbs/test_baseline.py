@@ -14,6 +14,8 @@ from hubel.classical.beside import Beside
 from hubel.classical.results import Baseline
 from hubel.cli import main
 from hubel.verbs.baseline import write_page
+from hubel.verbs.train import train
+from hubel.watching import Watcher
 
 
 def test_simple_methods_get_the_parts_that_a_training_takes(digits_run: Path) -> None:
@@ -46,6 +48,20 @@ def test_the_report_says_what_a_simple_method_gets(tmp_path: Path) -> None:
     assert found["simple"]["samples"] == {"train": 200, "val": 100, "test": 100}
     assert "Is deep learning needed here" in asked.report.read_text()
     assert "simple   " in str(asked)
+
+
+def test_a_training_that_cannot_be_held_beside_a_simple_method_says_so(tmp_path: Path) -> None:
+    remarks: list[str] = []
+
+    class Kept(Watcher):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    table = tmp_path / "prices.csv"
+    table.write_text("size,target\n" + "\n".join(f"{k},{2 * k}.5" for k in range(40)) + "\n")
+    settings = {"epochs": 1, "threads": 1, "device": "cpu", "out": str(tmp_path / "runs")}
+    train(str(table), baseline=True, watch=Kept(), **settings)
+    assert any(f"hubel baseline {table}" in text for text in remarks), remarks
 
 
 def test_the_command_prints_json_and_writes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from hubel.anomalies.pictures import GOOD, NORMAL, STRANGE, UNKNOWN
 from hubel.data.columns import SIGNALS, Column, Columns, is_missing, read_columns
 from hubel.data.manifest import BadPicture, Problem, printable
-from hubel.data.roles import find_roles, ignored, missing_columns
+from hubel.data.roles import check_fits, find_roles, ignored
 from hubel.data.rows import holds_rows
 from hubel.data.series import is_table
 from hubel.data.series_pieces import LAYOUT, SPELLINGS, in_order
@@ -108,7 +108,7 @@ def _of_table(
             raise DataError(f"{printable(source)} has no column of numbers to judge by", hint=LAYOUT)
         known = Columns(read, numbers)
     else:
-        missing_columns(table, known)
+        check_fits(table, known)
     return Steps(
         kind=SERIES if in_time else ROWS, names=tuple(piece.series for piece in pieces),
         values=tuple(known.encode(piece.rows, comma=comma).T for piece in pieces),

@@ -23,7 +23,7 @@ __all__ = ["Task", "asked", "by_data", "check_settings", "settled", "task_of"]
 
 CLASSES_ONLY = (
     "pretrained", "teacher", "teacher_sha256", "temperature", "teacher_weight", "label_smoothing", "class_weights",
-    "mixup", "cutmix", "views", "sampler", "logit_adjustment", "jsd",
+    "mixup", "cutmix", "views", "sampler", "logit_adjustment", "jsd", "baseline",
 )  # fmt: skip
 """Settings that mean something only where labels are learnt."""
 STARTED = ("from_", "from_sha256", "compare_start", "unfreeze")
@@ -132,4 +132,8 @@ def check_settings(recipe: Recipe, task: Task) -> None:
 def _off(name: str) -> tuple[object, ...]:
     """Values by which a setting says that it is off."""
     nought = ("label_smoothing", "mixup", "cutmix", "val_fraction", "test_fraction")
-    return (0.0,) if name in nought else {"views": ("none",), "turned_classes": (False,)}.get(name, ())
+    return (
+        (0.0,)
+        if name in nought
+        else {"views": ("none",), "turned_classes": (False,), "baseline": (False,)}.get(name, ())
+    )

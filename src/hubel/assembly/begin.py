@@ -17,7 +17,7 @@ from hubel.assembly.prepare import Prepared, prepare, prepare_together
 from hubel.assembly.probing import probed
 from hubel.assembly.ready import Ready, create
 from hubel.assembly.together import agree
-from hubel.assembly.transfer.head import only_head, warm
+from hubel.assembly.transfer.head import fits_all, warm
 from hubel.assembly.transfer.plan import planned, stage_rows
 from hubel.assembly.transfer.rival import outdone
 from hubel.assembly.transfer.source import check_kind
@@ -81,22 +81,7 @@ def make_ready_from(begun: Start, watch: Watcher, since: float) -> Ready | str:
         watch.remark(f"starts from {source.name}: {facts['why']}")
     held.release()
     spent = 0.0
-    if only_head(prepared, model) and prepared.recipe.loss.sampler != "none":
-        raise UsageError(
-            f"a head is fitted to all pictures at once here: sampler ({prepared.recipe.loss.sampler}) would do nothing",
-            hint="--class-weights balanced, or --unfreeze last",
-        )
-    if only_head(prepared, model) and prepared.recipe.augment.robust:
-        raise UsageError(
-            "a head is fitted to what the net sees of each picture once: robust would vary nothing",
-            hint="--unfreeze last, or leave --unfreeze out",
-        )
-    if only_head(prepared, model) and prepared.recipe.loss.jsd:
-        raise UsageError(
-            "a head is fitted to what the net sees of each picture once: jsd would hold nothing together",
-            hint="--unfreeze last, or leave --jsd out",
-        )
-    if not only_head(prepared, model):
+    if not fits_all(prepared, model, begun.asked, watch):
         prepared, spent = settle(prepared, model, facts, watch, seen)
         facts["stages"] = stage_rows(model, prepared.recipe)
     training = assemble(prepared.recipe, prepared, model)

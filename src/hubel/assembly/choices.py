@@ -20,6 +20,7 @@ from hubel.nn.losses import LOSSES, build_loss
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
+from hubel.records.own_data import ONE_PICTURE
 from hubel.tasks import TASKS
 from hubel.training.optimisers import OPTIMISERS
 from hubel.words import plural
@@ -315,14 +316,17 @@ def check_loss(recipe: Recipe, task: str | None = None, classes: int | None = No
 
 
 def _check_points(recipe: Recipe) -> None:
-    """Raise UsageError for what varies pictures, where the data are points."""
+    """Raise UsageError for what varies pictures or says how they are seen, where the data are points."""
     part = recipe.augment
     varied = [name for name in ("mixup", "cutmix", "robust") if getattr(part, name)]
     varied += ["jsd"] if recipe.loss.jsd else []
     varied += ["augment"] if part.augment not in (None, (), ("none",)) else []
     varied += ["views"] if part.views not in (None, "none") else []
+    if recipe.train.task not in ONE_PICTURE and recipe.transfer.from_ is None:  # which brings its own
+        seen = ("img_size", "fit", "interpolation", "mean", "std")
+        varied += [name for name in seen if getattr(recipe.data, name) is not None]
     if varied:
-        flags = ", ".join(f"--{name}" for name in varied)
+        flags = ", ".join("--" + name.replace("_", "-") for name in varied)
         verb = "is" if len(varied) == 1 else "are"
         raise UsageError(
             f"the data are no pictures, and {', '.join(varied)} {verb} for pictures", hint=f"leave {flags} out"

@@ -216,12 +216,9 @@ def fit_to_time(prepared: Prepared, model: nn.Module, watch: Watcher, since: flo
         common = torch.tensor(epochs)
         dist.all_reduce(common, op=dist.ReduceOp.MIN)
         epochs = int(common)
-    if epoch > left:
-        part = f"an epoch takes about {duration(epoch)} here, so that {max(left, 0) / epoch:.0%} of one are done"
-    else:
-        part = f"an epoch takes about {duration(epoch)} here"
-    reason = f"fits into {duration(recipe.train.time)}: {part}"
-    watch.remark(f"{plural(epochs, 'epoch')}, which {reason}")
+    share = "" if epoch <= left else f"{max(left, 0) / epoch:.0%} of it "
+    reason = f"{share}fits into {duration(recipe.train.time)}: an epoch takes about {duration(epoch)} here"
+    watch.remark(f"{plural(epochs, 'epoch')}, {'' if share else 'which '}{reason}")
     return replace(prepared, chosen=_with_enough_steps(prepared.chosen.take(reason, epochs=epochs), prepared))
 
 

@@ -119,7 +119,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if words_lost is not None and code == 0 and arguments[0] not in LASTING:
         print_error(HubelError(f"the answer could not be printed: {words_lost.strerror or words_lost}"))
         code = 1
-    if argv is None and "torch.distributed" in sys.modules:
+    if argv is None and "hubel.runtime.distributed" in sys.modules:  # whole: a Ctrl-C may have cut torch's import short
         _part(code)
     sys.exit(code)
 
@@ -173,7 +173,9 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("HUBEL_DEBUG") or asked().tells("debug"):
             raise
-        if "torch" in sys.modules and importlib.import_module("hubel.runtime.memory").out_of_memory(error):
+        if "hubel.runtime.device" in sys.modules and importlib.import_module("hubel.runtime.memory").out_of_memory(
+            error
+        ):
             print_error(HubelError(MEMORY[0], hint=MEMORY[1]))
             return 1
         fault = HubelError(

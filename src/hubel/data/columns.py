@@ -27,6 +27,8 @@ MOST_WORDS = 50
 """Different words of a column; one with more is free text."""
 SIGNALS, VOLUMES = "signals", "volumes"
 """What samples may be that are no rows of a table (`hubel.data.signals`)."""
+FINE = 1e-3
+"""Of a column's deviation: what is lost of a number by float32 is to be less."""
 FEW = 4
 """Rows from which on a column that never says a word twice holds the name of each row."""
 
@@ -111,7 +113,10 @@ class Columns:
         return [column.name for column in self.columns].index(wanted.name)
 
     def encode(self, rows: Sequence[Mapping[str, str]], *, comma: bool = False) -> np.ndarray:
-        """N F float32: numbers as they are, NaN where they are not known; of words 1 for the one that is there."""
+        """N F: numbers as they are, NaN where they are not known; of words 1 for the one that is there.
+
+        float32, or float64 where that would blur a column, such as seconds since 1970.
+        """
         return _encoded(self.columns, rows, comma)
 
     def measured(self, values: np.ndarray, targets: np.ndarray | None = None) -> Columns:
@@ -170,7 +175,7 @@ class Columns:
 
 
 def _encoded(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], comma: bool) -> np.ndarray:
-    found = np.zeros((len(rows), sum(column.width for column in columns)), dtype=np.float32)
+    found = np.zeros((len(rows), sum(column.width for column in columns)))
     place = 0
     for column in columns:
         cells = [row.get(column.name, "").strip() for row in rows]
@@ -180,10 +185,24 @@ def _encoded(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], comma
                 if cell in number:
                     found[row, number[cell]] = 1.0
         else:
-            values = [as_number(cell, comma=comma) for cell in cells]
-            found[:, place] = [math.nan if value is None else value for value in values]
+            numbers = [as_number(cell, comma=comma) for cell in cells]
+            values = np.array([math.nan if value is None else value for value in numbers])
+            found[:, place] = values if _is_fine(column, values) else values.astype(np.float32)
         place += column.width
-    return found
+    single = found.astype(np.float32)
+    return single if np.array_equal(single, found, equal_nan=True) else found
+
+
+def _is_fine(column: Column, values: np.ndarray) -> bool:
+    """Does a column vary so little, for the size of its numbers, that float32 would blur it? By its scale where that
+    is measured, else by these values N.
+    """
+    if column != Column(name=column.name):
+        middle, spread = column.mean, column.std
+    else:
+        known = values[np.isfinite(values)]
+        middle, spread = (float(known.mean()), float(known.std())) if len(known) else (0.0, 1.0)
+    return bool(abs(middle) * np.finfo(np.float32).eps > FINE * spread > 0)
 
 
 def _measured(columns: Sequence[Column], values: np.ndarray) -> tuple[Column, ...]:
@@ -193,8 +212,9 @@ def _measured(columns: Sequence[Column], values: np.ndarray) -> tuple[Column, ..
         some = values[..., place][np.isfinite(values[..., place])].astype(np.float64)
         known = not column.words and len(some) > 0
         spread = float(some.std()) if known else 0.0
-        new = replace(column, mean=float(some.mean()), std=spread if spread > 1e-9 else 1.0) if known else column
-        found.append(new)
+        middle = float(some.mean()) if known else 0.0
+        varies = spread > 1e-12 * abs(middle)  # by its own size: picofarads vary by 1e-12
+        found.append(replace(column, mean=middle, std=spread if varies else 1.0) if known else column)
         place += column.width
     return tuple(found)
 
@@ -242,6 +262,26 @@ def read_columns(names: Sequence[str], rows: Sequence[Mapping[str, str]], *, com
             )
         found.append(Column(name=name, words=tuple(words)))
     return tuple(found)
+
+
+def unvaried(columns: Sequence[Column], values: np.ndarray) -> dict[str, str]:
+    """Columns that say the same in every row of values N F, or nothing, and what they say: a net learns nothing from
+    them, and would answer anything where a later row says something else.
+
+    >>> rows = [{"site": "A", "dose": "5", "size": "1"}, {"site": "A", "dose": "", "size": "2"}]
+    >>> known = read_columns(["site", "dose", "size"], rows)
+    >>> unvaried(known, Columns(known).encode(rows))
+    {'site': 'says the same in every row (A)', 'dose': 'says the same in every row (5)'}
+    """
+    found, place = {}, 0
+    for column in columns:
+        part = values[:, place : place + column.width]
+        if all(len(np.unique(each[np.isfinite(each)])) < 2 for each in part.T):
+            some = part[np.isfinite(part)]
+            what = column.words[0] if column.words else f"{some[0]:g}" if len(some) else ""
+            found[column.name] = f"says the same in every row ({printable(what)})" if what else "says nothing at all"
+        place += column.width
+    return found
 
 
 def rare(columns: Sequence[Column], rows: Sequence[Mapping[str, str]], fewest: int = 2) -> list[tuple[str, str, int]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from hubel.data.arriving import EVERY
 from hubel.data.manifest import printable
+from hubel.data.tables import check_names
 from hubel.errors import DataError
 
 LONGEST_LINE = 1 << 20
@@ -144,6 +145,7 @@ class Growing:
         except (csv.Error, StopIteration) as error:
             return [Row(line=line, cells={}, problem=f"it is no line of a table: {error}")]
         if not self.names:
+            check_names(cells, self.path)
             self.names = tuple(cell.strip() for cell in cells)
             return []
         if len(cells) != len(self.names):

@@ -43,6 +43,7 @@ PICTURES, MASKS = ("images", "image", "imgs", "img", "pictures"), ("masks", "mas
 ENDINGS = ("_mask", "-mask", "_seg", "_labels", "_label", "_gt")
 """What the name of a mask may have more than that of its picture."""
 CLASSES_FILE = "classes.txt"
+AGAIN = "save it again as a PNG file whose pixels are the numbers of classes, or take the mask and its picture out"
 LAYOUT = (
     "pictures in images/, masks of the same names in masks/ beside it; or a table with the columns file and mask; "
     "in a tar 1.jpg and 1.mask.png"
@@ -372,6 +373,6 @@ def _each(read: Callable[[str], _T], places: Iterable[str], names: Sequence[str]
     with ThreadPoolExecutor(_READERS, thread_name_prefix="hubel-masks") as pool:
         for name, one in zip(names, pool.map(tried, places), strict=True):
             if isinstance(one, BadPicture):
-                raise DataError(f"the mask {_named(name)} cannot be used: {one.reason}", hint=LAYOUT)
+                raise DataError(f"the mask {_named(name)} cannot be used: {one.reason}", hint=AGAIN)
             found.append(one)
     return found

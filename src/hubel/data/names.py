@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,8 @@ __all__ = [
     "typing_errors",
 ]  # fmt: skip
 
+LARGEST = 3.4028234e38
+"""What float32 holds, in which nets count: larger numbers would be infinite to them."""
 SURE = 5
 """So often a label must occur to make a look-alike that occurs once a likely typing error."""
 
@@ -77,10 +78,12 @@ def _taken_apart(name: str) -> tuple[str, tuple[str, ...]]:
 
 
 def as_number(text: str, *, comma: bool = False) -> float | None:
-    """The finite number that `text` is, else None; `comma`: 3,5 is one too.
+    """The number that `text` is, finite and small enough for a net (`LARGEST`), else None; `comma`: 3,5 is one too.
 
     >>> as_number("3.5"), as_number("1e3"), as_number("NA"), as_number("1_000"), as_number("3,5", comma=True)
     (3.5, 1000.0, None, None, 3.5)
+    >>> as_number("1e300"), as_number("inf")
+    (None, None)
     """
     if comma and re.fullmatch(r"[+-]?\d+,\d+", text):
         text = text.replace(",", ".")
@@ -90,7 +93,7 @@ def as_number(text: str, *, comma: bool = False) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 def class_order(names: Iterable[str]) -> list[str]:

@@ -36,7 +36,7 @@ def open_picture(
 ) -> Manifest:
     """The pixels of a picture file: `arrays` N 2 coordinates, `targets` N C bytes, all of them for training.
 
-    Of a larger picture as many pixels as `img_size` (H W) says, else `SIDE` on its longer side.
+    As many pixels as `img_size` says (H W, or the longer side), else at most `SIDE` on the longer side.
     Raises UsageError for what is no such file, DataError for a file that is no whole picture.
 
     >>> open_picture("photos")
@@ -107,7 +107,7 @@ def _pixels(
 ) -> np.ndarray:
     """H W C bytes."""
     look, _ = decode(data)
-    height, width = (size, size) if isinstance(size, int) else size or _smaller(look.height, look.width)
+    height, width = size if isinstance(size, tuple) else _within(size, look.height, look.width)
     seen = Preprocessing(
         height=height, width=width, channels=channels or 3, fit=fit or "squash",
         interpolation=interpolation or "bilinear", levels=used_levels([look] if look.high else []),
@@ -120,8 +120,9 @@ def _pixels(
     return pixels
 
 
-def _smaller(height: int, width: int) -> tuple[int, int]:
-    scale = min(1.0, SIDE / max(height, width))
+def _within(side: int | None, height: int, width: int) -> tuple[int, int]:
+    """H and W of a picture whose longer side has so many pixels; SIDE at most where nothing is said."""
+    scale = min(1.0, SIDE / max(height, width)) if side is None else side / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

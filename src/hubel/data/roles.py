@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hubel.data.columns import Columns
 from hubel.data.manifest import printable
-from hubel.data.tables import Table
+from hubel.data.tables import Table, decimal_comma
 from hubel.errors import DataError, UsageError, near
 
 
@@ -88,11 +88,21 @@ def no_column(table: Table, name: str, layout: str) -> DataError:
     )
 
 
-def missing_columns(table: Table, known: Columns) -> None:
-    """Raise DataError where a table lacks a column that a net was trained on."""
+def check_fits(table: Table, known: Columns) -> None:
+    """Raise DataError where a table lacks a column that a net was trained on, or has words where that had numbers."""
     lost = [column.name for column in known.columns if column.name not in table.present]
     if lost:
         raise DataError(
             f"{printable(str(table.path))} has no column {printable(lost[0])!r}, which the net was trained on",
             hint=f"it takes {', '.join(printable(column.name) for column in known.columns[:12])}",
         )
+    comma = decimal_comma(table)
+    for line, row in table.rows:
+        for column in known.columns:
+            cell = row.get(column.name, "").strip()
+            if not column.knows(cell, comma=comma):
+                raise DataError(
+                    f"{printable(cell)!r} in line {line} of {printable(str(table.path))} is no number, and the column "
+                    f"{printable(column.name)!r} held numbers when the net was trained",
+                    hint="mend the table; an empty cell says that a number is not known",
+                )

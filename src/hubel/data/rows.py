@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hubel.data.columns import Columns, is_missing, rare, read_columns
+from hubel.data.columns import Columns, is_missing, rare, read_columns, unvaried
 from hubel.data.kinds import refuse_file
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import as_number, class_order, look_alikes, split_word, typing_errors
-from hubel.data.roles import find_roles, ignored, missing_columns
+from hubel.data.roles import check_fits, find_roles, ignored
 from hubel.data.tables import SPELLINGS as USUAL
 from hubel.data.tables import SUFFIXES, Table, decimal_comma, file_column
 from hubel.data.walk import is_picture_name
@@ -64,9 +64,12 @@ def open_rows(
         raise DataError(f"{printable(str(path))} has no column for the net to see", hint=LAYOUT)
     problems: list[Problem] = []
     lines, rows = _usable(table, roles, answer, comma, problems)
-    read = known or Columns(read_columns(names, rows, comma=comma))
     if known is not None:
-        missing_columns(table, known)
+        check_fits(table, known)
+    read = known or _varied(Columns(read_columns(names, rows, comma=comma)), rows, comma, problems)
+    if not read.columns:
+        what = f"no column of {printable(str(path))} says different things in different rows"
+        raise DataError(f"{what}: there is nothing to learn from", hint=LAYOUT)
     problems += [
         Problem(
             printable(word), "table", f"the only row with that word in the column {printable(name)!r}", left_out=False
@@ -128,6 +131,16 @@ def _usable(
     return lines, rows
 
 
+def _varied(read: Columns, rows: list[Mapping[str, str]], comma: bool, problems: list[Problem]) -> Columns:
+    """Without the columns that nothing can be learnt from, which are named."""
+    same = unvaried(read.columns, read.encode(rows, comma=comma)) if len(rows) > 1 else {}
+    problems += [
+        Problem(printable(name), "table", f"{why}: the net does not see it", left_out=False)
+        for name, why in list(same.items())[:20]
+    ]
+    return Columns(tuple(column for column in read.columns if column.name not in same))
+
+
 def _fractions(cells: list[str], comma: bool) -> bool:
     """Are these labels numbers, some of them with a fraction?"""
     values = [as_number(cell, comma=comma) for cell in cells]
@@ -145,7 +158,7 @@ def read_rows(given: object, known: Columns) -> tuple[tuple[str, ...], np.ndarra
     for item in given if isinstance(given, (list, tuple)) and not _is_row(given) else [given]:
         if isinstance(item, (str, os.PathLike)) and os.fspath(item).casefold().endswith(SUFFIXES):
             table, _ = find_roles(item, {}, {}, LAYOUT)
-            missing_columns(table, known)
+            check_fits(table, known)
             names += [f"{table.path.name}:{line}" for line, _ in table.rows]
             parts.append(known.encode([row for _, row in table.rows], comma=decimal_comma(table)))
             continue

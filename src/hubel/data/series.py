@@ -22,7 +22,7 @@ import numpy as np
 from hubel.data.columns import Columns, is_missing, read_columns
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import as_number, class_order, look_alikes, typing_errors
-from hubel.data.roles import find_roles, ignored, missing_columns
+from hubel.data.roles import check_fits, find_roles, ignored
 from hubel.data.rows import holds_rows
 from hubel.data.series_pieces import LAYOUT, SPELLINGS, Piece, cut_series, in_order, titles
 from hubel.data.tables import SUFFIXES, Table, decimal_comma
@@ -72,7 +72,7 @@ def open_series(
         pieces = cut_series(table, roles, problems, val, test)
         read = _columns(table, roles, answer, comma)
     else:
-        missing_columns(table, known)
+        check_fits(table, known)
         pieces, read = list(in_order(table, roles, problems)), known
     fewest = 2 if known is None else 1
     targets, class_names = _targets(pieces, roles, answer, read, comma, problems, str(path), fewest)
@@ -136,20 +136,24 @@ def read_series(
     """
     said = {role: name for role, name in (columns or {}).items() if role in ("series", "time")}
     table, roles = find_roles(path, said, SPELLINGS, LAYOUT)
-    missing_columns(table, known)
+    check_fits(table, known)
     pieces = list(in_order(table, roles, []))
     values = [known.encode(piece.rows, comma=decimal_comma(table)).T for piece in pieces]
     return tuple(piece.series for piece in pieces), padded(values, math.inf)
 
 
 def padded(series: Sequence[np.ndarray], filler: float) -> np.ndarray:
-    """N F T float32 of arrays F T_n, filled up behind their ends.
+    """N F T of arrays F T_n, filled up behind their ends.
 
     >>> padded([np.ones((1, 2)), np.ones((1, 3))], 0.0).tolist()
     [[[1.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]]
     """
     longest = max(each.shape[1] for each in series)
-    found = np.full((len(series), series[0].shape[0], longest), filler, dtype=np.float32)
+    found = np.full(
+        (len(series), series[0].shape[0], longest),
+        filler,
+        dtype=np.result_type(np.float32, *{each.dtype for each in series}),
+    )
     for row, each in enumerate(series):
         found[row, :, : each.shape[1]] = each
     return found

@@ -260,4 +260,4 @@ def _stacked(arrays: Sequence[np.ndarray], source: str) -> np.ndarray:
             f"{printable(source)} would take {size / 2**30:.1f} GiB: the longest signal has {longest:,} steps",
             hint="cut long signals into pieces, or take every tenth step",
         )
-    return padded(arrays, math.inf)
+    return padded(arrays, math.inf).astype(np.float32, copy=False)

@@ -20,7 +20,7 @@ from hubel.data.rows import holds_rows, open_rows
 from hubel.data.shard_names import is_shard, names_shards
 from hubel.data.shards import open_shards
 from hubel.data.signals import holds_arrays, open_signals
-from hubel.data.tables import SUFFIXES, Table, names_files, open_table, open_tables, table_at
+from hubel.data.tables import SUFFIXES, Table, fault_of, names_files, open_table, open_tables, table_at
 from hubel.errors import DataError, UsageError, near
 from hubel.registry import Registry
 
@@ -206,28 +206,37 @@ def _open_folder(
     lists: bool = False,
 ) -> Manifest:
     """A folder of class folders, or one whose labels stand in a table, in it or in each part of its split."""
-    tables, passed = _tables_of_folder(path, columns, images, follow_links)
+    tables, passed, fault = _tables_of_folder(path, columns, images, follow_links)
     if tables:
         alone = not tables[0].split
         manifest = open_tables(str(tables[0].path if alone else path), tables, lists=lists)
         return replace(manifest, source=str(path), problems=(*passed, *manifest.problems))
     _refuse("a folder of class folders", columns=columns, images=images)
-    manifest = open_folder(path, follow_links=follow_links)
+    try:
+        manifest = open_folder(path, follow_links=follow_links)
+    except DataError as error:
+        if fault is None:
+            raise
+        raise DataError(
+            f"{error.what}; and {passed[-1].path} cannot say what they are: {fault.what}", hint=fault.hint
+        ) from None
     return replace(manifest, problems=(*passed, *manifest.problems))
 
 
 def _tables_of_folder(
     path: Path, columns: Mapping[str, str] | None, images: str | Path | None, follow_links: bool
-) -> tuple[list[Table], list[Problem]]:
-    """The tables that say the labels of a folder's pictures, that of training first, and what was passed over; one
-    without a split lies in the folder itself. None where class folders say them.
+) -> tuple[list[Table], list[Problem], DataError | None]:
+    """The tables that say the labels of a folder's pictures, that of training first; what was passed over; and why the
+    last table that lies in it says none. One without a split lies in the folder itself; [] where class folders say it.
     """
     passed: list[Problem] = []
+    fault: DataError | None = None
     for table in _tables_in(str(path)):
         about = Table(path=table, columns=columns or {}, folder=os.path.realpath(path), root="", follow=follow_links)
-        if columns or images or names_files(about):
-            return [table_at(table, columns=columns, images=images, follow_links=follow_links)], []
-        reason = "it has no columns for files and labels: --column file=NAME --column label=NAME name them"
+        fault = fault_of(about)
+        if columns or images or fault is None:
+            return [table_at(table, columns=columns, images=images, follow_links=follow_links)], [], None
+        reason = f"{fault.what}: {fault.hint}"
         passed.append(Problem(printable(table.name), "passed over", reason, left_out=False))
     root = unwrapped(os.path.realpath(path), follow=follow_links)
     parts = dict(sorted(split_parts(root, follow=follow_links).items(), key=lambda part: SPLIT_RANK[part[1]]))
@@ -240,11 +249,11 @@ def _tables_of_folder(
         for part, found in inside.items() if found
     ]  # fmt: skip
     if not (any(table.split == "train" for table in tables) and (columns or all(map(names_files, tables)))):
-        return [], passed
+        return [], passed, fault
     _refuse("tables in each part of a split", images=images)
     without = "it has no table of labels, as the other parts of the split have"
     unsaid = [Problem(printable(part), "passed over", without, left_out=False) for part in parts if not inside[part]]
-    return tables, [*passed, *unsaid]
+    return tables, [*passed, *unsaid], None
 
 
 def tables_of(

@@ -165,7 +165,9 @@ def _why_empty(manifest: Manifest) -> str:
     """Why a split has nothing in a part that was asked for, in words."""
     samples = plural(len(manifest), manifest.unit)
     groups = set() if manifest.groups is None else set(manifest.groups.tolist()) - {""}
-    return f"{samples} in {plural(len(groups), 'group')}, which stay together" if groups else f"{samples} are too few"
+    if groups:
+        return f"{samples} in {plural(len(groups), 'group')}, which stay together"
+    return f"{samples} {'is' if len(manifest) == 1 else 'are'} too few"
 
 
 def unmeasured(splits: Splits, manifest: Manifest, *, val: float = 0.1, test: float = 0.1) -> list[Problem]:

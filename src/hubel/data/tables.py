@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import dropwhile
+from itertools import chain, dropwhile
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -58,6 +58,8 @@ FEW = 12
 _SHOWN = 40
 """Columns that an error lists."""
 _LINE_LIMIT = 1 << 20
+_END = "\ufdd0 end of the table"
+"""A line behind the last one, which is a row of its own unless a quotation mark was left open."""
 _HEAD = "the first line names the columns: file,label"
 _LAYOUT = "a table has the columns file and label, and may have split and group; files are relative to its folder"
 
@@ -199,7 +201,7 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         index = {name: i for i, name in enumerate(class_names)}
         labels = np.array([index[raw[row.label]] for row in rows], dtype=np.int64)
         problems += look_alikes(class_names) + typing_errors(Counter(raw[row.label] for row in rows))
-        problems += _several_labels(class_names)
+        problems += _several_labels(class_names, columns=bool(first.wide))
     else:
         class_names = ()
         labels = np.array([as_number(row.label, comma=comma) for row in rows], dtype=np.float32)
@@ -273,13 +275,20 @@ def file_column(table: Table) -> str:
     return next((name for name in usual if name not in table.columns.values()), "") or _column_of_pictures(table)
 
 
-def names_files(table: Table) -> bool:
-    """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
+def fault_of(table: Table) -> DataError | None:
+    """Why a table that lies in a folder of pictures does not say what they are; None where it has a column for files
+    and one for labels.
+    """
     try:
         roles_of(table)
-    except DataError:
-        return False
-    return True
+    except DataError as error:
+        return error
+    return None
+
+
+def names_files(table: Table) -> bool:
+    """Whether a table that lies in a folder of pictures has a column for files and one for labels."""
+    return fault_of(table) is None
 
 
 def _say(role: str, column: str = "COLUMN") -> str:
@@ -296,12 +305,41 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with as_text(path) as file:
             mark = delimiter(path)
             lines = dropwhile(lambda line: not line.strip(mark + " \r\n"), file)  # above the names of the columns
-            reader = csv.DictReader(lines, delimiter=mark, restval="")
+            reader = csv.DictReader(chain(lines, [_END]), delimiter=mark, restval="")
+            check_names(reader.fieldnames or (), path)
+            _check_closed(reader.fieldnames or (), 1)
+            before = reader.line_num
             for row in reader:
+                cells = [str(cell) for cell in (*row.values(), *row.get(None, ()))]
+                if cells[0] == _END:
+                    break
+                _check_closed(cells, before + 1)
                 _check_cells(row, reader)
+                before = reader.line_num
                 yield reader.line_num, {str(key).strip(): str(value) for key, value in row.items() if key is not None}
     except (OSError, csv.Error, ValueError) as error:
         raise DataError(f"cannot read {shown(path)}: {error}", hint=_LAYOUT) from None
+
+
+def check_names(names: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Raise DataError for columns of one name: one of them would be seen in the place of all, in silence."""
+    counts = Counter(name.strip() for name in names if name.strip())
+    twice = next((name for name, count in counts.items() if count > 1), "")
+    if twice:
+        places = [str(place) for place, name in enumerate(names, start=1) if name.strip() == twice]
+        raise DataError(
+            f"{shown(path)} has {len(places)} columns called {printable(twice)!r}, number {', '.join(places)}",
+            hint="give each a name of its own in the first line",
+        )
+
+
+def _check_closed(cells: Sequence[str], line: int) -> None:
+    """Raise DataError for a quotation mark without an end: all lines behind it would be one cell."""
+    if len(cells) > 1 and any(cell.endswith(_END) for cell in cells):
+        raise DataError(
+            f'a quotation mark (") that opens in line {line} is never closed, and all lines behind it are one cell',
+            hint='close it, or take it out; within a cell in quotes it is written twice: "a 5"" pipe"',
+        )
 
 
 def _check_cells(row: Mapping[str | None, Any], reader: csv.DictReader[str]) -> None:
@@ -672,9 +710,15 @@ def _with_numbers(
     return [row for row, number in zip(rows, numbers, strict=True) if number is not None]
 
 
-def _several_labels(names: Iterable[str]) -> list[Problem]:
-    """A remark where class names look like lists of labels: "cat blue", "cat|blue"."""
+def _several_labels(names: Iterable[str], *, columns: bool) -> list[Problem]:
+    """A remark where class names look like lists of labels: "cat blue", "cat|blue". Where labels had `columns` of their
+    own, one name that lists some is enough: nothing else makes it.
+    """
     names = list(names)
+    both = next((name for name in names if "|" in name), "") if columns else ""
+    if both:
+        reason = "looks like several labels: each has a column of its own, and some rows have more than one"
+        return [Problem(both, "several labels", reason, left_out=False)]
     for mark in ("|", ";", ",", "+", " "):
         split = {name: parts for name in names if len(parts := [p.strip() for p in name.split(mark) if p.strip()]) > 1}
         counts = Counter(part for name in names for part in set(split.get(name, [name])))

@@ -164,7 +164,8 @@ def explain(error: OSError, path: Path) -> NoReturn:
     what = f"cannot write {os.fspath(path)!r}: {reason(error)}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         raise SaveFailed(
-            f"{what} ({amount(free_bytes(path))} free)", hint="free some space and resume the run"
+            f"{what} ({amount(free_bytes(path))} free)",
+            hint="free some space and give the command again; a training goes on by --resume RUN",
         ) from error
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         raise SaveFailed(what, hint="choose a folder you may write to") from error

@@ -11,7 +11,7 @@ from typing import Any
 from hubel.assembly.prepare import Prepared, prepare
 from hubel.assembly.requests import layered, requested
 from hubel.checkpoint import load as load_checkpoint
-from hubel.classical.beside import Beside, beside
+from hubel.classical.beside import ALONE, Beside, beside
 from hubel.classical.measuring import Samples, measure
 from hubel.classical.results import Baseline
 from hubel.data.manifest import Manifest
@@ -125,12 +125,13 @@ def net_beside(
 ) -> dict[str, Any]:
     """What a simple method gets where a training has ended with `result`, for its summary; {} where nobody looks.
 
-    By itself only for small data, and within a tenth of the training's time; where the recipe says so, always. It
-    costs no run: whatever fails is said and left.
+    By itself for small data, in a tenth of the training's time; where the recipe says so, always. What fails is said.
     """
     wanted = prepared.recipe.run.baseline
     budget = max(SHARE * seconds, ASKED) if wanted else SHARE * seconds
     usual = len(prepared.ids("train")) < SMALL and budget >= WORTH
+    if wanted and not (isinstance(result, Evaluation) and result.split == "test"):
+        watch.remark(ALONE.format(prepared.recipe.data.data))
     if not isinstance(result, Evaluation) or result.split != "test" or not (usual if wanted is None else wanted):
         return {}
     watch.stage("what a simple method gets")

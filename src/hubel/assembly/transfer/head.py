@@ -12,8 +12,10 @@ from torch import nn
 
 from hubel import runtime
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.transfer.fitted import check_fitted, tell_unused
 from hubel.data.batches import batches
 from hubel.events import EpochDone, Event
+from hubel.recipes.schema import Recipe
 from hubel.training.features import PLAIN, Features, Request, Seen, collect, head_scale, views_of, weights_digest
 from hubel.training.heads import fit_head
 from hubel.training.kept import digest_of
@@ -25,6 +27,15 @@ def only_head(prepared: Prepared, model: nn.Module) -> bool:
     """Does the head alone learn, and is it one that can be fitted to cached features?"""
     part = prepared.recipe.transfer
     return part.from_ is not None and part.unfreeze in ("head", 0) and scale_of(prepared, model) is not None
+
+
+def fits_all(prepared: Prepared, model: nn.Module, asked: Recipe, watch: Watcher) -> bool:
+    """`only_head`; where it is so, what the recipe cannot have is refused, and what was `asked` in vain is said."""
+    if not only_head(prepared, model):
+        return False
+    check_fitted(prepared.recipe)
+    tell_unused(asked, prepared.recipe, watch)
+    return True
 
 
 def scale_of(prepared: Prepared, model: nn.Module) -> float | None:

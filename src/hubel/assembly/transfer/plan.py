@@ -12,6 +12,7 @@ from torch import nn
 
 from hubel.assembly.build import build
 from hubel.assembly.prepare import Prepared
+from hubel.assembly.transfer.fitted import varied
 from hubel.assembly.transfer.head import only_head
 from hubel.assembly.transfer.source import HEADS, Source, keeps_head, told, transplant
 from hubel.assembly.transfer.study import Study, arithmetic_of, stages_of, study
@@ -73,7 +74,7 @@ def planned(
         plan = _plan(recipe, len(prepared.ids("train")), looked, head)
     else:
         plan = choose_unfitted(part.unfreeze)
-    if by_default and recipe.train.time is None and not recipe.augment.robust:
+    if by_default and recipe.train.time is None and not varied(recipe):
         plan = within(PATIENCE, plan, looked, passes=(recipe.train.epochs or 1) * len(prepared.ids("train")))
     settings: dict[str, Any] = {}
     reasons: dict[str, str] = {}
@@ -120,8 +121,6 @@ def planned(
         if how.reason:
             prepared = replace(prepared, chosen=prepared.chosen.take(how.reason, precision=how.name))
         walk = penalties(recipe.transfer.penalty, held_out=len(prepared.splits.val) > 0, hidden=is_hidden(model))
-        if "epochs" not in prepared.reasons:
-            watch.remark("the head of a frozen net is fitted to its optimum: epochs are not counted")
         why = "one for each penalty of the head, from strong to weak, until it gets worse"
         prepared = replace(prepared, chosen=prepared.chosen.take(why, epochs=len(walk)).change(ema=0.0))
     learning = in_the_end(prepared.recipe, model)
@@ -197,8 +196,8 @@ def _plan(recipe: Recipe, samples: int, looked: Study, head: str | None) -> Plan
     unfreeze, together = recipe.transfer.unfreeze, looked.together if head is None else None
     if unfreeze is None:
         plan = choose(samples, looked.probes, looked.samples, together)
-        if recipe.augment.robust and plan.unfreeze == "head":
-            why = f"{plan.reason}; robust varies pictures, so more than a head learns"
+        if (said := varied(recipe)) and plan.unfreeze == "head":
+            why = f"{plan.reason}; {said[0]} varies pictures, so more than a head learns"
             plan = replace(plan, unfreeze="last", cut=None, layer_decay=0.5, reason=why)
     else:
         chosen, why = choose_head(looked.probes, together)
