@@ -12,7 +12,7 @@ can give:
     all       everything learns, all stages at one rate, from crops and mirror images: a net beside the head's
     both      the mean of what the head's net and that one say, as `hubel predict HEAD ALL PICTURES` gives it
     second    ten minutes for all, with nothing said of what learns: a head, in the time left a second net that learns
-              as a whole, and both as one with the weights that the validation pictures give them
+              as a whole, and both as one
 
 Folders as benchmarks/starts.py has them, thinned to --train pictures of their training part. One in three of those,
 drawn class by class, is kept back; of the others one in ten chooses the penalty or the epoch, and the rest is learnt

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
 import hubel
-from hubel.assembly.transfer.second import second
+from hubel.assembly.transfer.second import is_ahead, second
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import EpochDone
 from hubel.recipes.schema import compose, read_file
@@ -416,8 +416,9 @@ def test_the_time_that_a_head_leaves_trains_a_second_net_and_both_answer_togethe
     assert other.recipe["train"]["time"] < 60 - head.summary["seconds"]
     assert run.summary["reason"] == "ensemble"
     told = json.loads((run.folder / "ensemble.json").read_text())
-    assert {Path(member["run"]).name for member in told["members"]} == {"digits-1", "digits-2-1"}
-    assert run.summary["best"]["val_loss"] <= min(each.summary["best"]["val_loss"] for each in (head, other))
+    assert {Path(member["run"]).name: member["weight"] for member in told["members"]} == {
+        "digits-1": 0.5, "digits-2-1": 0.5
+    }  # fmt: skip
     assert run.predict([high / "7" / "003.png"])[0].label == "7"
 
 
@@ -438,6 +439,20 @@ def test_no_second_net_is_trained_that_was_not_asked_for_or_has_no_time(
     thawed = {**store.read_json("transfer.json"), "unfreeze": "half"}
     store.write_json("transfer.json", thawed)
     assert second(asked, store, 1.0) is None
+
+
+def test_one_net_alone_is_given_back_where_it_is_ahead_of_both_by_more_than_chance(tmp_path: Path) -> None:
+    def run(name: str, right: float) -> RunStore:
+        (tmp_path / name).mkdir()
+        store = RunStore(tmp_path / name)
+        store.write_json("summary.json", {"best": {"val_accuracy": right}})
+        store.write_json("data.json", {"samples": {"val": 100}})
+        return store
+
+    joined = run("both", 0.90)
+    assert is_ahead(run("far", 0.95), joined)
+    assert not is_ahead(run("near", 0.94), joined)
+    assert not is_ahead(run("behind", 0.80), joined)
 
 
 def test_where_the_second_net_is_stopped_the_first_is_whole_and_that_is_said(

@@ -87,9 +87,17 @@ def test_the_encoding_of_a_table_stays_whatever_it_is(root: Path, encoding: str)
 
 
 HARM = {
-    "a quote that is not closed": ('file,label\na/0.png,cat\na/1.png,"dog\n', ["cat"], "other lines would be read"),
-    "a name that lists labels": ("file,label\na/0.png,cat|dog\na/1.png,dog\na/2.png,cat\n", ["dog|cat"], "what its"),
-    "a word that is no label": ("file,label\na/0.png,1.5\na/1.png,2.5\na/2.png,3\n", ["none"], "would"),
+    "a quote that is not closed": ('file,label\na/0.png,cat\na/1.png,"dog\n', ["cat"], "is never closed"),
+    "a name that lists labels": (
+        "file,label\na/0.png,cat|dog\na/1.png,dog\na/2.png,cat\n",
+        ["dog|cat"],
+        "nothing can be added to .*what its",
+    ),
+    "a word that is no label": (
+        "file,label\na/0.png,1.5\na/1.png,2.5\na/2.png,3\n",
+        ["none"],
+        "nothing can be added to .*would",
+    ),
 }
 
 
@@ -98,7 +106,7 @@ def test_a_line_that_would_change_what_else_is_read_is_refused(root: Path, what:
     text, labels, why = HARM[what]
     place = root / "list.csv"
     place.write_text(text)
-    with pytest.raises(DataError, match=f"nothing can be added to .*{why}"):
+    with pytest.raises(DataError, match=why):
         added(place, labels)
     assert (place.read_text(), sorted(path.name for path in root.iterdir())) == (text, ["a", "list.csv"])
 

@@ -113,6 +113,17 @@ def test_it_answers_with_the_mean_of_its_members(made: hubel.Ensembled) -> None:
     assert sum(member.weight for member in made.members) == pytest.approx(1)
 
 
+def test_alike_the_best_say_as_much_each_and_nothing_is_weighed(runs: list[hubel.Run], tmp_path: Path) -> None:
+    found = hubel.ensemble(runs, out=tmp_path, members=2, alike=True, device="cpu")
+    order = sorted(runs, key=lambda run: -run.summary["best"]["val_accuracy"])
+    assert [(Path(member.run).name, member.weight) for member in found.members] == [(r.name, 0.5) for r in order[:2]]
+    assert hubel.load(found.folder).spec.options["temperatures"] == [1.0, 1.0]
+    assert found.space == "probability"
+    logits = hubel.ensemble(runs, out=tmp_path, members=3, alike=True, space="logit", device="cpu")
+    assert [member.weight for member in logits.members] == pytest.approx([1 / 3] * 3)
+    assert logits.space == "logit"
+
+
 def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.Ensembled) -> None:
     assert [each.split for each in made.together] == [each.split for each in made.single] == ["val", "test"]
     assert made.cost == pytest.approx(sum(m.macs for m in made.members) / made.members[0].macs)

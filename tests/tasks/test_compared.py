@@ -102,7 +102,7 @@ def test_points_of_near_and_far_are_compared_by_whether_the_nearest_is_of_the_sa
 def test_two_functions_of_one_picture_are_told_apart_pixel_by_pixel_without_an_interval(
     field_run: hubel.Run, photo: Path, tmp_path: Path
 ) -> None:
-    brief, small = briefly(field_run, tmp_path), briefly(field_run, tmp_path, img_size=8, name="small")
+    brief, small = briefly(field_run, tmp_path), briefly(field_run, tmp_path, img_size=12, name="small")
     ours, theirs = field_run.evaluate(), brief.evaluate()
     assert isinstance(ours, PictureField)
     assert isinstance(theirs, PictureField)

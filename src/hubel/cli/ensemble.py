@@ -23,6 +23,7 @@ def command(
     space: Annotated[
         str, option("--space", metavar="SPACE", help="of the mean: probability or logit; the better if not given")
     ] = "",
+    alike: Annotated[bool, option("--alike", help="the best --members, with the same weight each")] = False,
     folder: Annotated[
         str | None, option("--out", metavar="FOLDER", help="where the new run goes; beside the first one if not given")
     ] = None,
@@ -46,8 +47,9 @@ def command(
 
     with watched() as watch:
         found = ensemble(
-            names, members=members, snapshots=snapshots, space=space, out=folder, device=device, watch=watch
-        )
+            names, members=members, snapshots=snapshots, space=space, alike=alike, out=folder, device=device,
+            watch=watch,
+        )  # fmt: skip
     if as_json:
         print_json(found.to_dict())
     else:

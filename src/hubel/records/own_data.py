@@ -234,10 +234,25 @@ def own_data(
     return OwnData(scan=scan, decoded=decoded, splits=splits, added=added)
 
 
+def _check_columns(listed: Manifest, classifier: Classifier) -> None:
+    """Raise DataError where rows are read with other columns than the net has seen."""
+    if listed.columns is None or classifier.columns is None:
+        return
+    found, seen = ([printable(column.name) for column in each.columns] for each in (listed.columns, classifier.columns))
+    if seen != found:
+        other = ", ".join(name for name in seen if name not in found) or "others"
+        raise DataError(
+            f"{printable(listed.source)} is read with the columns {', '.join(found)}; the net saw {', '.join(seen)}",
+            hint=f"{other}: a column that says the same in every row is left out now; train again, or name the table: "
+            "hubel evaluate RUN TABLE",
+        )
+
+
 def _read(listed: Manifest, classifier: Classifier, recipe: Recipe, watch: Watcher) -> tuple[Scan, Decoded]:
     """Samples that were listed, as the net takes them."""
     if classifier.preprocessing is None:
         scan = conclude(listed, None)
+        _check_columns(listed, classifier)
         decoded = decode(scan.manifest, NO_PICTURES)
         return scan, decoded if classifier.columns is None else scaled(decoded, classifier.columns)
     keep = recipe.data.cache if recipe.data.cache == "none" else None  # of another disk or memory the run knew nothing

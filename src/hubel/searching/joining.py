@@ -29,10 +29,6 @@ from hubel.watching import Watcher
 from hubel.words import plural
 
 
-class NoHelp(HubelError):
-    """No second net makes the best one better."""
-
-
 def shared_data(lead: Candidate, watch: Watcher) -> Prepared:
     """The data that all candidates were trained on, divided as they were. Raises DataError where nothing was kept."""
     prepared = data_of(lead.folder, watch)
@@ -74,23 +70,27 @@ def said(
 
 
 def chosen(
-    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], truth: np.ndarray, members: int, space: str
+    candidates: Sequence[Candidate], logits: Sequence[np.ndarray], truth: np.ndarray, members: int, space: str,
+    alike: Sequence[float] = (),
 ) -> tuple[list[Candidate], dict[str, Any], list[Member], float]:  # fmt: skip
     """Members, their weights, temperatures and space, what is told of them, and how much they disagree.
 
     Each is made honest first, by a temperature on the validation samples. Without a `space`, it is the one with less
-    loss there. Raises NoHelp where no second net helps the best one.
+    loss there. Raises HubelError where no second net helps the best one. `alike`, how good each is: the best as they
+    are, with the same weight, in the first space if none is said; where samples are too few to weigh nets by.
     """
     mean, task = mean_for(candidates[0].net), TASKS.get(candidates[0].net.task)
-    heats = [mean.heat(each, truth) for each in logits]
+    heats = [1.0 if alike else mean.heat(each, truth) for each in logits]
     honest = np.stack([each / heat for each, heat in zip(logits, heats, strict=True)])
-    found = {
-        each: mean.select(honest, truth, members, each) for each in ((space,) if space else SPACES_OF[mean.answers])
-    }
-    space = min(found, key=lambda each: found[each][1])
-    picked = found[space][0]
+    spaces = (space,) if space else SPACES_OF[mean.answers]
+    if alike:
+        space, picked = spaces[0], dict.fromkeys(np.argsort(-np.array(alike), kind="stable")[:members].tolist(), 1)
+    else:
+        found = {each: mean.select(honest, truth, members, each) for each in spaces}
+        space = min(found, key=lambda each: found[each][1])
+        picked = found[space][0]
     if len(picked) < 2:
-        raise NoHelp(
+        raise HubelError(
             f"of {plural(len(candidates), 'run')} none makes the best one better on the validation samples",
             hint=f"it answers best alone: {candidates[next(iter(picked))].name}",
         )

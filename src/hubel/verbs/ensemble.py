@@ -13,7 +13,7 @@ import torch
 
 from hubel import runtime
 from hubel.assembly.follow import Stopped
-from hubel.assembly.transfer.second import second
+from hubel.assembly.transfer.second import is_ahead, second
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
@@ -22,7 +22,7 @@ from hubel.recipes.schema import Recipe
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, check_space
-from hubel.searching.joining import NoHelp, chosen, said, shared_data, write_down, write_ensemble
+from hubel.searching.joining import chosen, said, shared_data, write_down, write_ensemble
 from hubel.searching.mean_kinds import alone_too, judged, mean_for
 from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
@@ -38,6 +38,7 @@ def ensemble(
     members: int = 5,
     snapshots: bool = False,
     space: str = "",
+    alike: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
     verbose: bool | None = None,
@@ -53,7 +54,7 @@ def ensemble(
     learnt as a training's are, and it is measured on the test split beside the best single net.
 
     `snapshots`: of each run the weights at the ends of its cycles (schedule "cycles"), in place of its best (G. Huang
-    et al., Snapshot Ensembles, arXiv:1704.00109).
+    et al., Snapshot Ensembles, arXiv:1704.00109). `alike`: the best, as they are, with the same weight each.
 
     Raises UsageError, ArtefactError, DataError; HubelError where no second net helps the best one.
     """
@@ -70,7 +71,7 @@ def ensemble(
     many = plural(len(prepared.splits.val), "validation sample")
     watch.stage(f"asking {plural(len(candidates), 'net')} about {many}")
     answers, truth, scores = said(candidates, prepared, mean, target)
-    parts, numbers, shares, apart = chosen(candidates, answers, truth, members, space)
+    parts, numbers, shares, apart = chosen(candidates, answers, truth, members, space, scores if alike else ())
     best = max(range(len(candidates)), key=lambda each: (scores[each], -each))
     first = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[prepared.ids("train")[:16]]))
     store, together = write_ensemble(parts, numbers, first, Path(out or candidates[0].folder.parent), "ensemble")
@@ -102,10 +103,12 @@ def with_time_left(begin: Callable[..., Run], recipe: Recipe, watch: Watcher, *,
     watch.remark(f"{run.folder} is whole; in the {left} left, a second net learns as a whole (--unfreeze head: none)")
     try:
         other = begin(further, watch)
-        return Run(ensemble([run.folder, other.folder], watch=watch, verbose=False).folder)
     except Stopped as stopped:
         stopped.what = f"{stopped.what}; {run.folder}, whose head alone has learnt, is whole"
         raise
-    except NoHelp as error:
-        watch.remark(f"{error.what}: {error.hint}")
-        return max(run, other, key=lambda each: float(each.summary["best"]["val_accuracy"]))
+    joined = Run(ensemble([run.folder, other.folder], alike=True, watch=watch, verbose=False).folder)
+    alone = max((run, other), key=lambda each: float(each.summary["best"]["val_accuracy"]))
+    if not is_ahead(RunStore.open(alone.folder), RunStore.open(joined.folder)):
+        return joined
+    watch.remark(f"{alone.folder} alone is right on more validation samples than both together, by more than chance")
+    return alone

@@ -22,6 +22,9 @@ FEWEST, MOST = 5, 30
 LOOKS, REPORTS = 8, 10.0
 """Passes of validation and test samples through a frozen net that measuring and joining take in all, and the seconds
 that reports take."""
+CHANCE = 4
+"""Validation samples on which one net alone must be ahead of both to be more than luck: where d of them differ, all to
+its favour, the standard error is √d, and d > 2 √d from there on."""
 SETTINGS: dict[str, Any] = {
     "layer_decay": 1.0, "lr": 1e-3, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
 }  # fmt: skip
@@ -32,13 +35,14 @@ def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
     """The recipe of a second net beside the run in `store`, which took `spent` seconds of the time of `recipe`.
 
     None where the user has not said how long all may take, or has said what learns; where the first net was not fitted
-    as a head to what a frozen one sees of pictures with a class each; and where too little time is left.
+    as a head to what a frozen one sees of pictures with a class each; where none were kept to validate by; where too
+    little time is left.
     """
     if recipe.train.time is None or transferred(recipe) or not store.exists("transfer.json"):
         return None
     facts, samples = store.read_json("transfer.json"), store.read_json("data.json")["samples"]
     looking = facts.get("seconds_a_sample", 0.0)
-    if facts["unfreeze"] != "head" or not looking:
+    if facts["unfreeze"] != "head" or not looking or samples["val"] < 2:
         return None
     left = recipe.train.time - spent - REPORTS - LOOKS * looking * (samples["val"] + samples["test"])
     epochs = left / (COST["all"] * looking * samples["train"])
@@ -51,3 +55,9 @@ def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
     name = recipe.run.name and f"{recipe.run.name}-2"
     start = recipe.transfer.from_ or DEFAULT
     return recipe.change(**settings, from_=start, unfreeze="all", time=left, name=name, compare_start=False)
+
+
+def is_ahead(alone: RunStore, joined: RunStore) -> bool:
+    """Does one net alone name more validation samples right than both together, by more than chance?"""
+    one, both = (store.read_json("summary.json")["best"]["val_accuracy"] for store in (alone, joined))
+    return round((one - both) * joined.read_json("data.json")["samples"]["val"]) > CHANCE
