@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_one_of_several_processes_ends_without_taking_python_down() -> None:
     # Threads that torch keeps alive could abort it there, after all its work was done.
     program = (
-        "import atexit, sys; atexit.register(print, 'taken down'); import torch.distributed; "
+        "import atexit, sys; atexit.register(print, 'taken down'); import hubel.runtime.distributed; "
         "sys.argv = ['hubel', 'models', 'lenet5']; from hubel.cli import main; main()"
     )
     ends = []

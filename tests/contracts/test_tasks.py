@@ -101,7 +101,7 @@ def test_a_file_gives_probabilities_or_what_its_ending_says_or_it_is_said_why_th
     )
     assert all(margins[key].shape == found[key].shape for key in margins)
     if not task.labels:
-        assert len(task.say(["1", "2", "3"], found, ("a", "b", "c"))) == 3
+        assert len(task.say(["1", "2", "3"], found, ("a", "b", "c"), images.numpy)) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)
