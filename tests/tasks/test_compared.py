@@ -118,6 +118,15 @@ def test_two_functions_of_one_picture_are_told_apart_pixel_by_pixel_without_an_i
     assert "p &lt; 0.05" not in page([field_run.folder, brief.folder])
 
 
+def brief_and_long(table: Path, place: Path, test_fraction: float) -> list[hubel.Run]:
+    """Two nets for the series of a table, after one epoch and after eight."""
+    return [
+        hubel.train(table, task="sequence", model="gru", out=str(place), epochs=epochs, lr=0.03, name="series",
+                    model_options={"units": 8}, val_fraction=0.2, test_fraction=test_fraction, **QUICK)
+        for epochs in (1, 8)
+    ]  # fmt: skip
+
+
 def test_classes_at_the_end_of_series_are_counted_and_those_of_steps_drawn_again_by_series(
     waves_run: hubel.Run, waves_table: Path, tmp_path: Path
 ) -> None:
@@ -130,11 +139,7 @@ def test_classes_at_the_end_of_series_are_counted_and_those_of_steps_drawn_again
     states.write_text("\n".join(["series,time,height,label", *(
         f"{name},{time},{height},{side}" for name, time, height, side, _ in (line.split(",") for line in lines[1:])
     )]))  # fmt: skip
-    runs = [
-        hubel.train(states, task="sequence", model="gru", out=str(tmp_path), epochs=epochs, lr=0.03, name="steps",
-                    model_options={"units": 8}, val_fraction=0.2, test_fraction=0.3, **QUICK)
-        for epochs in (1, 8)
-    ]  # fmt: skip
+    runs = brief_and_long(states, tmp_path, test_fraction=0.3)
     results = [run.evaluate() for run in runs]
     (test,) = weigh([run.folder for run in runs]).tests
     assert isinstance(test, Drawn)
@@ -154,11 +159,7 @@ def test_numbers_of_series_are_compared_by_what_is_gone_of_the_simple_rules_erro
     lines = [",".join(line.split(",")[:3]) for line in waves_table.read_text().splitlines()]
     bare = tmp_path / "bare.csv"
     bare.write_text("\n".join(lines))
-    runs = [
-        hubel.train(bare, task="sequence", model="gru", out=str(tmp_path), epochs=epochs, lr=0.03, name="next",
-                    model_options={"units": 8}, val_fraction=0.2, test_fraction=0.2, **QUICK)
-        for epochs in (1, 8)
-    ]  # fmt: skip
+    runs = brief_and_long(bare, tmp_path, test_fraction=0.2)
     results = [run.evaluate() for run in runs]
     (test,) = weigh([run.folder for run in runs]).tests
     assert isinstance(test, Drawn)

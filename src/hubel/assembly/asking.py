@@ -131,9 +131,6 @@ def check_settings(recipe: Recipe, task: Task) -> None:
 
 def _off(name: str) -> tuple[object, ...]:
     """Values by which a setting says that it is off."""
-    nought = ("label_smoothing", "mixup", "cutmix", "val_fraction", "test_fraction")
-    return (
-        (0.0,)
-        if name in nought
-        else {"views": ("none",), "turned_classes": (False,), "baseline": (False,)}.get(name, ())
-    )
+    if name in ("label_smoothing", "mixup", "cutmix", "val_fraction", "test_fraction"):
+        return (0.0,)
+    return {"views": ("none",), "turned_classes": (False,), "baseline": (False,)}.get(name, ())
