@@ -54,6 +54,21 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_steps_of_one_series_are_neither_known_by_its_name_nor_parted(tmp_path: Path) -> None:
+    lines = [
+        "series,time,load,label",
+        *(f"m{row // 20},{row % 20},{row % 7},{'ab'[row // 20 % 2]}" for row in range(400)),
+    ]
+    (tmp_path / "machines.csv").write_text("\n".join(lines) + "\n")
+    found = open_source(tmp_path / "machines.csv")
+    assert [column.name for column in found.columns.columns] == ["time", "load"]
+    assert list(found.groups[:21]) == ["m0"] * 20 + ["m1"]
+    assert ["--task sequence" in problem.reason for problem in found.problems] == [True]
+    as_it_is = open_source(tmp_path / "machines.csv", columns={"group": ""})
+    assert [column.name for column in as_it_is.columns.columns] == ["series", "time", "load"]
+    assert as_it_is.groups is None and not as_it_is.problems
+
+
 def test_rows_are_points_with_a_class(flowers: Path) -> None:
     found = open_source(flowers)
     assert found.kind == "points"

@@ -20,7 +20,8 @@ from hubel.data.columns import Columns, is_missing, rare, read_columns, unvaried
 from hubel.data.kinds import refuse_file
 from hubel.data.manifest import Manifest, Problem, printable
 from hubel.data.names import as_number, class_order, look_alikes, split_word, typing_errors
-from hubel.data.roles import check_fits, find_roles, ignored
+from hubel.data.roles import check_fits, find_roles, ignored, roles_among
+from hubel.data.series_pieces import SPELLINGS as IN_TIME
 from hubel.data.tables import SPELLINGS as USUAL
 from hubel.data.tables import SUFFIXES, Table, decimal_comma, file_column
 from hubel.data.walk import is_picture_name
@@ -59,10 +60,20 @@ def open_rows(
             "file=COLUMN; rows in the order of time: --task sequence",
         )
     comma = decimal_comma(table)
+    problems: list[Problem] = []
+    series = _series(table, roles, columns or {})
+    if series:
+        roles["group"] = series
+        problems.append(
+            Problem(
+                printable(series), "table",
+                "rows of a series stay together and the net does not see its name; --task sequence reads them in the "
+                "order of time", left_out=False,
+            )
+        )  # fmt: skip
     names = [name for name in table.present if name and name not in (*roles.values(), *ignored(table))]
     if not names:
         raise DataError(f"{printable(str(path))} has no column for the net to see", hint=LAYOUT)
-    problems: list[Problem] = []
     lines, rows = _usable(table, roles, answer, comma, problems)
     if known is not None:
         check_fits(table, known)
@@ -104,6 +115,18 @@ def open_rows(
         columns=read,
         problems=tuple(problems),
     )
+
+
+def _series(table: Table, roles: Mapping[str, str], columns: Mapping[str, str]) -> str:
+    """The column of a table of steps in time that names the series, unless there are groups or none are wished.
+
+    Steps of one series are alike, and its name tells the answer to whoever has seen others of it.
+    """
+    found = roles_among(table.present, {}, {role: IN_TIME[role] for role in ("series", "time")}, besides=ignored(table))
+    name = found.get("series", "") if {"series", "time"} <= set(found) else ""
+    if not name or name in roles.values() or "group" in (*roles, *columns):
+        return ""
+    return name if len({row.get(name, "").strip() for _, row in table.rows}) < len(table.rows) else ""
 
 
 def _usable(
