@@ -194,3 +194,13 @@ def test_an_exported_detector_is_told_from_an_exported_net(tmp_path: Path) -> No
     export_detector(kept(learnt, None, tmp_path / "d"), tmp_path / "d.onnx")
     with pytest.raises(ArtefactError, match="is an exported detector"):
         hubel.predict(tmp_path / "d.onnx", np.zeros((24, 24), np.uint8))
+
+
+def test_a_detector_of_pixels_leaves_no_weights_of_the_one_that_it_replaces(tmp_path: Path) -> None:
+    eyes, net = seen_through(Preprocessing(height=32, width=32, channels=3))
+    pictures = np.random.default_rng(0).integers(0, 255, (24, 3, 32, 32)).astype(np.uint8)
+    learnt = learn("pca", eyes, pictures, divide(eyes, pictures, 0.1), 0.1, Settings())
+    store = RunStore(kept(learnt, net, tmp_path / "d"))
+    assert store.names("weights")
+    save(store, Detector(name="part", learnt=1, methods=(learnt,), usual_scores=np.zeros(2)), None)
+    assert store.names("weights") == []

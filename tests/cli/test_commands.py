@@ -7,6 +7,7 @@ asked of a real one: each takes seconds to load torch.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -45,6 +46,19 @@ def test_help_lists_the_commands_in_eighty_columns() -> None:
     assert done.returncode == 0
     assert all(word in done.stdout for word in ("train", "evaluate", "predict", "data", "models", "runs"))
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_ends_with_the_code_of_what_is_made(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    done = hubel("summary", "lenet5", "--out", tmp_path / "far" / "lenet5.svg")
+    assert done.returncode == 4
+    assert os.strerror(number) in done.stderr and "elsewhere with --out" in done.stderr
 
 
 def test_every_command_explains_itself() -> None:

@@ -117,6 +117,9 @@ def save(store: RunStore, detector: Detector, net: Classifier | None) -> None:
         made_with={"hubel": str(here["hubel"]), "torch": str(here["torch"])},
     )  # fmt: skip
     store.write_json(DOCUMENT, document.model_dump(), sealed=True, limit=LIMIT)
+    if net is None:  # those of the detector that lay here before
+        for name in store.names("weights"):
+            store.remove(f"weights/{name}")
 
 
 def _said(each: Learnt) -> _Method:

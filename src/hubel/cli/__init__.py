@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from hubel.cli.console import asked, lost, out, print_error, settle, use
 from hubel.cli.log import Log, read_log
-from hubel.errors import DataError, HubelError, UsageError, unknown
+from hubel.errors import ArtefactError, DataError, HubelError, UsageError, unknown
 from hubel.store import shown
 
 # (group, [(command, module, one line of help)]): the help page in the order in which a newcomer needs it.
@@ -219,15 +219,18 @@ def _explain(error: OSError) -> HubelError:
     where = f" {shown(str(error.filename))}" if error.filename else ""
     if error.errno == errno.ENAMETOOLONG:
         return UsageError(f"no file can have so long a name:{where}")
-    reasons = {
+    if error.errno == errno.ENOENT:
+        return DataError(f"no such file or folder:{where}")
+    unwritten = {
         errno.ENOSPC: "free some space, or write elsewhere with --out",
         errno.EDQUOT: "the quota is used up; free some space, or write elsewhere with --out",
         errno.EROFS: "the file system is read-only; write elsewhere with --out",
-        errno.EACCES: "check the permissions, or write elsewhere with --out",
     }
-    if error.errno == errno.ENOENT:
-        return DataError(f"no such file or folder:{where}")
-    return HubelError(f"{error.strerror or error}{where}", hint=reasons.get(error.errno or 0, ""))
+    what, number = f"{error.strerror or error}{where}", error.errno or 0
+    if number in unwritten:
+        return ArtefactError(what, hint=unwritten[number])
+    denied = "check the permissions, or write elsewhere with --out"
+    return HubelError(what, hint=denied if number == errno.EACCES else "")
 
 
 def _print_help() -> None:

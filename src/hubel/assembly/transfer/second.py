@@ -29,6 +29,9 @@ SETTINGS: dict[str, Any] = {
     "layer_decay": 1.0, "lr": 1e-3, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
 }  # fmt: skip
 """How everything learns where the user has not said otherwise; compared in benchmarks/time_left.py."""
+BATCH, STEPS = 32, 8
+"""Most samples of a batch: what steps of a net keep in memory grows with them, of 224 pixels and EfficientNet-Lite0
+about 70 MB each; and steps of an epoch at least, where there are few samples."""
 
 
 def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
@@ -50,6 +53,8 @@ def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
         return None
     said = asked(recipe)
     settings = {name: value for name, value in SETTINGS.items() if name not in said}
+    if "batch_size" not in said:
+        settings["batch_size"] = max(2, min(BATCH, samples["train"] // STEPS))
     if epochs > 2 * MOST and "epochs" not in said:
         settings["epochs"] = MOST
     name = recipe.run.name and f"{recipe.run.name}-2"
