@@ -58,7 +58,8 @@ def test_a_disk_that_takes_nothing_ends_with_the_code_of_what_is_made(
     monkeypatch.setattr(Path, "mkdir", full)
     done = hubel("summary", "lenet5", "--out", tmp_path / "far" / "lenet5.svg")
     assert done.returncode == 4
-    assert os.strerror(number) in done.stderr and "elsewhere with --out" in done.stderr
+    assert os.strerror(number) in done.stderr
+    assert "elsewhere with --out" in done.stderr
 
 
 def test_every_command_explains_itself() -> None:

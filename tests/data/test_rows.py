@@ -66,7 +66,8 @@ def test_steps_of_one_series_are_neither_known_by_its_name_nor_parted(tmp_path: 
     assert ["--task sequence" in problem.reason for problem in found.problems] == [True]
     as_it_is = open_source(tmp_path / "machines.csv", columns={"group": ""})
     assert [column.name for column in as_it_is.columns.columns] == ["series", "time", "load"]
-    assert as_it_is.groups is None and not as_it_is.problems
+    assert as_it_is.groups is None
+    assert not as_it_is.problems
 
 
 def test_rows_are_points_with_a_class(flowers: Path) -> None:
