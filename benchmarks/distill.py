@@ -2,14 +2,15 @@
 
     python benchmarks/distill.py PICTURES                     # all 50,000; about 50 minutes with two threads
     python benchmarks/distill.py PICTURES --pictures 400 --test 200 --teacher-time 10s --time 6s --seeds 1   # a look
+    python benchmarks/distill.py PICTURES --pictures 5000 --teacher from_=efficientnet_lite0 unfreeze=all img_size=128
 
 PICTURES is a folder with train/CLASS/*.jpg and test/CLASS/*.jpg (`python -m benchmarks distill` unpacks it). The
-teacher is what `hubel train` makes of the training pictures by itself in --teacher-time; it is trained once, and its
-training is not counted. A student (--model, --model-option) has --time for everything but measuring the test: reading,
-deciding, training, and with a teacher also asking it, whose kept answers are thrown away before every run. Whatever
-else a student's recipe leaves open is chosen by hubel, with a teacher as without. Each seed makes a pair of runs, one
-after the other, of the same split; the test pictures are measured once a run, at its end, and nothing was chosen by
-them.
+teacher is what `hubel train` makes of the training pictures in --teacher-time, by itself or with the settings that
+--teacher gives; it is trained once, and its training is not counted. A student (--model, --model-option) has --time
+for everything but measuring the test: reading, deciding, training, and with a teacher also asking it, whose kept
+answers are thrown away before every run. Whatever else a student's recipe leaves open is chosen by hubel, with a
+teacher as without. Each seed makes a pair of runs, one after the other, of the same split; the test pictures are
+measured once a run, at its end, and nothing was chosen by them.
 
 One JSON line a run, then one with the difference of the means in points and its spread over the seeds.
 """
@@ -74,6 +75,21 @@ def one(data: Path, pictures: Path, **settings: Any) -> tuple[hubel.Run, dict[st
     return run, line
 
 
+def read(pairs: list[str]) -> dict[str, Any]:
+    """Settings given as NAME=VALUE: numbers, true and false as in JSON, anything else a word.
+
+    >>> read(["from_=efficientnet_lite0", "img_size=128"])
+    {'from_': 'efficientnet_lite0', 'img_size': 128}
+    """
+    found: dict[str, Any] = {}
+    for name, _, value in (pair.partition("=") for pair in pairs):
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", type=Path)
@@ -81,18 +97,19 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=10_000, help="test pictures")
     parser.add_argument("--model", default="quicknet")
     parser.add_argument("--model-option", nargs="*", default=["width=0.5"])
+    parser.add_argument("--teacher", nargs="*", default=[], metavar="SETTING=VALUE", help="of hubel.train")
     parser.add_argument("--teacher-time", default="15m")
     parser.add_argument("--time", default="5m", help="of each student")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     words = parser.parse_args()
-    options = {name: json.loads(value) for name, _, value in (word.partition("=") for word in words.model_option)}
+    options, settled = read(words.model_option), read(words.teacher)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ["HUBEL_HOME"] = str(folder / "home")
         data = table(words.pictures, folder, {"train": words.count, "test": words.test})
         common: dict[str, Any] = {"threads": words.threads, "out": str(folder / "runs"), "verbose": False}
-        teacher, line = one(data, words.pictures, time=words.teacher_time, **common)
+        teacher, line = one(data, words.pictures, time=words.teacher_time, **settled, **common)
         print(json.dumps({"side": "teacher", **line}), flush=True)
         found: dict[str, list[float]] = {"alone": [], "taught": []}
         for seed in range(words.seeds):
