@@ -180,10 +180,13 @@ def test_a_gradient_of_noughts_is_left_at_nought() -> None:
     assert not orthogonalise(torch.zeros(4, 30)).any()
 
 
-def test_muon_leaves_head_biases_and_scales_to_adamw() -> None:
+@pytest.mark.parametrize("last", ["last", "head"])
+def test_muon_leaves_head_biases_and_scales_to_adamw(last: str) -> None:
     net = nn.Sequential()
-    net.stem, net.norm, net.last = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2)
-    net.head = "last"
+    net.stem, net.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+    net.add_module(last, nn.Linear(4, 2))
+    if last != "head":
+        net.head = last
     optimiser = build_optimiser("muon", net, lr=0.01)
     matrices = [p for group in optimiser.param_groups if group["matrices"] for p in group["params"]]
     assert [id(p) for p in matrices] == [id(net.stem.weight)]

@@ -23,9 +23,10 @@ from hubel.watching import Watcher
 SIDE = 64
 """Pixels a side that the net sees at most; of larger pictures the means over blocks."""
 WIDTH = 16
-BATCH, STEPS, RATE = 16, 6_000, 5e-3
-"""Pictures a step, steps at most, Adam's rate: every pixel is learnt from, so many small, bold steps come further
-in the same time."""
+BATCH, STEPS = 16, 6_000
+"""Pictures a step, and steps at most: every pixel is learnt from, so many small steps come further in the same time."""
+OPTIMISER, RATE = "muon-sphere", 0.15
+"""A norm follows every filter, so filters may turn by bold steps: those of Adam came far less far in the same time."""
 TOP = 0.01
 """Share of the places, the strangest, whose mean is the score of a picture: a defect is small."""
 
@@ -73,8 +74,7 @@ def blended(images: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, 
     Half of the patches are rectangles of a tenth to two fifths of the sides, half are thin (the scars of Li et al.,
     arXiv:2104.04015). What is in them comes in equal parts from another picture at the same place, from another one at
     another place, and from the picture itself, brighter or darker by a seventh of what there is between black and white
-    up to all of it. The share is drawn evenly from 0.05 to 0.95; a
-    quarter of the pictures are left as they are.
+    up to all of it. The share is drawn evenly from 0.05 to 0.95; a quarter of the pictures are left as they are.
 
     >>> draw = torch.Generator().manual_seed(0)
     >>> images = torch.rand(8, 1, 20, 20, generator=draw)
@@ -128,7 +128,7 @@ def fit(eyes: Eyes, images: np.ndarray, settings: Settings, watch: Watcher) -> S
     small = shrunken(torch.from_numpy(np.ascontiguousarray(images)), SIDE)
     channels = int(small.shape[1])
     net = fresh(lambda: PatchFinder(channels), settings.seed)
-    learn(net, small, _loss, settings, watch, rate=RATE, size=BATCH, most=STEPS)
+    learn(net, small, _loss, settings, watch, optimiser=OPTIMISER, rate=RATE, size=BATCH, most=STEPS)
     return {**weights_of(net), "channels": np.array([channels], np.int64)}
 
 

@@ -1,4 +1,4 @@
-"""A small loop for the nets of this room: Adam, one cycle of the rate, within a time that is allowed.
+"""A small loop for the nets of this room: one cycle of the rate, within a time that is allowed.
 
 These nets are parts of a method, not runs: they have no labels, no validation and no report of their own, and are
 learnt in seconds. Randomness is a function of the seed.
@@ -15,6 +15,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.anomalies.settings import Settings, State
+from hubel.training.optimisers import build_optimiser
 from hubel.watching import Watcher
 
 BATCH = 64
@@ -29,21 +30,23 @@ def learn(
     settings: Settings,
     watch: Watcher,
     *,
+    optimiser: str = "adam",
     rate: float = 2e-3,
     size: int = BATCH,
     most: int = STEPS,
 ) -> int:
     """Learn from pictures N C H W of 0..1; the steps that were made, `most` at most, of `size` pictures each. `loss`
-    gets the net, a batch and a generator.
+    gets the net, a batch and a generator; `optimiser` is one of `hubel components optimisers`, with its `rate`.
     """
     device = torch.device(settings.device)
     draw = torch.Generator().manual_seed(settings.seed)
     net.to(device).train()
-    rule = torch.optim.Adam(net.parameters(), lr=rate)
+    # As a list of one it has no head: its last filter moves as the others do, which keeps logits calm at bold rates.
+    rule = build_optimiser(optimiser, nn.ModuleList([net]), lr=rate)
     made = 0
     for batch, share in paced(images, draw, settings, watch, most, size):
         for group in rule.param_groups:
-            group["lr"] = rate * share
+            group["lr"] = group["base_lr"] * share
         rule.zero_grad(set_to_none=True)
         value = loss(net, batch.to(device), draw)
         value.backward()

@@ -84,7 +84,8 @@ def build_optimiser(
     chosen |= {setting: tuple(value) if setting == "betas" else value for setting, value in given.items()}
     parts = parameter_groups(model, lr=lr, weight_decay=weight_decay, groups=groups, layer_decay=layer_decay)
     if isinstance(rule.build, type) and issubclass(rule.build, Muon):
-        parts = list(_apart(parts, head=getattr(model, "head", ""), rest=rule.build.rest))
+        head = getattr(model, "head", "")  # its name, or, of nets from elsewhere, the module of that name itself
+        parts = list(_apart(parts, head=head if isinstance(head, str) else "head", rest=rule.build.rest))
     elif rule.fuses and _can_fuse(parts):
         chosen["fused"] = True
     for part in parts:
