@@ -25,7 +25,7 @@ SIDE = 64
 WIDTH = 16
 BATCH, STEPS = 16, 6_000
 """Pictures a step, and steps at most: every pixel is learnt from, so many small steps come further in the same time."""
-OPTIMISER, RATE = "muon-sphere", 0.15
+OPTIMISER, RATE = "muon-sphere", 0.1
 """A norm follows every filter, so filters may turn by bold steps: those of Adam came far less far in the same time."""
 TOP = 0.01
 """Share of the places, the strangest, whose mean is the score of a picture: a defect is small."""
