@@ -68,6 +68,15 @@ def in_full(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
+def in_figures(value: float, figures: int = 6) -> str:
+    """A number that is answered, with so many figures at least, and no powers of ten where it can be written out.
+
+    >>> in_figures(1234567.8), in_figures(2.5), in_figures(12345.6, 3), in_figures(0.00001234, 3)
+    ('1234568', '2.5', '12346', '1.23e-05')
+    """
+    return f"{value:.0f}" if 10 ** (figures - 1) <= abs(value) < 1e15 else f"{value:.{figures}g}"
+
+
 def plural(count: int, noun: str) -> str:
     """A count with its noun and thousands separated.
 
@@ -252,7 +261,7 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and value[:1] in _OBEYED_BY_SHEETS:
         return f"'{value}"
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
+        return "" if math.isnan(value) else in_figures(value)
     return value
 
 
@@ -276,10 +285,18 @@ class Measure:
     """Is less of it better?"""
     ends: tuple[float, float] = (0.0, 1.0)
     """It lies between these."""
+    below: str = ""
+    """What a share below nothing is told as, which is none: so many times this."""
 
     def written(self, value: float) -> str:
-        """A value as it is told."""
-        return percent(value) if self.share else f"{value:.4g}"
+        """A value as it is told.
+
+        >>> MEASURES["skill"].written(0.25), MEASURES["skill"].written(-2.0)
+        ('25.00 %', '3 times its error')
+        """
+        if self.below and value < 0:
+            return f"{in_figures(1 - value, 3)} times {self.below}"
+        return percent(value) if self.share else in_full(value)
 
 
 MEASURES = {
@@ -287,7 +304,7 @@ MEASURES = {
     "mean_iou": Measure("mean IoU"),
     "mean_ap": Measure("mAP"),
     "recall": Measure("recall@1"),
-    "skill": Measure("gain on the simple rule", ends=(-math.inf, 1.0)),
+    "skill": Measure("gain on the simple rule", ends=(-math.inf, 1.0), below="its error"),
     "psnr": Measure("PSNR in dB", share=False, ends=(-math.inf, math.inf)),
     "rmse": Measure("rmse", share=False, falls=True, ends=(0.0, math.inf)),
 }

@@ -293,6 +293,24 @@ def test_labels_in_columns_of_their_own_are_several_where_one_row_has_two(root: 
     assert in_lists(table(root, head + "a/0.png,1,0\na/1.png,1,0\na/2.png,0,1\n")) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.csv", 'file,label\na/0.png,"hair, blond"\na/1.png,"hair, blond|hat"\na/2.png,none\n'),
+        ("list.csv", 'file,"hair, blond",hat\na/0.png,1,0\na/1.png,1,1\na/2.png,0,0\n'),
+        ("list.jsonl", '{"file": "a/0.png", "label": ["hair, blond"]}\n'
+         '{"file": "a/1.png", "label": ["hair, blond", "hat"]}\n{"file": "a/2.png", "label": []}\n'),
+    ],
+    ids=["lists", "columns", "json"],
+)  # fmt: skip
+def test_names_of_labels_may_hold_what_stands_between_labels_elsewhere(root: Path, name: str, text: str) -> None:
+    table(root, text, name)
+    found = open_table(root / name, lists=True)
+    assert found.class_names == ("hair, blond", "hat")
+    assert found.targets is not None
+    assert found.targets.tolist() == [[1, 0], [1, 1], [0, 0]]
+
+
 def test_a_table_in_a_folder_that_cannot_say_the_labels_says_why(root: Path, tmp_path: Path) -> None:
     flat = shutil.copytree(root / "a", tmp_path / "flat")
     (flat / "labels.csv").write_text("file,cat,cat\n0.png,1,1\n")

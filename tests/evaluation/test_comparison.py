@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -38,6 +39,11 @@ def test_the_better_of_two_runs_is_named_with_the_exact_test() -> None:
     assert test.difference == pytest.approx(40 / 300)
     assert test.interval[0] > 0
     assert test.sentence.startswith("new is better than old: +13.33 points")
+    turned = dataclasses.replace(
+        test, first="old", second="new", wins=test.losses, losses=test.wins, difference=-test.difference,
+        interval=(-test.interval[1], -test.interval[0]),
+    )  # fmt: skip
+    assert turned.sentence == test.sentence
 
 
 def test_two_runs_with_as_many_mistakes_cannot_be_told_apart() -> None:

@@ -198,6 +198,11 @@ def test_numbers_have_their_mean_in_the_units_of_the_table(slopes: list[hubel.Ru
     assert made.together[0].numbers["rmse"] < made.single[0].numbers["rmse"]
     assert (made.measure, made.space) == ("rmse", "number")
     assert "squared error" in (made.folder / "report.html").read_text()
+    val = slopes[0].evaluate(split="val").samples
+    told = hubel.predict(made.folder, str(Path(slopes[0].folder).parent / "slopes.csv"))
+    assert val < len(told)
+    apart = [one.disagreement for one in told]
+    assert min(apart) <= made.disagreement <= max(apart), "in the same units, by the same rule"
     with pytest.raises(hubel.UsageError, match="whose mean has no space, got 'logit'"):
         hubel.ensemble(slopes, out=tmp_path, space="logit")
 

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import shutil
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ import pytest
 from PIL import Image
 
 import hubel
+from hubel.data.images import decode
+from hubel.data.preprocessing import Preprocessing
 from hubel.errors import HubelError
 from hubel.figures.areas import tinted
 from hubel.server.guard import Doors
 from hubel.studio.app import gate
+from hubel.studio.keeping import as_file
 from hubel.studio.places import Places
 from hubel.studio.state import Studio
 from studio.asgi import Client, Got
@@ -46,6 +50,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "file,split,label", *(f"{name},{'test' if k % 5 == 0 else 'train'},{'even' if k % 2 == 0 else 'odd'}"
                               for k, name in enumerate(names)))))  # fmt: skip
     hubel.train(one, name="one", epochs=1, **flat, **usual)
+    for k, name in enumerate(names):
+        place = home / "folders" / ("even", "odd")[k % 2] / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(home / "pairs" / name, place)
+    hubel.train(home / "folders", name="folders", epochs=1, **flat, **usual)
     return home
 
 
@@ -187,3 +196,31 @@ def test_a_picture_of_one_class_becomes_a_line_where_a_table_says_the_classes(as
     refused = kept(asked, "back", noise(1), label="odd")
     assert (refused.status, "names none" in refused.text) == (400, True)
     assert "no table of files" in kept(asked, "embed", noise(1), label="3").text
+
+
+def test_a_picture_goes_into_the_folder_of_one_class_and_not_of_two(asked: Client, home: Path) -> None:
+    told = good(kept(asked, "folders", noise(1), label="odd"))
+    assert (home / "folders" / "odd" / told["name"]).is_file()
+    assert good(kept(asked, "folders", noise(1), label="odd"))["name"] == told["name"]
+    refused = kept(asked, "folders", noise(1), label="even")
+    assert (refused.status, "has this picture already, as odd" in refused.text) == (400, True)
+    assert not (home / "folders" / "even" / told["name"]).exists()
+
+
+def test_a_kept_picture_is_what_the_net_saw_also_where_it_is_deep_or_transparent_and_a_sound_stays_one() -> None:
+    def drawn(picture: Image.Image) -> bytes:
+        out = io.BytesIO()
+        picture.save(out, "PNG")
+        return out.getvalue()
+
+    deep = np.linspace(0, 60000, 96).reshape(8, 12).astype(np.uint16)
+    seen = Image.new("RGBA", (8, 8), (200, 0, 0, 0))  # red that nobody sees: white
+    tone = io.BytesIO()
+    with wave.open(tone, "wb") as sound:
+        sound.setparams((1, 2, 8000, 4000, "NONE", ""))
+        sound.writeframes(np.random.default_rng(0).integers(-9000, 9000, 4000, dtype=np.int16).tobytes())
+    sight = Preprocessing(height=8, width=12, channels=3, mean=(0.5,) * 3, std=(0.5,) * 3, levels=(0, 60000))
+    for data, suffix in ((drawn(Image.fromarray(deep)), ".png"), (drawn(seen), ".png"), (tone.getvalue(), ".wav")):
+        name, kept = as_file(data)
+        assert name.endswith(suffix)
+        assert np.array_equal(decode(kept, sight)[1], decode(data, sight)[1])

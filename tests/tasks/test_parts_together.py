@@ -24,6 +24,7 @@ from hubel.models.ensemble import Ensemble, build_ensemble
 from hubel.searching.ensembles import select_numbers
 from hubel.tasks.answers import Answers
 from hubel.verbs.predict import save_answers
+from hubel.verbs.streaming import stream
 
 from .conftest import QUICK
 
@@ -183,6 +184,8 @@ def test_a_difference_is_told_apart_by_drawing_the_same_samples_of_both_again() 
     assert (
         told == "one is better than other: +0.10 dB (95 % interval +0.10 to +0.11, 40 samples drawn again, p = 0.002)."
     )
+    told = drawn_difference("other", "one", 40, lambda rows: float(-ahead[rows].mean()), what="dB", scale=1)
+    assert told.startswith("one is better than other: +0.10 dB (95 % interval +0.10 to +0.11"), "a lead is no loss"
     told = drawn_difference("one", "other", 4, lambda rows: 1.0, what="dB", unit="picture", scale=1)
     assert "cannot be told apart on 4 pictures, of which there must be 6" in told
 
@@ -211,9 +214,10 @@ def test_series_that_name_a_class_become_one_run(tmp_path: Path) -> None:
     made = hubel.ensemble(runs, out=tmp_path, device="cpu")
     judged = hubel.evaluate(made.folder)
     assert isinstance(judged, SequenceClasses)
-    assert made.together[-1].numbers == {"steps_right": judged.accuracy}
+    assert made.together[-1].numbers == {"accuracy": judged.accuracy}
+    assert str(hubel.runs(tmp_path)).count("%") == 2 * 3, "the joined run is listed with validation and test, as others"
     alone = [hubel.evaluate(member.run) for member in made.members]
-    assert [each.measured[-1].numbers["steps_right"] for each in made.members] == [
+    assert [each.measured[-1].numbers["accuracy"] for each in made.members] == [
         each.accuracy for each in alone if isinstance(each, SequenceClasses)
     ]
     best = next(each for each, member in zip(alone, made.members, strict=True) if member.run == made.best)
@@ -261,3 +265,23 @@ def test_answers_without_a_mean_are_refused_with_the_reason_and_what_to_do(
     with pytest.raises(UsageError, match="asked together by"):
         build_ensemble({"members": [{"name": "mlp", "options": {}}], "asks": "eval"}, num_classes=2, in_chans=1,
                        img_size=(8, 8))  # fmt: skip
+
+
+def test_after_each_step_a_joined_run_says_how_far_its_nets_are_from_one_another(
+    waves_run: hubel.Run, waves_table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubel.data.growing.EVERY", 0.02)
+    other = hubel.train(
+        waves_table, task="sequence", model="lstm", out=str(tmp_path), epochs=3, seed=1, model_options={"units": 24},
+        val_fraction=0.2, test_fraction=0.2, lr=0.01, **QUICK,
+    )  # fmt: skip
+    made = hubel.ensemble([waves_run, other], alike=True, out=tmp_path, device="cpu")
+    ends = {answer.name: answer for answer in answers(hubel.predict(made.folder, waves_table))}
+    last = {line.said["series"]: line for line in stream(made.folder, waves_table, idle=0.0, device="cpu")}
+    assert set(last) == set(ends)
+    assert any(answer.apart for answer in ends.values())
+    for name, line in last.items():
+        assert line.said["disagreement"] == {
+            "answer": pytest.approx((ends[name].disagreement or {})["answer"], abs=1e-6)
+        }
+        assert line.told.endswith(ends[name].apart)

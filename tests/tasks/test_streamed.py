@@ -49,3 +49,29 @@ def test_a_stream_leaves_out_nothing_that_predict_says(
     words = line.removeprefix("noise.png").strip()
     assert arrived.rstrip().endswith(words)
     assert ("unknown: like nothing it was shown" in arrived) == (whole.get("known") is False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--stream new --on local", "--on has no meaning for --stream"),
+        ("--stream new --threads 2", "--threads has no meaning for --stream"),
+        ("--stream new --part-size 9", "--part-size has no meaning for --stream"),
+        ("--stream new --window 3", "--window averages the scores of detectors"),
+        ("{run} --stream new", "one run answers what arrives, and several are given"),
+        ("new --on local --out parts --sets aps", "--sets has no meaning where answers go into parts"),
+        ("new --on local --out parts --dropout-samples 3", "--dropout-samples has no meaning where answers go into"),
+        ("{run} --boundary b.svg", "--boundary draws what the best weights of one run answer, and 2 runs are given"),
+        ("--which last --boundary b.svg", "of one run answer, and --which last is asked for"),
+    ],
+)
+def test_an_option_that_would_be_idle_is_refused(
+    words: str, said: str, digits_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    given = [word.format(run=digits_run) for word in words.split()]
+    with pytest.raises(SystemExit) as end:
+        main(["predict", str(digits_run), *given, *(["--idle", "0.1s"] if "--stream" in given else [])])
+    assert (end.value.code, said in " ".join(capsys.readouterr().err.split())) == (2, True)

@@ -47,6 +47,14 @@ def test_strange_pictures_come_first_and_simple_methods_stand_beside(found: hube
     assert "should be looked at: 059.png" in " ".join(found.sentences)
     assert max(map(len, str(found).splitlines())) <= 80
     assert found.to_dict()["methods"]
+    assert "differ from those" not in " ".join(found.sentences)
+
+
+def test_normal_pictures_of_another_kind_than_those_learnt_from_are_told(part: Path, tmp_path: Path) -> None:
+    write(np.clip(good(12, seed=4).astype(int) + 60, 0, 255).astype(np.uint8), tmp_path / "mixed" / "good")
+    write(scratched(good(12, seed=5))[0], tmp_path / "mixed" / "scratch")
+    said = hubel.anomaly(part / "good", tmp_path / "mixed", method="pca", out=tmp_path / "found", **SETTINGS).sentences
+    assert any("100.0 % pass it" in each and "differ from those that were learnt" in each for each in said)
 
 
 def test_the_detector_says_the_same_of_the_same_pictures(found: hubel.Anomalies, part: Path) -> None:

@@ -116,6 +116,12 @@ class Anomalies:
                 f"{first.title} on {first.features}: {count:,} of {plural(len(self.names), 'picture')} {verb} strange."
             )
         said.append(first.threshold.sentence)
+        if first.false_interval[0] > first.threshold.interval[1]:  # never of NaN
+            said.append(
+                f"Of the normal pictures of the test {percent(first.false, 1)} pass it (95 % interval "
+                f"{span(first.false_interval)}), more than that promise allows: they differ from those that were "
+                "learnt from, in size, light or camera, or strange ones are among them."
+            )
         if self.suspicious:
             what = "learnt from all the same" if self.kept_suspicious else "left out of the learning"
             one = len(self.suspicious) == 1

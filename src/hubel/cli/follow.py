@@ -9,11 +9,12 @@ import typer
 from hubel.cli.console import note, say
 from hubel.cli.output import print_json
 from hubel.errors import UsageError
+from hubel.store.kinds import is_detector, judges_steps
 from hubel.words import in_columns
 
 
 def follow(
-    run: str, folder: str, *, as_json: bool, window: int, idle: str | None, which: str, views: str | None,
+    run: str, folder: str, *, as_json: bool, window: int | None, idle: str | None, which: str, views: str | None,
     device: str, follow_links: bool, refused: Sequence[str],
 ) -> None:  # fmt: skip
     """Print a line for each (JSON: an object a line) until Ctrl-C, or until none has come for `idle`."""
@@ -23,14 +24,19 @@ def follow(
 
     if refused:
         raise UsageError(f"{refused[0]} has no meaning for --stream", hint=f"hubel predict {run} --stream {folder}")
+    if window is not None and (not is_detector(run) or (judges_steps(run) and not is_table(folder))):
+        raise UsageError(
+            f"--window averages the scores of detectors, of pictures and of lines, and {run} gives none such",
+            hint="leave --window out",
+        )
     try:
         ends = None if idle is None else seconds(idle)
     except ValueError as error:
         raise UsageError(f"--idle {error}, got {idle!r}", hint="--idle 10m") from None
     lost = False
     answers = stream(
-        run, folder, window=window, idle=ends if isinstance(ends, float) else None, which=which, views=views,
-        device=device, follow_links=follow_links,
+        run, folder, window=10 if window is None else window, idle=ends if isinstance(ends, float) else None,
+        which=which, views=views, device=device, follow_links=follow_links,
     )  # fmt: skip
     whose = "lines behind" if is_table(folder) else "files that arrive in"
     note(f"{whose} {folder} are looked at; Ctrl-C ends it")

@@ -72,8 +72,9 @@ def command(
         str | None, option("--stream", metavar="PLACE", help="files as they arrive in a folder, lines as a table grows")
     ] = None,
     window: Annotated[
-        int, option("--window", min=1, metavar="N", help="of --stream: scores of a detector that are averaged")
-    ] = 10,
+        int | None,
+        option("--window", min=1, metavar="N", help="of --stream: scores of a detector that are averaged; 10"),
+    ] = None,
     idle: Annotated[
         str | None, option("--idle", metavar="TIME", help="of --stream: end after so long without anything new")
     ] = None,
@@ -110,14 +111,20 @@ def command(
     from hubel.verbs.predict import JudgedSteps, Predictions, Sightings, predict
 
     names = [*(pictures or []), *(again or [])]
-    if stream is None and (idle is not None or window != 10):
+    if stream is None and (idle is not None or window is not None):
         raise UsageError("--idle and --window are for --stream", hint=f"hubel predict {run} --stream new/")
     if stream is not None:
+        if names and is_run(names[0]):
+            raise UsageError(
+                "one run answers what arrives, and several are given",
+                hint="hubel ensemble joins runs to one that does, or name one of them",
+            )
         chosen = {
             "PICTURE": bool(names), "--boundary": boundary is not None, "--classes": classes is not None,
             "--top": top is not None, "--fast": fast is not None, "--sets": sets != "lac",
             "--dropout-samples": dropout_samples is not None, "--autoencoder": bool(autoencoder),
-            "--format csv": form is Format.csv, "--out": folder is not None,
+            "--format csv": form is Format.csv, "--out": folder is not None, "--on": on is not None,
+            "--part-size": part_size is not None, "--threads": threads is not None,
         }  # fmt: skip
         follow(run, stream, as_json=as_json or form is Format.json, window=window, idle=idle, which=which, views=views,
                device=device, follow_links=follow_links,
@@ -131,7 +138,8 @@ def command(
             nets.append(names.pop(0))
         chosen = {
             "--boundary": boundary is not None, "--classes": classes is not None, "--top": top is not None,
-            "--format json": form is Format.json, "--autoencoder": bool(autoencoder),
+            "--format json": form is Format.json, "--autoencoder": bool(autoencoder), "--sets": sets != "lac",
+            "--dropout-samples": dropout_samples is not None,
         }  # fmt: skip
         answer_in_parts(
             nets, names, folder, on=on, part_size=part_size or 4096, threads=threads, which=which, views=views,
@@ -152,6 +160,12 @@ def command(
         nets.append(names.pop(0))
     if boundary is not None:
         from hubel.verbs.boundary import boundary as draw_boundary
+
+        if len(nets) > 1 or which != "best":
+            what = f"{len(nets)} runs are given" if len(nets) > 1 else f"--which {which} is asked for"
+            raise UsageError(
+                f"--boundary draws what the best weights of one run answer, and {what}", hint="leave --boundary out"
+            )
 
         with watched() as watch:
             figure = draw_boundary(run, watch=watch)

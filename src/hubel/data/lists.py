@@ -15,7 +15,7 @@ from hubel.errors import DataError
 from hubel.words import plural
 
 MARKS = ("|", ";", ",", "+")
-"""What may stand between labels; of several that occur, the one in most cells."""
+"""What may stand between labels; of several that occur, the one that leaves the fewest labels."""
 NOTHING = frozenset({"none", "-", "nothing", "no finding"})
 """A cell that says that no label is there."""
 
@@ -47,22 +47,33 @@ def parted(text: str, known: Container[str]) -> list[str]:
 def mark_of(cells: Sequence[str]) -> str:
     """What stands between labels in these cells, "" where nothing does.
 
+    Names hold such marks, too ("hair, blond"): split at one of those, the same few labels would be left in all their
+    combinations. Where two marks leave as many, it is the one in most cells.
+
     >>> mark_of(["cat|dog", "cat"]), mark_of(["cat", "golden retriever"])
     ('|', '')
+    >>> mark_of(["hair, blond", "hair, blond|hat", "hair, blond", "hat|bag"])
+    '|'
     """
     counts = {mark: sum(mark in cell.strip(mark) for cell in cells) for mark in MARKS}
-    best = max(counts, key=lambda mark: counts[mark])
-    return best if counts[best] else ""
+    found = [mark for mark in MARKS if counts[mark]]
+    return min(found, key=lambda mark: (_different(cells, mark), -counts[mark])) if len(found) > 1 else "".join(found)
 
 
-def read_lists(cells: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray, list[Problem]]:
+def _different(cells: Sequence[str], mark: str) -> int:
+    return len({part.strip() for cell in set(cells) for part in cell.split(mark)} - {""})
+
+
+def read_lists(cells: Sequence[str], mark: str | None = None) -> tuple[tuple[str, ...], np.ndarray, list[Problem]]:
     """(K labels, N K uint8 of 0 and 1, what is odd) of N cells. Raises DataError for fewer than two labels.
+
+    `mark` stands between labels, where that is known.
 
     >>> names, there, problems = read_lists(["cat|dog", "dog", "none"])
     >>> names, there.tolist(), problems
     (('cat', 'dog'), [[1, 1], [0, 1], [0, 0]], [])
     """
-    mark = mark_of(cells)
+    mark = mark_of(cells) if mark is None else mark
     lists = [[part.strip() for part in (cell.split(mark) if mark else [cell]) if part.strip()] for cell in cells]
     lists = [[] if len(parts) == 1 and parts[0].casefold() in NOTHING else parts for parts in lists]
     shown = shown_names(part for parts in lists for part in parts)

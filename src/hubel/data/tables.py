@@ -193,7 +193,7 @@ def open_tables(source: str, tables: Sequence[Table], *, lists: bool = False) ->
         rows, regression = _targets(first, names[0], rows, comma, problems)
     rows = _once(rows, problems)
     if lists:
-        class_names, there, odd = read_lists([row.label for row in rows])
+        class_names, there, odd = read_lists([row.label for row in rows], "|" if first.wide else None)
         labels, problems = rarest(there), problems + odd
     elif not regression:
         raw = shown_names(row.label for row in rows)
@@ -397,8 +397,8 @@ def _json_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def cell_text(value: object) -> str:
-    """A value of a JSON object as a table would have it."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+    """A value of a JSON object as a table would have it; of a list what it lists, with | between, or "none"."""
+    return "|".join(map(str, value)) or "none" if isinstance(value, list) else "" if value is None else str(value)
 
 
 # ---------------------------------------------------------------- which column is what

@@ -20,7 +20,7 @@ from hubel.deploy.prediction import Prediction, Predictions, classify, gather
 from hubel.errors import ArtefactError, DataError
 from hubel.metrics.probability import disagreements, spread_of
 from hubel.tasks.answers import Answers, say_labels
-from hubel.words import plural
+from hubel.words import in_figures, plural
 
 
 def classify_together(members: Sequence[Classifier], pictures: Any, **settings: Any) -> Predictions:
@@ -101,7 +101,7 @@ def _mean(answers: Sequence[Prediction]) -> Prediction:
         values = np.array([answer.value for answer in answers])
         middle = float(values.mean())
         return replace(
-            answers[0], label=f"{middle:.6g}", value=middle, disagreement=float(spread_of(values[:, None])[0])
+            answers[0], label=in_figures(middle), value=middle, disagreement=float(spread_of(values[:, None])[0])
         )
     names = list(answers[0].probabilities)
     shares = np.array([[answer.probabilities[name] for name in names] for answer in answers])

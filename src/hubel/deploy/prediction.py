@@ -33,7 +33,7 @@ from hubel.tasks.answers import Answer
 from hubel.types import Batch
 from hubel.types import Predictions as Answers
 from hubel.watching import SILENT, Watcher
-from hubel.words import csv_text, plural
+from hubel.words import csv_text, in_figures, plural
 
 PAYS = 100
 """Pictures from which on it pays to make a net ready for them: that takes as long as a few dozen passes."""
@@ -96,7 +96,7 @@ class Prediction:
         """
         strange = "   unknown: like nothing it was shown" if self.known is False else ""
         if not self.probabilities:
-            apart = "" if math.isnan(self.disagreement) else f" ± {self.disagreement:.3g}"
+            apart = "" if math.isnan(self.disagreement) else f" ± {in_figures(self.disagreement, 3)}"
             return f"{self.label}{apart}{strange}"
         first, *rest = self.top(top)
         parts = [", ".join(f"{label} {share:.1%}" for label, share in rest)]
@@ -111,7 +111,7 @@ class Prediction:
     def __str__(self) -> str:
         if not self.probabilities:
             return f"{self.name}: {self.label}" + (
-                "" if math.isnan(self.disagreement) else f" ± {self.disagreement:.3g}"
+                "" if math.isnan(self.disagreement) else f" ± {in_figures(self.disagreement, 3)}"
             )
         rest = ", ".join(f"{label} {share:.1%}" for label, share in self.top(3)[1:])
         strange = ", not like anything it was shown" if self.known is False else ""
@@ -372,7 +372,7 @@ def told(
         numbers = _numbers(classifier, heard.logits)
         apart = heard.spread(lambda said: _numbers(classifier, said))
         return [
-            Prediction(name, f"{number:.6g}", math.nan, {}, number, disagreement=far)
+            Prediction(name, in_figures(number), math.nan, {}, number, disagreement=far)
             for name, number, far in zip(names, numbers.tolist(), apart.tolist(), strict=True)
         ]
     classes, trust, apart = classifier.class_names, classifier.trust, heard.disagreement

@@ -32,6 +32,7 @@ from hubel.tasks.answers import Answer, Answers
 from hubel.tasks.ending import Ending
 from hubel.types import Predictions as Numbers
 from hubel.watching import SILENT, Watcher
+from hubel.words import in_figures
 
 PLACES = 256
 """Of an output of a golden picture that are kept at most."""
@@ -149,7 +150,7 @@ class ShippedAnswers:
                 for answer in self.task.say(names[part], found, self.class_names, partial(self._seen, pictures[part]))
             ]  # fmt: skip
         return [
-            Prediction(name, f"{number:.6g}", float("nan"), {}, float(number))
+            Prediction(name, in_figures(number), float("nan"), {}, float(number))
             for name, number in zip(names, self._numbers(pictures), strict=True)
         ]
 

@@ -17,14 +17,14 @@ from hubel.data.manifest import Problem
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError
 from hubel.evaluation.asking import Said, ask, dissent, order_of, voices
-from hubel.metrics.probability import disagreements
+from hubel.metrics.probability import disagreements, spread_of
 from hubel.metrics.retrieval import distances, middles
 from hubel.metrics.surprise import METHODS, stretches, surprises
 from hubel.tasks import TASKS
 from hubel.tasks.answers import Answer
 from hubel.tasks.embed import middles_of
 from hubel.tasks.saying import say_areas, say_given_back, say_nearest
-from hubel.words import percent
+from hubel.words import in_figures, percent
 
 
 def check_together(members: Sequence[Classifier]) -> None:
@@ -242,27 +242,26 @@ def _at_the_end(classifier: Classifier, names: Sequence[str], said: Said) -> lis
     ends = said.answers[rows, last].cpu().numpy().astype(np.float64)
     each = None if said.each is None else said.each[:, rows, last].cpu().numpy().astype(np.float64)  # M N K
     found = []
+    apart: list[tuple[str, dict[str, float] | None]]
+    apart = [("", None)] * len(names) if each is None else steps_apart(classifier, each, said.weights)
     if classifier.class_names:
-        apart = [None] * len(names) if each is None else disagreements(_shares(each), said.weights).tolist()
-        for name, row, far in zip(names, _shares(ends), apart, strict=True):
+        for name, row, (in_words, far) in zip(names, _shares(ends), apart, strict=True):
             first, *others = (f"{classifier.class_names[k]} {row[k]:.1%}" for k in np.argsort(-row, kind="stable")[:3])
             numbers = dict(zip(classifier.class_names, row.tolist(), strict=True))
             label = classifier.class_names[int(row.argmax())]
             found.append(
                 Answer(
                     name, f"{first} ({', '.join(others)})", numbers, labels=(label,), of_labels="probabilities",
-                    disagreement=None if far is None else {"answer": far},
-                    told_apart="" if far is None or far < 0.01 else f"they disagree by {far:.2f}",
+                    disagreement=far, told_apart=in_words,
                 )
             )  # fmt: skip
         return found
     assert classifier.columns is not None
     called = [column.name for column in classifier.columns.answers]
     strange = strange_steps(classifier, inputs.cpu().numpy(), said.answers.cpu().numpy())
-    far = None if each is None else said.spread(np.stack([classifier.columns.told(one) for one in each]))
     for place, (name, row) in enumerate(zip(names, classifier.columns.told(ends), strict=True)):
         told = "after its last step: " + ", ".join(
-            f"{word} {value:.6g}" for word, value in zip(called, row, strict=True)
+            f"{word} {in_figures(value)}" for word, value in zip(called, row, strict=True)
         )
         numbers = dict(zip(called, row.tolist(), strict=True))
         steps = strange[place] if strange else None
@@ -271,15 +270,28 @@ def _at_the_end(classifier: Classifier, names: Sequence[str], said: Said) -> lis
             passed = steps["recurrent"] > 1
             numbers |= {"strange_steps": float(passed.sum()), "steps": float(len(passed))}
             numbers |= {f"strange_{method}": float((steps[method] > 1).sum()) for method in METHODS[1:]}
-        apart_by = None if far is None else dict(zip(called, far[place].tolist(), strict=True))
-        in_words = ", ".join(f"{word} ±{value:.3g}" for word, value in (apart_by or {}).items())
-        found.append(
-            Answer(
-                name, told, numbers, steps=steps, disagreement=apart_by,
-                told_apart=f"they differ: {in_words}" if in_words else "",
-            )
-        )  # fmt: skip
+        in_words, far = apart[place]
+        found.append(Answer(name, told, numbers, steps=steps, disagreement=far, told_apart=in_words))
     return found
+
+
+def steps_apart(
+    net: Classifier, each_MNK: np.ndarray, weights_M: np.ndarray | None
+) -> list[tuple[str, dict[str, float] | None]]:
+    """Of N answers of several nets after a step: how much they disagree, in words, and by what an answer is made of."""
+    if net.class_names:
+        far = disagreements(_shares(each_MNK), weights_M).tolist()
+        return [("" if one < 0.01 else f"they disagree by {one:.2f}", {"answer": one}) for one in far]
+    assert net.columns is not None
+    called = [column.name for column in net.columns.answers]
+    rows = spread_of([net.columns.told(one) for one in each_MNK], weights_M).tolist()
+    return [
+        (
+            f"they differ: {', '.join(f'{word} ±{in_figures(far, 3)}' for word, far in zip(called, row, strict=True))}",
+            dict(zip(called, row, strict=True)),
+        )
+        for row in rows
+    ]
 
 
 def _shares(logits: np.ndarray) -> np.ndarray:

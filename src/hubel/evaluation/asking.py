@@ -14,6 +14,7 @@ import torch
 
 from hubel.checkpoint import Classifier
 from hubel.checkpoint.telling import net_that_tells
+from hubel.metrics.probability import spread_of
 from hubel.nn.modes import evaluating
 from hubel.tasks import TASKS
 
@@ -36,8 +37,7 @@ class Said:
 
     def spread(self, each_MNK: np.ndarray) -> np.ndarray:
         """N K: the standard deviation of what members say."""
-        mean = np.average(each_MNK, axis=0, weights=self.weights)
-        return np.asarray(np.sqrt(np.average((each_MNK - mean) ** 2, axis=0, weights=self.weights)))
+        return spread_of(each_MNK, self.weights)
 
 
 def ask(members: Sequence[Classifier], inputs: torch.Tensor) -> Said:

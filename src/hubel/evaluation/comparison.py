@@ -32,7 +32,7 @@ from hubel.evaluation.regression import RegressionEvaluation
 from hubel.evaluation.result import TaskResult
 from hubel.metrics.intervals import NOTHING, Interval, percentiles, redrawn
 from hubel.views import html_table
-from hubel.words import in_columns, number, percent, plain
+from hubel.words import MEASURES, in_columns, in_full, number, percent, plain
 
 COMMON = 0.8
 """The share of two tests that must be the same samples with the same answers, so that they are compared on those."""
@@ -202,7 +202,9 @@ def written_number(column: str, value: float) -> str:
     ('98.00 %', '0.250', '12.35')
     """
     if column in ("rmse", "mae"):
-        return f"{value:.4g}"
+        return in_full(value)
+    if column == "skill":
+        return MEASURES[column].written(value)
     if column in ("psnr", "slopes", "bends"):
         return "–" if math.isnan(value) else f"{value:.2f}"
     return number(value) if column in ("log_loss", "r2") else percent(value)

@@ -69,6 +69,11 @@ class Paired:
 
     @property
     def _told(self) -> str:
+        if self.p_value < LEVEL and self.difference < 0:  # what is better stands first, and its lead is no loss
+            return replace(
+                self, first=self.second, second=self.first, wins=self.losses, losses=self.wins,
+                difference=-self.difference, interval=turned(self.interval),
+            )._told  # fmt: skip
         low, high = (f"{100 * end:+.2f}" for end in self.interval)
         facts = (
             f"{100 * self.difference:+.2f} points (95 % interval {low} to {high}), "
@@ -81,8 +86,7 @@ class Paired:
             if not self.wins and not self.losses:
                 return f"{alike}on each of them both are equally good."
             return f"{alike}{facts}. {self.outlook}"
-        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}: {facts}."
+        return f"{self.first} is better than {self.second}: {facts}."
 
     @property
     def outlook(self) -> str:
@@ -137,6 +141,11 @@ class Drawn:
     @property
     def sentence(self) -> str:
         """The finding in words, at the 5 % level."""
+        if self.p_value < LEVEL and self.difference < 0:  # as of `Paired`
+            return replace(
+                self, first=self.second, second=self.first, difference=-self.difference,
+                interval=turned(self.interval), classes=(),
+            ).sentence  # fmt: skip
         many, what = plural(self.samples, self.unit), f" {self.what}" if self.what else ""
         if self.samples < FEWEST_DRAWN:
             return (
@@ -153,8 +162,7 @@ class Drawn:
             if not self.difference and not self.spread:
                 return f"{alike}both are equally good."
             return f"{alike}{facts}. {_outlook(self.deciding, self.samples, self.unit)}"
-        better, worse = (self.first, self.second) if self.difference > 0 else (self.second, self.first)
-        return f"{better} is better than {worse}: {facts}."
+        return f"{self.first} is better than {self.second}: {facts}."
 
     def written(self, value: float) -> str:
         """A difference as it is told."""
@@ -221,6 +229,11 @@ class Whole:
             f"{better} is nearer than {worse}: {self.scale * abs(self.difference):+.2f} {self.what}, and nearer on "
             f"{percent(share, 1)} of the {many}."
         )
+
+
+def turned(interval: Interval) -> Interval:
+    """Of a difference the other way round."""
+    return -interval[1], -interval[0]
 
 
 Test = Paired | Drawn | Whole

@@ -12,7 +12,7 @@ import numpy as np
 from hubel.errors import UsageError
 from hubel.metrics.intervals import Interval, resampled_interval
 from hubel.views import Viewed
-from hubel.words import MEASURES, plain, span
+from hubel.words import MEASURES, in_full, plain, span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Spread(Viewed):
         count, measure = len(self.values), MEASURES[self.metric]
         if count < 2:
             return f"One run says nothing of how far runs spread: {self._written(self.mean)}."
-        spread = f"{100 * self.deviation:.2f}" if measure.share else f"{self.deviation:.3g}"
+        spread = f"{100 * self.deviation:.2f}" if measure.share else in_full(self.deviation)
         why = ", corrected for the training samples that folds share" if self.kind == "folds" else ""
         told, sure = f"{self._written(self.mean)} ± {spread}", f"(95 % interval of the mean {self.between}{why})."
         seen = "the samples it has not seen" if self.kind == "folds" else "the test samples"
@@ -54,7 +54,7 @@ class Spread(Viewed):
         """The interval of the mean as it is told."""
         low, high = self.interval
         if not MEASURES[self.metric].share:
-            return f"{low:.4g}–{high:.4g}"
+            return f"{in_full(low)}–{in_full(high)}"
         least, most = MEASURES[self.metric].ends
         return span((max(least, low), min(most, high)))
 
@@ -116,9 +116,11 @@ class Difference(Viewed):
         scale, unit = (100, f" points{of}") if shares else (1, of)
         if not any(self.differences):
             return f"{self.first} and {self.second} are alike in each of {count} {self.kind}."
-        ends = " to ".join(f"{scale * end:+.2f}" if shares else f"{end:+.4g}" for end in self.interval)
+        ends = " to ".join(
+            f"{scale * end:+.2f}" if shares else f"{'+' if end >= 0 else ''}{in_full(end)}" for end in self.interval
+        )
         why = ", corrected for the training samples that folds share" if self.kind == "folds" else ""
-        size = f"{scale * self.mean:.2f}" if shares else f"{self.mean:.4g}"
+        size = f"{scale * self.mean:.2f}" if shares else in_full(self.mean)
         wins = sum(value > 0 for value in self.differences)
         verdict = (
             f"{self.first} is better than {self.second}"

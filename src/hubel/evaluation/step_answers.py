@@ -13,21 +13,21 @@ import torch
 
 from hubel.checkpoint import Classifier
 from hubel.data.series_growing import NewSteps
-from hubel.evaluation.answers import strange_steps
+from hubel.evaluation.answers import steps_apart, strange_steps
+from hubel.evaluation.asking import ask
 from hubel.metrics.surprise import METHODS
-from hubel.nn.modes import evaluating
-from hubel.tasks import TASKS
+from hubel.words import in_figures
 
 
 def answer_steps(net: Classifier, new: NewSteps, device: torch.device) -> list[tuple[str, dict[str, Any]]]:
     """(in words, as plain data) of each new step: the class or the numbers that are said after it, and how strange it
-    is, where the net knows that.
+    is, where the net knows that; of a run that holds several nets also how much they disagree.
     """
     assert net.columns is not None
     inputs = net.columns.scaled(new.values[None])
-    asked = TASKS.get(net.task).answering(net.model.to(device))
-    with evaluating(net.model), torch.inference_mode():
-        said = asked(torch.from_numpy(inputs).to(device)).float().cpu().numpy().astype(np.float64)
+    answered = ask([net], torch.from_numpy(inputs).to(device))
+    said = answered.answers.float().cpu().numpy().astype(np.float64)
+    each = None if answered.each is None else answered.each[:, 0].float().cpu().numpy().astype(np.float64)  # M T K
     strange = strange_steps(net, inputs, said)
     found = []
     for row in range(new.first, new.values.shape[1]):
@@ -35,6 +35,9 @@ def answer_steps(net: Classifier, new: NewSteps, device: torch.device) -> list[t
         if strange:
             before, scores = _scores({name: strange[0][name][row] for name in METHODS})
             words, plain = f"{before}{words}", scores | plain
+        if each is not None:  # of several nets in one run
+            ((apart, far),) = steps_apart(net, each[:, row : row + 1], answered.weights)
+            words, plain = f"{words}   ({apart})" if apart else words, plain | {"disagreement": far}
         found.append((words, plain))
     return found
 
@@ -49,7 +52,7 @@ def _told(net: Classifier, row: np.ndarray) -> tuple[str, dict[str, Any]]:
         return f"{said['label']} {said['probability']:.1%}", said | {"probabilities": each}
     assert net.columns is not None
     names, values = [column.name for column in net.columns.answers], net.columns.told(row)
-    told = ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))
+    told = ", ".join(f"{name} {in_figures(value)}" for name, value in zip(names, values, strict=True))
     ahead = "next: " if net.columns.foretold else ""
     return f"{ahead}{told}", {"told": dict(zip(names, values.tolist(), strict=True))}
 

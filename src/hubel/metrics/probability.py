@@ -70,7 +70,7 @@ def disagreements(shares_MNK: np.ndarray, weights_M: np.ndarray | None = None) -
 
 
 def spread_of(values_MN: list[np.ndarray] | np.ndarray, weights_M: np.ndarray | None = None) -> np.ndarray:
-    """N: the standard deviation of what several nets say, of the world that they were drawn from (M - 1 below, where
+    """N …: the standard deviation of what several nets say, of the world that they were drawn from (M - 1 below, where
     their weights are alike).
 
     >>> spread_of([np.array([1.0]), np.array([3.0])]).round(4).tolist()

@@ -113,7 +113,11 @@ class Measured:
         low, high = self.interval
         if math.isnan(low):
             return "–"
-        return span(self.interval) if WRITTEN[next(iter(self.numbers))][1] in SHARES else f"{low:.4g} to {high:.4g}"
+        return (
+            span(self.interval)
+            if WRITTEN[next(iter(self.numbers))][1] in SHARES
+            else f"{in_full(low)} to {in_full(high)}"
+        )
 
     def told(self) -> dict[str, str]:
         """Title -> number, as it is written."""
@@ -154,7 +158,6 @@ WRITTEN: dict[str, tuple[str, Callable[[float], str]]] = {
     "psnr": ("PSNR", _decibels),
     "mse": ("mean squared error", in_full),
     "explained": ("variance given back", _one_place),
-    "steps_right": ("answers right", percent),
     "skill": ("less error than a simple rule", _one_place),
 }
 SHARES = (percent, _one_place)
@@ -207,7 +210,7 @@ class Ensembled(Viewed):
             found[pair[0].split] = "; ".join(
                 f"{name} {_in_words(each)}" for name, each in zip(("together", "the best alone"), pair, strict=True)
             )
-        found["disagreement"] = f"{self.disagreement:.4g} on validation ({self.apart})"
+        found["disagreement"] = f"{in_full(self.disagreement)} on validation ({self.apart})"
         if self.together[-1].classes:
             found["by class"] = self.by_class
         if all(member.measured for member in self.members):

@@ -92,7 +92,8 @@ def chosen(
     if len(picked) < 2:
         raise HubelError(
             f"of {plural(len(candidates), 'run')} none makes the best one better on the validation samples",
-            hint=f"it answers best alone: {candidates[next(iter(picked))].name}",
+            hint=f"it answers best alone: {candidates[next(iter(picked))].name}; "
+            "hubel ensemble RUNS --alike joins them all the same",
         )
     total = sum(picked.values())
     order = sorted(picked, key=lambda place: (-picked[place], place))

@@ -27,7 +27,7 @@ def mean_for(net: Classifier) -> Mean:
 
 def of_labels(net: Classifier) -> Mean:
     """Of a class, several labels, or a number."""
-    return LabelMean() if net.several else ClassMean() if net.class_names else NumberMean()
+    return LabelMean() if net.several else ClassMean() if net.class_names else NumberMean(net.columns)
 
 
 MEANS: dict[str, Callable[[Classifier], Mean]] = {

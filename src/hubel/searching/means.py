@@ -20,11 +20,12 @@ import torch
 
 from hubel.assembly.afterwards import FEWEST
 from hubel.checkpoint import Classifier, Learnt
+from hubel.data.columns import Columns
 from hubel.evaluation import Evaluation, RegressionEvaluation
 from hubel.evaluation.comparison import compare
 from hubel.evaluation.several_labels import SeveralLabels
 from hubel.metrics.calibrating import fit_temperature
-from hubel.metrics.probability import calibration, disagreements, log_loss, log_softmax, shares_of
+from hubel.metrics.probability import calibration, disagreements, log_loss, log_softmax, shares_of, spread_of
 from hubel.metrics.several import best_thresholds
 from hubel.models.ensemble import Ensemble
 from hubel.searching.ensembles import Measured, select, select_numbers
@@ -178,8 +179,7 @@ class MeanOfNumbers(Mean):
 
     def disagreement(self, said_MNK: np.ndarray, weights: np.ndarray) -> float:
         """Standard deviation."""
-        mean = np.average(said_MNK, axis=0, weights=weights)
-        return float(np.sqrt(np.average((said_MNK - mean) ** 2, axis=0, weights=weights)).mean())
+        return float(spread_of(said_MNK, weights).mean())
 
     def alone(self, net: Classifier, said: np.ndarray, truth: np.ndarray) -> Classifier:
         """As it is."""
@@ -192,9 +192,17 @@ class NumberMean(MeanOfNumbers):
     loss = "squared error"
     apart = "standard deviation of what members say, in the mean over samples"
 
+    def __init__(self, columns: Columns | None) -> None:
+        self.columns = columns
+        """In whose units nets say their numbers; None for numbers as they are."""
+
     def questions(self, said: torch.Tensor, batch: Batch, samples: int) -> tuple[np.ndarray, np.ndarray]:
         """One a sample: its number, as the nets have learnt it."""
         return said.cpu().numpy(), batch.labels.cpu().numpy()
+
+    def disagreement(self, said_MNK: np.ndarray, weights: np.ndarray) -> float:
+        """Standard deviation, in the units of the table."""
+        return super().disagreement(said_MNK if self.columns is None else self.columns.told(said_MNK), weights)
 
     def measured(self, found: RegressionEvaluation) -> Measured:
         """Root mean square and mean absolute error."""

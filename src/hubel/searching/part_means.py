@@ -86,7 +86,7 @@ class StepMean(MeanOfClasses):
 
     def measured(self, found: SequenceClasses) -> Measured:
         """Share of what is asked that is right."""
-        numbers = {"steps_right": found.accuracy}
+        numbers = {"accuracy": found.accuracy}
         return Measured(split=found.split, samples=found.samples, numbers=numbers, interval=found.interval)
 
     def best(self, found: SequenceClasses) -> dict[str, float]:

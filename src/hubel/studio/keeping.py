@@ -14,9 +14,11 @@ from PIL import ImageOps
 
 from hubel.data.adding import Added, add_sample, picture_folder
 from hubel.data.edits import label_names
-from hubel.data.images import GUARDED, READ, open_picture, pixel_limit
+from hubel.data.images import GUARDED, READ, decode, mode_of, open_picture, pixel_limit
 from hubel.data.manifest import BadPicture, Manifest, printable
 from hubel.data.places import placed
+from hubel.data.preprocessing import to_channels
+from hubel.data.sounds import FORMAT as SOUND
 from hubel.data.tables import Table
 from hubel.errors import DataError, UsageError
 from hubel.store import RunStore
@@ -24,6 +26,8 @@ from hubel.studio.places import Places
 
 LONGEST = 100
 """Letters of the name of a class."""
+FINE = {"TIFF": "tif", "PPM": "pgm"}
+"""How files of a format end, where not as it is called."""
 
 
 def class_name(word: str) -> str:
@@ -67,6 +71,16 @@ def class_folder(places: Places, manifest: Manifest, label: str) -> Path:
     return places.inside(str(found))
 
 
+def refuse_twice(manifest: Manifest, folder: Path, name: str) -> None:
+    """Raise UsageError where a picture of that name lies in another folder of the data: it would be of two classes."""
+    for row, path in enumerate(manifest.paths or ()):
+        if Path(path).name == name and Path(manifest.root, path).parent != folder:
+            raise UsageError(
+                f"{printable(manifest.source)} has this picture already, as {manifest.labelled_as(row)}",
+                hint="the page Data changes its label",
+            )
+
+
 def keep_in_table(
     places: Places, manifest: Manifest, tables: Sequence[Table], data: bytes, labels: Sequence[str], *, several: bool
 ) -> tuple[Path, Added]:
@@ -98,14 +112,23 @@ def keep(folder: Path, name: str, data: bytes) -> Path:
 
 
 def as_file(data: bytes, *, stem: str = "studio") -> tuple[str, bytes]:
-    """A picture drawn anew and named by its contents: PNG (small ones) or JPEG. Raises DataError for what is none."""
+    """A picture named by its contents and drawn anew, as nets see it: PNG (small ones) or JPEG. Sounds stay as they
+    came, and so do pictures whose samples have more than 8 bits, since no such drawing holds all of them. Raises
+    DataError for what is neither.
+    """
+    name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}"
     try:
         with GUARDED:
-            picture = ImageOps.exif_transpose(open_picture(data, pixel_limit()))
-            picture = picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+            opened = open_picture(data, pixel_limit())
+            mode, form = mode_of(opened), opened.format or ""
+            if form == SOUND or mode[0] in "IF" or ";16" in mode:
+                decode(data)  # is it whole?
+                return f"{name}.{FINE.get(form, form.lower())}", data
+            picture = ImageOps.exif_transpose(opened)
+            picture = to_channels(picture, 1 if picture.mode in ("1", "L") else 3)
     except BadPicture as error:
         raise DataError(f"this is no picture that can be read: {error.reason}", hint=f"{READ} files are read") from None
     out = io.BytesIO()
     small = max(picture.size) <= 128
     picture.save(out, "PNG" if small else "JPEG", **({} if small else {"quality": 95}))
-    return f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.{'png' if small else 'jpg'}", out.getvalue()
+    return f"{name}.{'png' if small else 'jpg'}", out.getvalue()

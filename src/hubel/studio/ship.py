@@ -21,7 +21,7 @@ from hubel.server.answering import said
 from hubel.studio.asking import Asked, Route
 from hubel.studio.drawn import figures
 from hubel.studio.jobs import Job, spoken
-from hubel.studio.keeping import as_file, class_folder, keep, keep_in_table
+from hubel.studio.keeping import as_file, class_folder, keep, keep_in_table, refuse_twice
 from hubel.studio.seen import answerer, net
 from hubel.verbs.predict import Answer, Prediction
 
@@ -104,7 +104,9 @@ def keep_it(asked: Asked) -> dict[str, Any]:
     source = places.spoken(Path(manifest.source))
     found = {"source": source, "command": spoken(["train", source])}
     if not tables:
-        kept = keep(class_folder(places, manifest, labels[0]), *as_file(asked.body))
+        folder, (name, drawn) = class_folder(places, manifest, labels[0]), as_file(asked.body)
+        refuse_twice(manifest, folder, name)
+        kept = keep(folder, name, drawn)
         return found | {"file": places.spoken(kept), "name": kept.name}
     kept, line = keep_in_table(places, manifest, tables, asked.body, labels, several=marks == "several")
     return found | {

@@ -10,7 +10,7 @@ from hubel.evaluation.spread import Spread
 from hubel.figures.bars import estimates
 from hubel.metrics.intervals import wilson
 from hubel.report.page import page
-from hubel.words import MEASURES, duration, percent
+from hubel.words import MEASURES, duration, in_full, percent
 
 MOST_CLASSES = 40
 """Classes that are listed, those with the lowest F1."""
@@ -46,7 +46,7 @@ def render_series(
     low, high = (min(max(end, measure.ends[0]), measure.ends[1]) for end in spread.interval)
     tiles = [
         (measure.title, written(spread.mean), f"mean of {len(members)} {spread.kind}"),
-        ("standard deviation", f"{100 * spread.deviation:.2f}" if shares else f"{spread.deviation:.3g}", "of the runs"),
+        ("standard deviation", f"{100 * spread.deviation:.2f}" if shares else in_full(spread.deviation), "of the runs"),
         ("95 % interval", spread.between, "of the mean"),
         ("training", duration(sum(each.seconds for each in members)), "in all"),
     ]

@@ -27,7 +27,7 @@ from hubel.report.drawings.tasks import parts_of
 from hubel.report.drawings.vitals import draw_vitals
 from hubel.report.page import page, written
 from hubel.views import Viewed
-from hubel.words import MEASURES, duration, number, percent, plural, span
+from hubel.words import MEASURES, duration, in_full, number, percent, plural, span
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def viewed(headline: Mapping[str, Any], counts: Mapping[str, int]) -> str:
     if "views" not in headline:
         return ""
     once = headline["one_view"]
-    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {once['rmse']:.4g}"
+    told = f"the accuracy is {once['accuracy']:.1%}" if "accuracy" in once else f"the RMSE is {in_full(once['rmse'])}"
     views = headline["views"]
     return f"Each picture was looked at {counts[views]} times ({views}), as hubel predict does; with one look {told}."
 
