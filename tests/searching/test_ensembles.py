@@ -14,8 +14,12 @@ from torch import nn
 
 import hubel
 from hubel.checkpoint import ModelSpec
+from hubel.cli import main
 from hubel.models.ensemble import NAME, Ensemble, build_ensemble
+from hubel.records.side_by_side import compare
 from hubel.searching.ensembles import select
+from hubel.verbs.doctor import check
+from hubel.verbs.reproduce import reproduce
 
 SETTINGS: dict[str, Any] = {
     "device": "cpu",
@@ -119,6 +123,10 @@ def test_alike_the_best_say_as_much_each_and_nothing_is_weighed(runs: list[hubel
     assert [(Path(member.run).name, member.weight) for member in found.members] == [(r.name, 0.5) for r in order[:2]]
     assert hubel.load(found.folder).spec.options["temperatures"] == [1.0, 1.0]
     assert found.space == "probability"
+    trust = hubel.load(found.folder).trust
+    assert trust is not None
+    assert trust.scores
+    assert "energy" not in trust.scores  # of log-probabilities it is 0, and how sums are rounded tells nothing
     logits = hubel.ensemble(runs, out=tmp_path, members=3, alike=True, space="logit", device="cpu")
     assert [member.weight for member in logits.members] == pytest.approx([1 / 3] * 3)
     assert logits.space == "logit"
@@ -132,6 +140,30 @@ def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.E
     assert "calibration error" in page
     assert json.loads((made.folder / "ensemble.json").read_text())["candidates"] == 3
     assert "times the best alone" in str(made)
+
+
+def test_what_was_made_of_runs_has_no_training_to_repeat_or_to_go_on_with(made: hubel.Ensembled) -> None:
+    with pytest.raises(hubel.ArtefactError, match=r"was made of other runs, and no training of its own can be repeat"):
+        reproduce(made.folder)
+    for more in ({}, {"epochs": 30}):
+        with pytest.raises(hubel.UsageError, match="has no training of its own to go on with"):
+            hubel.train(resume=made.folder, **more)
+    with pytest.raises(hubel.ArtefactError, match="no start for another training") as refused:
+        hubel.train("digits", from_=made.folder)
+    assert "--from" in refused.value.hint
+    assert "best-epoch-wrong" not in {finding.id for finding in check(str(made.folder)).findings}
+
+
+def test_nets_that_answer_together_are_told_by_their_members_and_not_by_the_settings_of_the_first(
+    made: hubel.Ensembled, runs: list[hubel.Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = dict(compare([made.folder, *runs[:2]]).lines)
+    assert beside["train.seed"] == ("", "0", "1")
+    with pytest.raises(SystemExit, match="0"):
+        main(["runs", "show", str(made.folder)])
+    shown = capsys.readouterr().out
+    assert all(Path(member.run).name in shown for member in made.members)
+    assert "optimizer" not in shown
 
 
 def test_a_member_changed_by_hand_is_noticed(made: hubel.Ensembled, tmp_path: Path) -> None:

@@ -141,6 +141,21 @@ class RunRecord:
         return str(self.summary.get("status", "unfinished"))
 
     @property
+    def made(self) -> bool:
+        """Was it made of runs that had been trained, as an ensemble or a compressed net is, without a training?"""
+        return self.summary.get("reason") in ("ensemble", "compressed")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the runs that answer together in it; () for every other run."""
+        store = RunStore.open(self.folder)
+        if self.summary.get("reason") != "ensemble" or not store.exists("ensemble.json"):
+            return ()
+        with suppress(ArtefactError, KeyError, TypeError):
+            return tuple(Path(str(each["run"])).name for each in store.read_json("ensemble.json")["members"])
+        return ()
+
+    @property
     def report(self) -> Path:
         """The page to read."""
         return self.folder / "report.html"
