@@ -66,7 +66,11 @@ class RunRecord:
 
     @cached_property
     def recipe(self) -> dict[str, dict[str, Any]]:
-        """The resolved recipe, by section. Raises ArtefactError when config.yaml is damaged."""
+        """The resolved recipe, by section.
+
+        Raises ArtefactError when config.yaml is damaged, and for weights without a training.
+        """
+        self.require_training()
         name = shown(str(self.folder / "config.yaml"))
         found = parse_yaml(RunStore.open(self.folder).read_bytes("config.yaml", limit=1 << 20), name=name)
         if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
@@ -134,6 +138,15 @@ class RunRecord:
                     f"{name} is no summary of a run: {wrong[0]} cannot be {shown(part[wrong[0]])}", hint=DAMAGED
                 )
         return found
+
+    def require_training(self) -> None:
+        """Raise ArtefactError for weights that came without a training: published or imported ones."""
+        if self.folder.is_dir() and not (self.folder / "config.yaml").is_file():
+            raise ArtefactError(
+                f"{self.name} is weights without a training: how they came about is not known here",
+                hint="hubel predict, explain, evaluate with labelled data, summary and export take them, and "
+                "hubel train DATA --from starts from them",
+            )
 
     @property
     def status(self) -> str:

@@ -124,6 +124,7 @@ def reproduce(
     """
     folder = find_run(run)
     first, store = RunRecord(folder), RunStore.open(folder)
+    first.require_training()
     if first.status != "finished":
         raise ArtefactError(
             f"{folder} has not finished, so there is nothing to compare with: it is {first.status}",

@@ -156,6 +156,7 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     UsageError for a setting that the run is made of, and where nothing would be left to train.
     """
     store, run = RunStore.open(folder), Run(folder)
+    run.require_training()
     segment = going_on(folder, given or {})
     if run.made:
         raise UsageError(
