@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 import hubel
+from hubel.assembly import trusting
+from hubel.assembly.trusting import best_of
 from hubel.checkpoint import ModelSpec
 from hubel.cli import main
 from hubel.models.ensemble import NAME, Ensemble, build_ensemble
@@ -123,13 +125,27 @@ def test_alike_the_best_say_as_much_each_and_nothing_is_weighed(runs: list[hubel
     assert [(Path(member.run).name, member.weight) for member in found.members] == [(r.name, 0.5) for r in order[:2]]
     assert hubel.load(found.folder).spec.options["temperatures"] == [1.0, 1.0]
     assert found.space == "probability"
-    trust = hubel.load(found.folder).trust
-    assert trust is not None
-    assert trust.scores
-    assert "energy" not in trust.scores  # of log-probabilities it is 0, and how sums are rounded tells nothing
     logits = hubel.ensemble(runs, out=tmp_path, members=3, alike=True, space="logit", device="cpu")
     assert [member.weight for member in logits.members] == pytest.approx([1 / 3] * 3)
     assert logits.space == "logit"
+
+
+def test_what_is_unlike_the_training_is_not_told_by_how_sums_are_rounded(
+    runs: list[hubel.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+
+    def best(known: dict[str, np.ndarray], *others: Any) -> Any:
+        asked.append(set(known))
+        return best_of(known, *others)
+
+    monkeypatch.setattr(trusting, "best_of", best)
+    found = hubel.ensemble(runs, out=tmp_path, members=2, alike=True, space="probability", device="cpu")
+    assert asked  # of log-probabilities the energy is 0
+    assert "energy" not in asked[0]
+    trust = hubel.load(found.folder).trust
+    assert trust is not None
+    assert "energy" not in trust.scores
 
 
 def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.Ensembled) -> None:
@@ -143,10 +159,10 @@ def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.E
 
 
 def test_what_was_made_of_runs_has_no_training_to_repeat_or_to_go_on_with(made: hubel.Ensembled) -> None:
-    with pytest.raises(hubel.ArtefactError, match=r"was made of other runs, and no training of its own can be repeat"):
+    with pytest.raises(hubel.ArtefactError, match="was made of other runs, and has no training of its own"):
         reproduce(made.folder)
     for more in ({}, {"epochs": 30}):
-        with pytest.raises(hubel.UsageError, match="has no training of its own to go on with"):
+        with pytest.raises(hubel.ArtefactError, match="was made of other runs, and has no training of its own"):
             hubel.train(resume=made.folder, **more)
     with pytest.raises(hubel.ArtefactError, match="no start for another training") as refused:
         hubel.train("digits", from_=made.folder)

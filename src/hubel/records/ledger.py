@@ -148,6 +148,16 @@ class RunRecord:
                 "hubel train DATA --from starts from them",
             )
 
+    def require_own_training(self) -> None:
+        """Raise ArtefactError for what has none that could be repeated or gone on with: weights, and what was made."""
+        self.require_training()
+        if self.made:
+            some = self.folder.parent / self.members[0] if self.members else "RUN"
+            raise ArtefactError(
+                f"{self.folder} was made of other runs, and has no training of its own to repeat or to go on with",
+                hint=f"take one of those: {some}",
+            )
+
     @property
     def status(self) -> str:
         """ "finished", "stopped" (by a signal or an error; it can be resumed) or "unfinished"."""

@@ -53,25 +53,18 @@ def ensemble(
 
     Raises UsageError, ArtefactError, DataError; HubelError where no second net helps the best one.
     """
-    return join(
-        runs, members=members, snapshots=snapshots, space=space, alike=alike, out=out, device=device, watch=watch
-    )
+    return _join(runs, members, snapshots, space, alike, out, device, watch)
 
 
-def join(
-    runs: str | PathLike[str] | Sequence[str | PathLike[str]],
-    *,
-    members: int = 5,
-    snapshots: bool = False,
-    space: str = "",
-    alike: bool = False,
-    out: str | Path | None = None,
-    device: str = "auto",
-    name: str = "",
-    why: str = "",
-    watch: Watcher = SILENT,
-) -> Ensembled:
-    """What `ensemble` does; `name`: of the new run, and `why` they are joined, where nobody has asked for it."""
+def join(folders: Sequence[Path], *, name: str, why: str, device: str, watch: Watcher) -> Path:
+    """The folder of a run, called `name`, that these are with the same weight each; `why`: nobody has asked for it."""
+    return _join(folders, len(folders), False, "", True, None, device, watch, name, why).folder
+
+
+def _join(
+    runs: str | PathLike[str] | Sequence[str | PathLike[str]], members: int, snapshots: bool, space: str, alike: bool,
+    out: str | Path | None, device: str, watch: Watcher, name: str = "", why: str = "",
+) -> Ensembled:  # fmt: skip
     check_space(space, members)
     names: list[Any] = [runs] if isinstance(runs, (str, PathLike)) else list(runs)
     if not names:

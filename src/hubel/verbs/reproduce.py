@@ -124,16 +124,11 @@ def reproduce(
     """
     folder = find_run(run)
     first, store = RunRecord(folder), RunStore.open(folder)
-    first.require_training()
+    first.require_own_training()
     if first.status != "finished":
         raise ArtefactError(
             f"{folder} has not finished, so there is nothing to compare with: it is {first.status}",
             hint=f"hubel train --resume {folder}",
-        )
-    if first.made:
-        raise ArtefactError(
-            f"{folder} was made of other runs, and no training of its own can be repeated",
-            hint=f"hubel reproduce {folder.parent / first.members[0] if first.members else 'RUN'}, of one of those",
         )
     segments = store.read_json(SEGMENTS) if store.exists(SEGMENTS) else []
     recipe = as_begun(placed(folder, compose(read_file(folder / "config.yaml")), data_root), segments)

@@ -15,8 +15,8 @@ from hubel.assembly.onward import going_on, is_series, reins_of, to_resume
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
+from hubel.assembly.transfer.beside import begun_beside, is_single, with_first, with_time_left
 from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_doctor, check_up, for_one_run
-from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
 from hubel.recipes.schema import Recipe
@@ -24,8 +24,8 @@ from hubel.runtime import processes as together
 from hubel.runtime import rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
+from hubel.verbs.ensemble import join
 from hubel.verbs.run import Run
-from hubel.verbs.time_left import BESIDE, is_single, known_from, with_first, with_time_left
 from hubel.watching import SILENT, Watcher
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def train(
             watch.remark("no unfinished run to resume: starting a new one")
         recipe = requested(given)
         with computing(recipe):
-            return with_time_left(begin, recipe, watch, doctor=doctor)
+            return Run(with_time_left(begin, join, recipe, watch, doctor=doctor))
 
 
 def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:
@@ -127,20 +127,15 @@ def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:
 def begin(
     recipe: Recipe, watch: Watcher, *, doctor: bool = False, said: Recipe | None = None, beside: Path | None = None
 ) -> Run:
-    """Start a new run in a folder of its own; with a check-up before it, where `doctor` asks for one.
-
-    `said` is what the user asked for, where the recipe was made of that, and `beside` the run that it is to join.
-    """
+    """Start a run in a folder of its own, with a check-up (`doctor`), `beside` another; `said`: what the user said."""
     other = begin(unaided(recipe), watch) if recipe.transfer.compare_start else None
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
         ready.facts["from_nothing"] = {"run": str(other.folder), "test": other.summary.get("test")}
-    if beside is not None:
-        ready.facts.update(known_from(beside, ready))
     found = check_up(ready, watch) if doctor else at_a_glance(ready)
     folder = str(create(ready, said or recipe).folder) if rank() == 0 else ""
     if beside is not None:
-        RunStore(folder).write_json(BESIDE, {"run": beside.name})
+        begun_beside(Path(folder), beside, ready)
     run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch, found=found)
     if ready.advice:
         watch.remark(ready.advice)
@@ -156,18 +151,13 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     UsageError for a setting that the run is made of, and where nothing would be left to train.
     """
     store, run = RunStore.open(folder), Run(folder)
-    run.require_training()
+    run.require_own_training()
     segment = going_on(folder, given or {})
-    if run.made:
-        raise UsageError(
-            f"{folder} was made of other runs, and has no training of its own to go on with",
-            hint="go on with one of those: hubel train --resume RUN",
-        )
     splits = splits_of(store)
     if run.status == "finished" and not segment.learns_otherwise:
         if is_single(run):
             with computing(segment.recipe):
-                return with_first(run, watch)
+                return Run(with_first(join, folder, watch))
         if store.exists("report.html"):
             watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
         else:
@@ -175,7 +165,7 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
         return Run(folder)
     with computing(segment.recipe):
         ready, state = restore(store, splits, segment, watch)
-        return with_first(follow(store, ready, watch, state, segment), watch)
+        return Run(with_first(join, follow(store, ready, watch, state, segment).folder, watch))
 
 
 def write_report(store: RunStore, recipe: Recipe, watch: Watcher) -> None:

@@ -17,32 +17,42 @@ from hubel.assembly.ready import Ready
 from hubel.assembly.transfer.second import is_ahead, second
 from hubel.errors import HubelError
 from hubel.recipes.schema import Recipe
+from hubel.records.ledger import RunRecord
 from hubel.store import RunStore
-from hubel.verbs.ensemble import join
-from hubel.verbs.run import Run
 from hubel.watching import Watcher
 from hubel.words import duration
 
 BESIDE = "beside.json"
 """In the folder of a second net: beside which run it was trained, and, once there is one, the run that both are."""
+Begin = Callable[..., Any]
+"""Trains by a recipe; what comes back says its `folder`."""
+Join = Callable[..., Path]
+"""Makes one run of several folders; its folder."""
 
 
-def with_time_left(begin: Callable[..., Run], recipe: Recipe, watch: Watcher, *, doctor: bool) -> Run:
+def with_time_left(begin: Begin, join: Join, recipe: Recipe, watch: Watcher, *, doctor: bool) -> Path:
     """A training; and where it was a head's and leaves time, a second net and both as one, or whichever is better."""
     since = time.perf_counter()
-    run = begin(recipe, watch, doctor=doctor)
+    run = RunRecord(begin(recipe, watch, doctor=doctor).folder)
     further = second(recipe, RunStore.open(run.folder), time.perf_counter() - since, watch)
     if further is None:
-        return run
+        return run.folder
     left = duration(further.train.time or 0)
     watch.remark(f"{run.folder} is whole; in the {left} left, a second net learns as a whole (--unfreeze head: none)")
     try:
-        other = begin(further, watch, said=recipe, beside=run.folder)
+        other = RunRecord(begin(further, watch, said=recipe, beside=run.folder).folder)
     except HubelError as error:
         joins = ", which then joins both" if isinstance(error, Stopped) else ""
         error.add(f"; {run.folder}, whose head alone has learnt, is whole", joins)
         raise
-    return joined(run, other, recipe.run.name, watch)
+    return joined(join, run, other, recipe.run.name, watch)
+
+
+def begun_beside(folder: Path, first: Path, ready: Ready) -> None:
+    """Write down in the `folder` of a second net beside which run it is trained, and what is known from there."""
+    store = RunStore(folder)
+    store.write_json(BESIDE, {"run": first.name})
+    store.write_json("transfer.json", ready.facts | known_from(first, ready))
 
 
 def known_from(first: Path, ready: Ready) -> dict[str, Any]:
@@ -57,42 +67,43 @@ def known_from(first: Path, ready: Ready) -> dict[str, Any]:
     return {"beforehand": facts["beforehand"]} if then == now and facts.get("beforehand") else {}
 
 
-def is_single(run: Run) -> bool:
+def is_single(run: RunRecord) -> bool:
     """Is it a second net that was trained to its end, and not joined with the first one yet?"""
     known = _known(run)
     return run.status == "finished" and "run" in known and "joined" not in known
 
 
-def with_first(run: Run, watch: Watcher) -> Run:
+def with_first(join: Join, folder: Path, watch: Watcher) -> Path:
     """A run that was gone on with; where it is a second net that is not joined with the first yet, both as one."""
+    run = RunRecord(folder)
     if not is_single(run):
-        return run
+        return folder
     first = run.folder.parent / Path(str(_known(run)["run"])).name
     if first.is_dir():
-        return joined(Run(first), run, run.recipe["run"]["name"], watch)
+        return joined(join, RunRecord(first), run, run.recipe["run"]["name"], watch)
     watch.remark(f"{run.folder} was trained beside {first}, which is gone: it stays alone")
-    return run
+    return folder
 
 
-def _known(run: Run) -> dict[str, Any]:
+def _known(run: RunRecord) -> dict[str, Any]:
     store = RunStore.open(run.folder)
     found = store.read_json(BESIDE) if store.exists(BESIDE) else {}
     return found if isinstance(found, dict) else {}
 
 
-def joined(run: Run, other: Run, name: str | None, watch: Watcher) -> Run:
+def joined(join: Join, run: RunRecord, other: RunRecord, name: str | None, watch: Watcher) -> Path:
     """Both as one run, each with the same weight; one of them, where it alone is better by more than chance."""
     why = f"the time that the head of {run.folder} left was given to a second net, {other.folder}, which learnt as a "
     why += "whole; both answer together, each as much"
     device = str(other.recipe["train"]["device"])
     with telling(f"{run.folder} and {other.folder} are whole; hubel train --resume {other.folder} joins them", watch):
-        made = join([run.folder, other.folder], alike=True, name=name or "", why=why, device=device, watch=watch)
-    RunStore.open(other.folder).write_json(BESIDE, {"run": run.folder.name, "joined": made.folder.name})
+        made = join([run.folder, other.folder], name=name or "", why=why, device=device, watch=watch)
+    RunStore.open(other.folder).write_json(BESIDE, {"run": run.folder.name, "joined": made.name})
     alone = max((run, other), key=lambda each: float(each.summary["best"]["val_accuracy"]))
-    if not is_ahead(RunStore.open(alone.folder), RunStore.open(made.folder)):
-        return Run(made.folder)
+    if not is_ahead(RunStore.open(alone.folder), RunStore.open(made)):
+        return made
     watch.remark(f"{alone.folder} alone is right on more validation samples than both together, by more than chance")
-    return alone
+    return alone.folder
 
 
 @contextmanager
