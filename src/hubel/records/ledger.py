@@ -10,7 +10,7 @@ from functools import cached_property
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
@@ -148,8 +148,8 @@ class RunRecord:
                 "hubel train DATA --from starts from them",
             )
 
-    def require_own_training(self) -> None:
-        """Raise ArtefactError for what has none that could be repeated or gone on with: weights, and what was made."""
+    def require_own_training(self) -> Self:
+        """The same run. Raises ArtefactError for weights and for what was made: they have none to go on with."""
         self.require_training()
         if self.made:
             some = self.folder.parent / self.members[0] if self.members else "RUN"
@@ -157,6 +157,7 @@ class RunRecord:
                 f"{self.folder} was made of other runs, and has no training of its own to repeat or to go on with",
                 hint=f"take one of those: {some}",
             )
+        return self
 
     @property
     def status(self) -> str:
@@ -177,6 +178,12 @@ class RunRecord:
         with suppress(ArtefactError, KeyError, TypeError):
             return tuple(Path(str(each["run"])).name for each in store.read_json("ensemble.json")["members"])
         return ()
+
+    @property
+    def net(self) -> str:
+        """What it is called, and of few nets that answer together which."""
+        name = str(self.row()["model"])
+        return f"{name} of {' and '.join(self.members)}" if 1 < len(self.members) < 4 else name
 
     @property
     def report(self) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from hubel import runtime
+from hubel.assembly.transfer.beside import begun_beside, is_single, with_first, with_time_left
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
@@ -24,6 +25,8 @@ from hubel.searching.mean_kinds import alone_too, judged, mean_for
 from hubel.verbs.evaluate import write_results
 from hubel.watching import SILENT, Watcher
 from hubel.words import plural
+
+__all__ = ["begun_beside", "ensemble", "is_single", "join", "with_first", "with_time_left"]
 
 
 @shows_progress
@@ -75,8 +78,9 @@ def _join(
     check_space(space, members, SPACES_OF[mean.answers])
     prepared = shared_data(candidates[0], watch)
     target = runtime.pick_device(device)
-    many = plural(len(prepared.splits.val), "validation sample")
-    watch.stage(f"asking {plural(len(candidates), 'net')} about {many}")
+    watch.stage(
+        f"asking {plural(len(candidates), 'net')} about {plural(len(prepared.splits.val), 'validation sample')}"
+    )
     answers, truth, scores = said(candidates, prepared, mean, target)
     parts, numbers, shares, apart = chosen(candidates, answers, truth, members, space, scores if alike else ())
     best = max(range(len(candidates)), key=lambda each: (scores[each], -each))

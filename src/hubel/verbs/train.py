@@ -15,7 +15,6 @@ from hubel.assembly.onward import going_on, is_series, reins_of, to_resume
 from hubel.assembly.requests import foresee, layered, requested, resolve
 from hubel.assembly.restore import altered, of_training, prepared_again, restore, splits_of
 from hubel.assembly.together import computing
-from hubel.assembly.transfer.beside import begun_beside, is_single, with_first, with_time_left
 from hubel.diagnosis.attending import Attendant, Finding, at_a_glance, check_doctor, check_up, for_one_run
 from hubel.faces.progress import shows_progress
 from hubel.recipes.continuing import Segment
@@ -24,7 +23,7 @@ from hubel.runtime import processes as together
 from hubel.runtime import rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
-from hubel.verbs.ensemble import join
+from hubel.verbs.ensemble import begun_beside, is_single, join, with_first, with_time_left
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
 
@@ -150,8 +149,7 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     What is `given` and differs from the run's recipe begins a new segment; a finished run can be lengthened so. Raises
     UsageError for a setting that the run is made of, and where nothing would be left to train.
     """
-    store, run = RunStore.open(folder), Run(folder)
-    run.require_own_training()
+    store, run = RunStore.open(folder), Run(folder).require_own_training()
     segment = going_on(folder, given or {})
     splits = splits_of(store)
     if run.status == "finished" and not segment.learns_otherwise:
