@@ -34,6 +34,18 @@ class HubelError(Exception):
         self.hint = hint
         super().__init__(f"{what}\n  {hint}" if hint else what)
 
+    def add(self, what: str, hint: str = "") -> None:
+        """Say more of it: what else is known where it is passed on.
+
+        >>> error = HubelError("the disk is full", hint="make room")
+        >>> error.add("; the first run is whole", " and begin again")
+        >>> print(error)
+        the disk is full; the first run is whole
+          make room and begin again
+        """
+        self.what, self.hint = self.what + what, self.hint + hint if self.hint else self.hint
+        self.args = (f"{self.what}\n  {self.hint}" if self.hint else self.what,)
+
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes send errors home; the default would drop the keyword-only hint. The rest goes as it is.
         return _rebuild, (type(self), self.what, self.hint), self.__dict__

@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.datasets import load_digits
 
 import hubel
+from hubel.assembly.prepare import Prepared
+from hubel.assembly.transfer.beforehand import named_beforehand
 from hubel.assembly.transfer.second import is_ahead, second
 from hubel.errors import ArtefactError, HubelError, UsageError
 from hubel.events import EpochDone
@@ -24,6 +26,7 @@ from hubel.recipes.schema import compose, read_file
 from hubel.store import RunStore
 from hubel.training import features
 from hubel.training.features import head_inputs
+from hubel.verbs import conclude
 from hubel.verbs.train import Stopped, train
 from hubel.verbs.weights import import_weights
 from hubel.watching import Watcher
@@ -407,18 +410,33 @@ def test_a_net_that_was_built_otherwise_is_refused(low: Path, high: Path, tmp_pa
 
 
 def test_the_time_that_a_head_leaves_trains_a_second_net_and_both_answer_together(
-    low: Path, high: Path, tmp_path: Path
+    low: Path, high: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[str] = []
+
+    def ask(prepared: Prepared, split: str, device: torch.device) -> dict[str, Any]:
+        asked.append(split)
+        return named_beforehand(prepared, split, device)
+
+    monkeypatch.setattr(conclude, "named_beforehand", ask)
     run = hubel.train(high, from_=str(low), time="60s", epochs=3, name="digits", out=tmp_path, **SMALL)
-    head, other = hubel.Run(tmp_path / "digits-1"), hubel.Run(tmp_path / "digits-2-1")
+    assert asked == ["test"]  # what the net they start from calls the pictures is asked once for both reports
+    head, other = hubel.Run(tmp_path / "digits-1"), hubel.Run(tmp_path / "digits-2")
     assert [each.recipe["transfer"]["unfreeze"] for each in (head, other)] == ["head", "all"]
-    assert other.recipe["augment"]["augment"] == ["flip", "resized-crop=0.35"]
+    assert other.recipe["augment"]["augment"] == ["resized-crop=0.35"]  # a mirrored digit is another one
     assert other.recipe["train"]["time"] < 60 - head.summary["seconds"]
     assert run.summary["reason"] == "ensemble"
     told = json.loads((run.folder / "ensemble.json").read_text())
     assert {Path(member["run"]).name: member["weight"] for member in told["members"]} == {
-        "digits-1": 0.5, "digits-2-1": 0.5
+        "digits-1": 0.5, "digits-2": 0.5
     }  # fmt: skip
+    first, later = (json.loads((each.folder / "transfer.json").read_text()) for each in (head, other))
+    assert first["beforehand"] == later["beforehand"] != {}
+    assert run.folder.name == "digits-3"
+    page = (run.folder / "report.html").read_text()
+    assert f"the time that the head of {head.folder} left was given to a second net" in page
+    assert "Each says as much, as it is: nothing was weighed" in page
+    assert "Greedy" not in page
     assert run.predict([high / "7" / "003.png"])[0].label == "7"
 
 
@@ -430,12 +448,26 @@ def test_no_second_net_is_trained_that_was_not_asked_for_or_has_no_time(
     found = second(asked, store, 1.0)
     assert found is not None
     assert found.transfer.unfreeze == "all"
+    photographs = store.path("config.yaml").read_text().replace("- translate=1", "- alternating-flip")
+    (tmp_path / "colour").mkdir()
+    other = shutil.copytree(store.folder, tmp_path / "colour" / "run")
+    (other / "config.yaml").write_text(photographs)
+    assert second(asked, RunStore.open(other), 1.0).augment.augment == ("flip", "resized-crop=0.35")  # type: ignore[union-attr]
     assert found.train.time is not None
     assert 40 < found.train.time < 49  # ten seconds are kept for reports
     assert second(asked.change(lr=0.02, augment="none"), store, 1.0).optimizer.lr == 0.02  # type: ignore[union-attr]
     assert second(asked.change(time=None), store, 1.0) is None
     assert second(asked.change(unfreeze="head"), store, 1.0) is None
-    assert second(asked, store, 50.0) is None
+    remarks: list[str] = []
+
+    class Kept(Watcher):
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    assert second(asked, store, 50.0, Kept()) is None
+    assert remarks == [
+        "no second net is trained in the 10 s left: 5 epochs of it and reports would take longer (--time 2m would do)"
+    ]
     thawed = {**store.read_json("transfer.json"), "unfreeze": "half"}
     store.write_json("transfer.json", thawed)
     assert second(asked, store, 1.0) is None
@@ -455,16 +487,36 @@ def test_one_net_alone_is_given_back_where_it_is_ahead_of_both_by_more_than_chan
     assert not is_ahead(run("behind", 0.80), joined)
 
 
-def test_where_the_second_net_is_stopped_the_first_is_whole_and_that_is_said(
+def test_where_the_second_net_is_stopped_the_first_is_whole_and_resuming_joins_both(
     low: Path, high: Path, tmp_path: Path
 ) -> None:
+    remarks: list[str] = []
+
     class Stop(Watcher):
         def event(self, event: object) -> None:
             if isinstance(event, EpochDone) and event.row.get("lr"):
                 os.kill(os.getpid(), signal.SIGTERM)
 
+    class CtrlC(Watcher):
+        def stage(self, text: str) -> None:
+            if text == "measuring":  # of both together, when their weights are written
+                raise KeyboardInterrupt
+
+        def remark(self, text: str) -> None:
+            remarks.append(text)
+
+    said: dict[str, Any] = {
+        "data": high, "from_": str(low), "time": "60s", "epochs": 3, "name": "digits", "out": str(tmp_path), **SMALL
+    }  # fmt: skip
     with pytest.raises(Stopped) as stopped:
-        train(high, from_=str(low), time="60s", epochs=3, name="digits", out=str(tmp_path), watch=Stop(), **SMALL)
+        train(**said, watch=Stop())
     assert stopped.value.what.endswith("digits-1, whose head alone has learnt, is whole")
-    assert Path(stopped.value.folder).name == "digits-2-1"
+    assert str(stopped.value).endswith(f"hubel train --resume {tmp_path / 'digits-2'}, which then joins both")
     assert hubel.Run(tmp_path / "digits-1").status == "finished"
+    with pytest.raises(KeyboardInterrupt):
+        train(**said, resume="auto", watch=CtrlC())
+    assert remarks[-1].endswith(f"are whole; hubel train --resume {tmp_path / 'digits-2'} joins them")
+    assert sorted(each.name for each in tmp_path.glob("digits-*")) == ["digits-1", "digits-2"]
+    run = train(resume=str(tmp_path / "digits-2"))
+    assert (run.folder.name, run.summary["reason"]) == ("digits-3", "ensemble")
+    assert train(resume=str(tmp_path / "digits-2")).folder.name == "digits-2"  # they are joined once

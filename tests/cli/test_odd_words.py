@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,23 @@ def test_labels_of_other_data_are_counted_as_the_net_counts_them(
     out = tmp_path / "l.svg"
     code, _, said = typed(capsys, "landscape", digits_run, picture_folder, "--points", "3", "--line", "--out", out)
     assert (code, "classes that" in said) == (3, True)  # "zero", "one": the net knows "0", "1"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["compare bare bare", "runs show bare", "doctor bare", "reproduce bare", "train --resume bare", "clean bare"],
+)
+def test_weights_without_a_training_are_told_from_a_run(
+    digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    shutil.copytree(digits_run / "weights", tmp_path / "runs" / "bare" / "weights")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match="4"):
+        main(words.split())
+    assert "bare is weights without a training" in capsys.readouterr().err
+
+
+def test_words_that_an_option_takes_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["pretrain", "photos", "--method", "nosuch"])
+    assert "--method must be rotation or byol, got 'nosuch'" in capsys.readouterr().err

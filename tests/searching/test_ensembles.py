@@ -13,9 +13,15 @@ import torch
 from torch import nn
 
 import hubel
+from hubel.assembly import trusting
+from hubel.assembly.trusting import best_of
 from hubel.checkpoint import ModelSpec
+from hubel.cli import main
 from hubel.models.ensemble import NAME, Ensemble, build_ensemble
+from hubel.records.side_by_side import compare
 from hubel.searching.ensembles import select
+from hubel.verbs.doctor import check
+from hubel.verbs.reproduce import reproduce
 
 SETTINGS: dict[str, Any] = {
     "device": "cpu",
@@ -124,6 +130,24 @@ def test_alike_the_best_say_as_much_each_and_nothing_is_weighed(runs: list[hubel
     assert logits.space == "logit"
 
 
+def test_what_is_unlike_the_training_is_not_told_by_how_sums_are_rounded(
+    runs: list[hubel.Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str]] = []
+
+    def best(known: dict[str, np.ndarray], *others: Any) -> Any:
+        asked.append(set(known))
+        return best_of(known, *others)
+
+    monkeypatch.setattr(trusting, "best_of", best)
+    found = hubel.ensemble(runs, out=tmp_path, members=2, alike=True, space="probability", device="cpu")
+    assert asked  # of log-probabilities the energy is 0
+    assert "energy" not in asked[0]
+    trust = hubel.load(found.folder).trust
+    assert trust is not None
+    assert "energy" not in trust.scores
+
+
 def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.Ensembled) -> None:
     assert [each.split for each in made.together] == [each.split for each in made.single] == ["val", "test"]
     assert made.cost == pytest.approx(sum(m.macs for m in made.members) / made.members[0].macs)
@@ -132,6 +156,30 @@ def test_cost_calibration_and_accuracy_stand_beside_the_best_alone(made: hubel.E
     assert "calibration error" in page
     assert json.loads((made.folder / "ensemble.json").read_text())["candidates"] == 3
     assert "times the best alone" in str(made)
+
+
+def test_what_was_made_of_runs_has_no_training_to_repeat_or_to_go_on_with(made: hubel.Ensembled) -> None:
+    with pytest.raises(hubel.ArtefactError, match="was made of other runs, and has no training of its own"):
+        reproduce(made.folder)
+    for more in ({}, {"epochs": 30}):
+        with pytest.raises(hubel.ArtefactError, match="was made of other runs, and has no training of its own"):
+            hubel.train(resume=made.folder, **more)
+    with pytest.raises(hubel.ArtefactError, match="no start for another training") as refused:
+        hubel.train("digits", from_=made.folder)
+    assert "--from" in refused.value.hint
+    assert "best-epoch-wrong" not in {finding.id for finding in check(str(made.folder)).findings}
+
+
+def test_nets_that_answer_together_are_told_by_their_members_and_not_by_the_settings_of_the_first(
+    made: hubel.Ensembled, runs: list[hubel.Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    beside = dict(compare([made.folder, *runs[:2]]).lines)
+    assert beside["train.seed"] == ("", "0", "1")
+    with pytest.raises(SystemExit, match="0"):
+        main(["runs", "show", str(made.folder)])
+    shown = capsys.readouterr().out
+    assert all(Path(member.run).name in shown for member in made.members)
+    assert "optimizer" not in shown
 
 
 def test_a_member_changed_by_hand_is_noticed(made: hubel.Ensembled, tmp_path: Path) -> None:

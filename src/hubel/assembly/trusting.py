@@ -43,6 +43,8 @@ MOST_STRANGE, FEWEST_STRANGE = 200, 16
 """Strange pictures of each kind."""
 EXAMINED = 2_000
 """Samples at most that show how it holds elsewhere."""
+ROUNDING = 1e-4
+"""Of the largest logit: an energy below that is 0, and what tells samples apart in it is how sums are rounded."""
 CLEARLY = 0.02
 """What a mixture of fewer scores must be better by, in the sum of mean and worst AUROC."""
 
@@ -194,6 +196,8 @@ def _knowing(
         groups = np.zeros(len(shown), np.int64) if look.several else prepared.manifest.labels[shown]
         seen = familiar(features, groups, logits)
     known = strangeness(*usual, seen)
+    if np.abs(known["energy"]).max() < ROUNDING * max(1.0, float(np.abs(usual[0]).max())):
+        del known["energy"]  # of log-probabilities, as the mean of several nets is: nothing but rounding
     if look.several:  # nor does it tell anything how sure a label is: of noise several may be, of a usual picture none
         fit = OF_LOGITS if seen is None else OF_FEATURES
         known = {name: values for name, values in known.items() if name in fit and name not in OF_ONE_CLASS}

@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand
@@ -125,6 +125,7 @@ def _wanted(parameter: Any) -> str:
     kinds = {kind, *get_args(kind)}
     text = "a whole number" if int in kinds else "a number" if float in kinds else "something else"
     words = next(([each.value for each in part] for part in kinds if isinstance(part, type(Enum))), None)
+    words = words or next((list(get_args(part)) for part in kinds if get_origin(part) is Literal), None)
     if words is not None:
         return " or ".join(map(str, words))
     return text if getattr(parameter, "min", None) is None else f"{text} of at least {parameter.min}"

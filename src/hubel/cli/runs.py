@@ -135,7 +135,11 @@ def _lines(run: RunRecord) -> list[str]:
     facts = [("folder", run.folder), *((key.replace("_", " "), value) for key, value in row.items() if key != "run")]
     if run.report.is_file():
         facts.append(("report", run.report))
+    if run.members:
+        facts.append(("members", ", ".join(run.members)))
     for section, settings in run.recipe.items():
+        if run.members and section != "data":  # the first member's, and so are not those of the whole
+            continue
         said = [f"{key}={_short(value)}" for key, value in settings.items() if value not in (None, {}, [], "")]
         if said:
             facts.append((section, ", ".join(said)))

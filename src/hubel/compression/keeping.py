@@ -13,7 +13,7 @@ from hubel.assembly.prepare import Prepared
 from hubel.checkpoint import Classifier, golden_images, golden_logits, load, save_weights
 from hubel.errors import ArtefactError
 from hubel.models.ensemble import NAME as ENSEMBLE
-from hubel.records.folder import create_beside
+from hubel.records.folder import create_beside, whole_or_gone
 from hubel.store import RunStore
 
 
@@ -48,8 +48,9 @@ def write_small(lead: Path, out: Path, classifier: Classifier, prepared: Prepare
     model, seen = classifier.model.cpu().eval(), classifier.preprocessing
     first = prepared.decoded.images[prepared.ids("train")[:16]]
     golden = golden_images(torch.from_numpy(np.ascontiguousarray(first)))
-    save_weights(
-        store, "best", model.state_dict(), form="packed", probes=(golden, golden_logits(model, seen, golden)),
-        **said_of(classifier, recipe.model_dump(mode="json")),
-    )  # fmt: skip
-    return store, load(store.folder)
+    with whole_or_gone(store):
+        save_weights(
+            store, "best", model.state_dict(), form="packed", probes=(golden, golden_logits(model, seen, golden)),
+            **said_of(classifier, recipe.model_dump(mode="json")),
+        )  # fmt: skip
+        return store, load(store.folder)

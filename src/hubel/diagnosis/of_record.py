@@ -170,10 +170,12 @@ def read_results(record: Record) -> Iterator[Finding]:
 def _kept(record: Record) -> Iterator[Finding]:
     names = (*(f"val_{score}" for score in SCORES), "val_loss", "train_loss")
     by = next((name for name in names if record.column(name)), "")
-    kept, values = record.summary.get("best", {}).get(by), np.array(record.column(by) if by else [0.0])
+    kept, values = record.summary.get("best", {}).get(by), np.array(record.column(by) if by else [])
+    if not isinstance(kept, (int, float)) or not len(values):  # what was made of other runs had no epochs
+        return
     lower = by.endswith("_loss")
     top = int(values.argmin() if lower else values.argmax())
-    gain = (-1 if lower else 1) * (values[top] - kept) if isinstance(kept, (int, float)) else 0.0
+    gain = (-1 if lower else 1) * (values[top] - kept)
     if record.summary.get("status") == "finished" and gain > 1e-6 * max(1.0, abs(kept)):
         yield found(
             "best-epoch-wrong", f"another epoch was better by {by.replace('_', ' ')} than the one that was kept",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -72,12 +73,23 @@ def create_folder(
 def create_beside(lead: Path, out: Path, name: str) -> tuple[RunStore, Recipe]:
     """A folder for a net that was made of the run in `lead`: its data, how they were divided, and its recipe there."""
     store, source = RunStore.create(out, name), RunStore(lead)
-    for each in IN_COMMON:
-        if source.exists(each):
-            store.write_bytes(each, source.read_bytes(each, limit=1 << 30))
-    recipe = compose(read_file(lead / "config.yaml")).change(out=str(out), name=name)
-    store.write_text("config.yaml", to_yaml(recipe))
+    with whole_or_gone(store):
+        for each in IN_COMMON:
+            if source.exists(each):
+                store.write_bytes(each, source.read_bytes(each, limit=1 << 30))
+        recipe = compose(read_file(lead / "config.yaml")).change(out=str(out), name=name)
+        store.write_text("config.yaml", to_yaml(recipe))
     return store, recipe
+
+
+@contextmanager
+def whole_or_gone(store: RunStore) -> Iterator[None]:
+    """What is made in one go leaves no folder behind where the block is left by an error or by Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(store.folder, ignore_errors=True)
+        raise
 
 
 def begin_segment(

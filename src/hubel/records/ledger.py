@@ -10,7 +10,7 @@ from functools import cached_property
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hubel.checkpoint.published import published_folder
 from hubel.errors import DAMAGED, ArtefactError, UsageError, near
@@ -66,7 +66,11 @@ class RunRecord:
 
     @cached_property
     def recipe(self) -> dict[str, dict[str, Any]]:
-        """The resolved recipe, by section. Raises ArtefactError when config.yaml is damaged."""
+        """The resolved recipe, by section.
+
+        Raises ArtefactError when config.yaml is damaged, and for weights without a training.
+        """
+        self.require_training()
         name = shown(str(self.folder / "config.yaml"))
         found = parse_yaml(RunStore.open(self.folder).read_bytes("config.yaml", limit=1 << 20), name=name)
         if not isinstance(found, dict) or not all(isinstance(part, dict) for part in found.values()):
@@ -135,10 +139,51 @@ class RunRecord:
                 )
         return found
 
+    def require_training(self) -> None:
+        """Raise ArtefactError for weights that came without a training: published or imported ones."""
+        if self.folder.is_dir() and not (self.folder / "config.yaml").is_file():
+            raise ArtefactError(
+                f"{self.name} is weights without a training: how they came about is not known here",
+                hint="hubel predict, explain, evaluate with labelled data, summary and export take them, and "
+                "hubel train DATA --from starts from them",
+            )
+
+    def require_own_training(self) -> Self:
+        """The same run. Raises ArtefactError for weights and for what was made: they have none to go on with."""
+        self.require_training()
+        if self.made:
+            some = self.folder.parent / self.members[0] if self.members else "RUN"
+            raise ArtefactError(
+                f"{self.folder} was made of other runs, and has no training of its own to repeat or to go on with",
+                hint=f"take one of those: {some}",
+            )
+        return self
+
     @property
     def status(self) -> str:
         """ "finished", "stopped" (by a signal or an error; it can be resumed) or "unfinished"."""
         return str(self.summary.get("status", "unfinished"))
+
+    @property
+    def made(self) -> bool:
+        """Was it made of runs that had been trained, as an ensemble or a compressed net is, without a training?"""
+        return self.summary.get("reason") in ("ensemble", "compressed")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of the runs that answer together in it; () for every other run."""
+        store = RunStore.open(self.folder)
+        if self.summary.get("reason") != "ensemble" or not store.exists("ensemble.json"):
+            return ()
+        with suppress(ArtefactError, KeyError, TypeError):
+            return tuple(Path(str(each["run"])).name for each in store.read_json("ensemble.json")["members"])
+        return ()
+
+    @property
+    def net(self) -> str:
+        """What it is called, and of few nets that answer together which."""
+        name = str(self.row()["model"])
+        return f"{name} of {' and '.join(self.members)}" if 1 < len(self.members) < 4 else name
 
     @property
     def report(self) -> Path:

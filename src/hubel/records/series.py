@@ -151,7 +151,7 @@ def each_run(names: Sequence[str | os.PathLike[str]]) -> list[str]:
 def run_or_data(what: str | os.PathLike[str]) -> Path | None:
     """The folder of the run that a word means; None where it means data.
 
-    Raises ArtefactError for a series of runs, which is neither, and names its runs.
+    Raises ArtefactError for a series of runs, which is neither, and names its runs; and for weights without a training.
     """
     if os.fspath(what) in SOURCES:
         return None
@@ -161,6 +161,8 @@ def run_or_data(what: str | os.PathLike[str]) -> Path | None:
         if find_series(what) is not None or is_detector(what):
             raise
         return None
+    if not os.path.exists(what) or (folder / "weights" / "best.json").is_file():
+        RunRecord(folder).require_training()
     return folder if (folder / "config.yaml").is_file() else None
 
 

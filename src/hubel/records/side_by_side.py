@@ -77,11 +77,15 @@ def compare(names: list[str | Path] | list[str]) -> Comparison:
         *((f"test {title}", cells) for title, cells in _other_scores(found)),
     ]
     lines = [line for line in lines if any(line[1])]  # tasks without right and wrong have no accuracy
-    flat = [{f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()} for run in found]
+    # Nets that answer together have no settings: in their folder stands the recipe of the first of them.
+    flat = [
+        {} if run.members else {f"{s}.{k}": v for s, part in run.recipe.items() for k, v in part.items()}
+        for run in found
+    ]
     shown = {"data.data", "model.model", "train.epochs", "run.name", "run.out"}
     for key in dict.fromkeys(key for recipe in flat for key in recipe):
-        values = [json.dumps(recipe.get(key)) for recipe in flat]
-        if len(set(values)) > 1 and key not in shown:
+        values = [json.dumps(recipe.get(key)) if recipe else "" for recipe in flat]
+        if len({value for value, recipe in zip(values, flat, strict=True) if recipe}) > 1 and key not in shown:
             lines.append((key, tuple(value.strip('"') for value in values)))
     return Comparison(named(run.folder for run in found), tuple(lines))
 

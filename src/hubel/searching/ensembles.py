@@ -191,6 +191,10 @@ class Ensembled(Viewed):
     """What that counts."""
     loss: str
     """By which they were chosen."""
+    alike: bool = False
+    """Does each say as much, so that none was chosen or weighed by its loss?"""
+    why: str = ""
+    """Why they were joined, where nobody has asked for it."""
 
     @property
     def measure(self) -> str:
@@ -222,6 +226,8 @@ class Ensembled(Viewed):
         found["cost"] = f"{params:,} parameters, {macs} MACs a picture: {self.cost:.1f} times the best alone"
         if self.left_out:
             found["left out"] = "; ".join(f"{count} {reason}" for reason, count in self.left_out.items())
+        if self.why:
+            found["why"] = self.why
         found["use"] = f"hubel predict {self.folder} PICTURES"
         return {name or "so": text for name, text in found.items()}
 
@@ -251,7 +257,7 @@ class Ensembled(Viewed):
         return plain({
             "folder": str(self.folder), "space": self.space, "candidates": self.candidates, "best": self.best,
             "left_out": self.left_out, "sentence": self.sentence, "disagreement": self.disagreement, "cost": self.cost,
-            "members": members, **told,
+            "alike": self.alike, "why": self.why, "members": members, **told,
         })  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from hubel.data.batches import batches, reading_size
 from hubel.errors import DataError, HubelError
 from hubel.models.ensemble import NAME, SPACES_OF, Ensemble
 from hubel.nn.modes import evaluating
-from hubel.records.folder import create_beside
+from hubel.records.folder import create_beside, whole_or_gone
 from hubel.records.together import Candidate
 from hubel.searching.ensembles import Ensembled, Member
 from hubel.searching.limits import count
@@ -137,14 +137,15 @@ def write_ensemble(
     )  # fmt: skip
     net = Ensemble([copy.deepcopy(part.net.model).cpu() for part in parts], **numbers).eval()
     store, recipe = create_beside(lead.folder, out, name)
-    golden = golden_images(first)
-    save_weights(
-        store, "best", net.state_dict(), spec=spec, preprocessing=lead.net.preprocessing,
-        class_names=lead.net.class_names, columns=lead.net.columns, recipe=recipe.model_dump(mode="json"), metrics={},
-        data_digest=lead.net.provenance.data_digest,
-        probes=(golden, golden_logits(net, lead.net.preprocessing, golden)),
-    )  # fmt: skip
-    return store, load(store.folder)
+    with whole_or_gone(store):
+        golden = golden_images(first)
+        save_weights(
+            store, "best", net.state_dict(), spec=spec, preprocessing=lead.net.preprocessing,
+            class_names=lead.net.class_names, columns=lead.net.columns, recipe=recipe.model_dump(mode="json"),
+            metrics={}, data_digest=lead.net.provenance.data_digest,
+            probes=(golden, golden_logits(net, lead.net.preprocessing, golden)),
+        )  # fmt: skip
+        return store, load(store.folder)
 
 
 def write_down(store: RunStore, result: Ensembled, best: Mapping[str, float], sentence: str) -> None:

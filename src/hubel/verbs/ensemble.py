@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,22 @@ import numpy as np
 import torch
 
 from hubel import runtime
-from hubel.assembly.follow import Stopped
-from hubel.assembly.transfer.second import is_ahead, second
+from hubel.assembly.transfer.beside import begun_beside, is_single, with_first, with_time_left
 from hubel.assembly.trusting import trusted
 from hubel.errors import UsageError
 from hubel.faces.progress import shows_progress
 from hubel.models.ensemble import SPACES_OF
-from hubel.recipes.schema import Recipe
+from hubel.records.folder import whole_or_gone
 from hubel.records.together import candidates_of
 from hubel.report.pages.ensemble import render_ensemble
 from hubel.searching.ensembles import Ensembled, check_space
 from hubel.searching.joining import chosen, said, shared_data, write_down, write_ensemble
 from hubel.searching.mean_kinds import alone_too, judged, mean_for
-from hubel.store import RunStore
 from hubel.verbs.evaluate import write_results
-from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
-from hubel.words import duration, plural
+from hubel.words import plural
+
+__all__ = ["begun_beside", "ensemble", "is_single", "join", "with_first", "with_time_left"]
 
 
 @shows_progress
@@ -58,6 +56,18 @@ def ensemble(
 
     Raises UsageError, ArtefactError, DataError; HubelError where no second net helps the best one.
     """
+    return _join(runs, members, snapshots, space, alike, out, device, watch)
+
+
+def join(folders: Sequence[Path], *, name: str, why: str, device: str, watch: Watcher) -> Path:
+    """The folder of a run, called `name`, that these are with the same weight each; `why`: nobody has asked for it."""
+    return _join(folders, len(folders), False, "", True, None, device, watch, name, why).folder
+
+
+def _join(
+    runs: str | PathLike[str] | Sequence[str | PathLike[str]], members: int, snapshots: bool, space: str, alike: bool,
+    out: str | Path | None, device: str, watch: Watcher, name: str = "", why: str = "",
+) -> Ensembled:  # fmt: skip
     check_space(space, members)
     names: list[Any] = [runs] if isinstance(runs, (str, PathLike)) else list(runs)
     if not names:
@@ -68,47 +78,31 @@ def ensemble(
     check_space(space, members, SPACES_OF[mean.answers])
     prepared = shared_data(candidates[0], watch)
     target = runtime.pick_device(device)
-    many = plural(len(prepared.splits.val), "validation sample")
-    watch.stage(f"asking {plural(len(candidates), 'net')} about {many}")
+    watch.stage(
+        f"asking {plural(len(candidates), 'net')} about {plural(len(prepared.splits.val), 'validation sample')}"
+    )
     answers, truth, scores = said(candidates, prepared, mean, target)
     parts, numbers, shares, apart = chosen(candidates, answers, truth, members, space, scores if alike else ())
     best = max(range(len(candidates)), key=lambda each: (scores[each], -each))
     first = torch.from_numpy(np.ascontiguousarray(prepared.decoded.images[prepared.ids("train")[:16]]))
-    store, together = write_ensemble(parts, numbers, first, Path(out or candidates[0].folder.parent), "ensemble")
-    together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
-    watch.stage("measuring")
-    told, alone = alone_too(mean, candidates, answers, truth, parts, shares, candidates[best], prepared, target)
-    both = judged(together, prepared, target)
-    last = both[-1]
-    write_results(store, last)
-    result = Ensembled(
-        folder=store.folder, space=numbers["space"], members=told, candidates=len(candidates), left_out=dict(left_out),
-        together=tuple(map(mean.measured, both)), single=tuple(map(mean.measured, alone)), best=candidates[best].name,
-        sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
-    )  # fmt: skip
-    store.write_text("report.html", render_ensemble(result, last, served=together.labels or together.several))
-    write_down(store, result, mean.best(both[0]), last.sentence)
+    store, together = write_ensemble(
+        parts, numbers, first, Path(out or candidates[0].folder.parent), name or "ensemble"
+    )
+    with whole_or_gone(store):
+        together, _ = trusted(store, together, prepared, target, prepared.recipe.train.epochs or 1, watch)
+        watch.stage("measuring")
+        told, alone = alone_too(mean, candidates, answers, truth, parts, shares, candidates[best], prepared, target)
+        both = judged(together, prepared, target)
+        last = both[-1]
+        write_results(store, last)
+        result = Ensembled(
+            folder=store.folder, space=numbers["space"], members=told, candidates=len(candidates),
+            left_out=dict(left_out), together=tuple(map(mean.measured, both)),
+            single=tuple(map(mean.measured, alone)), best=candidates[best].name,
+            sentence=mean.difference(last, alone[-1]), disagreement=apart, apart=mean.apart, loss=mean.loss,
+            alike=alike, why=why,
+        )  # fmt: skip
+        store.write_text("report.html", render_ensemble(result, last, served=together.labels or together.several))
+        write_down(store, result, mean.best(both[0]), last.sentence)
     watch.done()
     return result
-
-
-def with_time_left(begin: Callable[..., Run], recipe: Recipe, watch: Watcher, *, doctor: bool) -> Run:
-    """A training; and where it was a head's and leaves time, a second net and both as one, or whichever is better."""
-    since = time.perf_counter()
-    run = begin(recipe, watch, doctor=doctor)
-    further = second(recipe, RunStore.open(run.folder), time.perf_counter() - since)
-    if further is None:
-        return run
-    left = duration(further.train.time or 0)
-    watch.remark(f"{run.folder} is whole; in the {left} left, a second net learns as a whole (--unfreeze head: none)")
-    try:
-        other = begin(further, watch)
-    except Stopped as stopped:
-        stopped.what = f"{stopped.what}; {run.folder}, whose head alone has learnt, is whole"
-        raise
-    joined = Run(ensemble([run.folder, other.folder], alike=True, watch=watch, verbose=False).folder)
-    alone = max((run, other), key=lambda each: float(each.summary["best"]["val_accuracy"]))
-    if not is_ahead(RunStore.open(alone.folder), RunStore.open(joined.folder)):
-        return joined
-    watch.remark(f"{alone.folder} alone is right on more validation samples than both together, by more than chance")
-    return alone

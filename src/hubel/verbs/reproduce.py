@@ -123,7 +123,7 @@ def reproduce(
     and data: where one of these is otherwise, that is said. Raises ArtefactError for a run that has not finished.
     """
     folder = find_run(run)
-    first, store = RunRecord(folder), RunStore.open(folder)
+    first, store = RunRecord(folder).require_own_training(), RunStore.open(folder)
     if first.status != "finished":
         raise ArtefactError(
             f"{folder} has not finished, so there is nothing to compare with: it is {first.status}",

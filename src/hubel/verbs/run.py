@@ -117,7 +117,7 @@ class Run(RunRecord):
         if not (self.folder / "config.yaml").is_file():
             return {"run": f"{self.folder}  (weights without a training)"} | self.load()._facts()
         row, test = self.row(), self.summary.get("test", {})
-        model = ", from ".join(filter(None, (row["model"], self.recipe.get("transfer", {}).get("from"))))
+        model = ", from ".join(filter(None, (self.net, self.recipe.get("transfer", {}).get("from"))))
         facts = {"run": f"{self.folder}  ({row['status']})", "data": row["data"], "model": model}
         learnt = self.summary.get("pretext", {})
         if row["val_accuracy"] is not None and learnt.get("method") != "byol":

@@ -23,7 +23,7 @@ from hubel.runtime import processes as together
 from hubel.runtime import rank, told_by_first
 from hubel.store import RunStore
 from hubel.verbs.conclude import conclude
-from hubel.verbs.ensemble import with_time_left
+from hubel.verbs.ensemble import begun_beside, is_single, join, with_first, with_time_left
 from hubel.verbs.run import Run
 from hubel.watching import SILENT, Watcher
 
@@ -115,7 +115,7 @@ def train(
             watch.remark("no unfinished run to resume: starting a new one")
         recipe = requested(given)
         with computing(recipe):
-            return with_time_left(begin, recipe, watch, doctor=doctor)
+            return Run(with_time_left(begin, join, recipe, watch, doctor=doctor))
 
 
 def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:
@@ -123,14 +123,18 @@ def train_as_told(job: Mapping[str, Any], watch: Watcher) -> str:
     return str(train(**job, watch=watch, verbose=False).folder)
 
 
-def begin(recipe: Recipe, watch: Watcher, *, doctor: bool = False) -> Run:
-    """Start a new run in a folder of its own; with a check-up before it, where `doctor` asks for one."""
+def begin(
+    recipe: Recipe, watch: Watcher, *, doctor: bool = False, said: Recipe | None = None, beside: Path | None = None
+) -> Run:
+    """Start a run in a folder of its own, with a check-up (`doctor`), `beside` another; `said`: what the user said."""
     other = begin(unaided(recipe), watch) if recipe.transfer.compare_start else None
     ready = make_ready(recipe, watch)
     if other is not None and ready.facts:
         ready.facts["from_nothing"] = {"run": str(other.folder), "test": other.summary.get("test")}
     found = check_up(ready, watch) if doctor else at_a_glance(ready)
-    folder = str(create(ready, recipe).folder) if rank() == 0 else ""
+    folder = str(create(ready, said or recipe).folder) if rank() == 0 else ""
+    if beside is not None:
+        begun_beside(Path(folder), beside, ready)
     run = follow(RunStore(told_by_first(folder, ready.training.device)), ready, watch, found=found)
     if ready.advice:
         watch.remark(ready.advice)
@@ -145,10 +149,13 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
     What is `given` and differs from the run's recipe begins a new segment; a finished run can be lengthened so. Raises
     UsageError for a setting that the run is made of, and where nothing would be left to train.
     """
-    store = RunStore.open(folder)
+    store, run = RunStore.open(folder), Run(folder).require_own_training()
     segment = going_on(folder, given or {})
     splits = splits_of(store)
-    if Run(folder).status == "finished" and not segment.learns_otherwise:
+    if run.status == "finished" and not segment.learns_otherwise:
+        if is_single(run):
+            with computing(segment.recipe):
+                return Run(with_first(join, folder, watch))
         if store.exists("report.html"):
             watch.remark(f"{folder} has finished already: nothing to resume; --epochs or --time lengthens it")
         else:
@@ -156,7 +163,7 @@ def go_on(folder: Path, watch: Watcher, given: Mapping[str, Any] | None = None) 
         return Run(folder)
     with computing(segment.recipe):
         ready, state = restore(store, splits, segment, watch)
-        return follow(store, ready, watch, state, segment)
+        return Run(with_first(join, follow(store, ready, watch, state, segment).folder, watch))
 
 
 def write_report(store: RunStore, recipe: Recipe, watch: Watcher) -> None:

@@ -8,14 +8,17 @@ that one says all, is chosen on the validation samples (`hubel.searching.joining
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from hubel.assembly.transfer.plan import COST
 from hubel.assembly.transfer.start import transferred
 from hubel.models.pretrained import DEFAULT
 from hubel.recipes.continuing import asked
-from hubel.recipes.schema import Recipe
+from hubel.recipes.schema import Recipe, compose, read_file
 from hubel.store import RunStore
+from hubel.watching import SILENT, Watcher
+from hubel.words import duration
 
 FEWEST, MOST = 5, 30
 """Epochs below which a second net is not worth its time, and above which more seldom help."""
@@ -34,32 +37,43 @@ BATCH, STEPS = 32, 8
 about 70 MB each; and steps of an epoch at least, where there are few samples."""
 
 
-def second(recipe: Recipe, store: RunStore, spent: float) -> Recipe | None:
+def second(recipe: Recipe, store: RunStore, spent: float, watch: Watcher = SILENT) -> Recipe | None:
     """The recipe of a second net beside the run in `store`, which took `spent` seconds of the time of `recipe`.
 
     None where the user has not said how long all may take, or has said what learns; where the first net was not fitted
     as a head to what a frozen one sees of pictures with a class each; where none were kept to validate by; where too
-    little time is left.
+    little time is left. The last two are told, since the user has asked for the time to be used.
     """
     if recipe.train.time is None or transferred(recipe) or not store.exists("transfer.json"):
         return None
     facts, samples = store.read_json("transfer.json"), store.read_json("data.json")["samples"]
     looking = facts.get("seconds_a_sample", 0.0)
-    if facts["unfreeze"] != "head" or not looking or samples["val"] < 2:
+    if facts["unfreeze"] != "head" or not looking:
+        return None
+    if samples["val"] < 2:
+        watch.remark("no second net is trained in the time left: no validation samples were kept to judge both by")
         return None
     left = recipe.train.time - spent - REPORTS - LOOKS * looking * (samples["val"] + samples["test"])
-    epochs = left / (COST["all"] * looking * samples["train"])
+    epoch = COST["all"] * looking * samples["train"]
+    epochs = left / epoch
     if epochs < FEWEST:
+        enough = ceil((recipe.train.time - left + FEWEST * epoch) / 60)
+        watch.remark(
+            f"no second net is trained in the {duration(max(0.0, recipe.train.time - spent))} left: {FEWEST} epochs of "
+            f"it and reports would take longer (--time {enough}m would do)"
+        )
         return None
     said = asked(recipe)
     settings = {name: value for name, value in SETTINGS.items() if name not in said}
+    mirrored = compose(read_file(store.path("config.yaml"))).augment.augment or ()
+    if "augment" in settings and not any("flip" in part for part in mirrored):  # mirrored, these are other things
+        settings["augment"] = ",".join(part for part in SETTINGS["augment"].split(",") if "flip" not in part)
     if "batch_size" not in said:
         settings["batch_size"] = max(2, min(BATCH, samples["train"] // STEPS))
     if epochs > 2 * MOST and "epochs" not in said:
         settings["epochs"] = MOST
-    name = recipe.run.name and f"{recipe.run.name}-2"
     start = recipe.transfer.from_ or DEFAULT
-    return recipe.change(**settings, from_=start, unfreeze="all", time=left, name=name, compare_start=False)
+    return recipe.change(**settings, from_=start, unfreeze="all", time=left, compare_start=False)
 
 
 def is_ahead(alone: RunStore, joined: RunStore) -> bool:

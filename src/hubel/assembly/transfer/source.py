@@ -21,12 +21,13 @@ from hubel.checkpoint.sizing import sized
 from hubel.data.preprocessing import Preprocessing
 from hubel.errors import ArtefactError, UsageError, near
 from hubel.models import CARDS, card
+from hubel.models.ensemble import NAME as ENSEMBLE
 from hubel.models.fitting import Fit, fit_weights
 from hubel.models.heads import trunk
 from hubel.models.pretrained import DEFAULT, WEIGHTS, is_published, published
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.schema import Recipe
-from hubel.records.ledger import find_folder
+from hubel.records.ledger import RunRecord, find_folder
 from hubel.tasks import CLASSIFY, TASKS
 from hubel.words import plural
 
@@ -73,6 +74,12 @@ def find_source(name: str) -> Source:
         )
     classifier = load_checkpoint(place)
     known = TASKS.get(classifier.task)
+    if classifier.spec.architecture == ENSEMBLE:
+        members = RunRecord(place).members if place.is_dir() else ()
+        raise ArtefactError(
+            f"{name} is several nets that answer together, and no start for another training",
+            hint=f"start from one of them: --from {place.parent / members[0] if members else 'RUN'}",
+        )
     if known.unstarted:
         raise ArtefactError(
             f"{name} was trained for the task {known.name}, {known.unstarted}: it is no start for another training",
