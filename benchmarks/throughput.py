@@ -26,9 +26,9 @@ from hubel.data.decode import Decoded
 from hubel.data.preprocessing import Preprocessing
 from hubel.events import StepDone
 from hubel.models import create_model
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.loop import Training, fit
-from hubel.training.optimisers import build_optimiser
 
 
 def ours(name: str, decoded: Decoded, scale: Preprocessing, steps: int, batch: int) -> Iterator[None]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import nn
 
-from hubel.training.optimisers import OPTIMISERS, build_optimiser
+from hubel.nn.optimisers import OPTIMISERS, build_optimiser
 
 NAMES = OPTIMISERS.names()
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from hubel.errors import UnknownName, UsageError
 from hubel.nn.losses import build_loss, hardest_triplets, l1_penalty, l2_penalty
-from hubel.training.optimisers import build_optimiser
+from hubel.nn.optimisers import build_optimiser
 
 GENERATOR = torch.Generator().manual_seed(0)
 Z = torch.randn(40, 5, generator=GENERATOR, dtype=torch.float64)

@@ -17,7 +17,7 @@ from hubel.lessons.descent import SURFACES, race
 from hubel.lessons.shapes import transposed_size, window_size
 from hubel.nn.activations import build_activation
 from hubel.nn.kernels import KERNELS, apply_kernel
-from hubel.training.optimisers import build_optimiser
+from hubel.nn.optimisers import build_optimiser
 from studio.node import needs_node, run
 from studio.test_pages import fits, look
 from studio.test_playground import clean, press

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.deeper import Deeper
 from hubel.training.loop import Training
-from hubel.training.optimisers import build_optimiser
 from hubel.types import Batch
 
 

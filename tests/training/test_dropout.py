@@ -13,10 +13,10 @@ from hubel.errors import UsageError
 from hubel.events import StepDone
 from hubel.models import create_model
 from hubel.nn.dropping import dropout_rates
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.dropout import DropoutWindow
 from hubel.training.loop import Training, fit
-from hubel.training.optimisers import build_optimiser
 from hubel.types import Batch
 
 IMAGES = torch.randn(64, 1, 12, 12, generator=torch.Generator().manual_seed(1))

@@ -19,12 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from hubel import runtime
 from hubel.events import StepDone
 from hubel.models import create_model
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.runtime import Stream
 from hubel.training.dynamics import Dynamics
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.optimisers import build_optimiser
 from hubel.training.step import gradient, statistics
 from hubel.types import Batch
 
@@ -299,7 +299,7 @@ from hubel import runtime
 from hubel.models import create_model
 from hubel.recipes.schema import compose
 from hubel.training.loop import Training
-from hubel.training.optimisers import build_optimiser
+from hubel.nn.optimisers import build_optimiser
 from hubel.training.step import step
 from hubel.types import Batch
 

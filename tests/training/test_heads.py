@@ -10,12 +10,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from torch import nn
 
 from hubel.metrics.several import mean_precision
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.tasks import MULTILABEL, REGRESS
 from hubel.training.features import Features
 from hubel.training.heads import PATIENCE, PENALTIES, STILL, Scaling, fit_head
 from hubel.training.loop import Training
-from hubel.training.optimisers import build_optimiser
 
 DIGITS = load_digits()
 X = torch.from_numpy(DIGITS.data.astype("float32"))

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from hubel.events import EpochDone, Finished, MicroBatchHalved, Skipped, StepDone
 from hubel.models import create_model
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.dynamics import Dynamics
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.optimisers import build_optimiser
 from hubel.training.schedules import build_schedule
 from hubel.types import Batch
 

@@ -14,9 +14,9 @@ from torch import nn
 
 from hubel.errors import UsageError
 from hubel.nn.losses import build_loss
+from hubel.nn.optimisers import OPTIMISERS, build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.loop import Training
-from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.probes import BatchProbe, batch_sizes, longest_descent, rate_range, smooth
 from hubel.types import Batch
 

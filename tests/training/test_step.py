@@ -17,9 +17,9 @@ from hubel.errors import UsageError
 from hubel.events import Overflowed
 from hubel.models import create_model
 from hubel.nn.losses import build_loss, mass
+from hubel.nn.optimisers import build_optimiser
 from hubel.recipes.schema import compose
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.optimisers import build_optimiser
 from hubel.training.probes import rate_range, twin
 from hubel.training.step import check_parts, divide, step
 from hubel.types import Batch

@@ -15,6 +15,7 @@ from torch import nn
 
 from hubel import runtime
 from hubel.anomalies.settings import Settings, State
+from hubel.nn.optimisers import build_optimiser
 from hubel.watching import Watcher
 
 BATCH = 64
@@ -37,8 +38,6 @@ def learn(
     """Learn from pictures N C H W of 0..1; the steps that were made, `most` at most, of `size` pictures each. `loss`
     gets the net, a batch and a generator; `optimiser` is one of `hubel components optimisers`, with its `rate`.
     """
-    from hubel.training.optimisers import build_optimiser  # whoever asks a detector that is learnt needs no trainer
-
     device = torch.device(settings.device)
     draw = torch.Generator().manual_seed(settings.seed)
     net.to(device).train()

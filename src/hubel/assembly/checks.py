@@ -16,9 +16,9 @@ from hubel.models import CARDS, card, resolve
 from hubel.models.files import known_as
 from hubel.models.own import adopt
 from hubel.nn.init import check_initialisation
+from hubel.nn.optimisers import OPTIMISERS
 from hubel.recipes.schema import Recipe, compose, flatten
 from hubel.tasks import CLASSIFY, TASKS
-from hubel.training.optimisers import OPTIMISERS
 from hubel.training.schedules import build_schedule
 
 SHORT = {"rnn": "rnn_rows", "lstm": "lstm_rows", "gru": "gru_rows"}

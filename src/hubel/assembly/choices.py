@@ -17,12 +17,12 @@ from hubel.data.mirrors import Mirrors
 from hubel.errors import UsageError
 from hubel.models import CARDS
 from hubel.nn.losses import LOSSES, build_loss
+from hubel.nn.optimisers import OPTIMISERS
 from hubel.recipes.chosen import Chosen
 from hubel.recipes.presets import LONGER, preset_settings
 from hubel.recipes.schema import Recipe, flatten
 from hubel.records.own_data import ONE_PICTURE
 from hubel.tasks import TASKS
-from hubel.training.optimisers import OPTIMISERS
 from hubel.words import plural
 
 

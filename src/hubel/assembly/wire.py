@@ -19,12 +19,12 @@ from hubel.assembly.pretext import feed
 from hubel.assembly.transfer.plan import freezing
 from hubel.nn.layout import arrange
 from hubel.nn.losses import Distillation, one_hot, softened
+from hubel.nn.optimisers import OPTIMISERS, build_optimiser
 from hubel.recipes.schema import Recipe
 from hubel.runtime import rank, world
 from hubel.tasks import REPRESENT
 from hubel.training.loop import Training
 from hubel.training.objectives import Learner, MeanLoss
-from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.training.schedules import build_schedule
 from hubel.training.step import check_parts
 from hubel.training.teaching import Handout

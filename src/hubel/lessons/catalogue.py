@@ -17,8 +17,8 @@ from hubel.nn.init import INITIALISERS
 from hubel.nn.kernels import KERNELS, Kernel
 from hubel.nn.layers import LAYERS
 from hubel.nn.losses import LOSSES
+from hubel.nn.optimisers import OPTIMISERS, Optimiser
 from hubel.registry import Component, Registry
-from hubel.training.optimisers import OPTIMISERS, Optimiser
 from hubel.training.schedules import SCHEDULES
 
 REGISTRIES: dict[str, Registry[Any]] = {

@@ -14,8 +14,8 @@ from hubel.data.augment import AUGMENTATIONS, build_augment, preview
 from hubel.lessons.curves import Curve
 from hubel.nn.init import INITIALISERS, initialise
 from hubel.nn.kernels import KERNELS, apply_kernel
+from hubel.nn.optimisers import OPTIMISERS, build_optimiser
 from hubel.runtime import seeded
-from hubel.training.optimisers import OPTIMISERS, build_optimiser
 
 VALLEY_RATES = {
     "gd": 0.08, "sgd": 0.08, "momentum": 0.02, "nesterov": 0.02, "rmsprop": 0.1, "adam": 0.3, "adamw": 0.3,

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hubel.training.optimisers import depths
+from hubel.nn.optimisers import depths
 from hubel.words import plural
 
 FEW, SOME = 1_000, 10_000

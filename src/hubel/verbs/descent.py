@@ -11,10 +11,10 @@ from hubel.lessons import descent as bench
 from hubel.lessons.descent import SURFACES, Landscape, Path, descend
 from hubel.lessons.flow import Flow, flow
 from hubel.lessons.tape import play
+from hubel.nn.optimisers import OPTIMISERS, build_optimiser
 from hubel.records.nets import last_stage
 from hubel.records.subjects import net_and_pictures
 from hubel.report.drawings.lessons import draw_effective_field, draw_flow, draw_landscape, draw_race
-from hubel.training.optimisers import OPTIMISERS, build_optimiser
 from hubel.words import plural
 
 __all__ = ["descend", "effective", "gradient_flow", "landscape", "race"]

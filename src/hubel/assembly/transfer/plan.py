@@ -20,11 +20,11 @@ from hubel.checkpoint import ModelSpec
 from hubel.errors import UsageError
 from hubel.models.heads import MLPHead
 from hubel.nn.layout import arrange
+from hubel.nn.optimisers import depths
 from hubel.recipes.schema import Recipe
 from hubel.training.features import Arithmetic, Seen
 from hubel.training.heads import penalties
 from hubel.training.loop import Training
-from hubel.training.optimisers import depths
 from hubel.training.transfer import Plan, choose, choose_head, choose_unfitted, counts, freeze, thawed
 from hubel.watching import Watcher
 from hubel.words import duration

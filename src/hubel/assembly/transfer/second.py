@@ -2,8 +2,8 @@
 
 A head on a frozen net is fitted within a minute or two. Where the user has allowed more, a second net starts at the
 same place, learns as a whole until the time is over, and answers together with the first: what it sees is made for
-these pictures, what the first sees for a million others, and so they err at different ones. Both say as much, unless one
-alone is ahead on the validation samples by more than chance (`hubel.assembly.transfer.beside`).
+these pictures, what the first sees for a million others, and so they err at different ones. Both say as much, unless
+one alone is ahead on the validation samples by more than chance (`hubel.assembly.transfer.beside`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from hubel.book.facts.counting import message
 from hubel.book.facts.workings import board, cleared, momentum, walk
 from hubel.lessons.descent import descend
 from hubel.lessons.expression import evaluate, parse
-from hubel.training.optimisers import build_optimiser
+from hubel.nn.optimisers import build_optimiser
 from hubel.training.schedules import exponential, inverse_time
 
 FACTS: tuple[Fact, ...] = (

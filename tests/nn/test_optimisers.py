@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from hubel.errors import UnknownName, UsageError
-from hubel.training.optimisers import Muon, build_optimiser, orthogonalise, parameter_groups
+from hubel.nn.optimisers import Muon, build_optimiser, orthogonalise, parameter_groups
 
 START = np.array([[1.0, -2.0], [0.5, 3.0]])
 
