@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
 """How everything learns where the user has not said otherwise; compared in benchmarks/time_left.py."""
 BATCH, STEPS = 32, 8
 """Most samples of a batch: what steps of a net keep in memory grows with them, of 224 pixels and EfficientNet-Lite0
-about 70 MB each; and steps of an epoch at least, where there are few samples."""
+about 75 MB each (hubel summary --training); and steps of an epoch at least, where there are few samples."""
 
 
 def second(recipe: Recipe, store: RunStore, spent: float, watch: Watcher = SILENT) -> Recipe | None:
