@@ -16,7 +16,7 @@ from hubel.anomalies.artefact import load
 from hubel.cli import main
 from hubel.errors import ArtefactError, DataError, UsageError
 from hubel.runtime import pick_device
-from hubel.verbs.export_detector import export_detector
+from hubel.verbs.export_detector import ROUNDINGS, export_detector
 
 SETTINGS = {"time": 20.0, "epochs": 6, "device": "cpu", "verbose": False}
 
@@ -188,9 +188,9 @@ def test_pictures_that_arrive_are_answered_one_by_one(
     (part / "camera").mkdir()
     write(scratched(good(3, seed=8))[0], part / "camera")
     (part / "camera" / "z.png").write_text("no")
-    for answers in (found.folder, str(tiny_run)):
+    for answers, more in ((found.folder, ["--window", "2"]), (str(tiny_run), [])):
         with pytest.raises(SystemExit) as end:
-            main(["predict", answers, "--stream", str(part / "camera"), "--idle", "1s", "--json", "--window", "2"])
+            main(["predict", answers, "--stream", str(part / "camera"), "--idle", "1s", "--json", *more])
         assert end.value.code == 3
         shown = capsys.readouterr()
         lines = [json.loads(line) for line in shown.out.splitlines()]
@@ -209,12 +209,14 @@ def test_pictures_that_arrive_are_answered_one_by_one(
 def test_an_exported_score_is_that_of_hubel(method: str, part: Path, tmp_path: Path) -> None:
     hubel.anomaly(part / "good", method=method, features="pixels", out=tmp_path / "d", **SETTINGS)
     found = export_detector(tmp_path / "d", tmp_path / "d.onnx")
-    assert found.difference <= 1e-5
+    # Nets round in single precision, and every program in another order: what that comes to is allowed, and no more.
+    near = max(1e-5, ROUNDINGS * (found.rounding or 0))
+    assert found.difference <= near < 1e-4
     pictures = scratched(good(4, seed=7))[0]
     session = onnxruntime.InferenceSession(str(tmp_path / "d.onnx"))
     scores, maps = session.run(None, {"images": pictures})
     ours = hubel.predict(tmp_path / "d", list(pictures.transpose(0, 2, 3, 1)))
-    np.testing.assert_allclose(scores, ours.scores, rtol=1e-5, atol=1e-5)  # type: ignore[union-attr]
+    np.testing.assert_allclose(scores, ours.scores, rtol=near, atol=near)  # type: ignore[union-attr]
     assert maps.shape[0] == 4
 
 
