@@ -418,6 +418,7 @@ def main() -> None:
     parser.add_argument("--augment", help="of segment, as hubel train takes it; else as it chooses")
     parser.add_argument("--model", help="of segment: the net; else as it chooses")
     parser.add_argument("--from", help="of segment: a run, or a net with published weights")
+    parser.add_argument("--lr", type=float, help="of segment: the rate, in the place of the one that hubel chooses")
     parser.add_argument("--unfreeze", help="of segment, with --from, as hubel train takes it")
     parser.add_argument("--layer-decay", type=float, help="of segment, with --from, as hubel train takes it")
     parser.add_argument("--img-size", type=int, help="of segment: pixels a side that the net sees; else as they are")
@@ -438,7 +439,7 @@ def main() -> None:
         if given.part == "segment":
             allowed = float(str(seconds(given.time)))
             said = {
-                "model": given.model, "from_": getattr(given, "from"), "unfreeze": given.unfreeze,
+                "model": given.model, "from_": getattr(given, "from"), "unfreeze": given.unfreeze, "lr": given.lr,
                 "layer_decay": given.layer_decay, "img_size": given.img_size,
             }  # fmt: skip
             net = {name: value for name, value in said.items() if value is not None}

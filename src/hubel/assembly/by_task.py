@@ -40,11 +40,8 @@ def by_task(
     ]
     if entry.model:
         found.append(("model", entry.model, entry.why_model))
-    rule, why = _RULES.get((task, model), ("adamw", "robust over nets and tasks"))
     if recipe.optimizer.optimizer is None and entry.model:
-        found.append(("optimizer", rule, why))
-    if recipe.optimizer.optimizer in (None, rule) and (task, model) in _RATES:
-        found.append(("lr", *_RATES[(task, model)]))
+        found.append(("optimizer", *_RULES.get((task, model), ("adamw", "robust over nets and tasks"))))
     if entry.asks == "segment":
         found.append(("batch_size", min(16, max(2, samples)), "every pixel is learnt from: many small steps"))
     found += [(setting, value, why) for setting, (value, why) in entry.fixed.items()]
@@ -110,8 +107,6 @@ _RULES = {
     )
 }
 """Task and net -> optimiser and why, where another one than AdamW was found to be better."""
-_RATES = {("segment", "unet"): (0.15, "bold turns, since every pixel of the batch is a sample")}
-"""Task and net -> the rate for that optimiser and why, where the usual one was found to be too small."""
 
 
 def _read(samples: int, side: int) -> list[Choice]:
