@@ -440,6 +440,22 @@ def test_the_time_that_a_head_leaves_trains_a_second_net_and_both_answer_togethe
     assert run.predict([high / "7" / "003.png"])[0].label == "7"
 
 
+def test_a_second_net_of_few_pictures_learns_in_small_batches_that_still_have_statistics(
+    low: Path, high: Path, tmp_path: Path
+) -> None:
+    asked = compose({"data": str(high), "from": str(low), "time": "10m", **SMALL})
+    store = RunStore.open(hubel.train(high, from_=str(low), out=tmp_path, **SMALL).folder)
+    data = store.read_json("data.json")
+    for samples, batch in ((10, 10), (48, 16), (160, 20), (900, 32)):
+        store.write_json("data.json", data | {"samples": {"train": samples, "val": 10, "test": 10}})
+        found = second(asked, store, 1.0)
+        assert found is not None
+        assert found.train.batch_size == batch
+        said = second(asked.change(batch_size=8), store, 1.0)
+        assert said is not None
+        assert said.train.batch_size == 8
+
+
 def test_no_second_net_is_trained_that_was_not_asked_for_or_has_no_time(
     low: Path, high: Path, head_run: hubel.Run, tmp_path: Path
 ) -> None:

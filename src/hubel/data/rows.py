@@ -67,8 +67,8 @@ def open_rows(
         problems.append(
             Problem(
                 printable(series), "table",
-                "rows of a series stay together and the net does not see its name; --task sequence reads them in the "
-                "order of time", left_out=False,
+                "rows of a series stay together and the net does not see its name (--column group= leaves both to it); "
+                "--task sequence reads them in the order of time", left_out=False,
             )
         )  # fmt: skip
     names = [name for name in table.present if name and name not in (*roles.values(), *ignored(table))]

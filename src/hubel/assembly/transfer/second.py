@@ -32,9 +32,10 @@ SETTINGS: dict[str, Any] = {
     "layer_decay": 1.0, "lr": 1e-3, "label_smoothing": 0.1, "augment": "flip,resized-crop=0.35",
 }  # fmt: skip
 """How everything learns where the user has not said otherwise; compared in benchmarks/time_left.py."""
-BATCH, STEPS = 32, 8
-"""Most samples of a batch: what steps of a net keep in memory grows with them, of 224 pixels and EfficientNet-Lite0
-about 75 MB each (hubel summary --training); and steps of an epoch at least, where there are few samples."""
+LARGEST, SMALLEST, STEPS = 32, 16, 8
+"""Samples of a batch at most and at least, and between them so many that an epoch has this many steps. What steps of a
+net keep in memory grows with them, of 224 pixels and EfficientNet-Lite0 about 75 MB each (hubel summary --training);
+the statistics of fewer say little."""
 
 
 def second(recipe: Recipe, store: RunStore, spent: float, watch: Watcher = SILENT) -> Recipe | None:
@@ -69,7 +70,7 @@ def second(recipe: Recipe, store: RunStore, spent: float, watch: Watcher = SILEN
     if "augment" in settings and not any("flip" in part for part in mirrored):  # mirrored, these are other things
         settings["augment"] = ",".join(part for part in SETTINGS["augment"].split(",") if "flip" not in part)
     if "batch_size" not in said:
-        settings["batch_size"] = max(2, min(BATCH, samples["train"] // STEPS))
+        settings["batch_size"] = min(LARGEST, max(SMALLEST, samples["train"] // STEPS), samples["train"])
     if epochs > 2 * MOST and "epochs" not in said:
         settings["epochs"] = MOST
     start = recipe.transfer.from_ or DEFAULT
