@@ -25,7 +25,7 @@ from hubel.runtime import Stream
 from hubel.training.dynamics import Dynamics
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.step import gradient, statistics
+from hubel.training.step import gradient
 from hubel.types import Batch
 
 IMAGES = torch.randn(48, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -40,9 +40,9 @@ def batches(epoch: int, start: int) -> Iterator[Batch]:
         yield Batch(images=IMAGES[ids], labels=LABELS[ids], ids=ids, soft_labels=F.one_hot(LABELS[ids], 3).float())
 
 
-def training(**settings: Any) -> Training:
+def training(layers: list[str] = LAYERS, steps: int = STEPS, **settings: Any) -> Training:
     torch.manual_seed(0)
-    model = create_model("layers", num_classes=3, in_chans=1, img_size=8, layers=LAYERS)
+    model = create_model("layers", num_classes=3, in_chans=1, img_size=8, layers=layers)
     return Training(
         recipe=compose({"epochs": 1, "lr": 0.01}, settings),
         model=model,
@@ -50,7 +50,7 @@ def training(**settings: Any) -> Training:
         schedule=lambda step, history=(): 1.0,
         loss=nn.CrossEntropyLoss(),
         batches=batches,
-        steps_per_epoch=STEPS,
+        steps_per_epoch=steps,
         measure=lambda model: {},
     )
 
@@ -120,6 +120,25 @@ def test_t12_nothing_that_is_not_finite_reaches_the_weights(what: str) -> None:
             if name != expected[1]:
                 assert torch.equal(tensor, before[name]), name
                 assert bool(torch.isfinite(tensor).all()), name
+
+
+@pytest.mark.parametrize(("steps", "poisoned", "found"), [(40, 3, 16), (40, 16, 16), (40, 17, 32), (10, 3, 9)])
+def test_t12_a_weight_that_hides_behind_a_unit_that_is_always_off_is_found_soon(
+    steps: int, poisoned: int, found: int
+) -> None:
+    run = training(["flatten", "dense 4", "relu", "dense K"], steps)
+    hidden = run.parameters[0]
+
+    def positive(epoch: int, start: int) -> Iterator[Batch]:
+        for step in range(start, steps):
+            if step == poisoned:
+                hidden.data[1] = -math.inf
+            yield Batch(IMAGES[:8].abs(), LABELS[:8], torch.arange(8))
+
+    run.batches = positive
+    with pytest.raises(NonFinite, match="the weight of") as caught:
+        list(fit(run))
+    assert caught.value.updates == found
 
 
 def test_t12_has_at_least_120_cases() -> None:
@@ -232,9 +251,10 @@ def first_step(scarce: Scarce, **settings: Any) -> tuple[dict[str, torch.Tensor]
     run = training(**settings)
     run.dynamics = Dynamics(1000, 3, epochs=1, steps_per_epoch=STEPS)
     runtime.seed_all(0, Stream.DROPOUT, 0, 0)
-    batch, before = next(batches(0, 0)), statistics(run)
+    batch = next(batches(0, 0))
+    run.notes.take()
     with scarce:
-        loss, halved = gradient(run, batch, before)
+        loss, halved = gradient(run, batch)
     run.dynamics.keep()
     found = {"loss": loss, "totals": run.totals, **run.dynamics.state()}
     found |= {name: parameter.grad for name, parameter in run.model.named_parameters() if parameter.grad is not None}
@@ -287,7 +307,8 @@ def test_t14_what_the_failed_try_has_computed_is_gone_when_the_next_begins() -> 
 
     run, heavy = training(), Heavy()
     run.model = run.forward = heavy
-    _, halved = gradient(run, next(batches(0, 0)), statistics(run))
+    run.notes.take()
+    _, halved = gradient(run, next(batches(0, 0)))
     assert halved == (4, 2)
     assert heavy.left[:3] == [0, 0, 0], "tensors of tries before, at the start of a try"
 

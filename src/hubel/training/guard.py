@@ -46,10 +46,12 @@ def first_fault(
     loss: torch.Tensor,
     *,
     gradients: bool = True,
+    weights: bool = True,
 ) -> str:
     """What is not finite among learning rate, loss, gradients, weights and buffers; "" if the update may be made.
 
-    Without `gradients` those are not looked at: fp16's scaler does, and leaves out the update itself.
+    Without `gradients` those are not looked at: fp16's scaler does, and leaves out the update itself. Without `weights`
+    they are looked at only where something else is not finite.
 
     The model comes as lists, which a loop makes once: to walk through a model takes longer than to look at a small one.
 
@@ -62,15 +64,12 @@ def first_fault(
     """
     if not all(math.isfinite(float(group["lr"])) for group in optimiser.param_groups):
         return "learning rate"
-    parts: dict[str, Sequence[torch.Tensor]] = {
-        "loss": [loss],
-        "gradient": [p.grad for p in parameters if p.grad is not None] if gradients else [],
-        "weight": parameters,
-        "buffer": [b for b in buffers if b.is_floating_point()],
-    }
+    slopes = [p.grad for p in parameters if p.grad is not None] if gradients else []
+    others = [loss, *(b for b in buffers if b.is_floating_point())]
     with torch.no_grad():
-        if _all_finite([*parts["gradient"], *parts["weight"]], [*parts["loss"], *parts["buffer"]]):
+        if _all_finite([*slopes, *(parameters if weights else ())], others):
             return ""
+    parts = {"loss": others[:1], "gradient": slopes, "weight": parameters, "buffer": others[1:]}
     # A sum may overflow although every part is finite, so only now each element is looked at.
     return next((name for name, tensors in parts.items() if not all(_finite(tensor) for tensor in tensors)), "")
 
