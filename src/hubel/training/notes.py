@@ -1,7 +1,7 @@
 """What a forward pass changes, noted before a step so that it can be undone: statistics of norms, sums of the epoch.
 
-A net has many small buffers. They are noted end to end, one tensor for each kind of number, which costs a step a call
-or two instead of one for each of them, and lets whoever looks for faults look at one tensor.
+A net has many small buffers. Their notes lie end to end, one tensor for each kind of number, so that whoever looks for
+faults looks at one tensor; all are written by one call.
 """
 
 from __future__ import annotations
