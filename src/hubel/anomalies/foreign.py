@@ -73,8 +73,10 @@ def blended(images: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, 
 
     Half of the patches are rectangles of a tenth to two fifths of the sides, half are thin (the scars of Li et al.,
     arXiv:2104.04015). What is in them comes in equal parts from another picture at the same place, from another one at
-    another place, and from the picture itself, brighter or darker by a seventh of what there is between black and white
-    up to all of it. The share is drawn evenly from 0.05 to 0.95; a quarter of the pictures are left as they are.
+    another place, from the picture itself, brighter or darker by a seventh of what there is between black and white up
+    to all of it, and from the picture itself at a half to a quarter of its size, enlarged again, so that it is less
+    sharp than what is around it (patches are scaled in NSA, too: Schlüter et al., arXiv:2109.15222). The share is drawn
+    evenly from 0.05 to 0.95; a quarter of the pictures are left as they are.
 
     >>> draw = torch.Generator().manual_seed(0)
     >>> images = torch.rand(8, 1, 20, 20, generator=draw)
@@ -92,8 +94,12 @@ def blended(images: torch.Tensor, draw: torch.Generator) -> tuple[torch.Tensor, 
     away = there.roll((steps[0], steps[1]), (2, 3))
     change = (0.15 + 0.85 * drawn(count, channels, 1, 1)) * (drawn(count, 1, 1, 1) < 0.5).float().mul(2).sub(1)
     lit = (images + change.to(images.device)).clamp(0, 1)
-    which = torch.randint(0, 3, (count, 1, 1, 1), generator=draw).to(images.device)
-    other = torch.where(which == 0, there, torch.where(which == 1, away, lit))
+    block = int(torch.randint(2, 5, (1,), generator=draw))
+    coarse = functional.interpolate(
+        functional.avg_pool2d(images, block, ceil_mode=True), size=(height, width), mode="bilinear"
+    )
+    which = torch.randint(0, 4, (count, 1, 1, 1), generator=draw).to(images.device)
+    other = torch.where(which == 0, there, torch.where(which == 1, away, torch.where(which == 2, lit, coarse)))
     sizes = 0.1 + 0.3 * drawn(count, 2)
     thin = (drawn(count) < 0.5).float()
     lying = (drawn(count) < 0.5).float()
