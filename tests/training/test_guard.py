@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from hubel.runtime import Stream
 from hubel.training.dynamics import Dynamics
 from hubel.training.guard import Diagnosis, diagnose, first_fault
 from hubel.training.loop import NonFinite, Training, fit
-from hubel.training.step import gradient
+from hubel.training.step import gradient, statistics
 from hubel.types import Batch
 
 IMAGES = torch.randn(48, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -141,6 +142,23 @@ def test_t12_a_weight_that_hides_behind_a_unit_that_is_always_off_is_found_soon(
     assert caught.value.updates == found
 
 
+def test_t12_a_batch_that_spoils_nothing_but_a_statistic_is_told_before_its_update_is_made() -> None:
+    run = training()
+
+    def huge(epoch: int, start: int) -> Iterator[Batch]:
+        for step, batch in enumerate(batches(epoch, start), start=start):
+            # Their variance is infinite and what the norm makes of them is 0: loss and gradients stay finite.
+            yield replace(batch, images=batch.images * 1e25) if step == 3 else batch
+
+    run.batches, before = huge, {}
+    with pytest.raises(NonFinite) as caught:  # noqa: PT012 - the weights are looked at between the events
+        for _ in fit(run):
+            before = snapshot(run)
+    found = caught.value.diagnosis
+    assert (found.ids, caught.value.updates) == (tuple(range(24, 32)), 3)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in run.model.state_dict().items())
+
+
 def test_t12_has_at_least_120_cases() -> None:
     assert len(CASES) >= 120
 
@@ -251,10 +269,9 @@ def first_step(scarce: Scarce, **settings: Any) -> tuple[dict[str, torch.Tensor]
     run = training(**settings)
     run.dynamics = Dynamics(1000, 3, epochs=1, steps_per_epoch=STEPS)
     runtime.seed_all(0, Stream.DROPOUT, 0, 0)
-    batch = next(batches(0, 0))
-    run.notes.take()
+    batch, before = next(batches(0, 0)), statistics(run)
     with scarce:
-        loss, halved = gradient(run, batch)
+        loss, halved = gradient(run, batch, before)
     run.dynamics.keep()
     found = {"loss": loss, "totals": run.totals, **run.dynamics.state()}
     found |= {name: parameter.grad for name, parameter in run.model.named_parameters() if parameter.grad is not None}
@@ -307,8 +324,7 @@ def test_t14_what_the_failed_try_has_computed_is_gone_when_the_next_begins() -> 
 
     run, heavy = training(), Heavy()
     run.model = run.forward = heavy
-    run.notes.take()
-    _, halved = gradient(run, next(batches(0, 0)))
+    _, halved = gradient(run, next(batches(0, 0)), statistics(run))
     assert halved == (4, 2)
     assert heavy.left[:3] == [0, 0, 0], "tensors of tries before, at the start of a try"
 

@@ -22,7 +22,6 @@ from hubel.recipes.schema import Recipe
 from hubel.tasks import CLASSIFY, Task
 from hubel.training.dropout import DropoutWindow
 from hubel.training.dynamics import Dynamics
-from hubel.training.notes import Notes
 from hubel.training.objectives import Learner, Objective
 from hubel.training.vitals import Looks
 from hubel.types import Batch
@@ -93,10 +92,10 @@ class Training:
         )
         self.sums = self.totals.unbind()
         """The three, as views of `totals`."""
+        self.noted: list[torch.Tensor] = []
+        """Where a step notes what a forward pass changes, in case it must be undone."""
         self.learner: nn.Module = self.model if self.objective is None else Learner(self.model, self.objective)
         self.parameters, self.buffers = tuple(self.learner.parameters()), tuple(self.learner.buffers())
-        self.notes = Notes(self.buffers, self.totals)
-        """Where a step notes what a forward pass changes, in case it must be undone."""
         self.precision = forward_precision(train.precision, self.device)
         if self.device.type == "cpu" and self.precision == torch.bfloat16 and not train.compile:
             hastened(self.model)

@@ -35,9 +35,9 @@ SMALLEST_SCALE = 2.0**-10
 """fp16: a gradient that overflows although the loss is scaled down so far will not fit by more of the same."""
 
 THOROUGH = 16
-"""In one step of so many, and in the last of an epoch, weights are looked at, too, and statistics as the step leaves
-them instead of as it found them: that takes as long as all else. A weight that is not finite shows in the loss or in a
-gradient at once, unless a unit that is always off hides it; a statistic, before the next update.
+"""In one step of so many, and in the last of an epoch, weights are looked at, too: it takes as long as to look at the
+gradients. A weight that is not finite shows in the loss or in a gradient at once, unless a unit that is always off
+hides it.
 """
 
 ALONE = "more than 1 value per channel"
@@ -72,13 +72,13 @@ def step(run: Training, batch: Batch, *, rate: float | None = None, halve: bool 
     lr = set_rate(run, rate)
     if run.window is not None:
         run.window.at(run.step)
-    run.notes.take()
-    loss, halved = gradient(run, batch, halve=halve)
+    before = statistics(run)
+    loss, halved = gradient(run, batch, before, halve=halve)
     run.scaler.unscale_(run.optimiser)
     fault = _fault(run, loss)
     spike = None if fault else _spike(run, loss)
     if fault or spike:
-        run.notes.put_back()
+        put_back(run, before)
         if run.dynamics is not None:
             run.dynamics.drop()
         if spike:
@@ -126,10 +126,12 @@ def set_rate(run: Training, rate: float | None = None) -> float:
     return usual * now
 
 
-def gradient(run: Training, batch: Batch, *, halve: bool = True) -> tuple[torch.Tensor, tuple[int, ...]]:
+def gradient(
+    run: Training, batch: Batch, before: list[torch.Tensor], *, halve: bool = True
+) -> tuple[torch.Tensor, tuple[int, ...]]:
     """Forward and backward over one batch, in parts that fit into memory: (its mean loss, sizes it was halved to).
 
-    When memory runs out, the batch is taken again in halves, with the statistics as `run.notes` has them.
+    When memory runs out, the batch is taken again in halves, with the statistics as they were `before`.
     """
     targets = run.task.targets(batch)
     whole = _whole(run, targets)
@@ -154,7 +156,7 @@ def gradient(run: Training, batch: Batch, *, halve: bool = True) -> tuple[torch.
             raise
         run.optimiser.zero_grad(set_to_none=True)
         runtime.release_memory()
-        run.notes.put_back()
+        put_back(run, before)
         if run.dynamics is not None:
             run.dynamics.drop()
         runtime.seed_step(run.device, run.recipe.train.seed, Stream.DROPOUT, run.step, rank())
@@ -206,7 +208,7 @@ def takes_one(run: Training, image: torch.Tensor) -> bool:
         return True
     modes = {module: module.training for module in run.model.modules()}
     asleep = [parameter.requires_grad for parameter in run.parameters]
-    run.notes.take()
+    before = statistics(run)
     run.model.train()
     if run.freeze is not None:
         run.freeze(run.model, 0)
@@ -218,7 +220,7 @@ def takes_one(run: Training, image: torch.Tensor) -> bool:
             raise
         return False
     finally:
-        run.notes.put_back()
+        put_back(run, before)
         for module, mode in modes.items():
             module.training = mode
         for parameter, learns in zip(run.parameters, asleep, strict=True):
@@ -230,24 +232,22 @@ def takes_one(run: Training, image: torch.Tensor) -> bool:
 class _Whole:
     """A batch in all processes: by these its parts are weighed."""
 
-    mass: torch.Tensor | int | None
-    """Of the loss, over all processes; None of one process alone, where only parts of a batch need it."""
+    mass: torch.Tensor | int
+    """Of the loss, over all processes."""
     count: torch.Tensor | int
     """Samples in all processes."""
-    own: torch.Tensor | int | None
-    """Mass of this process's share; None of one process alone."""
+    own: torch.Tensor | int
+    """Mass of this process's share."""
 
     def own_mean(self, loss: torch.Tensor) -> torch.Tensor:
         """The mean over this process's samples, from the sum of its parts as they were weighed."""
-        if self.mass is None or self.own is None:
-            return loss
-        return loss * (self.mass / (world() * self.own))
+        return loss if world() == 1 else loss * (self.mass / (world() * self.own))
 
 
 def _whole(run: Training, targets: torch.Tensor) -> _Whole:
-    if world() == 1:
-        return _Whole(None, len(targets), None)
     own = mass(run.loss, targets)
+    if world() == 1:
+        return _Whole(own, len(targets), own)
     # DDP takes the mean over processes, whose shares may differ in size and in weight.
     both = torch.stack([torch.as_tensor(own, device=run.device), torch.tensor(len(targets), device=run.device)]).float()
     dist.all_reduce(both)
@@ -262,7 +262,7 @@ def backward(
     `targets` are what the task holds against the answers to the whole batch.
     """
     images, labels, answers = batch.images, batch.labels, batch.answers
-    all_targets, whole_batch = targets, part == slice(0, len(batch))
+    whole_batch = part == slice(0, len(batch))
     if not whole_batch:
         images, labels, targets = images[part], labels[part], targets[part]
         answers = None if answers is None else answers[part]
@@ -279,8 +279,7 @@ def backward(
             for other in () if whole_answer else others:
                 loss = loss + float(run.model.aux_weight) * run.loss(other.float(), targets, *told)  # type: ignore[arg-type]
             if world() > 1 or not whole_batch:
-                of_all = mass(run.loss, all_targets) if whole.mass is None else whole.mass
-                loss = loss * (mass(run.loss, targets) * world() / of_all)
+                loss = loss * (mass(run.loss, targets) * world() / whole.mass)
             if last and (run.recipe.loss.l1 or run.recipe.loss.l2):
                 loss = loss + penalty(run)
         run.scaler.scale(loss).backward()
@@ -307,6 +306,25 @@ def penalty(run: Training) -> torch.Tensor | float:
     return total
 
 
+def statistics(run: Training) -> list[torch.Tensor]:
+    """What a forward pass changes: the statistics of batch norm, and the sums of the epoch. A few kilobytes.
+
+    They lie in the same place each time: what was noted before is overwritten.
+    """
+    now = [*run.buffers, run.totals]
+    if not run.noted:
+        run.noted = [torch.empty_like(value) for value in now]
+    torch._foreach_copy_(run.noted, now)  # one call, where clones are one each
+    return run.noted
+
+
+def put_back(run: Training, before: list[torch.Tensor]) -> None:
+    """Undo what a forward pass has changed."""
+    with torch.no_grad():
+        for value, old in zip((*run.buffers, run.totals), before, strict=True):
+            value.copy_(old)
+
+
 def _fault(run: Training, loss: torch.Tensor) -> str:
     """What is not finite ("loss", "gradient", …), else "".
 
@@ -314,11 +332,8 @@ def _fault(run: Training, loss: torch.Tensor) -> str:
     scales less; but only down to SMALLEST_SCALE, and nothing else may be infinite there either.
     """
     patient = run.scaler.is_enabled() and run.scaler.get_scale() >= SMALLEST_SCALE
-    thorough = run.step % THOROUGH == 0 or run.step % run.steps_per_epoch == run.steps_per_epoch - 1
-    return guard.first_fault(
-        run.parameters, run.buffers if thorough else run.notes.buffers, run.optimiser, loss,
-        gradients=not patient, weights=thorough,
-    )  # fmt: skip
+    weights = run.step % THOROUGH == 0 or run.step % run.steps_per_epoch == run.steps_per_epoch - 1
+    return guard.first_fault(run.parameters, run.buffers, run.optimiser, loss, gradients=not patient, weights=weights)
 
 
 def _spike(run: Training, loss: torch.Tensor) -> tuple[float, float] | None:
